@@ -1,0 +1,6 @@
+# A checkpoint of MMGL pre-training, named by --init-checkpoint. stems='exact'
+# demands the same streams; 'duplicate' copies a one-stream stem into both,
+# 'visible' or 'infrared' takes one stem of a two-stream checkpoint.
+model = dict(
+    init_from=dict(
+        _delete_=True, kind='mmgl', checkpoint=None, stems='exact'))

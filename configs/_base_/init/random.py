@@ -1,0 +1,2 @@
+# Train from random weights.
+model = dict(init_from=None)

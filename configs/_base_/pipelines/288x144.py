@@ -1,0 +1,17 @@
+# Pipelines at 288 x 144 pixels (height x width).
+_base_ = './augment.py'
+
+load = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(144, 288)),
+]
+# Zero padding of 10 pixels, then a crop of the original size.
+load_and_crop = load + [
+    dict(type='mmpretrain.RandomCrop', crop_size=(288, 144), padding=10),
+]
+pretrain_pipeline = (
+    load_and_crop + _base_.flip + _base_.augmix + _base_.erase +
+    _base_.shuffle_and_pack)
+finetune_pipeline = load_and_crop + _base_.finetune_augment
+shuffled_pipeline = load + _base_.shuffle_and_pack
+test_pipeline = load + [dict(type='PackReIDInputs')]

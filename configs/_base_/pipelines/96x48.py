@@ -1,0 +1,18 @@
+# Pipelines at 96 x 48 pixels (height x width).
+_base_ = './augment.py'
+
+load = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(48, 96)),
+]
+# Zero padding of 4 pixels, then a crop of the original size.
+load_and_crop = load + [
+    dict(type='mmpretrain.RandomCrop', crop_size=(96, 48), padding=4),
+]
+# Without AugMix, which takes longer than a step of a small network on two
+# cores: the preset for laptops, not the recipe of the paper.
+pretrain_pipeline = (
+    load_and_crop + _base_.flip + _base_.erase + _base_.shuffle_and_pack)
+finetune_pipeline = load_and_crop + _base_.finetune_augment
+shuffled_pipeline = load + _base_.shuffle_and_pack
+test_pipeline = load + [dict(type='PackReIDInputs')]

@@ -1,0 +1,24 @@
+# Augmentation that does not depend on the image size; the rest of a pipeline
+# stands in 288x144.py and 96x48.py.
+
+# Sec. IV-B: flip, AugMix, random erasing (after the padded crop); the stripes
+# are shuffled last, so that no augmentation can reveal a seam.
+flip = [dict(type='RandomFlip', prob=0.5, direction='horizontal')]
+augmix = [dict(type='AugMix')]
+erase = [
+    dict(
+        type='mmpretrain.RandomErasing',
+        erase_prob=0.5,
+        min_area_ratio=0.02,
+        max_area_ratio=0.4,
+        aspect_range=(0.3, 3.33),
+        mode='const',
+        fill_color=(103.53, 116.28, 123.675)),
+]
+# N = 6 stripes (Table VI); the model must be told the same number.
+shuffle_and_pack = [
+    dict(type='SharedStripeShuffle', num_stripes=6),
+    dict(type='PackReIDInputs'),
+]
+# Baseline recipe of AGW and One-Stream: padded crop and flip only.
+finetune_augment = flip + [dict(type='PackReIDInputs')]

@@ -1,0 +1,96 @@
+"""Command line options of tools/train.py and tools/test.py."""
+
+import argparse
+
+from mmengine.config import DictAction
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share."""
+    parser.add_argument(
+        '--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change the config, e.g. train_cfg.max_epochs=5 '
+        'model.backbone.depth=18; lists as "[a,b]", without spaces')
+    parser.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='how several processes were started; without GPUs they talk '
+        'by gloo')
+    parser.add_argument(
+        '--local-rank', '--local_rank', type=int, default=0,
+        help='set by older launchers')
+    parser.add_argument(
+        '--allow-trial-mismatch',
+        action='store_true',
+        help='use a checkpoint of another RegDB trial, which has seen the '
+        'test identities')
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        help='show tracebacks of config mistakes (also: MMGL_DEBUG=1)')
+
+
+def training_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/train.py``.
+
+    Returns:
+        A parser of config and options.
+    """
+    parser = argparse.ArgumentParser(
+        description='Pre-train or fine-tune a model.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help='go on from a checkpoint; without PATH, or with "auto", from '
+        'the newest one in the output folder, if there is any')
+    parser.add_argument(
+        '--init',
+        metavar='NAME',
+        help='initial weights: random, imagenet or mmgl (a file of '
+        'configs/_base_/init)')
+    parser.add_argument(
+        '--init-checkpoint',
+        metavar='PATH',
+        help='file with the initial weights')
+    parser.add_argument('--seed', type=int, help='seed of everything random')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision: fp16 on GPU, bf16 on CPU')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the batch size')
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not validate')
+    _add_common(parser)
+    return parser
+
+
+def evaluation_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/test.py``.
+
+    Returns:
+        A parser of config, checkpoint and options.
+    """
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint to evaluate')
+    parser.add_argument('--out', metavar='JSON', help='file for the metrics')
+    parser.add_argument(
+        '--flip-test',
+        action='store_true',
+        help='average the features of each image and its mirror image')
+    _add_common(parser)
+    return parser

@@ -1,0 +1,137 @@
+"""Which arguments a constructor takes, read from its signature."""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+# A constructor that hands its **kwargs to one of these takes nothing more.
+_CLOSED = (object, nn.Module)
+_SCALARS = (bool, int, float, str)
+
+
+@dataclass
+class Signature:
+    """Arguments of a component.
+
+    Attributes:
+        parameters: Name and parameter.
+        is_open: Whether further names are accepted and used somehow.
+        hints: Resolved annotations by name, where they could be.
+    """
+
+    parameters: dict[str, inspect.Parameter] = field(default_factory=dict)
+    is_open: bool = False
+    hints: dict[str, Any] = field(default_factory=dict)
+
+
+def read_signature(component: Callable) -> Signature:
+    """Read which arguments a class or function takes.
+
+    ``**kwargs`` of a constructor is followed to its base classes.
+
+    Args:
+        component: A class or a function.
+
+    Returns:
+        Its arguments. Unreadable ones (built-in types) are open.
+    """
+    if not inspect.isclass(component):
+        return _read([component])
+    constructors = []
+    for cls in component.__mro__:
+        if cls in _CLOSED:
+            break
+        if '__init__' in vars(cls):
+            constructors.append(vars(cls)['__init__'])
+    else:
+        cls = object
+    result = _read(constructors)
+    # nn.Module takes **kwargs only to refuse them.
+    if result.is_open and cls is nn.Module:
+        result.is_open = False
+    return result
+
+
+def _read(functions: list[Callable]) -> Signature:
+    """Collect parameters, function after function while **kwargs go on."""
+    result = Signature(is_open=True)
+    for function in functions:
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            return result
+        result.is_open = False
+        hints = _hints(function)
+        for parameter in parameters:
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                result.is_open = True
+            elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+                result.parameters.setdefault(parameter.name, parameter)
+                if parameter.name in hints:
+                    result.hints.setdefault(parameter.name,
+                                            hints[parameter.name])
+        if not result.is_open:
+            break
+    result.parameters.pop('self', None)
+    return result
+
+
+def _hints(function: Callable) -> dict[str, Any]:
+    """Resolve annotations; none if one of them cannot be."""
+    try:
+        return typing.get_type_hints(function)
+    except Exception:
+        # Names that exist for type checkers only; nothing to check then.
+        return {}
+
+
+def expected_scalar(signature: Signature, name: str,
+                    value: Any) -> str | None:
+    """Check a value against an annotation of plain scalars.
+
+    Only annotations made of bool, int, float, str and None are checked:
+    others are often loose.
+
+    Args:
+        signature: Arguments of the component.
+        name: Argument.
+        value: Its value from the config.
+
+    Returns:
+        What was expected, in words, or None if the value is fine.
+    """
+    hint = signature.hints.get(name, Any)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        options = typing.get_args(hint)
+    else:
+        options = (hint, )
+    if not all(o in _SCALARS or o in (None, type(None)) for o in options):
+        return None
+    default = signature.parameters[name].default
+    if value is None and (type(None) in options or default is None):
+        return None
+    if any(_fits(value, option) for option in options):
+        return None
+    # A default of another kind shows that the annotation is loose.
+    loose = default is not inspect.Parameter.empty and not any(
+        _fits(default, option) for option in options)
+    if loose and type(value) is type(default):
+        return None
+    return ' or '.join(o.__name__ for o in options if o is not type(None))
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Tell whether a value is of a kind; whole numbers are floats too."""
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        # 1e3 in a config is a float; that is what the author meant.
+        whole = isinstance(value, float) and value.is_integer()
+        return (isinstance(value, int) or whole) and not isinstance(
+            value, bool)
+    return isinstance(value, kind)

@@ -1,0 +1,93 @@
+"""The whole of a training run, as ``tools/train.py`` does it."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+import torch
+from mmengine.runner import Runner
+
+from mmgl.utils.compat import silence_upstream_warnings
+
+from .config_check import LOADERS
+from .errors import ConfigError, report_errors, report_outcome
+from .options import training_parser
+from .provenance import check_trial, read_checkpoint
+from .run_config import build_runner, training_config
+
+
+def check_loader(loader, name: str) -> None:
+    """Compare the batch sizes of a built data loader and its sampler.
+
+    Args:
+        loader: The data loader.
+        name: Its key in the config.
+
+    Raises:
+        ConfigError: If the sampler plans batches of another size.
+    """
+    planned = getattr(loader.sampler, 'batch_size', None)
+    if planned is not None and loader.batch_size != planned:
+        raise ConfigError(
+            f'{name}.batch_size is {loader.batch_size}, but '
+            f'{type(loader.sampler).__name__} yields batches of {planned}; '
+            f'set {name}.batch_size={planned}')
+
+
+def prepare_training(options: Namespace) -> Runner:
+    """Build all that a training run needs.
+
+    Args:
+        options: As parsed by :func:`mmgl.apis.options.training_parser`.
+
+    Returns:
+        A Runner with its data sets and model built.
+
+    Raises:
+        ConfigError: For mistakes in config or options.
+    """
+    cfg = training_config(options)
+    runner = build_runner(cfg)
+    # The Runner builds its loops late; here mistakes in them surface before
+    # anything else is done.
+    check_loader(runner.train_loop.dataloader, LOADERS[0])
+    if runner.val_loop is not None:
+        check_loader(runner.val_loop.dataloader, LOADERS[1])
+    init = cfg.model.get('init_from') or {}
+    if init.get('kind') == 'mmgl' and not cfg.get('resume'):
+        path = init['checkpoint']
+        check_trial(
+            read_checkpoint(path).get('meta'),
+            runner.train_dataloader.dataset.metainfo, path,
+            options.allow_trial_mismatch)
+    return runner
+
+
+def run_training(arguments: Sequence[str] | None = None) -> Runner:
+    """Train by command line arguments.
+
+    Args:
+        arguments: Arguments; None takes those of the program.
+
+    Returns:
+        The Runner after training.
+
+    Raises:
+        SystemExit: For mistakes (2), divergence (3) or interruption (130),
+            after one sentence on standard error.
+    """
+    options = training_parser().parse_args(arguments)
+    silence_upstream_warnings()
+    try:
+        with report_outcome(options.debug):
+            with report_errors(options.debug):
+                runner = prepare_training(options)
+            runner.train()
+    finally:
+        leave_group()
+    return runner
+
+
+def leave_group() -> None:
+    """Leave the process group, so that torch has nothing to warn about."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

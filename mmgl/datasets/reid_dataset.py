@@ -1,0 +1,206 @@
+"""Base class of the re-identification data sets."""
+
+import os.path as osp
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DefaultScope
+
+from mmgl.registry import TRANSFORMS
+from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+
+from .randomness import Draw, rng_scope
+
+MODALITIES = {
+    'both': (VISIBLE, INFRARED),
+    'visible': (VISIBLE, ),
+    'infrared': (INFRARED, ),
+}
+NUMBERS = ('pid', 'raw_pid', 'modality', 'camid', 'index')
+
+
+class ReIDDataset(BaseDataset):
+    """Images of persons with pid, camera, modality and image number.
+
+    Differs from mmengine's base class in three points: an item may be asked
+    for by a :class:`Draw`, which makes its augmentation a function of (seed,
+    epoch, position); a broken image is an error instead of being replaced by
+    another one; and the meta information is ready before the images are
+    listed.
+
+    A subclass implements :meth:`read_metainfo` and :meth:`load_data_list`,
+    the latter with entries made by :meth:`make_entry`.
+
+    Args:
+        data_root: Folder of the data set.
+        split: One of the subclass's ``SPLITS``.
+        pipeline: Transforms or their configs, resolved in scope ``mmgl``.
+        modality: 'both', 'visible' or 'infrared'.
+        listing: 'disk' lists the images of the folder; 'protocol' derives
+            the list from the split files alone, without looking for images,
+            to count, score stored features or check a protocol.
+        indices: Number of first items, or the items, to keep.
+        serialize_data: Keep the list as one block of bytes, shared by the
+            workers.
+        lazy_init: Do not list the images yet.
+        test_mode: Accepted for mmengine; nothing depends on it.
+
+    Raises:
+        FileNotFoundError: For a missing folder or file.
+        ValueError: For an unknown split, modality or listing, a broken split
+            file, or a split without images.
+    """
+
+    SPLITS: Sequence[str] = ()
+
+    def __init__(self,
+                 data_root: str,
+                 split: str,
+                 pipeline: Sequence[dict | Callable] = (),
+                 modality: str = 'both',
+                 listing: str = 'disk',
+                 indices: int | Sequence[int] | None = None,
+                 serialize_data: bool = True,
+                 lazy_init: bool = False,
+                 test_mode: bool = False) -> None:
+        name = type(self).__name__
+        _check_choice(f'{name}.split', split, self.SPLITS)
+        _check_choice(f'{name}.modality', modality, tuple(MODALITIES))
+        _check_choice(f'{name}.listing', listing, ('disk', 'protocol'))
+        if not osp.isdir(data_root):
+            raise FileNotFoundError(
+                f'{name}.data_root: no folder {data_root!r}. Set data_root '
+                'to the folder of the data set, see docs/datasets.md.')
+        self.split = split
+        self.modality = modality
+        self.listing = listing
+        super().__init__(
+            data_root=data_root,
+            pipeline=_build_pipeline(pipeline),
+            indices=indices,
+            serialize_data=serialize_data,
+            test_mode=test_mode,
+            lazy_init=True)
+        # Not passed to the base class, which would look for files named as
+        # the values.
+        self._metainfo.update(self.read_metainfo())
+        if not lazy_init:
+            self.full_init()
+
+    @abstractmethod
+    def read_metainfo(self) -> dict:
+        """Return dataset, split, trial, num_pids, pids and what tests need.
+
+        ``pids[i]`` is the raw person number of label ``i`` in training
+        splits.
+        """
+
+    def make_entry(self, path: Sequence[str], pid: int, raw_pid: int,
+                   camid: int, modality: int, index: int) -> dict:
+        """Return one entry of the data list.
+
+        Args:
+            path: Parts of the path below ``data_root``.
+            pid: Label or person number.
+            raw_pid: Person number of the data set.
+            camid: Camera, from 1.
+            modality: 0 visible, 1 infrared.
+            index: Number of the image inside (pid, camid), from 1.
+
+        Returns:
+            The entry.
+        """
+        return dict(
+            img_path=osp.join(self.data_root, *path),
+            pid=pid,
+            raw_pid=raw_pid,
+            camid=camid,
+            modality=modality,
+            index=index)
+
+    def filter_data(self) -> list[dict]:
+        """Keep the wanted modality; a split without images is an error."""
+        wanted = MODALITIES[self.modality]
+        kept = [e for e in self.data_list if e['modality'] in wanted]
+        if not kept:
+            have = sorted({e['modality'] for e in self.data_list})
+            raise ValueError(
+                f'{type(self).__name__}: split {self.split!r} of '
+                f'{self.data_root!r} has no image for '
+                f'modality={self.modality!r}; it holds '
+                f'{[MODALITY_NAMES[m] for m in have] or "nothing"}. Choose '
+                'another modality or split.')
+        return kept
+
+    def field(self, name: str) -> np.ndarray:
+        """Return one number of every item.
+
+        Args:
+            name: 'pid', 'raw_pid', 'modality', 'camid' or 'index'.
+
+        Returns:
+            Array of shape ``(len(self), )`` and type int64. It is read anew
+            at each call, so call it once and keep it.
+        """
+        if name not in NUMBERS:
+            raise ValueError(
+                f'{type(self).__name__}.field: no number {name!r}; choose '
+                f'one of {", ".join(NUMBERS)}')
+        items = (self.get_data_info(i)[name] for i in range(len(self)))
+        return np.fromiter(items, dtype=np.int64, count=len(self))
+
+    def __getitem__(self, draw: Draw | int) -> dict:
+        """Load and transform one image.
+
+        Args:
+            draw: A draw of a sampler or a plain index. With a draw the
+                transforms' randomness depends on its key only.
+
+        Returns:
+            What the pipeline returns.
+
+        Raises:
+            FileNotFoundError: If the image is missing.
+            ValueError: If it cannot be decoded.
+        """
+        is_draw = isinstance(draw, Draw)
+        results = self.get_data_info(draw.index if is_draw else int(draw))
+        path = results['img_path']
+        if is_draw:
+            results['draw'] = draw
+        try:
+            with rng_scope(draw):
+                data = self.pipeline(results)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f'{type(self).__name__}: image {path!r} is missing; restore '
+                f'it or correct data_root={self.data_root!r}.') from error
+        except (AssertionError, cv2.error) as error:
+            raise ValueError(
+                f'{type(self).__name__}: image {path!r} cannot be read or '
+                f'transformed ({error}); restore the file, or check '
+                'the pipeline if the file is sound.') from error
+        if data is None:
+            raise ValueError(f'{type(self).__name__}: the pipeline returned '
+                             f'nothing for {path!r}; each image must yield '
+                             'a sample.')
+        return data
+
+
+def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
+    """Raise for a value outside the choices."""
+    if value not in choices:
+        raise ValueError(f'{key} must be one of {", ".join(choices)}; got '
+                         f'{value!r}')
+
+
+def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
+    """Build the transforms in scope mmgl, whatever the scope around."""
+    with DefaultScope.overwrite_default_scope('mmgl'):
+        return [
+            TRANSFORMS.build(step) if isinstance(step, dict) else step
+            for step in pipeline
+        ]

@@ -1,0 +1,281 @@
+"""What stays the same about a person: body, garments, hair and bags."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .texture import Texture
+
+VISIBLE, INFRARED, THERMAL = 0, 1, 2
+
+
+class Material(NamedTuple):
+    """Two colours and the pattern that mixes them.
+
+    Attributes:
+        colours: Per spectrum (visible, infrared, thermal) a pair of arrays:
+            (3,) blue-green-red or (1,) reflectance, in [0, 1].
+        texture: The pattern; the same in all spectra.
+    """
+
+    colours: tuple
+    texture: Texture = Texture()
+
+
+class Body(NamedTuple):
+    """Body shape in units of body height (half-widths for widths)."""
+
+    shoulder: float
+    chest: float
+    waist: float
+    hip: float
+    depth: float
+    leg: float
+    limb: float
+    head: float
+    arm: float
+
+
+class Identity(NamedTuple):
+    """Everything that a picture of a person shows whoever takes it.
+
+    Attributes:
+        body: Body shape.
+        upper: Torso garment: ``tee``, ``shirt``, ``jacket``, ``coat``,
+            ``hoodie``, ``tank`` or ``dress``.
+        lower: Leg garment: ``trousers``, ``shorts``, ``skirt``, ``long``.
+        hem: Height of the torso garment's lower edge below the neck.
+        loose: Extra half-width of the torso garment.
+        leg_width: Half-width factor of trousers.
+        hair: ``bald``, ``short``, ``bob``, ``long``, ``tail`` or ``bun``.
+        hat: ``none``, ``cap``, ``beanie`` or ``hood``.
+        bag: ``none``, ``backpack``, ``sling``, ``handbag`` or ``case``.
+        scarf, belt, open_front, boots: Optional items.
+        bag_side: -1 or 1, the side on which a bag is carried.
+        bag_size: Size factor of the bag.
+        materials: Name of a part -> Material.
+    """
+
+    body: Body
+    upper: str
+    lower: str
+    hem: float
+    loose: float
+    leg_width: float
+    hair: str
+    hat: str
+    bag: str
+    scarf: bool
+    belt: bool
+    open_front: bool
+    boots: bool
+    bag_side: int
+    bag_size: float
+    materials: dict
+
+
+def _pick(rng, **weights):
+    names = list(weights)
+    total = np.cumsum(np.array([weights[n] for n in names], float))
+    return names[int(np.searchsorted(total / total[-1], rng.random()))]
+
+
+def _draw_body(rng, spread):
+    def near(low, high):
+        middle, half = (low + high) / 2, (high - low) / 2
+        return middle + spread * half * rng.uniform(-1, 1)
+
+    build = near(-1, 1)
+    curve = near(-1, 1)
+    return Body(
+        shoulder=0.114 + 0.013 * build - 0.008 * curve + near(-0.006, 0.006),
+        chest=0.100 + 0.016 * build + near(-0.004, 0.004),
+        waist=0.084 + 0.022 * build - 0.007 * curve,
+        hip=0.092 + 0.013 * build + 0.008 * curve + near(-0.004, 0.004),
+        depth=0.064 + 0.018 * build + near(-0.004, 0.004),
+        leg=near(0.455, 0.525),
+        limb=1.0 + 0.2 * build + near(-0.08, 0.08),
+        head=near(0.061, 0.074),
+        arm=near(0.92, 1.08),
+    )
+
+
+def _draw_texture(rng, garment, spread):
+    """Draw a pattern; trousers are plainer than shirts, as in a street."""
+    if rng.random() > spread:
+        return Texture()
+    if garment == 'upper':
+        kind = _pick(rng, plain=0.2, stripes=0.27, checks=0.1, dots=0.07,
+                     two_tone=0.11, band=0.09, logo=0.1, blotches=0.06)
+    elif garment == 'lower':
+        kind = _pick(rng, plain=0.5, stripes=0.14, checks=0.07,
+                     blotches=0.07, two_tone=0.1, side=0.12)
+    else:
+        kind = _pick(rng, plain=0.6, stripes=0.2, band=0.2)
+    level = rng.uniform(0.08, 0.17)
+    if garment == 'lower':
+        level = rng.uniform(0.12, 0.36)
+    return Texture(
+        kind=kind,
+        period=float(rng.uniform(0.042, 0.115)),
+        angle=float(rng.choice([0, 0, np.pi / 2, np.pi / 4, -np.pi / 4])),
+        duty=float(rng.uniform(0.3, 0.7)),
+        level=float(level),
+        size=float(rng.uniform(0.035, 0.09)),
+        back=bool(rng.random() < 0.4),
+    )
+
+
+def _hsv(hue, saturation, value):
+    """Convert one colour to blue-green-red in [0, 1]."""
+    shifts = (np.array([2.0, 4.0, 0.0]) + hue * 6) % 6
+    ramp = np.clip(np.abs(shifts - 3) - 1, 0, 1)
+    return value * (1 - saturation + saturation * ramp)
+
+
+def _visible_pair(rng):
+    """Draw two cloth colours that differ visibly in lightness."""
+    pair = []
+    for _ in range(2):
+        grey = rng.random() < 0.4
+        saturation = rng.uniform(0, 0.12) if grey else rng.uniform(0.25, 0.72)
+        # Blue and red to brown are the usual dyes; any hue may occur.
+        hue = _pick(rng, blue=0.4, warm=0.35, any=0.25)
+        middle = dict(blue=rng.normal(0.6, 0.05), warm=rng.normal(0.03, 0.05))
+        pair.append((middle.get(hue, rng.random()) % 1, saturation))
+    dark, light = rng.uniform(0.08, 0.42), rng.uniform(0.58, 0.92)
+    values = (dark, light) if rng.random() < 0.5 else (light, dark)
+    colours = [_hsv(h, s, v) for (h, s), v in zip(pair, values, strict=True)]
+    return tuple(np.asarray(c, np.float32) for c in colours)
+
+
+def _grey_pair(rng, low, high, contrast):
+    """Draw two reflectances that differ by at least ``contrast``."""
+    gap = min(contrast * rng.uniform(1.0, 1.5), high - low)
+    first = rng.uniform(low, high - gap)
+    pair = (first, first + gap) if rng.random() < 0.5 else (first + gap, first)
+    return tuple(np.array([p], np.float32) for p in pair)
+
+
+def plain_material(visible, infrared, thermal):
+    """Make a material of one colour.
+
+    Args:
+        visible (Sequence[float]): Blue, green, red in [0, 1].
+        infrared (float): Reflectance in [0, 1].
+        thermal (float): Radiance in [0, 1].
+
+    Returns:
+        Material: The material.
+    """
+
+    def spectrum(value):
+        colour = np.atleast_1d(np.asarray(value, np.float32))
+        return colour, colour
+
+    return Material((spectrum(visible), spectrum(infrared), spectrum(thermal)))
+
+
+def _draw_cloth(streams, garment, difficulty):
+    shape, visible, infrared = streams
+    texture = _draw_texture(shape, garment, 1 - 0.9 * difficulty.sameness)
+    kept = infrared.random() < difficulty.ir_texture_rate
+    contrast = 0.33 if kept else 0.03
+    return Material(
+        (
+            _visible_pair(visible),
+            _grey_pair(infrared, 0.14, 0.86, contrast),
+            _grey_pair(infrared, 0.25, 0.6, 0.35 * difficulty.thermal_texture),
+        ),
+        texture,
+    )
+
+
+def _draw_shoes(visible, infrared):
+    """Draw shoes: black, brown, white, now and then coloured."""
+    value = visible.choice([0.1, 0.16, 0.3, 0.85])
+    colour = _hsv(visible.uniform(0.02, 0.1), visible.uniform(0, 0.5), value)
+    if visible.random() < 0.2:
+        colour = _hsv(visible.random(), 0.5, 0.6)
+    return plain_material(colour, infrared.uniform(0.1, 0.85), 0.35)
+
+
+def _draw_materials(streams, upper, difficulty):
+    shape, visible, infrared = streams
+    materials = {
+        name: _draw_cloth(streams, kind, difficulty)
+        for name, kind in (
+            ('upper', 'upper'),
+            ('lower', 'lower'),
+            ('inner', 'other'),
+            ('bag', 'other'),
+            ('scarf', 'other'),
+            ('hat', 'other'),
+        )
+    }
+    materials['shoes'] = _draw_shoes(visible, infrared)
+    # Raglan sleeves contrast with the body.
+    materials['sleeve'] = materials['upper']
+    if shape.random() < 0.2 and upper in ('tee', 'shirt', 'hoodie'):
+        sleeve = _draw_cloth(streams, 'plain', difficulty)
+        materials['sleeve'] = sleeve._replace(texture=Texture())
+    if upper == 'dress':
+        materials['lower'] = materials['upper']
+    tone = visible.uniform(0.45, 0.95)
+    skin = np.array([0.56, 0.68, 0.9]) * tone
+    materials['skin'] = plain_material(skin, infrared.uniform(0.6, 0.72), 0.93)
+    hair = _hsv(visible.uniform(0.03, 0.11), visible.uniform(0.2, 0.6),
+                visible.choice([0.1, 0.14, 0.22, 0.4, 0.6]))
+    materials['hair'] = plain_material(hair, infrared.uniform(0.2, 0.5), 0.66)
+    return materials
+
+
+def draw_identity(seed, pid, difficulty):
+    """Draw the attributes of one person.
+
+    Shape, visible colour and infrared reflectance come from three
+    independent random streams, so that colour tells nothing about how the
+    person looks in the other modality.
+
+    Args:
+        seed (int): Seed of the data set.
+        pid (int): Raw identity number.
+        difficulty (Difficulty): ``sameness``, ``ir_texture_rate`` and
+            ``thermal_texture`` are used.
+
+    Returns:
+        Identity: The person.
+    """
+    streams = [
+        np.random.default_rng([seed, 11, pid, stream]) for stream in range(3)
+    ]
+    rng, spread = streams[0], 1 - difficulty.sameness
+    upper = _pick(rng, tee=0.24, shirt=0.2, jacket=0.18, coat=0.12,
+                  hoodie=0.12, tank=0.06, dress=0.08)
+    lower = _pick(rng, trousers=0.58, shorts=0.18, skirt=0.16, long=0.08)
+    lower = 'skirt' if upper == 'dress' else lower
+    hem = dict(coat=rng.uniform(0.46, 0.62), jacket=rng.uniform(0.3, 0.38),
+               hoodie=rng.uniform(0.31, 0.36)).get(upper)
+    hem = rng.uniform(0.3, 0.37) if hem is None else hem
+    loose = dict(coat=0.018, jacket=0.016, hoodie=0.014).get(upper, 0.004)
+    return Identity(
+        body=_draw_body(rng, spread),
+        upper=upper,
+        lower=lower,
+        hem=float(hem),
+        loose=float(loose + spread * rng.uniform(0, 0.012)),
+        leg_width=float(1 + spread * rng.uniform(-0.1, 0.55)),
+        hair=_pick(rng, bald=0.06, short=0.42, bob=0.16, long=0.18,
+                   tail=0.12, bun=0.06),
+        hat=_pick(rng, none=0.66, cap=0.13, beanie=0.11,
+                  hood=0.2 if upper in ('hoodie', 'coat') else 0.0),
+        bag=_pick(rng, none=0.4, backpack=0.2, sling=0.16, handbag=0.14,
+                  case=0.1),
+        scarf=bool(rng.random() < 0.15),
+        belt=bool(rng.random() < 0.2),
+        open_front=bool(upper in ('jacket', 'coat') and rng.random() < 0.55),
+        boots=bool(rng.random() < 0.25),
+        bag_side=int(rng.choice([-1, 1])),
+        bag_size=float(rng.uniform(0.85, 1.25)),
+        materials=_draw_materials(streams, upper, difficulty),
+    )

@@ -1,0 +1,26 @@
+"""Hooks, optimizer wrappers and file backends for mmengine's Runner.
+
+Importing it also installs the work-arounds that a Runner needs.
+"""
+
+from mmgl.utils.compat import install_checkpoint_loader
+
+from .atomic_backend import AtomicLocalBackend
+from .hooks import (
+    DatasetMetaHook,
+    IterationSeedHook,
+    ProgressHook,
+    StopOnNonFiniteHook,
+)
+from .optim_wrappers import AutocastOptimWrapper
+
+install_checkpoint_loader()
+
+__all__ = [
+    'AtomicLocalBackend',
+    'AutocastOptimWrapper',
+    'DatasetMetaHook',
+    'IterationSeedHook',
+    'ProgressHook',
+    'StopOnNonFiniteHook',
+]

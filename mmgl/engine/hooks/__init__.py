@@ -1,0 +1,12 @@
+from .dataset_meta import DatasetMetaHook
+from .iteration_seed import IterationSeedHook
+from .progress import ProgressHook
+from .stop_on_non_finite import StopOnNonFiniteHook, TrainingDivergedError
+
+__all__ = [
+    'DatasetMetaHook',
+    'IterationSeedHook',
+    'ProgressHook',
+    'StopOnNonFiniteHook',
+    'TrainingDivergedError',
+]

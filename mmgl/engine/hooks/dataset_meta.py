@@ -1,0 +1,32 @@
+"""What a checkpoint was trained on, kept inside it."""
+
+from mmengine.hooks import Hook
+
+from mmgl.registry import HOOKS
+
+# Key of the checkpoint's meta, and the entries of the data set's metainfo.
+META_KEY = 'trained_on'
+META_FIELDS = ('dataset', 'split', 'trial', 'num_pids')
+
+
+@HOOKS.register_module()
+class DatasetMetaHook(Hook):
+    """Write data set, split, trial and number of identities into the meta.
+
+    ``tools/test.py`` reads them to refuse a checkpoint that saw the test
+    identities: the ten trials of RegDB train on each other's test images.
+    """
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Add ``checkpoint['meta']['trained_on']``.
+
+        Args:
+            runner: The Runner.
+            checkpoint: The checkpoint about to be saved; changed in place.
+        """
+        dataset = runner.train_dataloader.dataset
+        metainfo = getattr(dataset, 'metainfo', None) or {}
+        checkpoint['meta'][META_KEY] = {
+            field: metainfo[field]
+            for field in META_FIELDS if field in metainfo
+        }

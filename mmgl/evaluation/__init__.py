@@ -1,0 +1,1 @@
+"""Evaluation: ``functional`` on plain arrays, ``metrics`` for the Runner."""

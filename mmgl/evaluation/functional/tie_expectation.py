@@ -1,0 +1,121 @@
+"""Expected scores when tied gallery images come in a random order.
+
+Images at exactly the same distance have no order of their own. Averaging
+over all orders of a tied group (each equally likely) makes a score
+independent of the order of the gallery, and puts a collapsed model, whose
+distances are all equal, at chance level. Closed forms for precision at a hit
+follow McSherry and Najork, "Computing information retrieval performance
+measures efficiently in the presence of tied scores", ECIR 2008.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import roots_legendre
+
+
+def expected_precision(before, size, hits_before, hits):
+    """Expected precision at a hit that lies in a tied group.
+
+    Args:
+        before (np.ndarray): Images ranked before the group, (k,).
+        size (np.ndarray): Images in the group, (k,).
+        hits_before (np.ndarray): True matches before the group, (k,).
+        hits (np.ndarray): True matches in the group, (k,).
+
+    Returns:
+        np.ndarray: (k,), mean precision at one of the group's hits.
+    """
+    before, size = before.astype(np.int64), size.astype(np.int64)
+    last = int((before + size).max(initial=0))
+    harmonic = np.zeros(last + 1)
+    np.cumsum(1 / np.arange(1, last + 1), out=harmonic[1:])
+    span = harmonic[before + size] - harmonic[before]
+    share = (hits - 1) / np.maximum(size - 1, 1)
+    tied = ((hits_before + 1) * span +
+            share * (size - (before + 1) * span)) / size
+    return np.where(size == 1, (hits_before + 1) / (before + 1), tied)
+
+
+@lru_cache(maxsize=65536)
+def expected_inverse_last(before, size, hits):
+    """Expected 1 / rank of the last true match of a tied group.
+
+    Args:
+        before (int): Images ranked before the group.
+        size (int): Images in the group.
+        hits (int): True matches in the group.
+
+    Returns:
+        float: In (0, 1].
+    """
+    places = np.arange(size, hits, -1)
+    chance = np.empty(size - hits + 1)
+    chance[0] = hits / size
+    chance[1:] = chance[0] * np.cumprod((places - hits) / (places - 1))
+    ranks = before + np.arange(size, hits - 1, -1)
+    return float((chance / ranks).sum())
+
+
+@lru_cache(maxsize=65536)
+def first_hit_distribution(size, hits, limit):
+    """Chance of each place in a tied group to be that of its first hit.
+
+    Args:
+        size (int): Images in the group.
+        hits (int): True matches in the group.
+        limit (int): How many places are wanted.
+
+    Returns:
+        np.ndarray: (limit,), read only; place 0 is the group's first.
+    """
+    result = np.zeros(limit)
+    count = min(limit, size - hits + 1)
+    places = np.arange(1, count)
+    result[0] = hits / size
+    result[1:count] = result[0] * np.cumprod(
+        (size - places - hits + 1) / (size - places))
+    result.flags.writeable = False
+    return result
+
+
+@lru_cache(maxsize=256)
+def _nodes(count):
+    points, weights = roots_legendre(count)
+    return (points + 1) / 2, weights / 2
+
+
+@lru_cache(maxsize=65536)
+def identity_rank_distribution(own, others, limit):
+    """Chance of k other identities to come before the true one in a tie.
+
+    Each image of the tied group gets an independent uniform time; an
+    identity counts from its earliest image. Given the time of the true
+    identity the others are independent, which leaves the integral of a
+    polynomial; Gauss-Legendre nodes give it without error but rounding.
+
+    Args:
+        own (int): Tied images of the true identity.
+        others (tuple[int]): Tied images of each other identity, sorted.
+        limit (int): How many ranks are wanted.
+
+    Returns:
+        np.ndarray: (limit,), read only; entry k is the chance of k others.
+    """
+    result = np.zeros(limit)
+    if all(count == own for count in others):
+        result[:len(others) + 1] = 1 / (len(others) + 1)
+    else:
+        needed = (own + sum(others)) // 2 + 1
+        # Powers of two keep the number of different node sets small.
+        later, weights = _nodes(1 << (needed - 1).bit_length())
+        chance = np.zeros((limit, len(later)))
+        chance[0] = 1
+        for count in others:
+            after = later**count
+            passed = chance * (1 - after)
+            chance *= after
+            chance[1:] += passed[:-1]
+        result[:] = chance @ (weights * own * later**(own - 1))
+    result.flags.writeable = False
+    return result

@@ -1,0 +1,176 @@
+"""Metric of the two visible-infrared ReID benchmarks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+
+from mmgl.evaluation.functional.distances import DISTANCES, to_numpy
+from mmgl.evaluation.functional.features_io import FeatureSet, save_features
+from mmgl.evaluation.functional.protocols import DRAWS, GALLERY_CAMERAS
+from mmgl.evaluation.functional.ranking import TIE_RULES
+from mmgl.evaluation.functional.reports import (
+    evaluate_regdb,
+    evaluate_sysu,
+    report_key,
+)
+from mmgl.registry import METRICS
+from mmgl.version import __version__
+
+PROTOCOLS = ('sysu', 'regdb')
+_SHOT_NAMES = {1: 'single', 10: 'multi'}
+_MEASURES = {'r1': 'rank1', 'r5': 'rank5', 'r10': 'rank10', 'r20': 'rank20',
+             'mAP': 'mAP', 'mINP': 'mINP'}
+_LABELS = ('pid', 'camid', 'modality', 'index')
+
+
+@METRICS.register_module()
+class ReIDMetric(BaseMetric):
+    """CMC, mAP and mINP by the SYSU-MM01 or the RegDB protocol.
+
+    All modes, shot numbers and trials are scored from one pass over the
+    test images; see docs/evaluation.md for the definitions. Returns python
+    floats in percent: 'all_single/rank1', 'indoor_multi/mAP', ... or
+    'visible_to_infrared/rank1', ...; for SYSU-MM01 means over the trials.
+
+    Args:
+        protocol (str): 'sysu' or 'regdb'.
+        modes (tuple[str]): SYSU-MM01: 'all', 'indoor'.
+        shots (tuple[int]): SYSU-MM01: 1 (single), 10 (multi).
+        trials (int): SYSU-MM01: number of gallery draws.
+        gallery_draw (str): SYSU-MM01: 'official' (``rand_perm_cam.mat``,
+            handed over in the meta information of the data set) or
+            'random_seeded'.
+        distance (str): 'cosine' or 'euclidean'.
+        ties (str): 'expected' or 'gallery_order'.
+        out (str, optional): JSON file for the figures of every trial, as
+            fractions.
+        dump (str, optional): .npz file for the features.
+        collect_device (str): See mmengine's ``BaseMetric``.
+        prefix (str, optional): See mmengine's ``BaseMetric``.
+
+    Raises:
+        ValueError: For an unknown option, and at the end of a test for
+            features that cannot be scored.
+    """
+
+    def __init__(self, protocol='sysu', modes=('all', 'indoor'),
+                 shots=(1, 10), trials=10, gallery_draw='official',
+                 distance='cosine', ties='expected', out=None, dump=None,
+                 collect_device='cpu', prefix=None):
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        for name, value, choices in (
+            ('protocol', (protocol, ), PROTOCOLS),
+            ('modes', modes, tuple(GALLERY_CAMERAS)),
+            ('gallery_draw', (gallery_draw, ), DRAWS),
+            ('distance', (distance, ), DISTANCES),
+            ('ties', (ties, ), TIE_RULES)):
+            if isinstance(value, str) or not set(value) <= set(choices):
+                raise ValueError(
+                    f'ReIDMetric: {name}={value!r}; choose from {choices}.')
+        if not modes or not shots or min(shots) < 1 or trials < 1:
+            raise ValueError(
+                f'ReIDMetric: modes={modes!r}, shots={shots!r}, '
+                f'trials={trials!r}; give at least one mode, and shots and '
+                'trials of 1 or more.')
+        self.protocol, self.trials = protocol, trials
+        self.modes, self.shots = tuple(modes), tuple(shots)
+        self.gallery_draw = gallery_draw
+        self.distance, self.ties = distance, ties
+        self.out, self.dump = out, dump
+
+    def process(self, data_batch, data_samples):
+        """Keep features and labels of a batch.
+
+        Args:
+            data_batch: Not used.
+            data_samples (Sequence[dict]): With feature (D,), pid, camid,
+                modality, index and, for the dump, img_path.
+        """
+        for sample in data_samples:
+            missing = [name for name in ('feature', *_LABELS)
+                       if sample.get(name) is None]
+            if missing:
+                raise ValueError(
+                    f'ReIDMetric: a data sample lacks {", ".join(missing)} '
+                    f'(it has {sorted(sample)}); use a test split and a '
+                    'model whose predict mode sets the feature.')
+            row = {name: int(sample[name]) for name in _LABELS}
+            row['feature'] = np.array(
+                to_numpy(sample['feature']), dtype=np.float32)
+            row['img_path'] = str(sample.get('img_path', ''))
+            self.results.append(row)
+
+    def compute_metrics(self, results):
+        """Score the features of all images.
+
+        Args:
+            results (list[dict]): What :meth:`process` kept, of all ranks.
+
+        Returns:
+            dict[str, float]: Percent.
+        """
+        meta = self.dataset_meta or {}
+        found = meta.get('dataset', self.protocol)
+        if found != self.protocol:
+            raise ValueError(
+                f'ReIDMetric: protocol={self.protocol!r} but the data set is '
+                f'{found!r}; set protocol={found!r} in the evaluator.')
+        feature_set = self._collect(results, meta.get('trial'))
+        if self.dump:
+            save_features(self.dump, feature_set)
+        report = self._report(feature_set, meta)
+        if self.out:
+            self._write(report, meta)
+        return {
+            f'{self._name(key)}/{name}': 100 * part['mean'][measure]
+            for key, part in report.items()
+            for measure, name in _MEASURES.items()
+        }
+
+    @staticmethod
+    def _collect(results, trial):
+        labels = {
+            name: np.array([row[name] for row in results])
+            for name in _LABELS
+        }
+        return FeatureSet(
+            features=np.stack([row['feature'] for row in results]),
+            pids=labels['pid'],
+            camids=labels['camid'],
+            modality=labels['modality'],
+            index=labels['index'],
+            img_paths=np.array([row['img_path'] for row in results]),
+            trial=trial)
+
+    def _report(self, data, meta):
+        if self.protocol == 'regdb':
+            return evaluate_regdb(
+                data.features, data.pids, data.modality, self.distance,
+                self.ties)
+        return evaluate_sysu(
+            data.features, data.pids, data.camids, data.modality, data.index,
+            meta.get('rand_perm_cam'), self.modes, self.shots, self.trials,
+            self.gallery_draw, self.distance, self.ties)
+
+    def _name(self, key):
+        names = {
+            report_key(mode, shots):
+            f'{mode}_{_SHOT_NAMES.get(shots, f"{shots}shot")}'
+            for mode in self.modes for shots in self.shots
+        }
+        return names.get(key, key)
+
+    def _write(self, report, meta):
+        settings = dict(
+            protocol=self.protocol, distance=self.distance, ties=self.ties,
+            split=meta.get('split'), version=__version__)
+        if self.protocol == 'regdb':
+            settings['trials'] = [meta.get('trial')]
+        else:
+            settings['draw'] = self.gallery_draw
+        path = Path(self.out)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            json.dumps({**report, 'settings': settings}, indent=2) + '\n')

@@ -1,0 +1,5 @@
+from .base_resnet import BaseReIDResNet
+from .one_stream_resnet import OneStreamResNet
+from .two_stream_resnet import TwoStreamResNet
+
+__all__ = ['BaseReIDResNet', 'OneStreamResNet', 'TwoStreamResNet']

@@ -1,0 +1,120 @@
+"""From a collated batch to normalised images and target tensors."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from mmgl.registry import MODELS
+
+# target: field of the data sample
+FIELDS = {
+    'modality': 'modality',
+    'pid': 'pid',
+    'camid': 'camid',
+    'pair': 'pair_key',
+    'permutation': 'permutation',
+}
+
+
+@MODELS.register_module()
+class ReIDDataPreprocessor(BaseDataPreprocessor):
+    """Stack, move, normalise once, and build the targets.
+
+    Args:
+        mean: Mean of the three channels in the order after conversion
+            (RGB), in grey levels 0-255. ImageNet's by default.
+        std: Standard deviation, likewise.
+        to_rgb: Swap the first and last channel (images are read as BGR).
+        non_blocking: Copy to the device without waiting.
+
+    Raises:
+        ValueError: If ``mean`` or ``std`` has not three entries.
+    """
+
+    def __init__(self,
+                 mean: Sequence[float] = (123.675, 116.28, 103.53),
+                 std: Sequence[float] = (58.395, 57.12, 57.375),
+                 to_rgb: bool = True,
+                 non_blocking: bool = False) -> None:
+        super().__init__(non_blocking=non_blocking)
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError(
+                'ReIDDataPreprocessor needs three entries in mean and three '
+                f'positive ones in std, got mean={mean}, std={std}')
+        self.to_rgb = to_rgb
+        # Settings, not weights: kept out of checkpoints.
+        for name, value in (('mean', mean), ('std', std)):
+            value = torch.tensor(value, dtype=torch.float32)
+            self.register_buffer(name, value.view(3, 1, 1), persistent=False)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a batch.
+
+        Args:
+            data: ``inputs``, uint8 images as a list of ``(3, H, W)`` or a
+                tensor ``(B, 3, H, W)``, and optionally ``data_samples``.
+            training: Part of the common signature; makes no difference.
+
+        Returns:
+            ``inputs`` ``(B, 3, H, W)`` in float, ``targets`` with
+            ``modality``, ``pid``, ``camid`` and ``pair`` (number of the
+            cross-modal pair, from ``pair_key``) ``(B,)`` and ``permutation``
+            ``(B, N)``, as far as the samples have them, on the device, and
+            ``data_samples`` as they came.
+
+        Raises:
+            ValueError: For images of different sizes or not uint8, and for
+                a field that only some samples have.
+        """
+        inputs = self._stack(data['inputs'])
+        inputs = inputs.to(self.device, non_blocking=self._non_blocking)
+        inputs = inputs.float()
+        if self.to_rgb:
+            inputs = inputs.flip(1)
+        inputs = (inputs - self.mean) / self.std
+        samples = data.get('data_samples')
+        targets = self._targets(samples, len(inputs)) if samples else {}
+        return {
+            'inputs': inputs,
+            'targets': targets,
+            'data_samples': samples
+        }
+
+    def _stack(self, images: Tensor | Sequence[Tensor]) -> Tensor:
+        """Make one uint8 tensor of the images."""
+        if not isinstance(images, Tensor):
+            shapes = sorted({tuple(image.shape) for image in images})
+            if len(shapes) != 1:
+                raise ValueError(
+                    'images of one batch must have the same size, got '
+                    f'{shapes}; end the pipeline with a Resize that sets '
+                    'the size (keep_ratio=False)')
+            images = torch.stack(list(images))
+        if images.dtype != torch.uint8 or images.ndim != 4 or (
+                images.shape[1] != 3):
+            raise ValueError(
+                'ReIDDataPreprocessor needs uint8 images of three channels '
+                f'(3, H, W), got a batch {tuple(images.shape)} of '
+                f'{images.dtype}; normalisation is done here and only here')
+        return images
+
+    def _targets(self, samples: Sequence, size: int) -> dict[str, Tensor]:
+        """Collect the fields of the samples into tensors on the device."""
+        if len(samples) != size:
+            raise ValueError(f'{size} images but {len(samples)} data_samples')
+        targets = {}
+        for name, field in FIELDS.items():
+            values = [sample.get(field) for sample in samples]
+            present = sum(value is not None for value in values)
+            if present == 0:
+                continue
+            if present != size:
+                raise ValueError(
+                    f"field '{field}' is set in {present} of {size} "
+                    'data_samples; all or none must have it')
+            tensor = torch.stack([torch.as_tensor(v) for v in values])
+            targets[name] = tensor.long().to(
+                self.device, non_blocking=self._non_blocking)
+        return targets

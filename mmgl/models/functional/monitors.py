@@ -1,0 +1,51 @@
+"""Health figures of a cross-modality embedding, cheap enough for each step."""
+
+import torch
+from torch import Tensor
+
+
+def part_consistency(parts: Tensor, modality: Tensor,
+                     labels: Tensor) -> Tensor:
+    """Share of patches whose best cross-modality match is the same part.
+
+    A falling cycle-contrastive loss does not prove correspondence (random
+    features already score low); this figure does. Chance is 1/N.
+
+    Args:
+        parts (Tensor): Unit part vectors of shape (B, N, D).
+        modality (Tensor): 0 visible, 1 infrared, shape (B, ).
+        labels (Tensor): Original place of every patch, shape (B, N).
+
+    Returns:
+        Tensor: Scalar in [0, 1].
+    """
+    batch, stripes, dim = parts.shape
+    flat = parts.reshape(-1, dim)
+    side = modality.repeat_interleave(stripes)
+    similarity = flat @ flat.t()
+    similarity = similarity.masked_fill(side[:, None] == side[None, :],
+                                        float('-inf'))
+    labels = labels.reshape(batch * stripes)
+    return (labels[similarity.argmax(dim=1)] == labels).float().mean()
+
+
+def modality_gap(features: Tensor, modality: Tensor) -> Tensor:
+    """Share of the features' variance that the modality explains.
+
+    0: both modalities have the same mean; 1: nothing but the modality.
+
+    Args:
+        features (Tensor): Features of shape (B, D).
+        modality (Tensor): 0 visible, 1 infrared, shape (B, ).
+
+    Returns:
+        Tensor: Scalar in [0, 1].
+    """
+    features = features.float()
+    weights = torch.nn.functional.one_hot(modality, 2).float()
+    counts = weights.sum(dim=0)
+    means = weights.t() @ features / counts.clamp(min=1).unsqueeze(1)
+    mean = features.mean(dim=0)
+    total = (features - mean).square().sum()
+    between = (counts * (means - mean).square().sum(dim=1)).sum()
+    return between / total.clamp(min=1e-12)

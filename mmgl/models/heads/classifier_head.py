@@ -1,0 +1,75 @@
+"""Identity classifier."""
+
+import torch
+from torch import Tensor, nn
+
+from mmgl.registry import MODELS
+
+
+@MODELS.register_module()
+class ClassifierHead(nn.Module):
+    """Linear classifier over training identities.
+
+    Follows BNNeck and AGW: no bias, weights from N(0, 0.001).
+
+    Args:
+        in_channels: Length of the feature.
+        num_classes: Number of training identities.
+        feature: Name of the feature of the neck it works on.
+        loss: Config of a loss on logits; plain cross-entropy by default.
+        loss_weight: Factor of the loss.
+
+    Raises:
+        ValueError: If ``num_classes`` is smaller than 1.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 num_classes: int,
+                 feature: str = 'bn',
+                 loss: dict | None = None,
+                 loss_weight: float = 1.0) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(
+                f'ClassifierHead.num_classes must be >= 1, got {num_classes}')
+        self.in_channels = in_channels
+        self.num_classes = num_classes
+        self.feature = feature
+        self.loss_weight = loss_weight
+        self.fc = nn.Linear(in_channels, num_classes, bias=False)
+        nn.init.normal_(self.fc.weight, std=0.001)
+        self.criterion = MODELS.build(
+            loss or dict(type='IdentityCrossEntropyLoss'))
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """Classify.
+
+        Args:
+            features: Features of the neck, each ``(B, C)``.
+
+        Returns:
+            Logits ``(B, num_classes)``.
+        """
+        return self.fc(features[self.feature])
+
+    def loss(self, features: dict[str, Tensor],
+             targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the loss and the training accuracy.
+
+        Args:
+            features: Features of the neck, each ``(B, C)``.
+            targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
+
+        Returns:
+            ``loss`` and ``accuracy`` (percent), both scalars.
+        """
+        logits = self(features)
+        pids = targets['pid']
+        loss = self.criterion(logits, pids, targets.get('modality'))
+        with torch.no_grad():
+            hits = (logits.argmax(dim=1) == pids).float()
+        return {
+            'loss': self.loss_weight * loss,
+            'accuracy': 100 * hits.mean()
+        }

@@ -1,0 +1,94 @@
+"""Batch normalisation over all ranks, by modality or over both."""
+
+import torch
+from torch import Tensor, nn
+
+from ..functional.gather import all_gather_with_grad
+
+
+class ModalityBatchNorm(nn.Module):
+    """Normalise vectors by batch statistics of their modality or of all.
+
+    A shared batch norm behind features of two modalities turns their mean
+    difference into the leading direction of the output, and after L2
+    normalisation the modalities stand opposite each other. With statistics a
+    modality both have zero mean and unit variance in every channel, so such
+    a split cannot arise. Scale and shift are shared. Statistics are those of
+    the global batch when distributed, on any device, and in fp32.
+
+    Args:
+        num_features (int): Channels D.
+        per_modality (bool): Statistics a modality; False is a plain
+            synchronised batch norm. Defaults to True.
+        eps (float): Added to the variance. Defaults to 1e-5.
+        momentum (float): Of the running statistics. Defaults to 0.1.
+    """
+
+    def __init__(self,
+                 num_features: int,
+                 per_modality: bool = True,
+                 eps: float = 1e-5,
+                 momentum: float = 0.1) -> None:
+        super().__init__()
+        self.groups = 2 if per_modality else 1
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        shape = self.groups, num_features
+        self.register_buffer('running_mean', torch.zeros(shape))
+        self.register_buffer('running_var', torch.ones(shape))
+
+    def forward(self, x: Tensor, modality: Tensor) -> Tensor:
+        """Normalise.
+
+        Args:
+            x (Tensor): Vectors of shape (B, N, D).
+            modality (Tensor): 0 visible, 1 infrared, shape (B, ).
+
+        Returns:
+            Tensor: Normalised vectors in fp32, shape (B, N, D).
+        """
+        group = modality if self.groups == 2 else torch.zeros_like(modality)
+        with torch.autocast(x.device.type, enabled=False):
+            if x.dtype in (torch.float16, torch.bfloat16):
+                x = x.float()
+            if self.training:
+                mean, var = self._batch_statistics(x, group)
+            else:
+                mean, var = self.running_mean, self.running_var
+            mean, var = mean.to(x.dtype), var.to(x.dtype)
+            scale = (var + self.eps).rsqrt()[group].unsqueeze(1)
+            x = (x - mean[group].unsqueeze(1)) * scale
+            return x * self.weight + self.bias
+
+    def _batch_statistics(self, x: Tensor,
+                          group: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of every group over all ranks, (G, D)."""
+        one_hot = nn.functional.one_hot(group, self.groups).to(x.dtype)
+        count = one_hot.sum(dim=0) * x.shape[1]
+        safe = count.clamp(min=1).unsqueeze(1)
+        mean = torch.einsum('bg,bnd->gd', one_hot, x) / safe
+        residual = (x - mean[group].unsqueeze(1)).square()
+        scatter = torch.einsum('bg,bnd->gd', one_hot, residual)
+        # Pairwise combination of the ranks' moments: no cancellation, one
+        # small message.
+        packed = torch.cat(
+            [count.unsqueeze(1).expand_as(mean), mean, scatter], dim=1)
+        counts, means, scatters = all_gather_with_grad(
+            packed.unsqueeze(0)).chunk(3, dim=-1)
+        total = counts.sum(dim=0).clamp(min=1)
+        mean = (counts * means).sum(dim=0) / total
+        spread = scatters + counts * (means - mean).square()
+        var = spread.sum(dim=0) / total
+        self._update_running(mean, var, total, counts.sum(dim=0) > 0)
+        return mean, var
+
+    @torch.no_grad()
+    def _update_running(self, mean: Tensor, var: Tensor, total: Tensor,
+                        present: Tensor) -> None:
+        unbiased = var * total / (total - 1).clamp(min=1)
+        for running, value in ((self.running_mean, mean),
+                               (self.running_var, unbiased)):
+            step = self.momentum * (value.to(running.dtype) - running)
+            running += step * present

@@ -1,0 +1,61 @@
+"""Non-local block of AGW."""
+
+import torch
+from torch import Tensor, nn
+
+
+class NonLocalBlock(nn.Module):
+    r"""Residual attention over all positions, identity at the start.
+
+    The dot-product version of Wang et al., "Non-local Neural Networks", as
+    used by AGW: :math:`z = x + BN(W_z y)`,
+    :math:`y_i = \frac{1}{N} \sum_j (\theta_i^T \phi_j) g_j`, without softmax
+    or sub-sampling. Without a softmax the product is associative, so
+    :math:`\sum_j g_j \phi_j^T` is formed first and the ``N x N`` attention
+    matrix never.
+
+    The batch norm starts with weight and bias 0; the convolutions (all with
+    bias) keep the default initialisation of PyTorch.
+
+    Args:
+        in_channels: Channels C of the feature map.
+        inter_channels: Channels M of the embeddings. The published AGW code
+            uses 1 (by accident, but its numbers depend on it); the original
+            paper C // 2.
+
+    Raises:
+        ValueError: If ``inter_channels`` is smaller than 1.
+    """
+
+    def __init__(self, in_channels: int, inter_channels: int = 1) -> None:
+        super().__init__()
+        if inter_channels < 1:
+            raise ValueError(
+                'NonLocalBlock.inter_channels must be >= 1, got '
+                f'{inter_channels}')
+        self.theta = nn.Conv2d(in_channels, inter_channels, 1)
+        self.phi = nn.Conv2d(in_channels, inter_channels, 1)
+        self.g = nn.Conv2d(in_channels, inter_channels, 1)
+        self.out = nn.Conv2d(inter_channels, in_channels, 1)
+        self.bn = nn.BatchNorm2d(in_channels)
+        nn.init.zeros_(self.bn.weight)
+        nn.init.zeros_(self.bn.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the attended context.
+
+        Args:
+            x: Feature map ``(B, C, h, w)``.
+
+        Returns:
+            Feature map ``(B, C, h, w)``.
+        """
+        theta = self.theta(x).flatten(2)
+        phi = self.phi(x).flatten(2)
+        g = self.g(x).flatten(2)
+        # Sums over all positions overflow fp16.
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            context = g.float() @ (phi.float() / phi.shape[2]).mT
+            y = (context @ theta.float()).to(theta.dtype)
+        y = y.unflatten(2, x.shape[2:])
+        return x + self.bn(self.out(y))

@@ -1,0 +1,74 @@
+"""Global pooling layers."""
+
+import torch
+from torch import Tensor, nn
+
+from mmgl.registry import MODELS
+
+
+@MODELS.register_module()
+class AvgPooling(nn.Module):
+    """Global average pooling, in fp32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool a feature map.
+
+        Args:
+            x: Feature map ``(B, C, h, w)``.
+
+        Returns:
+            Pooled features ``(B, C)`` in fp32.
+        """
+        return x.float().mean(dim=(2, 3))
+
+
+@MODELS.register_module()
+class GeMPooling(nn.Module):
+    """Generalised-mean pooling ``(mean x^p)^(1/p)``, in fp32.
+
+    Follows Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human
+    Annotation", as used by AGW with a fixed ``p`` of 3.
+
+    Args:
+        p: Exponent; 1 is average pooling, large values approach the maximum.
+        learnable: Train ``p`` (starting from the given value).
+        eps: Floor under the activations, which keeps the gradient of a dead
+            channel finite.
+
+    Raises:
+        ValueError: If ``p`` or ``eps`` is not positive.
+    """
+
+    def __init__(self,
+                 p: float = 3.0,
+                 learnable: bool = False,
+                 eps: float = 1e-6) -> None:
+        super().__init__()
+        if p <= 0 or eps <= 0:
+            raise ValueError(
+                f'GeMPooling needs p > 0 and eps > 0, got p={p}, eps={eps}')
+        self.eps = eps
+        # A fixed exponent is a setting, not a part of the weights.
+        self.p = nn.Parameter(torch.tensor(float(p))) if learnable else p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool a feature map.
+
+        Args:
+            x: Non-negative feature map ``(B, C, h, w)``.
+
+        Returns:
+            Pooled features ``(B, C)`` in fp32, whatever autocast says.
+        """
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            x = x.float().clamp(min=self.eps)
+            # Relative to the peak of the channel: the generalised mean is
+            # homogeneous, so this changes neither value nor gradient, and
+            # x^p can neither overflow nor underflow to 0 in all positions.
+            peak = x.detach().amax(dim=(2, 3), keepdim=True)
+            mean = (x / peak).pow(self.p).mean(dim=(2, 3))
+            return mean.pow(1 / self.p) * peak.flatten(1)
+
+    def extra_repr(self) -> str:
+        """Show the settings when printed."""
+        return f'p={float(self.p):g}, eps={self.eps:g}'

@@ -1,0 +1,3 @@
+from .global_feature_neck import GlobalFeatureNeck
+
+__all__ = ['GlobalFeatureNeck']

@@ -1,0 +1,3 @@
+from .mmgl_pretrainer import MMGLPretrainer
+
+__all__ = ['MMGLPretrainer']

@@ -1,0 +1,254 @@
+"""Every work-around for upstream packages, and nothing else.
+
+Each one names its version condition and the upstream thread, and has a test
+in ``tests/test_utils/test_compat.py`` that fails once it is not needed any
+more. The one work-around that has to be a class, bf16 autocast on CPU, is
+``AutocastOptimWrapper`` in ``mmgl/engine/optim_wrappers.py``.
+
+Nothing heavy is imported before a function is called.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+
+from .versions import installed_version, release
+
+# Newest mmengine whose CheckpointLoader calls torch.load without saying
+# weights_only, and first torch whose default is weights_only=True.
+LAST_MMENGINE_WITHOUT_WEIGHTS_ONLY = (0, 10, 7)
+FIRST_TORCH_WEIGHTS_ONLY = (2, 6)
+
+# Exact messages that upstream prints on a healthy installation:
+# (message pattern, category name or None for any).
+UPSTREAM_WARNINGS = (
+    # mmengine/utils/package_utils.py, with setuptools 80 and 81.
+    (r'pkg_resources is deprecated as an API', None),
+    # mmcv-lite has no compiled operators; none is used here.
+    (r'Fail to import ``?MultiScaleDeformableAttention', 'UserWarning'),
+    # https://github.com/open-mmlab/mmengine/pull/1675
+    (r'`torch\.cuda\.amp\.GradScaler\(args\.\.\.\)` is deprecated',
+     'FutureWarning'),
+    # torchvision and mmpretrain, with torch 2.9 and later.
+    (r'`torch\.jit\.(script|interface)` is deprecated', 'DeprecationWarning'),
+)
+
+
+# ------------------------------------------------ 1. loading of checkpoints
+def needs_checkpoint_loader() -> bool:
+    """Tell whether mmengine cannot load the checkpoints it has written.
+
+    torch 2.6 made ``weights_only=True`` the default of ``torch.load``; the
+    message hub in every Runner checkpoint is no plain data. See
+    https://github.com/open-mmlab/mmengine/issues/1655 (fixed on its main
+    branch and in onedl-mmengine, in no release of mmengine up to 0.10.7).
+    """
+    import torch
+    name, version = installed_version('mmengine') or ('', '0')
+    return (not name.startswith('onedl')
+            and release(version) <= LAST_MMENGINE_WITHOUT_WEIGHTS_ONLY
+            and release(torch.__version__) >= FIRST_TORCH_WEIGHTS_ONLY)
+
+
+def load_from_local(filename: str, map_location=None) -> dict:
+    """Load a local checkpoint as mmengine does, with its message hub.
+
+    Unpickling runs code of the file's author. The loader therefore stands
+    for files without a URL scheme only, which are taken to be own work;
+    weights of other origin should be published files (weights only).
+
+    Args:
+        filename: Path of the checkpoint.
+        map_location: As in ``torch.load``.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    import torch
+    filename = os.path.expanduser(filename)
+    if not os.path.isfile(filename):
+        raise FileNotFoundError(f'checkpoint {filename!r} does not exist')
+    return torch.load(filename, map_location=map_location, weights_only=False)
+
+
+def install_checkpoint_loader() -> bool:
+    """Register :func:`load_from_local` with mmengine where it is needed.
+
+    Calling it again changes nothing.
+
+    Returns:
+        Whether the loader is in place.
+    """
+    if not needs_checkpoint_loader():
+        return False
+    from mmengine.runner import CheckpointLoader
+    CheckpointLoader.register_scheme(
+        prefixes='', loader=load_from_local, force=True)
+    return True
+
+
+def install_checkpoint_loader_if_imported() -> None:
+    """Install the loader if ``mmengine.runner`` is already in memory.
+
+    Keeps ``import mmgl`` from loading the Runner for those who only want,
+    say, the evaluation functions; ``mmgl.engine`` installs it in any case.
+    """
+    if 'mmengine.runner.checkpoint' in sys.modules:
+        install_checkpoint_loader()
+
+
+# ------------------------------------------------- 2. distributed on the CPU
+def _slurm_master() -> str:
+    """Return the host name of the first node of the slurm job."""
+    nodes = os.environ['SLURM_NODELIST']
+    hosts = subprocess.run(
+        ['scontrol', 'show', 'hostname', nodes],
+        check=True,
+        capture_output=True,
+        text=True)
+    return hosts.stdout.split()[0]
+
+
+def _export_ranks(launcher: str) -> None:
+    """Translate a launcher's variables to those of torch.distributed."""
+    names = {
+        'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+        'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+        'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE',
+                'OMPI_COMM_WORLD_LOCAL_RANK'),
+    }
+    if launcher not in names:
+        raise ValueError(f'launcher must be one of none, {", ".join(names)}; '
+                         f'got {launcher!r}')
+    missing = [name for name in names[launcher] if name not in os.environ]
+    if missing:
+        raise ValueError(
+            f'launcher={launcher!r} expects the environment variable(s) '
+            f'{", ".join(missing)}; start the tool through '
+            f'{"tools/dist_train.sh" if launcher == "pytorch" else launcher}.')
+    for target, name in zip(
+        ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), names[launcher], strict=True):
+        os.environ[target] = os.environ[name]
+    if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
+        os.environ['MASTER_ADDR'] = _slurm_master()
+    os.environ.setdefault('MASTER_PORT', '29500')
+    if 'MASTER_ADDR' not in os.environ:
+        raise ValueError(
+            f'launcher={launcher!r} expects MASTER_ADDR, the host name of '
+            'the process of rank 0.')
+
+
+def setup_cpu_distributed(cfg) -> bool:
+    """Let a distributed Runner work on a machine without CUDA.
+
+    mmengine (0.10.7, its main branch and onedl alike) selects a CUDA device
+    before it joins the group, and gives DistributedDataParallel device ids
+    on the CPU too: ``_init_dist_pytorch`` in
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/dist/utils.py
+    and ``Runner.wrap_model``. So the gloo group is joined here, which makes
+    the Runner skip its own attempt, and the wrapper is told not to use
+    device ids. SyncBN exists on GPU only and is left out with a warning.
+
+    Args:
+        cfg: Config of the run; ``model_wrapper_cfg`` is set in place.
+
+    Returns:
+        Whether anything was done.
+
+    Raises:
+        ValueError: If the launcher's environment variables are missing.
+    """
+    import torch
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or torch.cuda.is_available():
+        return False
+    if not torch.distributed.is_initialized():
+        _export_ranks(launcher)
+        torch.distributed.init_process_group('gloo')
+    wrapper = dict(cfg.get('model_wrapper_cfg') or {})
+    wrapper.setdefault('type', 'MMDistributedDataParallel')
+    wrapper.setdefault('broadcast_buffers', False)
+    wrapper.setdefault('find_unused_parameters',
+                       cfg.get('find_unused_parameters', False))
+    wrapper['device_ids'] = None
+    cfg['model_wrapper_cfg'] = wrapper
+    if cfg.get('sync_bn') is not None:
+        warnings.warn(
+            f'sync_bn={cfg["sync_bn"]!r} needs GPUs: the batch statistics of '
+            'this CPU run stay local to each process.')
+        cfg['sync_bn'] = None
+    return True
+
+
+# ----------------------------------------------------- 3. AMP on the CPU
+def select_amp_wrapper(optim_wrapper: dict) -> dict:
+    """Turn an optimizer wrapper config into one of mixed precision.
+
+    ``AmpOptimWrapper`` (mmengine 0.10.7, its main branch and onedl alike)
+    refuses to work without an accelerator, see
+    https://github.com/open-mmlab/mmpretrain/issues/1556. On the CPU the
+    wrapper of this package takes its place; bfloat16 needs no loss scale.
+
+    Args:
+        optim_wrapper: Config of an ``OptimWrapper``; not changed.
+
+    Returns:
+        The new config.
+
+    Raises:
+        ValueError: If the wrapper is of another kind and cannot be replaced.
+    """
+    import torch
+    known = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
+    kind = optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in known:
+        raise ValueError(
+            f'--amp can replace optim_wrapper.type {", ".join(known)}, not '
+            f'{kind!r}; set the mixed precision in the config instead.')
+    new = dict(optim_wrapper)
+    if torch.cuda.is_available():
+        new['type'] = 'AmpOptimWrapper'
+        new.setdefault('loss_scale', 'dynamic')
+        return new
+    new['type'] = 'AutocastOptimWrapper'
+    for key in ('loss_scale', 'use_fsdp', 'dtype'):
+        new.pop(key, None)
+    return new
+
+
+# ------------------------------------------------------ 4. registry scopes
+@contextlib.contextmanager
+def registry_scope(name: str = 'mmgl') -> Iterator[None]:
+    """Resolve component names in a scope, whatever Runner was built before.
+
+    The default scope is global in mmengine: a Runner of another package
+    built earlier in the process would decide where names are looked up. See
+    https://github.com/open-mmlab/mmengine/pull/631.
+
+    Args:
+        name: Package whose registries come first.
+    """
+    from mmengine.registry import DefaultScope
+    with DefaultScope.overwrite_default_scope(name):
+        yield
+
+
+def forget_default_scope() -> None:
+    """Drop all default scopes of the process, as in a fresh one."""
+    from mmengine.registry import DefaultScope
+    DefaultScope._instance_dict.clear()
+
+
+# ----------------------------------------------------------- 5. warnings
+def silence_upstream_warnings() -> None:
+    """Filter the warnings of ``UPSTREAM_WARNINGS``, by exact message."""
+    import builtins
+    for message, category in UPSTREAM_WARNINGS:
+        kind = getattr(builtins, category) if category else Warning
+        warnings.filterwarnings('ignore', message=message, category=kind)

@@ -1,0 +1,172 @@
+"""t-SNE of features: colour is identity, marker is modality (Fig. 3, 4)."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from mmgl.structures import INFRARED, VISIBLE
+
+from .style import PALETTE, checked_path, figure_style, new_figure, save_figure
+
+
+class EmbeddedPoints(NamedTuple):
+    """Points of one panel: points (n, 2), pids (n,), modality (n,)."""
+
+    points: np.ndarray
+    pids: np.ndarray
+    modality: np.ndarray
+
+
+def select_identities(
+        pids: np.ndarray,
+        modality: np.ndarray,
+        num_ids: int = 10,
+        per_modality: int | None = 30,
+        seed: int = 0) -> np.ndarray:
+    """Draw identities seen in both modalities and keep some of their images.
+
+    Args:
+        pids: (n,) identities.
+        modality: (n,) 0 visible, 1 infrared.
+        num_ids: Identities to draw (fewer where there are fewer).
+        per_modality: Most images of one identity in one modality; None keeps
+            all.
+        seed: Seed of the draw.
+
+    Returns:
+        (m,) sorted positions of the images kept.
+
+    Raises:
+        ValueError: If no identity has images of both modalities.
+    """
+    pids, modality = np.asarray(pids), np.asarray(modality)
+    both = np.intersect1d(pids[modality == VISIBLE],
+                          pids[modality == INFRARED])
+    if not len(both):
+        raise ValueError('No identity has images of both modalities.')
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(both)[:num_ids]
+    keep = []
+    for pid in chosen:
+        for part in (VISIBLE, INFRARED):
+            found = np.flatnonzero((pids == pid) & (modality == part))
+            keep.extend(rng.permutation(found)[:per_modality])
+    return np.sort(np.array(keep))
+
+
+def tsne_embed(features: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Embed features in the plane by t-SNE (van der Maaten and Hinton, 2008).
+
+    Args:
+        features: (n, d), at least four of them; they are L2-normalised, so
+            that neighbours are those of the retrieval.
+        seed: Seed of the embedding.
+
+    Returns:
+        (n, 2) points.
+
+    Raises:
+        ValueError: If there are fewer than four features or any is not finite.
+    """
+    from sklearn.manifold import TSNE
+    features = np.asarray(features, dtype=np.float64)
+    if len(features) < 4:
+        raise ValueError(
+            f't-SNE needs at least 4 features, not {len(features)}.')
+    if not np.isfinite(features).all():
+        raise ValueError('t-SNE: some features are not finite.')
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = features / np.maximum(norms, 1e-12)
+    perplexity = min(30.0, (len(unit) - 1) / 3)
+    return TSNE(
+        n_components=2, perplexity=perplexity, init='pca',
+        random_state=seed).fit_transform(unit)
+
+
+def _label(ax: Axes, part: EmbeddedPoints, pid: int, colour: str) -> None:
+    """Write the identity above its points, once a modality where they part."""
+    halo = patheffects.withStroke(linewidth=2.2, foreground='white')
+    apart = 0.12 * np.ptp(part.points, axis=0).max()
+    written = []
+    for modality in (VISIBLE, INFRARED):
+        at = part.points[(part.pids == pid) & (part.modality == modality)]
+        if not len(at):
+            continue
+        # The point nearest to the median lies among the points for sure.
+        median = np.median(at, axis=0)
+        spot = at[np.linalg.norm(at - median, axis=1).argmin()]
+        if all(np.linalg.norm(spot - other) > apart for other in written):
+            written.append(spot)
+            ax.annotate(str(pid), spot, (0, 8), textcoords='offset points',
+                        color=colour, fontsize=7.5, fontweight='bold',
+                        ha='center', va='center', path_effects=[halo])
+
+
+def _panel(ax: Axes, part: EmbeddedPoints, order: list, labels: bool) -> None:
+    markers = ((VISIBLE, 'o', 15), (INFRARED, 'x', 17))
+    for number, pid in enumerate(order):
+        colour = PALETTE[number % len(PALETTE)]
+        mine = part.pids == pid
+        for modality, marker, size in markers:
+            at = part.points[mine & (part.modality == modality)]
+            ax.scatter(at[:, 0], at[:, 1], s=size, marker=marker, color=colour,
+                       linewidth=0.5 if marker == 'o' else 1.1,
+                       edgecolor='white' if marker == 'o' else None,
+                       alpha=0.9)
+        if labels:
+            _label(ax, part, pid, colour)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+    ax.set_box_aspect(1)
+
+
+def draw_embedding(
+        panels: Mapping[str, EmbeddedPoints],
+        path: str | os.PathLike,
+        label_identities: bool = True) -> Path:
+    """Draw embeddings side by side, as Fig. 3 and 4 of the MMGL paper.
+
+    Args:
+        panels: Title -> points with identities and modalities.
+        path: Picture to write (.png, .svg or .pdf).
+        label_identities: Whether to write each identity's number above its
+            points.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: If there are no panels or the suffix is unknown.
+    """
+    checked_path(path)
+    if not panels:
+        raise ValueError(f'Nothing to draw for {path}: no embedding given.')
+    panels = {
+        title: EmbeddedPoints(*map(np.asarray, part))
+        for title, part in panels.items()
+    }
+    order = sorted(
+        {pid for part in panels.values() for pid in part.pids.tolist()})
+    with figure_style():
+        figure = new_figure(3.9 * len(panels), 4.2)
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for ax, (title, part) in zip(axes, panels.items(), strict=True):
+            _panel(ax, part, order, label_identities)
+            ax.set_title(title)
+        handles = [
+            Line2D([], [], color='#444444', marker='o', linestyle='',
+                   label='visible', markersize=5),
+            Line2D([], [], color='#444444', marker='x', linestyle='',
+                   label='infrared', markersize=5),
+        ]
+        figure.legend(handles=handles, loc='outside lower center', ncols=2,
+                      title='colour and number: identity', title_fontsize=8)
+        return save_figure(figure, path)

@@ -1,0 +1,247 @@
+"""Retrieval pictures: a query and its top matches (Fig. 5)."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+
+from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+
+from .feature_dump import FeatureDump
+from .style import (
+    INK,
+    MATCH_COLOUR,
+    MISMATCH_COLOUR,
+    checked_path,
+    figure_style,
+    new_figure,
+    save_figure,
+)
+
+
+@dataclass
+class RankedQuery:
+    """A query and its ordered gallery.
+
+    Attributes:
+        query_path: Image of the query.
+        gallery_paths: Images of the gallery, best first.
+        matches: Whether each of them shows the query's identity.
+        query_modality: 0 visible, 1 infrared.
+        gallery_modality: The same for the gallery.
+        scores: Similarities of the gallery, or None.
+        camids: Cameras of the gallery, or None.
+    """
+
+    query_path: str
+    gallery_paths: Sequence[str]
+    matches: Sequence[bool]
+    query_modality: int = INFRARED
+    gallery_modality: int = VISIBLE
+    scores: Sequence[float] | None = None
+    camids: Sequence[int] | None = None
+
+
+def _may_compare(query_camid: int, gallery_camids: np.ndarray) -> np.ndarray:
+    """SYSU-MM01: cameras 2 and 3 see the same place."""
+    return ~((query_camid == 3) & (gallery_camids == 2))
+
+
+def choose_queries(
+        dump: FeatureDump, num_queries: int = 5, seed: int = 0) -> np.ndarray:
+    """Draw infrared queries of different identities that can be matched.
+
+    Args:
+        dump: Test features; the gallery is its visible images.
+        num_queries: Queries to draw (fewer where there are fewer).
+        seed: Seed of the draw.
+
+    Returns:
+        (m,) positions in the dump.
+    """
+    visible = dump.modality == VISIBLE
+    picked, seen = [], set()
+    rng = np.random.default_rng(seed)
+    for i in rng.permutation(np.flatnonzero(dump.modality == INFRARED)):
+        pid = int(dump.pids[i])
+        right = visible & (dump.pids == pid)
+        right &= _may_compare(dump.camids[i], dump.camids)
+        if pid not in seen and right.any():
+            seen.add(pid)
+            picked.append(i)
+        if len(picked) == num_queries:
+            break
+    return np.array(picked, dtype=int)
+
+
+def _one_shot(dump: FeatureDump, gallery: np.ndarray,
+              seed: int) -> np.ndarray:
+    """Keep one image of each (identity, camera), the same for every query."""
+    order = np.random.default_rng(seed).permutation(gallery)
+    keys = np.stack([dump.pids[order], dump.camids[order]], axis=1)
+    first = np.unique(keys, axis=0, return_index=True)[1]
+    return np.sort(order[first])
+
+
+def rank_gallery(
+        dump: FeatureDump,
+        query: int,
+        top_k: int = 10,
+        single_shot: bool = True,
+        seed: int = 0,
+        image_root: str | os.PathLike | None = None) -> RankedQuery:
+    """Rank the visible images for one infrared query by cosine similarity.
+
+    Follows the camera rule of SYSU-MM01: a query of camera 3 skips camera 2,
+    which sees the same place.
+
+    Args:
+        dump: Test features.
+        query: Position of the query in the dump.
+        top_k: Gallery images to return.
+        single_shot: Whether the gallery has one random image an identity and
+            camera (all images otherwise).
+        seed: Seed of that draw.
+        image_root: Folder that relative image paths start from.
+
+    Returns:
+        The ranked query.
+
+    Raises:
+        ValueError: If the query is not an infrared image or no gallery image
+            remains.
+    """
+    if dump.modality[query] != INFRARED:
+        raise ValueError(
+            f'Query {query} ({dump.img_paths[query]}) is not infrared.')
+    gallery = np.flatnonzero(dump.modality == VISIBLE)
+    if single_shot:
+        gallery = _one_shot(dump, gallery, seed)
+    gallery = gallery[_may_compare(dump.camids[query], dump.camids[gallery])]
+    if not len(gallery):
+        raise ValueError(f'Query {query} has no gallery image to compare to.')
+    unit = dump.features.astype(np.float64)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    scores = unit[gallery] @ unit[query]
+    order = np.argsort(-scores, kind='stable')[:top_k]
+    best = gallery[order]
+    root = Path(image_root) if image_root else Path()
+    return RankedQuery(
+        query_path=str(root / str(dump.img_paths[query])),
+        gallery_paths=[str(root / str(p)) for p in dump.img_paths[best]],
+        matches=(dump.pids[best] == dump.pids[query]).tolist(),
+        scores=scores[order].tolist(),
+        camids=dump.camids[best].tolist())
+
+
+def _read(path: str, size: tuple[int, int]) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise FileNotFoundError(
+            f'Image {path} is missing or cannot be read; give the folder that '
+            'the paths start from.')
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _tile(ax: Axes, image: np.ndarray, colour: str, mark: str,
+          note: str) -> None:
+    height, width = image.shape[:2]
+    ax.imshow(image, interpolation='bilinear')
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set(visible=True, color=colour, linewidth=2.4)
+    if mark:
+        # A sign beside the colour, for readers who cannot tell them apart.
+        ax.text(width * 0.97, height * 0.985, mark, color='white', fontsize=7,
+                fontweight='bold', ha='right', va='bottom',
+                bbox={'facecolor': colour, 'edgecolor': 'none', 'pad': 1.2})
+    if note:
+        ax.set_xlabel(note, fontsize=6, labelpad=2)
+
+
+def _note(query: RankedQuery, k: int) -> str:
+    camera = f'cam {query.camids[k]}' if query.camids is not None else ''
+    score = f'{query.scores[k]:.2f}' if query.scores is not None else ''
+    return '  '.join(part for part in (camera, score) if part)
+
+
+def _row(axes: Sequence[Axes], query: RankedQuery, size: tuple[int, int],
+         heading: bool) -> None:
+    if len(query.gallery_paths) != len(query.matches):
+        raise ValueError(
+            f'Query {query.query_path}: {len(query.gallery_paths)} gallery '
+            f'images but {len(query.matches)} match flags.')
+    _tile(axes[0], _read(query.query_path, size), INK, '',
+          MODALITY_NAMES[query.query_modality])
+    axes[1].set_axis_off()
+    for ax in axes[2 + len(query.gallery_paths):]:
+        ax.set_axis_off()
+    pairs = zip(query.gallery_paths, query.matches, strict=True)
+    for k, (path, match) in enumerate(pairs):
+        _tile(axes[2 + k], _read(path, size),
+              MATCH_COLOUR if match else MISMATCH_COLOUR,
+              '✓' if match else '✗', _note(query, k))
+    if heading:
+        axes[0].set_title('query', loc='center', fontsize=8, pad=3)
+        for k in range(len(query.gallery_paths)):
+            axes[2 + k].set_title(str(k + 1), loc='center', fontsize=8, pad=3,
+                                  fontweight='normal')
+
+
+def draw_ranking(
+        panels: Mapping[str, Sequence[RankedQuery]],
+        path: str | os.PathLike,
+        tile_size: tuple[int, int] = (64, 128)) -> Path:
+    """Draw queries with their top matches, as Fig. 5 of the MMGL paper.
+
+    The query stands on the left; matches follow from best to worst in a frame
+    that is green with a tick where the identity is right and red with a cross
+    where it is wrong.
+
+    Args:
+        panels: Title (for example the way the model was initialised) -> ranked
+            queries. Panels stand side by side.
+        path: Picture to write (.png, .svg or .pdf).
+        tile_size: Width and height of a shown image in pixels.
+
+    Returns:
+        The path written.
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+        ValueError: If there is nothing to draw.
+    """
+    checked_path(path)
+    panels = {title: list(queries) for title, queries in panels.items()}
+    if not panels or not all(panels.values()):
+        raise ValueError(f'Nothing to draw for {path}: no queries given.')
+    top = max(len(q.gallery_paths) for part in panels.values() for q in part)
+    rows = max(len(part) for part in panels.values())
+    tile_w = 0.52
+    tile_h = tile_w * tile_size[1] / tile_size[0] + 0.16
+    with figure_style():
+        figure = new_figure(len(panels) * ((top + 1.7) * (tile_w + 0.05)),
+                            rows * tile_h + 0.42)
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0,
+                                       hspace=0)
+        parts = figure.subfigures(1, len(panels), squeeze=False, wspace=0.03)
+        for part, (title, queries) in zip(parts[0], panels.items(),
+                                          strict=True):
+            gallery = MODALITY_NAMES[queries[0].gallery_modality]
+            part.suptitle(f'{title}  ({gallery} gallery, best first)',
+                          fontsize=10, fontweight='bold')
+            axes = part.subplots(
+                rows, top + 2, squeeze=False,
+                width_ratios=[1, 0.2, *[1] * top])
+            for number, (row, query) in enumerate(
+                    zip(axes, queries, strict=False)):
+                _row(row, query, tile_size, heading=number == 0)
+            for ax in axes[len(queries):].ravel():
+                ax.set_axis_off()
+        return save_figure(figure, path)

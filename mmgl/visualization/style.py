@@ -1,0 +1,136 @@
+"""One look for all pictures: colours, fonts, canvas and saving.
+
+Colours are the palette of Okabe and Ito (readable with every common form of
+colour blindness), lengthened for pictures with more than eight identities.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Ordered so that neighbours differ in lightness as well as in hue.
+PALETTE = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9',
+           '#5D3A9B', '#8C564B', '#4B4B4B', '#B2AE00')
+VISIBLE_COLOUR = PALETTE[0]
+INFRARED_COLOUR = PALETTE[1]
+MATCH_COLOUR = PALETTE[2]
+MISMATCH_COLOUR = '#C8202F'
+NEUTRAL_COLOUR = '#8A8A8A'
+INK = '#222222'
+SUFFIXES = ('.png', '.svg', '.pdf')
+
+_RC = {
+    'font.family': 'sans-serif',
+    'font.sans-serif': ['DejaVu Sans'],
+    'font.size': 9,
+    'axes.titlesize': 10,
+    'axes.titleweight': 'bold',
+    'axes.titlelocation': 'left',
+    'axes.labelsize': 9,
+    'axes.edgecolor': '#666666',
+    'axes.labelcolor': INK,
+    'axes.linewidth': 0.8,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.axisbelow': True,
+    'axes.grid': True,
+    'grid.color': '#E4E4E4',
+    'grid.linewidth': 0.7,
+    'xtick.color': '#444444',
+    'ytick.color': '#444444',
+    'xtick.labelsize': 8,
+    'ytick.labelsize': 8,
+    'text.color': INK,
+    'legend.frameon': False,
+    'legend.fontsize': 8,
+    'lines.linewidth': 1.6,
+    'lines.solid_capstyle': 'round',
+    'svg.fonttype': 'path',
+    # A fixed salt keeps the ids inside an SVG the same from run to run.
+    'svg.hashsalt': 'mmgl',
+    'figure.facecolor': 'white',
+    'savefig.facecolor': 'white',
+}
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Draw inside with the style of the project, then restore the rest."""
+    with matplotlib.rc_context(_RC):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make a figure on the Agg canvas, without pyplot or a display.
+
+    Args:
+        width: Width in inches.
+        height: Height in inches.
+
+    Returns:
+        A figure with the constrained layout.
+    """
+    figure = Figure(figsize=(width, height), layout='constrained')
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def checked_path(path: str | os.PathLike) -> Path:
+    """Check that the suffix of a picture names a format that is written.
+
+    Args:
+        path: Where the picture will go.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If the suffix is not one of .png, .svg, .pdf.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(
+            f'Picture {path}: the suffix {path.suffix!r} is not one of '
+            f'{", ".join(SUFFIXES)}; name the file with one of them.')
+    return path
+
+
+def save_figure(
+        figure: Figure, path: str | os.PathLike, dpi: int = 200) -> Path:
+    """Write a figure; the suffix chooses the format.
+
+    The file appears whole or not at all, because it is written beside its
+    final place first and moved there.
+
+    Args:
+        figure: What to write.
+        path: Target ending in .png, .svg or .pdf; folders are made.
+        dpi: Pixels per inch of a PNG.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: If the suffix is not one of the three.
+    """
+    path = checked_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+    # No date inside, so that the same input gives the same bytes.
+    metadata = {
+        '.svg': {'Date': None},
+        '.pdf': {'CreationDate': None}
+    }.get(path.suffix.lower())
+    try:
+        figure.savefig(
+            partial, dpi=dpi, bbox_inches='tight', pad_inches=0.06,
+            metadata=metadata)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,110 @@
+"""Build script: requirements by file, and configs and tools as ``mmgl/.mim``.
+
+OpenMMLab tools look for the configs of an installed package in its ``.mim``
+folder. A built package gets copies, an editable installation symbolic links.
+"""
+
+import shutil
+import sys
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+SHIPPED = ('configs', 'tools', 'model-index.yml')
+EDITABLE = {'develop', 'editable_wheel'}
+BUILDS = {'sdist', 'bdist_wheel', 'build', 'build_py', 'install'}
+
+
+def read_version():
+    """Return the version without importing the package."""
+    scope = {}
+    exec((ROOT / 'mmgl' / 'version.py').read_text(encoding='utf-8'), scope)
+    return scope['__version__']
+
+
+def read_requirements(name):
+    """Return the lines of a requirements file without comments."""
+    text = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8')
+    lines = (line.split('#')[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def accept_installed_mmcv(requirements):
+    """Ask for the mmcv that is there: mmcv and mmcv-lite share their files.
+
+    An isolated build does not see the environment it builds for in
+    ``sys.path``; its folder is the same all the same.
+    """
+    folders = [*sys.path, sysconfig.get_path('purelib')]
+    installed = {
+        dist.metadata['Name'].lower()
+        for dist in metadata.distributions(path=folders)
+        if dist.metadata['Name']
+    }
+    for name in ('mmcv', 'onedl-mmcv'):
+        if name in installed:
+            return [
+                line.replace('mmcv-lite', name, 1)
+                if line.startswith('mmcv-lite') else line
+                for line in requirements
+            ]
+    return requirements
+
+
+def place_shipped_files(commands):
+    """Fill ``mmgl/.mim``: links for an editable install, otherwise copies."""
+    editable = bool(EDITABLE & commands)
+    if not editable and not BUILDS & commands:
+        return
+    target = ROOT / 'mmgl' / '.mim'
+    target.mkdir(exist_ok=True)
+    for name in SHIPPED:
+        source, copy = ROOT / name, target / name
+        if not source.exists():
+            continue
+        if copy.is_symlink() or copy.is_file():
+            copy.unlink()
+        elif copy.is_dir():
+            shutil.rmtree(copy)
+        if editable:
+            copy.symlink_to(Path('..', '..', name), source.is_dir())
+        elif source.is_dir():
+            ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
+            shutil.copytree(source, copy, ignore=ignore)
+        else:
+            shutil.copy2(source, copy)
+
+
+place_shipped_files(set(sys.argv[1:]))
+readme = ROOT / 'README.md'
+setup(
+    name='mmgl',
+    version=read_version(),
+    description='RGB-infrared person re-identification and its '
+    'self-supervised pre-training',
+    long_description=(readme.read_text(
+        encoding='utf-8') if readme.is_file() else ''),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=('mmgl', 'mmgl.*')),
+    include_package_data=True,
+    python_requires='>=3.10,<3.13',
+    install_requires=accept_installed_mmcv(read_requirements('runtime')),
+    extras_require={
+        'optional': read_requirements('optional'),
+        'tests': read_requirements('tests'),
+    },
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
+    zip_safe=False,
+)

@@ -1,0 +1,42 @@
+"""What every test needs: no display, and no state of an earlier test."""
+
+import os
+
+# Before anything imports matplotlib or cv2.
+os.environ['MPLBACKEND'] = 'Agg'
+os.environ['QT_QPA_PLATFORM'] = 'offscreen'
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def fresh_mmengine_globals():
+    """Forget default scope, loggers and message hubs of other tests.
+
+    mmengine keeps them for the whole process; a Runner of one test would
+    decide where the next one looks components up.
+    """
+    yield
+    from mmengine.logging import MessageHub, MMLogger
+    from mmengine.registry import DefaultScope
+    from mmengine.visualization import Visualizer
+    for manager in (DefaultScope, MessageHub, MMLogger, Visualizer):
+        manager._instance_dict.clear()
+
+
+@pytest.fixture(scope='session')
+def tiny_sysu(tmp_path_factory):
+    """Embedded data set in the layout of SYSU-MM01; takes 3 s once."""
+    from mmgl.datasets.synthetic import write_sysu
+    root = str(tmp_path_factory.mktemp('tiny') / 'sysu')
+    write_sysu(root, 'tiny')
+    return root
+
+
+@pytest.fixture(scope='session')
+def tiny_regdb(tmp_path_factory):
+    """Embedded data set in the layout of RegDB; takes 2 s once."""
+    from mmgl.datasets.synthetic import write_regdb
+    root = str(tmp_path_factory.mktemp('tiny') / 'regdb')
+    write_regdb(root, 'tiny')
+    return root

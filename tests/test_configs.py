@@ -1,0 +1,329 @@
+"""Every shipped config is read, checked, built, trained and evaluated.
+
+A leaf takes two to four seconds: its network is narrowed, its images are
+small and an epoch is one step; all else is what the config says.
+"""
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
+from torch import nn
+
+from mmgl.apis.config_check import LOADERS, check_config
+from mmgl.apis.run_config import (
+    apply_init,
+    build_runner,
+    derive_loaders,
+    init_names,
+    load_config,
+)
+from mmgl.models.backbones import OneStreamResNet
+from mmgl.registry import DATA_SAMPLERS, DATASETS, MODELS
+from mmgl.utils.compat import registry_scope
+from mmgl.utils.paths import config_dir
+
+LEAVES = sorted(
+    str(path.relative_to(config_dir()))
+    for path in (config_dir() / 'mmgl').rglob('*.py'))
+PRETRAINING = [leaf for leaf in LEAVES if 'pretrain' in leaf]
+FINETUNING = [leaf for leaf in LEAVES if 'finetune' in leaf]
+FULL_SIZE = [leaf for leaf in LEAVES if '_r50_' in leaf]
+SYSU_METRICS = {
+    f'{mode}_{shots}/{name}'
+    for mode in ('all', 'indoor') for shots in ('single', 'multi')
+    for name in ('rank1', 'rank5', 'rank10', 'rank20', 'mAP', 'mINP')
+}
+REGDB_METRICS = {
+    f'{direction}/{name}'
+    for direction in ('visible_to_infrared', 'infrared_to_visible')
+    for name in ('rank1', 'rank5', 'rank10', 'rank20', 'mAP', 'mINP')
+}
+
+
+@pytest.fixture
+def roots(tiny_sysu, tiny_regdb):
+    return dict(SYSUMM01=tiny_sysu, RegDB=tiny_regdb)
+
+
+@pytest.fixture
+def protocol_root():
+    """Official split files, without images."""
+    beside = Path(__file__).resolve().parents[2] / 'shared/protocol'
+    root = Path(os.environ.get('MMGL_PROTOCOL_ROOT') or beside)
+    if not root.is_dir():
+        pytest.skip('no official split files; set MMGL_PROTOCOL_ROOT')
+    return root
+
+
+def load(leaf):
+    return load_config(config_dir() / leaf)
+
+
+def use_tiny_data(cfg, roots, work_dir):
+    """Point at tiny data with batches of 2 x 2 images per modality."""
+    cfg['work_dir'] = str(work_dir)
+    for name in LOADERS:
+        loader = cfg.get(name)
+        if loader is None:
+            continue
+        loader['num_workers'] = 0
+        loader.dataset['data_root'] = roots[loader.dataset.type]
+    loader = cfg.train_dataloader
+    loader['batch_size'] = 8
+    if loader.sampler.type == 'IdentitySampler':
+        loader.sampler.update(num_ids=2, num_instances=2, num_iters=1)
+        # 8 + 4 ids of tiny SYSU-MM01, 6 of each half of tiny RegDB.
+        classes = {'SYSUMM01': 12, 'RegDB': 6}[loader.dataset.type]
+        cfg.model.heads.id['num_classes'] = classes
+    else:
+        loader.sampler.update(batch_size=8, num_pairs_per_epoch=4)
+    cfg.train_cfg['max_epochs'] = 1
+    derive_loaders(cfg)
+
+
+def shrink(cfg):
+    """Narrow the network and the images."""
+    cfg.model.backbone.update(depth=18, base_channels=8)
+    for name in LOADERS:
+        for step in (cfg.get(name) or dict(dataset=dict(pipeline=[])))[
+                'dataset']['pipeline']:
+            if step['type'] == 'Resize':
+                step['scale'] = (48, 96)
+            elif step['type'] == 'mmpretrain.RandomCrop':
+                step.update(crop_size=(96, 48), padding=4)
+
+
+class Recorder:
+    """Keeps what a Runner reports."""
+
+    def __init__(self, runner):
+        self.losses, self.metrics = {}, {}
+        runner.visualizer.add_scalars = self
+
+    def __call__(self, values, step=None, file_path=None):
+        kept = self.losses if 'loss' in values else self.metrics
+        kept.update(values)
+
+
+def run(cfg):
+    """Train one step, then validate or test; returns losses and metrics."""
+    check_config(cfg)
+    runner = build_runner(cfg)
+    backbone = runner.model.backbone
+    before = [p.detach().clone() for p in backbone.parameters()]
+    record = Recorder(runner)
+    runner.train()
+    assert runner.iter == 1
+    still = sum(
+        torch.equal(old, new)
+        for old, new in zip(before, backbone.parameters(), strict=True))
+    # A non-local block starts as the identity: behind its zero weights the
+    # first step moves nothing.
+    assert still < len(before) / 2
+    metrics = record.metrics
+    if cfg.get('test_cfg') is not None:
+        metrics = runner.test()
+    return record.losses, {k: v for k, v in metrics.items() if '/' in k}
+
+
+def test_configs_are_where_they_belong():
+    assert len(PRETRAINING) >= 9 and len(FINETUNING) >= 6
+    assert sorted(PRETRAINING + FINETUNING) == LEAVES
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_leaf_is_short_and_names_no_python(leaf):
+    text = (config_dir() / leaf).read_text()
+    assert len(text.splitlines()) < 15
+    assert 'import' not in text
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_leaf_trains_and_evaluates(leaf, roots, tmp_path):
+    cfg = load(leaf)
+    if 'init_from' in cfg.model:
+        apply_init(cfg, 'random', None)
+    use_tiny_data(cfg, roots, tmp_path)
+    shrink(cfg)
+    losses, metrics = run(cfg)
+    if leaf in PRETRAINING:
+        terms = {'loss_permutation', 'loss_position', 'loss_pcc'}
+        expected = {
+            f'permutation/{who}{what}_acc'
+            for who in ('', 'visible_', 'infrared_')
+            for what in ('stripe', 'exact')
+        }
+    else:
+        terms = {'id/loss', 'triplet/loss'}
+        expected = REGDB_METRICS if 'regdb' in leaf else SYSU_METRICS
+    assert {k for k in losses if 'loss' in k} == terms | {'loss'}
+    assert all(math.isfinite(v) for v in losses.values())
+    assert set(metrics) == expected
+    assert all(0 <= v <= 100 for v in metrics.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('leaf', FULL_SIZE)
+def test_leaf_at_full_size(leaf, roots, tmp_path):
+    """ResNet-50 at 288 x 144 on tiny data: about half a minute each."""
+    cfg = load(leaf)
+    if 'init_from' in cfg.model:
+        apply_init(cfg, 'random', None)
+    use_tiny_data(cfg, roots, tmp_path)
+    losses, _ = run(cfg)
+    assert math.isfinite(losses['loss'])
+
+
+# ------------------------------------------------------------ initial weights
+def matching_pretraining(leaf):
+    """The pre-training config of the same backbone and data."""
+    name, data = Path(leaf).stem.split('_')[0], leaf.split('_')[-1]
+    found = [
+        other for other in PRETRAINING
+        if Path(other).stem.split('_')[1] == name and other.endswith(data)
+    ]
+    assert len(found) == 1, f'{leaf} has {found} for --init mmgl'
+    return found[0]
+
+
+def write_imagenet(path):
+    """A classifier with torchvision's names, narrowed."""
+    backbone = OneStreamResNet(depth=18, base_channels=8)
+    state = {
+        name.removeprefix('stem.'): value
+        for name, value in backbone.state_dict().items()
+    }
+    state.update(nn.Linear(64, 10).state_dict(prefix='fc.'))
+    torch.save(state, path)
+    return state
+
+
+@pytest.mark.parametrize('leaf', FINETUNING)
+@pytest.mark.parametrize('init', ['random', 'imagenet', 'mmgl'])
+def test_finetuning_starts_from_every_init(leaf, init, tmp_path):
+    assert init in init_names()
+    path = tmp_path / 'init.pth'
+    source = {}
+    if init == 'imagenet':
+        source = write_imagenet(path)
+    elif init == 'mmgl':
+        other = load(matching_pretraining(leaf))
+        shrink(other)
+        with registry_scope('mmgl'):
+            pretrainer = MODELS.build(other.model)
+        source = pretrainer.state_dict()
+        torch.save(dict(state_dict=source), path)
+    cfg = load(leaf)
+    apply_init(cfg, init, None if init == 'random' else str(path))
+    shrink(cfg)
+    with registry_scope('mmgl'):
+        model = MODELS.build(cfg.model)
+    model.init_weights()
+    for name, value in model.backbone.state_dict().items():
+        if init == 'mmgl':
+            assert torch.equal(value, source[f'backbone.{name}']), name
+        elif init == 'imagenet' and not name.startswith('non_local.'):
+            name = name.split('stem.')[-1]
+            assert torch.equal(value, source[name]), name
+    if init == 'random':
+        assert model.init_report is None
+
+
+# --------------------------------------------------------------- epoch length
+@pytest.mark.parametrize('leaf, iterations', [
+    ('mmgl/finetune/agw_r50_64-81e_sysu.py', 696),
+    ('mmgl/finetune/one-stream_r50_64-81e_sysu.py', 696),
+    ('mmgl/finetune/agw_r50_64-81e_regdb.py', 65),
+    ('mmgl/finetune/one-stream_r50_64-81e_regdb.py', 65),
+    # 20,284 and 2,060 visible images in batches of 48.
+    ('mmgl/pretrain/mmgl_agw_r50_96-100e_sysu.py', 423),
+    ('mmgl/pretrain/mmgl_agw_r50_96-100e_regdb.py', 43),
+])
+def test_iterations_of_an_epoch_on_the_real_data(leaf, iterations,
+                                                 protocol_root):
+    cfg = load(leaf)
+    loader = cfg.train_dataloader
+    root = dict(SYSUMM01='sysu_mm01', RegDB='regdb')[loader.dataset.type]
+    loader.dataset.update(
+        data_root=str(protocol_root / root), pipeline=[], listing='protocol')
+    with registry_scope('mmgl'):
+        dataset = DATASETS.build(loader.dataset)
+        sampler = DATA_SAMPLERS.build(
+            dict(loader.sampler, dataset=dataset, seed=0))
+    assert sampler.batch_size == loader.batch_size
+    assert len(sampler) == iterations * loader.batch_size
+    classes = dataset.metainfo['num_pids']
+    if leaf in FINETUNING:
+        assert classes == cfg.model.heads.id.num_classes
+    else:
+        assert classes == {'SYSUMM01': 296, 'RegDB': 206}[loader.dataset.type]
+
+
+# -------------------------------------------------------------- learning rate
+def learning_rates(cfg, iters_per_epoch):
+    """Rates of (backbone, rest) at every iteration of a schedule."""
+    model = nn.ModuleDict(
+        dict(backbone=nn.Linear(2, 2), neck=nn.Linear(2, 2)))
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    schedulers = []
+    for item in cfg.param_scheduler:
+        item = dict(item, optimizer=wrapper)
+        kind = PARAM_SCHEDULERS.get(item.pop('type'))
+        if item.pop('convert_to_iter_based', False):
+            item.update(epoch_length=iters_per_epoch)
+            schedulers.append(kind.build_iter_from_epoch(**item))
+        else:
+            schedulers.append(kind(**item))
+    owner = {id(p): n.split('.')[0] for n, p in model.named_parameters()}
+    rows = []
+    for _ in range(cfg.train_cfg.max_epochs):
+        for _ in range(iters_per_epoch):
+            rows.append({
+                owner[id(p)]: group['lr']
+                for group in wrapper.optimizer.param_groups
+                for p in group['params']
+            })
+            wrapper.step()
+            for scheduler in schedulers:
+                if not scheduler.by_epoch:
+                    scheduler.step()
+        for scheduler in schedulers:
+            if scheduler.by_epoch:
+                scheduler.step()
+    return ([row['backbone'] for row in rows], [row['neck'] for row in rows])
+
+
+@pytest.mark.parametrize(
+    'leaf', [leaf for leaf in FINETUNING if '81e' in leaf])
+def test_learning_rates_of_the_baselines(leaf):
+    backbone, rest = learning_rates(load(leaf), 1)
+    assert len(rest) == 81
+    table = {0: .01, 9: .1, 10: .1, 19: .1, 20: .01, 49: .01, 50: .001,
+             80: .001}
+    assert {epoch: rest[epoch] for epoch in table} == pytest.approx(table)
+    # Ten equal steps of warm-up.
+    assert rest[:10] == pytest.approx([.01 * n for n in range(1, 11)])
+    assert backbone == pytest.approx([lr / 10 for lr in rest])
+
+
+@pytest.mark.parametrize(
+    'leaf', [leaf for leaf in PRETRAINING if '100e' in leaf])
+def test_learning_rates_of_pretraining(leaf):
+    iters = 7
+    backbone, rest = learning_rates(load(leaf), iters)
+    assert backbone == rest
+    assert len(rest) == 100 * iters
+    warm_up = rest[:10 * iters]
+    slope = (.1 - .001) / (10 * iters - 1)
+    assert warm_up == pytest.approx(
+        [.001 + slope * n for n in range(10 * iters)])
+    # Half of it in the middle of epochs 10 to 100, nothing at the end.
+    assert rest[10 * iters] == pytest.approx(.1)
+    assert rest[55 * iters] == pytest.approx(.05, rel=1e-2)
+    assert rest[-1] < 1e-5
+    assert rest[10 * iters:] == sorted(rest[10 * iters:], reverse=True)

@@ -1,0 +1,253 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from mmgl.datasets import ReIDDataset
+from mmgl.datasets.samplers import CrossModalPairSampler, IdentitySampler
+from mmgl.registry import DATA_SAMPLERS
+
+
+class Arrays(ReIDDataset):
+    """A data set of given pids and modalities, without images."""
+
+    SPLITS = ('train', )
+
+    def __init__(self, pids, modalities, tmp_path='.'):
+        self.pids, self.modalities = pids, modalities
+        super().__init__(str(tmp_path), 'train')
+
+    def read_metainfo(self):
+        return {}
+
+    def load_data_list(self):
+        return [
+            self.make_entry([str(i)], int(p), int(p), 1, int(m), 1)
+            for i, (p, m) in enumerate(
+                zip(self.pids, self.modalities, strict=True))
+        ]
+
+
+class NoLabels(Arrays):
+
+    def field(self, name):
+        assert name == 'modality', 'a label was read'
+        return super().field(name)
+
+
+def make(num_ids=12, visible=5, infrared=3, cls=Arrays, seed=0):
+    """Uneven groups in mixed order."""
+    rng = np.random.default_rng(seed)
+    pids, modalities = [], []
+    for pid in range(num_ids):
+        for modality, count in ((0, visible), (1, infrared)):
+            count += pid % 2
+            pids += [pid * 3 + 1] * count
+            modalities += [modality] * count
+    order = rng.permutation(len(pids))
+    return cls(np.array(pids)[order], np.array(modalities)[order])
+
+
+def draws(sampler, epoch=0):
+    sampler.set_epoch(epoch)
+    rows = list(sampler)
+    assert len(rows) == len(sampler)
+    return rows
+
+
+def global_batches(cls, world, epoch=1, **kwargs):
+    """Each iteration's batch of all ranks, in the order of the ranks."""
+    shares = []
+    for rank in range(world):
+        sampler = cls(rank=rank, world_size=world, seed=3, **kwargs)
+        rows = draws(sampler, epoch)
+        size = sampler.batch_size
+        shares.append([rows[i:i + size] for i in range(0, len(rows), size)])
+    return [sum(parts, []) for parts in zip(*shares, strict=True)]
+
+
+# ---- pairs ---------------------------------------------------------------
+
+
+def test_pairs_alternate_and_read_no_label():
+    dataset = make(cls=NoLabels)
+    modality = dataset.field('modality')
+    rows = draws(CrossModalPairSampler(dataset, batch_size=8, seed=0))
+    assert [modality[d.index] for d in rows] == [0, 1] * (len(rows) // 2)
+    assert [d.pair for d in rows] == [i // 2 for i in range(len(rows))]
+    assert [d.position for d in rows] == list(range(len(rows)))
+
+
+@pytest.mark.parametrize('round_up, iters', [(True, 9), (False, 8)])
+def test_pairs_epoch_length_and_coverage(round_up, iters):
+    # 66 visible and 42 infrared images, global batches of 8 pairs.
+    dataset = make()
+    modality = dataset.field('modality')
+    sampler = CrossModalPairSampler(
+        dataset, batch_size=16, seed=0, round_up=round_up)
+    assert (sampler.num_iters, sampler.num_pairs) == (iters, iters * 8)
+    rows = draws(sampler)
+    assert len(rows) == iters * 16
+    counts = [Counter(d.index for d in rows if modality[d.index] == m)
+              for m in (0, 1)]
+    if round_up:
+        assert set(counts[0]) == set(np.flatnonzero(modality == 0))
+        assert Counter(counts[0].values()) == {1: 60, 2: 6}
+    else:
+        assert Counter(counts[0].values()) == {1: 64}
+    # Fresh shuffles: nobody a third time before all came twice.
+    assert set(counts[1].values()) == {1, 2} and len(counts[1]) == 42
+
+
+def test_pairs_number_of_pairs_override():
+    sampler = CrossModalPairSampler(
+        make(), batch_size=8, seed=0, num_pairs_per_epoch=150)
+    assert sampler.num_pairs == 152
+    counts = Counter(d.index for d in draws(sampler))
+    assert max(counts.values()) == 4
+
+
+def test_pairing_is_random():
+    # Each of the 42 infrared partners of a visible image is equally likely.
+    dataset = make()
+    infrared = np.flatnonzero(dataset.field('modality') == 1)
+    first = np.flatnonzero(dataset.field('modality') == 0)[0]
+    sampler = CrossModalPairSampler(dataset, batch_size=2, seed=5)
+    partners = Counter()
+    for epoch in range(42 * 10):
+        rows = draws(sampler, epoch)
+        place = next(i for i, d in enumerate(rows) if d.index == first)
+        partners[rows[place + 1].index] += 1
+    chi2 = sum((partners[i] - 10)**2 / 10 for i in infrared)
+    assert chi2 < 75  # 99.9 % point of 41 degrees of freedom is 74.7
+
+
+def test_pairs_mistakes():
+    dataset = make()
+    with pytest.raises(ValueError, match='even'):
+        CrossModalPairSampler(dataset, batch_size=7)
+    with pytest.raises(ValueError, match='round_up'):
+        CrossModalPairSampler(dataset, batch_size=1000, round_up=False)
+    with pytest.raises(ValueError, match='num_pairs_per_epoch'):
+        CrossModalPairSampler(dataset, num_pairs_per_epoch=0)
+    with pytest.raises(ValueError, match='no infrared'):
+        CrossModalPairSampler(Arrays([1, 2], [0, 0]))
+    with pytest.raises(TypeError, match='ReIDDataset'):
+        CrossModalPairSampler([1, 2])
+
+
+# ---- identities ----------------------------------------------------------
+
+
+@pytest.mark.parametrize('world', [1, 2, 3])
+def test_identity_batches(world):
+    dataset = make()
+    pid, modality = dataset.field('pid'), dataset.field('modality')
+    num_ids, k = 4, 3
+    batches = global_batches(
+        IdentitySampler,
+        world,
+        dataset=dataset,
+        num_ids=num_ids,
+        num_instances=k)
+    assert len(batches) == 66 // (num_ids * k * world) + 1
+    for batch in batches:
+        rows = np.array([d.index for d in batch]).reshape(-1, 2, k)
+        ids = pid[rows]
+        assert (ids == ids[:, :1, :1]).all()
+        assert len(set(ids[:, 0, 0])) == num_ids * world
+        assert (modality[rows] == np.arange(2)[:, None]).all()
+    flat = sum(batches, [])
+    assert sorted(d.position for d in flat) == list(range(len(flat)))
+    assert set(Counter(d.pair for d in flat).values()) == {2}
+    members = {}
+    for d in flat:
+        members.setdefault(d.pair, []).append(d.index)
+    assert all(pid[a] == pid[b] and modality[a] != modality[b]
+               for a, b in members.values())
+
+
+def test_identity_draws_are_uniform():
+    dataset = make()
+    pid = dataset.field('pid')
+    sampler = IdentitySampler(
+        dataset, num_ids=4, num_instances=1, seed=0, num_iters=3000)
+    rows = np.array([d.index for d in draws(sampler)]).reshape(-1, 2)
+    # Each of 12 identities in a third of the iterations: 1000, sigma 26.
+    counts = np.bincount(pid[rows[:, 0]])[1::3]
+    assert np.abs(counts - 1000).max() < 4 * 26
+    # The 5 or 6 visible images of an identity are equally likely.
+    chosen = Counter(rows[pid[rows[:, 0]] == 1, 0].tolist())
+    assert len(chosen) == 5 and min(chosen.values()) > 140
+
+
+def test_identity_instances_are_drawn_with_replacement():
+    dataset = make(visible=2, infrared=1)
+    rows = [d.index for d in draws(
+        IdentitySampler(dataset, num_ids=4, num_instances=4, seed=0))]
+    groups = np.array(rows).reshape(-1, 4)
+    assert max(len(set(g)) for g in groups.tolist()) <= 3
+    assert min(len(set(g)) for g in groups.tolist()) == 1
+
+
+@pytest.mark.parametrize('visible, infrared, num_ids, iters', [
+    (22258, 11909, 395, 696),
+    (2060, 2060, 206, 65),
+])
+def test_identity_published_epoch_lengths(visible, infrared, num_ids, iters):
+    pids = np.concatenate(
+        [np.arange(n) % num_ids for n in (visible, infrared)])
+    dataset = Arrays(pids, np.repeat([0, 1], [visible, infrared]))
+    sampler = IdentitySampler(dataset, seed=0)
+    assert sampler.batch_size == 64
+    assert len(sampler) == iters * 64
+    assert len(draws(sampler)) == iters * 64
+
+
+def test_identity_mistakes():
+    dataset = make()
+    with pytest.raises(ValueError, match='lower num_ids'):
+        IdentitySampler(dataset, num_ids=5, rank=0, world_size=3)
+    with pytest.raises(ValueError, match='num_instances'):
+        IdentitySampler(dataset, num_instances=0)
+    with pytest.raises(ValueError, match=r'no infrared.*\[2\]'):
+        IdentitySampler(Arrays([1, 1, 2], [0, 1, 0]), num_ids=1)
+    with pytest.raises(ValueError, match='rank'):
+        IdentitySampler(dataset, rank=2, world_size=2)
+
+
+# ---- both ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize('cls, one, two', [
+    (CrossModalPairSampler, dict(batch_size=16), dict(batch_size=8)),
+    (IdentitySampler, dict(num_ids=4), dict(num_ids=2)),
+])
+def test_two_ranks_share_the_batch_of_one_process(cls, one, two):
+    dataset = make()
+    single = global_batches(cls, 1, dataset=dataset, **one)
+    double = global_batches(cls, 2, dataset=dataset, **two)
+    assert single == double
+    positions = [d.position for batch in double for d in batch]
+    assert len(set(positions)) == len(positions)
+
+
+@pytest.mark.parametrize('cls', [CrossModalPairSampler, IdentitySampler])
+def test_epochs_and_seeds_differ_and_repeat(cls):
+    dataset = make()
+
+    def indices(seed, epoch):
+        return [d.index for d in draws(cls(dataset, seed=seed), epoch)]
+
+    assert indices(0, 0) == indices(0, 0)
+    assert indices(0, 0) != indices(0, 1)
+    assert indices(0, 0) != indices(1, 0)
+    assert indices(0, 1) != indices(1, 0)
+
+
+@pytest.mark.parametrize('cls', [CrossModalPairSampler, IdentitySampler])
+def test_built_from_config(cls):
+    sampler = DATA_SAMPLERS.build(
+        dict(type=cls.__name__),
+        default_args=dict(dataset=make(), seed=None))
+    assert sampler.seed >= 0 and len(sampler) == len(list(sampler))

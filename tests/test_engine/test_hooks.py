@@ -1,0 +1,166 @@
+import io
+import json
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from mmgl.engine.hooks import (
+    DatasetMetaHook,
+    IterationSeedHook,
+    ProgressHook,
+    StopOnNonFiniteHook,
+    TrainingDivergedError,
+)
+from mmgl.engine.hooks.progress import format_duration
+
+
+def draw():
+    return random.random(), np.random.rand(), torch.rand(2).tolist()
+
+
+def runner_at(**values):
+    return SimpleNamespace(**values)
+
+
+def test_iteration_seed_depends_on_seed_and_iteration_only():
+    hook = IterationSeedHook()
+    hook.before_train_iter(runner_at(seed=3, iter=5), 0)
+    first = draw()
+    torch.rand(100)
+    hook.before_train_iter(runner_at(seed=3, iter=5), 4)
+    assert draw() == first
+    others = []
+    for seed, iteration in ((3, 6), (4, 5)):
+        hook.before_train_iter(runner_at(seed=seed, iter=iteration), 0)
+        others.append(draw())
+    hook.before_train_epoch(runner_at(seed=3, epoch=5))
+    others.append(draw())
+    for other in others:
+        assert all(a != b for a, b in zip(other, first, strict=True))
+
+
+def test_iteration_seed_can_be_disabled():
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    hook = IterationSeedHook(enabled=False)
+    hook.before_train_iter(runner_at(seed=0, iter=0), 0)
+    hook.before_train_epoch(runner_at(seed=0, epoch=0))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_dataset_meta_is_written():
+    metainfo = dict(dataset='regdb', trial=4, num_pids=206, split='train',
+                    rand_perm_cam={})
+    dataset = SimpleNamespace(metainfo=metainfo)
+    runner = runner_at(train_dataloader=SimpleNamespace(dataset=dataset))
+    checkpoint = dict(meta=dict(epoch=1))
+    DatasetMetaHook().before_save_checkpoint(runner, checkpoint)
+    assert checkpoint['meta'] == dict(
+        epoch=1,
+        trained_on=dict(dataset='regdb', split='train', trial=4,
+                        num_pids=206))
+
+
+def losses(value):
+    return dict(loss=torch.tensor(value), loss_id=torch.tensor(1.5),
+                accuracy=float('nan'))
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize('batch_idx', [4, 7])
+def test_divergence_is_reported(value, batch_idx):
+    # Batch 4 is the fifth, batch 7 the last one.
+    runner = runner_at(train_dataloader=range(8), iter=20, epoch=2)
+    with pytest.raises(TrainingDivergedError) as caught:
+        StopOnNonFiniteHook(5).after_train_iter(
+            runner, batch_idx, outputs=losses(value))
+    for part in ('iteration 21', 'epoch 3', 'loss not finite', 'loss_id=1.5'):
+        assert part in str(caught.value)
+    assert 'accuracy' not in str(caught.value)
+
+
+def test_divergence_check_skips_iterations_and_finite_losses():
+    hook = StopOnNonFiniteHook(5)
+    runner = runner_at(train_dataloader=range(8), iter=20, epoch=2)
+    hook.after_train_iter(runner, 3, outputs=losses(float('nan')))
+    hook.after_train_iter(runner, 4, outputs=losses(2.0))
+    with pytest.raises(ValueError, match='interval'):
+        StopOnNonFiniteHook(0)
+
+
+class Terminal(io.StringIO):
+
+    def isatty(self):
+        return True
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def progress_runner(iteration):
+    return runner_at(iter=iteration, max_iters=100, epoch=iteration // 20,
+                     max_epochs=5, val_dataloader=range(4),
+                     test_dataloader=range(10))
+
+
+@pytest.mark.filterwarnings('error')
+def test_progress_lines_in_a_log():
+    stream, clock = io.StringIO(), Clock()
+    hook = ProgressHook('run', interval=30, stream=stream, clock=clock)
+    # Resumed at iteration 40: two seconds for each iteration since.
+    hook.before_train(progress_runner(40))
+    for iteration in range(40, 60):
+        clock.now += 2
+        hook.after_train_iter(progress_runner(iteration), 0,
+                              outputs=dict(
+                                  loss=torch.tensor(1.25, requires_grad=True)))
+    lines = stream.getvalue().splitlines()
+    assert lines == ['run  55% | epoch 3/5, loss 1.250 | 1:30 left']
+
+
+def test_progress_on_a_terminal_ends_complete():
+    stream, clock = Terminal(), Clock()
+    hook = ProgressHook('run', stream=stream, clock=clock)
+    hook.before_train(progress_runner(98))
+    clock.now += 10
+    hook.after_train_iter(progress_runner(98), 0)
+    hook.after_train_iter(progress_runner(99), 1)
+    hook.after_run(None)
+    shown = stream.getvalue().replace('\033[K', '').split('\r')[1:]
+    assert shown == ['run  99% | epoch 5/5 | 0:10 left',
+                     'run 100% | epoch 5/5 | 0:00 left\n']
+
+
+def test_progress_file(tmp_path, monkeypatch):
+    path = tmp_path / 'progress.json'
+    monkeypatch.setenv('MMGL_PROGRESS_FILE', str(path))
+    clock = Clock()
+    hook = ProgressHook(stream=io.StringIO(), clock=clock)
+
+    def saved():
+        return json.loads(path.read_text())
+
+    hook.before_train(progress_runner(0))
+    clock.now += 1
+    hook.after_train_iter(progress_runner(9), 9)
+    assert saved() == dict(done=10, total=100, text='epoch 1/5')
+    clock.now += 1
+    hook.after_val_iter(progress_runner(20), 1)
+    assert saved() == dict(done=20, total=100, text='validating, batch 2/4')
+    hook.before_test(progress_runner(0))
+    hook.after_test_iter(progress_runner(0), 9)
+    assert saved() == dict(done=10, total=10, text='test batch 10/10')
+    assert [p.name for p in tmp_path.iterdir()] == ['progress.json']
+
+
+@pytest.mark.parametrize('seconds, text', [(0.4, '0:00'), (59.6, '1:00'),
+                                           (3725, '1:02:05'), (-3, '0:00')])
+def test_format_duration(seconds, text):
+    assert format_duration(seconds) == text

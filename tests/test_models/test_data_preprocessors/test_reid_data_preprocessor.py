@@ -1,0 +1,76 @@
+import pytest
+import torch
+
+from mmgl.models.data_preprocessors import ReIDDataPreprocessor
+from mmgl.structures.reid_data_sample import ReIDDataSample
+
+
+def sample(pid=0, modality=0, camid=1, **kwargs):
+    return ReIDDataSample(pid=pid, modality=modality, camid=camid, **kwargs)
+
+
+def images(n=2):
+    return [
+        torch.randint(0, 256, (3, 4, 5), dtype=torch.uint8) for _ in range(n)
+    ]
+
+
+def test_normalises_once_in_rgb():
+    mean, std = [1., 2., 3.], [4., 5., 6.]
+    prep = ReIDDataPreprocessor(mean, std)
+    imgs = images()
+    out = prep({'inputs': imgs, 'data_samples': [sample(), sample()]})
+    for got, img in zip(out['inputs'], imgs, strict=True):
+        for channel in range(3):
+            want = (img[2 - channel].float() - mean[channel]) / std[channel]
+            torch.testing.assert_close(got[channel], want)
+    bgr = ReIDDataPreprocessor(mean, std, to_rgb=False)(
+        {'inputs': torch.stack(imgs)})
+    want = (imgs[0][0].float() - 1) / 4
+    torch.testing.assert_close(bgr['inputs'][0, 0], want)
+    assert bgr['targets'] == {} and bgr['data_samples'] is None
+    assert not prep.state_dict()
+
+
+def test_targets():
+    samples = [
+        sample(7, 1, 3, permutation=torch.tensor([1, 0, 2])),
+        sample(5, 0, 6, permutation=torch.tensor([2, 1, 0]))
+    ]
+    out = ReIDDataPreprocessor()({'inputs': images(), 'data_samples': samples})
+    targets = out['targets']
+    assert targets['pid'].tolist() == [7, 5]
+    assert targets['modality'].tolist() == [1, 0]
+    assert targets['camid'].tolist() == [3, 6]
+    assert targets['permutation'].tolist() == [[1, 0, 2], [2, 1, 0]]
+    assert {t.dtype for t in targets.values()} == {torch.int64}
+    assert out['data_samples'] is samples
+
+
+def test_pair_numbers():
+    samples = [sample(metainfo=dict(pair_key=k)) for k in (4, 9)]
+    prep = ReIDDataPreprocessor()
+    out = prep({'inputs': images(), 'data_samples': samples})
+    assert out['targets']['pair'].tolist() == [4, 9]
+    samples = [sample(metainfo=dict(pair_key=None)) for _ in range(2)]
+    out = prep({'inputs': images(), 'data_samples': samples})
+    assert 'pair' not in out['targets']
+
+
+def test_field_in_some_samples_only():
+    samples = [sample(), sample(permutation=torch.tensor([0, 1]))]
+    with pytest.raises(ValueError, match="'permutation' is set in 1 of 2"):
+        ReIDDataPreprocessor()({'inputs': images(), 'data_samples': samples})
+
+
+def test_bad_images():
+    prep = ReIDDataPreprocessor()
+    mixed = [*images(1), torch.zeros(3, 6, 5, dtype=torch.uint8)]
+    with pytest.raises(ValueError, match='same size'):
+        prep({'inputs': mixed})
+    with pytest.raises(ValueError, match='uint8'):
+        prep({'inputs': [torch.zeros(3, 4, 5)]})
+    with pytest.raises(ValueError, match='3 images but 1'):
+        prep({'inputs': images(3), 'data_samples': [sample()]})
+    with pytest.raises(ValueError, match='three'):
+        ReIDDataPreprocessor(std=(1, 0, 1))

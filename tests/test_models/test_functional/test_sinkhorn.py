@@ -1,0 +1,89 @@
+import math
+
+import pytest
+import torch
+
+from mmgl.models.functional.sinkhorn import (
+    gumbel_noise,
+    gumbel_sinkhorn,
+    permutation_matrix,
+    sinkhorn,
+    unshuffle_ranks,
+)
+
+
+def test_permutation_matrix_orientation_with_a_three_cycle():
+    # A swap is its own inverse and would hide an inverted convention.
+    permutation = torch.tensor([[1, 2, 0]])
+    matrix = permutation_matrix(permutation)
+    expected = torch.tensor([[[0., 1, 0], [0, 0, 1], [1, 0, 0]]])
+    assert torch.equal(matrix, expected)
+    ranks = permutation + 1
+    restored = unshuffle_ranks(matrix.unsqueeze(1), ranks)
+    assert torch.equal(restored, torch.tensor([[[1., 2, 3]]]))
+
+
+def test_zero_logits_give_uniform_matrix():
+    assert torch.allclose(sinkhorn(torch.zeros(2, 6, 6)),
+                          torch.full((2, 6, 6), 1 / 6))
+
+
+@pytest.mark.parametrize('tau', [1.0, 0.1, 0.01])
+def test_scaled_permutation_has_its_closed_form(tau):
+    matrix = permutation_matrix(torch.tensor([[2, 0, 1, 5, 3, 4]]))
+    result = sinkhorn(matrix.double() / tau, 20)
+    at_truth = (result * matrix).sum() / 6
+    expected = 1 / (1 + 5 * math.exp(-1 / tau))
+    assert at_truth.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_equals_a_naive_loop_and_columns_are_exact():
+    logits = torch.randn(3, 5, 5, dtype=torch.float64)
+    expected = logits.exp()
+    for _ in range(7):
+        expected = expected / expected.sum(dim=2, keepdim=True)
+        expected = expected / expected.sum(dim=1, keepdim=True)
+    result = sinkhorn(logits, 7)
+    assert torch.allclose(result, expected, atol=1e-12)
+    assert torch.allclose(result.sum(dim=1), torch.ones(3, 5).double())
+
+
+def test_row_and_column_shifts_and_transposition():
+    logits = torch.randn(2, 6, 6, dtype=torch.float64)
+    shifted = logits + torch.randn(2, 6, 1) + torch.randn(2, 1, 6)
+    base = sinkhorn(logits, 500)
+    assert torch.allclose(sinkhorn(shifted, 500), base, atol=1e-9)
+    assert torch.allclose(
+        sinkhorn(logits.mT, 500), base.mT, atol=1e-9)
+
+
+def test_large_logits_stay_finite():
+    logits = 3 * torch.randn(100, 6, 6) / 0.01
+    logits.requires_grad_()
+    sinkhorn(logits).sum().backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_margin_matrix_reaches_the_hard_permutation():
+    permutation = torch.stack([torch.randperm(6) for _ in range(20)])
+    truth = permutation_matrix(permutation)
+    logits = 2 * truth + 0.1 * torch.randn(20, 6, 6)
+    assert torch.allclose(sinkhorn(logits / 0.05, 50), truth, atol=1e-3)
+
+
+def test_gumbel_moments_and_zero_noise():
+    noise = gumbel_noise((200_000, ), torch.zeros(1))
+    assert noise.mean().item() == pytest.approx(0.5772, abs=0.02)
+    assert noise.std().item() == pytest.approx(1.2825, abs=0.02)
+    logits = torch.randn(2, 4, 4)
+    plain = gumbel_sinkhorn(logits, None)
+    assert torch.equal(plain[:, 0], sinkhorn(logits))
+    zero = gumbel_sinkhorn(logits, torch.zeros(2, 3, 4, 4))
+    assert torch.equal(zero, plain.expand(2, 3, 4, 4))
+
+
+def test_half_precision_is_lifted_to_fp32():
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        result = sinkhorn(torch.randn(2, 6, 6).bfloat16())
+    assert result.dtype == torch.float32
+    assert torch.allclose(result.sum(dim=1), torch.ones(2, 6), atol=1e-5)

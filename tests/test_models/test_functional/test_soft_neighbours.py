@@ -1,0 +1,66 @@
+import torch
+from torch.nn import functional as F
+
+from mmgl.models.functional.soft_neighbours import (
+    cycle_retrieve,
+    masked_info_nce,
+    soft_nearest_neighbours,
+)
+
+
+def unit(*shape, dtype=torch.float64):
+    return F.normalize(torch.randn(*shape, dtype=dtype), dim=-1)
+
+
+def test_soft_nearest_neighbours_equal_a_loop():
+    queries, bank, tau = unit(4, 8), unit(6, 8), 0.1
+    mask = torch.rand(4, 6) > 0.4
+    mask[:, 0] = True
+    result = soft_nearest_neighbours(queries, bank, tau, mask)
+    for q in range(4):
+        weights = torch.stack([
+            torch.exp(queries[q] @ bank[k] / tau) * mask[q, k]
+            for k in range(6)
+        ])
+        mixed = sum(w * b for w, b in zip(
+                weights / weights.sum(), bank, strict=True))
+        assert torch.allclose(result[q], mixed / mixed.norm())
+
+
+def test_sharp_temperature_picks_the_nearest():
+    queries, bank = unit(5, 8), unit(9, 8)
+    result = soft_nearest_neighbours(queries, bank, 1e-4)
+    nearest = bank[(queries @ bank.t()).argmax(dim=1)]
+    assert torch.allclose(result, nearest, atol=1e-6)
+
+
+def test_cycle_uses_other_modality_then_own_image():
+    parts = unit(4, 3, 16)
+    modality = torch.tensor([0, 1, 1, 0])
+    mask = modality[:, None] != modality[None, :]
+    there, back = cycle_retrieve(parts, parts, mask, 0.05)
+    for b in range(4):
+        bank = parts[modality != modality[b]].reshape(-1, 16)
+        expected = soft_nearest_neighbours(parts[b], bank, 0.05)
+        assert torch.allclose(there[b], expected)
+        assert torch.allclose(
+            back[b], soft_nearest_neighbours(expected, parts[b], 0.05))
+
+
+def test_detached_bank_gets_no_gradient():
+    parts = unit(4, 3, 16).requires_grad_()
+    bank = unit(4, 3, 16).requires_grad_()
+    mask = ~torch.eye(4, dtype=torch.bool)
+    there, _ = cycle_retrieve(parts, bank, mask, 0.1, detach_bank=True)
+    there.square().mul(torch.randn_like(there)).sum().backward()
+    assert bank.grad is None and parts.grad.abs().max() > 0
+
+
+def test_masked_info_nce_equals_cross_entropy():
+    anchors, candidates = unit(5, 8), unit(7, 8)
+    target = torch.tensor([0, 3, 2, 6, 1])
+    mask = torch.ones(5, 7, dtype=torch.bool)
+    loss = masked_info_nce(anchors, candidates[target], candidates, mask, 0.2)
+    expected = F.cross_entropy(
+        anchors @ candidates.t() / 0.2, target, reduction='none')
+    assert torch.allclose(loss, expected)

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from mmgl.models.layers import AvgPooling, GeMPooling
+
+
+def test_gem_formula_and_limits():
+    x = torch.rand(2, 3, 4, 5)
+    want = (x.double()**3).mean((2, 3))**(1 / 3)
+    torch.testing.assert_close(GeMPooling()(x).double(), want)
+    torch.testing.assert_close(GeMPooling(p=1)(x), AvgPooling()(x))
+    torch.testing.assert_close(
+        GeMPooling(p=400.)(x), x.amax((2, 3)), rtol=.01, atol=0)
+
+
+def test_gem_gradient():
+    x = torch.rand(2, 3, 4, 5, requires_grad=True)
+    got = torch.autograd.grad(GeMPooling()(x).sum(), x)[0]
+    want = torch.autograd.grad(
+        ((x**3).mean((2, 3))**(1 / 3)).sum(), x)[0]
+    torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize('p', [3., 20.])
+def test_dead_channel_and_huge_values_are_finite(p):
+    x = torch.zeros(1, 2, 3, 3)
+    x[:, 1] = 1e12
+    x.requires_grad_()
+    pooled = GeMPooling(p)(x)
+    pooled.sum().backward()
+    assert torch.isfinite(x.grad).all()
+    assert pooled.tolist()[0] == pytest.approx([1e-6, 1e12])
+
+
+def test_gem_is_fp32_under_autocast():
+    x = torch.rand(2, 3, 4, 4).bfloat16()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        pooled = GeMPooling()(x)
+    assert pooled.dtype == torch.float32
+    torch.testing.assert_close(pooled, GeMPooling()(x.float()))
+
+
+def test_only_a_learnable_exponent_is_a_parameter():
+    assert not GeMPooling().state_dict()
+    pool = GeMPooling(p=2., learnable=True)
+    pool(torch.rand(2, 3, 4, 4)).sum().backward()
+    assert pool.p.grad is not None and pool.p.grad != 0
+    assert list(pool.state_dict()) == ['p']
+
+
+def test_bad_exponent():
+    with pytest.raises(ValueError, match='p > 0'):
+        GeMPooling(p=0)

@@ -1,0 +1,136 @@
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mmgl.models.losses import PartCycleContrastiveLoss
+
+
+def unit(*shape):
+    return F.normalize(torch.randn(*shape, dtype=torch.float64), dim=-1)
+
+
+def modalities(pairs):
+    return torch.tensor([0, 1] * pairs)
+
+
+def naive(parts, modality, tau, pairs=None, patches=False):
+    """Eq. 5-6 read literally, one query at a time."""
+    batch, stripes, _ = parts.shape
+
+    def soft(query, bank):
+        weights = torch.stack([torch.exp(query @ u / tau) for u in bank])
+        mixed = sum(w * u for w, u in zip(
+                weights / weights.sum(), bank, strict=True))
+        return mixed / mixed.norm()
+
+    def related(a, b):
+        return pairs is None or pairs[a] == pairs[b]
+
+    retrieved = {}
+    for b in range(batch):
+        bank = [
+            parts[c, k] for c in range(batch) for k in range(stripes)
+            if modality[c] != modality[b] and related(b, c)
+        ]
+        for n in range(stripes):
+            there = soft(parts[b, n], bank)
+            retrieved[b, n] = there, soft(there, list(parts[b]))
+    losses = []
+    for (b, _), both in retrieved.items():
+        for side in (0, 1):
+            anchor, positive = both[side], both[1 - side]
+            if patches:
+                negatives = [
+                    parts[c, k] for c in range(batch) for k in range(stripes)
+                    if related(b, c)
+                ] + [positive]
+            else:
+                negatives = [
+                    v for (c, _), pair in retrieved.items() for v in pair
+                    if modality[c] == modality[b] and related(b, c)
+                    and v is not anchor
+                ]
+            total = sum(torch.exp(anchor @ v / tau) for v in negatives)
+            losses.append(-torch.log(
+                torch.exp(anchor @ positive / tau) / total))
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize('bank', ['universal', 'pair'])
+@pytest.mark.parametrize('negatives', ['retrieved', 'patches'])
+def test_equals_a_naive_loop_with_gradient(bank, negatives):
+    parts = unit(6, 3, 8).requires_grad_()
+    modality = torch.tensor([0, 1, 1, 0, 1, 0])
+    pairs = torch.tensor([0, 0, 1, 1, 2, 2])
+    loss = PartCycleContrastiveLoss(
+        temperature=0.2, bank=bank, negatives=negatives, loss_weight=1)
+    value = loss(parts, modality, pairs)
+    expected = naive(parts, modality, 0.2, pairs if bank == 'pair' else None,
+                     negatives == 'patches')
+    assert torch.allclose(value, expected)
+    grad, = torch.autograd.grad(value, parts)
+    naive_grad, = torch.autograd.grad(expected, parts)
+    assert torch.allclose(grad, naive_grad, atol=1e-10)
+
+
+@pytest.mark.parametrize('include, expected', [(False, math.log(47)),
+                                               (True, math.log(48))])
+def test_collapsed_features(include, expected):
+    parts = unit(1, 1, 8).expand(8, 6, 8)
+    loss = PartCycleContrastiveLoss(include_anchor=include, loss_weight=1)
+    assert loss(parts, modalities(4)).item() == pytest.approx(expected)
+
+
+def test_perfect_part_clusters_are_no_minimum_of_the_universal_reading():
+    parts = torch.eye(6, dtype=torch.float64).expand(8, 6, 6)
+    loss = PartCycleContrastiveLoss(temperature=0.01, loss_weight=1)
+    assert loss(parts, modalities(4)).item() == pytest.approx(math.log(7))
+
+
+def test_perfect_part_clusters_in_the_pair_reading():
+    parts = torch.eye(6, dtype=torch.float64).expand(8, 6, 6)
+    loss = PartCycleContrastiveLoss(bank='pair', loss_weight=1)
+    value = loss(parts, modalities(4), torch.arange(4).repeat_interleave(2))
+    assert value.item() == pytest.approx(6.2488e-6, rel=1e-3)
+
+
+def test_order_free_and_any_mix_of_modalities():
+    parts, modality = unit(7, 4, 8), torch.tensor([0, 1, 1, 0, 1, 1, 1])
+    loss = PartCycleContrastiveLoss()
+    order = torch.randperm(7)
+    assert torch.allclose(
+        loss(parts, modality), loss(parts[order], modality[order]))
+
+
+def test_gradcheck_of_the_whole_chain():
+    raw = torch.randn(4, 2, 4, dtype=torch.float64, requires_grad=True)
+    loss = PartCycleContrastiveLoss(temperature=0.3)
+    assert torch.autograd.gradcheck(
+        lambda x: loss(F.normalize(x, dim=-1), modalities(2)), raw)
+
+
+def test_half_precision_gives_fp32_close_to_double():
+    parts = unit(8, 6, 32)
+    loss = PartCycleContrastiveLoss()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        value = loss(parts.float(), modalities(4))
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(
+        loss(parts, modalities(4)).item(), rel=1e-4)
+
+
+def test_ramp_scales_the_loss():
+    parts, loss = unit(4, 3, 8), PartCycleContrastiveLoss()
+    full = loss(parts, modalities(2))
+    loss.ramp.fill_(0.25)
+    assert torch.allclose(loss(parts, modalities(2)), full / 4)
+
+
+def test_bad_arguments():
+    for wrong in (dict(temperature=0), dict(bank='x'), dict(negatives='x')):
+        with pytest.raises(ValueError):
+            PartCycleContrastiveLoss(**wrong)
+    with pytest.raises(ValueError, match='CrossModalPairSampler'):
+        PartCycleContrastiveLoss(bank='pair')(unit(4, 3, 8), modalities(2))

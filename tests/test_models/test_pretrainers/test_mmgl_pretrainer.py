@@ -1,0 +1,88 @@
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+
+from mmgl.models.pretrainers import MMGLPretrainer
+from mmgl.structures import ReIDDataSample
+
+CONTRAST = dict(type='PartCycleContrastiveLoss')
+PART = dict(type='PartHead', num_stripes=6, out_channels=16)
+
+
+def build(part=None, backbone='TwoStreamResNet', **head):
+    return MMGLPretrainer(
+        backbone=dict(type=backbone, depth=18, base_channels=4),
+        permutation_head=dict(
+            type='PermutationHead',
+            num_stripes=6,
+            loss=dict(type='PermutationReconstructionLoss', **head)),
+        part_head=part,
+        data_preprocessor=dict(type='ReIDDataPreprocessor'))
+
+
+def batch(pairs=3):
+    permutation = torch.stack([torch.randperm(6) for _ in range(pairs)])
+    samples = [
+        ReIDDataSample(
+            metainfo=dict(img_path='', pair_key=i // 2),
+            pid=0,
+            camid=1,
+            index=1,
+            modality=i % 2,
+            permutation=permutation[i // 2]) for i in range(2 * pairs)
+    ]
+    images = torch.randint(0, 256, (2 * pairs, 3, 96, 48), dtype=torch.uint8)
+    return dict(inputs=list(images), data_samples=samples)
+
+
+@pytest.mark.parametrize('part, terms', [
+    (None, {'permutation'}),
+    (PART, {'permutation', 'position'}),
+    (dict(PART, position=False, contrast=CONTRAST), {'permutation', 'pcc'}),
+    (dict(PART, contrast=CONTRAST), {'permutation', 'position', 'pcc'}),
+])
+def test_table_v_rows_are_configs(part, terms):
+    model = build(part)
+    data = model.data_preprocessor(batch(), True)
+    losses = model(**data, mode='loss')
+    assert {k[5:] for k in losses if k.startswith('loss_')} == terms
+
+
+def test_every_parameter_is_trained():
+    model = build(dict(PART, contrast=CONTRAST))
+    before = {k: v.clone() for k, v in model.named_parameters()}
+    optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    for _ in range(2):
+        model.train_step(batch(), optimizer)
+    for name, value in model.named_parameters():
+        assert not torch.equal(before[name], value), name
+
+
+@pytest.mark.parametrize('backbone', ['OneStreamResNet', 'TwoStreamResNet'])
+def test_order_of_the_batch_does_not_matter(backbone):
+    model = build(dict(PART, contrast=CONTRAST), backbone, noise_factor=0)
+    data = batch()
+    order = [3, 0, 5, 4, 1, 2]
+    mixed = {k: [v[i] for i in order] for k, v in data.items()}
+    one, two = (model(**model.data_preprocessor(d, True), mode='loss')
+                for d in (data, mixed))
+    for key, value in one.items():
+        assert torch.allclose(value, two[key], atol=1e-5), key
+
+
+def test_pair_bank_reads_the_pair_of_each_image():
+    contrast = dict(CONTRAST, bank='pair')
+    model = build(dict(PART, contrast=contrast))
+    losses = model(**model.data_preprocessor(batch(), True), mode='loss')
+    assert torch.isfinite(losses['loss_pcc'])
+
+
+def test_predict_fills_the_samples():
+    model = build().eval()
+    data = model.data_preprocessor(batch())
+    samples = model(**data, mode='predict')
+    assert samples[0].permutation_logits.shape == (6, 6)
+    assert samples[0].feature.norm().item() == pytest.approx(1, abs=1e-5)
+    assert model(**data).shape == (6, 32)
+    with pytest.raises(ValueError, match='mode'):
+        model(**data, mode='train')

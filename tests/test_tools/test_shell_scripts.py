@@ -1,0 +1,168 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted(ROOT.glob('tools/**/*.sh')) + [ROOT / '.ci/run']
+
+
+def bash(*arguments, **variables):
+    env = {k: v for k, v in os.environ.items()
+           if k not in ('PYTHON', 'VIRTUAL_ENV', 'CONDA_PREFIX')}
+    env.update({k: str(v) for k, v in variables.items()})
+    return subprocess.run(['bash', *map(str, arguments)], env=env, text=True,
+                          capture_output=True, cwd=env.get('CWD'))
+
+
+@pytest.mark.parametrize('script', SCRIPTS, ids=lambda p: p.name)
+def test_syntax(script):
+    result = bash('-n', script)
+    assert result.returncode == 0, result.stderr
+    assert script.read_text().startswith('#!/usr/bin/env bash\n')
+
+
+@pytest.mark.parametrize('name', [
+    'dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
+def test_launchers_tell_their_usage(name):
+    result = bash(ROOT / 'tools' / name)
+    assert result.returncode == 2 and 'usage:' in result.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what tools/venv.sh needs; pip only notes what it is asked."""
+    for name in ('tools', 'requirements'):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ('setup.py', 'pyproject.toml'):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+FAKE = """#!/bin/bash
+case "$*" in
+*ensurepip*) {ensurepip} ;;
+*version_info*'(3, 13)'*) exec {python} "$@" ;;
+*"print(sys.prefix)"*) echo {prefix} ;;
+*"sys.prefix == sys.base_prefix"*) {in_venv} ;;
+"-m venv"*) mkdir -p "{root}/.venv/bin"; cp {root}/venv_python \
+"{root}/.venv/bin/python" ;;
+*) echo "$@" >> {root}/calls ;;
+esac
+"""
+
+
+def fake_python(path, root, prefix, ensurepip='true', in_venv='false'):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(FAKE.format(
+        root=root, prefix=prefix, python=sys.executable, ensurepip=ensurepip,
+        in_venv=in_venv))
+    path.chmod(0o755)
+    return path
+
+
+def installs(root):
+    calls = root / 'calls'
+    lines = calls.read_text().splitlines() if calls.exists() else []
+    return [line for line in lines if ' install ' in line]
+
+
+def run_tests(checkout, **variables):
+    return bash(checkout / 'tools/run_tests.sh', 'some_test.py', **variables)
+
+
+def test_venv_is_made_once(checkout):
+    base = fake_python(checkout / 'base/python', checkout, '/usr', 'true',
+                       'false')
+    # `sys.exit(sys.prefix == sys.base_prefix)` fails for a base interpreter.
+    fake_python(checkout / 'venv_python', checkout, checkout / '.venv')
+    result = run_tests(checkout, PYTHON=base)
+    assert result.returncode == 0, result.stderr
+    first = installs(checkout)
+    assert [line.split()[-1] for line in first
+            ] == ['requirements/tested.txt', '.']
+    calls = (checkout / 'calls').read_text().splitlines()
+    assert calls[-1] == '-m pytest -m not slow some_test.py'
+    run_tests(checkout, PYTHON=base)
+    assert installs(checkout) == first
+    with (checkout / 'requirements/tested.txt').open('a') as file:
+        file.write('another==1.0\n')
+    run_tests(checkout, PYTHON=base)
+    assert len(installs(checkout)) == 2 * len(first)
+
+
+def test_missing_venv_module_is_one_clear_sentence(checkout):
+    base = fake_python(checkout / 'base/python', checkout, '/usr', 'false')
+    result = run_tests(checkout, PYTHON=base)
+    assert result.returncode == 1
+    assert result.stderr.count('\n') == 1
+    assert 'apt-get install python3-venv' in result.stderr
+
+
+def test_wrong_python_is_one_clear_sentence(checkout):
+    result = run_tests(checkout, PYTHON='/bin/false')
+    assert result.returncode == 1
+    assert 'PYTHON=/bin/false is no Python 3.10' in result.stderr
+
+
+@pytest.mark.parametrize('variable', ['VIRTUAL_ENV', 'CONDA_PREFIX',
+                                      'PYTHON'])
+def test_own_environment_is_used_as_it_is(checkout, variable):
+    prefix = checkout / 'own'
+    python = fake_python(prefix / 'bin/python', checkout, prefix,
+                         in_venv='true')
+    value = python if variable == 'PYTHON' else prefix
+    result = run_tests(checkout, **{variable: value})
+    assert result.returncode == 0, result.stderr
+    assert not (checkout / '.venv').exists()
+    # Ranges, not the exact versions: its torch is kept.
+    assert 'requirements/runtime.txt' in installs(checkout)[0]
+
+
+def test_failed_installation_is_tried_again(checkout):
+    base = fake_python(checkout / 'base/python', checkout, '/usr')
+    venv = fake_python(checkout / 'venv_python', checkout, checkout / '.venv')
+    good = venv.read_text()
+    venv.write_text(good.replace('case "$*" in', 'case "$*" in\n'
+                                 '*install*) echo broken >&2; exit 1 ;;'))
+    result = run_tests(checkout, PYTHON=base)
+    assert result.returncode == 1 and 'start again' in result.stderr
+    (checkout / '.venv/bin/python').write_text(good)
+    assert run_tests(checkout, PYTHON=base).returncode == 0
+    assert len(installs(checkout)) == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='about gloo')
+def test_two_processes_on_the_cpu(tmp_path):
+    """Train and test by the launchers; 20 s, five programs import torch."""
+    toy = ROOT / 'tests/test_apis'
+    sys.path.insert(0, str(toy))
+    import toy as toy_module
+    config = tmp_path / 'toy_config.py'
+    base = ROOT / 'configs/_base_/default_runtime.py'
+    config.write_text(toy_module.CONFIG.format(base=base))
+    shared = dict(
+        PYTHON=sys.executable, OMP_NUM_THREADS=1, CWD=tmp_path, PORT=29617,
+        PYTHONPATH=f'{toy}:{ROOT}')
+    result = bash(ROOT / 'tools/dist_train.sh', config, 2, '--cfg-options',
+                  'train_cfg.max_epochs=2', **shared)
+    assert result.returncode == 0, result.stderr[-2000:]
+    folder = tmp_path / 'work_dirs/toy_config'
+    # 32 images, two ranks with batches of 4.
+    assert torch.load(folder / 'epoch_2.pth',
+                      weights_only=False)['meta']['iter'] == 8
+    result = bash(ROOT / 'tools/dist_test.sh', config, folder / 'epoch_2.pth',
+                  2, '--out', 'two.json', **shared)
+    assert result.returncode == 0, result.stderr[-2000:]
+    result = bash(
+        '-c', f'"$PYTHON" {ROOT}/tools/test.py {config} '
+        f'{folder}/epoch_2.pth --out one.json', **shared)
+    assert result.returncode == 0, result.stderr[-2000:]
+    one, two = (json.loads((tmp_path / f'{n}.json').read_text())['metrics']
+                for n in ('one', 'two'))
+    assert two == pytest.approx(one, abs=1e-5)

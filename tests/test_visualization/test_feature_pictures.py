@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from mmgl.visualization import (
+    FeatureDump,
+    choose_queries,
+    load_feature_dump,
+    rank_gallery,
+    select_identities,
+    tsne_embed,
+)
+
+
+def make_dump(seed=0, ids=6, per_camera=3):
+    rng = np.random.default_rng(seed)
+    rows = [(pid, cam, i + 1) for pid in range(ids) for cam in range(1, 7)
+            for i in range(per_camera)]
+    pids, camids, index = np.array(rows).T
+    modality = np.isin(camids, (3, 6)).astype(int)
+    return FeatureDump(
+        rng.normal(size=(len(rows), 8)), pids, camids, modality, index,
+        np.array([f'cam{c}/{p:04d}/{i:04d}.jpg' for p, c, i in rows]))
+
+
+def save(path, dump, **changes):
+    np.savez(path, **{**vars(dump), **changes})
+
+
+def test_dump_round_trip_and_errors(tmp_path):
+    dump, path = make_dump(), tmp_path / 'a.npz'
+    save(path, dump)
+    loaded = load_feature_dump(path)
+    np.testing.assert_array_equal(loaded.features, dump.features)
+    np.testing.assert_array_equal(loaded.img_paths, dump.img_paths)
+    with pytest.raises(FileNotFoundError, match='test_evaluator.dump'):
+        load_feature_dump(tmp_path / 'b.npz')
+    save(path, dump, pids=dump.pids[:-1])
+    with pytest.raises(ValueError, match='length'):
+        load_feature_dump(path)
+    np.savez(path, features=dump.features)
+    with pytest.raises(ValueError, match='pids, camids'):
+        load_feature_dump(path)
+
+
+@pytest.mark.parametrize('camera', [3, 6])
+def test_ranking_against_a_loop(camera):
+    dump = make_dump()
+    query = int(np.flatnonzero(dump.camids == camera)[4])
+    scores = {}
+    for i in range(len(dump.pids)):
+        if dump.modality[i] == 1 or (camera == 3 and dump.camids[i] == 2):
+            continue
+        a, b = dump.features[query], dump.features[i]
+        scores[i] = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    best = sorted(scores, key=lambda i: -scores[i])[:10]
+    ranked = rank_gallery(dump, query, 10, single_shot=False,
+                          image_root='root')
+    assert ranked.gallery_paths == [f'root/{dump.img_paths[i]}' for i in best]
+    assert ranked.matches == [dump.pids[i] == dump.pids[query] for i in best]
+    np.testing.assert_allclose(ranked.scores, [scores[i] for i in best])
+    assert (2 in ranked.camids) <= (camera == 6)
+
+
+def test_single_shot_keeps_one_image_an_identity_and_camera():
+    dump = make_dump()
+    query = int(np.flatnonzero(dump.camids == 6)[0])
+    ranked = rank_gallery(dump, query, 1000)
+    assert len(ranked.gallery_paths) == 6 * 4
+    keys = {path.rsplit('/', 1)[0] for path in ranked.gallery_paths}
+    assert len(keys) == 6 * 4
+    assert ranked == rank_gallery(dump, query, 1000)
+
+
+def test_query_must_be_infrared():
+    dump = make_dump()
+    with pytest.raises(ValueError, match='not infrared'):
+        rank_gallery(dump, int(np.flatnonzero(dump.modality == 0)[0]))
+
+
+def test_queries_differ_in_identity_and_can_be_matched():
+    dump = make_dump()
+    # Identity 0 is seen by cameras 2 and 3 only: never a valid query.
+    keep = (dump.pids != 0) | np.isin(dump.camids, (2, 3))
+    dump = FeatureDump(*(array[keep] for array in vars(dump).values()))
+    queries = choose_queries(dump, 100)
+    assert sorted(dump.pids[queries]) == [1, 2, 3, 4, 5]
+    assert set(dump.modality[queries]) == {1}
+    assert len(choose_queries(dump, 2)) == 2
+
+
+def test_identities_have_both_modalities():
+    dump = make_dump()
+    lonely = (dump.pids != 0) | (dump.modality == 0)
+    pids, modality = dump.pids[lonely], dump.modality[lonely]
+    kept = select_identities(pids, modality, num_ids=3, per_modality=2)
+    chosen = set(pids[kept].tolist())
+    assert len(chosen) == 3 and 0 not in chosen
+    for pid in chosen:
+        for part in (0, 1):
+            mine = (pids[kept] == pid) & (modality[kept] == part)
+            assert mine.sum() == 2
+    with pytest.raises(ValueError, match='both'):
+        select_identities(pids[pids == 0], modality[pids == 0])
+
+
+def test_tsne_parts_clusters_and_repeats():
+    rng = np.random.default_rng(0)
+    centres = 10 * np.eye(2, 8)
+    features = np.repeat(centres, 12, axis=0) + rng.normal(size=(24, 8))
+    points = tsne_embed(features)
+    np.testing.assert_array_equal(points, tsne_embed(features))
+    # Directions count, not lengths.
+    scaled = features * rng.uniform(1, 3, size=(24, 1))
+    halves = tsne_embed(scaled).reshape(2, 12, 2)
+    middle = halves.mean(axis=1)
+    inside = np.linalg.norm(halves - middle[:, None], axis=-1).max()
+    assert np.linalg.norm(middle[0] - middle[1]) > inside
+    with pytest.raises(ValueError, match='at least 4'):
+        tsne_embed(features[:3])
+    with pytest.raises(ValueError, match='finite'):
+        tsne_embed(np.full((5, 2), np.nan))

@@ -1,0 +1,95 @@
+"""Write the embedded synthetic data set in a real set's layout.
+
+Example:
+    python tools/dataset_converters/make_synthetic.py \
+        --root data/synthetic_sysu --layout sysu --preset mini
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+
+from mmgl.datasets.synthetic import (
+    Difficulty,
+    preset_counts,
+    write_regdb,
+    write_sysu,
+)
+
+
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Write the embedded synthetic data set.'
+    )
+    parser.add_argument('--root', required=True, help='folder to write')
+    parser.add_argument('--layout', choices=('sysu', 'regdb'), default='sysu')
+    parser.add_argument(
+        '--preset', choices=('tiny', 'mini', 'full'), default='mini'
+    )
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--workers', type=int, default=1, help='number of processes'
+    )
+    parser.add_argument('--quiet', action='store_true', help='no progress')
+    group = parser.add_argument_group('difficulty (see mmgl Difficulty)')
+    for field in dataclasses.fields(Difficulty):
+        group.add_argument(
+            f'--{field.name.replace("_", "-")}',
+            type=float,
+            default=field.default,
+            metavar='X',
+            help=f'default {field.default}',
+        )
+    return parser.parse_args(argv)
+
+
+class Progress:
+    """Print the share done and the remaining time on one line."""
+
+    def __init__(self):
+        self._start = None
+
+    def __call__(self, done, total):
+        """Report ``done`` of ``total`` images."""
+        now = time.time()
+        if self._start is None:
+            self._start = (now, done)
+        began, first = self._start
+        rate = (done - first) / max(now - began, 1e-6)
+        left = f'{(total - done) / rate:5.0f} s left' if rate else ''
+        end = '\n' if done == total else ''
+        print(
+            f'\r{done}/{total} images {left}   ',
+            end=end,
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def main(argv=None):
+    """Write the data set and print what it holds."""
+    args = parse_args(argv)
+    names = [field.name for field in dataclasses.fields(Difficulty)]
+    write = write_sysu if args.layout == 'sysu' else write_regdb
+    try:
+        write(
+            args.root,
+            args.preset,
+            args.seed,
+            args.workers,
+            None if args.quiet else Progress(),
+            Difficulty(**{name: getattr(args, name) for name in names}),
+        )
+    except ValueError as error:
+        sys.exit(f'make_synthetic: {error}')
+    images = preset_counts(args.layout, args.preset)['images']
+    print(
+        f'{args.root}: {images} images in the {args.layout} layout '
+        f'(preset {args.preset}, seed {args.seed}).'
+    )
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs the tests; sets everything up by itself the first time.
+#
+#   bash tools/run_tests.sh                         all but the slow tests
+#   bash tools/run_tests.sh -m slow                 the slow ones
+#   bash tools/run_tests.sh tests/test_models -x    any arguments of pytest
+#
+# See tools/venv.sh for which environment is used.
+set -eo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/venv.sh"
+cd "$MMGL_ROOT"
+# Given before the caller's arguments, of which a later -m wins.
+exec "$PYTHON" -m pytest -m 'not slow' "$@"

@@ -1,0 +1,65 @@
+"""Plot training losses and validation metrics of one or several runs."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmgl.visualization import (
+    draw_losses,
+    draw_metrics,
+    draw_permutation_accuracy,
+    load_run_log,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('runs', nargs='+',
+                        help='work dirs (or scalars.json files)')
+    parser.add_argument('--out', required=True,
+                        help='picture to write: .png, .svg or .pdf')
+    parser.add_argument('--names', nargs='+',
+                        help='names in the legend (default: folder names)')
+    parser.add_argument('--keys', nargs='+',
+                        help='scalars to plot (default: all of the kind)')
+    parser.add_argument(
+        '--kind', choices=['loss', 'metric', 'permutation'], default='loss',
+        help='training losses, validation metrics, or permutation accuracy '
+        'of one pre-training')
+    parser.add_argument('--overlay', action='store_true',
+                        help='all losses of a run in one panel')
+    parser.add_argument('--num-stripes', type=int, default=6,
+                        help='stripes of the permutation task, for chance')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Draw what the command line asks for."""
+    args = parse_args()
+    names = args.names or [Path(run).resolve().name for run in args.runs]
+    if len(set(names)) != len(args.runs):
+        raise ValueError(
+            f'{len(args.runs)} runs but the names {names}; give --names with '
+            'one different name a run.')
+    logs = {
+        name: load_run_log(run)
+        for name, run in zip(names, args.runs, strict=True)
+    }
+    if args.kind == 'loss':
+        path = draw_losses(logs, args.out, args.keys, overlay=args.overlay)
+    elif args.kind == 'metric':
+        path = draw_metrics(logs, args.out, args.keys)
+    elif len(logs) > 1:
+        raise ValueError('--kind permutation draws one run at a time.')
+    else:
+        path = draw_permutation_accuracy(
+            logs[names[0]], args.out, args.num_stripes)
+    print(path)
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f'Error: {error}')
