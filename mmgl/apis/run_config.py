@@ -179,6 +179,9 @@ def training_config(options: Namespace) -> Config:
     found = options.resume and resolve_resume(options.resume, cfg.work_dir)
     if found:
         cfg['resume'], cfg['load_from'] = True, str(found)
+        if 'init_from' in cfg.model:
+            # In the checkpoint already; the first file may be gone by now.
+            cfg.model['init_from'] = None
     # What only testing needs may be missing here.
     unused = (*TESTING, *VALIDATION) if options.no_validate else TESTING
     for key in unused:

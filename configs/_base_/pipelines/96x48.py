@@ -9,10 +9,12 @@ load = [
 load_and_crop = load + [
     dict(type='mmpretrain.RandomCrop', crop_size=(96, 48), padding=4),
 ]
-# Without AugMix, which takes longer than a step of a small network on two
-# cores: the preset for laptops, not the recipe of the paper.
+# The preset for laptops, not the recipe of the paper: without AugMix, which
+# takes as long as a step of a small network on two cores, and with smaller
+# erased areas, which suit 60 short epochs.
 pretrain_pipeline = (
-    load_and_crop + _base_.flip + _base_.erase + _base_.shuffle_and_pack)
+    load_and_crop + _base_.flip +
+    [dict(_base_.erase[0], max_area_ratio=0.2)] + _base_.shuffle_and_pack)
 finetune_pipeline = load_and_crop + _base_.finetune_augment
 shuffled_pipeline = load + _base_.shuffle_and_pack
 test_pipeline = load + [dict(type='PackReIDInputs')]
