@@ -1,31 +1,18 @@
-# Unlabelled cross-modal pairs of one RegDB trial.
-# 206 identities; change all trials together.
-_base_ = '../pipelines/288x144.py'
+# One RegDB trial: 206 + 206 identities; change both trials together.
+_base_ = ['./pretrain.py', '../pipelines/288x144.py']
 
 data_root = 'data/RegDB'
 train_dataloader = dict(
-    batch_size=96,
-    num_workers=4,
-    persistent_workers=True,
-    # 48 visible and 48 infrared images, paired at random (Sec. IV-B).
-    sampler=dict(type='CrossModalPairSampler', batch_size=96),
     dataset=dict(
         type='RegDB',
         data_root=data_root,
         split='train',
         trial=1,
         pipeline=_base_.pretrain_pipeline))
-# Permutation accuracy (Fig. 7) on identities the pre-training never saw.
 val_dataloader = dict(
-    batch_size=128,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='RegDB',
         data_root=data_root,
         split='test',
         trial=1,
         pipeline=_base_.shuffled_pipeline))
-val_evaluator = dict(type='PermutationAccuracy')
-val_cfg = dict()

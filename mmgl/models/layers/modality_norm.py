@@ -50,27 +50,29 @@ class ModalityBatchNorm(nn.Module):
             Tensor: Normalised vectors in fp32, shape (B, N, D).
         """
         group = modality if self.groups == 2 else torch.zeros_like(modality)
+        # Statistics reach their vectors by a product with 0 and 1: the
+        # gradient of indexing is summed in no fixed order on several threads.
+        group = nn.functional.one_hot(group, self.groups)
         with torch.autocast(x.device.type, enabled=False):
             if x.dtype in (torch.float16, torch.bfloat16):
                 x = x.float()
             if self.training:
-                mean, var = self._batch_statistics(x, group)
+                mean, var = self._batch_statistics(x, group.to(x.dtype))
             else:
                 mean, var = self.running_mean, self.running_var
-            mean, var = mean.to(x.dtype), var.to(x.dtype)
-            scale = (var + self.eps).rsqrt()[group].unsqueeze(1)
-            x = (x - mean[group].unsqueeze(1)) * scale
+            group, mean, var = (t.to(x.dtype) for t in (group, mean, var))
+            scale = (group @ (var + self.eps).rsqrt()).unsqueeze(1)
+            x = (x - (group @ mean).unsqueeze(1)) * scale
             return x * self.weight + self.bias
 
     def _batch_statistics(self, x: Tensor,
                           group: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of every group over all ranks, (G, D)."""
-        one_hot = nn.functional.one_hot(group, self.groups).to(x.dtype)
-        count = one_hot.sum(dim=0) * x.shape[1]
+        """Mean and variance (G, D) of all ranks, groups as one-hot (B, G)."""
+        count = group.sum(dim=0) * x.shape[1]
         safe = count.clamp(min=1).unsqueeze(1)
-        mean = torch.einsum('bg,bnd->gd', one_hot, x) / safe
-        residual = (x - mean[group].unsqueeze(1)).square()
-        scatter = torch.einsum('bg,bnd->gd', one_hot, residual)
+        mean = group.t() @ x.sum(dim=1) / safe
+        residual = (x - (group @ mean).unsqueeze(1)).square()
+        scatter = group.t() @ residual.sum(dim=1)
         # Pairwise combination of the ranks' moments: no cancellation, one
         # small message.
         packed = torch.cat(
