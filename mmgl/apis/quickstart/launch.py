@@ -85,6 +85,9 @@ def _environment(root: Path, progress: Path) -> dict:
     env['PYTHONUNBUFFERED'] = '1'
     env['MPLBACKEND'] = 'Agg'
     env[PROGRESS_VARIABLE] = str(progress)
+    # One core is left to the process that loads images: threads of torch
+    # that wait for a core taken by it slow a step down many times over.
+    env.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) - 1)))
     return env
 
 
