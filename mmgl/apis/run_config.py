@@ -1,6 +1,7 @@
 """From a config file and command line options to a Runner."""
 
 import os
+import re
 from argparse import Namespace
 from pathlib import Path
 
@@ -209,6 +210,10 @@ def evaluation_config(options: Namespace) -> Config:
     if not cfg.get('test_dataloader'):
         for test, val in zip(TESTING, VALIDATION, strict=True):
             cfg[test] = cfg.get(val)
+        options.cfg_options = {
+            re.sub('^val_', 'test_', key): value
+            for key, value in (options.cfg_options or {}).items()
+        }
     if not cfg.get('model') or not cfg.get('test_dataloader'):
         raise ConfigError(f'config {options.config} has nothing to test: it '
                           'needs model and test_dataloader')

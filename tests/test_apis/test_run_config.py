@@ -96,13 +96,15 @@ def test_evaluation_config_needs_no_training_data(toy_config, tmp_path):
              "model['init_from'] = dict(kind='mmgl', checkpoint='gone')\n"
              'test_dataloader = test_cfg = test_evaluator = None\n')
     options = evaluation_parser().parse_args(
-        [toy_config(extra), str(checkpoint), '--flip-test'])
+        [toy_config(extra), str(checkpoint), '--flip-test', '--cfg-options',
+         'val_dataloader.batch_size=3'])
     cfg = evaluation_config(options)
     assert cfg.train_dataloader is None and cfg.optim_wrapper is None
     assert cfg.model.flip_test and cfg.model.init_from is None
     assert cfg.load_from == str(checkpoint)
     # No test set of its own: the validation set.
     assert cfg.test_evaluator.type == 'ToyMetric'
+    assert cfg.test_dataloader.batch_size == 3
     assert cfg.work_dir == 'work_dirs/toy_config/test'
 
 

@@ -29,6 +29,7 @@ def pretrain_options(root, epochs=1, workers=0, iters=6):
             'train_dataloader.sampler.num_pairs_per_epoch': 8 * iters,
             'val_dataloader.dataset.data_root': root,
             'val_dataloader.num_workers': workers,
+            'train_cfg.val_interval': 1,
         }, **_common(root, epochs, workers))
 
 

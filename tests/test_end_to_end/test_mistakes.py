@@ -40,7 +40,7 @@ CASES = {
         'train_dataloader.dataset.split': 'trian'
     }, 'split must be one of train'),
     'no stripes to shuffle': ({
-        'train_dataloader.dataset.pipeline.6.num_stripes': 1
+        'val_dataloader.dataset.pipeline.2.num_stripes': 1
     }, 'num_stripes must be a whole number above 1'),
 }
 

@@ -10,6 +10,7 @@ import torch
 from mmgl.engine.hooks import (
     DatasetMetaHook,
     IterationSeedHook,
+    LossRampHook,
     ProgressHook,
     StopOnNonFiniteHook,
     TrainingDivergedError,
@@ -164,3 +165,33 @@ def test_progress_file(tmp_path, monkeypatch):
                                            (3725, '1:02:05'), (-3, '0:00')])
 def test_format_duration(seconds, text):
     assert format_duration(seconds) == text
+
+
+def ramp_model():
+    loss = torch.nn.Module()
+    loss.register_buffer('ramp', torch.ones(()))
+    model = torch.nn.Module()
+    model.add_module('part_head', torch.nn.Module())
+    model.part_head.add_module('contrast', loss)
+    return model, loss
+
+
+def test_loss_ramp_depends_on_the_iteration_alone():
+    model, loss = ramp_model()
+    hook = LossRampHook('part_head.contrast', begin=1, end=3)
+    runner = runner_at(model=model, iter=0, train_dataloader=range(10))
+    hook.before_train(runner)
+    for iteration, expected in ((0, 0), (10, 0), (15, .25), (20, .5),
+                                (30, 1), (99, 1)):
+        runner.iter = iteration
+        hook.before_train_iter(runner, 0)
+        assert loss.ramp.item() == pytest.approx(expected)
+
+
+def test_loss_ramp_names_a_missing_loss():
+    model, _ = ramp_model()
+    with pytest.raises(ValueError, match='part_head.other'):
+        LossRampHook('part_head.other', end=1).before_train(
+            runner_at(model=model))
+    with pytest.raises(ValueError, match='begin'):
+        LossRampHook('part_head.contrast', end=1, begin=2)

@@ -86,3 +86,15 @@ def test_metric_names_missing_fields():
     metric = METRICS.build(dict(type='PermutationAccuracy'))
     with pytest.raises(ValueError, match='lacks permutation_logits'):
         metric.process(None, [dict(permutation=[0, 1], modality=0)])
+
+
+def test_metric_counts_overflow_as_wrong():
+    metric = METRICS.build(dict(type='PermutationAccuracy'))
+    good = dict(
+        permutation_logits=np.eye(3), permutation=np.arange(3), modality=0)
+    bad = dict(good, permutation_logits=np.full((3, 3), np.nan), modality=1)
+    metric.process(None, [good, bad])
+    scores = metric.compute_metrics(metric.results)
+    assert scores['visible_exact_acc'] == 100
+    assert scores['infrared_stripe_acc'] == 0
+    assert scores['exact_acc'] == 50

@@ -1,7 +1,10 @@
 """Metric of the pretext task: are shuffled stripes put back in place?"""
 
+import logging
+
 import numpy as np
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 
 from mmgl.evaluation.functional.distances import to_numpy
 from mmgl.evaluation.functional.permutation import permutation_matches
@@ -19,6 +22,10 @@ class PermutationAccuracy(BaseMetric):
     'permutation/exact_acc', and each with 'visible_' and 'infrared_' before
     the name if images of that modality were seen. Guessing gives 1 / N and
     1 / N! for N stripes.
+
+    An image whose logits are not finite counts as wrong, with a warning: early
+    in training running statistics lag behind the weights, and a network that
+    is sound in training mode may overflow in evaluation.
 
     Args:
         collect_device (str): See mmengine's ``BaseMetric``.
@@ -50,12 +57,18 @@ class PermutationAccuracy(BaseMetric):
                     f'{", ".join(missing)} (it has {sorted(sample)}); the '
                     'pipeline needs SharedStripeShuffle, and the model must '
                     'set permutation_logits in predict mode.')
-            matches = permutation_matches(
-                to_numpy(sample['permutation_logits'])[None],
-                to_numpy(sample['permutation'])[None])[0]
             self.results.append(
-                (int(sample['modality']), float(matches.mean()),
-                 float(matches.all())))
+                (int(sample['modality']), *self._score(sample)))
+
+    @staticmethod
+    def _score(sample):
+        """Share of right stripes, all right, finite; of one image."""
+        logits = to_numpy(sample['permutation_logits'])
+        if not np.isfinite(logits).all():
+            return 0., 0., 0.
+        matches = permutation_matches(logits[None],
+                                      to_numpy(sample['permutation'])[None])
+        return float(matches.mean()), float(matches.all()), 1.
 
     def compute_metrics(self, results):
         """Average over images.
@@ -66,7 +79,12 @@ class PermutationAccuracy(BaseMetric):
         Returns:
             dict[str, float]: Percent.
         """
-        modality, stripe, exact = np.array(results, dtype=np.float64).T
+        modality, stripe, exact, finite = np.array(results, np.float64).T
+        if not finite.all():
+            print_log(
+                f'PermutationAccuracy: the logits of {int((1 - finite).sum())}'
+                f' of {len(finite)} images are NaN or Inf; they count as '
+                'wrong.', 'current', logging.WARNING)
         parts = {'': np.ones(len(modality), dtype=bool)}
         for number, name in enumerate(MODALITY_NAMES):
             parts[f'{name}_'] = modality == number

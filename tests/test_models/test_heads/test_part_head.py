@@ -65,3 +65,24 @@ def test_rows_that_do_not_divide_and_bad_arguments():
         PartHead(16, 6, norm='batch')
     with pytest.raises(ValueError, match='no loss'):
         PartHead(16, 6, position=False)
+
+
+@pytest.mark.parametrize('norm, split', [('modality_bn', False), ('bn', True),
+                                         ('ln', True), ('none', True)])
+def test_an_offset_between_modalities_splits_all_norms_but_ours(norm, split):
+    torch.manual_seed(0)
+    modality = torch.tensor([0, 1] * 32)
+    head = PartHead(
+        256, 6, norm=norm,
+        contrast=dict(type='PartCycleContrastiveLoss', loss_weight=1.))
+    offset = torch.randn(256).view(1, -1, 1, 1)
+    sign = (2 * modality - 1).view(-1, 1, 1, 1)
+    feature_map = torch.randn(64, 256, 6, 3) + 3 * sign * offset
+    permutation = torch.stack([torch.randperm(6) for _ in range(64)])
+    losses = head.loss(feature_map.relu(),
+                       dict(modality=modality, permutation=permutation))
+    # log(2BN - 1) = 6.64 is the loss of fully collapsed features.
+    assert (losses['loss_pcc'] > 15) == split
+    assert (losses['modality_gap'] > 0.5) == split
+    if not split:
+        assert losses['loss_pcc'] < 3
