@@ -36,10 +36,10 @@ SCALES = {
     Scale(
         preset='mini',
         seconds={
-            'data': 40,
-            'pretrain': 560,
-            'finetune': 190,
-            'evaluate': 40
+            'data': 30,
+            'pretrain': 600,
+            'finetune': 90,
+            'evaluate': 20
         }),
     'smoke':
     Scale(
