@@ -100,7 +100,7 @@ class QuickstartOptions:
     workers: int | None = None
     root: str | os.PathLike | None = None
     pretrain_config: str = (
-        'configs/mmgl/pretrain/mmgl_agw_r18-narrow_synthetic.py')
+        'configs/mmgl/pretrain/mmgl_two-stream_r18-narrow_synthetic.py')
     finetune_config: str = (
         'configs/mmgl/finetune/agw_r18-narrow_synthetic.py')
 
