@@ -95,6 +95,18 @@ def apply_init(cfg: Config, name: str | None, checkpoint: str | None) -> None:
         cfg.model.init_from['checkpoint'] = checkpoint
 
 
+def forget_init(cfg: Config) -> None:
+    """Load no initial weights where a checkpoint brings all of them.
+
+    The file they came from may be gone by now.
+
+    Args:
+        cfg: The config; ``model.init_from`` is cleared in place.
+    """
+    if 'init_from' in cfg.model:
+        cfg.model['init_from'] = None
+
+
 def set_work_dir(cfg: Config, work_dir: str | None, config: str | Path,
                  suffix: str = '') -> None:
     """Choose the output folder: option, then config, then the config's name.
@@ -180,9 +192,7 @@ def training_config(options: Namespace) -> Config:
     found = options.resume and resolve_resume(options.resume, cfg.work_dir)
     if found:
         cfg['resume'], cfg['load_from'] = True, str(found)
-        if 'init_from' in cfg.model:
-            # In the checkpoint already; the first file may be gone by now.
-            cfg.model['init_from'] = None
+        forget_init(cfg)
     # What only testing needs may be missing here.
     unused = (*TESTING, *VALIDATION) if options.no_validate else TESTING
     for key in unused:
@@ -221,8 +231,7 @@ def evaluation_config(options: Namespace) -> Config:
     set_work_dir(cfg, options.work_dir, options.config, '/test')
     if options.flip_test:
         cfg.model['flip_test'] = True
-    if 'init_from' in cfg.model:
-        cfg.model['init_from'] = None
+    forget_init(cfg)
     cfg['load_from'], cfg['resume'] = options.checkpoint, False
     _apply_common(cfg, options)
     # A Runner without them neither builds nor checks what training needs.

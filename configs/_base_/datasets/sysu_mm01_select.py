@@ -4,14 +4,8 @@ _base_ = './sysu_mm01_finetune.py'
 
 train_dataloader = dict(dataset=dict(split='train'))
 val_dataloader = dict(
-    batch_size=128,
-    num_workers=4,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='SYSUMM01',
-        data_root=_base_.data_root,
-        split='val_test',
-        pipeline=_base_.test_pipeline))
+    _base_.test_dataloader,
+    dataset=dict(_base_.test_dataloader['dataset'], split='val_test'))
 # The validation identities appear in no indoor visible camera.
 val_evaluator = dict(
     type='ReIDMetric', protocol='sysu', modes=('all', ), shots=(1, ))
