@@ -17,7 +17,8 @@ from .checkpoint_reader import KEY, read_state_dict
 PREFIX = 'backbone.'
 STEM = 'stem.'
 STEMS = {'visible': 'visible_stem.', 'infrared': 'infrared_stem.'}
-NON_LOCAL = 'non_local.'
+# Layers an ordinary ResNet has not, with initial values of their own.
+ADDED = ('non_local.', 'plugins.')
 KINDS = ('imagenet', 'mmgl')
 STEM_MODES = ('exact', 'duplicate', 'visible', 'infrared')
 
@@ -62,7 +63,9 @@ def load_backbone(backbone: nn.Module,
     otherwise nothing is loaded. Heads are dropped.
 
     Args:
-        backbone: A ``OneStreamResNet`` or ``TwoStreamResNet``.
+        backbone: A ``OneStreamResNet`` or ``TwoStreamResNet``, or a backbone
+            made of several, which are its ``networks``: the checkpoint goes
+            into each of them.
         checkpoint: A file, ``torchvision://resnet50``, or a loaded dict.
         kind: 'imagenet', a classifier with torchvision's names, whose first
             convolution goes into every stem and which leaves non-local
@@ -85,12 +88,20 @@ def load_backbone(backbone: nn.Module,
             message names them.
     """
     check_init_from(dict(kind=kind, stems=stems))
+    networks = getattr(backbone, 'networks', None)
+    if networks is not None:
+        reports = {
+            name: load_backbone(network, checkpoint, kind, stems,
+                                allow_missing, allow_unused)
+            for name, network in networks.items()
+        }
+        return _merge_reports(reports)
     source, dropped = _source_tensors(checkpoint, kind)
     target = backbone.state_dict()
     source, unused_stem = _map_stems(source, target, kind, stems)
     allow_missing = _prefixes(allow_missing)
     if kind == 'imagenet':
-        allow_missing += (NON_LOCAL, )
+        allow_missing += ADDED
     fresh, missing = _absent(source, target, kind, allow_missing)
     wrong = [
         f'{name} {tuple(source[name].shape)} instead of {tuple(value.shape)}'
@@ -179,6 +190,16 @@ def export_backbone(source: nn.Module | str | Path | dict,
     torch.save({'meta': meta or {}, 'state_dict': state}, partial)
     os.replace(partial, out)
     return out
+
+
+def _merge_reports(reports: dict[str, LoadReport]) -> LoadReport:
+    """Join the reports of the networks of one backbone."""
+    first = next(iter(reports.values()))
+    matched, fresh = (
+        tuple(f'networks.{name}.{tensor}' for name, report in reports.items()
+              for tensor in getattr(report, field))
+        for field in ('matched', 'fresh'))
+    return LoadReport(first.source, matched, fresh, first.dropped)
 
 
 def _source_tensors(checkpoint: str | Path | dict,

@@ -37,7 +37,7 @@ SCALES = {
         preset='mini',
         seconds={
             'data': 30,
-            'pretrain': 600,
+            'pretrain': 820,
             'finetune': 90,
             'evaluate': 20
         }),

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmgl.models.layers import NonLocalBlock
+from mmgl.registry import MODELS
 from mmgl.structures.modality import INFRARED, VISIBLE
 
 from .resnet_parts import (
@@ -34,6 +35,11 @@ class BaseReIDResNet(nn.Module):
             (see :func:`~.resnet_parts.non_local_places`).
         non_local_channels: Channels inside a non-local block: 1 as
             published, another number, or 'half' for half of its input.
+        plugins: Stage name and config of a layer behind that stage, for
+            example ``dict(layer3=dict(type='ModalityAlleviation'))``. The
+            layer is called as ``layer(x, modality)`` and keeps the shape; a
+            missing ``in_channels`` is filled in. Its parameters are named
+            ``plugins.layer3.*``.
         zero_init_residual: Start every residual block as its shortcut.
         norm_eval: Keep batch norm statistics frozen while training; scale
             and shift stay trainable.
@@ -54,6 +60,7 @@ class BaseReIDResNet(nn.Module):
                  last_stride: int = 1,
                  non_local: str | None = None,
                  non_local_channels: int | str = 1,
+                 plugins: dict[str, dict] | None = None,
                  zero_init_residual: bool = False,
                  norm_eval: bool = False) -> None:
         super().__init__()
@@ -74,13 +81,49 @@ class BaseReIDResNet(nn.Module):
         if non_local == 'agw':
             self.non_local = nn.ModuleDict()
             for stage, index in non_local_places(depth):
-                # Stage k of a network of width C has C / 2^(4 - k) channels.
-                channels = self.out_channels >> (4 - int(stage[-1]))
+                channels = self.stage_channels(stage)
                 inside = (
                     channels // 2
                     if non_local_channels == 'half' else non_local_channels)
                 self.non_local[f'{stage}_{index}'] = NonLocalBlock(
                     channels, inside)
+        if plugins:
+            self._build_plugins(plugins)
+
+    def stage_channels(self, stage: str) -> int:
+        """Channels that a stage puts out.
+
+        Args:
+            stage: 'layer1' to 'layer4'.
+
+        Returns:
+            Number of channels.
+        """
+        return self.out_channels >> (len(STAGES) - 1 - STAGES.index(stage))
+
+    def _build_plugins(self, plugins: dict[str, dict]) -> None:
+        unknown = sorted(set(plugins) - set(STAGES))
+        if unknown:
+            raise ValueError(f'{type(self).__name__}.plugins: no stage '
+                             f'{unknown}; choose among {STAGES}')
+        self.plugins = nn.ModuleDict()
+        for stage in (name for name in STAGES if name in plugins):
+            cfg = dict(in_channels=self.stage_channels(stage))
+            self.plugins[stage] = MODELS.build({**cfg, **plugins[stage]})
+
+    def auxiliary_losses(self) -> dict[str, Tensor]:
+        """Losses on what plugins computed in the last training forward.
+
+        Returns:
+            ``STAGE_KEY`` and scalar for each entry of the plugins' own
+            ``auxiliary_losses()``; empty if no plugin has any.
+        """
+        return {
+            f'{stage}_{key}': value
+            for stage, plugin in getattr(self, 'plugins', {}).items()
+            if hasattr(plugin, 'auxiliary_losses')
+            for key, value in plugin.auxiliary_losses().items()
+        }
 
     def _check_settings(self, depth: int, base_channels: int,
                         last_stride: int, non_local: str | None,
@@ -126,22 +169,26 @@ class BaseReIDResNet(nn.Module):
                 f'image of a non-empty batch, got images {tuple(x.shape)} '
                 f'and modality {tuple(modality.shape)}')
 
-    def forward_trunk(self, x: Tensor) -> Tensor:
-        """Run the shared stages with their non-local blocks.
+    def forward_trunk(self, x: Tensor, modality: Tensor) -> Tensor:
+        """Run the shared stages with non-local blocks and plugins.
 
         Args:
             x: Stem output ``(B, base_channels, H / 4, W / 4)``.
+            modality: Modality numbers ``(B,)``, for the plugins.
 
         Returns:
             Feature map ``(B, out_channels, h, w)``.
         """
         non_local = getattr(self, 'non_local', {})
+        plugins = getattr(self, 'plugins', {})
         for stage in STAGES:
             for index, block in enumerate(getattr(self, stage)):
                 x = block(x)
                 name = f'{stage}_{index}'
                 if name in non_local:
                     x = non_local[name](x)
+            if stage in plugins:
+                x = plugins[stage](x, modality)
         return x
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class OneStreamResNet(BaseReIDResNet):
 
         Args:
             x: Images ``(B, 3, H, W)``.
-            modality: Modality numbers ``(B,)``; only the shape is checked.
+            modality: Modality numbers ``(B,)``; used by plugins only.
 
         Returns:
             Feature map ``(B, out_channels, h, w)``; for a ResNet-50 and
@@ -36,4 +36,4 @@ class OneStreamResNet(BaseReIDResNet):
             ValueError: If ``modality`` does not fit the batch.
         """
         self.check_modality(x, modality)
-        return self.forward_trunk(self.stem(x))
+        return self.forward_trunk(self.stem(x), modality)

@@ -42,11 +42,11 @@ class TwoStreamResNet(BaseReIDResNet):
         self.check_modality(x, modality)
         visible, infrared = modality_indices(modality, x.device)
         if len(infrared) == 0:
-            return self.forward_trunk(self.visible_stem(x))
+            return self.forward_trunk(self.visible_stem(x), modality)
         if len(visible) == 0:
-            return self.forward_trunk(self.infrared_stem(x))
+            return self.forward_trunk(self.infrared_stem(x), modality)
         stems = torch.cat([
             self.visible_stem(x[visible]), self.infrared_stem(x[infrared])
         ])
         position = torch.cat([visible, infrared])
-        return self.forward_trunk(stems[position.argsort()])
+        return self.forward_trunk(stems[position.argsort()], modality)

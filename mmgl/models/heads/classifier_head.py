@@ -1,9 +1,10 @@
 """Identity classifier."""
 
-import torch
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+
+from .feature_weights import feature_weights, loss_key
 
 
 @MODELS.register_module()
@@ -15,7 +16,9 @@ class ClassifierHead(nn.Module):
     Args:
         in_channels: Length of the feature.
         num_classes: Number of training identities.
-        feature: Name of the feature of the neck it works on.
+        feature: Name of the feature of the neck it works on, or names and
+            weights of several of the same length, which the one classifier
+            is trained on together; logits are those of the first.
         loss: Config of a loss on logits; plain cross-entropy by default.
         loss_weight: Factor of the loss.
 
@@ -26,7 +29,7 @@ class ClassifierHead(nn.Module):
     def __init__(self,
                  in_channels: int,
                  num_classes: int,
-                 feature: str = 'bn',
+                 feature: str | dict[str, float] = 'bn',
                  loss: dict | None = None,
                  loss_weight: float = 1.0) -> None:
         super().__init__()
@@ -35,7 +38,7 @@ class ClassifierHead(nn.Module):
                 f'ClassifierHead.num_classes must be >= 1, got {num_classes}')
         self.in_channels = in_channels
         self.num_classes = num_classes
-        self.feature = feature
+        self.features = feature_weights('ClassifierHead', feature)
         self.loss_weight = loss_weight
         self.fc = nn.Linear(in_channels, num_classes, bias=False)
         nn.init.normal_(self.fc.weight, std=0.001)
@@ -51,7 +54,7 @@ class ClassifierHead(nn.Module):
         Returns:
             Logits ``(B, num_classes)``.
         """
-        return self.fc(features[self.feature])
+        return self.fc(features[next(iter(self.features))])
 
     def loss(self, features: dict[str, Tensor],
              targets: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -62,14 +65,17 @@ class ClassifierHead(nn.Module):
             targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
 
         Returns:
-            ``loss`` and ``accuracy`` (percent), both scalars.
+            ``loss`` (for several features ``loss_FEATURE`` of each) and
+            ``accuracy`` (percent, of the first), all scalars.
         """
-        logits = self(features)
         pids = targets['pid']
-        loss = self.criterion(logits, pids, targets.get('modality'))
-        with torch.no_grad():
-            hits = (logits.argmax(dim=1) == pids).float()
-        return {
-            'loss': self.loss_weight * loss,
-            'accuracy': 100 * hits.mean()
-        }
+        losses = {}
+        for name, weight in self.features.items():
+            logits = self.fc(features[name])
+            loss = self.criterion(logits, pids, targets.get('modality'))
+            losses[loss_key(name, self.features)] = (
+                self.loss_weight * weight * loss)
+            if 'accuracy' not in losses:
+                hits = (logits.detach().argmax(dim=1) == pids).float()
+                losses['accuracy'] = 100 * hits.mean()
+        return losses

@@ -1,27 +1,30 @@
-"""A metric loss on a feature, without parameters."""
+"""A metric loss on features, without parameters."""
 
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
 
+from .feature_weights import feature_weights, loss_key
+
 
 @MODELS.register_module()
 class MetricHead(nn.Module):
-    """Apply a metric loss to one feature of the neck.
+    """Apply a metric loss to features of the neck.
 
     Args:
-        feature: Name of the feature of the neck it works on.
+        feature: Name of the feature of the neck it works on, or names and
+            weights of several, each of which gets the loss on its own.
         loss: Config of a metric loss; AGW's weighted regularised triplet by
             default.
         loss_weight: Factor of the loss.
     """
 
     def __init__(self,
-                 feature: str = 'pool',
+                 feature: str | dict[str, float] = 'pool',
                  loss: dict | None = None,
                  loss_weight: float = 1.0) -> None:
         super().__init__()
-        self.feature = feature
+        self.features = feature_weights('MetricHead', feature)
         self.loss_weight = loss_weight
         self.criterion = MODELS.build(
             loss or dict(type='WeightedRegularizedTripletLoss'))
@@ -35,8 +38,12 @@ class MetricHead(nn.Module):
             targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
 
         Returns:
-            ``loss``, a scalar.
+            ``loss``, a scalar; for several features ``loss_FEATURE`` of
+            each.
         """
-        loss = self.criterion(features[self.feature], targets['pid'],
-                              targets.get('modality'))
-        return {'loss': self.loss_weight * loss}
+        return {
+            loss_key(name, self.features):
+            self.loss_weight * weight * self.criterion(
+                features[name], targets['pid'], targets.get('modality'))
+            for name, weight in self.features.items()
+        }

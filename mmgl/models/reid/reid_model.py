@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from mmgl.models.heads.feature_weights import feature_weights
 from mmgl.models.weights import LoadReport, check_init_from, load_backbone
 from mmgl.registry import MODELS
 
@@ -23,7 +24,9 @@ class ReIDModel(BaseModel):
         neck: Config of a neck ``feature map -> dict of features``; a missing
             ``in_channels`` is taken from the backbone.
         heads: Name and config of each head; a missing ``in_channels`` is
-            taken from the neck. The name is the prefix of its log entries.
+            taken from the neck. A head whose constructor asks for
+            ``feature_channels`` gets the lengths of all features instead.
+            The name is the prefix of its log entries.
             A model without heads can only be tested.
         test_feature: Name of the feature used for retrieval.
         flip_test: Average the normalised features of each image and of its
@@ -95,7 +98,8 @@ class ReIDModel(BaseModel):
 
         Returns:
             'tensor': the test feature ``(B, D)`` as the neck gives it.
-            'loss': scalars named ``HEAD/loss`` and so on.
+            'loss': scalars named ``HEAD/loss`` and so on; those of plugins
+            in the backbone are named ``backbone/STAGE_KEY``.
             'predict': the samples with ``feature`` ``(D,)`` set, of length 1.
 
         Raises:
@@ -136,11 +140,16 @@ class ReIDModel(BaseModel):
             raise ValueError('model.heads is empty: there is no loss to train')
         self._check_pids(targets, data_samples)
         features = self.extract(inputs, targets)
-        return {
+        losses = {
             f'{name}/{key}': value
             for name, head in self.heads.items()
             for key, value in head.loss(features, targets).items()
         }
+        if hasattr(self.backbone, 'auxiliary_losses'):
+            losses.update(
+                (f'backbone/{key}', value)
+                for key, value in self.backbone.auxiliary_losses().items())
+        return losses
 
     def predict(self, inputs: Tensor, targets: dict[str, Tensor],
                 data_samples: list | None) -> list:
@@ -217,9 +226,19 @@ def _build_head(name: str, cfg: dict, lengths: dict[str, int]) -> nn.Module:
         raise ValueError(
             f"{key}: a head name must not contain 'loss', since all log "
             "entries that contain it are summed; rename the head")
-    default = _parameters(key, cfg).get('feature')
+    parameters = _parameters(key, cfg)
+    if 'feature_channels' in parameters:
+        return MODELS.build(dict(cfg, feature_channels=dict(lengths)))
+    default = parameters.get('feature')
     feature = cfg.get('feature', default.default if default else None)
-    if feature not in lengths:
-        raise ValueError(f'{key}.feature={feature!r} is not a feature of the '
-                         f'neck, which has {list(lengths)}')
-    return _build_part(key, cfg, lengths[feature])
+    names = list(feature_weights(key, feature))
+    for name in names:
+        if name not in lengths:
+            raise ValueError(f'{key}.feature={name!r} is not a feature of '
+                             f'the neck, which has {list(lengths)}')
+    if len({lengths[name] for name in names}) > 1 and (
+            'in_channels' in parameters):
+        raise ValueError(
+            f'{key}.feature: {names} have the lengths '
+            f'{[lengths[name] for name in names]}; one layer needs one length')
+    return _build_part(key, cfg, lengths[names[0]])
