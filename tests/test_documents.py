@@ -12,7 +12,7 @@ LEAVES = {
     for p in (ROOT / 'configs/mmgl').rglob('*.py')
 }
 DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md'
-             ] + sorted((ROOT / 'docs').glob('*.md'))
+             ] + sorted((ROOT / 'docs').rglob('*.md'))
 
 
 def test_metafile_lists_every_config_once():

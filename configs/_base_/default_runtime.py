@@ -32,8 +32,9 @@ custom_hooks = [
     dict(type='IterationSeedHook'),
     # Data set, split, trial and identities, for later checks.
     dict(type='DatasetMetaHook'),
-    # A loss that is no number ends the run, before it is saved.
-    dict(type='StopOnNonFiniteHook', interval=10),
+    # Losses that explode, freeze or are no number, and collapsed features, end
+    # the run with a verdict, before it is saved.
+    dict(type='DivergenceHook', interval=10),
 ]
 
 env_cfg = dict(

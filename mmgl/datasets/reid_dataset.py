@@ -79,7 +79,7 @@ class ReIDDataset(BaseDataset):
         self.listing = listing
         super().__init__(
             data_root=data_root,
-            pipeline=_build_pipeline(pipeline),
+            pipeline=build_pipeline(pipeline),
             indices=indices,
             serialize_data=serialize_data,
             test_mode=test_mode,
@@ -197,8 +197,15 @@ def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
                          f'{value!r}')
 
 
-def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
-    """Build the transforms in scope mmgl, whatever the scope around."""
+def build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
+    """Build transforms in scope mmgl, whatever the scope around.
+
+    Args:
+        pipeline: Transforms or their configs.
+
+    Returns:
+        The transforms.
+    """
     with DefaultScope.overwrite_default_scope('mmgl'):
         return [
             TRANSFORMS.build(step) if isinstance(step, dict) else step

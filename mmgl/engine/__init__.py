@@ -8,9 +8,9 @@ from mmgl.utils.compat import install_checkpoint_loader
 from .atomic_backend import AtomicLocalBackend
 from .hooks import (
     DatasetMetaHook,
+    DivergenceHook,
     IterationSeedHook,
     ProgressHook,
-    StopOnNonFiniteHook,
 )
 from .optim_wrappers import AutocastOptimWrapper
 
@@ -20,7 +20,7 @@ __all__ = [
     'AtomicLocalBackend',
     'AutocastOptimWrapper',
     'DatasetMetaHook',
+    'DivergenceHook',
     'IterationSeedHook',
     'ProgressHook',
-    'StopOnNonFiniteHook',
 ]

@@ -1,6 +1,7 @@
 """Read tensors out of a checkpoint file without running code from it."""
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,7 +61,9 @@ _TENSOR_PICKLE = SimpleNamespace(
     load=lambda file, **kwargs: _TensorUnpickler(file, **kwargs).load())
 
 
-def read_state_dict(checkpoint: str | Path | dict) -> dict[str, Tensor]:
+def read_state_dict(
+        checkpoint: str | Path | dict,
+        containers: Sequence[str] = ('state_dict', )) -> dict[str, Tensor]:
     """Read the state dict of a checkpoint onto the CPU.
 
     Files of plain tensors are read with ``torch.load(weights_only=True)``.
@@ -71,8 +74,9 @@ def read_state_dict(checkpoint: str | Path | dict) -> dict[str, Tensor]:
 
     Args:
         checkpoint: A file, ``torchvision://resnetNN`` (downloaded or taken
-            from torch's cache), or an already loaded dict. A dict under
-            ``state_dict`` is preferred over the outer one.
+            from torch's cache), or an already loaded dict.
+        containers: Keys of an inner dict, the first one of which is
+            preferred over the outer dict.
 
     Returns:
         Names and tensors; a ``module.`` prefix of DDP is removed.
@@ -93,16 +97,38 @@ def read_state_dict(checkpoint: str | Path | dict) -> dict[str, Tensor]:
     if not isinstance(loaded, dict):
         raise ValueError(f'{KEY}: {source} holds a {type(loaded).__name__}, '
                          'not a dict of tensors')
-    state = loaded.get('state_dict', loaded)
+    state = next((loaded[key] for key in containers if key in loaded), loaded)
     if not isinstance(state, dict) or not state or not all(
             isinstance(value, Tensor) for value in state.values()):
         raise ValueError(
             f'{KEY}: {source} has no state dict (names and tensors) at the '
-            f"top level or under 'state_dict'; found {list(loaded)[:8]}")
+            f"top level or under {' or '.join(map(repr, containers))}; found "
+            f'{list(loaded)[:8]}')
     return {
         name.removeprefix('module.'): value.detach()
         for name, value in state.items()
     }
+
+
+def read_network(checkpoint: str | Path | dict,
+                 name: str) -> str | Path | dict:
+    """Read the part for one network of a backbone made of several.
+
+    Args:
+        checkpoint: As for :func:`read_state_dict`.
+        name: The network.
+
+    Returns:
+        Its tensors, named as those of a backbone of one network, from a
+        checkpoint of several; any other checkpoint as it is.
+    """
+    prefix = f'backbone.networks.{name}.'
+    part = {
+        f'backbone.{tensor.removeprefix(prefix)}': value
+        for tensor, value in read_state_dict(checkpoint).items()
+        if tensor.startswith(prefix)
+    }
+    return part or checkpoint
 
 
 def _read_source(source: str) -> Any:

@@ -3,7 +3,6 @@
 Nothing is loaded unless every tensor of the backbone is accounted for.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from .checkpoint_reader import KEY, read_state_dict
+from .checkpoint_reader import KEY, read_network, read_state_dict
 
 PREFIX = 'backbone.'
 STEM = 'stem.'
@@ -65,7 +64,8 @@ def load_backbone(backbone: nn.Module,
     Args:
         backbone: A ``OneStreamResNet`` or ``TwoStreamResNet``, or a backbone
             made of several, which are its ``networks``: the checkpoint goes
-            into each of them.
+            into each of them; of one with several networks, each into its
+            own.
         checkpoint: A file, ``torchvision://resnet50``, or a loaded dict.
         kind: 'imagenet', a classifier with torchvision's names, whose first
             convolution goes into every stem and which leaves non-local
@@ -91,8 +91,8 @@ def load_backbone(backbone: nn.Module,
     networks = getattr(backbone, 'networks', None)
     if networks is not None:
         reports = {
-            name: load_backbone(network, checkpoint, kind, stems,
-                                allow_missing, allow_unused)
+            name: load_backbone(network, read_network(checkpoint, name), kind,
+                                stems, allow_missing, allow_unused)
             for name, network in networks.items()
         }
         return _merge_reports(reports)
@@ -152,44 +152,6 @@ def check_init_from(init_from: dict | None) -> None:
         raise ValueError(
             f"model.init_from.stems={stems!r} is for kind='mmgl'; ImageNet "
             'weights have one stem, which goes into every stem')
-
-
-def export_backbone(source: nn.Module | str | Path | dict,
-                    out: str | Path,
-                    meta: dict | None = None) -> Path:
-    """Write the backbone alone to a file that loads with weights_only=True.
-
-    The file holds ``meta`` and a ``state_dict`` of ``backbone.*`` tensors,
-    and is read back by :func:`load_backbone` with ``kind='mmgl'``.
-
-    Args:
-        source: A model with a ``backbone``, a checkpoint file, or its dict.
-        out: File to write; replaced in one step.
-        meta: Plain values (strings, numbers, lists, dicts) to store.
-
-    Returns:
-        The path written.
-
-    Raises:
-        FileNotFoundError: If ``source`` is a path that does not exist.
-        ValueError: If ``source`` has no backbone or ``meta`` is not plain.
-    """
-    if isinstance(source, nn.Module):
-        source = source.state_dict()
-    state = {
-        name: value.detach().cpu().clone()
-        for name, value in read_state_dict(source).items()
-        if name.startswith(PREFIX)
-    }
-    if not state:
-        raise ValueError(f'nothing to export: no tensor named {PREFIX}*')
-    _check_plain(meta or {}, 'meta')
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + '.partial')
-    torch.save({'meta': meta or {}, 'state_dict': state}, partial)
-    os.replace(partial, out)
-    return out
 
 
 def _merge_reports(reports: dict[str, LoadReport]) -> LoadReport:
@@ -311,20 +273,6 @@ def _raise_misfit(where: str, missing: list[str], wrong: list[str],
         '; '.join(problems) + '. Use the same depth, base_channels and '
         'non_local as in pre-training, or name what may differ in '
         "model.init_from.allow_missing / allow_unused, e.g. ('non_local.',)")
-
-
-def _check_plain(value: object, where: str) -> None:
-    """Refuse what torch.load(weights_only=True) would refuse."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check_plain(key, f'a key of {where}')
-            _check_plain(item, f'{where}[{key!r}]')
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check_plain(item, where)
-    elif value is not None and type(value) not in (str, int, float, bool):
-        raise ValueError(f'{where} is a {type(value).__name__}; store plain '
-                         'strings, numbers, lists and dicts only')
 
 
 def _prefixes(names: Sequence[str] | str) -> tuple[str, ...]:

@@ -1,6 +1,9 @@
 """Versions of the packages underneath, read without importing them."""
 
+import platform
 from importlib import metadata
+
+from mmgl.version import __version__
 
 # Import name: (distributions that provide it, first good, first bad version).
 # The onedl-* distributions are a maintained fork under the same import names.
@@ -10,6 +13,26 @@ REQUIRED = {
     'mmcv': (('mmcv-lite', 'mmcv', 'onedl-mmcv'), '2.0.0', '2.4.0'),
     'mmpretrain': (('mmpretrain', 'onedl-mmpretrain'), '1.2.0', '2.0.0'),
 }
+
+# What a result may depend on; recorded with it.
+RECORDED = ('torch', 'torchvision', 'mmengine', 'mmcv-lite', 'mmpretrain',
+            'numpy', 'opencv-python', 'scikit-learn')
+
+
+def package_versions() -> dict[str, str]:
+    """Versions to record with a result.
+
+    Returns:
+        Version of Python, this package and those of ``RECORDED`` that are
+        installed.
+    """
+    found = {'python': platform.python_version(), 'mmgl': __version__}
+    for name in RECORDED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def release(version: str) -> tuple[int, ...]:

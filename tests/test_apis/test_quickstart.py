@@ -7,13 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from mmgl.apis.jobs import Display, StageError
 from mmgl.apis.quickstart import (
     QuickstartOptions,
-    StageError,
     plan_stages,
     run_quickstart,
 )
-from mmgl.apis.quickstart.display import Display
 from mmgl.apis.quickstart.report import PICTURES
 from mmgl.apis.quickstart.results import metric_keys
 
@@ -225,7 +224,7 @@ def test_foreign_files_are_left_alone(project, monkeypatch):
     mine.parent.mkdir(parents=True)
     mine.touch()
     code, text = run_stages(make_options(project), FakeRunner(), monkeypatch)
-    assert code == 1 and 'no quickstart has written' in text
+    assert code == 1 and 'no job has written' in text
     assert mine.exists()
 
 

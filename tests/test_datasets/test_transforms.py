@@ -162,7 +162,7 @@ def test_augmix_bad_options(options):
 
 @pytest.mark.parametrize('transform', [AugMix(), PackReIDInputs()])
 @pytest.mark.parametrize('img', [
-    np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8)])
+    np.zeros((4, 4, 3), np.float64), np.zeros((4, 4), np.uint8)])
 def test_float_or_grey_images_are_refused(transform, img):
     with pytest.raises(ValueError, match='uint8'):
         transform(dict(img=img))
@@ -172,9 +172,9 @@ def test_float_or_grey_images_are_refused(transform, img):
 
 
 def packed(meta_keys=(), **extra):
-    return PackReIDInputs(meta_keys)(dict(
-        img=coded_image(), img_path='x.jpg', pid=3, modality=1, camid=6,
-        index=2, **extra))
+    return PackReIDInputs(meta_keys)({
+        **dict(img=coded_image(), img_path='x.jpg', pid=3, modality=1,
+               camid=6, index=2), **extra})
 
 
 def test_pack():
@@ -189,6 +189,33 @@ def test_pack():
     assert sample.permutation.tolist() == [1, 2, 0]
     assert sample.permutation.dtype == torch.int64
     assert (sample.img_path, sample.pair_key) == ('x.jpg', 7)
+
+
+def test_pack_float_images_but_no_normalised_ones():
+    img = coded_image().astype(np.float32) - 3.5
+    inputs = packed(img=img)['inputs']
+    assert inputs.dtype == torch.float32
+    assert np.array_equal(inputs.numpy(), img.transpose(2, 0, 1))
+    with pytest.raises(ValueError, match='remove Normalize'):
+        packed(img_norm_cfg={})
+
+
+def test_pack_views():
+    first = coded_image()
+    views = [first, first[::-1], first[:, ::-1]]
+    data = packed(img=views)
+    assert data['inputs'].shape == (3, 3, 12, 4)
+    assert data['inputs'].dtype == torch.uint8
+    for got, view in zip(data['inputs'], views, strict=True):
+        assert np.array_equal(got.numpy(), view.transpose(2, 0, 1))
+    assert data['data_samples'].pid == 3
+    # One type for all views of an image.
+    mixed = packed(img=[first, first.astype(np.float32)])['inputs']
+    assert mixed.dtype == torch.float32 and torch.equal(mixed[0], mixed[1])
+    with pytest.raises(ValueError, match='same size'):
+        packed(img=[first, first[:-1]])
+    with pytest.raises(ValueError, match='none'):
+        packed(img=[])
 
 
 def test_pack_without_draw_and_with_meta_keys():

@@ -9,11 +9,12 @@ import torch
 
 from mmgl.engine.hooks import (
     DatasetMetaHook,
+    DivergenceHook,
     IterationSeedHook,
     LossRampHook,
     ProgressHook,
-    StopOnNonFiniteHook,
     TrainingDivergedError,
+    read_verdict,
 )
 from mmgl.engine.hooks.progress import format_duration
 
@@ -72,24 +73,69 @@ def losses(value):
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 @pytest.mark.parametrize('batch_idx', [4, 7])
-def test_divergence_is_reported(value, batch_idx):
+def test_divergence_is_reported(value, batch_idx, tmp_path):
     # Batch 4 is the fifth, batch 7 the last one.
-    runner = runner_at(train_dataloader=range(8), iter=20, epoch=2)
+    runner = runner_at(
+        train_dataloader=range(8), iter=20, epoch=2, work_dir=tmp_path)
+    for epoch in (1, 2, 3):
+        (tmp_path / f'epoch_{epoch}.pth').write_text(f'weights {epoch}')
     with pytest.raises(TrainingDivergedError) as caught:
-        StopOnNonFiniteHook(5).after_train_iter(
+        DivergenceHook(5).after_train_iter(
             runner, batch_idx, outputs=losses(value))
-    for part in ('iteration 21', 'epoch 3', 'loss not finite', 'loss_id=1.5'):
+    for part in ('iteration 21', 'epoch 3', 'non-finite loss: loss at',
+                 'loss_id=1.5', 'last_good.pth'):
         assert part in str(caught.value)
     assert 'accuracy' not in str(caught.value)
+    assert read_verdict(tmp_path) == 'non-finite loss: loss'
+    # Two epochs were complete; a third file cannot be of this run.
+    assert (tmp_path / 'last_good.pth').read_text() == 'weights 2'
+    DivergenceHook().before_train(runner)
+    assert read_verdict(tmp_path) is None
 
 
-def test_divergence_check_skips_iterations_and_finite_losses():
-    hook = StopOnNonFiniteHook(5)
-    runner = runner_at(train_dataloader=range(8), iter=20, epoch=2)
+def feed(hook, tmp_path, rows):
+    """Give a hook one row of outputs a check, an epoch every two rows."""
+    for number, row in enumerate(rows):
+        runner = runner_at(
+            train_dataloader=range(2), iter=number, epoch=number // 2,
+            work_dir=tmp_path)
+        hook.after_train_iter(runner, number % 2, outputs=row)
+
+
+def test_divergence_check_skips_iterations_and_healthy_losses(tmp_path):
+    hook = DivergenceHook(5)
+    runner = runner_at(
+        train_dataloader=range(8), iter=20, epoch=2, work_dir=tmp_path)
     hook.after_train_iter(runner, 3, outputs=losses(float('nan')))
     hook.after_train_iter(runner, 4, outputs=losses(2.0))
-    with pytest.raises(ValueError, match='interval'):
-        StopOnNonFiniteHook(0)
+    # Moving losses, a triplet loss at rest at 0 and a wide spread are fine.
+    feed(DivergenceHook(1, window=3), tmp_path, [
+        {'id/loss': 2 + 1e-3 * i, 'triplet/loss': 0., 'triplet/spread': .1}
+        for i in range(9)])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('rows, verdict', [
+    ([{'id/loss': 3e5}], 'exploding loss: id/loss above'),
+    ([{'triplet/loss': 88., 'id/loss': float(i)} for i in range(6)],
+     'constant loss: triplet/loss at 88'),
+    ([{'id/loss': float(i), 'triplet/spread': 1e-9} for i in range(6)],
+     'collapsed features: triplet/spread'),
+])
+def test_divergence_verdicts(rows, verdict, tmp_path):
+    (tmp_path / 'epoch_1.pth').write_text('weights 1')
+    with pytest.raises(TrainingDivergedError, match=verdict):
+        feed(DivergenceHook(1, window=4), tmp_path, rows)
+    assert read_verdict(tmp_path).startswith(verdict)
+    # The window of four checks began in the first epoch: nothing is good.
+    assert not (tmp_path / 'last_good.pth').exists()
+
+
+@pytest.mark.parametrize('bad', [
+    dict(interval=0), dict(window=1), dict(max_loss=0), dict(min_spread=-1)])
+def test_divergence_hook_refuses_bad_settings(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        DivergenceHook(**bad)
 
 
 class Terminal(io.StringIO):

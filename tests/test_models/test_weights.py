@@ -10,7 +10,8 @@ from mmengine.logging import HistoryBuffer
 
 from mmgl.models.backbones import OneStreamResNet, TwoStreamResNet
 from mmgl.models.checkpoint_reader import read_state_dict
-from mmgl.models.weights import export_backbone, load_backbone
+from mmgl.models.export import export_backbone
+from mmgl.models.weights import load_backbone
 
 
 def net(cls=TwoStreamResNet, **kwargs):

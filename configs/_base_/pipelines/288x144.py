@@ -6,9 +6,11 @@ load = [
     dict(type='Resize', scale=(144, 288)),
 ]
 # Zero padding of 10 pixels, then a crop of the original size.
-load_and_crop = load + [
+crop = [
     dict(type='mmpretrain.RandomCrop', crop_size=(288, 144), padding=10),
 ]
+load_and_crop = load + crop
+crop_and_flip = crop + _base_.flip
 pretrain_pipeline = (
     load_and_crop + _base_.flip + _base_.augmix + _base_.erase +
     _base_.shuffle_and_pack)

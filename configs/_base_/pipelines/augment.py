@@ -1,5 +1,5 @@
 # Augmentation that does not depend on the image size; the rest of a pipeline
-# stands in 288x144.py and 96x48.py.
+# stands in the files of the sizes.
 
 # Sec. IV-B: flip, AugMix, random erasing (after the padded crop); the stripes
 # are shuffled last, so that no augmentation can reveal a seam.
@@ -20,5 +20,11 @@ shuffle_and_pack = [
     dict(type='SharedStripeShuffle', num_stripes=6),
     dict(type='PackReIDInputs'),
 ]
+pack = [dict(type='PackReIDInputs')]
 # Baseline recipe of AGW and One-Stream: padded crop and flip only.
-finetune_augment = flip + [dict(type='PackReIDInputs')]
+finetune_augment = flip + pack
+# Recipe of MPANet: flip and random erasing with torchvision's ranges.
+erase_augment = flip + [
+    dict(erase[0], max_area_ratio=0.33, aspect_range=(0.3, 3.3)),
+    dict(type='PackReIDInputs'),
+]

@@ -1,110 +1,25 @@
 """The quickstart itself: run what is missing, then report."""
 
-import signal
-import time
-from collections.abc import Callable
-from contextlib import contextmanager
 from functools import partial
 
-from .display import Display, clock
-from .eta import Estimator
-from .launch import StageError, Tick, launch_stage
-from .options import QuickstartOptions
-from .stages import Stage, plan_stages
-from .state import StageState, locked, write_json
+from mmgl.apis.jobs import (
+    Chain,
+    Display,
+    Stage,
+    StageError,
+    StageRunner,
+    launch_stage,
+    locked,
+    terminate_like_interrupt,
+    write_json,
+)
 
-StageRunner = Callable[[Stage, Tick], None]
+from .options import QuickstartOptions
+from .stages import plan_stages
+
 INTERRUPTED = 130
 # Drawing and writing; measured on two cores.
 REPORT_SECONDS = 10.0
-
-
-@contextmanager
-def _terminate_like_interrupt():
-    """Treat SIGTERM as Ctrl-C, so that the running stage is stopped too."""
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        # Not the main thread: signals stay as they are.
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class _Job:
-    """Runs stages one after another and keeps the estimate."""
-
-    def __init__(self, stages: list[Stage], runner: StageRunner,
-                 display: Display):
-        self.stages = stages
-        self.runner = runner
-        self.display = display
-        self.estimator = Estimator(stages, REPORT_SECONDS)
-        for stage in stages:
-            state = StageState(stage)
-            if state.done:
-                self.estimator.finish(stage.name,
-                                      float(state.saved['seconds']))
-
-    def run(self) -> dict[str, float]:
-        """Run every stage that is not done; return seconds by name."""
-        for number, stage in enumerate(self.stages, 1):
-            state = StageState(stage)
-            heading = f'[{number}/{len(self.stages)}] {stage.title}'
-            if stage.seed is not None:
-                heading += f' (seed {stage.seed})'
-            if state.done:
-                self.display.say(f'{heading}: already done')
-                continue
-            reason = state.why_restart()
-            if reason:
-                self.display.say(reason)
-            resumed = state.claim()
-            self._run_one(number, stage, state)
-            self.display.say(
-                f'{heading}: done in {clock(state.seconds)}'
-                f'{" (continued)" if resumed else ""}')
-        return dict(self.estimator.measured)
-
-    def _run_one(self, number: int, stage: Stage, state: StageState) -> None:
-        before, begin = state.seconds, time.monotonic()
-        saved = begin
-
-        def tick(fraction: float, text: str) -> None:
-            nonlocal saved
-            now = time.monotonic()
-            state.seconds = before + now - begin
-            if now - saved > 10:
-                # The time spent so far survives a kill.
-                saved = now
-                state.save('running')
-            self.display.progress(
-                number, len(self.stages), stage.title, fraction,
-                self.estimator.outlook(stage.name, state.seconds, fraction),
-                text)
-
-        self.display.begin()
-        self.estimator.measured.pop(stage.name, None)
-        tick(0.0, 'starting')
-        try:
-            self.runner(stage, tick)
-        finally:
-            state.seconds = before + time.monotonic() - begin
-            state.save('running')
-        missing = [str(p) for p in stage.outputs if not p.exists()]
-        if missing:
-            raise StageError(
-                f'Stage {stage.name} ended without {", ".join(missing)}; see '
-                f'{stage.work_dir / "stage.log"}.')
-        state.save('done')
-        self.estimator.finish(stage.name, state.seconds)
 
 
 def _report(options: QuickstartOptions, stages: list[Stage],
@@ -146,13 +61,13 @@ def run_quickstart(
     display = display or Display()
     try:
         stages, num_stripes = plan_stages(options)
-        with _terminate_like_interrupt(), locked(options.work_dir) as lock:
+        with terminate_like_interrupt(), locked(options.work_dir) as lock:
             display.say(f'Quickstart ({options.scale}, {options.seeds} '
                         f'seed{"s" if options.seeds > 1 else ""}) in '
                         f'{options.work_dir}')
             run = runner or partial(
                 launch_stage, root=options.root, keep_open=[lock])
-            seconds = _Job(stages, run, display).run()
+            seconds = Chain(stages, run, display, REPORT_SECONDS).run()
             _report(options, stages, seconds, num_stripes, display)
     except KeyboardInterrupt:
         display.say('Interrupted. Run the same command again to continue '

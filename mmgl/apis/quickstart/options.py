@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import mmgl
+from mmgl.utils.paths import config_dir
 
 # Every way to initialise the fine-tuning, baseline first.
 INITS = {'random': 'random weights', 'mmgl': 'MMGL'}
@@ -37,7 +37,7 @@ SCALES = {
         preset='mini',
         seconds={
             'data': 30,
-            'pretrain': 820,
+            'pretrain': 800,
             'finetune': 90,
             'evaluate': 20
         }),
@@ -56,24 +56,6 @@ SCALES = {
             'evaluate': 15
         }),
 }
-
-
-def project_root() -> Path:
-    """Find the folder that holds ``tools`` and ``configs``.
-
-    Returns:
-        The checkout, or ``mmgl/.mim`` of an installed package.
-
-    Raises:
-        FileNotFoundError: If neither holds them.
-    """
-    package = Path(mmgl.__file__).resolve().parent
-    for root in (package.parent, package / '.mim'):
-        if (root / 'tools/train.py').is_file():
-            return root
-    raise FileNotFoundError(
-        f'Neither {package.parent} nor {package / ".mim"} holds '
-        'tools/train.py; install mmgl from its checkout (pip install -e .).')
 
 
 @dataclass
@@ -118,4 +100,4 @@ class QuickstartOptions:
         self.work_dir = Path(self.work_dir).resolve()
         self.data_root = Path(
             self.data_root or f'data/synthetic/{preset}').resolve()
-        self.root = Path(self.root).resolve() if self.root else project_root()
+        self.root = Path(self.root or config_dir().parent).resolve()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mmgl.apis.jobs import clock
 from mmgl.visualization import (
     EmbeddedPoints,
     choose_queries,
@@ -17,7 +18,6 @@ from mmgl.visualization import (
     tsne_embed,
 )
 
-from .display import clock
 from .options import INITS, QuickstartOptions
 from .tables import markdown_tables
 

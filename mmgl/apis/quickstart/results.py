@@ -3,15 +3,14 @@
 import json
 import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from statistics import mean, stdev
 
-from mmgl.version import __version__
+from mmgl.apis.jobs import Stage
+from mmgl.utils.versions import package_versions
 from mmgl.visualization import load_run_log
 
 from .options import INITS, QuickstartOptions
-from .stages import Stage
 
 # Name people know -> prefix of the metric.
 PROTOCOLS = {
@@ -22,8 +21,6 @@ PROTOCOLS = {
 }
 MEASURES = {'R1': 'rank1', 'R10': 'rank10', 'mAP': 'mAP', 'mINP': 'mINP'}
 PERMUTATION = {'visible': 'visible_', 'infrared': 'infrared_', 'both': ''}
-_PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv-lite', 'mmpretrain',
-             'numpy', 'opencv-python', 'scikit-learn')
 
 
 def metric_keys() -> list[str]:
@@ -91,16 +88,6 @@ def summarise(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {'python': platform.python_version(), 'mmgl': __version__}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def _by_key(rows: Sequence[dict]) -> dict:
     return {key: summarise([row[key] for row in rows]) for key in rows[0]}
 
@@ -153,7 +140,7 @@ def collect(options: QuickstartOptions, stages: Sequence[Stage],
             for s in stages
         },
         'seconds': round(sum(seconds.values()), 1),
-        'versions': _versions(),
+        'versions': package_versions(),
         'machine': {
             'system': platform.platform(),
             'processor': platform.machine(),

@@ -3,11 +3,11 @@
 import numpy as np
 
 from mmgl.registry import DATA_SAMPLERS
-from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.structures import INFRARED, VISIBLE
 
 from ..randomness import keyed_generator
 from ..reid_dataset import ReIDDataset
-from .base import EpochSampler, check_positive
+from .base import EpochSampler, check_positive, identity_groups
 
 
 @DATA_SAMPLERS.register_module()
@@ -56,22 +56,12 @@ class IdentitySampler(EpochSampler):
                          world_size)
         self.num_ids = num_ids
         self.num_instances = num_instances
-        pids, labels = np.unique(dataset.field('pid'), return_inverse=True)
-        self.num_classes = len(pids)
-        if self.num_classes < num_ids * self.world_size:
-            raise ValueError(
-                f'IdentitySampler: num_ids={num_ids} on {self.world_size} '
-                f'process(es) needs {num_ids * self.world_size} different '
-                f'identities, the data set has {self.num_classes}; lower '
-                'num_ids.')
-        modality = dataset.field('modality')
-        self._groups = {
-            m: _group(labels, np.flatnonzero(modality == m), pids, m)
-            for m in (VISIBLE, INFRARED)
-        }
-        larger = max(np.sum(modality == m) for m in (VISIBLE, INFRARED))
+        self._groups = identity_groups('IdentitySampler', dataset,
+                                       num_ids, self.world_size)
+        self.num_classes = len(self._groups[VISIBLE].counts)
+        larger = max(len(g.members) for g in self._groups.values())
         per_iter = num_ids * num_instances * self.world_size
-        self._num_iters = num_iters or int(larger) // per_iter + 1
+        self._num_iters = num_iters or larger // per_iter + 1
 
     @property
     def num_iters(self) -> int:
@@ -96,22 +86,3 @@ class IdentitySampler(EpochSampler):
         pairs = np.stack([pairs, pairs], axis=2)
         return (indices.reshape(self._num_iters, -1),
                 pairs.reshape(self._num_iters, -1))
-
-
-def _group(labels: np.ndarray, members: np.ndarray, pids: np.ndarray,
-           modality: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sort the images of one modality by label.
-
-    Returns:
-        Indices grouped by label, and start and count of each label's group.
-    """
-    counts = np.bincount(labels[members], minlength=len(pids))
-    if not counts.all():
-        lacking = pids[counts == 0]
-        raise ValueError(
-            f'IdentitySampler: {len(lacking)} identities have no '
-            f'{MODALITY_NAMES[modality]} image, the first are '
-            f'{lacking[:5].tolist()}; build the data set with '
-            "modality='both' and check it with tools/misc/verify_dataset.py.")
-    order = labels[members].argsort(kind='stable')
-    return members[order], np.cumsum(counts) - counts, counts

@@ -2,9 +2,16 @@
 import mmcv.transforms  # noqa: F401
 
 from .augmix import AugMix
+from .channel_adaptive_gray import ChannelAdaptiveGray
+from .channel_exchange import ChannelExchange
+from .channel_random_erasing import ChannelRandomErasing
+from .modality_transform import ModalityTransform
 from .pack import PackReIDInputs
 from .stripe_shuffle import SharedStripeShuffle, shuffle_stripes
+from .views import Views
 
 __all__ = [
-    'AugMix', 'PackReIDInputs', 'SharedStripeShuffle', 'shuffle_stripes'
+    'AugMix', 'ChannelAdaptiveGray', 'ChannelExchange',
+    'ChannelRandomErasing', 'ModalityTransform', 'PackReIDInputs',
+    'SharedStripeShuffle', 'Views', 'shuffle_stripes'
 ]

@@ -1,14 +1,21 @@
+from .classifier_ema_hook import ClassifierEmaHook
 from .dataset_meta import DatasetMetaHook
+from .divergence import DivergenceHook, TrainingDivergedError, read_verdict
+from .dynamic_loss_weight import DynamicLossWeightHook
 from .iteration_seed import IterationSeedHook
 from .loss_ramp_hook import LossRampHook
 from .progress import ProgressHook
-from .stop_on_non_finite import StopOnNonFiniteHook, TrainingDivergedError
+from .search_phase import SearchPhaseHook
 
 __all__ = [
+    'ClassifierEmaHook',
     'DatasetMetaHook',
+    'DivergenceHook',
+    'DynamicLossWeightHook',
     'IterationSeedHook',
     'LossRampHook',
     'ProgressHook',
-    'StopOnNonFiniteHook',
+    'SearchPhaseHook',
     'TrainingDivergedError',
+    'read_verdict',
 ]

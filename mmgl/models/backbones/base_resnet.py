@@ -39,7 +39,7 @@ class BaseReIDResNet(nn.Module):
             example ``dict(layer3=dict(type='ModalityAlleviation'))``. The
             layer is called as ``layer(x, modality)`` and keeps the shape; a
             missing ``in_channels`` is filled in. Its parameters are named
-            ``plugins.layer3.*``.
+            ``plugins.layer3.*``. None in place of a config: no layer.
         zero_init_residual: Start every residual block as its shortcut.
         norm_eval: Keep batch norm statistics frozen while training; scale
             and shift stay trainable.
@@ -107,7 +107,7 @@ class BaseReIDResNet(nn.Module):
             raise ValueError(f'{type(self).__name__}.plugins: no stage '
                              f'{unknown}; choose among {STAGES}')
         self.plugins = nn.ModuleDict()
-        for stage in (name for name in STAGES if name in plugins):
+        for stage in (name for name in STAGES if plugins.get(name)):
             cfg = dict(in_channels=self.stage_channels(stage))
             self.plugins[stage] = MODELS.build({**cfg, **plugins[stage]})
 

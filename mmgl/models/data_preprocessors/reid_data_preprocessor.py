@@ -22,6 +22,10 @@ FIELDS = {
 class ReIDDataPreprocessor(BaseDataPreprocessor):
     """Stack, move, normalise once, and build the targets.
 
+    An image may come in several views, stacked to ``(views, 3, H, W)``. Each
+    view is then a row of its own and has all the targets of its image.
+    Images may differ in their number of views.
+
     Args:
         mean: Mean of the three channels in the order after conversion
             (RGB), in grey levels 0-255. ImageNet's by default.
@@ -53,8 +57,9 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         """Prepare a batch.
 
         Args:
-            data: ``inputs``, uint8 images as a list of ``(3, H, W)`` or a
-                tensor ``(B, 3, H, W)``, and optionally ``data_samples``.
+            data: ``inputs``, images in grey levels (uint8 or float32) as a
+                list of ``(3, H, W)`` or ``(views, 3, H, W)``, or as a tensor
+                ``(B, 3, H, W)``, and optionally ``data_samples``.
             training: Part of the common signature; makes no difference.
 
         Returns:
@@ -62,20 +67,32 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             ``modality``, ``pid``, ``camid`` and ``pair`` (number of the
             cross-modal pair, from ``pair_key``) ``(B,)`` and ``permutation``
             ``(B, N)``, as far as the samples have them, on the device, and
-            ``data_samples`` as they came.
+            ``data_samples`` as they came. B counts views; if any image came
+            as a stack of views there are also the targets ``view`` ``(B,)``,
+            the number of the view within its image, from 0, and ``source``
+            ``(B,)``, the place of the image in ``data_samples``.
 
         Raises:
-            ValueError: For images of different sizes or not uint8, and for
-                a field that only some samples have.
+            ValueError: For images of different sizes or another type, and
+                for a field that only some samples have.
         """
-        inputs = self._stack(data['inputs'])
+        images = data['inputs']
+        counts = None
+        if not isinstance(images, Tensor):
+            images, counts = _split_views(images)
+        inputs = self._stack(images)
         inputs = inputs.to(self.device, non_blocking=self._non_blocking)
         inputs = inputs.float()
         if self.to_rgb:
             inputs = inputs.flip(1)
         inputs = (inputs - self.mean) / self.std
         samples = data.get('data_samples')
-        targets = self._targets(samples, len(inputs)) if samples else {}
+        targets = {}
+        if samples:
+            size = len(inputs) if counts is None else len(counts)
+            targets = self._targets(samples, size)
+            if counts is not None:
+                targets = self._repeat(targets, counts)
         return {
             'inputs': inputs,
             'targets': targets,
@@ -83,7 +100,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         }
 
     def _stack(self, images: Tensor | Sequence[Tensor]) -> Tensor:
-        """Make one uint8 tensor of the images."""
+        """Make one tensor of the images, float32 if their types differ."""
         if not isinstance(images, Tensor):
             shapes = sorted({tuple(image.shape) for image in images})
             if len(shapes) != 1:
@@ -92,13 +109,26 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
                     f'{shapes}; end the pipeline with a Resize that sets '
                     'the size (keep_ratio=False)')
             images = torch.stack(list(images))
-        if images.dtype != torch.uint8 or images.ndim != 4 or (
-                images.shape[1] != 3):
+        if images.dtype not in (torch.uint8, torch.float32) or (
+                images.ndim != 4 or images.shape[1] != 3):
             raise ValueError(
-                'ReIDDataPreprocessor needs uint8 images of three channels '
-                f'(3, H, W), got a batch {tuple(images.shape)} of '
-                f'{images.dtype}; normalisation is done here and only here')
+                'ReIDDataPreprocessor needs images of three channels '
+                '(3, H, W) in grey levels, uint8 or float32; got a batch '
+                f'{tuple(images.shape)} of {images.dtype}. Normalisation is '
+                'done here and only here')
         return images
+
+    def _repeat(self, targets: dict[str, Tensor],
+                counts: Sequence[int]) -> dict[str, Tensor]:
+        """Give every view the targets of its image, and its own numbers."""
+        source = torch.arange(len(counts)).repeat_interleave(
+            torch.tensor(counts))
+        view = torch.cat([torch.arange(count) for count in counts])
+        source, view = (
+            t.to(self.device, non_blocking=self._non_blocking)
+            for t in (source, view))
+        repeated = {name: value[source] for name, value in targets.items()}
+        return dict(repeated, view=view, source=source)
 
     def _targets(self, samples: Sequence, size: int) -> dict[str, Tensor]:
         """Collect the fields of the samples into tensors on the device."""
@@ -118,3 +148,21 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             targets[name] = tensor.long().to(
                 self.device, non_blocking=self._non_blocking)
         return targets
+
+
+def _split_views(
+        images: Sequence[Tensor]) -> tuple[list[Tensor], list[int] | None]:
+    """Take stacks of views apart.
+
+    Args:
+        images: Tensors ``(3, H, W)`` or ``(views, 3, H, W)``.
+
+    Returns:
+        Tensors ``(3, H, W)`` and how many there are of each image; None if
+        no image is a stack.
+    """
+    if all(image.ndim != 4 for image in images):
+        return list(images), None
+    stacks = [image if image.ndim == 4 else image[None] for image in images]
+    return ([view for stack in stacks for view in stack],
+            [len(stack) for stack in stacks])

@@ -49,3 +49,21 @@ def modality_gap(features: Tensor, modality: Tensor) -> Tensor:
     total = (features - mean).square().sum()
     between = (counts * (means - mean).square().sum(dim=1)).sum()
     return between / total.clamp(min=1e-12)
+
+
+@torch.no_grad()
+def feature_spread(features: Tensor) -> Tensor:
+    """How far features are from being one and the same vector.
+
+    The variance around their mean as a share of their mean squared length;
+    0 for collapsed features, 1 for features whose mean is 0.
+
+    Args:
+        features: Features ``(n, d)``.
+
+    Returns:
+        Scalar from 0 to 1, in fp32; 0 if all features are 0.
+    """
+    features = features.float()
+    variance = (features - features.mean(dim=0)).pow(2).sum(dim=1).mean()
+    return variance / features.pow(2).sum(dim=1).mean().clamp(min=1e-12)

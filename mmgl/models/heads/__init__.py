@@ -1,6 +1,17 @@
 from .classifier_head import ClassifierHead
+from .graph_attention_head import GraphAttentionHead
 from .metric_head import MetricHead
+from .modality_classifier_head import ModalityClassifierHead
 from .part_head import PartHead
 from .permutation_head import PermutationHead
+from .variational_distillation_head import VariationalDistillationHead
 
-__all__ = ['ClassifierHead', 'MetricHead', 'PartHead', 'PermutationHead']
+__all__ = [
+    'ClassifierHead',
+    'GraphAttentionHead',
+    'MetricHead',
+    'ModalityClassifierHead',
+    'PartHead',
+    'PermutationHead',
+    'VariationalDistillationHead',
+]

@@ -21,6 +21,9 @@ class ClassifierHead(nn.Module):
             is trained on together; logits are those of the first.
         loss: Config of a loss on logits; plain cross-entropy by default.
         loss_weight: Factor of the loss.
+        consistency: Config of a loss ``(logits, targets)`` between the views
+            of an image, such as ``ViewConsistencyLoss``; None, or a
+            ``loss_weight`` of 0 in it, for none.
 
     Raises:
         ValueError: If ``num_classes`` is smaller than 1.
@@ -31,7 +34,8 @@ class ClassifierHead(nn.Module):
                  num_classes: int,
                  feature: str | dict[str, float] = 'bn',
                  loss: dict | None = None,
-                 loss_weight: float = 1.0) -> None:
+                 loss_weight: float = 1.0,
+                 consistency: dict | None = None) -> None:
         super().__init__()
         if num_classes < 1:
             raise ValueError(
@@ -44,6 +48,9 @@ class ClassifierHead(nn.Module):
         nn.init.normal_(self.fc.weight, std=0.001)
         self.criterion = MODELS.build(
             loss or dict(type='IdentityCrossEntropyLoss'))
+        self.consistency = None
+        if consistency and consistency.get('loss_weight') != 0:
+            self.consistency = MODELS.build(consistency)
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """Classify.
@@ -62,11 +69,13 @@ class ClassifierHead(nn.Module):
 
         Args:
             features: Features of the neck, each ``(B, C)``.
-            targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
+            targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``, and what
+                the consistency loss needs.
 
         Returns:
-            ``loss`` (for several features ``loss_FEATURE`` of each) and
-            ``accuracy`` (percent, of the first), all scalars.
+            ``loss`` (for several features ``loss_FEATURE`` of each),
+            ``accuracy`` (percent, of the first) and, if there is one,
+            ``loss_consistency`` (of the first), all scalars.
         """
         pids = targets['pid']
         losses = {}
@@ -78,4 +87,7 @@ class ClassifierHead(nn.Module):
             if 'accuracy' not in losses:
                 hits = (logits.detach().argmax(dim=1) == pids).float()
                 losses['accuracy'] = 100 * hits.mean()
+                if self.consistency is not None:
+                    losses['loss_consistency'] = self.consistency(
+                        logits, targets)
         return losses

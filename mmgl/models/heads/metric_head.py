@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from mmgl.models.functional.monitors import feature_spread
 from mmgl.registry import MODELS
 
 from .feature_weights import feature_weights, loss_key
@@ -38,12 +39,16 @@ class MetricHead(nn.Module):
             targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
 
         Returns:
-            ``loss``, a scalar; for several features ``loss_FEATURE`` of
-            each.
+            ``loss`` (for several features ``loss_FEATURE`` of each), and
+            ``spread`` of the first if it holds vectors; scalars.
         """
-        return {
+        losses = {
             loss_key(name, self.features):
             self.loss_weight * weight * self.criterion(
                 features[name], targets['pid'], targets.get('modality'))
             for name, weight in self.features.items()
         }
+        first = features[next(iter(self.features))]
+        if first.ndim == 2:
+            losses['spread'] = feature_spread(first)
+        return losses

@@ -46,6 +46,55 @@ def legacy_softmax(scores: Tensor, mask: Tensor, eps: float) -> Tensor:
     return exp / (exp.sum(dim=1, keepdim=True) + eps)
 
 
+def check_legacy_eps(owner: str, legacy_eps: float | None) -> float | None:
+    """Return ``legacy_eps`` if it is None or positive.
+
+    Args:
+        owner: Class named in the message.
+        legacy_eps: The value.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: If it is 0 or negative.
+    """
+    if legacy_eps is not None and legacy_eps <= 0:
+        raise ValueError(f'{owner}.legacy_eps must be None or > 0 (1e-6 as '
+                         f'published), got {legacy_eps}')
+    return legacy_eps
+
+
+def weighted_distances(features: Tensor,
+                       pids: Tensor,
+                       legacy_eps: float | None = None,
+                       alpha: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Softly weighted distances to the same and to other identities.
+
+    Args:
+        features: Local features ``(n, d)``; when distributed they meet the
+            batch of all ranks.
+        pids: Local identities ``(n,)``.
+        legacy_eps: None for exact weights, or see :func:`legacy_softmax`.
+        alpha: Factor of the distances in the weights.
+
+    Returns:
+        Distances ``(n,)`` to the same identity, mostly to its furthest row,
+        and ``(n,)`` to the others, mostly to the closest row, in fp32.
+    """
+    dist, positive = global_pairwise_dist(features, pids)
+    scores = alpha * dist
+    if legacy_eps is None:
+        weight_pos = masked_softmax(scores, positive)
+        weight_neg = masked_softmax(-scores, ~positive)
+    else:
+        weight_pos = legacy_softmax(scores, positive, legacy_eps)
+        weight_neg = legacy_softmax(-scores, ~positive, legacy_eps)
+    furthest = (weight_pos * dist).sum(dim=1)
+    closest = (weight_neg * dist).sum(dim=1)
+    return furthest, closest
+
+
 @MODELS.register_module()
 class WeightedRegularizedTripletLoss(nn.Module):
     r"""Margin-free triplet loss over softly weighted pairs.
@@ -75,11 +124,7 @@ class WeightedRegularizedTripletLoss(nn.Module):
 
     def __init__(self, legacy_eps: float | None = None) -> None:
         super().__init__()
-        if legacy_eps is not None and legacy_eps <= 0:
-            raise ValueError(
-                'WeightedRegularizedTripletLoss.legacy_eps must be None or '
-                f'> 0 (1e-6 as published), got {legacy_eps}')
-        self.legacy_eps = legacy_eps
+        self.legacy_eps = check_legacy_eps(type(self).__name__, legacy_eps)
 
     def forward(self,
                 features: Tensor,
@@ -95,13 +140,5 @@ class WeightedRegularizedTripletLoss(nn.Module):
         Returns:
             Scalar loss, the mean over local anchors.
         """
-        dist, positive = global_pairwise_dist(features, pids)
-        if self.legacy_eps is None:
-            weight_pos = masked_softmax(dist, positive)
-            weight_neg = masked_softmax(-dist, ~positive)
-        else:
-            weight_pos = legacy_softmax(dist, positive, self.legacy_eps)
-            weight_neg = legacy_softmax(-dist, ~positive, self.legacy_eps)
-        furthest = (weight_pos * dist).sum(dim=1)
-        closest = (weight_neg * dist).sum(dim=1)
+        furthest, closest = weighted_distances(features, pids, self.legacy_eps)
         return F.softplus(furthest - closest).mean()

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from mmgl.models.layers.bnneck import build_bnneck
 from mmgl.registry import MODELS
 
 
@@ -26,12 +27,7 @@ class GlobalFeatureNeck(nn.Module):
     def __init__(self, in_channels: int, pool: dict | None = None) -> None:
         super().__init__()
         self.pool = MODELS.build(pool or dict(type='GeMPooling', p=3))
-        self.bn = nn.BatchNorm1d(in_channels)
-        nn.init.normal_(self.bn.weight, mean=1.0, std=0.01)
-        nn.init.zeros_(self.bn.bias)
-        # A parameter without gradient is skipped by optimizers, weight decay
-        # included, so the bias stays exactly 0.
-        self.bn.bias.requires_grad_(False)
+        self.bn = build_bnneck(in_channels)
         self.out_channels = {'pool': in_channels, 'bn': in_channels}
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:

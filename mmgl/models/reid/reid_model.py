@@ -26,7 +26,8 @@ class ReIDModel(BaseModel):
         heads: Name and config of each head; a missing ``in_channels`` is
             taken from the neck. A head whose constructor asks for
             ``feature_channels`` gets the lengths of all features instead.
-            The name is the prefix of its log entries.
+            The name is the prefix of its log entries. None leaves a head of
+            a base config out.
             A model without heads can only be tested.
         test_feature: Name of the feature used for retrieval.
         flip_test: Average the normalised features of each image and of its
@@ -68,7 +69,8 @@ class ReIDModel(BaseModel):
                              f'feature of the neck, which has {list(lengths)}')
         self.heads = nn.ModuleDict()
         for name, cfg in (heads or {}).items():
-            self.heads[name] = _build_head(name, cfg, lengths)
+            if cfg is not None:
+                self.heads[name] = _build_head(name, cfg, lengths)
 
     def init_weights(self) -> None:
         """Load the weights named by ``init_from``.

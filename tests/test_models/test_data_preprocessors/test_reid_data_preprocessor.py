@@ -57,6 +57,47 @@ def test_pair_numbers():
     assert 'pair' not in out['targets']
 
 
+def test_float_images():
+    prep = ReIDDataPreprocessor()
+    imgs = images()
+    want = prep({'inputs': imgs})['inputs']
+    got = prep({'inputs': [img.float() for img in imgs]})['inputs']
+    assert torch.equal(got, want)
+    mixed = prep({'inputs': [imgs[0].float(), imgs[1]]})['inputs']
+    assert torch.equal(mixed, want)
+
+
+def test_views_become_rows():
+    # Two views, one (as a stack and plain) and three.
+    imgs = images(7)
+    batch = [torch.stack(imgs[:2]), imgs[2][None], imgs[3],
+             torch.stack(imgs[4:])]
+    samples = [
+        sample(pid, pid % 2, 1 + pid, permutation=torch.tensor([pid, 0]))
+        for pid in range(4)
+    ]
+    out = ReIDDataPreprocessor()({'inputs': batch, 'data_samples': samples})
+    want = ReIDDataPreprocessor()({'inputs': imgs})['inputs']
+    assert torch.equal(out['inputs'], want)
+    targets = {name: t.tolist() for name, t in out['targets'].items()}
+    assert targets['pid'] == targets['source'] == [0, 0, 1, 2, 3, 3, 3]
+    assert targets['view'] == [0, 1, 0, 0, 0, 1, 2]
+    assert targets['modality'] == [0, 0, 1, 0, 1, 1, 1]
+    assert targets['camid'] == [1, 1, 2, 3, 4, 4, 4]
+    assert targets['permutation'] == [[pid, 0] for pid in targets['pid']]
+    # The samples are those of the images.
+    assert out['data_samples'] is samples
+    with pytest.raises(ValueError, match='4 images but 3'):
+        ReIDDataPreprocessor()(
+            {'inputs': batch, 'data_samples': samples[:3]})
+
+
+def test_no_view_numbers_without_views():
+    out = ReIDDataPreprocessor()(
+        {'inputs': images(), 'data_samples': [sample(), sample()]})
+    assert not {'view', 'source'} & set(out['targets'])
+
+
 def test_field_in_some_samples_only():
     samples = [sample(), sample(permutation=torch.tensor([0, 1]))]
     with pytest.raises(ValueError, match="'permutation' is set in 1 of 2"):
@@ -68,8 +109,9 @@ def test_bad_images():
     mixed = [*images(1), torch.zeros(3, 6, 5, dtype=torch.uint8)]
     with pytest.raises(ValueError, match='same size'):
         prep({'inputs': mixed})
-    with pytest.raises(ValueError, match='uint8'):
-        prep({'inputs': [torch.zeros(3, 4, 5)]})
+    for bad in (torch.zeros(3, 4, 5).double(), torch.zeros(1, 4, 5)):
+        with pytest.raises(ValueError, match='uint8 or float32'):
+            prep({'inputs': [bad]})
     with pytest.raises(ValueError, match='3 images but 1'):
         prep({'inputs': images(3), 'data_samples': [sample()]})
     with pytest.raises(ValueError, match='three'):

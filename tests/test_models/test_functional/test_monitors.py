@@ -2,7 +2,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmgl.models.functional.monitors import modality_gap, part_consistency
+from mmgl.models.functional.monitors import (
+    feature_spread,
+    modality_gap,
+    part_consistency,
+)
 
 
 def test_part_consistency_counts_matching_parts():
@@ -38,3 +42,18 @@ def test_modality_gap_limits():
     assert modality_gap(split, modality).item() == 1
     mixed = torch.tensor([[1., 0], [-1, 0], [1, 0], [-1, 0]])
     assert modality_gap(mixed, modality).item() == 0
+
+
+def test_feature_spread():
+    x = torch.randn(6, 4, dtype=torch.float64) + 3
+    mean = sum(x) / 6
+    want = sum(((row - mean)**2).sum() for row in x) / sum(
+        (row**2).sum() for row in x)
+    torch.testing.assert_close(feature_spread(x).double(), want, rtol=1e-5,
+                               atol=0)
+    # The length does not matter, and 0 stands for one vector alone.
+    torch.testing.assert_close(feature_spread(100 * x), feature_spread(x))
+    assert feature_spread(x[:1].expand(5, 4)) < 1e-12
+    torch.testing.assert_close(
+        feature_spread(torch.cat([x, -x])), torch.tensor(1.))
+    assert feature_spread(torch.zeros(3, 4)) == 0

@@ -13,6 +13,12 @@ def data():
     return features, targets
 
 
+class SumLoss(torch.nn.Module):
+
+    def forward(self, features, pids, modality):
+        return features.sum()
+
+
 def test_classifier_head(data):
     features, targets = data
     head = ClassifierHead(8, 3, loss_weight=.5)
@@ -45,3 +51,40 @@ def test_metric_head(data):
 def test_bad_number_of_classes():
     with pytest.raises(ValueError, match='num_classes'):
         ClassifierHead(8, 0)
+
+
+def test_one_classifier_on_several_features(data):
+    features, targets = data
+    weights = {'bn': 1., 'pool': .5}
+    head = ClassifierHead(8, 3, feature=weights, loss_weight=2.)
+    losses = head.loss(features, targets)
+    for name, weight in weights.items():
+        alone = ClassifierHead(8, 3, feature=name)
+        alone.load_state_dict(head.state_dict())
+        want = alone.loss(features, targets)
+        assert torch.allclose(losses[f'loss_{name}'],
+                              2 * weight * want['loss'])
+        if name == 'bn':
+            assert losses['accuracy'] == want['accuracy']
+            assert torch.equal(head(features), alone(features))
+    assert 'loss' not in losses and len(losses) == 3
+
+
+def test_metric_loss_on_several_features(data):
+    features, targets = data
+    head = MetricHead(feature={'pool': 1., 'bn': .25})
+    losses = head.loss(features, targets)
+    want = MetricHead(feature='bn').loss(features, targets)['loss']
+    assert torch.allclose(losses['loss_bn'], .25 * want)
+    # Maps have no spread.
+    maps = MetricHead(feature='maps')
+    maps.criterion = SumLoss()
+    got = maps.loss({'maps': torch.ones(2, 3, 2, 2)}, targets)
+    assert list(got) == ['loss'] and got['loss'] == 24
+
+
+@pytest.mark.parametrize('feature, error', [({}, ValueError),
+                                            (3, TypeError)])
+def test_bad_feature(feature, error):
+    with pytest.raises(error, match='feature'):
+        MetricHead(feature=feature)

@@ -1,4 +1,4 @@
-"""First stage of the quickstart: write the embedded data set."""
+"""A stage: write the embedded data set."""
 
 import argparse
 import os

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .stages import Stage
+from .stage import Stage
 
 STATE_FILE = 'stage.json'
 
@@ -101,6 +101,13 @@ class StageState:
         return (self.matches and self.saved.get('state') == 'done'
                 and all(path.exists() for path in self.stage.outputs))
 
+    @property
+    def verdict(self) -> str | None:
+        """Why the training of this stage diverged, if it did."""
+        if self.matches and self.saved.get('state') == 'diverged':
+            return self.saved['verdict']
+        return None
+
     def why_restart(self) -> str | None:
         """Say why the folder on disk cannot be continued.
 
@@ -135,7 +142,7 @@ class StageState:
             self._clear()
         elif folder.is_dir() and any(folder.iterdir()):
             raise ValueError(
-                f'{folder} holds files that no quickstart has written; move '
+                f'{folder} holds files that no job has written; move '
                 'them away or choose another --work-dir.')
         resumed = folder.is_dir()
         self.save('running')
@@ -144,11 +151,12 @@ class StageState:
     def _clear(self) -> None:
         shutil.rmtree(self.stage.work_dir)
 
-    def save(self, state: str) -> None:
+    def save(self, state: str, verdict: str | None = None) -> None:
         """Write the state.
 
         Args:
-            state: 'running' or 'done'.
+            state: 'running', 'done' or 'diverged'.
+            verdict: Why it diverged.
         """
         write_json(
             self.path, {
@@ -157,25 +165,26 @@ class StageState:
                 'fingerprint': self.stage.fingerprint,
                 'ingredients': self.stage.ingredients,
                 'seconds': round(self.seconds, 2),
+                'verdict': verdict,
             })
 
 
 @contextmanager
 def locked(work_dir: Path, patience: float = 20.0) -> Iterator[int]:
-    """Keep a second quickstart out of the folder while one works in it.
+    """Keep a second job out of the folder while one works in it.
 
-    Stages inherit the open file, so a stage that outlived a killed quickstart
+    Stages inherit the open file, so a stage that outlived a killed job
     still holds the lock until it has ended.
 
     Args:
-        work_dir: Folder of the quickstart.
+        work_dir: Folder of the job.
         patience: Seconds to wait for a holder that is just ending.
 
     Yields:
         The file descriptor to pass on to stages.
 
     Raises:
-        RuntimeError: If another quickstart works in the folder.
+        RuntimeError: If another job works in the folder.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     path = work_dir / '.lock'
@@ -189,7 +198,7 @@ def locked(work_dir: Path, patience: float = 20.0) -> Iterator[int]:
                 if time.monotonic() > end:
                     file.seek(0)
                     raise RuntimeError(
-                        f'Another quickstart (process {file.read().strip()} '
+                        f'Another job (process {file.read().strip()} '
                         f'or a stage of it) is at work in {work_dir}; wait '
                         'for it, stop it, or choose another --work-dir.'
                     ) from None

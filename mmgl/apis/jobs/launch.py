@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .stages import Stage
+from mmgl.apis.errors import DIVERGED
+from mmgl.engine.hooks.divergence import read_verdict
+
+from .stage import Stage
 from .state import read_json
 
 # The child finds here where to write its progress; see ProgressHook.
@@ -19,6 +22,19 @@ Tick = Callable[[float, str], None]
 
 class StageError(RuntimeError):
     """A stage ended with an error; the message holds the end of its log."""
+
+
+class StageDiverged(StageError):
+    """The training of a stage diverged.
+
+    Args:
+        message: As of a StageError.
+        verdict: What the divergence hook said.
+    """
+
+    def __init__(self, message: str, verdict: str) -> None:
+        super().__init__(message)
+        self.verdict = verdict
 
 
 def _die_with_parent():
@@ -78,8 +94,8 @@ def stop(process: subprocess.Popen, patience: float = 10.0) -> None:
         return
 
 
-def _environment(root: Path, progress: Path) -> dict:
-    env = dict(os.environ)
+def _environment(root: Path, progress: Path, own: dict) -> dict:
+    env = {**os.environ, **own}
     paths = [str(root), env.get('PYTHONPATH', '')]
     env['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
     env['PYTHONUNBUFFERED'] = '1'
@@ -115,7 +131,8 @@ def launch_stage(
         poll: Seconds between two looks.
 
     Raises:
-        StageError: If the child fails.
+        StageDiverged: If it is a training that diverged.
+        StageError: If the child fails otherwise.
         KeyboardInterrupt: If the user interrupts; the child is stopped first.
     """
     log = stage.work_dir / 'stage.log'
@@ -126,7 +143,8 @@ def launch_stage(
         out.write(f'\n$ {" ".join(command)}\n')
         out.flush()
         process = subprocess.Popen(
-            command, cwd=root, env=_environment(root, progress), stdout=out,
+            command, cwd=root, stdout=out,
+            env=_environment(root, progress, stage.env),
             stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
             start_new_session=True, pass_fds=tuple(keep_open),
             preexec_fn=_die_with_parent())
@@ -138,6 +156,10 @@ def launch_stage(
             stop(process)
             raise
     if process.returncode:
-        raise StageError(
+        message = (
             f'Stage {stage.name} failed with exit code {process.returncode}. '
             f'The end of its log {log}:\n{tail(log)}')
+        verdict = read_verdict(stage.work_dir)
+        if process.returncode == DIVERGED and verdict:
+            raise StageDiverged(message, verdict)
+        raise StageError(message)

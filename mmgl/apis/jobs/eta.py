@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import NamedTuple
 
-from .stages import Stage
+from .stage import Stage
 
 
 class Outlook(NamedTuple):
@@ -25,11 +25,14 @@ class Estimator:
     Args:
         stages: All stages in order.
         after: Seconds of work that follows the last stage.
+        parallel: Stages that run at a time.
     """
 
-    def __init__(self, stages: Sequence[Stage], after: float = 0.0):
+    def __init__(self, stages: Sequence[Stage], after: float = 0.0,
+                 parallel: int = 1):
         self.stages = list(stages)
         self.after = after
+        self.parallel = parallel
         self.measured: dict[str, float] = {}
 
     def finish(self, name: str, seconds: float) -> None:
@@ -83,7 +86,8 @@ class Estimator:
         now = (total, stage.seconds) if trust == 1 else None
         later = self.after + sum(
             self._predict(s, now) for s in self.stages
-            if s.name not in self.measured and s.name != current)
+            if s.name not in self.measured and s.name != current
+        ) / self.parallel
         spent = elapsed + sum(
             v for k, v in self.measured.items() if k != current)
         whole = spent + left + later

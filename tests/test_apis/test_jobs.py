@@ -1,4 +1,4 @@
-"""Parts of the quickstart: subprocesses, lock, remaining time, display."""
+"""Parts of a job: subprocesses, lock, remaining time, display."""
 
 import fcntl
 import io
@@ -11,12 +11,12 @@ import time
 
 import pytest
 
-from mmgl.apis.quickstart.display import Display, clock
-from mmgl.apis.quickstart.eta import Estimator, Outlook
-from mmgl.apis.quickstart.launch import StageError, launch_stage
-from mmgl.apis.quickstart.stages import Stage
-from mmgl.apis.quickstart.state import changes, locked, read_json
-from mmgl.apis.quickstart.write_data import file_progress
+from mmgl.apis.jobs import Display, clock
+from mmgl.apis.jobs.eta import Estimator, Outlook
+from mmgl.apis.jobs.launch import StageError, launch_stage
+from mmgl.apis.jobs.stage import Stage
+from mmgl.apis.jobs.state import changes, locked, read_json
+from mmgl.apis.jobs.write_data import file_progress
 
 
 def make_stage(folder, code, name='s', kind='pretrain', seconds=1.0):
@@ -97,7 +97,7 @@ def test_child_dies_with_a_killed_parent(tmp_path):
              'time.sleep(60)')
     parent = (
         'import sys; from pathlib import Path\n'
-        'from mmgl.apis.quickstart import Stage, launch_stage\n'
+        'from mmgl.apis.jobs import Stage, launch_stage\n'
         f'd = Path({str(tmp_path)!r})\n'
         's = Stage("s", "s", "data", d, {}, '
         f'command=[sys.executable, "-c", {child!r}])\n'
@@ -207,7 +207,7 @@ def test_data_progress_file(tmp_path):
     report(1, 10)
     report(10, 10)
     # The hook and the stages mean the same file.
-    from mmgl.apis.quickstart import launch
+    from mmgl.apis.jobs import launch
     from mmgl.engine.hooks import progress
     assert progress.PROGRESS_VARIABLE == launch.PROGRESS_VARIABLE
     assert read_json(path) == {'done': 10, 'total': 10, 'text': 'image 10/10'}

@@ -1,0 +1,19 @@
+# Pipelines at 256 x 128 pixels (height x width). Pre-training has its own
+# sizes; its weights fit any.
+_base_ = './augment.py'
+
+load = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(128, 256)),
+]
+# Grey padding of 10 pixels, then a crop of the original size; a single 127
+# would fill one channel only.
+load_and_crop = load + [
+    dict(
+        type='mmpretrain.RandomCrop',
+        crop_size=(256, 128),
+        padding=10,
+        pad_val=(127, 127, 127)),
+]
+finetune_pipeline = load_and_crop + _base_.finetune_augment
+test_pipeline = load + [dict(type='PackReIDInputs')]

@@ -1,0 +1,12 @@
+_base_ = [
+    '../../_base_/datasets/sysu_mm01_mpanet.py',
+    '../../_base_/models/one_stream_r50.py',
+    '../../_base_/methods/mpanet.py',
+    '../../_base_/schedules/mpanet_140e.py',
+    '../../_base_/default_runtime.py',
+]
+
+classes = dict(num_classes=_base_.num_classes)
+model = dict(
+    backbone=_base_.backbone, heads=dict(id=classes, modality=classes))
+custom_hooks = _base_.custom_hooks + _base_.method_hooks

@@ -1,0 +1,14 @@
+_base_ = [
+    '../../_base_/datasets/sysu_mm01_finetune.py',
+    '../../_base_/models/two_stream_r50.py',
+    '../../_base_/methods/nfs.py',
+    '../../_base_/schedules/nfs_120e.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=_base_.backbone,
+    heads=dict(id=dict(num_classes=_base_.num_classes)))
+train_dataloader = dict(
+    dataset=dict(pipeline=_base_.load_and_crop + _base_.nfs_augment))
+custom_hooks = _base_.custom_hooks + [_base_.search_phases]

@@ -1,0 +1,226 @@
+"""Translation of released checkpoints, as the tool does it."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import Tensor
+
+from mmgl.engine.hooks.dataset_meta import META_KEY
+from mmgl.models.checkpoint_reader import KEY, read_state_dict
+from mmgl.models.converters import (
+    METHODS,
+    Method,
+    check_tensors,
+    resnet_rules,
+    translate,
+)
+from mmgl.models.converters.backbone_shape import resnet_settings
+from mmgl.models.converters.methods import STEMS
+from mmgl.models.converters.rules import OneSided, Work
+from mmgl.registry import MODELS
+from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.paths import config_dir
+
+from .errors import ConfigError, report_errors
+
+RESNET = 'resnet'
+CONTAINERS = ('state_dict', 'net', 'model')
+
+
+def conversion_parser() -> argparse.ArgumentParser:
+    """Return the parser of the tool.
+
+    Returns:
+        A parser of method, files and options.
+    """
+    parser = argparse.ArgumentParser(
+        description='Translate a released checkpoint to mmgl, or back.')
+    parser.add_argument('method', choices=(*METHODS, RESNET))
+    parser.add_argument('source', metavar='IN', help='file to read')
+    parser.add_argument('out', metavar='OUT', help='file to write')
+    parser.add_argument(
+        '--reverse', action='store_true', help='from mmgl to the release')
+    parser.add_argument(
+        '--config',
+        help='config whose model the tensors must fit (default: ResNet-50 '
+        'on SYSU-MM01, with the number of identities of the file)')
+    parser.add_argument(
+        '--num-classes', type=int, help='identities the file must have')
+    parser.add_argument(
+        '--trial',
+        type=int,
+        choices=range(1, 11),
+        help='trial of RegDB it was trained on; kept in the file, so that '
+        'tools/test.py refuses other trials')
+    parser.add_argument(
+        '--two-stream',
+        action='store_true',
+        help=f'{RESNET}: to a backbone with two equal stems')
+    parser.add_argument(
+        '--stem',
+        choices=STEMS,
+        default=STEMS[0],
+        help=f'{RESNET} --reverse: which of two stems to take')
+    parser.add_argument(
+        '--drop',
+        nargs='+',
+        default=[],
+        metavar='PREFIX',
+        help='tensors of IN to leave out, such as backbone.non_local.')
+    parser.add_argument(
+        '--debug', action='store_true', help='show tracebacks of mistakes')
+    return parser
+
+
+def run_conversion(arguments: Sequence[str] | None = None) -> Path:
+    """Translate by command line arguments and print what was done.
+
+    Args:
+        arguments: Arguments; None takes those of the program.
+
+    Returns:
+        The file written.
+
+    Raises:
+        SystemExit: For mistakes, after one sentence on standard error.
+    """
+    options = conversion_parser().parse_args(arguments)
+    silence_upstream_warnings()
+    with report_errors(options.debug):
+        convert = _resnet if options.method == RESNET else _method
+        try:
+            state = read_state_dict(options.source, CONTAINERS)
+            work, content = convert(state, options)
+        except (FileNotFoundError, ValueError) as error:
+            raise ConfigError(
+                f'{options.source}: {str(error).removeprefix(f"{KEY}: ")} '
+                f'(method {options.method!r}'
+                f'{", reverse" if options.reverse else ""})') from error
+        out = _save(content, options.out)
+    print(f'{len(work.done)} tensors written to {out}')
+    for word, names in (('dropped', work.dropped), ('made', work.filled)):
+        for why in dict.fromkeys(names.values()):
+            number = sum(reason == why for reason in names.values())
+            print(f'  {number} {word}: {why}')
+    return out
+
+
+def _method(state: Mapping[str, Tensor],
+            options: argparse.Namespace) -> tuple[Work, dict]:
+    """Translate a whole model."""
+    method = METHODS[options.method]
+    rules = _drops(options) + method.rules
+    work = translate(state, rules, options.reverse)
+    ours, theirs = ((state, work.done) if options.reverse else
+                    (work.done, state))
+    if method.classifier not in theirs:
+        raise ValueError(f'no classifier ({method.classifier})')
+    classes = len(theirs[method.classifier])
+    if options.num_classes not in (None, classes):
+        raise ValueError(f'{classes} identities, but --num-classes '
+                         f'{options.num_classes}')
+    dropped = tuple(options.drop) if options.reverse else ()
+    ours = {k: v for k, v in ours.items() if not k.startswith(dropped)}
+    check_tensors(ours, model_tensors(method, options.config, classes))
+    if not options.reverse:
+        return work, _packed(work, options, num_classes=classes,
+                             class_order=method.class_order)
+    if method.container:
+        # The public test scripts print the epoch.
+        return work, {method.container: work.done, 'epoch': 0}
+    return work, work.done
+
+
+def model_tensors(method: Method, config: str | None,
+                  num_classes: int) -> dict[str, Tensor]:
+    """Tensors a model has, without their values.
+
+    Args:
+        method: The method.
+        config: Config file; None for the method's own, whose number of
+            identities is replaced.
+        num_classes: Number of identities.
+
+    Returns:
+        Names and tensors on the device 'meta'.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the config has no model, or other identities.
+    """
+    cfg = Config.fromfile(config or config_dir() / method.config)
+    if 'model' not in cfg:
+        raise ValueError(f'config {config} has no model')
+    for name, head in cfg.model.get('heads', {}).items():
+        if config is None and 'num_classes' in head:
+            head.num_classes = num_classes
+        elif head.get('num_classes', num_classes) != num_classes:
+            raise ValueError(
+                f'{num_classes} identities, but model.heads.{name}.'
+                f'num_classes={head.num_classes} in {config}')
+    cfg.model.init_from = None
+    return _meta_tensors(cfg.model)
+
+
+def _meta_tensors(cfg: dict) -> dict[str, Tensor]:
+    """Names and shapes of what a config builds."""
+    init_default_scope('mmgl')
+    with torch.device('meta'):
+        return MODELS.build(cfg).state_dict()
+
+
+def _resnet(state: Mapping[str, Tensor],
+            options: argparse.Namespace) -> tuple[Work, dict]:
+    """Translate a backbone."""
+    two_stream = options.two_stream
+    if options.reverse:
+        two_stream = any(
+            name.startswith(f'backbone.{options.stem}_stem.')
+            for name in state)
+    rules = _drops(options) + resnet_rules(two_stream, options.stem)
+    work = translate(state, rules, options.reverse)
+    ours, theirs = ((state, work.done) if options.reverse else
+                    (work.done, state))
+    backbone = _meta_tensors(
+        dict(
+            type='TwoStreamResNet' if two_stream else 'OneStreamResNet',
+            **resnet_settings(theirs)))
+    # Only the other stem is dropped and must be there nevertheless.
+    ours = {
+        name: value for name, value in ours.items()
+        if name not in work.dropped or '_stem.' in name
+    }
+    check_tensors(ours, {f'backbone.{k}': v for k, v in backbone.items()})
+    return work, work.done if options.reverse else _packed(work, options)
+
+
+def _drops(options: argparse.Namespace) -> tuple[OneSided, ...]:
+    return tuple(
+        OneSided(prefix, 'named by --drop', official=not options.reverse)
+        for prefix in options.drop)
+
+
+def _packed(work: Work, options: argparse.Namespace, **meta) -> dict:
+    """State dict and plain meta of a checkpoint of this package."""
+    meta.update(
+        converted_from=options.method,
+        source=Path(options.source).name,
+        dropped=list(work.dropped))
+    if options.trial is not None:
+        meta[META_KEY] = dict(dataset='regdb', trial=options.trial)
+    return {'meta': meta, 'state_dict': work.done}
+
+
+def _save(content: dict, out: str) -> Path:
+    """Write a file in one step."""
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.part')
+    torch.save(content, partial)
+    os.replace(partial, path)
+    return path

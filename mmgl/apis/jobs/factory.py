@@ -1,0 +1,225 @@
+"""Stages that write data, train and evaluate, from configs."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmgl.datasets.synthetic import GENERATOR_VERSION
+
+from .stage import Stage, find_checkpoint
+
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_EVALUATORS = ('val_evaluator', 'test_evaluator')
+
+
+def read_config(path: Path, overrides: dict) -> Config:
+    """Read a config and change it.
+
+    Args:
+        path: The file.
+        overrides: Dotted keys and values.
+
+    Returns:
+        The config.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'Config {path} does not exist.')
+    config = Config.fromfile(path, lazy_import=False)
+    config.merge_from_dict(overrides)
+    return config
+
+
+def find_key(node, key: str, prefix: str = '') -> list[str]:
+    """List the dotted paths of a key in nested dicts and lists.
+
+    Args:
+        node: Where to look.
+        key: The key.
+        prefix: Put before every path.
+
+    Returns:
+        The paths.
+    """
+    if isinstance(node, dict):
+        items = node.items()
+    elif isinstance(node, list | tuple):
+        items = enumerate(node)
+    else:
+        return []
+    found = []
+    for name, value in items:
+        path = f'{prefix}{name}'
+        found += [path] if name == key else find_key(value, key, path + '.')
+    return found
+
+
+def _cfg_options(overrides: dict) -> list[str]:
+    if not overrides:
+        return []
+    return ['--cfg-options', *(f'{k}={v}' for k, v in overrides.items())]
+
+
+def _dump_key(config: Config) -> str:
+    if isinstance(config.get('test_evaluator'), list | tuple):
+        return 'test_evaluator.0.dump'
+    return 'test_evaluator.dump'
+
+
+class StageFactory:
+    """Makes the stages of a job.
+
+    Args:
+        root: Folder with ``tools`` and ``configs``.
+        work_dir: Folder of all stages; a stage's own is named after it.
+        workers: Processes that load images; None leaves it to the configs.
+    """
+
+    def __init__(self,
+                 root: Path,
+                 work_dir: Path,
+                 workers: int | None = None) -> None:
+        self.root = root
+        self.work_dir = work_dir
+        self.workers = workers
+
+    def data(self, data_root: Path, preset: str, seed: int,
+             seconds: float) -> Stage:
+        """Write the embedded data set.
+
+        Args:
+            data_root: Where to.
+            preset: Its size.
+            seed: Its seed.
+            seconds: Expected duration.
+
+        Returns:
+            The stage.
+        """
+        workers = self.workers
+        if workers is None:
+            workers = os.cpu_count() or 1
+        return Stage(
+            name='data',
+            title='write the embedded data set',
+            kind='data',
+            work_dir=self.work_dir / 'data',
+            ingredients={'preset': preset, 'seed': seed,
+                         'generator': GENERATOR_VERSION},
+            command=[
+                sys.executable, '-m', 'mmgl.apis.jobs.write_data',
+                '--root', data_root, '--preset', preset,
+                '--seed', seed, '--workers', max(workers, 1)
+            ],
+            outputs=[data_root / 'synthetic.json'],
+            seconds=seconds)
+
+    def train(self, config: str, overrides: dict, seed: int,
+              data_root: Path | None = None, init: str | None = None,
+              source: Stage | None = None, ingredients: dict | None = None,
+              needs: Sequence[Stage] = (), **description) -> Stage:
+        """Train by ``tools/train.py``.
+
+        Args:
+            config: Config, relative to the root.
+            overrides: Dotted keys that change it.
+            seed: Seed of the run.
+            data_root: Folder of all its data sets; None as in the config.
+            init: Initial weights, as ``--init``.
+            source: Training whose last checkpoint is the initial weights.
+            ingredients: What else the result depends on.
+            needs: Stages before it, besides ``source``.
+            **description: name, title, kind and seconds of the stage.
+
+        Returns:
+            The stage.
+        """
+        path = self.root / config
+        cfg = read_config(path, overrides)
+        work_dir = self.work_dir / description['name']
+        extra: list = [] if init is None else ['--init', init]
+        if source is not None:
+            extra += ['--init-checkpoint', _checkpoint_of(source)]
+        placed = {**overrides, **self._placement(cfg, data_root)}
+        return Stage(
+            work_dir=work_dir,
+            ingredients={'config': cfg.to_dict(), 'seed': seed,
+                         **({} if init is None else {'init': init}),
+                         **(ingredients or {})},
+            needs=[*needs, *([] if source is None else [source])],
+            command=[
+                sys.executable, self.root / 'tools/train.py', path,
+                '--work-dir', work_dir, '--seed', seed, '--resume', 'auto',
+                *extra, *_cfg_options(placed)
+            ],
+            outputs=[work_dir / 'last_checkpoint'],
+            config=str(path),
+            seed=seed,
+            **description)
+
+    def evaluate(self, config: str, overrides: dict, trained: Stage,
+                 data_root: Path | None = None, dump: bool = True,
+                 ingredients: dict | None = None, **description) -> Stage:
+        """Evaluate by ``tools/test.py``.
+
+        Args:
+            config: Config, relative to the root.
+            overrides: Dotted keys that change it.
+            trained: Training whose last checkpoint is tested.
+            data_root: Folder of all its data sets; None as in the config.
+            dump: Keep the features too.
+            ingredients: What the result depends on besides ``trained``.
+            **description: name, title, kind and seconds of the stage.
+
+        Returns:
+            The stage; its first output holds the metrics.
+        """
+        path = self.root / config
+        cfg = read_config(path, overrides)
+        work_dir = self.work_dir / description['name']
+        outputs = [work_dir / 'metrics.json']
+        placed = {**overrides, **self._placement(cfg, data_root)}
+        if dump:
+            outputs.append(work_dir / 'features.npz')
+            placed[_dump_key(cfg)] = outputs[1]
+        return Stage(
+            work_dir=work_dir,
+            ingredients=ingredients or {},
+            needs=[trained],
+            command=[
+                sys.executable, self.root / 'tools/test.py', path,
+                _checkpoint_of(trained), '--work-dir', work_dir, '--out',
+                outputs[0], *_cfg_options(placed)
+            ],
+            outputs=outputs,
+            config=str(path),
+            seed=trained.seed,
+            **description)
+
+    def _placement(self, config: Config, data_root: Path | None) -> dict:
+        """Overrides that say where and by how many, and change no result."""
+        placed = {}
+        if data_root is not None:
+            for section in (*_LOADERS, *_EVALUATORS):
+                for path in find_key(config.get(section), 'data_root'):
+                    placed[f'{section}.{path}'] = data_root
+        # Whoever watches needs the hook that writes the progress file.
+        hooks = [config.get('default_hooks'), config.get('custom_hooks')]
+        if 'ProgressHook' not in repr(hooks):
+            placed['default_hooks.progress.type'] = 'ProgressHook'
+        for section in _LOADERS if self.workers is not None else ():
+            if config.get(section):
+                placed[f'{section}.num_workers'] = self.workers
+                if self.workers == 0:
+                    placed[f'{section}.persistent_workers'] = False
+        return placed
+
+
+def _checkpoint_of(stage: Stage) -> Callable[[], Path]:
+    """Look the checkpoint of a stage up when its user starts."""
+    return lambda: find_checkpoint(stage.work_dir)

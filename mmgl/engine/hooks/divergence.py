@@ -1,0 +1,227 @@
+"""A run that has diverged should stop and say so."""
+
+import json
+import math
+import os
+import re
+import shutil
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from mmgl.registry import HOOKS
+
+# Written to the work dir; tools read it where they look for metrics.
+VERDICT_FILE = 'diverged.json'
+LAST_GOOD = 'last_good.pth'
+
+
+class TrainingDivergedError(RuntimeError):
+    """Losses or features say that the run cannot come to anything."""
+
+
+@HOOKS.register_module()
+class DivergenceHook(Hook):
+    """Stop with a verdict when losses explode, freeze or features collapse.
+
+    The tables of the MMGL paper print "fail" where fine-tuning from random
+    weights diverged. Here a run fails when, at a check,
+
+    - a loss is infinite or NaN ('non-finite loss'),
+    - a loss is larger than ``max_loss`` ('exploding loss'),
+    - a loss above ``flat_level`` has not moved over the last ``window``
+      checks by more than ``flat_range`` of itself ('constant loss'; the
+      squared loss of CAJ stuck at 88 or at ln 2 is an example), or
+    - the spread of the features, which metric heads log as ``HEAD/spread``,
+      was below ``min_spread`` over the last ``window`` checks ('collapsed
+      features').
+
+    Then ``diverged.json`` in the work dir holds verdict, iteration and loss
+    terms, the newest checkpoint from before the trouble is kept as
+    ``last_good.pth``, and the training stops. Checks are made every
+    ``interval`` iterations and at the end of each epoch, before the
+    checkpoint is saved. A run that is started again forgets an old verdict.
+
+    Args:
+        interval: Iterations between two checks; reading a loss waits for
+            the GPU.
+        max_loss: Largest loss of a healthy run.
+        window: Checks in a row that must agree on a constant loss or
+            collapsed features; 0 leaves these two out.
+        flat_range: Smallest healthy movement, as a share of the loss.
+        flat_level: Losses below may rest; a triplet loss ends at 0.
+        min_spread: Smallest healthy spread, from 0 to 1.
+
+    Raises:
+        ValueError: For a setting out of range.
+    """
+
+    # Before CheckpointHook (VERY_LOW) and the log of the iteration.
+    priority = 'NORMAL'
+
+    def __init__(self,
+                 interval: int = 10,
+                 max_loss: float = 1e5,
+                 window: int = 20,
+                 flat_range: float = 1e-5,
+                 flat_level: float = 1e-3,
+                 min_spread: float = 1e-6) -> None:
+        if interval < 1 or window < 0 or window == 1:
+            raise ValueError(
+                'DivergenceHook needs interval >= 1 and window 0 or >= 2, '
+                f'got interval={interval}, window={window}')
+        if min(max_loss, flat_range, flat_level, min_spread) <= 0:
+            raise ValueError(
+                'DivergenceHook: max_loss, flat_range, flat_level and '
+                f'min_spread must be above 0, got {max_loss}, {flat_range}, '
+                f'{flat_level} and {min_spread}')
+        self.interval = interval
+        self.max_loss = max_loss
+        self.window = window
+        self.flat_range = flat_range
+        self.flat_level = flat_level
+        self.min_spread = min_spread
+        self._recent = defaultdict(lambda: deque(maxlen=max(window, 1)))
+        self._epochs: deque[int] = deque(maxlen=max(window, 1))
+
+    def before_train(self, runner) -> None:
+        """Forget the verdict of an earlier start.
+
+        Args:
+            runner: The Runner.
+        """
+        self._recent.clear()
+        self._epochs.clear()
+        if is_main_process():
+            Path(runner.work_dir, VERDICT_FILE).unlink(missing_ok=True)
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch=None,
+                         outputs: dict | None = None) -> None:
+        """Check the losses of this iteration.
+
+        Args:
+            runner: The Runner.
+            batch_idx: Number of the batch in the epoch.
+            data_batch: The batch, not read.
+            outputs: Logged values by name.
+
+        Raises:
+            TrainingDivergedError: Naming verdict, iteration and loss terms.
+        """
+        last = self.end_of_epoch(runner.train_dataloader, batch_idx)
+        if not last and not self.every_n_inner_iters(batch_idx, self.interval):
+            return
+        values = {k: _to_float(v) for k, v in (outputs or {}).items()}
+        terms = {k: v for k, v in values.items() if 'loss' in k}
+        spreads = {k: v for k, v in values.items() if k.endswith('spread')}
+        self._epochs.append(runner.epoch)
+        for name, value in {**terms, **spreads}.items():
+            self._recent[name].append(value)
+        for find in (self._non_finite, self._exploding):
+            self._stop_for(runner, find(terms), terms, runner.epoch)
+        if self.window and len(self._epochs) == self.window:
+            since = self._epochs[0]
+            self._stop_for(runner, self._constant(terms), terms, since)
+            self._stop_for(runner, self._collapsed(spreads), terms, since)
+
+    def _non_finite(self, terms: Mapping[str, float]) -> str:
+        bad = [k for k, v in terms.items() if not math.isfinite(v)]
+        return f'non-finite loss: {", ".join(bad)}' if bad else ''
+
+    def _exploding(self, terms: Mapping[str, float]) -> str:
+        bad = [k for k, v in terms.items() if abs(v) > self.max_loss]
+        return (f'exploding loss: {", ".join(bad)} above {self.max_loss:g}'
+                if bad else '')
+
+    def _constant(self, terms: Mapping[str, float]) -> str:
+        bad = []
+        for name in terms:
+            low, high = min(self._recent[name]), max(self._recent[name])
+            level = max(abs(low), abs(high))
+            if level > self.flat_level and (
+                    high - low < self.flat_range * level):
+                bad.append(f'{name} at {high:.4g}')
+        return f'constant loss: {", ".join(bad)}' if bad else ''
+
+    def _collapsed(self, spreads: Mapping[str, float]) -> str:
+        bad = [
+            f'{name} {max(self._recent[name]):.1e}' for name in spreads
+            if max(self._recent[name]) < self.min_spread
+        ]
+        return f'collapsed features: {", ".join(bad)}' if bad else ''
+
+    def _stop_for(self, runner, verdict: str, terms: Mapping[str, float],
+                  since: int) -> None:
+        """Record a verdict and stop the run; an empty one is none.
+
+        ``since`` is the number of epochs that were complete and in order.
+        """
+        if not verdict:
+            return
+        kept = None
+        if is_main_process():
+            kept = _keep_last_good(Path(runner.work_dir), since)
+            _write_verdict(
+                Path(runner.work_dir), verdict=verdict,
+                iteration=runner.iter + 1, epoch=runner.epoch + 1,
+                last_good=kept and str(kept),
+                terms={k: repr(v) for k, v in terms.items()})
+        listing = ', '.join(f'{k}={v:g}' for k, v in terms.items())
+        state = (f'The last good state is {kept}.' if kept else
+                 'No earlier epoch was complete.')
+        raise TrainingDivergedError(
+            f'training diverged, {verdict} at iteration {runner.iter + 1} '
+            f'(epoch {runner.epoch + 1}); all terms: {listing}. {state} '
+            'Lower the learning rate, lengthen the warm-up or clip the '
+            'gradient (optim_wrapper.clip_grad).')
+
+
+def read_verdict(work_dir: str | os.PathLike) -> str | None:
+    """Say why the run in a work dir failed.
+
+    Args:
+        work_dir: Work dir of a training.
+
+    Returns:
+        The verdict, or None if the run has not diverged.
+    """
+    path = Path(work_dir, VERDICT_FILE)
+    if not path.is_file():
+        return None
+    return json.loads(path.read_text())['verdict']
+
+
+def _keep_last_good(work_dir: Path, epochs: int) -> Path | None:
+    """Keep the newest checkpoint of at most so many epochs."""
+    found = {
+        int(match[1]): path
+        for path in work_dir.glob('epoch_*.pth')
+        if (match := re.fullmatch(r'epoch_(\d+)\.pth', path.name))
+    }
+    good = [epoch for epoch in found if epoch <= epochs]
+    if not good:
+        return None
+    target = work_dir / LAST_GOOD
+    shutil.copyfile(found[max(good)], target.with_suffix('.partial'))
+    os.replace(target.with_suffix('.partial'), target)
+    return target
+
+
+def _write_verdict(work_dir: Path, **content) -> None:
+    partial = work_dir / f'{VERDICT_FILE}.partial'
+    partial.write_text(json.dumps(content, indent=2) + '\n')
+    os.replace(partial, work_dir / VERDICT_FILE)
+
+
+def _to_float(value) -> float:
+    """Return a logged value as a float; the mean if it has several."""
+    if isinstance(value, torch.Tensor):
+        return float(value.detach().float().mean())
+    return float(value)

@@ -1,0 +1,144 @@
+"""Phases of a feature search."""
+
+import logging
+
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+
+from mmgl.models.layers import FeatureSearchCell
+from mmgl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class SearchPhaseHook(Hook):
+    r"""Lead the :class:`FeatureSearchCell` layers through their phases.
+
+    Up to epoch ``warmup_end`` all gates are 1; then they are searched while
+    the temperature falls exponentially, :math:`T = T_0 (T_1 / T_0)^t`; from
+    ``search_end`` on they are hard. Search parameters are frozen outside the
+    search: the optimizer does not see their gradient (which is 0) and so
+    moves them by neither momentum nor weight decay. They keep
+    ``requires_grad``, since distributed training fixes at its start which
+    parameters it exchanges.
+
+    Phase and temperature depend on the iteration alone and are kept in the
+    checkpoint by buffers of the cells, so resuming and testing need no more.
+
+    Args:
+        warmup_end: Epoch from which gates are searched; may be a fraction.
+        search_end: Epoch from which gates are hard. No drop of the learning
+            rate should come earlier, because the search would lose its pace.
+        begin_temperature: Temperature :math:`T_0` at the start of the search.
+        end_temperature: Temperature :math:`T_1` at its end.
+
+    Raises:
+        ValueError: If the epochs are out of order or a temperature is not
+            positive.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self,
+                 warmup_end: float,
+                 search_end: float,
+                 begin_temperature: float = 1.0,
+                 end_temperature: float = 0.1) -> None:
+        if not 0 <= warmup_end < search_end:
+            raise ValueError(
+                'SearchPhaseHook needs 0 <= warmup_end < search_end, got '
+                f'warmup_end={warmup_end}, search_end={search_end}.')
+        if min(begin_temperature, end_temperature) <= 0:
+            raise ValueError(
+                'SearchPhaseHook: temperatures must be above 0, got '
+                f'begin_temperature={begin_temperature}, '
+                f'end_temperature={end_temperature}.')
+        self.warmup_end = warmup_end
+        self.search_end = search_end
+        self.begin_temperature = begin_temperature
+        self.end_temperature = end_temperature
+        self.phase = None
+        self._cells: list[FeatureSearchCell] = []
+        self._handle = None
+
+    def state_at(self, epoch: float) -> tuple[str, float]:
+        """Phase and temperature at a time.
+
+        Args:
+            epoch: Epochs since the start, with the fraction of the current
+                one.
+
+        Returns:
+            Phase, 'warm-up', 'search' or 'hard', and temperature.
+        """
+        done = (epoch - self.warmup_end) / (self.search_end - self.warmup_end)
+        ratio = self.end_temperature / self.begin_temperature
+        temperature = self.begin_temperature * ratio**min(1., max(0., done))
+        if done < 0:
+            return 'warm-up', temperature
+        return ('search' if done < 1 else 'hard'), temperature
+
+    def before_train(self, runner) -> None:
+        """Find the cells and watch over the steps of the optimizer.
+
+        Args:
+            runner (Runner): The runner.
+
+        Raises:
+            ValueError: If the model has no cells.
+        """
+        model = runner.model
+        if is_model_wrapper(model):
+            model = model.module
+        self._cells = [
+            m for m in model.modules() if isinstance(m, FeatureSearchCell)
+        ]
+        if not self._cells:
+            raise ValueError(
+                'SearchPhaseHook: the model has no FeatureSearchCell; add '
+                'cells to model.backbone.plugins or remove the hook from '
+                'custom_hooks.')
+        if self.search_end >= runner.max_epochs:
+            print_log(
+                f'SearchPhaseHook: search_end={self.search_end} is not '
+                f'reached before train_cfg.max_epochs={runner.max_epochs}; '
+                'the gates will not be hard and cannot be exported.',
+                logger='current',
+                level=logging.WARNING)
+        self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(
+            self._forget_gradients)
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Set phase and temperature of this iteration.
+
+        Args:
+            runner (Runner): The runner.
+            batch_idx (int): Iteration inside the epoch.
+            data_batch (dict, optional): Unused.
+        """
+        epoch = runner.iter / len(runner.train_dataloader)
+        phase, temperature = self.state_at(epoch)
+        if phase != self.phase:
+            print_log(f'feature search: phase {phase!r} from epoch '
+                      f'{epoch:g}', logger='current')
+        self.phase = phase
+        for cell in self._cells:
+            cell.set_phase(phase, temperature)
+
+    def after_train(self, runner) -> None:
+        """Let go of the optimizer.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def _forget_gradients(self, optimizer, args, kwargs) -> None:
+        """Drop gradients before a step outside the search."""
+        if self.phase == 'search':
+            return
+        for cell in self._cells:
+            for parameter in cell.parameters():
+                parameter.grad = None

@@ -1,0 +1,75 @@
+"""Three networks that see the images in colour and in grey."""
+
+from torch import Tensor, nn
+
+from mmgl.models.functional.distillation import BRANCHES, NETWORKS
+from mmgl.registry import MODELS
+
+# Shares of red, green and blue in the luminance.
+_LUMINANCE = (0.2989, 0.5870, 0.1140)
+
+
+def gray_images(x: Tensor) -> Tensor:
+    """Luminance of normalised images, in all three channels.
+
+    As published, the luminance is taken after the images are normalised.
+    Since the channels have different means and deviations, normalising grey
+    images would give other values.
+
+    Args:
+        x: Normalised RGB images ``(B, 3, H, W)``.
+
+    Returns:
+        Images of the same shape with equal channels.
+    """
+    weights = x.new_tensor(_LUMINANCE).view(3, 1, 1)
+    return (x * weights).sum(dim=1, keepdim=True).expand_as(x)
+
+
+@MODELS.register_module()
+class MutualNetworks(nn.Module):
+    """The three complete networks of MutualInfo, and their four branches.
+
+    Follows Tian et al., "Farewell to Mutual Information: Variational
+    Distillation for Cross-Modal Person Re-Identification" (CVPR 2021). The
+    modality of a network is a transform of its input, not a part of the
+    batch: each sees all images, those of both modalities. The visible
+    network gets them as they are, the infrared one in grey, and the shared
+    one both, in two passes with batch norm statistics of their own. The
+    modality of an image is not used, in testing neither.
+
+    Args:
+        network: Config of a network ``(x, modality) -> feature map``, for
+            example ``dict(type='OneStreamResNet')``. It is built three times
+            with different random weights; a pre-trained checkpoint goes into
+            all three.
+
+    Attributes:
+        networks (nn.ModuleDict): 'visible', 'infrared' and 'shared'.
+        out_channels (int): Channels of each feature map.
+    """
+
+    def __init__(self, network: dict) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict(
+            {name: MODELS.build(dict(network)) for name in NETWORKS})
+        self.out_channels = self.networks['shared'].out_channels
+
+    def forward(self, x: Tensor, modality: Tensor) -> dict[str, Tensor]:
+        """Compute the feature maps of all branches.
+
+        Args:
+            x: Normalised images ``(B, 3, H, W)``.
+            modality: Modality numbers ``(B,)``; used by no branch.
+
+        Returns:
+            Feature maps ``(B, out_channels, h, w)``: 'infrared' and
+            'shared_gray' of the grey images, 'visible' and 'shared' of the
+            images as they are.
+        """
+        gray = gray_images(x)
+        inputs = dict(infrared=gray, shared_gray=gray, visible=x, shared=x)
+        return {
+            branch: self.networks[network](inputs[branch], modality)
+            for branch, network in BRANCHES.items()
+        }

@@ -1,0 +1,10 @@
+from .methods import METHODS, Method, resnet_rules
+from .rules import check_tensors, translate
+
+__all__ = [
+    'METHODS',
+    'Method',
+    'check_tensors',
+    'resnet_rules',
+    'translate',
+]

@@ -1,0 +1,286 @@
+"""Rules that translate the tensors of a state dict, both ways.
+
+A rule takes what it knows out of the tensors that are left and puts it under
+the other name. Forward is from released names to those of this package.
+Nothing here needs the models; shapes are compared by the caller.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+# From the tensors translated so far and a prefix: what to put under it.
+Fill = Callable[[Tensors, str], Tensors]
+
+
+@dataclass
+class Work:
+    """A translation that is going on.
+
+    Attributes:
+        reverse: From this package to released names.
+        left: Tensors no rule has taken yet.
+        done: Translated tensors.
+        dropped: Name and reason of tensors that are not needed.
+        filled: Name and reason of tensors the source does not have.
+    """
+
+    reverse: bool
+    left: Tensors
+    done: Tensors = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    filled: dict[str, str] = field(default_factory=dict)
+
+    def take(self, prefix: str) -> Tensors:
+        """Remove tensors from those left.
+
+        Args:
+            prefix: A name, or the beginning of names up to a dot.
+
+        Returns:
+            Rest of the name, '' for an exact match, and tensor.
+        """
+        names = [
+            name for name in self.left if name == prefix
+            or prefix.endswith('.') and name.startswith(prefix)
+        ]
+        return {
+            name.removeprefix(prefix): self.left.pop(name)
+            for name in names
+        }
+
+
+class Rule(Protocol):
+    """What a rule does."""
+
+    def apply(self, work: Work) -> None:
+        """Move tensors in ``work``."""
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Another name for a tensor, or for all under a prefix.
+
+    Attributes:
+        official: Released name, or a prefix that ends in a dot.
+        ours: Name or prefix in this package.
+        pointwise: The release has 1x1 convolutions ``(M, C, 1, 1)`` where
+            this package has linear layers ``(M, C)``.
+    """
+
+    official: str
+    ours: str
+    pointwise: bool = False
+
+    def apply(self, work: Work) -> None:
+        """Move the tensors under the prefix."""
+        source, target = ((self.ours, self.official) if work.reverse else
+                          (self.official, self.ours))
+        for rest, value in work.take(source).items():
+            if self.pointwise and rest.endswith('weight'):
+                value = (value[:, :, None, None]
+                         if work.reverse else value.flatten(1))
+            work.done[target + rest] = value
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Released tensors, one a head, which are one tensor here.
+
+    Attributes:
+        official: Released name with ``{}`` for the number of the head, from
+            0; without it there is one head.
+        ours: Name in this package, first dimension head.
+        shape: Shape of a head here, with -1 for one length.
+        official_shape: The same in the release.
+    """
+
+    official: str
+    ours: str
+    shape: tuple[int, ...] | None = None
+    official_shape: tuple[int, ...] | None = None
+
+    def apply(self, work: Work) -> None:
+        """Stack, or take apart."""
+        if work.reverse:
+            for stacked in work.take(self.ours).values():
+                for i, head in enumerate(stacked):
+                    work.done[self.official.format(i)] = _reshape(
+                        head, self.official_shape)
+            return
+        heads = []
+        while (name := self.official.format(len(heads))) in work.left:
+            heads.append(_reshape(work.left.pop(name), self.shape))
+        if heads:
+            work.done[self.ours] = torch.stack(heads)
+
+
+def _reshape(value: Tensor, shape: tuple[int, ...] | None) -> Tensor:
+    return (value if shape is None else value.reshape(shape)).clone()
+
+
+@dataclass(frozen=True)
+class OneSided:
+    """Tensors that only one side has.
+
+    Attributes:
+        prefix: Name, or a prefix that ends in a dot.
+        why: Why the other side needs none of them.
+        fill: Makes them in the other direction; None leaves them out.
+        official: Whether the release has them, or else this package.
+    """
+
+    prefix: str
+    why: str
+    fill: Fill | None = None
+    official: bool = True
+
+    def apply(self, work: Work) -> None:
+        """Drop the tensors, or make them."""
+        if self.official != work.reverse:
+            for rest in work.take(self.prefix):
+                work.dropped[self.prefix + rest] = self.why
+        elif self.fill is not None:
+            made = self.fill(work.done, self.prefix)
+            work.done.update(made)
+            work.filled.update(dict.fromkeys(made, self.why))
+
+
+def copies_of(prefix: str) -> Fill:
+    """Fill with the tensors under another prefix.
+
+    Args:
+        prefix: Prefix on the same side.
+
+    Returns:
+        The function.
+    """
+
+    def fill(done: Tensors, target: str) -> Tensors:
+        return {
+            target + name.removeprefix(prefix): value
+            for name, value in done.items() if name.startswith(prefix)
+        }
+
+    return fill
+
+
+def zeros_like(name: str) -> Fill:
+    """Fill one tensor with zeros of the shape of another one.
+
+    Args:
+        name: The other one, on the same side; without it nothing is made.
+
+    Returns:
+        The function.
+    """
+
+    def fill(done: Tensors, target: str) -> Tensors:
+        return {target: torch.zeros_like(done[name])} if name in done else {}
+
+    return fill
+
+
+def imagenet_classifier(norm: str) -> Fill:
+    """Fill an unused classifier of 1000 classes with zeros.
+
+    Args:
+        norm: Name of a tensor as long as the input of the classifier.
+
+    Returns:
+        The function.
+    """
+
+    def fill(done: Tensors, target: str) -> Tensors:
+        if norm not in done:
+            return {}
+        return {
+            f'{target}weight': done[norm].new_zeros(1000, len(done[norm])),
+            f'{target}bias': done[norm].new_zeros(1000),
+        }
+
+    return fill
+
+
+def ones(shape: tuple[int, ...] = ()) -> Fill:
+    """Fill one tensor with ones.
+
+    Args:
+        shape: Its shape.
+
+    Returns:
+        The function.
+    """
+    return lambda done, target: {target: torch.ones(shape)}
+
+
+def translate(state: Mapping[str, Tensor],
+              rules: tuple[Rule, ...],
+              reverse: bool = False) -> Work:
+    """Apply rules in order until nothing is left.
+
+    The counters ``num_batches_tracked`` of batch norms, which play no role
+    with a fixed momentum, start from 0 where the source has none: files from
+    before PyTorch 0.4.1 lack them.
+
+    Args:
+        state: Names and tensors; not changed.
+        rules: The rules; the first one that knows a tensor takes it.
+        reverse: From this package to released names.
+
+    Returns:
+        What was translated, dropped and filled; nothing is left.
+
+    Raises:
+        ValueError: If no rule knows a tensor.
+    """
+    work = Work(reverse, dict(state))
+    for rule in rules:
+        rule.apply(work)
+    if work.left:
+        raise ValueError(f'no rule for {_some(work.left)}')
+    for name in [n for n in work.done if n.endswith('.running_var')]:
+        counter = name.removesuffix('running_var') + 'num_batches_tracked'
+        if counter not in work.done:
+            work.done[counter] = torch.zeros((), dtype=torch.long)
+            work.filled[counter] = 'counter of a batch norm'
+    return work
+
+
+def check_tensors(state: Mapping[str, Tensor],
+                  expected: Mapping[str, Tensor]) -> None:
+    """Compare names and shapes.
+
+    Args:
+        state: The tensors.
+        expected: Tensors, on any device, of the names and shapes wanted.
+
+    Raises:
+        ValueError: Naming what is missing, what has another shape, and what
+            has no place.
+    """
+    wrong = {
+        f'{name} {tuple(state[name].shape)} instead of {tuple(value.shape)}':
+        None
+        for name, value in expected.items()
+        if name in state and state[name].shape != value.shape
+    }
+    missing = {name: None for name in expected if name not in state}
+    extra = {name: None for name in state if name not in expected}
+    problems = [
+        f'{len(names)} {what}: {_some(names)}'
+        for what, names in (('missing', missing), ('of another shape', wrong),
+                            ('without a place', extra)) if names
+    ]
+    if problems:
+        raise ValueError('; '.join(problems))
+
+
+def _some(names: Mapping, limit: int = 8) -> str:
+    rest = len(names) - limit
+    text = ', '.join(list(names)[:limit])
+    return f'{text}, ... and {rest} more' if rest > 0 else text

@@ -1,0 +1,122 @@
+"""Classification of images from the other images of their identity."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmgl.registry import MODELS
+
+from ..functional.gather import all_gather_no_grad
+from ..functional.pairwise import at_least_fp32
+from ..layers import GraphAttentionLayer
+
+
+@MODELS.register_module()
+class GraphAttentionHead(nn.Module):
+    """Cross-modality graph structured attention (CGSA) of DDAG.
+
+    The images of a batch are the nodes of a graph in which those of the same
+    identity are connected, in both modalities and with themselves. Two
+    layers of graph attention gather context along the edges, the second of
+    them classifies the nodes. Identities decide who attends to whom, so the
+    head exists in training only; the order of the batch plays no role.
+
+    When distributed, local nodes attend to the nodes of all ranks, with
+    gradient, and the loss is the mean over the local ones: with gradients
+    averaged over ranks this is one process on the whole batch (dropout
+    aside). Everything is computed in fp32.
+
+    Args:
+        in_channels: Length of the feature.
+        num_classes: Number of training identities.
+        feature: Name of the feature of the neck it works on.
+        num_heads: Heads of the first layer.
+        hidden_channels: Embedding size of a head; None shares
+            ``in_channels`` out among the heads, 512 each in DDAG.
+        dropout: Probability of dropping an input, a coefficient or a hidden
+            value.
+        loss_weight: Factor of the loss, beside ``ramp``.
+
+    Attributes:
+        ramp (Tensor): Dynamic factor of the loss, saved in checkpoints;
+            :class:`~mmgl.engine.hooks.DynamicLossWeightHook` sets it. It
+            stays 1 without.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 num_classes: int,
+                 feature: str = 'pool',
+                 num_heads: int = 4,
+                 hidden_channels: int | None = None,
+                 dropout: float = 0.2,
+                 loss_weight: float = 1.0) -> None:
+        super().__init__()
+        if num_classes < 1 or num_heads < 1:
+            raise ValueError(
+                'GraphAttentionHead needs num_classes and num_heads >= 1, '
+                f'got {num_classes} and {num_heads}')
+        if not 0 <= dropout < 1:
+            raise ValueError('GraphAttentionHead.dropout must be in [0, 1), '
+                             f'got {dropout}')
+        if hidden_channels is None:
+            hidden_channels = in_channels // num_heads
+        if hidden_channels < 1:
+            raise ValueError(
+                f'GraphAttentionHead: {num_heads} heads share '
+                f'{in_channels} channels; lower num_heads or set '
+                f'hidden_channels >= 1, got {hidden_channels}')
+        self.num_classes = num_classes
+        self.feature = feature
+        self.dropout = dropout
+        self.loss_weight = loss_weight
+        self.hidden = GraphAttentionLayer(in_channels, hidden_channels,
+                                          num_heads, dropout)
+        self.output = GraphAttentionLayer(hidden_channels * num_heads,
+                                          num_classes, 1, dropout)
+        self.register_buffer('ramp', torch.ones(()))
+
+    def forward(self, x: Tensor, pids: Tensor) -> Tensor:
+        """Classify the local nodes.
+
+        Args:
+            x: Features of the local nodes ``(n, in_channels)``.
+            pids: Their identities ``(n,)``.
+
+        Returns:
+            Logits ``(n, num_classes)`` in fp32 (fp64 if ``x`` is fp64),
+            whatever autocast says.
+        """
+        mask = pids[:, None] == all_gather_no_grad(pids)[None, :]
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            x = F.dropout(at_least_fp32(x), self.dropout, self.training)
+            x = self.hidden(x, mask)
+            x = F.dropout(x, self.dropout, self.training)
+            return self.output(x, mask)
+
+    def loss(self, features: dict[str, Tensor],
+             targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the loss.
+
+        Args:
+            features: Features of the neck, each ``(B, C)``.
+            targets: ``pid`` ``(B,)``.
+
+        Returns:
+            ``loss``, the weighted negative log-likelihood; ``nll`` without
+            its factors, the factor ``weight`` and ``accuracy`` (percent);
+            all scalars.
+        """
+        pids = targets['pid']
+        logits = self(features[self.feature], pids)
+        nll = F.cross_entropy(logits, pids)
+        weight = self.loss_weight * self.ramp
+        hits = (logits.detach().argmax(dim=1) == pids).float()
+        return dict(
+            loss=weight * nll,
+            nll=nll.detach(),
+            weight=weight,
+            accuracy=100 * hits.mean())

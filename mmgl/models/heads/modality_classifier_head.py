@@ -1,0 +1,162 @@
+"""Modality classifiers and mutual mean learning of MPANet."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmgl.models.functional.distillation import kl_divergence
+from mmgl.models.functional.gather import all_gather_no_grad
+from mmgl.models.functional.pairwise import at_least_fp32
+from mmgl.registry import MODELS
+from mmgl.structures.modality import VISIBLE
+
+DIRECTIONS = ('student_first', 'teacher_first')
+# Training steps without an update of the copies before it is an error.
+PATIENCE = 1000
+
+
+@MODELS.register_module()
+class ModalityClassifierHead(nn.Module):
+    r"""One identity classifier a modality, taught by the other's average.
+
+    Follows MPANet (Wu et al., "Discover Cross-Modality Nuances for
+    Visible-Infrared Person Re-Identification", CVPR 2021). Each image is
+    classified by the classifier of its own modality (prediction p) and by
+    the moving average of the other modality's (prediction q, no gradient,
+    neither to the classifier nor to the feature):
+
+    .. math::
+        L = \lambda_{id} (L_{id}^v + L_{id}^r) + \lambda_{kl} mean_b KL(p, q)
+
+    The identity losses are means over the images of their modality, of all
+    ranks when distributed; 0 if there is none. The classifiers have no bias
+    and the default initialisation of PyTorch; the averages start as copies.
+
+    ``ClassifierEmaHook`` moves the averages once an optimizer step; the head
+    refuses to train on without it.
+
+    Args:
+        in_channels: Length of the feature.
+        num_classes: Number of training identities.
+        feature: Name of the feature of the neck it works on.
+        id_weight: Factor of each identity loss. 1 is what the published code
+            amounts to: it adds a term of weight 0.5 twice.
+        kl_weight: Factor of the divergence.
+        kl_direction: 'student_first' for KL(p || q) as published,
+            'teacher_first' for KL(q || p), usual in distillation.
+
+    Raises:
+        ValueError: For a setting outside the above.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 num_classes: int,
+                 feature: str = 'bn',
+                 id_weight: float = 1.0,
+                 kl_weight: float = 2.5,
+                 kl_direction: str = 'student_first') -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError('ModalityClassifierHead.num_classes must be >= '
+                             f'1, got {num_classes}')
+        if kl_direction not in DIRECTIONS:
+            raise ValueError(
+                'ModalityClassifierHead.kl_direction must be one of '
+                f'{DIRECTIONS}, got {kl_direction!r}')
+        self.in_channels = in_channels
+        self.num_classes = num_classes
+        self.feature = feature
+        self.id_weight = id_weight
+        self.kl_weight = kl_weight
+        self.kl_direction = kl_direction
+        self.visible = nn.Linear(in_channels, num_classes, bias=False)
+        self.infrared = nn.Linear(in_channels, num_classes, bias=False)
+        # Buffers: saved and resumed, but unknown to the optimizer.
+        for name in ('visible', 'infrared'):
+            weight = getattr(self, name).weight.detach().clone()
+            self.register_buffer(f'{name}_average', weight)
+        self._steps_without_update = 0
+
+    @torch.no_grad()
+    def update_average(self, rate: float) -> None:
+        """Move the averages towards the classifiers.
+
+        Args:
+            rate: Share of the classifiers, from 0 to 1.
+
+        Raises:
+            ValueError: If the rate is outside that range.
+        """
+        if not 0 <= rate <= 1:
+            raise ValueError('ModalityClassifierHead: the rate of the '
+                             f'averages must be from 0 to 1, got {rate}')
+        self.visible_average.lerp_(self.visible.weight, rate)
+        self.infrared_average.lerp_(self.infrared.weight, rate)
+        self._steps_without_update = 0
+
+    def loss(self, features: dict[str, Tensor],
+             targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the losses.
+
+        Args:
+            features: Features of the neck, each ``(B, C)``.
+            targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
+
+        Returns:
+            ``loss_visible``, ``loss_infrared`` and ``loss_kl``, and
+            ``accuracy`` (percent, of the own modality's classifier), all
+            scalars.
+
+        Raises:
+            RuntimeError: If nobody updates the averages.
+        """
+        self._check_updates()
+        feature, pids = features[self.feature], targets['pid']
+        visible = targets['modality'] == VISIBLE
+        # All images through both, then a choice: shapes do not depend on the
+        # batch, and a classifier without images still has gradient 0.
+        own = torch.where(visible[:, None], self.visible(feature),
+                          self.infrared(feature))
+        with torch.no_grad():
+            other = torch.where(visible[:, None],
+                                F.linear(feature, self.infrared_average),
+                                F.linear(feature, self.visible_average))
+        own, other = at_least_fp32(own), at_least_fp32(other)
+        rows = F.cross_entropy(own, pids, reduction='none')
+        hits = (own.detach().argmax(dim=1) == pids).float()
+        return {
+            'loss_visible': self.id_weight * _global_mean(rows, visible),
+            'loss_infrared': self.id_weight * _global_mean(rows, ~visible),
+            'loss_kl': self.kl_weight * self._divergence(own, other),
+            'accuracy': 100 * hits.mean(),
+        }
+
+    def _divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Mean divergence over rows of logits ``(B, num_classes)``."""
+        if self.kl_direction == 'student_first':
+            return kl_divergence(student, teacher)
+        return kl_divergence(teacher, student)
+
+    def _check_updates(self) -> None:
+        """Complain about a training without the hook."""
+        if not self.training:
+            return
+        self._steps_without_update += 1
+        if self._steps_without_update > PATIENCE:
+            raise RuntimeError(
+                f'ModalityClassifierHead: {PATIENCE} training steps without '
+                'an update of the averaged classifiers; add '
+                "dict(type='ClassifierEmaHook') to custom_hooks")
+
+
+def _global_mean(rows: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the masked rows of all ranks, as seen by one of them.
+
+    The average over the ranks, which DDP takes of the gradient, is the mean
+    over the masked rows of the whole batch, however they are spread; 0, with
+    gradient 0, if there is none.
+    """
+    everyone = all_gather_no_grad(mask)
+    ranks = len(everyone) // len(mask)
+    return ranks * (rows * mask).sum() / everyone.sum().clamp(min=1)

@@ -1,0 +1,56 @@
+"""Channel attention of MutualInfo."""
+
+import torch
+from torch import Tensor, nn
+
+from mmgl.registry import MODELS
+
+
+@MODELS.register_module()
+class ChannelAttention(nn.Module):
+    r"""Residual attention of every channel to the channels unlike it.
+
+    The channel module of Fu et al., "Dual Attention Network for Scene
+    Segmentation", as placed by MutualInfo (Tian et al., CVPR 2021) behind
+    ``layer1``, ``layer2`` and ``layer3``. With the map flattened to
+    :math:`X` of shape ``(C, N)``,
+
+    .. math::
+        A = softmax_{row}(-X X^T), \quad y = \gamma A X + X
+
+    where the published :math:`softmax(rowmax(S) - S)` is the same function,
+    since a softmax ignores what a row has in common. The factor
+    :math:`\gamma` starts at 0: the layer starts as the identity.
+
+    Args:
+        in_channels: Channels C of the feature map; the layer has one
+            parameter whatever C is.
+    """
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor, modality: Tensor | None = None) -> Tensor:
+        """Add what the attended channels hold.
+
+        Args:
+            x: Feature map ``(B, C, h, w)``.
+            modality: Ignored; part of the signature of plugins.
+
+        Returns:
+            Feature map ``(B, C, h, w)`` in the type of ``x``.
+        """
+        # Sums over all positions overflow fp16.
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            flat = x.flatten(2)
+            if flat.dtype != torch.float64:
+                flat = flat.float()
+            attention = torch.bmm(flat, flat.mT).neg().softmax(dim=-1)
+            out = self.gamma * torch.bmm(attention, flat) + flat
+        return out.to(x.dtype).view_as(x)
+
+    def extra_repr(self) -> str:
+        """Show the settings when printed."""
+        return f'in_channels={self.in_channels}'

@@ -1,0 +1,81 @@
+"""Modality alleviation module of MPANet."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmgl.models.functional.pairwise import at_least_fp32
+from mmgl.registry import MODELS
+
+
+@MODELS.register_module()
+class ModalityAlleviation(nn.Module):
+    r"""Instance normalisation where a channel carries modality style.
+
+    Follows MPANet (Wu et al., "Discover Cross-Modality Nuances for
+    Visible-Infrared Person Re-Identification", CVPR 2021):
+    :math:`F' = w \odot F + (1 - w) \odot IN(F)` with a weight a channel
+    :math:`w = \sigma(W_2 ReLU(W_1 GAP(F)))`. The instance norm has neither
+    scale nor shift, and uses the statistics of each image in testing too.
+    Since :math:`GAP(IN(F)) = 0`, the average of the output is that of the
+    input times w: behind the last stage a globally pooled feature sees a
+    channel attention only, part features see the instance norm.
+
+    Put it behind a stage by ``backbone.plugins``; MPANet has one behind
+    layer3 and one behind layer4. Both convolutions have no bias and Kaiming
+    initialisation (fan out).
+
+    Args:
+        in_channels: Channels C of the feature map.
+        reduction: C divided by the channels between W_1 and W_2.
+        eps: Added to the variance of the instance norm.
+
+    Raises:
+        ValueError: If ``reduction`` is smaller than 1.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 reduction: int = 16,
+                 eps: float = 1e-5) -> None:
+        super().__init__()
+        if reduction < 1:
+            raise ValueError('ModalityAlleviation.reduction must be >= 1, '
+                             f'got {reduction}')
+        self.eps = eps
+        inside = max(1, in_channels // reduction)
+        self.fc1 = nn.Conv2d(in_channels, inside, 1, bias=False)
+        self.fc2 = nn.Conv2d(inside, in_channels, 1, bias=False)
+        for layer in (self.fc1, self.fc2):
+            nn.init.kaiming_normal_(
+                layer.weight, mode='fan_out', nonlinearity='relu')
+
+    def weight(self, x: Tensor) -> Tensor:
+        """Compute how much of each channel is kept as it is.
+
+        Args:
+            x: Feature map ``(B, C, h, w)``.
+
+        Returns:
+            Weights in (0, 1), ``(B, C, 1, 1)``.
+        """
+        pooled = at_least_fp32(x).mean(dim=(2, 3), keepdim=True)
+        return self.fc2(F.relu(self.fc1(pooled))).sigmoid()
+
+    def forward(self, x: Tensor, modality: Tensor | None = None) -> Tensor:
+        """Mix the feature map with its instance norm.
+
+        Args:
+            x: Feature map ``(B, C, h, w)``.
+            modality: Ignored, part of the signature of plugins: the module
+                looks at the image only.
+
+        Returns:
+            Feature map ``(B, C, h, w)`` of the type of ``x``.
+        """
+        weight = self.weight(x)
+        # Sums over all positions lose digits in half precision.
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            full = at_least_fp32(x)
+            normed = F.instance_norm(full, eps=self.eps)
+            return torch.lerp(normed, full, weight.to(full.dtype)).to(x.dtype)

@@ -1,0 +1,95 @@
+"""Enhanced squared difference loss of CAJ."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmgl.registry import MODELS
+
+from .weighted_regularized_triplet import check_legacy_eps, weighted_distances
+
+
+@MODELS.register_module()
+class EnhancedSquaredDifferenceLoss(nn.Module):
+    r"""Squared difference of the weighted distances of AGW's triplet loss.
+
+    Follows the published code of CAJ (Ye et al., ICCV 2021) with
+    ``--square 1``. With :math:`d^p_i` and :math:`d^n_i` the weighted
+    distances of :class:`WeightedRegularizedTripletLoss`:
+
+    .. math::
+        D_i = \min(\gamma (d^p_i - d^n_i)^2, c), \quad
+        L = \frac{1}{n} \sum_i \log(1 + \exp(\pm D_i))
+
+    with + where :math:`d^p_i > d^n_i` and - elsewhere. ``--square 0`` is
+    :class:`WeightedRegularizedTripletLoss`, the default of the CAJ configs.
+
+    Two properties make training with it fragile. An anchor with
+    :math:`D_i > c` counts exactly ``c`` and has no gradient, so that features
+    of a large scale are not trained at all. And :math:`d^p_i = d^n_i` is a
+    stationary point of loss ln 2 = 0.693, where features can collapse. A
+    loss that stays at 88 or at 0.693 shows one of the two.
+
+    When distributed, local anchors meet the batch of all ranks. Modality and
+    the order of the batch play no role.
+
+    Args:
+        gamma: Factor of the squared difference.
+        alpha: Factor of the distances in the soft weights.
+        clamp: Upper bound ``c``; None for none, which removes the plateau
+            but lets gradients grow with the difference.
+        legacy_eps: None (default) for exact, stable weights; 1e-6 for those
+            of the published code, where negative weights vanish at large
+            feature distances and most anchors start on the plateau.
+
+    Raises:
+        ValueError: If an argument is not positive.
+    """
+
+    def __init__(self,
+                 gamma: float = 1.0,
+                 alpha: float = 1.0,
+                 clamp: float | None = 88.0,
+                 legacy_eps: float | None = None) -> None:
+        super().__init__()
+        name = type(self).__name__
+        for key, value in dict(gamma=gamma, alpha=alpha, clamp=clamp).items():
+            if value is not None and value <= 0:
+                raise ValueError(f'{name}.{key} must be > 0, got {value}')
+        self.gamma = gamma
+        self.alpha = alpha
+        self.clamp = clamp
+        self.legacy_eps = check_legacy_eps(name, legacy_eps)
+
+    def forward(self,
+                features: Tensor,
+                pids: Tensor,
+                modality: Tensor | None = None) -> Tensor:
+        """Compute the loss in fp32.
+
+        Args:
+            features: Features ``(n, d)``, not normalised.
+            pids: Identities ``(n,)``.
+            modality: Ignored; part of the common signature.
+
+        Returns:
+            Scalar loss, the mean over local anchors.
+        """
+        furthest, closest = weighted_distances(features, pids,
+                                               self.legacy_eps, self.alpha)
+        return self.from_distances(furthest, closest).mean()
+
+    def from_distances(self, furthest: Tensor, closest: Tensor) -> Tensor:
+        """Loss of each anchor.
+
+        Args:
+            furthest: Weighted distances ``(n,)`` to the same identity.
+            closest: Those to the others, ``(n,)``.
+
+        Returns:
+            Losses ``(n,)``.
+        """
+        square = self.gamma * (furthest - closest)**2
+        if self.clamp is not None:
+            square = square.clamp(max=self.clamp)
+        return F.softplus(torch.where(furthest > closest, square, -square))

@@ -1,0 +1,76 @@
+"""Consistency of the predictions for two views of an image."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmgl.models.functional.pairwise import at_least_fp32
+from mmgl.registry import MODELS
+
+
+@MODELS.register_module()
+class ViewConsistencyLoss(nn.Module):
+    r"""Let one view learn from the prediction for another one.
+
+    Follows CAJ+ (Ye et al., TPAMI 2023), where the original visible image
+    learns from its channel-augmented view:
+
+    .. math::
+        L = -\frac{w}{m} \sum_i \sum_c q_{ic} \log p_{ic}
+
+    with q the softmax of the teacher view's logits, without gradient, and p
+    that of the student view, over the m images that have both views. Views
+    are paired by ``source``, so the order of the batch plays no role. All
+    views of an image are on one rank.
+
+    Args:
+        student: Number of the view that learns.
+        teacher: Number of the view it learns from.
+        loss_weight: Factor w of the loss.
+
+    Raises:
+        ValueError: If both are the same view.
+    """
+
+    def __init__(self,
+                 student: int = 0,
+                 teacher: int = 1,
+                 loss_weight: float = 1.0) -> None:
+        super().__init__()
+        if student == teacher:
+            raise ValueError('ViewConsistencyLoss needs two different views, '
+                             f'got student={student} and teacher={teacher}')
+        self.student = student
+        self.teacher = teacher
+        self.loss_weight = loss_weight
+
+    def forward(self, logits: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        """Compute the loss in fp32.
+
+        Args:
+            logits: Logits ``(n, classes)``.
+            targets: ``view`` ``(n,)`` and ``source`` ``(n,)``, as the data
+                preprocessor makes them of images with several views.
+
+        Returns:
+            Scalar loss, the mean over the images that have both views.
+
+        Raises:
+            ValueError: If no image has both views.
+        """
+        if 'view' not in targets or 'source' not in targets:
+            raise ValueError(
+                'ViewConsistencyLoss needs images with several views; add '
+                'the transform Views to the training pipeline')
+        view, source = targets['view'], targets['source']
+        pairs = ((view == self.student)[:, None]
+                 & (view == self.teacher)[None, :]
+                 & (source[:, None] == source[None, :]))
+        student, teacher = pairs.nonzero(as_tuple=True)
+        if len(student) == 0:
+            raise ValueError(
+                f'ViewConsistencyLoss: no image has the views {self.student} '
+                f'and {self.teacher}; the pipeline makes {view.max() + 1} '
+                'view(s) of an image')
+        logits = at_least_fp32(logits)
+        wanted = logits[teacher].detach().softmax(dim=1)
+        return self.loss_weight * F.cross_entropy(logits[student], wanted)

@@ -1,0 +1,129 @@
+"""Pooling, BNNeck and a feature of attentive parts."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mmgl.models.functional.graph_attention import part_attention
+from mmgl.models.layers import build_bnneck
+from mmgl.registry import MODELS
+
+from .global_feature_neck import GlobalFeatureNeck
+
+_INVERSE_ROOT = '1/sqrt(d)'
+
+
+@MODELS.register_module()
+class PartAttentionNeck(GlobalFeatureNeck):
+    r"""Intra-modality weighted-part attention (IWPA) of DDAG.
+
+    The feature map is averaged over ``num_parts`` stripes; the stripes of an
+    image attend to one another through three projections; a learned gate
+    weighs the results, which are added to the global feature and normalised:
+    :math:`h = BN(\sum_i a_i r_i + g)`, :math:`a = softmax(\theta)`. As in
+    the public code g is the feature *behind* the BNNeck (see
+    ``docs/methods/ddag.md``). No image sees another one but through the
+    batch norms, so ``part`` can be used in testing.
+
+    The number of parts is the length of ``gate`` and thereby stored in every
+    checkpoint; one of another number is refused.
+
+    Args:
+        in_channels: Channels C of the feature map.
+        num_parts: Stripes P.
+        scale: Factor of the dot products in the attention: a number, or
+            '1/sqrt(d)' of Vaswani et al. DDAG has none (1).
+        pool: Config of the global pooling; average pooling by default.
+
+    Attributes:
+        out_channels (dict[str, int]): Length of each feature it returns.
+
+    Raises:
+        ValueError: If ``num_parts`` or ``scale`` is out of range.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 num_parts: int = 3,
+                 scale: float | str = 1.0,
+                 pool: dict | None = None) -> None:
+        super().__init__(in_channels, pool or dict(type='AvgPooling'))
+        if num_parts < 1:
+            raise ValueError('PartAttentionNeck.num_parts must be >= 1, got '
+                             f'{num_parts}')
+        if scale == _INVERSE_ROOT:
+            scale = 1 / math.sqrt(in_channels)
+        if isinstance(scale, str) or scale <= 0:
+            raise ValueError('PartAttentionNeck.scale must be above 0 or '
+                             f'{_INVERSE_ROOT!r}, got {scale!r}')
+        self.num_parts = num_parts
+        self.scale = scale
+        # 1x1 convolutions of the stripes, with PyTorch's initialisation.
+        self.query = nn.Linear(in_channels, in_channels)
+        # A bias would add the same to all scores of a row of the softmax.
+        self.key = nn.Linear(in_channels, in_channels, bias=False)
+        self.value = nn.Linear(in_channels, in_channels)
+        # Equal weights in the beginning.
+        self.gate = nn.Parameter(torch.full((num_parts, ), 1 / num_parts))
+        self.part_bn = build_bnneck(in_channels)
+        self.out_channels['part'] = in_channels
+
+    def stripes(self, x: Tensor) -> Tensor:
+        """Average a feature map over horizontal stripes.
+
+        Args:
+            x: Feature map ``(B, C, h, w)``.
+
+        Returns:
+            Stripe features ``(B, P, C)`` in fp32. Stripes of an ``h`` that P
+            does not divide overlap, as in adaptive pooling.
+
+        Raises:
+            ValueError: If there are fewer rows than stripes.
+        """
+        rows, parts = x.shape[2], self.num_parts
+        if rows < parts:
+            raise ValueError(
+                f'PartAttentionNeck: a feature map of {rows} rows has no '
+                f'{parts} stripes; lower num_parts or use higher images (16 '
+                'pixels a row with last_stride=1).')
+        # Slices, since the gradient of adaptive_avg_pool2d is summed in no
+        # fixed order on a GPU.
+        return torch.stack([
+            x[:, :, i * rows // parts:-(-(i + 1) * rows // parts)].float()
+            .mean(dim=(2, 3)) for i in range(parts)
+        ], dim=1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Compute the features.
+
+        Args:
+            x: Feature map ``(B, C, h, w)``.
+
+        Returns:
+            ``pool`` and ``bn`` of :class:`GlobalFeatureNeck` and ``part``,
+            the attentive feature h, all ``(B, C)`` in fp32.
+        """
+        features = super().forward(x)
+        # Without a scale the dot products of 2048 channels are large; half
+        # precision would choose other parts.
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            stripes = self.stripes(x)
+            attended = part_attention(
+                self.query(stripes), self.key(stripes), self.value(stripes),
+                self.scale)
+            weighted = torch.einsum('p,bpc->bc', self.gate.softmax(0),
+                                    attended)
+            features['part'] = self.part_bn(weighted + features['bn'])
+        return features
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        """Refuse another number of parts; non-strict loading would not."""
+        gate = state_dict.get(f'{prefix}gate')
+        if gate is not None and gate.shape != self.gate.shape:
+            raise ValueError(
+                f'the checkpoint has {len(gate)} parts ({prefix}gate), the '
+                f'model {self.num_parts}; set model.neck.num_parts='
+                f'{len(gate)}')
+        super()._load_from_state_dict(state_dict, prefix, *args)

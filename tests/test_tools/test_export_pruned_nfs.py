@@ -1,0 +1,80 @@
+"""The tool on a narrow network; the equality has tests of its own."""
+
+import importlib.util
+
+import pytest
+import torch
+
+from mmgl.models.pruning import load_pruned
+from mmgl.registry import MODELS
+from mmgl.utils.compat import registry_scope
+from mmgl.utils.paths import config_dir, tool_dir
+
+
+@pytest.fixture(scope='module')
+def tool():
+    path = tool_dir() / 'model_converters/export_pruned_nfs.py'
+    spec = importlib.util.spec_from_file_location('export_pruned_nfs', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def config(tmp_path):
+    leaf = config_dir() / 'mmgl/finetune/nfs_r18-narrow_synthetic.py'
+    path = tmp_path / 'narrow.py'
+    path.write_text(f'_base_ = [{str(leaf)!r}]\n'
+                    'model = dict(backbone=dict(base_channels=8))\n')
+    return str(path)
+
+
+def checkpoint(tool, config, path, phase):
+    torch.manual_seed(0)
+    model = MODELS.build(tool.load_config(config).model)
+    for cell in model.backbone.plugins.values():
+        cell.channel_logit.data.uniform_(-1, 3)
+        cell.set_phase(phase, .1)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    return model.eval()
+
+
+def test_export(tool, config, tmp_path, capsys):
+    source, out = str(tmp_path / 'a.pth'), tmp_path / 'pruned.pth'
+    with registry_scope('mmgl'):
+        model = checkpoint(tool, config, source, 'hard')
+    tool.main([config, source, str(out), '--size', '96', '48'])
+    text = capsys.readouterr().out
+    subset = model.backbone.plugins['layer1'].channel_subsets()[0]
+    assert 0 < subset.sum() < 8
+    assert f'visible: channels of layer1..4 {int(subset.sum())}/8' in text
+    assert 'infrared' in text and 'GFLOP' in text
+    with registry_scope('mmgl'):
+        pruned = load_pruned(out)
+    x, modality = torch.randn(2, 3, 96, 48), torch.tensor([0, 1])
+    with torch.no_grad():
+        torch.testing.assert_close(
+            pruned(x, dict(modality=modality)),
+            model(x, dict(modality=modality)), rtol=1e-4, atol=1e-4)
+
+
+def test_unfinished_search_is_refused(tool, config, tmp_path, capsys):
+    source, out = str(tmp_path / 'a.pth'), tmp_path / 'pruned.pth'
+    with registry_scope('mmgl'):
+        checkpoint(tool, config, source, 'search')
+    with pytest.raises(SystemExit) as caught:
+        tool.main([config, source, str(out), '--size', '96', '48'])
+    assert caught.value.code == 2
+    assert 'search has ended' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_other_networks_are_noticed(tool, config, tmp_path):
+    source = str(tmp_path / 'a.pth')
+    with registry_scope('mmgl'):
+        checkpoint(tool, config, source, 'hard')
+        model, _ = tool.build(config, source)
+        pruned = tool.prune_model(model)
+        pruned.backbone.infrared.layer4[0].conv1.weight.data[0] *= 1.001
+        with pytest.raises(ValueError, match='nothing was written'):
+            tool.check_equal(model, pruned, (96, 48))
