@@ -110,7 +110,7 @@ def use_tiny_data(cfg, roots, work_dir):
         loader.dataset['data_root'] = roots[loader.dataset.type]
     loader = cfg.train_dataloader
     loader['batch_size'] = 8
-    if loader.sampler.type.endswith('IdentitySampler'):
+    if loader.sampler.type == 'IdentitySampler':
         loader.sampler.update(num_ids=2, num_instances=2, num_iters=1)
         # 8 + 4 ids of tiny SYSU-MM01, 6 of each half of tiny RegDB.
         classes = {'SYSUMM01': 12, 'RegDB': 6}[loader.dataset.type]

@@ -218,6 +218,7 @@ def test_divergence_ends_the_run_in_one_sentence(toy_config, tmp_path,
         run_training([toy_config()])
     assert caught.value.code == 3
     shown = capsys.readouterr().err
-    assert shown.startswith('error: training diverged: loss, loss_toy not')
+    assert shown.startswith('error: training diverged, non-finite loss: '
+                            'loss, loss_toy at')
     assert shown.count('\n') == 1
     assert not list(tmp_path.rglob('*.pth'))

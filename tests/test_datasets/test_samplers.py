@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from mmgl.datasets import ReIDDataset
-from mmgl.datasets.samplers import (
-    BalancedIdentitySampler,
-    CrossModalPairSampler,
-    EpochIdentitySampler,
-    IdentitySampler,
+from mmgl.datasets.samplers import CrossModalPairSampler, IdentitySampler
+from mmgl.datasets.samplers.identity_plans import (
+    IDENTITY_PLANS,
+    identity_groups,
 )
 from mmgl.registry import DATA_SAMPLERS
 
@@ -60,12 +59,12 @@ def draws(sampler, epoch=0):
     return rows
 
 
-def global_batches(cls, world, epoch=1, **kwargs):
+def global_batches(cls, world, **kwargs):
     """Each iteration's batch of all ranks, in the order of the ranks."""
     shares = []
     for rank in range(world):
         sampler = cls(rank=rank, world_size=world, seed=3, **kwargs)
-        rows = draws(sampler, epoch)
+        rows = draws(sampler, 1)
         size = sampler.batch_size
         shares.append([rows[i:i + size] for i in range(0, len(rows), size)])
     return [sum(parts, []) for parts in zip(*shares, strict=True)]
@@ -209,19 +208,52 @@ def test_identity_published_epoch_lengths(visible, infrared, num_ids, iters):
     assert len(draws(sampler)) == iters * 64
 
 
-def test_identity_mistakes():
+@pytest.mark.parametrize('epoch', IDENTITY_PLANS)
+def test_identity_mistakes(epoch):
     dataset = make()
-    with pytest.raises(ValueError, match='lower num_ids'):
-        IdentitySampler(dataset, num_ids=5, rank=0, world_size=3)
+
+    def build(dataset=dataset, **options):
+        IdentitySampler(dataset, epoch=epoch, **options)
+
+    with pytest.raises(ValueError, match='needs 15.*has 12; lower num_ids'):
+        build(num_ids=5, rank=0, world_size=3)
     with pytest.raises(ValueError, match='num_instances'):
-        IdentitySampler(dataset, num_instances=0)
+        build(num_instances=0)
+    with pytest.raises(ValueError, match='num_iters'):
+        build(num_iters=0)
     with pytest.raises(ValueError, match=r'no infrared.*\[2\]'):
-        IdentitySampler(Arrays([1, 1, 2], [0, 1, 0]), num_ids=1)
+        build(Arrays([1, 1, 2], [0, 1, 0]), num_ids=1)
     with pytest.raises(ValueError, match='rank'):
-        IdentitySampler(dataset, rank=2, world_size=2)
+        build(rank=2, world_size=2)
 
 
-# ---- balanced identities -------------------------------------------------
+def test_unknown_kind_of_epoch():
+    with pytest.raises(
+            ValueError, match="'iterations', 'ids', 'images', got 'pids'"):
+        IdentitySampler(make(), epoch='pids')
+
+
+@pytest.mark.parametrize('kind', IDENTITY_PLANS.values())
+@pytest.mark.parametrize('num_iters', [1, 2, 11])
+def test_plans_draw_any_number_of_iterations(kind, num_iters):
+    dataset = make(visible=4, infrared=2)
+    pid, modality = dataset.field('pid'), dataset.field('modality')
+    plan = kind(identity_groups(pid, modality), num_ids=5, num_instances=3)
+    indices = plan.draw(np.random.default_rng(0), num_iters)
+    assert indices.shape == (num_iters, 5, 2, 3)
+    assert (modality[indices] == np.arange(2)[:, None]).all()
+    assert (pid[indices] == pid[indices[:, :, :1, :1]]).all()
+    assert all(len(set(row)) == 5 for row in pid[indices[:, :, 0, 0]].tolist())
+
+
+def test_groups_of_identities():
+    pids, modalities = np.array([7, 3, 7, 3, 3]), np.array([0, 1, 1, 0, 0])
+    visible, infrared = identity_groups(pids, modalities)
+    assert [a.tolist() for a in visible] == [[3, 4, 0], [0, 2], [2, 1]]
+    assert [a.tolist() for a in infrared] == [[1, 2], [0, 1], [1, 1]]
+
+
+# ---- an epoch over the images --------------------------------------------
 
 
 def visits(sampler, epochs=range(1)):
@@ -237,8 +269,8 @@ def test_balanced_batches_are_p_by_k(world, num_ids):
     dataset = make(visible=9, infrared=6)
     pid, modality = dataset.field('pid'), dataset.field('modality')
     for batch in global_batches(
-            BalancedIdentitySampler, world, dataset=dataset, num_ids=num_ids,
-            num_instances=2):
+            IdentitySampler, world, dataset=dataset, num_ids=num_ids,
+            num_instances=2, epoch='images'):
         rows = np.array([d.index for d in batch]).reshape(-1, 2, 2)
         ids = pid[rows]
         assert (ids == ids[:, :1, :1]).all()
@@ -252,13 +284,15 @@ def test_balanced_round_repeats_no_image():
     # 12 identities with three groups each: rounds of 12 / 4 * 3 batches, or
     # less, when an identity keeps groups that too few others can join.
     dataset = make(visible=9, infrared=6)
-    sampler = BalancedIdentitySampler(
-        dataset, num_ids=4, num_instances=2, seed=0, num_iters=1)
-    ids, turns = sampler._round(np.random.default_rng(0))
+    sampler = IdentitySampler(
+        dataset, epoch='images',
+        num_ids=4, num_instances=2, seed=0, num_iters=1)
+    ids, turns = sampler.identities.draw_round(np.random.default_rng(0))
     assert 6 <= len(ids) <= 9
     assert len(set(zip(ids.flat, turns.flat, strict=True))) == ids.size
-    sampler = BalancedIdentitySampler(
-        dataset, num_ids=4, num_instances=2, seed=0, num_iters=len(ids) - 3)
+    sampler = IdentitySampler(
+        dataset, epoch='images',
+        num_ids=4, num_instances=2, seed=0, num_iters=len(ids) - 3)
     assert set(visits(sampler).values()) == {1}
 
 
@@ -268,24 +302,26 @@ def test_balanced_length_is_exact_in_every_epoch():
     pids = np.concatenate([pids, pids[rng.random(len(pids)) < .6],
                            np.arange(20)])
     modalities = np.arange(len(pids)) % 2
-    sampler = BalancedIdentitySampler(
-        Arrays(pids, modalities), num_ids=4, num_instances=2, seed=1)
-    rounds = {len(sampler._round(np.random.default_rng(i))[0])
+    sampler = IdentitySampler(
+        Arrays(pids, modalities), epoch='images',
+        num_ids=4, num_instances=2, seed=1)
+    rounds = {len(sampler.identities.draw_round(np.random.default_rng(i))[0])
               for i in range(40)}
     assert len(rounds) > 1  # else there would be nothing to even out
     assert min(rounds) <= sampler.num_iters <= max(rounds)
     for epoch in range(8):
         assert len(draws(sampler, epoch)) == sampler.num_iters * 16
     # Neither seed nor rank plays a part in it.
-    other = BalancedIdentitySampler(
-        Arrays(pids, modalities), num_ids=4, num_instances=2, seed=5)
+    other = IdentitySampler(
+        Arrays(pids, modalities), epoch='images',
+        num_ids=4, num_instances=2, seed=5)
     assert other.num_iters == sampler.num_iters
 
 
 def test_balanced_goes_over_all_images():
     dataset = make(visible=9, infrared=6)
-    sampler = BalancedIdentitySampler(
-        dataset, num_ids=4, num_instances=2, seed=0)
+    sampler = IdentitySampler(
+        dataset, epoch='images', num_ids=4, num_instances=2, seed=0)
     counts = visits(sampler, range(30))
     assert set(counts) == set(range(len(dataset)))
     infrared = [counts[i] for i in np.flatnonzero(dataset.field('modality'))]
@@ -303,8 +339,8 @@ def test_balanced_with_few_images_of_a_modality(visible, infrared):
             modalities += [modality] * counts[modality]
     dataset = Arrays(pids, modalities)
     for num_ids in (1, 2, 3):
-        sampler = BalancedIdentitySampler(
-            dataset, num_ids=num_ids, num_instances=4, seed=0)
+        sampler = IdentitySampler(
+            dataset, epoch='images', num_ids=num_ids, num_instances=4, seed=0)
         for epoch in range(5):
             assert len(draws(sampler, epoch)) == len(sampler)
     # With three a batch the scarce identity is in the only one.
@@ -317,16 +353,6 @@ def test_balanced_with_few_images_of_a_modality(visible, infrared):
         assert len(set(group)) == (1 if count == 1 else 4)
 
 
-def test_balanced_mistakes():
-    dataset = make()
-    with pytest.raises(ValueError, match='Balanced.*lower num_ids'):
-        BalancedIdentitySampler(dataset, num_ids=5, rank=0, world_size=3)
-    with pytest.raises(ValueError, match='num_instances'):
-        BalancedIdentitySampler(dataset, num_instances=0)
-    with pytest.raises(ValueError, match=r'no infrared.*\[2\]'):
-        BalancedIdentitySampler(Arrays([1, 1, 2], [0, 1, 0]), num_ids=1)
-
-
 # ---- an epoch over the identities ----------------------------------------
 
 
@@ -335,8 +361,8 @@ def test_each_identity_once_an_epoch(world, num_ids):
     dataset = make()
     pid, modality = dataset.field('pid'), dataset.field('modality')
     batches = global_batches(
-        EpochIdentitySampler, world, dataset=dataset, num_ids=num_ids,
-        num_instances=2)
+        IdentitySampler, world, dataset=dataset, num_ids=num_ids,
+        num_instances=2, epoch='ids')
     seen = []
     for batch in batches:
         rows = np.array([d.index for d in batch]).reshape(-1, 2, 2)
@@ -353,8 +379,8 @@ def test_each_identity_once_an_epoch(world, num_ids):
 
 def test_epoch_over_identities_drops_the_rest():
     dataset = make()
-    sampler = EpochIdentitySampler(
-        dataset, num_ids=5, num_instances=1, seed=0)
+    sampler = IdentitySampler(
+        dataset, epoch='ids', num_ids=5, num_instances=1, seed=0)
     left_out = Counter()
     for epoch in range(60):
         rows = draws(sampler, epoch)
@@ -367,8 +393,8 @@ def test_epoch_over_identities_drops_the_rest():
 
 def test_epoch_of_several_passes():
     dataset = make()
-    sampler = EpochIdentitySampler(
-        dataset, num_ids=4, num_instances=1, seed=0, num_iters=7)
+    sampler = IdentitySampler(
+        dataset, epoch='ids', num_ids=4, num_instances=1, seed=0, num_iters=7)
     rows = [d.index for d in draws(sampler)]
     ids = dataset.field('pid')[rows[::2]]
     first, second = ids[:12].tolist(), ids[12:24].tolist()
@@ -379,8 +405,8 @@ def test_epoch_of_several_passes():
 def test_images_are_repeated_only_where_there_are_too_few():
     dataset = make(visible=4, infrared=2)
     pid = dataset.field('pid')
-    sampler = EpochIdentitySampler(
-        dataset, num_ids=4, num_instances=4, seed=0)
+    sampler = IdentitySampler(
+        dataset, epoch='ids', num_ids=4, num_instances=4, seed=0)
     chosen = Counter()
     for epoch in range(20):
         rows = np.array([d.index for d in draws(sampler, epoch)])
@@ -403,19 +429,9 @@ def test_epoch_over_identities_published_lengths(num_classes, num_ids, k,
                                                  iters):
     pids = np.repeat(np.arange(num_classes), 20)
     dataset = Arrays(pids, np.arange(len(pids)) % 2)
-    sampler = EpochIdentitySampler(
-        dataset, num_ids=num_ids, num_instances=k, seed=0)
+    sampler = IdentitySampler(
+        dataset, epoch='ids', num_ids=num_ids, num_instances=k, seed=0)
     assert len(draws(sampler)) == iters * num_ids * k * 2
-
-
-def test_epoch_over_identities_mistakes():
-    dataset = make()
-    with pytest.raises(ValueError, match='Epoch.*lower num_ids'):
-        EpochIdentitySampler(dataset, num_ids=5, rank=0, world_size=3)
-    with pytest.raises(ValueError, match='num_iters'):
-        EpochIdentitySampler(dataset, num_ids=2, num_iters=0)
-    with pytest.raises(ValueError, match=r'no infrared.*\[2\]'):
-        EpochIdentitySampler(Arrays([1, 1, 2], [0, 1, 0]), num_ids=1)
 
 
 # ---- all -----------------------------------------------------------------
@@ -424,8 +440,10 @@ def test_epoch_over_identities_mistakes():
 @pytest.mark.parametrize('cls, one, two', [
     (CrossModalPairSampler, dict(batch_size=16), dict(batch_size=8)),
     (IdentitySampler, dict(num_ids=4), dict(num_ids=2)),
-    (BalancedIdentitySampler, dict(num_ids=4), dict(num_ids=2)),
-    (EpochIdentitySampler, dict(num_ids=4), dict(num_ids=2)),
+    (IdentitySampler, dict(num_ids=4, epoch='images'),
+     dict(num_ids=2, epoch='images')),
+    (IdentitySampler, dict(num_ids=4, epoch='ids'),
+     dict(num_ids=2, epoch='ids')),
 ])
 def test_two_ranks_share_the_batch_of_one_process(cls, one, two):
     dataset = make()
@@ -439,8 +457,8 @@ def test_two_ranks_share_the_batch_of_one_process(cls, one, two):
 @pytest.mark.parametrize('cls, options', [
     (CrossModalPairSampler, {}),
     (IdentitySampler, {}),
-    (BalancedIdentitySampler, dict(num_ids=4)),
-    (EpochIdentitySampler, dict(num_ids=4)),
+    (IdentitySampler, dict(num_ids=4, epoch='images')),
+    (IdentitySampler, dict(num_ids=4, epoch='ids')),
 ])
 def test_epochs_and_seeds_differ_and_repeat(cls, options):
     dataset = make()
@@ -458,8 +476,8 @@ def test_epochs_and_seeds_differ_and_repeat(cls, options):
 @pytest.mark.parametrize('cls, options', [
     (CrossModalPairSampler, {}),
     (IdentitySampler, {}),
-    (BalancedIdentitySampler, dict(num_ids=4)),
-    (EpochIdentitySampler, dict(num_ids=4)),
+    (IdentitySampler, dict(num_ids=4, epoch='images')),
+    (IdentitySampler, dict(num_ids=4, epoch='ids')),
 ])
 def test_built_from_config(cls, options):
     sampler = DATA_SAMPLERS.build(

@@ -4,7 +4,6 @@ _base_ = ['./regdb.py', '../pipelines/256x128.py']
 
 train_dataloader = dict(
     batch_size=120,
-    sampler=dict(
-        type='BalancedIdentitySampler', num_ids=12, num_instances=5),
+    sampler=dict(epoch='images', num_ids=12, num_instances=5),
     dataset=dict(pipeline=_base_.load_and_crop + _base_.erase_augment))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -5,6 +5,6 @@ _base_ = ['./regdb.py', '../pipelines/256x128.py']
 
 train_dataloader = dict(
     batch_size=64,
-    sampler=dict(type='EpochIdentitySampler', num_ids=4, num_instances=8),
+    sampler=dict(epoch='ids', num_ids=4, num_instances=8),
     dataset=dict(pipeline=_base_.load + _base_.finetune_augment))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

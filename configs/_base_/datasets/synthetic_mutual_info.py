@@ -3,9 +3,5 @@
 _base_ = './synthetic_finetune.py'
 
 train_dataloader = dict(
-    sampler=dict(
-        type='EpochIdentitySampler',
-        num_ids=8,
-        num_instances=4,
-        num_iters=14),
+    sampler=dict(epoch='ids', num_ids=8, num_instances=4, num_iters=14),
     dataset=dict(pipeline=_base_.load + _base_.finetune_augment))

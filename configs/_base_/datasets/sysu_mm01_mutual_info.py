@@ -4,6 +4,6 @@ _base_ = ['./sysu_mm01.py', '../pipelines/256x128.py']
 
 train_dataloader = dict(
     batch_size=128,
-    sampler=dict(type='EpochIdentitySampler', num_ids=16, num_instances=4),
+    sampler=dict(epoch='ids', num_ids=16, num_instances=4),
     dataset=dict(pipeline=_base_.load + _base_.finetune_augment))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

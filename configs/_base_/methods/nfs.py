@@ -40,17 +40,3 @@ model = dict(
             loss_weight=0.5)),
     test_feature='bn',
     init_from=dict(kind='imagenet', checkpoint='torchvision://resnet50'))
-
-# Behind pipelines/HxW.py's load_and_crop: flip, random erasing.
-nfs_augment = [
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(
-        type='mmpretrain.RandomErasing',
-        erase_prob=0.5,
-        min_area_ratio=0.02,
-        max_area_ratio=0.4,
-        aspect_range=(0.3, 3.33),
-        mode='const',
-        fill_color=(103.53, 116.28, 123.675)),
-    dict(type='PackReIDInputs'),
-]

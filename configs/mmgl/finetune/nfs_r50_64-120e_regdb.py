@@ -9,6 +9,6 @@ _base_ = [
 model = dict(
     backbone=_base_.backbone,
     heads=dict(id=dict(num_classes=_base_.num_classes)))
-train_dataloader = dict(
-    dataset=dict(pipeline=_base_.load_and_crop + _base_.nfs_augment))
+pipeline = _base_.load + _base_.crop_and_flip + _base_.erase + _base_.pack
+train_dataloader = dict(dataset=dict(pipeline=pipeline))
 custom_hooks = _base_.custom_hooks + [_base_.search_phases]

@@ -2,13 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
-
-from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
 from ..randomness import Draw, check_seed
 from ..reid_dataset import ReIDDataset
@@ -108,59 +105,3 @@ def check_positive(owner: str, **values: int | None) -> None:
         if value is not None and (not isinstance(value, int) or value < 1):
             raise ValueError(f'{owner}.{name} must be a whole number above '
                              f'0, got {value!r}')
-
-
-class IdentityGroups(NamedTuple):
-    """Images of one modality, sorted by identity.
-
-    Attributes:
-        members: Indices into the data set, grouped by identity.
-        starts: First position of each identity in ``members``.
-        counts: Number of images of each identity, at least 1.
-    """
-
-    members: np.ndarray
-    starts: np.ndarray
-    counts: np.ndarray
-
-
-def identity_groups(owner: str, dataset: ReIDDataset, num_ids: int,
-                    world_size: int) -> dict[int, IdentityGroups]:
-    """Sort the images of each modality by identity.
-
-    Args:
-        owner: Class named in messages.
-        dataset: Training data set with both modalities.
-        num_ids: Identities per rank and iteration.
-        world_size: Number of processes.
-
-    Returns:
-        Groups of the visible and of the infrared images, identities in the
-        same order.
-
-    Raises:
-        ValueError: If there are too few identities, or one lacks a modality.
-    """
-    pids, labels = np.unique(dataset.field('pid'), return_inverse=True)
-    if len(pids) < num_ids * world_size:
-        raise ValueError(
-            f'{owner}: num_ids={num_ids} on {world_size} process(es) needs '
-            f'{num_ids * world_size} different identities, the data set has '
-            f'{len(pids)}; lower num_ids.')
-    modalities = dataset.field('modality')
-    groups = {}
-    for modality in (VISIBLE, INFRARED):
-        members = np.flatnonzero(modalities == modality)
-        counts = np.bincount(labels[members], minlength=len(pids))
-        if not counts.all():
-            lacking = pids[counts == 0]
-            raise ValueError(
-                f'{owner}: {len(lacking)} identities have no '
-                f'{MODALITY_NAMES[modality]} image, the first are '
-                f'{lacking[:5].tolist()}; build the data set with '
-                "modality='both' and check it with "
-                'tools/misc/verify_dataset.py.')
-        order = labels[members].argsort(kind='stable')
-        groups[modality] = IdentityGroups(members[order],
-                                          np.cumsum(counts) - counts, counts)
-    return groups

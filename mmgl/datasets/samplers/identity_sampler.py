@@ -3,24 +3,40 @@
 import numpy as np
 
 from mmgl.registry import DATA_SAMPLERS
-from mmgl.structures import INFRARED, VISIBLE
 
 from ..randomness import keyed_generator
 from ..reid_dataset import ReIDDataset
-from .base import EpochSampler, check_positive, identity_groups
+from .base import EpochSampler, check_positive
+from .identity_plans import IDENTITY_PLANS, identity_groups
 
 
 @DATA_SAMPLERS.register_module()
 class IdentitySampler(EpochSampler):
     """P identities with K visible and K infrared images each.
 
-    Follows the sampler of AGW and its successors: per iteration the
-    identities are drawn uniformly without replacement from all of them, and
-    K visible and K infrared images of each independently with replacement.
-    An epoch has ``floor(N / (P * K * world_size)) + 1`` iterations, N being
-    the size of the larger modality: 696 for SYSU-MM01, 65 for RegDB with the
-    default values on one process. It is a number of iterations only; not
-    every identity need appear in it.
+    What an epoch is differs between methods by a factor of thirty, so
+    numbers of epochs must not be carried over from one to the other:
+
+    - ``'iterations'``, AGW and its successors: identities drawn uniformly
+      in each iteration, images with replacement.
+      ``floor(N / (P * K * world_size)) + 1`` iterations, N being the size of
+      the larger modality: 696 for SYSU-MM01, 65 for RegDB with the default
+      values on one process. It is a number of iterations only; not every
+      identity need appear in it.
+    - ``'ids'``, MutualInfo (Tian et al., CVPR 2021): one pass over the
+      identities, the rest that fills no batch dropped.
+      ``floor(identities / (P * world_size))`` iterations: 24 for SYSU-MM01
+      with P = 16, 25 for RegDB with P = 8 and 51 with P = 4 on one process.
+    - ``'images'``, MPANet (Wu et al., CVPR 2021): about one pass over the
+      images, per identity as many of each modality as it has of the scarcer
+      one, in groups of K + K that repeat no image; an identity with fewer
+      than K images of a modality still gives one group. 182 iterations for
+      SYSU-MM01 with 16 x (4 + 4), 34 for RegDB with 12 x (5 + 5) on one
+      process. Passes differ in length; an epoch has their average, always,
+      and independent of the seed.
+
+    ``len()`` is exact in every epoch. :mod:`.identity_plans` says how each
+    of them draws.
 
     Each rank gets P identities, and no identity is on two ranks in the same
     iteration. Rows are grouped by identity: K visible, then K infrared. The
@@ -30,19 +46,24 @@ class IdentitySampler(EpochSampler):
         dataset: Training data set with both modalities.
         num_ids: Identities P per rank and iteration.
         num_instances: Images K per identity and modality.
+        epoch: What an epoch goes over: 'iterations', 'ids' or 'images'.
         seed: Seed; None lets mmengine agree on one over all ranks.
-        num_iters: Iterations of an epoch; None is the rule above.
+        num_iters: Iterations of an epoch; None is the rule above. More than
+            that makes several passes with 'ids' and 'images', each in an
+            order of its own.
         rank: Rank of this process; None asks mmengine.
         world_size: Number of processes; None asks mmengine.
 
     Raises:
-        ValueError: If there are too few identities, or one lacks a modality.
+        ValueError: If ``epoch`` is unknown, a number is not positive, there
+            are too few identities, or one lacks a modality.
     """
 
     def __init__(self,
                  dataset: ReIDDataset,
                  num_ids: int = 8,
                  num_instances: int = 4,
+                 epoch: str = 'iterations',
                  seed: int | None = None,
                  num_iters: int | None = None,
                  rank: int | None = None,
@@ -52,16 +73,25 @@ class IdentitySampler(EpochSampler):
             num_ids=num_ids,
             num_instances=num_instances,
             num_iters=num_iters)
+        if epoch not in IDENTITY_PLANS:
+            raise ValueError(
+                'IdentitySampler.epoch says what an epoch goes over and must '
+                f'be one of {", ".join(map(repr, IDENTITY_PLANS))}, got '
+                f'{epoch!r}')
         super().__init__(dataset, num_ids * num_instances * 2, seed, rank,
                          world_size)
-        self.num_ids = num_ids
-        self.num_instances = num_instances
-        self._groups = identity_groups('IdentitySampler', dataset,
-                                       num_ids, self.world_size)
-        self.num_classes = len(self._groups[VISIBLE].counts)
-        larger = max(len(g.members) for g in self._groups.values())
-        per_iter = num_ids * num_instances * self.world_size
-        self._num_iters = num_iters or larger // per_iter + 1
+        pids = dataset.field('pid')
+        per_iter = num_ids * self.world_size
+        if len(np.unique(pids)) < per_iter:
+            raise ValueError(
+                f'IdentitySampler: num_ids={num_ids} on {self.world_size} '
+                f'process(es) needs {per_iter} different identities, the '
+                f'data set has {len(np.unique(pids))}; lower num_ids.')
+        groups = identity_groups(pids, dataset.field('modality'))
+        # ``self.epoch`` is the number of the current epoch.
+        self.identities = IDENTITY_PLANS[epoch](groups, per_iter,
+                                                num_instances)
+        self._num_iters = num_iters or self.identities.length()
 
     @property
     def num_iters(self) -> int:
@@ -70,19 +100,10 @@ class IdentitySampler(EpochSampler):
 
     def plan(self) -> tuple[np.ndarray, np.ndarray]:
         """Plan the current epoch; see the base class."""
-        rng = keyed_generator((self.seed, self.epoch), 'identities')
-        ids_per_iter = self.num_ids * self.world_size
-        # The first columns of a random order are a draw without replacement.
-        order = rng.random((self._num_iters, self.num_classes))
-        ids = order.argsort(axis=1)[:, :ids_per_iter]
-        shape = (self._num_iters, ids_per_iter, self.num_instances)
-        drawn = []
-        for modality in (VISIBLE, INFRARED):
-            members, starts, counts = self._groups[modality]
-            offsets = rng.integers(counts[ids][..., None], size=shape)
-            drawn.append(members[starts[ids][..., None] + offsets])
-        indices = np.stack(drawn, axis=2)  # (iterations, ids, modality, K)
-        pairs = np.arange(np.prod(shape)).reshape(shape)
-        pairs = np.stack([pairs, pairs], axis=2)
+        rng = keyed_generator((self.seed, self.epoch), self.identities.stream)
+        indices = self.identities.draw(rng, self._num_iters)
+        # One number for the k-th image of both modalities.
+        visible = indices[:, :, :1]
+        pairs = np.arange(visible.size).reshape(visible.shape)
         return (indices.reshape(self._num_iters, -1),
-                pairs.reshape(self._num_iters, -1))
+                pairs.repeat(2, axis=2).reshape(self._num_iters, -1))

@@ -45,7 +45,8 @@ def test_loss_is_the_sum_of_the_heads():
     batch = model.data_preprocessor(data())
     torch.manual_seed(0)
     losses = model(**batch, mode='loss')
-    assert list(losses) == ['id/loss', 'id/accuracy', 'triplet/loss']
+    assert list(losses) == ['id/loss', 'id/accuracy', 'triplet/loss',
+                            'triplet/spread']
     features = model.extract(batch['inputs'], batch['targets'])
     pids = batch['targets']['pid']
     logits = features['bn'] @ model.heads['id'].fc.weight.T
@@ -193,3 +194,15 @@ def test_init_from_without_checkpoint_names_key_and_option():
 
 def test_class_is_registered():
     assert isinstance(build(), ReIDModel)
+
+
+def test_a_head_set_to_none_is_left_out():
+    model = build(heads=dict(
+        id=dict(type='ClassifierHead', num_classes=3), triplet=None))
+    assert list(model.heads) == ['id']
+
+
+def test_every_feature_of_a_head_must_exist():
+    with pytest.raises(ValueError, match='nothing'):
+        build(heads=dict(m=dict(type='MetricHead', feature={'bn': 1.,
+                                                            'nothing': 1.})))

@@ -1,0 +1,269 @@
+"""Three ways to draw P identities x K images per modality, in numpy.
+
+A plan knows how many iterations its epoch has and draws them from a
+generator. Ranks, seeds and pair numbers are the sampler's.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+
+from ..randomness import keyed_generator
+
+# Rounds averaged for the length of an epoch over the images.
+NUM_ROUNDS = 8
+
+
+class IdentityGroups(NamedTuple):
+    """Images of one modality, sorted by identity.
+
+    Attributes:
+        members: Indices into the data set, grouped by identity.
+        starts: First position of each identity in ``members``.
+        counts: Number of images of each identity, at least 1.
+    """
+
+    members: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+
+
+def identity_groups(
+        pids: np.ndarray,
+        modalities: np.ndarray) -> tuple[IdentityGroups, IdentityGroups]:
+    """Sort the images of each modality by identity.
+
+    Args:
+        pids: Identity of each image, ``(N, )``.
+        modalities: Modality of each image, ``(N, )``.
+
+    Returns:
+        Groups of the visible and of the infrared images, identities in the
+        same order.
+
+    Raises:
+        ValueError: If an identity lacks a modality.
+    """
+    classes, labels = np.unique(pids, return_inverse=True)
+    groups = []
+    for modality in (VISIBLE, INFRARED):
+        members = np.flatnonzero(modalities == modality)
+        counts = np.bincount(labels[members], minlength=len(classes))
+        if not counts.all():
+            lacking = classes[counts == 0]
+            raise ValueError(
+                f'IdentitySampler: {len(lacking)} identities have no '
+                f'{MODALITY_NAMES[modality]} image, the first are '
+                f'{lacking[:5].tolist()}; build the data set with '
+                "modality='both' and check it with "
+                'tools/misc/verify_dataset.py.')
+        order = labels[members].argsort(kind='stable')
+        groups.append(
+            IdentityGroups(members[order],
+                           np.cumsum(counts) - counts, counts))
+    return tuple(groups)
+
+
+class IdentityPlan(ABC):
+    """What an epoch of P x K batches draws.
+
+    Args:
+        groups: Visible and infrared images, see :func:`identity_groups`.
+        num_ids: Identities of an iteration over all ranks,
+            ``world_size * P``.
+        num_instances: Images K per identity and modality.
+    """
+
+    # Purpose the generator of an epoch is keyed by.
+    stream: ClassVar[str]
+
+    def __init__(self, groups: tuple[IdentityGroups, IdentityGroups],
+                 num_ids: int, num_instances: int) -> None:
+        self.groups = groups
+        self.num_ids = num_ids
+        self.num_instances = num_instances
+        self.num_classes = len(groups[0].counts)
+
+    @abstractmethod
+    def length(self) -> int:
+        """Return the number of iterations of an epoch."""
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+        """Draw the images of an epoch.
+
+        Args:
+            rng: Generator of the epoch.
+            num_iters: Iterations to draw; need not be :meth:`length`.
+
+        Returns:
+            Indices of shape ``(num_iters, world_size * P, 2, K)``, visible
+            before infrared; no identity twice in an iteration.
+        """
+
+
+class UniformPlan(IdentityPlan):
+    """Draw the identities of each iteration uniformly, as AGW does.
+
+    Identities are drawn without replacement from all of them, and K visible
+    and K infrared images of each independently with replacement.
+    """
+
+    stream = 'identities'
+
+    def length(self) -> int:
+        """Return floor(size of the larger modality / (P K world)) + 1."""
+        larger = max(len(g.members) for g in self.groups)
+        return larger // (self.num_ids * self.num_instances) + 1
+
+    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+        """Draw the images of an epoch; see the base class."""
+        # The first columns of a random order are a draw without replacement.
+        order = rng.random((num_iters, self.num_classes))
+        ids = order.argsort(axis=1)[:, :self.num_ids]
+        drawn = []
+        for members, starts, counts in self.groups:
+            offsets = rng.integers(
+                counts[ids][..., None],
+                size=(*ids.shape, self.num_instances))
+            drawn.append(members[starts[ids][..., None] + offsets])
+        return np.stack(drawn, axis=2)
+
+
+class IdentityPassPlan(IdentityPlan):
+    """Go over the identities once, as MutualInfo (Tian et al., CVPR 2021).
+
+    The identities in random order are cut into batches, the rest is dropped.
+    More iterations than that are several passes, each in an order of its
+    own. The K images are drawn without replacement if an identity has as
+    many of that modality, else with replacement.
+    """
+
+    stream = 'identities in turn'
+
+    def length(self) -> int:
+        """Return floor(identities / (P world))."""
+        return self.num_classes // self.num_ids
+
+    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+        """Draw the images of an epoch; see the base class."""
+        used = self.length() * self.num_ids
+        passes = -(-num_iters // self.length())
+        ids = np.concatenate([
+            rng.permutation(self.num_classes)[:used] for _ in range(passes)
+        ])[:num_iters * self.num_ids]
+        indices = np.stack(
+            [self._images(group, ids, rng) for group in self.groups], axis=1)
+        return indices.reshape(num_iters, self.num_ids, *indices.shape[1:])
+
+    def _images(self, group: IdentityGroups, ids: np.ndarray,
+                rng: np.random.Generator) -> np.ndarray:
+        """Draw the K images of one modality of each identity, ``(n, K)``."""
+        size = self.num_instances
+        drawn = [
+            start + rng.choice(count, size, replace=count < size)
+            for start, count in zip(
+                group.starts[ids], group.counts[ids], strict=True)
+        ]
+        return group.members[np.stack(drawn)]
+
+
+class ImagePassPlan(IdentityPlan):
+    """Go over the images without repeating, as MPANet (Wu et al., CVPR 2021).
+
+    A round works as follows: of each identity with n visible and m infrared
+    images, min(n, m) random ones of each modality are cut into groups of
+    K + K; then, again and again, P random identities give one of their
+    groups, until fewer than P have one left. An identity with fewer than K
+    images of a modality has one group, with repeated images where there are
+    too few.
+
+    The number of batches of a round is random, and a trainer that plans
+    schedule, gradient accumulation and remaining time in advance needs one
+    length for all epochs. An epoch therefore has as many iterations as
+    rounds have on average over a fixed set of draws. Where an epoch's round
+    is longer it is cut; where it is shorter, the first batches of another
+    round follow.
+
+    Args:
+        groups: Visible and infrared images, see :func:`identity_groups`.
+        num_ids: Identities of an iteration over all ranks,
+            ``world_size * P``.
+        num_instances: Images K per identity and modality.
+    """
+
+    stream = 'balanced identities'
+
+    def __init__(self, groups: tuple[IdentityGroups, IdentityGroups],
+                 num_ids: int, num_instances: int) -> None:
+        super().__init__(groups, num_ids, num_instances)
+        fewer = np.minimum(*(g.counts for g in groups))
+        self._num_groups = np.maximum(fewer // num_instances, 1)
+
+    def length(self) -> int:
+        """Return the average length of rounds drawn by a seed of their own.
+
+        The seed of the run plays no part: all runs have the same schedule.
+        """
+        rng = keyed_generator((0, ), 'length of a round')
+        lengths = [len(self.draw_round(rng)[0]) for _ in range(NUM_ROUNDS)]
+        return round(sum(lengths) / NUM_ROUNDS)
+
+    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+        """Draw the images of an epoch; see the base class."""
+        rounds, planned = [], 0
+        while planned < num_iters:
+            ids, turns = self.draw_round(rng)
+            # (identities, groups, modality, K)
+            cut = np.stack([self._cut(g, rng) for g in self.groups], axis=2)
+            rounds.append(cut[ids, turns])
+            planned += len(ids)
+        return np.concatenate(rounds)[:num_iters]
+
+    def draw_round(
+            self,
+            rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw identities as long as enough of them have a group left.
+
+        Args:
+            rng: Generator to draw from.
+
+        Returns:
+            Identities and the number of the group each of them gives, both
+            of shape ``(iterations, world_size * P)``.
+        """
+        left = self._num_groups.copy()
+        ids, turns = [], []
+        while len(having := np.flatnonzero(left)) >= self.num_ids:
+            chosen = rng.choice(having, self.num_ids, replace=False)
+            left[chosen] -= 1
+            ids.append(chosen)
+            turns.append(left[chosen])
+        return np.stack(ids), np.stack(turns)
+
+    def _cut(self, group: IdentityGroups,
+             rng: np.random.Generator) -> np.ndarray:
+        """Cut the images of one modality into random groups.
+
+        Returns:
+            Indices of shape ``(identities, most groups, K)``; places behind
+            an identity's last group are never read.
+        """
+        size = self.num_instances
+        cut = np.zeros((self.num_classes, self._num_groups.max() * size),
+                       dtype=np.int64)
+        for row, start, count, groups in zip(
+                cut, group.starts, group.counts, self._num_groups,
+                strict=True):
+            members = group.members[start:start + count]
+            wanted = groups * size
+            row[:wanted] = rng.choice(members, wanted, replace=count < wanted)
+        return cut.reshape(len(cut), -1, size)
+
+
+# What an epoch goes over, by the name in configs.
+IDENTITY_PLANS: dict[str, type[IdentityPlan]] = dict(
+    iterations=UniformPlan, ids=IdentityPassPlan, images=ImagePassPlan)
