@@ -1,5 +1,6 @@
-# The embedded data set for MutualInfo: 8 identities x (4 + 4) images, flipped
-# but not cropped; an epoch goes over the 60 identities twice.
+# The embedded data set for MutualInfo: 8 identities x (4 + 4) images,
+# flipped but not cropped; an epoch goes over most of the 128
+# identities once.
 _base_ = './synthetic_finetune.py'
 
 train_dataloader = dict(

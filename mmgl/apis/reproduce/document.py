@@ -41,7 +41,7 @@ MINI = """## Embedded data set (measured)
 
 `python tools/reproduce.py table2 --scale mini` makes every row, about two
 to four minutes a run on two cores after the pre-trainings. ResNet-18 of half
-width at 96x48 pixels, preset `mini` (60 identities to train, 40 to test);
+width at 96x48 pixels, preset `mini` (128 identities to train, 40 to test);
 mean ± standard deviation over the seeds given. The data are drawn, so these
 numbers compare initialisations under one small budget; they say nothing
 about the order of the methods on photographs, whose schedules are many times

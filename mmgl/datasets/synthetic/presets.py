@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 LAYOUTS = ('sysu', 'regdb')
 VISIBLE_CAMERAS = (1, 2, 4, 5)
 INFRARED_CAMERAS = (3, 6)
@@ -126,15 +126,15 @@ _TINY = SYSUPreset(
 )
 
 _MINI = SYSUPreset(
-    ids=dict(train=48, val=12, test=40),
+    ids=dict(train=112, val=16, test=40),
     spans=dict(
         train=_spans(
-            [(1, 0, 40, 6), (2, 0, 40, 6), (3, 0, 48, 8)]
-            + [(4, 0, 47, 6), (5, 0, 48, 6), (6, 0, 44, 8)]
+            [(1, 0, 94, 4), (2, 0, 94, 4), (3, 0, 112, 5)]
+            + [(4, 0, 110, 4), (5, 0, 112, 4), (6, 0, 104, 5)]
         ),
         val=_spans(
-            [(1, 0, 9, 6), (2, 0, 9, 6), (3, 0, 12, 8)]
-            + [(4, 0, 12, 6), (5, 0, 12, 6), (6, 0, 11, 8)]
+            [(1, 0, 12, 6), (2, 0, 12, 6), (3, 0, 16, 8)]
+            + [(4, 0, 16, 6), (5, 0, 16, 6), (6, 0, 15, 8)]
         ),
         test=_spans(
             [(1, 0, 24, 10), (2, 0, 24, 10), (3, 1, 40, 6)]
@@ -143,7 +143,7 @@ _MINI = SYSUPreset(
     ),
     height=(128, 160),
     width=(56, 72),
-    max_pid=112,
+    max_pid=188,
 )
 
 # Ids and images per camera and split are those of SYSU-MM01: 20,284 + 1,974
