@@ -139,6 +139,8 @@ class Chain:
             heading += f' (seed {stage.seed})'
         if state.done or state.verdict:
             with self._lock:
+                self.estimator.finish(stage.name,
+                                      float(state.saved['seconds']))
                 self.display.say(f'{heading}: already done')
                 self._note(stage, state.verdict)
             return
