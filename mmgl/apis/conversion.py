@@ -1,7 +1,6 @@
 """Translation of released checkpoints, as the tool does it."""
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from mmgl.models.converters.methods import STEMS
 from mmgl.models.converters.rules import OneSided, Work
 from mmgl.registry import MODELS
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.files import replace_whole
 from mmgl.utils.paths import config_dir
 
 from .errors import ConfigError, report_errors
@@ -218,9 +218,6 @@ def _packed(work: Work, options: argparse.Namespace, **meta) -> dict:
 
 def _save(content: dict, out: str) -> Path:
     """Write a file in one step."""
-    path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.part')
-    torch.save(content, partial)
-    os.replace(partial, path)
-    return path
+    with replace_whole(out) as partial:
+        torch.save(content, partial)
+    return Path(out)

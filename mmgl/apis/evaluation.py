@@ -1,16 +1,16 @@
 """The whole of an evaluation, as ``tools/test.py`` does it."""
 
 import json
-import os
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.dist import is_main_process
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmgl.engine.bare_model import bare_model
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.files import replace_whole
 
 from .config_check import LOADERS
 from .errors import report_errors, report_outcome
@@ -37,9 +37,8 @@ def prepare_evaluation(options: Namespace) -> Runner:
     runner = build_runner(evaluation_config(options))
     loader = runner.test_loop.dataloader
     check_loader(loader, LOADERS[2])
-    model = runner.model
-    model = model.module if is_model_wrapper(model) else model
-    check_state(model, checkpoint['state_dict'], options.checkpoint)
+    check_state(
+        bare_model(runner), checkpoint['state_dict'], options.checkpoint)
     metainfo = getattr(loader.dataset, 'metainfo', None) or {}
     check_trial(
         checkpoint.get('meta'), metainfo, options.checkpoint,
@@ -55,16 +54,13 @@ def write_metrics(path: str | Path, metrics: dict, options: Namespace) -> None:
         metrics: Name and value.
         options: What was evaluated.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = dict(
         config=str(options.config),
         checkpoint=str(options.checkpoint),
         flip_test=options.flip_test,
         metrics={k: float(v) for k, v in metrics.items()})
-    temporary = path.with_name(f'.{path.name}.part')
-    temporary.write_text(json.dumps(content, indent=2) + '\n')
-    os.replace(temporary, path)
+    with replace_whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + '\n')
 
 
 def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:

@@ -1,10 +1,11 @@
 """Write the backbone of a model to a file of its own."""
 
-import os
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from mmgl.utils.files import replace_whole
 
 from .checkpoint_reader import read_state_dict
 from .weights import PREFIX
@@ -40,12 +41,9 @@ def export_backbone(source: nn.Module | str | Path | dict,
     if not state:
         raise ValueError(f'nothing to export: no tensor named {PREFIX}*')
     _check_plain(meta or {}, 'meta')
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + '.partial')
-    torch.save({'meta': meta or {}, 'state_dict': state}, partial)
-    os.replace(partial, out)
-    return out
+    with replace_whole(out) as partial:
+        torch.save({'meta': meta or {}, 'state_dict': state}, partial)
+    return Path(out)
 
 
 def _check_plain(value: object, where: str) -> None:

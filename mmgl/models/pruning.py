@@ -1,13 +1,13 @@
 """Prune a model whose feature search has ended, save it and load it."""
 
 import copy
-import os
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from mmgl.registry import MODELS
+from mmgl.utils.files import replace_whole
 
 from .functional.feature_search import HARD
 from .pruned_backbone import (
@@ -51,16 +51,13 @@ def save_pruned(model: nn.Module, cfg: dict, path: str | Path) -> nn.Module:
         The pruned model.
     """
     pruned = prune_model(model).cpu()
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
     cfg = {**cfg, 'heads': None, 'init_from': None}
-    torch.save(
-        dict(
-            model=cfg,
-            subsets=channel_subsets(model.backbone),
-            state_dict=pruned.state_dict()), partial)
-    os.replace(partial, path)
+    with replace_whole(path) as partial:
+        torch.save(
+            dict(
+                model=cfg,
+                subsets=channel_subsets(model.backbone),
+                state_dict=pruned.state_dict()), partial)
     return pruned
 
 

@@ -16,4 +16,4 @@ load_and_crop = load + [
         pad_val=(127, 127, 127)),
 ]
 finetune_pipeline = load_and_crop + _base_.finetune_augment
-test_pipeline = load + [dict(type='PackReIDInputs')]
+test_pipeline = load + _base_.pack

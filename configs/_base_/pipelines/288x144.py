@@ -16,4 +16,4 @@ pretrain_pipeline = (
     _base_.shuffle_and_pack)
 finetune_pipeline = load_and_crop + _base_.finetune_augment
 shuffled_pipeline = load + _base_.shuffle_and_pack
-test_pipeline = load + [dict(type='PackReIDInputs')]
+test_pipeline = load + _base_.pack

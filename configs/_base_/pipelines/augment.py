@@ -15,16 +15,12 @@ erase = [
         mode='const',
         fill_color=(103.53, 116.28, 123.675)),
 ]
-# N = 6 stripes (Table VI); the model must be told the same number.
-shuffle_and_pack = [
-    dict(type='SharedStripeShuffle', num_stripes=6),
-    dict(type='PackReIDInputs'),
-]
 pack = [dict(type='PackReIDInputs')]
+# N = 6 stripes (Table VI); the model must be told the same number.
+shuffle_and_pack = [dict(type='SharedStripeShuffle', num_stripes=6)] + pack
 # Baseline recipe of AGW and One-Stream: padded crop and flip only.
 finetune_augment = flip + pack
 # Recipe of MPANet: flip and random erasing with torchvision's ranges.
 erase_augment = flip + [
     dict(erase[0], max_area_ratio=0.33, aspect_range=(0.3, 3.3)),
-    dict(type='PackReIDInputs'),
-]
+] + pack

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmgl.utils.files import replace_whole
+
 from .stage import Stage
 
 STATE_FILE = 'stage.json'
@@ -21,11 +23,9 @@ def write_json(path: Path, value) -> None:
         path: Target; its folder is made.
         value: What to write.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}')
-    partial.write_text(
-        json.dumps(value, indent=2, sort_keys=True, default=str) + '\n')
-    os.replace(partial, path)
+    with replace_whole(path) as partial:
+        partial.write_text(
+            json.dumps(value, indent=2, sort_keys=True, default=str) + '\n')
 
 
 def read_json(path: Path) -> dict | None:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from mmgl.apis.errors import INTERRUPTED
 from mmgl.apis.jobs import (
     Chain,
     Display,
@@ -17,7 +18,6 @@ from mmgl.apis.jobs import (
 from .options import QuickstartOptions
 from .stages import plan_stages
 
-INTERRUPTED = 130
 # Drawing and writing; measured on two cores.
 REPORT_SECONDS = 10.0
 

@@ -8,7 +8,6 @@ from mmgl.utils.paths import config_dir
 
 # Every way to initialise the fine-tuning, baseline first.
 INITS = {'random': 'random weights', 'mmgl': 'MMGL'}
-DATA_SEED = 0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from mmgl.apis.jobs import Stage, StageFactory, find_key, read_config
 
-from .options import DATA_SEED, INITS, SCALES, QuickstartOptions
+from .options import INITS, SCALES, QuickstartOptions
 
 
 class _Planner:
@@ -16,7 +16,7 @@ class _Planner:
 
     def data(self) -> Stage:
         return self.factory.data(self.options.data_root, self.scale.preset,
-                                 DATA_SEED, self.scale.seconds.get('data', 1))
+                                 self.scale.seconds.get('data', 1))
 
     def pretrain(self, seed: int, data: Stage) -> Stage:
         return self.factory.train(

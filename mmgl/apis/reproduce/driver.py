@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from mmgl.apis.errors import INTERRUPTED
 from mmgl.apis.jobs import (
     Chain,
     Display,
@@ -22,8 +23,6 @@ from .cells import SCALES, Cell, cells_of
 from .document import write_document
 from .plan import Planner
 from .records import is_recorded, record_path, write_record
-
-INTERRUPTED = 130
 
 
 @dataclass

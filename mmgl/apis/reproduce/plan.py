@@ -6,8 +6,6 @@ from mmgl.apis.jobs import Stage, StageFactory
 
 from .cells import METHODS, SCALES, Cell, find_config
 
-DATA_SEED = 0
-
 
 class Planner:
     """Plans the stages of cells.
@@ -19,7 +17,6 @@ class Planner:
         data_root: Folder of the embedded data set; None for real ones, whose
             folders the configs name.
         overrides: Dotted config keys that change every training.
-        workers: Processes that load images; None leaves it to the configs.
     """
 
     def __init__(self,
@@ -27,14 +24,13 @@ class Planner:
                  work_dir: Path,
                  scale: str,
                  data_root: Path | None = None,
-                 overrides: dict | None = None,
-                 workers: int | None = None) -> None:
+                 overrides: dict | None = None) -> None:
         self.root = root
         self.scale = SCALES[scale]
         self.seconds = dict(self.scale.seconds)
         self.data_root = data_root
         self.overrides = overrides or {}
-        self.factory = StageFactory(root, work_dir, workers)
+        self.factory = StageFactory(root, work_dir)
         self._made: dict[str, Stage] = {}
 
     def evaluation(self, cell: Cell) -> Stage:
@@ -86,7 +82,7 @@ class Planner:
             return []
         if 'data' not in self._made:
             self._made['data'] = self.factory.data(
-                self.data_root, self.scale.preset, DATA_SEED,
+                self.data_root, self.scale.preset,
                 self.seconds['data'])
         return [self._made['data']]
 

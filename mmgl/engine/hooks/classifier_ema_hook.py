@@ -1,8 +1,8 @@
 """Moving averages of MPANet's modality classifiers."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from mmgl.engine.bare_model import bare_model
 from mmgl.registry import HOOKS
 
 
@@ -64,10 +64,7 @@ class ClassifierEmaHook(Hook):
         Raises:
             ValueError: If there is no such head with averages.
         """
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
-        module = dict(model.named_modules()).get(self.head)
+        module = dict(bare_model(runner).named_modules()).get(self.head)
         self._update = getattr(module, 'update_average', None)
         if self._update is None:
             raise ValueError(

@@ -14,6 +14,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from mmgl.registry import HOOKS
+from mmgl.utils.files import replace_whole
 
 # Written to the work dir; tools read it where they look for metrics.
 VERDICT_FILE = 'diverged.json'
@@ -209,15 +210,14 @@ def _keep_last_good(work_dir: Path, epochs: int) -> Path | None:
     if not good:
         return None
     target = work_dir / LAST_GOOD
-    shutil.copyfile(found[max(good)], target.with_suffix('.partial'))
-    os.replace(target.with_suffix('.partial'), target)
+    with replace_whole(target) as partial:
+        shutil.copyfile(found[max(good)], partial)
     return target
 
 
 def _write_verdict(work_dir: Path, **content) -> None:
-    partial = work_dir / f'{VERDICT_FILE}.partial'
-    partial.write_text(json.dumps(content, indent=2) + '\n')
-    os.replace(partial, work_dir / VERDICT_FILE)
+    with replace_whole(work_dir / VERDICT_FILE) as partial:
+        partial.write_text(json.dumps(content, indent=2) + '\n')
 
 
 def _to_float(value) -> float:

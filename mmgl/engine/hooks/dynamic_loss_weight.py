@@ -3,9 +3,9 @@
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 
+from mmgl.engine.bare_model import bare_model
 from mmgl.registry import HOOKS
 
 
@@ -45,10 +45,7 @@ class DynamicLossWeightHook(Hook):
             ValueError: If there is no such head with a ``ramp``, or the
                 training has no epochs.
         """
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
-        heads = dict(getattr(model, 'heads', {}))
+        heads = dict(getattr(bare_model(runner), 'heads', {}))
         self._ramp = getattr(heads.get(self.head), 'ramp', None)
         if self._ramp is None:
             raise ValueError(

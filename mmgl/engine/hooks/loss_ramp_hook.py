@@ -1,8 +1,8 @@
 """Linear ramp of a loss weight."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from mmgl.engine.bare_model import bare_model
 from mmgl.registry import HOOKS
 
 
@@ -44,10 +44,7 @@ class LossRampHook(Hook):
         Raises:
             ValueError: If there is no such loss with a ramp.
         """
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
-        module = dict(model.named_modules()).get(self.loss)
+        module = dict(bare_model(runner).named_modules()).get(self.loss)
         self._ramp = getattr(module, 'ramp', None)
         if self._ramp is None:
             raise ValueError(

@@ -4,8 +4,8 @@ import logging
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 
+from mmgl.engine.bare_model import bare_model
 from mmgl.models.layers import FeatureSearchCell
 from mmgl.registry import HOOKS
 
@@ -87,11 +87,9 @@ class SearchPhaseHook(Hook):
         Raises:
             ValueError: If the model has no cells.
         """
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
         self._cells = [
-            m for m in model.modules() if isinstance(m, FeatureSearchCell)
+            m for m in bare_model(runner).modules()
+            if isinstance(m, FeatureSearchCell)
         ]
         if not self._cells:
             raise ValueError(
