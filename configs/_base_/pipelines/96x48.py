@@ -13,7 +13,7 @@ load_and_crop = load + crop
 crop_and_flip = crop + _base_.flip
 # The preset for laptops, not the recipe of the paper: without AugMix, which
 # takes as long as a step of a small network on two cores, and with smaller
-# erased areas, which suit 75 short epochs.
+# erased areas, which suit 60 short epochs.
 pretrain_pipeline = (
     load + crop_and_flip + [dict(_base_.erase[0], max_area_ratio=0.2)] +
     _base_.shuffle_and_pack)

@@ -1,4 +1,4 @@
-# The recipe of mmgl_100e.py in 75 short epochs of the embedded data set.
+# The recipe of mmgl_100e.py in 60 short epochs of the embedded data set.
 _base_ = './mmgl_100e.py'
 
 param_scheduler = [
@@ -11,12 +11,12 @@ param_scheduler = [
         convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        T_max=72,
+        T_max=57,
         eta_min=0,
         begin=3,
-        end=75,
+        end=60,
         by_epoch=True,
         convert_to_iter_based=True),
 ]
-train_cfg = dict(max_epochs=75, val_interval=5)
+train_cfg = dict(max_epochs=60, val_interval=5)
 auto_scale_lr = dict(base_batch_size=64)

@@ -101,9 +101,10 @@ def _environment(root: Path, progress: Path, own: dict) -> dict:
     env['PYTHONUNBUFFERED'] = '1'
     env['MPLBACKEND'] = 'Agg'
     env[PROGRESS_VARIABLE] = str(progress)
-    # One core is left to the process that loads images: threads of torch
-    # that wait for a core taken by it slow a step down many times over.
-    env.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) - 1)))
+    # Threads of torch that spin while they wait for a core taken by the
+    # process that loads images slow a step down many times over.
+    env.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    env.setdefault('OMP_NUM_THREADS', str(os.cpu_count() or 1))
     return env
 
 

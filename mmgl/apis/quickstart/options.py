@@ -36,7 +36,7 @@ SCALES = {
         preset='mini',
         seconds={
             'data': 30,
-            'pretrain': 800,
+            'pretrain': 640,
             'finetune': 90,
             'evaluate': 20
         }),
