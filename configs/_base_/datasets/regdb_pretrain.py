@@ -1,5 +1,5 @@
 # One RegDB trial: 206 + 206 identities; change both trials together.
-_base_ = ['./pretrain.py', '../pipelines/288x144.py']
+_base_ = ['./pairs.py', './permutation_val.py', '../pipelines/288x144.py']
 
 data_root = 'data/RegDB'
 train_dataloader = dict(

@@ -1,16 +1,10 @@
 # SYSU-MM01: 296 identities to pre-train, 99 to validate.
-_base_ = ['./pretrain.py', '../pipelines/288x144.py']
+_base_ = ['./sysu_mm01_pairs.py', './permutation_val.py']
 
-data_root = 'data/SYSU-MM01'
-train_dataloader = dict(
-    dataset=dict(
-        type='SYSUMM01',
-        data_root=data_root,
-        split='train',
-        pipeline=_base_.pretrain_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=_base_.pretrain_pipeline))
 val_dataloader = dict(
     dataset=dict(
         type='SYSUMM01',
-        data_root=data_root,
+        data_root=_base_.data_root,
         split='val',
         pipeline=_base_.shuffled_pipeline))
