@@ -1,6 +1,6 @@
-"""Two processes on half batches against one process on the whole batch.
+"""Two and four processes on parts of a batch against one on the whole.
 
-Takes some seconds: two interpreters have to import torch and the package.
+Takes some seconds: four interpreters have to import torch and the package.
 """
 
 import pytest
@@ -34,6 +34,7 @@ FINETUNE = dict(
             type='MetricHead',
             feature='pool',
             loss=dict(type='WeightedRegularizedTripletLoss'))))
+SIZES = (2, 4)
 MODELS_UNDER_TEST = dict(pretrain=PRETRAIN, finetune=FINETUNE)
 
 
@@ -81,34 +82,39 @@ def gradients(config, rank, world_size):
     }
 
 
-def worker(rank, store, results):
+def worker(rank, folder):
     torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{store}', rank=rank, world_size=2)
-    output = {}
-    for name, config in MODELS_UNDER_TEST.items():
-        loss, grads = gradients(config, rank, 2)
-        torch.distributed.all_reduce(loss)
-        output[name] = loss / 2, grads
-    if rank == 0:
-        torch.save(output, results)
-    torch.distributed.destroy_process_group()
+    for size in SIZES:
+        if rank >= size:
+            continue
+        torch.distributed.init_process_group(
+            'gloo', init_method=f'file://{folder}/store_{size}', rank=rank,
+            world_size=size)
+        output = {}
+        for name, config in MODELS_UNDER_TEST.items():
+            loss, grads = gradients(config, rank, size)
+            torch.distributed.all_reduce(loss)
+            output[name] = loss / size, grads
+        if rank == 0:
+            torch.save(output, f'{folder}/results_{size}.pth')
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 @pytest.fixture(scope='module')
-def two_processes(tmp_path_factory):
+def several_processes(tmp_path_factory):
     folder = tmp_path_factory.mktemp('gloo')
-    mp.spawn(
-        worker,
-        args=(str(folder / 'store'), str(folder / 'results.pth')),
-        nprocs=2)
-    return torch.load(folder / 'results.pth')
+    mp.spawn(worker, args=(str(folder),), nprocs=max(SIZES))
+    return {size: torch.load(folder / f'results_{size}.pth')
+            for size in SIZES}
 
 
+@pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('name', list(MODELS_UNDER_TEST))
-def test_same_loss_and_gradient_as_one_process(name, two_processes):
+def test_same_loss_and_gradient_as_one_process(name, size,
+                                               several_processes):
     loss, grads = gradients(MODELS_UNDER_TEST[name], 0, 1)
-    other_loss, other_grads = two_processes[name]
+    other_loss, other_grads = several_processes[size][name]
     assert other_loss.item() == pytest.approx(loss.item(), rel=1e-5)
     assert set(grads) == set(other_grads)
     for key, grad in grads.items():

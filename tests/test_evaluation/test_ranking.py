@@ -236,12 +236,33 @@ def test_inputs_stay_as_they_are():
         score_galleries(distances, *arrays[2:4], None, *arrays[4:])
 
 
-def test_chunks_do_not_change_scores(monkeypatch):
+@pytest.mark.parametrize('cmc', ['unique_identity', 'standard'])
+def test_blocks_do_not_change_scores(cmc):
     rng = np.random.default_rng(9)
     distances = np.floor(rng.random((50, 40)) * 12)
     q, g = rng.integers(0, 5, 50), rng.integers(0, 5, 40)
-    whole, = score_galleries(distances, q, g)
+    whole, = score_galleries(distances, q, g, cmc=cmc)
+    for memory in (1, 40 * 8 * 7, 10**9):
+        parts, = score_galleries(distances, q, g, cmc=cmc, memory=memory)
+        assert_same(whole, (parts.cmc, parts.mAP, parts.mINP))
+    with pytest.raises(ValueError, match='memory=0'):
+        score_galleries(distances, q, g, memory=0)
+
+
+@pytest.mark.parametrize('ties', ['gallery_order', 'expected'])
+@pytest.mark.parametrize('cmc', ['unique_identity', 'standard'])
+@pytest.mark.parametrize('far', [False, True])
+def test_long_galleries_are_sorted_in_part(cmc, ties, far, monkeypatch):
+    """Only up to the last match, where that is near; ties included."""
+    rng = np.random.default_rng(4)
+    q, g = np.arange(6), rng.integers(0, 400, 20_000)
+    distances = np.round(rng.random((6, 20_000)), 3)
+    if not far:
+        distances[q[:, None] == g] /= 10
+    args = distances, q, g
+    options = dict(cmc=cmc, ties=ties)
+    found, = score_galleries(*args, **options)
     monkeypatch.setattr(
-        'mmgl.evaluation.functional.ranking._CHUNK_ELEMENTS', 120)
-    parts, = score_galleries(distances, q, g)
-    assert_same(whole, (parts.cmc, parts.mAP, parts.mINP))
+        'mmgl.evaluation.functional.match_ranks._LONG', 10**9)
+    whole, = score_galleries(*args, **options)
+    assert found.as_dict() == whole.as_dict()

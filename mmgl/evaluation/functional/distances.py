@@ -5,93 +5,61 @@ matrix product alone does not promise that (its edge blocks may round in
 another order), so equal gallery rows are computed once and copied.
 """
 
-from hashlib import blake2b
-
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from .feature_arrays import check_features, check_widths, is_on_accelerator
+
 DISTANCES = ('cosine', 'euclidean')
 _NORM_FLOOR = 1e-12
-
-
-def to_numpy(values):
-    """Turn an array-like or a torch tensor into a numpy array.
-
-    Args:
-        values (array-like or Tensor): Any shape, any device.
-
-    Returns:
-        np.ndarray: The same values; it may share memory with the input.
-    """
-    if hasattr(values, 'detach'):
-        values = values.detach().cpu()
-        if values.is_floating_point() and values.element_size() < 4:
-            values = values.float()  # numpy has no bfloat16
-        return values.numpy()
-    return np.asarray(values)
-
-
-def check_features(features, name='features'):
-    """Check a feature matrix and return it as float32 or float64.
-
-    Args:
-        features (array-like or Tensor): Features, (n, d), n and d >= 1.
-        name (str): How the matrix is called in messages.
-
-    Returns:
-        np.ndarray: (n, d), float32 for float32 and half precision, float64
-        for everything else; the input itself is never changed.
-
-    Raises:
-        TypeError: If the values are not real numbers.
-        ValueError: If it is not a matrix, is empty, or has NaN or Inf.
-    """
-    array = to_numpy(features)
-    if array.dtype.kind not in 'fiub':
-        raise TypeError(
-            f'{name} has dtype {array.dtype}; give real numbers, (n, d).')
-    if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(
-            f'{name} has shape {array.shape}; give one row an image, (n, d), '
-            'with at least one row and one column.')
-    narrow = array.dtype in (np.float16, np.float32)
-    array = array.astype(np.float32 if narrow else np.float64, copy=False)
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if bad.size:
-        rows = ', '.join(map(str, bad[:10]))
-        more = ', ...' if bad.size > 10 else ''
-        raise ValueError(
-            f'{name} has NaN or Inf in {bad.size} of {len(array)} rows '
-            f'(rows {rows}{more}, counted from 0). Check that training did '
-            'not diverge and extract the features again.')
-    return array
 
 
 def unique_rows(array):
     """Find the distinct rows of a matrix, in order of first appearance.
 
     Args:
-        array (np.ndarray): Finite values, (n, d).
+        array (np.ndarray): Finite values, (n, d), float32 or float64.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: ``first`` (u,), the row number where
         each distinct row first appears, and ``inverse`` (n,), so that
         ``array[first][inverse]`` equals ``array``.
     """
-    array = np.ascontiguousarray(array + 0)  # + 0 makes -0.0 and 0.0 alike
-    seen, first = {}, []
-    inverse = np.empty(len(array), dtype=np.intp)
-    for number, row in enumerate(array):
-        key = blake2b(row, digest_size=16).digest()
-        if key not in seen:
-            seen[key] = len(first)
-            first.append(number)
-        inverse[number] = seen[key]
-    return np.array(first, dtype=np.intp), inverse
+    _, first, inverse = np.unique(
+        _row_keys(array), return_index=True, return_inverse=True)
+    repeated = np.flatnonzero(first[inverse] != np.arange(len(array)))
+    same = array[first[inverse[repeated]]] == array[repeated]
+    if not same.all():  # rows that differ have the same key
+        keys = [row.tobytes() for row in array + 0]
+        numbers = {}
+        inverse = np.array([numbers.setdefault(key, len(numbers))
+                            for key in keys])
+        _, first = np.unique(inverse, return_index=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[inverse]
+
+
+def _row_keys(array):
+    """One number for each row, the same for equal rows, (n,)."""
+    words = array.shape[1] * array.itemsize // 4
+    weights = np.random.default_rng(0).integers(
+        2**63, size=words, dtype=np.uint64) * 2 + 1
+    keys = np.empty(len(array), dtype=np.uint64)
+    step = max(1, 2**17 // words)
+    for start in range(0, len(array), step):
+        some = slice(start, start + step)
+        # + 0 makes -0.0 and 0.0 alike.
+        bits = np.ascontiguousarray(array[some] + 0).view(np.uint32)
+        keys[some] = bits.astype(np.uint64) @ weights
+    return keys
 
 
 def _normalise(array):
     norms = np.sqrt(np.einsum('nd,nd->n', array, array, dtype=np.float64))
+    if abs(norms - 1).max() < 2 * np.finfo(array.dtype).eps:
+        return array  # of unit length up to rounding
     norms = np.maximum(norms, _NORM_FLOOR).astype(array.dtype)
     return array / norms[:, None]
 
@@ -125,11 +93,7 @@ class PairwiseDistances:
                 f'distance={metric!r} is not known; choose from {DISTANCES}.')
         query = check_features(query, 'query features')
         gallery = check_features(gallery, 'gallery features')
-        if query.shape[1] != gallery.shape[1]:
-            raise ValueError(
-                f'query features have {query.shape[1]} columns and gallery '
-                f'features {gallery.shape[1]}; both must come from the same '
-                'model.')
+        check_widths(query, gallery)
         self.metric = metric
         dtype = np.result_type(query, gallery)
         if metric == 'euclidean':
@@ -137,7 +101,9 @@ class PairwiseDistances:
         query = query.astype(dtype, copy=False)
         gallery = gallery.astype(dtype, copy=False)
         if metric == 'cosine':
-            query, gallery = _normalise(query), _normalise(gallery)
+            # Changing the sign here saves a pass over the products.
+            query, gallery = -_normalise(query), _normalise(gallery)
+        self.dtype = dtype
         self.shape = (len(query), len(gallery))
         first, inverse = unique_rows(gallery)
         self._expand = None
@@ -147,17 +113,23 @@ class PairwiseDistances:
         if metric == 'euclidean':
             self._prepare_products()
 
-    def rows(self, index):
+    def rows(self, index, out=None):
         """Compute some rows of the distance matrix.
 
         Args:
             index (np.ndarray or slice): Query numbers.
+            out (np.ndarray, optional): An earlier result, which may be
+                overwritten; it saves asking for memory again.
 
         Returns:
             np.ndarray: (len(index), m), smaller is nearer.
         """
         if self.metric == 'cosine':
-            result = -(self._query[index] @ self._gallery.T)
+            query, gallery = self._query[index], self._gallery
+            if out is None or len(out) < len(query) or (
+                    self._expand is not None):
+                out = np.empty((len(query), len(gallery)), self.dtype)
+            result = np.matmul(query, gallery.T, out=out[:len(query)])
         else:
             result = self._euclidean(index)
         return result if self._expand is None else result[:, self._expand]
@@ -205,6 +177,25 @@ class PairwiseDistances:
             result[row, columns] = cdist(
                 query[row:row + 1], self._gallery[columns])[0]
         return result
+
+
+def distances_between(query, gallery, metric='cosine'):
+    """Prepare distances where the features are.
+
+    Args:
+        query (array-like or Tensor): Query features, (n, d).
+        gallery (array-like or Tensor): Gallery features, (m, d).
+        metric (str): See :class:`PairwiseDistances`.
+
+    Returns:
+        PairwiseDistances or DeviceDistances: The latter for cosine
+        distances of tensors that are on an accelerator.
+    """
+    if metric == 'cosine' and is_on_accelerator(query) and (
+            is_on_accelerator(gallery)):
+        from .device_ranks import DeviceDistances
+        return DeviceDistances(query, gallery)
+    return PairwiseDistances(query, gallery, metric)
 
 
 def pairwise_distances(query, gallery, metric='cosine'):

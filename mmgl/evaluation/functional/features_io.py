@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
+from .feature_arrays import to_numpy
 from .protocols import INFRARED_CAMERAS
 
 NPZ_FIELDS = ('features', 'pids', 'camids', 'modality', 'index')
@@ -61,7 +62,9 @@ def save_features(path, feature_set):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: getattr(feature_set, name) for name in NPZ_FIELDS}
+    arrays = {
+        name: to_numpy(getattr(feature_set, name)) for name in NPZ_FIELDS
+    }
     for name in ('img_paths', 'trial'):
         if getattr(feature_set, name) is not None:
             arrays[name] = np.asarray(getattr(feature_set, name))

@@ -10,25 +10,40 @@ Definitions (docs/evaluation.md has them in full):
 * AP: mean over the true matches of k / rank of the k-th one.
 * INP: number of true matches / rank of the last one.
 
-The pool of gallery images is sorted once a query (``sorted_pool``); every
-gallery reads its ranks off that one order.
+Distances to the pool of gallery images are computed once, a block of queries
+at a time, and every gallery takes its columns from them. The blocks depend
+on the sizes alone, so several processes that share them add up to exactly
+the figures of one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from .sorted_pool import Chunk, Pool, runs
-from .tie_expectation import (
-    expected_inverse_last,
-    expected_precision,
-    first_hit_distribution,
-    identity_rank_distribution,
-)
+from .match_ranks import Gallery, rank_matches
+from .match_scores import sum_scores
 
 CMC_KINDS = ('unique_identity', 'standard')
 TIE_RULES = ('expected', 'gallery_order')
-_CHUNK_ELEMENTS = 6_000_000
+_MEMORY = 2**28  # of a block of distances, in bytes
+_MAX_ROWS = 512  # of a block; more do not make the product faster
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of the queries that one of several processes ranks.
+
+    Attributes:
+        rank (int): Number of this process, from 0.
+        world_size (int): Number of processes.
+        add_up (Callable, optional): Takes a float64 array and gives its sum
+            over the processes, to all of them.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    add_up: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -79,104 +94,26 @@ class _MatrixRows:
                 f'distances have NaN or Inf in {bad.size} rows, first '
                 f'{bad[:10].tolist()}; they cannot be ranked.')
         self._matrix, self.shape = matrix, matrix.shape
+        self.dtype = matrix.dtype
 
-    def rows(self, index):
+    def rows(self, index, out=None):
         return self._matrix[index]
 
 
-class _Totals:
-    """Running sums of one gallery over the chunks of queries."""
-
-    def __init__(self, max_rank):
-        self.hits = np.zeros(max_rank)
-        self.ap = self.inp = 0.0
-        self.count = 0
-
-    def add_ranks(self, before):
-        """Add queries whose first hit has ``before`` entries before it."""
-        limit = len(self.hits)
-        self.hits += np.bincount(before[before < limit], minlength=limit)
-
-    def scores(self):
-        if not self.count:
+def _check_options(options):
+    for key, choices in (('cmc', CMC_KINDS), ('ties', TIE_RULES)):
+        if options[key] not in choices:
             raise ValueError(
-                'no query has a true match in the gallery (after leaving out '
-                'images of the same location); check pids and cameras of '
-                'both sides.')
-        return RankingScores(
-            np.cumsum(self.hits) / self.count, self.ap / self.count,
-            self.inp / self.count, self.count)
+                f'{key}={options[key]!r} is not known; choose from '
+                f'{choices}.')
+    if options['max_rank'] < 1:
+        raise ValueError(f'max_rank={options["max_rank"]}; give 1 or more.')
+    if options['memory'] is not None and options['memory'] < 1:
+        raise ValueError(f'memory={options["memory"]}; give bytes.')
 
 
-def _score_gallery(chunk, number, before, size, totals):
-    """Add a chunk's queries to the sums of one gallery."""
-    inside = chunk.pool.members[number, chunk.column]
-    row, low = chunk.row[inside], chunk.low[inside]
-    if not len(row):
-        return
-    before = before[inside].astype(np.int64)
-    size = size[inside].astype(np.int64)
-    starts, matches = runs(row)
-    ends = starts + matches - 1
-    groups, hits = runs(row, low)
-    group_of = np.repeat(np.arange(len(groups)), hits)
-    hits_before = groups - np.repeat(starts, matches)[groups]
-    precision = expected_precision(
-        before, size, hits_before[group_of], hits[group_of])
-    totals.ap += (np.add.reduceat(precision, starts) / matches).sum()
-    totals.count += len(starts)
-
-    hits = hits[group_of]
-    inverse = 1 / (before[ends] + size[ends])
-    # A tie matters for the last match if it mixes in other people.
-    for query in np.flatnonzero(size[ends] > hits[ends]):
-        end = ends[query]
-        inverse[query] = expected_inverse_last(
-            int(before[end]), int(size[end]), int(hits[end]))
-    totals.inp += (matches * inverse).sum()
-
-    if chunk.places is None:
-        _standard_cmc(before[starts], size[starts], hits[starts], totals)
-    else:
-        _unique_cmc(chunk, number, row[starts], low[starts], totals)
-
-
-def _standard_cmc(before, size, hits, totals):
-    mixed = size > hits
-    totals.add_ranks(before[~mixed])
-    limit = len(totals.hits)
-    for query in np.flatnonzero(mixed & (before < limit)):
-        ahead = before[query]
-        totals.hits[ahead:] += first_hit_distribution(
-            int(size[query]), int(hits[query]), limit)[:limit - ahead]
-
-
-def _unique_cmc(chunk, number, row, low, totals):
-    columns, starts = chunk.pool.by_identity[number]
-    identities = chunk.pool.pids[columns[starts]]
-    places = chunk.places[columns]
-    nearest = np.minimum.reduceat(places, starts, axis=0)[:, row]
-    low = low.astype(nearest.dtype)
-    before = (nearest < low).sum(axis=0)
-    tied = np.zeros(len(row), dtype=bool)
-    if chunk.tied:
-        tied = (nearest == low).sum(axis=0) > 1
-    totals.add_ranks(before[~tied])
-    limit = len(totals.hits)
-    for query in np.flatnonzero(tied & (before < limit)):
-        together = np.add.reduceat(
-            places[:, row[query]] == low[query], starts, dtype=np.int64)
-        together *= nearest[:, query] == low[query]
-        own = np.searchsorted(identities, chunk.query_pids[row[query]])
-        others = np.sort(np.delete(together, own))
-        ahead = before[query]
-        totals.hits[ahead:] += identity_rank_distribution(
-            int(together[own]), tuple(others[others > 0].tolist()),
-            limit)[:limit - ahead]
-
-
-def _check(distances, query_pids, gallery_pids, members, locations, options):
-    """Check shapes and options; give arrays of the right kind."""
+def _check(distances, query_pids, gallery_pids, members, locations):
+    """Check shapes; give arrays of the right kind."""
     if not hasattr(distances, 'rows'):
         distances = _MatrixRows(distances)
     query_pids, gallery_pids = np.asarray(query_pids), np.asarray(gallery_pids)
@@ -199,25 +136,19 @@ def _check(distances, query_pids, gallery_pids, members, locations, options):
         raise ValueError(
             f'members is {members.dtype} {members.shape}; give bool (t, {m}),'
             ' one row a gallery.')
-    for key, choices in (('cmc', CMC_KINDS), ('ties', TIE_RULES)):
-        if options[key] not in choices:
-            raise ValueError(
-                f'{key}={options[key]!r} is not known; choose from '
-                f'{choices}.')
-    if options['max_rank'] < 1:
-        raise ValueError(f'max_rank={options["max_rank"]}; give 1 or more.')
     return distances, query_pids, gallery_pids, members
 
 
 def score_galleries(distances, query_pids, gallery_pids, members=None,
                     query_locations=None, gallery_locations=None,
-                    cmc='unique_identity', max_rank=20, ties='expected'):
+                    cmc='unique_identity', max_rank=20, ties='expected',
+                    memory=None, share=None):
     """Score every gallery that is a part of one pool of images.
 
     Args:
         distances (np.ndarray or PairwiseDistances): (n, m), smaller is
-            nearer; an object with ``shape`` and ``rows(index)`` is asked
-            for a chunk at a time, so the matrix is never whole in memory.
+            nearer; an object with ``rows()`` is asked for a block at a
+            time, so the matrix is never whole in memory.
         query_pids (array-like): Identities, (n,).
         gallery_pids (array-like): Identities of the pool, (m,).
         members (np.ndarray, optional): bool (t, m), the images of each of t
@@ -229,6 +160,11 @@ def score_galleries(distances, query_pids, gallery_pids, members=None,
         max_rank (int): Length of the CMC.
         ties (str): 'expected' (mean over all orders of tied images) or
             'gallery_order' (tied images stay in pool order, stable sort).
+        memory (int, optional): Bytes that a block of distances may take. By
+            default 256 MiB, on an accelerator 2 GiB.
+        share (Share, optional): Rank a part of the queries only, the other
+            processes rank the rest. All of them must give the same
+            arguments otherwise.
 
     Returns:
         list[RankingScores]: One a gallery.
@@ -237,26 +173,59 @@ def score_galleries(distances, query_pids, gallery_pids, members=None,
         ValueError: For wrong shapes or options, NaN or Inf, or a gallery in
             which no query has a true match.
     """
+    _check_options(dict(cmc=cmc, ties=ties, max_rank=max_rank, memory=memory))
     distances, query_pids, gallery_pids, members = _check(
         distances, query_pids, gallery_pids, members,
-        (query_locations, gallery_locations),
-        dict(cmc=cmc, ties=ties, max_rank=max_rank))
-    totals = [_Totals(max_rank) for _ in members]
-    for queries, columns in _location_groups(
-            distances.shape, query_locations, gallery_locations):
-        if not columns.any():
+        (query_locations, gallery_locations))
+    share = share or Share()
+    rank = getattr(distances, 'rank_matches', rank_matches)
+    sums, buffer = [], None
+    for index, galleries in _blocks(
+            distances, query_pids, gallery_pids, members,
+            (query_locations, gallery_locations), memory):
+        sums.append(np.zeros((len(members), max_rank + 3)))
+        if (len(sums) - 1) % share.world_size != share.rank:
             continue
-        whole = columns.all()
-        pool = Pool(gallery_pids[columns], members[:, columns])
-        step = max(1, min(256, _CHUNK_ELEMENTS // distances.shape[1]))
+        block = distances.rows(index, buffer)
+        if buffer is None or len(buffer) < len(block):
+            buffer = block
+        for number, gallery in enumerate(galleries):
+            for matches in rank(block, query_pids[index], gallery, ties,
+                                cmc == 'unique_identity',
+                                len(galleries) > 1):
+                sums[-1][number] += sum_scores(matches, max_rank)
+    sums = np.array(sums).reshape(-1, len(members), max_rank + 3)
+    if share.add_up:
+        sums = share.add_up(sums)
+    return [_mean(part, max_rank) for part in sums.sum(axis=0)]
+
+
+def _mean(sums, max_rank):
+    ap, inp, count = sums[max_rank:]
+    if not count:
+        raise ValueError(
+            'no query has a true match in the gallery (after leaving out '
+            'images of the same location); check pids and cameras of both '
+            'sides.')
+    return RankingScores(
+        np.cumsum(sums[:max_rank]) / count, float(ap / count),
+        float(inp / count), int(count))
+
+
+def _blocks(distances, query_pids, gallery_pids, members, locations, memory):
+    """Queries to handle together, and the galleries as they see them."""
+    memory = memory or getattr(distances, 'memory', _MEMORY)
+    most = getattr(distances, 'max_rows', _MAX_ROWS)
+    row = distances.shape[1] * np.dtype(distances.dtype).itemsize
+    step = max(1, min(most, memory // max(row, 1)))
+    for queries, visible in _location_groups(distances.shape, *locations):
+        galleries = [Gallery(np.flatnonzero(member & visible), gallery_pids)
+                     for member in members]
+        # Queries of one person have the same matches.
+        order = np.argsort(query_pids[queries], kind='stable')
+        queries = queries[order]
         for start in range(0, len(queries), step):
-            index = queries[start:start + step]
-            block = distances.rows(index)
-            block = block if whole else block[:, columns]
-            chunk = Chunk(block, query_pids[index], pool, ties, cmc)
-            for number, before, size in chunk.counts():
-                _score_gallery(chunk, number, before, size, totals[number])
-    return [total.scores() for total in totals]
+            yield queries[start:start + step], galleries
 
 
 def _location_groups(shape, query_locations, gallery_locations):

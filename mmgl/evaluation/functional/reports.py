@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .distances import PairwiseDistances, check_features, to_numpy
+from .distances import distances_between
+from .feature_arrays import check_features, to_numpy
 from .protocols import (
     DRAWS,
     GALLERY_CAMERAS,
@@ -130,14 +131,16 @@ def sysu_galleries(pids, camids, index, rand_perm_cam, modes, shots, trials,
 
 def evaluate_sysu(features, pids, camids, modality, index, rand_perm_cam=None,
                   modes=('all', 'indoor'), shots=(1, 10), trials=10,
-                  draw='official', distance='cosine', ties='expected'):
+                  draw='official', distance='cosine', ties='expected',
+                  share=None):
     """Score features of SYSU-MM01 test images in all modes, shots, trials.
 
     Queries are all images of cameras 3 and 6. Give the features of every
     image of the evaluated identities, in any order.
 
     Args:
-        features (array-like or Tensor): (n, d).
+        features (array-like or Tensor): (n, d). Cosine distances of tensors
+            on an accelerator are computed and ranked there.
         pids (array-like): Identities of the data set, (n,).
         camids (array-like): Cameras 1..6, (n,).
         modality (array-like): 0 visible, 1 infrared, (n,).
@@ -151,6 +154,8 @@ def evaluate_sysu(features, pids, camids, modality, index, rand_perm_cam=None,
         draw (str): 'official' or 'random_seeded'.
         distance (str): 'cosine' or 'euclidean'.
         ties (str): 'expected' or 'gallery_order', see ``score_galleries``.
+        share (Share, optional): See ``score_galleries``; every process
+            gives all features.
 
     Returns:
         dict: 'all_search_1shot' and so on -> ``mean`` (r1, r5, r10, r20,
@@ -161,10 +166,13 @@ def evaluate_sysu(features, pids, camids, modality, index, rand_perm_cam=None,
         ValueError: For inconsistent arrays or options, NaN or Inf, or a
             gallery that cannot be drawn (naming identity and camera).
     """
-    features = check_features(features)
     pids, camids, modality, index = _labels(
         len(features), pids=pids, camids=camids, modality=modality,
         index=index)
+    features = check_features(
+        features, keep_device=distance == 'cosine',
+        images=lambda row: f'camera {camids[row]}, identity {pids[row]}, '
+        f'image {index[row]}')
     locations = sysu_locations(camids)
     _check_modality(modality, camids)
     _check_options(modes, shots, trials, draw, rand_perm_cam)
@@ -185,9 +193,9 @@ def evaluate_sysu(features, pids, camids, modality, index, rand_perm_cam=None,
     for number, rows in enumerate(galleries.values()):
         members[number, rows] = True
     scores = score_galleries(
-        PairwiseDistances(features[queries], features[pool], distance),
+        distances_between(features[queries], features[pool], distance),
         pids[queries], pids[pool], members[:, pool], locations[queries],
-        locations[pool], cmc='unique_identity', ties=ties)
+        locations[pool], cmc='unique_identity', ties=ties, share=share)
     report = {}
     for (mode, shot, _), score in zip(galleries, scores, strict=True):
         report.setdefault(report_key(mode, shot), []).append(score.as_dict())
@@ -195,7 +203,7 @@ def evaluate_sysu(features, pids, camids, modality, index, rand_perm_cam=None,
 
 
 def evaluate_regdb(features, pids, modality, distance='cosine',
-                   ties='expected'):
+                   ties='expected', share=None):
     """Score features of one RegDB test split in both directions.
 
     Every image of one modality is a query, every image of the other is in
@@ -204,11 +212,14 @@ def evaluate_regdb(features, pids, modality, distance='cosine',
     :func:`merge_reports`.
 
     Args:
-        features (array-like or Tensor): (n, d).
+        features (array-like or Tensor): (n, d). Cosine distances of tensors
+            on an accelerator are computed and ranked there.
         pids (array-like): Identities within the split, (n,).
         modality (array-like): 0 visible, 1 infrared, (n,).
         distance (str): 'cosine' or 'euclidean'.
         ties (str): 'expected' or 'gallery_order', see ``score_galleries``.
+        share (Share, optional): See ``score_galleries``; every process
+            gives all features.
 
     Returns:
         dict: 'visible_to_infrared' and 'infrared_to_visible' -> ``mean``
@@ -218,15 +229,19 @@ def evaluate_regdb(features, pids, modality, distance='cosine',
         TypeError: For features that are not real numbers.
         ValueError: For inconsistent arrays or options, NaN or Inf.
     """
-    features = check_features(features)
     pids, modality = _labels(len(features), pids=pids, modality=modality)
     if not np.isin(modality, (0, 1)).all():
         raise ValueError('modality must be 0 (visible) or 1 (infrared).')
+    features = check_features(
+        features, keep_device=distance == 'cosine',
+        images=lambda row: f'{("visible", "infrared")[int(modality[row])]} '
+        f'image of identity {pids[row]}')
     report = {}
     for name, (queries, gallery) in regdb_directions(modality).items():
         score, = score_galleries(
-            PairwiseDistances(features[queries], features[gallery], distance),
-            pids[queries], pids[gallery], cmc='standard', ties=ties)
+            distances_between(features[queries], features[gallery], distance),
+            pids[queries], pids[gallery], cmc='standard', ties=ties,
+            share=share)
         report[name] = summarise([score.as_dict()])
     return report
 

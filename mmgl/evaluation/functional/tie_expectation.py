@@ -14,6 +14,15 @@ import numpy as np
 from scipy.special import roots_legendre
 
 
+@lru_cache(maxsize=4)
+def _harmonic(count):
+    """Sums of 1 / k up to each k from 0, (count + 1,)."""
+    result = np.zeros(count + 1)
+    np.cumsum(1 / np.arange(1, count + 1), out=result[1:])
+    result.flags.writeable = False
+    return result
+
+
 def expected_precision(before, size, hits_before, hits):
     """Expected precision at a hit that lies in a tied group.
 
@@ -28,8 +37,7 @@ def expected_precision(before, size, hits_before, hits):
     """
     before, size = before.astype(np.int64), size.astype(np.int64)
     last = int((before + size).max(initial=0))
-    harmonic = np.zeros(last + 1)
-    np.cumsum(1 / np.arange(1, last + 1), out=harmonic[1:])
+    harmonic = _harmonic(1 << last.bit_length())
     span = harmonic[before + size] - harmonic[before]
     share = (hits - 1) / np.maximum(size - 1, 1)
     tied = ((hits_before + 1) * span +

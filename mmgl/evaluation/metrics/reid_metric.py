@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
+from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
-from mmgl.evaluation.functional.distances import DISTANCES, to_numpy
+from mmgl.evaluation.functional.distances import DISTANCES
 from mmgl.evaluation.functional.features_io import FeatureSet, save_features
 from mmgl.evaluation.functional.protocols import DRAWS, GALLERY_CAMERAS
 from mmgl.evaluation.functional.ranking import TIE_RULES
@@ -17,6 +19,8 @@ from mmgl.evaluation.functional.reports import (
 )
 from mmgl.registry import METRICS
 from mmgl.version import __version__
+
+from .row_gathering import gather_rows, share_of_rank
 
 PROTOCOLS = ('sysu', 'regdb')
 _SHOT_NAMES = {1: 'single', 10: 'multi'}
@@ -47,7 +51,8 @@ class ReIDMetric(BaseMetric):
         out (str, optional): JSON file for the figures of every trial, as
             fractions.
         dump (str, optional): .npz file for the features.
-        collect_device (str): See mmengine's ``BaseMetric``.
+        collect_device (str): 'cpu', or 'gpu' to leave the features on the
+            GPU and rank them there (cosine distance).
         prefix (str, optional): See mmengine's ``BaseMetric``.
 
     Raises:
@@ -96,32 +101,64 @@ class ReIDMetric(BaseMetric):
                     f'ReIDMetric: a data sample lacks {", ".join(missing)} '
                     f'(it has {sorted(sample)}); use a test split and a '
                     'model whose predict mode sets the feature.')
-            row = {name: int(sample[name]) for name in _LABELS}
-            row['feature'] = np.array(
-                to_numpy(sample['feature']), dtype=np.float32)
-            row['img_path'] = str(sample.get('img_path', ''))
-            self.results.append(row)
+        features = torch.stack([
+            torch.as_tensor(sample['feature']).detach().float()
+            for sample in data_samples])
+        if self.collect_device == 'cpu':
+            features = features.cpu()
+        good = torch.isfinite(features).all(dim=1).tolist()
+        if not all(good):
+            wrong = [str(sample.get('img_path', 'an image'))
+                     for sample, fine in zip(data_samples, good, strict=True)
+                     if not fine]
+            raise ValueError(
+                f'ReIDMetric: NaN or Inf in the features of {len(wrong)} of '
+                f'{len(good)} images of a batch: {", ".join(wrong[:10])}. '
+                'Check that training did not diverge.')
+        labels = torch.tensor(
+            [[int(sample[name]) for name in _LABELS]
+             for sample in data_samples])
+        paths = []
+        if self.dump:
+            paths = [str(one.get('img_path', '')) for one in data_samples]
+        self.results.append((features, labels, paths))
+
+    def evaluate(self, size):
+        """Score the images of all processes; each ranks a share of them.
+
+        Args:
+            size (int): Number of images of the data set. Images beyond it
+                are repetitions that a sampler added.
+
+        Returns:
+            dict[str, float]: Percent, the same in all processes.
+
+        Raises:
+            ValueError: If images are missing or appear twice.
+        """
+        feature_set = self._gather(size)
+        metrics = self.compute_metrics(feature_set)
+        if self.prefix:
+            metrics = {
+                f'{self.prefix}/{name}': value
+                for name, value in metrics.items()
+            }
+        return metrics
 
     def compute_metrics(self, results):
         """Score the features of all images.
 
         Args:
-            results (list[dict]): What :meth:`process` kept, of all ranks.
+            results (FeatureSet): All images of the data set, once each.
 
         Returns:
             dict[str, float]: Percent.
         """
         meta = self.dataset_meta or {}
-        found = meta.get('dataset', self.protocol)
-        if found != self.protocol:
-            raise ValueError(
-                f'ReIDMetric: protocol={self.protocol!r} but the data set is '
-                f'{found!r}; set protocol={found!r} in the evaluator.')
-        feature_set = self._collect(results, meta.get('trial'))
-        if self.dump:
-            save_features(self.dump, feature_set)
-        report = self._report(feature_set, meta)
-        if self.out:
+        if self.dump and is_main_process():
+            save_features(self.dump, results)
+        report = self._report(results, meta)
+        if self.out and is_main_process():
             self._write(report, meta)
         return {
             f'{self._name(key)}/{name}': 100 * part['mean'][measure]
@@ -129,30 +166,52 @@ class ReIDMetric(BaseMetric):
             for measure, name in _MEASURES.items()
         }
 
-    @staticmethod
-    def _collect(results, trial):
-        labels = {
-            name: np.array([row[name] for row in results])
-            for name in _LABELS
-        }
+    def _gather(self, size):
+        """Put together what :meth:`process` kept in all processes."""
+        meta = self.dataset_meta or {}
+        found = meta.get('dataset', self.protocol)
+        if found != self.protocol:
+            raise ValueError(
+                f'ReIDMetric: protocol={self.protocol!r} but the data set is '
+                f'{found!r}; set protocol={found!r} in the evaluator.')
+        features = [batch[0] for batch in self.results]
+        labels = [batch[1] for batch in self.results]
+        paths = sum((batch[2] for batch in self.results), [])
+        self.results.clear()
+        features = gather_rows(features, size)
+        labels = gather_rows(labels, size).numpy()
+        distinct = len(np.unique(labels, axis=0))
+        if distinct < size:
+            raise ValueError(
+                f'ReIDMetric: {size - distinct} of {size} images appear '
+                f'twice (equal {", ".join(_LABELS)}); a sampler must deal '
+                'out each image once.')
+        if self.dump:
+            paths = all_gather_object(paths)
+            whole = np.empty(size, dtype=object)
+            for rank, part in enumerate(paths):
+                place = whole[rank::len(paths)]
+                place[:] = part[:len(place)]
+            paths = whole.astype(str)
+        columns = dict(zip(_LABELS, labels.T, strict=True))
         return FeatureSet(
-            features=np.stack([row['feature'] for row in results]),
-            pids=labels['pid'],
-            camids=labels['camid'],
-            modality=labels['modality'],
-            index=labels['index'],
-            img_paths=np.array([row['img_path'] for row in results]),
-            trial=trial)
+            features=features if features.is_cuda else features.numpy(),
+            pids=columns['pid'],
+            camids=columns['camid'],
+            modality=columns['modality'],
+            index=columns['index'],
+            img_paths=paths if self.dump else None,
+            trial=meta.get('trial'))
 
     def _report(self, data, meta):
         if self.protocol == 'regdb':
             return evaluate_regdb(
                 data.features, data.pids, data.modality, self.distance,
-                self.ties)
+                self.ties, share_of_rank())
         return evaluate_sysu(
             data.features, data.pids, data.camids, data.modality, data.index,
             meta.get('rand_perm_cam'), self.modes, self.shots, self.trials,
-            self.gallery_draw, self.distance, self.ties)
+            self.gallery_draw, self.distance, self.ties, share_of_rank())
 
     def _name(self, key):
         names = {

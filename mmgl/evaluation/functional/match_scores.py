@@ -1,0 +1,111 @@
+"""CMC, AP and INP from the ranks of true matches."""
+
+import numpy as np
+
+from .tie_expectation import (
+    expected_inverse_last,
+    expected_precision,
+    first_hit_distribution,
+    identity_rank_distribution,
+)
+
+
+def sum_scores(matches, max_rank):
+    """Add up the scores of some queries.
+
+    Args:
+        matches (Matches): Ranks of the true matches of n queries.
+        max_rank (int): Length of the CMC.
+
+    Returns:
+        np.ndarray: (max_rank + 3,): share of first hits at each rank, AP,
+        INP and 1, each summed over the queries.
+    """
+    sums = np.zeros(max_rank + 3)
+    before, count = matches.before, matches.count
+    tied = np.zeros(len(before), dtype=bool)
+    if matches.size is not None:
+        inside = np.arange(before.shape[1]) < count[:, None]
+        tied = ((matches.size > 1) & inside).any(axis=1)
+        sums += _sum_tied(
+            matches, np.flatnonzero(tied), inside[tied], max_rank)
+    plain = ~tied
+    before, count = before[plain], count[plain]
+    slot = np.arange(before.shape[1])
+    precision = (slot + 1) / (before + 1)
+    precision[slot >= count[:, None]] = 0
+    last = np.take_along_axis(before, count[:, None] - 1, axis=1)[:, 0]
+    sums[max_rank] += (precision.sum(axis=1) / count).sum()
+    sums[max_rank + 1] += (count / (last + 1)).sum()
+    sums[max_rank + 2] += len(matches.before)
+    if matches.people is None:
+        _add_ranks(sums[:max_rank], before[:, 0])
+    else:
+        _add_people(sums[:max_rank], matches)
+    return sums
+
+
+def _add_ranks(hits, before):
+    """Add queries whose first hit has ``before`` entries before it."""
+    limit = len(hits)
+    hits += np.bincount(before[before < limit], minlength=limit)
+
+
+def _add_people(hits, matches):
+    alone = np.ones(len(matches.people), dtype=bool)
+    alone[list(matches.tied_people)] = False
+    _add_ranks(hits, matches.people[alone])
+    for row, (own, others) in matches.tied_people.items():
+        ahead = matches.people[row]
+        if ahead < len(hits):
+            hits[ahead:] += identity_rank_distribution(
+                own, others, len(hits))[:len(hits) - ahead]
+
+
+def _sum_tied(matches, rows, inside, max_rank):
+    """The same for queries with tied matches, in expectation."""
+    sums, count = np.zeros(max_rank + 3), matches.count[rows]
+    before = matches.before[rows][inside]
+    size = matches.size[rows][inside]
+    ends = np.cumsum(count) - 1
+    starts = ends - count + 1
+    row = np.repeat(np.arange(len(rows)), count)
+    groups, hits = _runs(row, before)
+    group_of = np.repeat(np.arange(len(groups)), hits)
+    hits_before = groups - np.repeat(starts, count)[groups]
+    precision = expected_precision(
+        before, size, hits_before[group_of], hits[group_of])
+    sums[max_rank] = (np.add.reduceat(precision, starts) / count).sum()
+
+    hits = hits[group_of]
+    inverse = 1 / (before[ends] + size[ends])
+    # A tie matters for the last match if it mixes in other people.
+    for query in np.flatnonzero(size[ends] > hits[ends]):
+        end = ends[query]
+        inverse[query] = expected_inverse_last(
+            int(before[end]), int(size[end]), int(hits[end]))
+    sums[max_rank + 1] = (count * inverse).sum()
+    if matches.people is None:
+        _add_tied_hits(
+            sums[:max_rank], before[starts], size[starts], hits[starts])
+    return sums
+
+
+def _add_tied_hits(total, before, size, hits):
+    mixed = size > hits
+    _add_ranks(total, before[~mixed])
+    limit = len(total)
+    for query in np.flatnonzero(mixed & (before < limit)):
+        ahead = before[query]
+        total[ahead:] += first_hit_distribution(
+            int(size[query]), int(hits[query]), limit)[:limit - ahead]
+
+
+def _runs(*keys):
+    """Find runs of equal keys: where each one starts, and its length."""
+    new = np.ones(len(keys[0]), dtype=bool)
+    new[1:] = False
+    for key in keys:
+        new[1:] |= key[1:] != key[:-1]
+    starts = np.flatnonzero(new)
+    return starts, np.diff(np.r_[starts, len(new)])

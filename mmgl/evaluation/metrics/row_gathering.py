@@ -1,0 +1,86 @@
+"""Gather the rows of all ranks, holding none of them twice."""
+
+from collections import deque
+
+import torch
+from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size
+from torch import Tensor
+
+from mmgl.evaluation.functional.ranking import Share
+
+_CHUNK_ROWS = 1024
+
+
+def gather_rows(batches: list[Tensor], size: int) -> Tensor:
+    """Put together the rows that the ranks hold.
+
+    Rank r of w holds the rows r, r + w, r + 2 w, ... as mmengine's samplers
+    deal them out, and possibly some repeated ones at the end, which are
+    left out. Rows travel in chunks and leave ``batches`` as they go, so a
+    rank holds each row once, apart from the chunk on its way.
+
+    Args:
+        batches: Rows of this rank, (b, d) each; empty afterwards.
+        size: Number of rows of all ranks together.
+
+    Returns:
+        All rows, (size, d), on every rank, where the batches were.
+
+    Raises:
+        ValueError: If a rank has too few rows.
+    """
+    world_size = get_world_size()
+    own = torch.tensor([
+        sum(map(len, batches)), batches[0].shape[1] if batches else 0])
+    counts, widths = zip(
+        *(one.tolist() for one in all_gather(own)), strict=True)
+    for rank, count in enumerate(counts):
+        needed = len(range(rank, size, world_size))
+        if count < needed:
+            raise ValueError(
+                f'process {rank} of {world_size} hands over {count} images, '
+                f'but {needed} of the {size} images of the data set are '
+                'its share; use a sampler that deals out each image once, '
+                'such as DefaultSampler with shuffle=False.')
+    like = batches[0] if batches else torch.empty(0)
+    whole = like.new_empty((size, max(widths)))
+    waiting = deque(batches)
+    batches.clear()
+    del like
+    for start in range(0, max(counts), _CHUNK_ROWS):
+        chunk = whole.new_zeros((_CHUNK_ROWS, whole.shape[1]))
+        _take(waiting, chunk)
+        first = start * world_size
+        for rank, rows in enumerate(all_gather(chunk)):
+            place = whole[first + rank:first + _CHUNK_ROWS * world_size:
+                          world_size]
+            place[:] = rows[:len(place)]
+    return whole
+
+
+def _take(waiting: deque, chunk: Tensor) -> None:
+    """Move the first rows into a chunk."""
+    filled = 0
+    while waiting and filled < len(chunk):
+        rows = waiting.popleft()
+        room = len(chunk) - filled
+        if len(rows) > room:
+            waiting.appendleft(rows[room:])
+        rows = rows[:room]
+        chunk[filled:filled + len(rows)] = rows
+        filled += len(rows)
+
+
+def share_of_rank() -> Share:
+    """Describe this process's part of a ranking.
+
+    Returns:
+        Blocks of queries go round the ranks; sums are added up over them.
+    """
+
+    def add_up(sums):
+        total = torch.from_numpy(sums)
+        all_reduce(total)
+        return total.numpy()
+
+    return Share(get_rank(), get_world_size(), add_up)

@@ -1,0 +1,174 @@
+"""What the scripts in tools/benchmarks share: clock, table and report.
+
+A figure is a ratio of two medians measured alternately in one run, in
+seconds of processor time (all threads of the process): other programs on
+the machine change both sides alike, and much less than they change the time
+on the wall.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass
+class Figure:
+    """One line of a table.
+
+    Attributes:
+        name: What was measured.
+        value: The figure.
+        target: What it should be at most (or at least); None if there is
+            no target.
+        unit: Unit of both; a ratio by default.
+        at_least: Whether larger is better.
+        note: What else the reader should know.
+    """
+
+    name: str
+    value: float
+    target: float | None = None
+    unit: str = 'x'
+    at_least: bool = False
+    note: str = ''
+
+    @property
+    def verdict(self) -> str:
+        """'met', 'missed', or '-' without a target."""
+        if self.target is None:
+            return '-'
+        better = (self.value >= self.target if self.at_least
+                  else self.value <= self.target)
+        return 'met' if better else 'missed'
+
+
+def alternate(
+    functions: dict[str, Callable[[], object]],
+    repeats: int = 5,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, float]:
+    """Time functions in turn: a, b, a, b, ...
+
+    Args:
+        functions: Name and function without arguments. Each is called once
+            more before, untimed.
+        repeats: How often each is timed.
+        clock: Gives seconds.
+
+    Returns:
+        Name and median of seconds.
+    """
+    seconds = {name: [] for name in functions}
+    for turn in range(repeats + 1):
+        for name, function in functions.items():
+            start = clock()
+            function()
+            if turn:
+                seconds[name].append(clock() - start)
+    return {name: statistics.median(one) for name, one in seconds.items()}
+
+
+def run_python(
+    script: str | Path, *arguments: str, capture: bool = False,
+) -> subprocess.CompletedProcess:
+    """Run a script in a process of its own, with the same package.
+
+    Args:
+        script: The script.
+        *arguments: Its arguments.
+        capture: Give its standard output instead of passing it on.
+
+    Returns:
+        The finished process; its exit status is not checked.
+    """
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, os.environ.get('PYTHONPATH', '')]
+    return subprocess.run(
+        [sys.executable, str(script), *arguments], check=False, text=True,
+        stdout=subprocess.PIPE if capture else None,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(
+            filter(None, paths))})
+
+
+def describe_machine() -> dict[str, object]:
+    """Describe what a benchmark runs on.
+
+    Returns:
+        Processor, number of cores, load, Python and system.
+    """
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path('/proc/cpuinfo')
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith('model name'):
+                model = line.partition(':')[2].strip()
+                break
+    return dict(
+        processor=model,
+        cores=os.cpu_count(),
+        load=[round(one, 1) for one in os.getloadavg()],
+        python=platform.python_version(),
+        system=platform.platform())
+
+
+def format_table(figures: Sequence[Figure]) -> str:
+    """Lay figures out as a Markdown table.
+
+    Args:
+        figures: The lines.
+
+    Returns:
+        Text without a final newline.
+    """
+    rows = [('figure', 'value', 'target', 'verdict', 'note')]
+    for one in figures:
+        sign = '>=' if one.at_least else '<='
+        target = '-' if one.target is None else f'{sign} {one.target:g}'
+        rows.append((one.name, f'{one.value:.3g} {one.unit}', target,
+                     one.verdict, one.note))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, tuple('-' * width for width in widths))
+    return '\n'.join(
+        '| ' + ' | '.join(
+            cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)) + ' |'
+        for row in rows)
+
+
+def report(
+    title: str,
+    figures: Sequence[Figure],
+    out: str | Path | None = None,
+    **details: object,
+) -> dict[str, object]:
+    """Print a table and write it as JSON.
+
+    Args:
+        title: What the table is about.
+        figures: Its lines.
+        out: JSON file, if wanted.
+        **details: More for the JSON, such as sizes and seconds.
+
+    Returns:
+        What the JSON holds: title, figures, machine and the details.
+    """
+    machine = describe_machine()
+    print(f'\n## {title}\n\n{format_table(figures)}\n')
+    print(', '.join(f'{key}: {value}' for key, value in machine.items()))
+    content = dict(
+        title=title,
+        figures=[asdict(one) | dict(verdict=one.verdict) for one in figures],
+        machine=machine,
+        **details)
+    if out is not None:
+        out = Path(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(content, indent=2) + '\n')
+    return content

@@ -1,0 +1,48 @@
+import json
+
+import pytest
+
+from mmgl.utils.benchmark import Figure, alternate, format_table, report
+
+
+def test_verdicts():
+    assert Figure('a', 1.0, 1.0).verdict == 'met'
+    assert Figure('a', 1.1, 1.0).verdict == 'missed'
+    assert Figure('a', 1.1, 1.0, at_least=True).verdict == 'met'
+    assert Figure('a', 0.9, 1.0, at_least=True).verdict == 'missed'
+    assert Figure('a', 0.9).verdict == '-'
+
+
+def test_functions_take_turns_and_the_first_round_does_not_count():
+    now, calls = [0.0], []
+
+    def work(name, seconds):
+        def run():
+            calls.append(name)
+            now[0] += seconds[min(calls.count(name), len(seconds)) - 1]
+        return run
+
+    found = alternate(
+        dict(a=work('a', [100, 1, 9, 2]), b=work('b', [50, 3])), repeats=3,
+        clock=lambda: now[0])
+    assert calls == ['a', 'b'] * 4
+    assert found == dict(a=2, b=3)
+
+
+def test_table_and_report(tmp_path, capsys):
+    figures = [Figure('speed', 0.5, 0.7, note='fine'),
+               Figure('images', 10, 20, 'images/s', at_least=True)]
+    lines = format_table(figures).splitlines()
+    assert len(lines) == 4 and len({len(line) for line in lines}) == 1
+    assert lines[2].split('|')[2:5] == [
+        ' 0.5 x       ', ' <= 0.7 ', ' met     ']
+    content = report('Title', figures, tmp_path / 'new/a.json', images=3)
+    assert '## Title' in capsys.readouterr().out
+    assert json.loads((tmp_path / 'new/a.json').read_text()) == content
+    assert content['figures'][1]['verdict'] == 'missed'
+    assert content['images'] == 3 and content['machine']['cores'] > 0
+
+
+def test_function_errors_are_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        alternate(dict(a=lambda: 1 / 0))
