@@ -40,3 +40,16 @@ def tiny_regdb(tmp_path_factory):
     root = str(tmp_path_factory.mktemp('tiny') / 'regdb')
     write_regdb(root, 'tiny')
     return root
+
+
+@pytest.fixture(scope='session')
+def tiny_shards(tiny_sysu, tmp_path_factory):
+    """Tar shards of the embedded data set; None without webdataset."""
+    from importlib.util import find_spec
+    if not find_spec('webdataset'):
+        return None
+    from mmgl.datasets import SYSUMM01
+    from mmgl.datasets.shards import write_shards
+    out = str(tmp_path_factory.mktemp('tiny') / 'shards')
+    write_shards(SYSUMM01(tiny_sysu, 'train'), out, images_per_shard=10)
+    return out

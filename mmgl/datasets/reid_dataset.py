@@ -12,6 +12,7 @@ from mmengine.registry import DefaultScope
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
+from .packed import PackedImages, find_rows
 from .randomness import Draw, rng_scope
 
 MODALITIES = {
@@ -47,6 +48,9 @@ class ReIDDataset(BaseDataset):
             workers.
         lazy_init: Do not list the images yet.
         test_mode: Accepted for mmengine; nothing depends on it.
+        packed: Folder written by ``tools/dataset_converters/
+            pack_dataset.py``; images come from there instead of the files,
+            in place of the loading steps the pipeline begins with.
 
     Raises:
         FileNotFoundError: For a missing folder or file.
@@ -65,7 +69,8 @@ class ReIDDataset(BaseDataset):
                  indices: int | Sequence[int] | None = None,
                  serialize_data: bool = True,
                  lazy_init: bool = False,
-                 test_mode: bool = False) -> None:
+                 test_mode: bool = False,
+                 packed: str | None = None) -> None:
         name = type(self).__name__
         _check_choice(f'{name}.split', split, self.SPLITS)
         _check_choice(f'{name}.modality', modality, tuple(MODALITIES))
@@ -77,9 +82,13 @@ class ReIDDataset(BaseDataset):
         self.split = split
         self.modality = modality
         self.listing = listing
+        self.packed = packed
+        steps = build_pipeline(pipeline)
+        if packed is not None:
+            steps = load_from_pack(f'{name}.packed', steps, packed)
         super().__init__(
             data_root=data_root,
-            pipeline=build_pipeline(pipeline),
+            pipeline=steps,
             indices=indices,
             serialize_data=serialize_data,
             test_mode=test_mode,
@@ -133,6 +142,14 @@ class ReIDDataset(BaseDataset):
                 f'modality={self.modality!r}; it holds '
                 f'{[MODALITY_NAMES[m] for m in have] or "nothing"}. Choose '
                 'another modality or split.')
+        if self.packed is not None:
+            rows, shapes = find_rows(self.packed, self.data_root,
+                                     [e['img_path'] for e in kept])
+            kept = [
+                dict(entry, packed_row=row, ori_shape=tuple(shape))
+                for entry, row, shape in zip(
+                    kept, rows.tolist(), shapes.tolist(), strict=True)
+            ]
         return kept
 
     def field(self, name: str) -> np.ndarray:
@@ -211,3 +228,35 @@ def build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
             TRANSFORMS.build(step) if isinstance(step, dict) else step
             for step in pipeline
         ]
+
+
+def load_from_pack(key: str, steps: Sequence[Callable],
+                   folder: str) -> list[Callable]:
+    """Replace the first steps of a pipeline by reading their result.
+
+    Args:
+        key: Config key named in the message.
+        steps: The pipeline.
+        folder: Folder of the pack.
+
+    Returns:
+        The pipeline that begins with ``LoadPackedImage``.
+
+    Raises:
+        ValueError: If the pipeline does not begin with the steps that made
+            the pack.
+    """
+    packed = [describe(s) for s in build_pipeline(PackedImages(folder).steps)]
+    given = [describe(step) for step in steps[:len(packed)]]
+    if given != packed:
+        raise ValueError(
+            f'{key}: the images in {folder!r} come from the steps {packed}, '
+            f'but the pipeline begins with {given}; pack the data set with '
+            'the height and width of the pipeline, or leave packed out.')
+    return [*build_pipeline([dict(type='LoadPackedImage', folder=folder)]),
+            *steps[len(packed):]]
+
+
+def describe(step: Callable) -> str:
+    """Return the settings of a transform; lists and tuples look alike."""
+    return repr(step).replace('[', '(').replace(']', ')')

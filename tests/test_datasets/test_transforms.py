@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmgl.datasets import Draw, rng_scope
+from mmgl.datasets import Draw
 from mmgl.datasets.transforms import (
     AugMix,
     PackReIDInputs,
@@ -106,58 +106,7 @@ def test_height_must_be_a_multiple():
             SharedStripeShuffle(bad)
 
 
-# ---- AugMix --------------------------------------------------------------
-
-
-def picture():
-    rows, cols = np.mgrid[:48, :24]
-    return np.stack([rows * 5, cols * 10, rows + cols], -1).astype(np.uint8)
-
-
-def test_augmix_follows_the_scope_and_changes_the_image():
-    augmix = AugMix()
-
-    def run(position):
-        with rng_scope(draw(position=position)):
-            return augmix(dict(img=picture()))['img']
-
-    out = run(0)
-    assert out.dtype == np.uint8 and out.shape == (48, 24, 3)
-    assert out.flags.c_contiguous
-    assert np.array_equal(out, run(0))
-    assert not np.array_equal(out, run(1))
-    # A mixture keeps most of the picture: correlation stays high.
-    mean = np.mean([run(i) for i in range(30)], axis=0)
-    assert np.corrcoef(mean.ravel(), picture().ravel())[0, 1] > 0.9
-
-
-def test_augmix_keeps_the_channel_order():
-    # With only chain weights near zero the image stays as it is; a flipped
-    # channel order would show at once.
-    augmix = AugMix()
-    augmix.augment._sample_dirichlet = lambda p: torch.eye(
-        p.shape[-1])[:1].expand(p.shape)
-    assert np.array_equal(augmix(dict(img=picture()))['img'], picture())
-
-
-def test_augmix_probability():
-    augmix = AugMix(prob=0.5)
-    changed = 0
-    for i in range(200):
-        with rng_scope(draw(position=i)):
-            changed += not np.array_equal(
-                augmix(dict(img=picture()))['img'], picture())
-    assert 60 < changed < 140
-    assert np.array_equal(
-        AugMix(prob=0.0)(dict(img=picture()))['img'], picture())
-
-
-@pytest.mark.parametrize('options', [
-    dict(severity=0), dict(mixture_width=0), dict(chain_depth=0),
-    dict(alpha=0.0), dict(prob=1.5), dict(interpolation='bicubic')])
-def test_augmix_bad_options(options):
-    with pytest.raises(ValueError, match=f'AugMix.{next(iter(options))}'):
-        AugMix(**options)
+# ---- types of images ------------------------------------------------------
 
 
 @pytest.mark.parametrize('transform', [AugMix(), PackReIDInputs()])
@@ -212,10 +161,19 @@ def test_pack_views():
     # One type for all views of an image.
     mixed = packed(img=[first, first.astype(np.float32)])['inputs']
     assert mixed.dtype == torch.float32 and torch.equal(mixed[0], mixed[1])
-    with pytest.raises(ValueError, match='same size'):
-        packed(img=[first, first[:-1]])
-    with pytest.raises(ValueError, match='none'):
+    with pytest.raises(ValueError, match='is empty'):
         packed(img=[])
+
+
+def test_pack_views_of_several_sizes_as_a_list():
+    views = [coded_image(), coded_image()[:6, :2], coded_image()[::-1]]
+    inputs = packed(img=views)['inputs']
+    assert [tuple(view.shape) for view in inputs] == [
+        (3, 12, 4), (3, 6, 2), (3, 12, 4)]
+    for got, view in zip(inputs, views, strict=True):
+        assert np.array_equal(got.numpy(), view.transpose(2, 0, 1))
+    with pytest.raises(ValueError, match='shape'):
+        packed(img=[coded_image(), coded_image()[..., 0]])
 
 
 def test_pack_without_draw_and_with_meta_keys():

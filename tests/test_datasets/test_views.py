@@ -95,6 +95,16 @@ def test_views_are_independent_and_reproducible():
     assert run(0) == run(0) and run(0) != run(1)
 
 
+def test_copies_of_a_view():
+    views = Views([[add(1), noise], [add(5)]], copies=[3, 1])
+    images = [view.max() for view in views(image())['img']]
+    assert len(set(images)) == 4 and all(1 < v < 2 for v in images[:3])
+    assert images[3] == 5
+    for copies in ([1], [1, 0], [1, 1, 1]):
+        with pytest.raises(ValueError, match='Views.copies'):
+            Views([[], []], copies=copies)
+
+
 def test_a_view_may_be_left_out():
     views = Views([[add(1)], [ModalityTransform(infrared=None), add(2)]])
     assert [v.max() for v in views(image(0))['img']] == [1, 2]

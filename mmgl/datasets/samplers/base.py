@@ -44,14 +44,8 @@ class EpochSampler(Sampler):
                 f'{type(self).__name__} needs a ReIDDataset, got '
                 f'{type(dataset).__name__}; wrappers such as RepeatDataset '
                 'are not needed, the sampler decides the length of an epoch.')
-        dist_rank, dist_world_size = get_dist_info()
-        self.rank = dist_rank if rank is None else rank
-        self.world_size = (
-            dist_world_size if world_size is None else world_size)
-        if not 0 <= self.rank < self.world_size:
-            raise ValueError(
-                f'{type(self).__name__}: rank must be from 0 to world_size '
-                f'- 1, got rank={self.rank}, world_size={self.world_size}')
+        self.rank, self.world_size = resolve_rank(
+            type(self).__name__, rank, world_size)
         self.seed = check_seed(sync_random_seed() if seed is None else seed)
         self.batch_size = batch_size
         self.epoch = 0
@@ -105,3 +99,27 @@ def check_positive(owner: str, **values: int | None) -> None:
         if value is not None and (not isinstance(value, int) or value < 1):
             raise ValueError(f'{owner}.{name} must be a whole number above '
                              f'0, got {value!r}')
+
+
+def resolve_rank(owner: str, rank: int | None,
+                 world_size: int | None) -> tuple[int, int]:
+    """Return rank and number of processes.
+
+    Args:
+        owner: Class named in the message.
+        rank: Rank of this process; None asks mmengine.
+        world_size: Number of processes; None asks mmengine.
+
+    Returns:
+        Both.
+
+    Raises:
+        ValueError: If they do not fit together.
+    """
+    dist_rank, dist_world_size = get_dist_info()
+    rank = dist_rank if rank is None else rank
+    world_size = dist_world_size if world_size is None else world_size
+    if not 0 <= rank < world_size:
+        raise ValueError(f'{owner}: rank must be from 0 to world_size - 1, '
+                         f'got rank={rank}, world_size={world_size}')
+    return rank, world_size

@@ -5,13 +5,18 @@ from .augmix import AugMix
 from .channel_adaptive_gray import ChannelAdaptiveGray
 from .channel_exchange import ChannelExchange
 from .channel_random_erasing import ChannelRandomErasing
+from .epoch_stages import EpochStages
+from .jigsaw_tiles import JigsawTiles, cut_tiles
+from .load_bytes import LoadImageFromBytes
+from .load_packed import LoadPackedImage
 from .modality_transform import ModalityTransform
 from .pack import PackReIDInputs
 from .stripe_shuffle import SharedStripeShuffle, shuffle_stripes
 from .views import Views
 
 __all__ = [
-    'AugMix', 'ChannelAdaptiveGray', 'ChannelExchange',
-    'ChannelRandomErasing', 'ModalityTransform', 'PackReIDInputs',
-    'SharedStripeShuffle', 'Views', 'shuffle_stripes'
+    'AugMix', 'ChannelAdaptiveGray', 'ChannelExchange', 'ChannelRandomErasing',
+    'EpochStages', 'JigsawTiles', 'LoadImageFromBytes', 'LoadPackedImage',
+    'ModalityTransform', 'PackReIDInputs', 'SharedStripeShuffle', 'Views',
+    'cut_tiles', 'shuffle_stripes'
 ]

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import ReIDDataSample
+
+from .image_ops import as_contiguous
 
 ANNOTATIONS = ('pid', 'modality', 'camid', 'index')
 
@@ -19,7 +22,19 @@ def _tensor(img: np.ndarray) -> torch.Tensor:
         raise ValueError(
             'PackReIDInputs needs an image of shape (H, W, 3) in grey levels, '
             f'uint8 or float32; got {img.dtype} {img.shape}.')
-    return torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
+    # A third of the time of a transposed copy.
+    planes = np.empty((3, *img.shape[:2]), img.dtype)
+    cv2.split(as_contiguous(img), list(planes))
+    return torch.from_numpy(planes)
+
+
+def _pack_views(views: list[np.ndarray]) -> torch.Tensor | list[torch.Tensor]:
+    """Stack the views of an image if they have one size, or list them."""
+    if not views:
+        raise ValueError('PackReIDInputs: the list of views is empty')
+    tensors = [_tensor(view) for view in views]
+    sizes = {view.shape for view in tensors}
+    return torch.stack(tensors) if len(sizes) == 1 else tensors
 
 
 @TRANSFORMS.register_module()
@@ -27,13 +42,15 @@ class PackReIDInputs(BaseTransform):
     """Pack an image, or several views of one, and its annotations.
 
     Required keys: ``img`` (``(H, W, 3)`` in grey levels, uint8 or float32,
-    or a list of such arrays of one size), ``pid``, ``modality``, ``camid``,
+    or a list of such arrays), ``pid``, ``modality``, ``camid``,
     ``index``, ``img_path``. Optional: ``permutation``, ``draw``.
     Returns ``inputs``, a contiguous tensor of shape ``(3, H, W)``, or
     ``(views, 3, H, W)`` for a list, of the type of the image (float32 if
     views differ), and ``data_samples``, a :class:`ReIDDataSample`. Views
-    are stacked and not listed because the collate function of mmengine
-    refuses lists of different lengths in one batch.
+    of one size are stacked and not listed because the collate function of
+    mmengine refuses lists of different lengths in one batch. Views of
+    several sizes stay a list of ``(3, H, W)``; all images of a batch must
+    then have as many, and models need ``ModalityChannelPreprocessor``.
 
     Args:
         meta_keys: Further keys of the results kept as meta information; a
@@ -41,7 +58,7 @@ class PackReIDInputs(BaseTransform):
 
     Raises:
         ValueError: If an image has another type or shape or is normalised
-            already, or if views differ in size.
+            already, or if there is no view.
         KeyError: If one of ``meta_keys`` is missing.
     """
 
@@ -56,7 +73,7 @@ class PackReIDInputs(BaseTransform):
                 'the pipeline: normalisation belongs to the data preprocessor '
                 'of the model.')
         img = results['img']
-        inputs = self._stack(img) if isinstance(img, list) else _tensor(img)
+        inputs = _pack_views(img) if isinstance(img, list) else _tensor(img)
         draw = results.get('draw')
         metainfo = dict(
             img_path=results['img_path'],
@@ -73,16 +90,6 @@ class PackReIDInputs(BaseTransform):
         if 'permutation' in results:
             sample.permutation = torch.from_numpy(results['permutation'])
         return dict(inputs=inputs, data_samples=sample)
-
-    @staticmethod
-    def _stack(views: list[np.ndarray]) -> torch.Tensor:
-        """Make one tensor of the views of an image."""
-        shapes = sorted({view.shape for view in views})
-        if len(shapes) != 1:
-            raise ValueError(
-                'PackReIDInputs: the views of an image must have the same '
-                f'size, got {shapes or "none"}; crop them alike.')
-        return torch.stack([_tensor(view) for view in views])
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'

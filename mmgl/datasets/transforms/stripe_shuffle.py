@@ -6,6 +6,7 @@ from mmcv.transforms import BaseTransform
 from mmgl.registry import TRANSFORMS
 
 from ..randomness import check_seed, keyed_generator
+from .image_ops import as_contiguous
 
 
 def shuffle_stripes(img: np.ndarray, permutation: np.ndarray) -> np.ndarray:
@@ -28,7 +29,7 @@ def shuffle_stripes(img: np.ndarray, permutation: np.ndarray) -> np.ndarray:
             f'SharedStripeShuffle: height {height} of the image is no '
             f'multiple of num_stripes={num}; change the image size or '
             'num_stripes.')
-    stripes = img.reshape(num, height // num, *img.shape[1:])
+    stripes = as_contiguous(img).reshape(num, height // num, *img.shape[1:])
     return stripes[permutation].reshape(img.shape)
 
 

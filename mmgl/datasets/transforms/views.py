@@ -28,30 +28,44 @@ class Views(BaseTransform):
     Args:
         views: One list of transforms per view; a list may be empty.
         first: Transforms every view starts with, random ones drawn anew.
+        copies: How many views each of the lists makes, one after the other;
+            one of each by default.
 
     Raises:
         TypeError: If an argument is not a list of (lists of) transforms.
-        ValueError: If there is no view, or all are left out for an image.
+        ValueError: If there is no view, or all are left out for an image,
+            or ``copies`` does not fit.
 
     Examples:
         >>> # Two views of the same kind, as contrastive learning needs.
         >>> step = dict(
         ...     type='Views',
         ...     first=[dict(type='RandomFlip', prob=0.5)],
-        ...     views=[[], []])
+        ...     views=[[]],
+        ...     copies=[2])
     """
 
     def __init__(self,
                  views: Sequence[Sequence[dict | Callable]],
-                 first: Sequence[dict | Callable] = ()) -> None:
+                 first: Sequence[dict | Callable] = (),
+                 copies: Sequence[int] | None = None) -> None:
         name = type(self).__name__
         if not views:
             raise ValueError(f'{name}.views is empty; give one list of '
                              'transforms per view')
+        copies = [1] * len(views) if copies is None else list(copies)
+        if len(copies) != len(views) or min(copies) < 1:
+            raise ValueError(
+                f'{name}.copies must be a number from 1 for each of the '
+                f'{len(views)} lists in views, got {copies}')
         self.first = build_sub_pipeline(f'{name}.first', first)
-        self.views = [
+        made = [
             build_sub_pipeline(f'{name}.views.{number}', steps)
             for number, steps in enumerate(views)
+        ]
+        self.views = [
+            view for view, count in zip(made, copies, strict=True)
+            for _ in range(count)
         ]
 
     def transform(self, results: dict) -> dict:

@@ -1,0 +1,9 @@
+_base_ = [
+    '../../_base_/datasets/streamed_pairs.py',
+    '../../_base_/models/two_stream_r50.py',
+    '../../_base_/methods/mmgl.py',
+    '../../_base_/schedules/mmgl_100e.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(backbone=_base_.backbone)

@@ -1,0 +1,308 @@
+"""Tar shards of one modality: their index, order, reading and writing.
+
+A shard is a tar file in the layout of webdataset: for each image a member
+``KEY.jpg`` (or ``.jpeg``, ``.png``, ``.bmp``) and, if anything is known about
+it, ``KEY.json`` with ``pid``, ``camid``, ``modality`` and ``index``. An index
+is a JSON file that names the shards of one modality and how many images each
+of them holds, which is all that is kept in memory.
+"""
+
+import io
+import json
+import os.path as osp
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.files import replace_whole
+
+from .randomness import keyed_generator
+from .reid_dataset import ReIDDataset
+
+FORMAT = 1
+TOOL = 'tools/dataset_converters/write_shards.py'
+IMAGE_KEYS = ('jpg', 'jpeg', 'png', 'bmp')
+ANNOTATIONS = ('pid', 'raw_pid', 'camid', 'modality', 'index')
+
+
+def require_webdataset():
+    """Import webdataset, which only streaming needs.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    try:
+        import webdataset
+    except ImportError as error:
+        raise ImportError(
+            'streamed data need webdataset; pip install webdataset') from error
+    return webdataset
+
+
+class Segment(NamedTuple):
+    """Images ``start`` to ``stop`` of a shard that holds ``count``."""
+
+    url: str
+    start: int
+    stop: int
+    count: int
+
+
+class ShardList:
+    """The shards of one modality.
+
+    Args:
+        urls: Path or URL of each shard, as webdataset opens them.
+        counts: Number of images in each.
+
+    Raises:
+        ValueError: If there are no images.
+    """
+
+    def __init__(self, urls: Sequence[str], counts: Sequence[int]) -> None:
+        self.urls = list(urls)
+        self.counts = np.asarray(counts, dtype=np.int64)
+        if not len(self.urls) or self.counts.min() < 1:
+            raise ValueError('an index of shards needs at least one shard, '
+                             f'each with an image; got {list(counts)[:5]}')
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return int(self.counts.sum())
+
+    @classmethod
+    def load(cls, location: str, name: str) -> 'ShardList':
+        """Read an index.
+
+        Args:
+            location: Folder or URL of index and shards, or a pattern with
+                ``{}`` for the file name.
+            name: File name of the index.
+
+        Returns:
+            The list.
+
+        Raises:
+            FileNotFoundError: If there is no such local file.
+            ValueError: If it is no index.
+        """
+        url = shard_url(location, name)
+        if not is_remote(url) and not osp.isfile(url):
+            raise FileNotFoundError(
+                f'there is no index of shards {url!r}; write shards by '
+                f'{TOOL}, or an index of existing ones by its option --index')
+        try:
+            with require_webdataset().gopen(url) as stream:
+                index = json.load(io.BytesIO(stream.read()))
+            if index['format'] != FORMAT:
+                raise ValueError(f'format {index["format"]}')
+            rows = [(row['name'], row['images']) for row in index['shards']]
+            return cls([shard_url(location, row[0]) for row in rows],
+                       [row[1] for row in rows])
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise ValueError(f'{url!r} cannot be read as an index of shards '
+                             f'({error}); write it again by {TOOL}') from error
+
+    def segments(self, key: tuple[int, ...], stream: str, first: int,
+                 last: int) -> Iterator[Segment]:
+        """Cut a range out of the endless sequence of passes.
+
+        A pass goes through all shards once, in an order of its own.
+
+        Args:
+            key: Key of the orders.
+            stream: Name of the purpose.
+            first: First place in the sequence.
+            last: Place behind the last one.
+
+        Yields:
+            What to read, in order; together ``last - first`` images.
+        """
+        while first < last:
+            number, begin = divmod(first, len(self))
+            order = keyed_generator((*key, number), stream).permutation(
+                len(self.urls))
+            ends = np.cumsum(self.counts[order])
+            place = int(np.searchsorted(ends, begin, side='right'))
+            shard = int(order[place])
+            count = int(self.counts[shard])
+            start = begin - (int(ends[place]) - count)
+            stop = min(count, start + last - first)
+            yield Segment(self.urls[shard], start, stop, count)
+            first += stop - start
+
+
+def shard_url(location: str, name: str) -> str:
+    """Return path or URL of a file.
+
+    Args:
+        location: Folder, URL, or pattern with ``{}``.
+        name: File name.
+
+    Returns:
+        Where to find it.
+    """
+    if '{}' in location:
+        return location.replace('{}', name)
+    if is_remote(location):
+        return f'{location.rstrip("/")}/{name}'
+    return osp.join(location, name)
+
+
+def is_remote(location: str) -> bool:
+    """Tell whether something is opened by webdataset as no local file."""
+    return '://' in location or location.startswith('pipe:')
+
+
+def read_segment(segment: Segment) -> Iterator[dict]:
+    """Read some images of a shard.
+
+    Args:
+        segment: Which.
+
+    Yields:
+        Samples of webdataset: ``__key__``, ``__url__`` and the members'
+        bytes by suffix.
+
+    Raises:
+        ValueError: If the shard cannot be read or holds another number of
+            images than its index says.
+    """
+    wds = require_webdataset()
+    samples = wds.tarfile_to_samples()(iter([dict(url=segment.url)]))
+    read, more = 0, False
+    try:
+        for sample in samples:
+            if read == segment.stop:
+                more = True
+                break
+            read += 1
+            if read > segment.start:
+                yield sample
+    except Exception as error:
+        # webdataset, tarfile and the opener of the URL raise what they like.
+        raise ValueError(f'shard {segment.url!r} cannot be read ({error!r}); '
+                         f'fetch or write it again by {TOOL}') from error
+    if read < segment.stop or (more and segment.stop == segment.count):
+        found = 'more' if more else f'only {read}'
+        raise ValueError(
+            f'shard {segment.url!r} should hold {segment.count} images by '
+            f'its index and holds {found}; write shards and index again by '
+            f'{TOOL}')
+
+
+def image_of(sample: dict) -> bytes:
+    """Return the encoded image of a sample.
+
+    Args:
+        sample: A sample of webdataset.
+
+    Returns:
+        Bytes of the image file.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    for key in IMAGE_KEYS:
+        if key in sample:
+            return sample[key]
+    raise ValueError(
+        f'sample {sample["__key__"]!r} of shard {sample["__url__"]!r} has no '
+        f'member of type {", ".join(IMAGE_KEYS)}, only '
+        f'{[k for k in sample if not k.startswith("__")]}')
+
+
+def write_shards(dataset: ReIDDataset,
+                 out: str,
+                 images_per_shard: int = 1000,
+                 seed: int = 0) -> dict[str, int]:
+    """Write the images of a data set, each modality into shards of its own.
+
+    The files are copied as they are, in a random order; equal arguments give
+    equal shards. ``visible.json`` and ``infrared.json`` are written last.
+
+    Args:
+        dataset: Data set; its pipeline is not used.
+        out: Folder to write.
+        images_per_shard: Images in all shards of a modality but the last.
+        seed: Seed of the order.
+
+    Returns:
+        Number of images by modality.
+
+    Raises:
+        ValueError: If ``images_per_shard`` is below 1.
+    """
+    if images_per_shard < 1:
+        raise ValueError('images_per_shard must be above 0, got '
+                         f'{images_per_shard}')
+    modalities = dataset.field('modality')
+    written = {}
+    for modality in (VISIBLE, INFRARED):
+        name = MODALITY_NAMES[modality]
+        members = np.flatnonzero(modalities == modality)
+        order = keyed_generator((seed, ),
+                                f'shards of {name}').permutation(members)
+        rows = []
+        for first in range(0, len(order), images_per_shard):
+            file = f'{name}-{len(rows):06d}.tar'
+            chosen = order[first:first + images_per_shard].tolist()
+            _write_shard(dataset, chosen, osp.join(out, file))
+            rows.append(dict(name=file, images=len(chosen)))
+        if rows:
+            write_index(osp.join(out, f'{name}.json'), rows)
+        written[name] = len(order)
+    return written
+
+
+def _write_shard(dataset: ReIDDataset, chosen: Sequence[int],
+                 path: str) -> None:
+    """Write one tar file."""
+    wds = require_webdataset()
+    with replace_whole(path) as partial, open(partial, 'wb') as file:
+        # A fixed time makes equal shards equal files.
+        with wds.TarWriter(file, encoder=False, mtime=0) as writer:
+            for number in chosen:
+                entry = dataset.get_data_info(number)
+                image = entry['img_path']
+                suffix = osp.splitext(image)[1].lower().lstrip('.')
+                notes = {key: entry[key] for key in ANNOTATIONS}
+                notes['img_path'] = osp.relpath(image, dataset.data_root)
+                with open(image, 'rb') as source:
+                    writer.write({
+                        '__key__': f'{number:09d}',
+                        suffix: source.read(),
+                        'json': json.dumps(notes).encode(),
+                    })
+
+
+def write_index(path: str, rows: Sequence[dict]) -> None:
+    """Write an index of shards.
+
+    Args:
+        path: The file.
+        rows: ``name`` and ``images`` of each shard.
+    """
+    with replace_whole(path) as partial:
+        partial.write_text(
+            json.dumps(dict(format=FORMAT, shards=list(rows)), indent=1) +
+            '\n')
+
+
+def count_images(url: str) -> int:
+    """Count the images of a shard.
+
+    Args:
+        url: Path or URL.
+
+    Returns:
+        Their number.
+    """
+    wds = require_webdataset()
+    samples = wds.tarfile_to_samples()(iter([dict(url=url)]))
+    return sum(bool(image_of(sample)) for sample in samples)

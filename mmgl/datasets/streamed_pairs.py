@@ -1,0 +1,230 @@
+"""Unlabelled cross-modal pairs read from tar shards, in order."""
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from torch.utils.data import Dataset, get_worker_info
+
+from mmgl.registry import DATASETS
+from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+
+from .randomness import Draw, rng_scope, seed_sequence
+from .reid_dataset import build_pipeline
+from .shards import (
+    ANNOTATIONS,
+    ShardList,
+    image_of,
+    read_segment,
+    require_webdataset,
+)
+
+
+class StreamPlan(NamedTuple):
+    """How an epoch is shared out, set by the sampler.
+
+    Attributes:
+        batch_size: Images per rank and iteration.
+        num_iters: Iterations of an epoch.
+        rank: Rank of this process.
+        world_size: Number of processes.
+    """
+
+    batch_size: int
+    num_iters: int
+    rank: int
+    world_size: int
+
+    def share(self, epoch: int, worker: int,
+              num_workers: int) -> tuple[int, int]:
+        """Return which pairs a worker reads.
+
+        The pairs of all epochs form one endless sequence, from which each
+        worker of each rank takes a range, as many as its batches need: those
+        of number ``worker``, ``worker + num_workers`` and so on.
+
+        Args:
+            epoch: Epoch, from 0.
+            worker: Number of the worker, from 0.
+            num_workers: Workers of a rank, at least 1.
+
+        Returns:
+            First pair and the one behind the last.
+        """
+        per_worker, rest = divmod(self.num_iters, num_workers)
+        before = worker * per_worker + min(worker, rest)
+        ranks = epoch * self.world_size + self.rank
+        first = ranks * self.num_iters + before
+        last = first + per_worker + (worker < rest)
+        half = self.batch_size // 2
+        return first * half, last * half
+
+
+@DATASETS.register_module()
+class StreamedPairs(Dataset):
+    """Random cross-modal pairs from shards larger than disk or memory.
+
+    Visible and infrared images lie in shards of their own, local or remote
+    (see :mod:`mmgl.datasets.shards`), which are read from front to back.
+    Order: a pass goes through all shards of a modality in random order; each
+    worker of each rank reads a range of that sequence, exactly, even if it
+    begins in the middle of a shard, so that within a pass no image is left
+    out or read twice whatever the number of ranks, workers and shards; a
+    buffer shuffles what a worker has read. Passes of the smaller modality
+    are shorter, and an epoch begins where the last one ended.
+
+    Must be used with ``StreamSampler`` and a data loader that collates
+    batches. A batch is a function of (seed, epoch, its number, ranks and
+    workers); after resuming with the same ranks and workers all is as if
+    there had been no break, from any epoch on.
+
+    Args:
+        shards: Folder or URL (``http://...``, ``pipe:COMMAND``, as webdataset
+            opens them) of the shards; or a pattern with ``{}`` in place of
+            the file name: ``'pipe:aws s3 cp s3://bucket/{} -'``.
+        visible: File name of the index of the visible shards, there.
+        infrared: File name of the index of the infrared shards.
+        pipeline: Transforms or their configs; the first one decodes:
+            ``LoadImageFromBytes``.
+        shuffle_buffer: Encoded images of each modality a worker keeps to
+            shuffle them; 0 or 1 keeps the order of the shards.
+
+    Raises:
+        FileNotFoundError: If a local index is missing.
+        ValueError: If an index or a shard is broken.
+    """
+
+    def __init__(self,
+                 shards: str,
+                 visible: str = 'visible.json',
+                 infrared: str = 'infrared.json',
+                 pipeline: Sequence[dict | Callable] = (),
+                 shuffle_buffer: int = 1000) -> None:
+        if shuffle_buffer < 0:
+            raise ValueError('StreamedPairs.shuffle_buffer must be 0 or more, '
+                             f'got {shuffle_buffer}')
+        self.lists = (ShardList.load(shards, visible),
+                      ShardList.load(shards, infrared))
+        self.pipeline = build_pipeline(pipeline)
+        self.shuffle_buffer = shuffle_buffer
+        self.metainfo = dict(
+            dataset='streamed', split=shards, trial=None, num_pids=None)
+        self.plan: StreamPlan | None = None
+        self._pairs: Iterator[tuple[dict, dict]] = iter(())
+        # (seed, epoch, number of the next batch, workers)
+        self._next: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of images of both modalities."""
+        return sum(map(len, self.lists))
+
+    def __getstate__(self) -> dict:
+        """Leave open streams out of pickles."""
+        return dict(self.__dict__, _pairs=iter(()), _next=())
+
+    def __getitems__(self, draws: Sequence[Draw]) -> list[dict]:
+        """Read and transform one batch.
+
+        Args:
+            draws: The draws of the batch, from ``StreamSampler``.
+
+        Returns:
+            What the pipeline returns for each of them.
+
+        Raises:
+            ValueError: If the batch is not of the size the sampler planned,
+                or went to a worker that is not its turn.
+        """
+        draw, plan = draws[0], self.plan
+        if plan is None or not isinstance(draw, Draw):
+            raise ValueError('StreamedPairs needs '
+                             "sampler=dict(type='StreamSampler', ...)")
+        if len(draws) != plan.batch_size:
+            raise ValueError(
+                f'a batch of {len(draws)} images was asked for, the '
+                f'StreamSampler has batch_size={plan.batch_size}; set the '
+                "data loader's batch_size alike")
+        self._seek(draw)
+        half = plan.batch_size // 2
+        pairs = list(islice(self._pairs, half))
+        seed, epoch, number, workers = self._next
+        self._next = seed, epoch, number + workers, workers
+        return [
+            self._transform(pairs[place // 2][place % 2], draw)
+            for place, draw in enumerate(draws)
+        ]
+
+    def __getitem__(self, draw: Draw) -> dict:
+        """Refuse: images come in batches only."""
+        raise TypeError('StreamedPairs yields whole batches; use it in a data '
+                        'loader with StreamSampler and batch_size')
+
+    def _seek(self, draw: Draw) -> None:
+        """Begin the stream of a batch, unless it is the next one anyway."""
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        if draw.index % workers != worker:
+            raise ValueError(
+                f'batch {draw.index} came to worker {worker} of {workers}: '
+                'StreamedPairs needs batches to go to the workers in turn, '
+                'as data loaders do unless in_order is False')
+        wanted = draw.seed, draw.epoch, draw.index, workers
+        if self._next != wanted:
+            first, last = self.plan.share(draw.epoch, worker, workers)
+            done = draw.index // workers * (self.plan.batch_size // 2)
+            self._pairs = islice(
+                zip(*(self._images(m, draw, first, last)
+                      for m in (VISIBLE, INFRARED)), strict=True), done, None)
+            self._next = wanted
+
+    def _images(self, modality: int, draw: Draw, first: int,
+                last: int) -> Iterator[dict]:
+        """Read a range of the images of one modality and shuffle them."""
+        purpose = f'stream of {MODALITY_NAMES[modality]}'
+        segments = self.lists[modality].segments((draw.seed, ), purpose,
+                                                 first, last)
+        samples = (sample for segment in segments
+                   for sample in read_segment(segment))
+        if self.shuffle_buffer > 1:
+            # The first pair tells one worker from the other.
+            words = seed_sequence(
+                (draw.seed, draw.epoch, first % 2**32, first >> 32),
+                f'buffer of {purpose}').generate_state(4)
+            rng = random.Random(words.tobytes())
+            samples = require_webdataset().shuffle(
+                self.shuffle_buffer, initial=self.shuffle_buffer,
+                rng=rng)(samples)
+        return (_entry(sample, modality) for sample in samples)
+
+    def _transform(self, entry: dict, draw: Draw) -> dict:
+        """Run the pipeline on one image."""
+        data = dict(entry, draw=draw, sample_idx=draw.position)
+        with rng_scope(draw):
+            for step in self.pipeline:
+                data = step(data)
+                if data is None:
+                    raise ValueError(
+                        'StreamedPairs: the pipeline returned nothing for '
+                        f'{entry["shard_path"]!r}; each image must yield a '
+                        'sample.')
+        return data
+
+
+def _entry(sample: dict, modality: int) -> dict:
+    """Return what a pipeline needs of a sample; numbers may be unknown."""
+    path = f'{sample["__url__"]}/{sample["__key__"]}'
+    notes = json.loads(sample.get('json', b'{}'))
+    if notes.get('modality', modality) != modality:
+        raise ValueError(
+            f'{path!r} in the shards of {MODALITY_NAMES[modality]} images '
+            f'has modality {notes["modality"]}; check which index is '
+            'StreamedPairs.visible and which is infrared')
+    numbers = {key: notes.get(key, -1) for key in ANNOTATIONS}
+    return dict(
+        numbers,
+        modality=modality,
+        img_path=notes.get('img_path', path),
+        shard_path=path,
+        img_bytes=image_of(sample))
