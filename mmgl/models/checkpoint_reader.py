@@ -12,6 +12,8 @@ from torch import Tensor
 TORCHVISION = 'torchvision://'
 KEY = 'model.init_from.checkpoint'
 OPTION = '--init-checkpoint'
+# Tensors of a backbone inside ModalityChannelBackbone.
+ADAPTED = 'backbone.network.'
 
 # What a tensor in a pickle needs (storages are handled by torch itself).
 _HARMLESS = {
@@ -79,7 +81,8 @@ def read_state_dict(
             preferred over the outer dict.
 
     Returns:
-        Names and tensors; a ``module.`` prefix of DDP is removed.
+        Names and tensors; a ``module.`` prefix of DDP is removed, and
+        ``backbone.network.*`` of an adapter is named ``backbone.*``.
 
     Raises:
         FileNotFoundError: If the file is missing or the download fails.
@@ -104,10 +107,15 @@ def read_state_dict(
             f'{KEY}: {source} has no state dict (names and tensors) at the '
             f"top level or under {' or '.join(map(repr, containers))}; found "
             f'{list(loaded)[:8]}')
-    return {
-        name.removeprefix('module.'): value.detach()
-        for name, value in state.items()
-    }
+    return {_own_name(name): value.detach() for name, value in state.items()}
+
+
+def _own_name(name: str) -> str:
+    """Take the wrappers of a tensor out of its name."""
+    name = name.removeprefix('module.')
+    if name.startswith(ADAPTED):
+        name = f'backbone.{name.removeprefix(ADAPTED)}'
+    return name
 
 
 def read_network(checkpoint: str | Path | dict,

@@ -1,17 +1,21 @@
+from .backbone_autocast import BackboneAutocastHook
 from .classifier_ema_hook import ClassifierEmaHook
 from .dataset_meta import DatasetMetaHook
 from .divergence import DivergenceHook, TrainingDivergedError, read_verdict
 from .dynamic_loss_weight import DynamicLossWeightHook
+from .feature_spread import FeatureSpreadHook
 from .iteration_seed import IterationSeedHook
 from .loss_ramp_hook import LossRampHook
 from .progress import ProgressHook
 from .search_phase import SearchPhaseHook
 
 __all__ = [
+    'BackboneAutocastHook',
     'ClassifierEmaHook',
     'DatasetMetaHook',
     'DivergenceHook',
     'DynamicLossWeightHook',
+    'FeatureSpreadHook',
     'IterationSeedHook',
     'LossRampHook',
     'ProgressHook',

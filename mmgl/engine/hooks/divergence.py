@@ -126,11 +126,11 @@ class DivergenceHook(Hook):
         for name, value in {**terms, **spreads}.items():
             self._recent[name].append(value)
         for find in (self._non_finite, self._exploding):
-            self._stop_for(runner, find(terms), terms, runner.epoch)
+            stop_run(runner, find(terms), terms, runner.epoch)
         if self.window and len(self._epochs) == self.window:
             since = self._epochs[0]
-            self._stop_for(runner, self._constant(terms), terms, since)
-            self._stop_for(runner, self._collapsed(spreads), terms, since)
+            stop_run(runner, self._constant(terms), terms, since)
+            stop_run(runner, self._collapsed(spreads), terms, since)
 
     def _non_finite(self, terms: Mapping[str, float]) -> str:
         bad = [k for k, v in terms.items() if not math.isfinite(v)]
@@ -158,30 +158,42 @@ class DivergenceHook(Hook):
         ]
         return f'collapsed features: {", ".join(bad)}' if bad else ''
 
-    def _stop_for(self, runner, verdict: str, terms: Mapping[str, float],
-                  since: int) -> None:
-        """Record a verdict and stop the run; an empty one is none.
 
-        ``since`` is the number of epochs that were complete and in order.
-        """
-        if not verdict:
-            return
-        kept = None
-        if is_main_process():
-            kept = _keep_last_good(Path(runner.work_dir), since)
-            _write_verdict(
-                Path(runner.work_dir), verdict=verdict,
-                iteration=runner.iter + 1, epoch=runner.epoch + 1,
-                last_good=kept and str(kept),
-                terms={k: repr(v) for k, v in terms.items()})
-        listing = ', '.join(f'{k}={v:g}' for k, v in terms.items())
-        state = (f'The last good state is {kept}.' if kept else
-                 'No earlier epoch was complete.')
-        raise TrainingDivergedError(
-            f'training diverged, {verdict} at iteration {runner.iter + 1} '
-            f'(epoch {runner.epoch + 1}); all terms: {listing}. {state} '
-            'Lower the learning rate, lengthen the warm-up or clip the '
-            'gradient (optim_wrapper.clip_grad).')
+def stop_run(runner, verdict: str, terms: Mapping[str, float],
+             since: int) -> None:
+    """Record a verdict and stop the run; an empty verdict is none.
+
+    ``diverged.json`` in the work dir holds verdict, iteration and terms, and
+    the newest checkpoint from before the trouble is kept as
+    ``last_good.pth``.
+
+    Args:
+        runner: The Runner.
+        verdict: What went wrong.
+        terms: Values behind it by name.
+        since: Number of epochs that were complete and in order.
+
+    Raises:
+        TrainingDivergedError: Naming verdict, iteration and terms.
+    """
+    if not verdict:
+        return
+    kept = None
+    if is_main_process():
+        kept = _keep_last_good(Path(runner.work_dir), since)
+        _write_verdict(
+            Path(runner.work_dir), verdict=verdict,
+            iteration=runner.iter + 1, epoch=runner.epoch + 1,
+            last_good=kept and str(kept),
+            terms={k: repr(v) for k, v in terms.items()})
+    listing = ', '.join(f'{k}={v:g}' for k, v in terms.items())
+    state = (f'The last good state is {kept}.' if kept else
+             'No earlier epoch was complete.')
+    raise TrainingDivergedError(
+        f'training diverged, {verdict} at iteration {runner.iter + 1} '
+        f'(epoch {runner.epoch + 1}); all terms: {listing}. {state} '
+        'Lower the learning rate, lengthen the warm-up or clip the '
+        'gradient (optim_wrapper.clip_grad).')
 
 
 def read_verdict(work_dir: str | os.PathLike) -> str | None:

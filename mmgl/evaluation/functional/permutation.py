@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .distances import to_numpy
+from .feature_arrays import to_numpy
 
 
 def hungarian_permutation(logits):

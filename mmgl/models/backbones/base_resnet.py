@@ -1,5 +1,7 @@
 """What one-stream and two-stream residual networks share."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -169,19 +171,37 @@ class BaseReIDResNet(nn.Module):
                 f'image of a non-empty batch, got images {tuple(x.shape)} '
                 f'and modality {tuple(modality.shape)}')
 
-    def forward_trunk(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Run the shared stages with non-local blocks and plugins.
+    def forward_stem(self, x: Tensor, modality: Tensor) -> Tensor:
+        """Run the stem(s); see the subclasses.
 
         Args:
-            x: Stem output ``(B, base_channels, H / 4, W / 4)``.
-            modality: Modality numbers ``(B,)``, for the plugins.
+            x: Images ``(B, 3, H, W)``.
+            modality: Modality numbers ``(B,)``.
 
         Returns:
-            Feature map ``(B, out_channels, h, w)``.
+            Feature map ``(B, base_channels, H / 4, W / 4)``.
+        """
+        raise NotImplementedError
+
+    def forward_trunk(self,
+                      x: Tensor,
+                      modality: Tensor,
+                      stages: Sequence[str] = STAGES) -> Tensor:
+        """Run shared stages with their non-local blocks and plugins.
+
+        Args:
+            x: Stem output ``(B, base_channels, H / 4, W / 4)``, or what
+                comes out of the stage before the first of ``stages``.
+            modality: Modality numbers ``(B,)``, for the plugins.
+            stages: Stages to run, in order; all by default.
+
+        Returns:
+            Feature map ``(B, C, h, w)`` of the last of them; C is
+            :meth:`stage_channels` of it, ``out_channels`` by default.
         """
         non_local = getattr(self, 'non_local', {})
         plugins = getattr(self, 'plugins', {})
-        for stage in STAGES:
+        for stage in stages:
             for index, block in enumerate(getattr(self, stage)):
                 x = block(x)
                 name = f'{stage}_{index}'
@@ -191,9 +211,39 @@ class BaseReIDResNet(nn.Module):
                 x = plugins[stage](x, modality)
         return x
 
+    def stage_modules(self, stage: str) -> list[nn.Module]:
+        """Everything that :meth:`forward_trunk` runs for one stage.
+
+        Args:
+            stage: 'layer1' to 'layer4'.
+
+        Returns:
+            The stage, its non-local blocks and its plugin.
+        """
+        modules = [getattr(self, stage)]
+        for name, block in getattr(self, 'non_local', {}).items():
+            if name.startswith(f'{stage}_'):
+                modules.append(block)
+        if stage in getattr(self, 'plugins', {}):
+            modules.append(self.plugins[stage])
+        return modules
+
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Compute the feature map; see the subclasses."""
-        raise NotImplementedError
+        """Compute the feature map.
+
+        Args:
+            x: Images ``(B, 3, H, W)``.
+            modality: Modality numbers ``(B,)``, 0 visible or 1 infrared.
+
+        Returns:
+            Feature map ``(B, out_channels, h, w)`` in the order of ``x``;
+            for a ResNet-50 and 288x144 images ``(B, 2048, 18, 9)``.
+
+        Raises:
+            TypeError: If ``modality`` is no tensor of whole numbers.
+            ValueError: If ``modality`` does not fit the batch.
+        """
+        return self.forward_trunk(self.forward_stem(x, modality), modality)
 
     def train(self, mode: bool = True) -> 'BaseReIDResNet':
         """Switch the mode; with ``norm_eval`` batch norms stay in eval."""

@@ -20,20 +20,19 @@ class OneStreamResNet(BaseReIDResNet):
 
     stem_names = ('stem', )
 
-    def forward(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Compute the feature map.
+    def forward_stem(self, x: Tensor, modality: Tensor) -> Tensor:
+        """Run the one stem.
 
         Args:
             x: Images ``(B, 3, H, W)``.
-            modality: Modality numbers ``(B,)``; used by plugins only.
+            modality: Modality numbers ``(B,)``; only checked.
 
         Returns:
-            Feature map ``(B, out_channels, h, w)``; for a ResNet-50 and
-            288x144 images ``(B, 2048, 18, 9)``.
+            Feature map ``(B, base_channels, H / 4, W / 4)``.
 
         Raises:
             TypeError: If ``modality`` is no tensor of whole numbers.
             ValueError: If ``modality`` does not fit the batch.
         """
         self.check_modality(x, modality)
-        return self.forward_trunk(self.stem(x), modality)
+        return self.stem(x)

@@ -20,8 +20,8 @@ class TwoStreamResNet(BaseReIDResNet):
 
     stem_names = ('visible_stem', 'infrared_stem')
 
-    def forward(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Compute the feature map.
+    def forward_stem(self, x: Tensor, modality: Tensor) -> Tensor:
+        """Run each image through the stem of its modality.
 
         Images may come in any mix and order; a stem without images is not
         run, so its statistics stay and its parameters get no gradient.
@@ -32,7 +32,8 @@ class TwoStreamResNet(BaseReIDResNet):
                 the host they cost no synchronisation with the device.
 
         Returns:
-            Feature map ``(B, out_channels, h, w)`` in the order of ``x``.
+            Feature map ``(B, base_channels, H / 4, W / 4)`` in the order of
+            ``x``.
 
         Raises:
             TypeError: If ``modality`` is no tensor of whole numbers.
@@ -42,11 +43,11 @@ class TwoStreamResNet(BaseReIDResNet):
         self.check_modality(x, modality)
         visible, infrared = modality_indices(modality, x.device)
         if len(infrared) == 0:
-            return self.forward_trunk(self.visible_stem(x), modality)
+            return self.visible_stem(x)
         if len(visible) == 0:
-            return self.forward_trunk(self.infrared_stem(x), modality)
+            return self.infrared_stem(x)
         stems = torch.cat([
             self.visible_stem(x[visible]), self.infrared_stem(x[infrared])
         ])
         position = torch.cat([visible, infrared])
-        return self.forward_trunk(stems[position.argsort()], modality)
+        return stems[position.argsort()]

@@ -80,12 +80,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         counts = None
         if not isinstance(images, Tensor):
             images, counts = _split_views(images)
-        inputs = self._stack(images)
-        inputs = inputs.to(self.device, non_blocking=self._non_blocking)
-        inputs = inputs.float()
-        if self.to_rgb:
-            inputs = inputs.flip(1)
-        inputs = (inputs - self.mean) / self.std
+        inputs = self.normalise(images)
         samples = data.get('data_samples')
         targets = {}
         if samples:
@@ -98,6 +93,25 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             'targets': targets,
             'data_samples': samples
         }
+
+    def normalise(self, images: Tensor | Sequence[Tensor]) -> Tensor:
+        """Stack images of one size, move and normalise them.
+
+        Args:
+            images: As the ``inputs`` of :meth:`forward`, without views.
+
+        Returns:
+            Images ``(B, 3, H, W)`` in fp32 on the device.
+
+        Raises:
+            ValueError: For images of different sizes or another type.
+        """
+        images = self._stack(images)
+        images = images.to(self.device, non_blocking=self._non_blocking)
+        images = images.float()
+        if self.to_rgb:
+            images = images.flip(1)
+        return (images - self.mean) / self.std
 
     def _stack(self, images: Tensor | Sequence[Tensor]) -> Tensor:
         """Make one tensor of the images, float32 if their types differ."""
@@ -161,6 +175,12 @@ def _split_views(
         Tensors ``(3, H, W)`` and how many there are of each image; None if
         no image is a stack.
     """
+    if any(not isinstance(image, Tensor) for image in images):
+        raise ValueError(
+            'ReIDDataPreprocessor got views of different sizes, which cannot '
+            'be rows of one batch; crop them alike, or use '
+            'ModalityChannelPreprocessor and a model that takes a list of '
+            'views')
     if all(image.ndim != 4 for image in images):
         return list(images), None
     stacks = [image if image.ndim == 4 else image[None] for image in images]

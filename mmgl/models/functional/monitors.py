@@ -67,3 +67,27 @@ def feature_spread(features: Tensor) -> Tensor:
     features = features.float()
     variance = (features - features.mean(dim=0)).pow(2).sum(dim=1).mean()
     return variance / features.pow(2).sum(dim=1).mean().clamp(min=1e-12)
+
+
+@torch.no_grad()
+def within_modality_spread(features: Tensor, modality: Tensor) -> Tensor:
+    """Spread of the directions of features within their modality.
+
+    For each modality present the variance of the unit vectors around their
+    mean, which is 1 minus the mean cosine of two features: 0 if all point
+    the same way, 1 if they cancel out. The smaller one is returned.
+
+    Args:
+        features: Features ``(n, d)``.
+        modality: 0 visible, 1 infrared, ``(n,)``, on the same device.
+
+    Returns:
+        Scalar from 0 to 1, in fp32.
+    """
+    unit = torch.nn.functional.normalize(features.float(), dim=1)
+    weights = torch.nn.functional.one_hot(modality, 2).float()
+    counts = weights.sum(dim=0)
+    means = weights.t() @ unit / counts.clamp(min=1).unsqueeze(1)
+    deviation = (unit - means[modality]).square().sum(dim=1)
+    spread = weights.t() @ deviation / counts.clamp(min=1)
+    return torch.where(counts > 0, spread, 1.0).min()

@@ -1,5 +1,7 @@
 from .classifier_head import ClassifierHead
+from .colorization_head import ColorizationHead
 from .graph_attention_head import GraphAttentionHead
+from .jigsaw_head import JigsawHead
 from .metric_head import MetricHead
 from .modality_classifier_head import ModalityClassifierHead
 from .part_head import PartHead
@@ -8,7 +10,9 @@ from .variational_distillation_head import VariationalDistillationHead
 
 __all__ = [
     'ClassifierHead',
+    'ColorizationHead',
     'GraphAttentionHead',
+    'JigsawHead',
     'MetricHead',
     'ModalityClassifierHead',
     'PartHead',

@@ -6,6 +6,7 @@ from mmgl.models.functional.monitors import (
     feature_spread,
     modality_gap,
     part_consistency,
+    within_modality_spread,
 )
 
 
@@ -57,3 +58,32 @@ def test_feature_spread():
     torch.testing.assert_close(
         feature_spread(torch.cat([x, -x])), torch.tensor(1.))
     assert feature_spread(torch.zeros(3, 4)) == 0
+
+
+def test_within_modality_spread_is_one_minus_the_mean_cosine():
+    x = torch.randn(7, 5) + 1
+    modality = torch.tensor([0, 1, 1, 0, 1, 0, 0])
+    wanted = []
+    for m in (0, 1):
+        rows = [r / r.norm() for r, k in zip(x, modality, strict=True)
+                if k == m]
+        cosines = [float(a @ b) for a in rows for b in rows]
+        wanted.append(1 - sum(cosines) / len(cosines))
+    value = float(within_modality_spread(x, modality))
+    assert value == pytest.approx(min(wanted), rel=1e-5)
+    # Lengths do not matter.
+    scaled = x * torch.rand(7, 1).add(0.1)
+    assert float(within_modality_spread(scaled, modality)) == pytest.approx(
+        value, rel=1e-4)
+
+
+def test_within_modality_spread_sees_one_vector_for_each_modality():
+    modality = torch.tensor([0, 1] * 4)
+    x = torch.where(modality[:, None] == 0, 1., -1.) * torch.ones(8, 3)
+    assert float(feature_spread(x)) == 1
+    assert float(within_modality_spread(x, modality)) < 1e-12
+    # One of the two modalities is enough, and one may be missing.
+    x[::2] = torch.randn(4, 3)
+    assert float(within_modality_spread(x, modality)) < 1e-12
+    alone = torch.tensor([[1., 0], [-1, 0]])
+    assert float(within_modality_spread(alone, torch.zeros(2).long())) == 1

@@ -1,0 +1,20 @@
+# SimCLR (Chen et al., ICML 2020).
+_base_ = './contrastive.py'
+
+# The leaf config adds the crop as `first`; small images take views_small.
+view = [_base_.mirror, _base_.strong_jitter, _base_.gray]
+views = dict(type='Views', views=[view + [_base_.blur]], copies=[2])
+views_small = dict(type='Views', views=[view], copies=[2])
+model = dict(
+    type='mmpretrain.SimCLR',
+    neck=dict(
+        type='mmpretrain.NonLinearNeck',
+        in_channels=2048,
+        hid_channels=2048,
+        out_channels=128,
+        num_layers=2,
+        norm_cfg=dict(type='BN1d')),
+    head=dict(
+        type='mmpretrain.ContrastiveHead',
+        temperature=0.1,
+        loss=dict(type='mmpretrain.CrossEntropyLoss')))

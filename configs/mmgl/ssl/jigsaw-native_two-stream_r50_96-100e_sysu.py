@@ -1,0 +1,13 @@
+_base_ = [
+    '../../_base_/datasets/sysu_mm01_pairs.py',
+    '../../_base_/models/two_stream_r50.py',
+    '../../_base_/methods/jigsaw.py',
+    '../../_base_/schedules/jigsaw_native_100e.py',
+    '../../_base_/default_runtime.py',
+]
+
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=_base_.load + _base_.crop_and_flip + _base_.tiles +
+        _base_.pack))
+model = dict(backbone=_base_.backbone)

@@ -1,0 +1,87 @@
+"""Mixed precision for the backbone and nothing else."""
+
+from collections.abc import Callable
+
+import torch
+from mmengine.hooks import Hook
+from torch import nn
+
+from mmgl.engine.bare_model import bare_model
+from mmgl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class BackboneAutocastHook(Hook):
+    """Keep autocast to the backbone, so that heads work in fp32.
+
+    With mixed precision (``--amp``) mmengine runs a whole model under
+    autocast. The similarities, the optimal transport of SwAV (powers up to
+    e^20) and the sums of Barlow Twins then lose most of their digits. This
+    hook leaves autocast when the model is called, and enters it again, with
+    the same type, for each call of the backbone or of a copy of it, such as
+    BYOL's target. Without mixed precision it changes nothing.
+
+    The backbone must return fp32, as ``ModalityChannelBackbone`` does.
+    """
+
+    def __init__(self) -> None:
+        self._handles: list = []
+        # Of the calls under way, outer ones first.
+        self._contexts: list[torch.autocast] = []
+
+    def before_train(self, runner) -> None:
+        """Watch the calls of model and backbones.
+
+        Args:
+            runner: The Runner.
+
+        Raises:
+            ValueError: If the model has no ``backbone``.
+        """
+        model = bare_model(runner)
+        if not isinstance(getattr(model, 'backbone', None), nn.Module):
+            raise ValueError(
+                'BackboneAutocastHook: the model has no backbone; remove the '
+                'hook from custom_hooks')
+        self._watch(model, self._leave)
+        for module in model.modules():
+            if isinstance(module, type(model.backbone)):
+                self._watch(module, self._enter)
+
+    def after_train(self, runner) -> None:
+        """Stop watching.
+
+        Args:
+            runner: The Runner.
+        """
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _watch(self, module: nn.Module, before: Callable) -> None:
+        """Open a context before each call of a module and close it after."""
+        self._handles += [
+            module.register_forward_pre_hook(before),
+            # After an error too.
+            module.register_forward_hook(self._close, always_call=True),
+        ]
+
+    def _leave(self, model: nn.Module, args: tuple) -> None:
+        """Leave autocast, and remember what it was."""
+        device = next(model.parameters()).device.type
+        self._outer = dict(
+            device_type=device,
+            dtype=torch.get_autocast_dtype(device),
+            enabled=torch.is_autocast_enabled(device))
+        self._open(dict(self._outer, enabled=False))
+
+    def _enter(self, backbone: nn.Module, args: tuple) -> None:
+        """Enter what the model was called in."""
+        self._open(self._outer)
+
+    def _open(self, settings: dict) -> None:
+        self._contexts.append(torch.autocast(**settings))
+        self._contexts[-1].__enter__()
+
+    def _close(self, *_) -> None:
+        self._contexts.pop().__exit__(None, None, None)

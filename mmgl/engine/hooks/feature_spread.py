@@ -1,0 +1,190 @@
+"""How far the features of a pre-training are from collapse."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from torch import Tensor, nn
+
+from mmgl.engine.bare_model import bare_model
+from mmgl.models.functional.monitors import within_modality_spread
+from mmgl.registry import HOOKS
+
+from .divergence import stop_run
+
+
+@HOOKS.register_module()
+class FeatureSpreadHook(Hook):
+    """Log the spread of features within each modality; stop at a collapse.
+
+    A method without negatives can reach the best of its loss with features
+    that are one and the same vector for all images. With a stem for each
+    modality one vector for each modality does as well, since the views of
+    an image share it, and over the whole batch such features look healthy.
+    So the spread is taken within each modality and the smaller one counts:
+    1 for features in all directions, 0 for collapsed ones (see
+    :func:`~mmgl.models.functional.monitors.within_modality_spread`). It is
+    logged as ``MODULE/spread``, of pooled feature maps and of vectors.
+
+    Features count as collapsed when the median spread of an epoch's
+    iterations, be it of the backbone or of what the loss sees, is below
+    ``min_spread`` in ``patience`` epochs in a row or in the last one. The
+    run then ends with the verdict 'collapsed features', as for
+    ``DivergenceHook``. The default of 0.01 means that two images of a
+    modality have a cosine of 0.99 on average: a constant gets the loss of
+    SimSiam or BYOL within 1 % of its best without a look at the images. The
+    backbones of this package start at 0.04 to 0.2, projections, which have
+    a batch norm inside, above 0.4.
+
+    Works with any model whose ``backbone`` takes images with the modality
+    as fourth channel, or images and modality.
+
+    Args:
+        modules: Parts of the model to look at; one that the model has not
+            is left out. Rows of their output must be those of the last
+            calls of the backbone.
+        min_spread: Smallest healthy spread; 0 never stops a run.
+        patience: Epochs in a row that must agree.
+
+    Raises:
+        ValueError: For a setting out of range.
+    """
+
+    # After RuntimeInfoHook, before CheckpointHook (VERY_LOW).
+    priority = 'NORMAL'
+
+    def __init__(self,
+                 modules: Sequence[str] = ('backbone', 'neck'),
+                 min_spread: float = 0.01,
+                 patience: int = 3) -> None:
+        if not 0 <= min_spread < 1 or patience < 1:
+            raise ValueError(
+                'FeatureSpreadHook needs min_spread from 0 to below 1 and '
+                f'patience >= 1, got min_spread={min_spread} and '
+                f'patience={patience}')
+        self.modules = tuple(modules)
+        self.min_spread = min_spread
+        self.patience = patience
+        self._handles: list = []
+        self._modalities: list[Tensor] = []
+        self._spreads: dict[str, Tensor] = {}
+        self._epoch: dict[str, list[Tensor]] = {}
+        self._low = 0
+
+    def before_train(self, runner) -> None:
+        """Listen to the parts of the model.
+
+        Args:
+            runner: The Runner.
+
+        Raises:
+            ValueError: If the model has no ``backbone``.
+        """
+        model = bare_model(runner)
+        if not isinstance(getattr(model, 'backbone', None), nn.Module):
+            raise ValueError(
+                'FeatureSpreadHook: the model has no backbone; remove the '
+                'hook from custom_hooks')
+        self._low = 0
+        self._handles = [model.backbone.register_forward_pre_hook(self._read)]
+        for name in self.modules:
+            part = getattr(model, name, None)
+            if isinstance(part, nn.Module):
+                self._handles.append(
+                    part.register_forward_hook(self._measure(name)))
+
+    def before_train_epoch(self, runner) -> None:
+        """Forget the epoch before.
+
+        Args:
+            runner: The Runner.
+        """
+        self._epoch.clear()
+
+    def before_train_iter(self,
+                          runner,
+                          batch_idx: int,
+                          data_batch=None) -> None:
+        """Forget the iteration before.
+
+        Args:
+            runner: The Runner.
+            batch_idx: Number of the batch in the epoch.
+            data_batch: The batch, not read.
+        """
+        self._modalities.clear()
+        self._spreads.clear()
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch=None,
+                         outputs: dict | None = None) -> None:
+        """Log the spreads, and judge them at the end of an epoch.
+
+        Args:
+            runner: The Runner.
+            batch_idx: Number of the batch in the epoch.
+            data_batch: The batch, not read.
+            outputs: Logged values by name, not read.
+
+        Raises:
+            TrainingDivergedError: If the features have collapsed.
+        """
+        for name, spread in self._spreads.items():
+            runner.message_hub.update_scalar(f'train/{name}', spread)
+            self._epoch.setdefault(name, []).append(spread)
+        if self.end_of_epoch(runner.train_dataloader, batch_idx):
+            self._judge(runner)
+
+    def after_train(self, runner) -> None:
+        """Stop listening.
+
+        Args:
+            runner: The Runner.
+        """
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _judge(self, runner) -> None:
+        """Stop the run if the epochs that have just ended are too low."""
+        medians = {}
+        for name, values in self._epoch.items():
+            median = torch.stack(values).median()
+            # All ranks must come to the same verdict.
+            all_reduce(median, 'mean')
+            medians[name] = float(median)
+        low = [f'{name} {value:.1e}' for name, value in medians.items()
+               if value < self.min_spread]
+        self._low = self._low + 1 if low else 0
+        last = runner.iter + 1 >= runner.max_iters
+        if self._low >= self.patience or (low and last):
+            stop_run(
+                runner, f'collapsed features: {", ".join(low)} below '
+                f'{self.min_spread:g}', medians,
+                since=runner.epoch + 1 - self._low)
+
+    def _read(self, module: nn.Module, args: tuple) -> None:
+        """Keep the modality of the images on their way in."""
+        if module.training:
+            modality = args[1] if len(args) > 1 else args[0][:, 3, 0, 0] > 0.5
+            self._modalities.append(modality.detach())
+
+    def _measure(self, name: str):
+        """Make the hook of one part; the last output of a step counts."""
+
+        @torch.no_grad()
+        def measure(module: nn.Module, args: tuple, output) -> None:
+            if not module.training or not self._modalities:
+                return
+            if isinstance(output, list | tuple):
+                output = output[0]
+            features = output.detach().flatten(2).mean(2) if (
+                output.ndim > 2) else output.detach()
+            modality = torch.cat(self._modalities).to(features.device)
+            self._spreads[f'{name}/spread'] = within_modality_spread(
+                features, modality[-len(features):].long())
+
+        return measure

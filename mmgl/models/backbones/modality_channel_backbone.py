@@ -1,0 +1,71 @@
+"""Backbone whose input carries the modality as a fourth channel."""
+
+import torch
+from torch import Tensor, nn
+
+from mmgl.registry import MODELS
+
+
+@MODELS.register_module()
+class ModalityChannelBackbone(nn.Module):
+    """Let a backbone ``(x, modality)`` be called as ``backbone(x)``.
+
+    The self-supervisors of mmpretrain stack, interleave and concatenate the
+    views of a batch, copy the backbone, and call it with nothing but images.
+    A fourth channel, constant over an image (see
+    ``ModalityChannelPreprocessor``), goes wherever its image goes. On an
+    accelerator reading it costs one synchronisation a call with
+    ``TwoStreamResNet``.
+
+    Args:
+        network: Config of a backbone ``(x, modality) -> feature map``, for
+            example ``dict(type='TwoStreamResNet')``. Its tensors are named
+            ``backbone.network.*`` in a checkpoint, which
+            ``mmgl.models.weights`` reads like ``backbone.*``.
+
+    Attributes:
+        network (nn.Module): The backbone.
+        out_channels (int): Channels of its feature map.
+    """
+
+    def __init__(self, network: dict) -> None:
+        super().__init__()
+        self.network = MODELS.build(dict(network))
+        self.out_channels = self.network.out_channels
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        """Compute the feature map.
+
+        Args:
+            x: Normalised images with the modality, 0 visible or 1 infrared,
+                as last channel ``(B, 4, H, W)``, in any mix and order.
+
+        Returns:
+            The feature map ``(B, out_channels, h, w)`` as a tuple of one,
+            which the necks of mmpretrain ask for; in fp32 also under
+            autocast, for necks and heads outside of it.
+
+        Raises:
+            ValueError: If there are not four channels.
+        """
+        return (self.network(x[:, :3], modality_channel(x)).float(), )
+
+
+def modality_channel(x: Tensor) -> Tensor:
+    """Read the modality off the fourth channel of images.
+
+    Args:
+        x: Images ``(B, 4, H, W)``.
+
+    Returns:
+        Modality numbers ``(B,)``, 0 visible or 1 infrared, on the device.
+
+    Raises:
+        ValueError: If there are not four channels.
+    """
+    if x.ndim != 4 or x.shape[1] != 4:
+        raise ValueError(
+            'ModalityChannelBackbone needs images with the modality as fourth'
+            f' channel (B, 4, H, W), got {tuple(x.shape)}; set '
+            "model.data_preprocessor.type='ModalityChannelPreprocessor'")
+    return (x[:, 3, 0, 0] > 0.5).to(torch.long)

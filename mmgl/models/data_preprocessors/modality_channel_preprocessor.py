@@ -1,0 +1,80 @@
+"""From a collated batch to the views that mmpretrain's methods take."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mmgl.registry import MODELS
+
+from .reid_data_preprocessor import ReIDDataPreprocessor
+
+
+@MODELS.register_module()
+class ModalityChannelPreprocessor(ReIDDataPreprocessor):
+    """Normalise the views and give each image its modality as a channel.
+
+    For the self-supervisors of mmpretrain (SimCLR, SwAV, BYOL, SimSiam,
+    BarlowTwins) on a ``ModalityChannelBackbone``. Batches come from
+    ``Views``, ``PackReIDInputs`` and the default collate function. See
+    :class:`ReIDDataPreprocessor` for the arguments.
+    """
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a batch.
+
+        Args:
+            data: ``data_samples`` with ``modality``, and ``inputs``: for each
+                image its views ``(views, 3, H, W)``, or, with views of
+                several sizes, for each view its images ``(3, H, W)``.
+            training: Part of the common signature; makes no difference.
+
+        Returns:
+            ``inputs``, the list of views ``(B, 4, H, W)`` in float on the
+            device, the fourth channel of an image 0 (visible) or 1
+            (infrared), and ``data_samples`` as they came.
+
+        Raises:
+            ValueError: If images differ in their number of views, a sample
+                has no modality, or views of one width differ in height.
+        """
+        samples = data.get('data_samples')
+        views = [self.normalise(view) for view in _by_view(data['inputs'])]
+        _check_sizes(views)
+        modality = self._targets(samples or (), len(views[0])).get('modality')
+        if modality is None:
+            raise ValueError(
+                'ModalityChannelPreprocessor needs the modality of every '
+                "image: set the field 'modality' (0 visible, 1 infrared) of "
+                'each data sample')
+        plane = modality.to(views[0].dtype).view(-1, 1, 1, 1)
+        inputs = [
+            torch.cat([view, plane.expand(-1, 1, *view.shape[2:])], dim=1)
+            for view in views
+        ]
+        return dict(inputs=inputs, data_samples=samples)
+
+
+def _by_view(inputs: Sequence) -> list[Sequence[Tensor]]:
+    """List the images of each view."""
+    if not all(isinstance(image, Tensor) for image in inputs):
+        return list(inputs)
+    stacks = [image if image.ndim == 4 else image[None] for image in inputs]
+    counts = sorted({len(stack) for stack in stacks})
+    if len(counts) != 1:
+        raise ValueError(
+            'ModalityChannelPreprocessor needs as many views of every image, '
+            f'got images with {counts} views; leave no view out in Views')
+    return list(zip(*stacks, strict=True))
+
+
+def _check_sizes(views: Sequence[Tensor]) -> None:
+    """Refuse what SwAV, which groups views by width, would mix up."""
+    heights = {}
+    for view in views:
+        height, width = view.shape[2:]
+        if heights.setdefault(width, height) != height:
+            raise ValueError(
+                f'views of width {width} have the heights {heights[width]} '
+                f'and {height}; views of different sizes must differ in '
+                'width')

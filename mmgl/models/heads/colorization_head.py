@@ -1,0 +1,156 @@
+"""Head that predicts the colour of every place."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmgl.registry import HEADS
+
+from ..functional.colour import (
+    ab_bins,
+    rebalancing_weights,
+    soft_encode,
+    soft_histogram,
+)
+from ..functional.gather import all_gather_no_grad
+
+
+@HEADS.register_module()
+class ColorizationHead(nn.Module):
+    """Classify colours in bins, rare ones with more weight.
+
+    Zhang, Isola and Efros, "Colorful Image Colorization" (ECCV 2016): a
+    cross-entropy against soft-encoded ab colours, each place weighted by how
+    rare its colour is. The published prior comes from a pass over ImageNet;
+    here it is an average over the batches so far, of soft-encoded (and so
+    smoothed) colours of visible images, on all ranks. It is saved with the
+    weights, so that a resumed run is the uninterrupted one.
+
+    Args:
+        in_channels (int): Channels C of the feature map.
+        hidden_channels (int): Channels before the classifier. Defaults to
+            256.
+        grid (int): Distance of the bins in ab. Defaults to 10.
+        num_neighbours (int): Bins a colour is spread over. Defaults to 5.
+        sigma (float): Of the Gaussian that spreads it. Defaults to 5.
+        uniform_share (float): Lambda of the weights; 1 weights all colours
+            alike. Defaults to 0.5.
+        upsample (int): Enlargement of the logits; with a feature map at
+            stride 16, 4 gives the published stride 4. Defaults to 4.
+        memory (int): Batches the prior remembers. Defaults to 1000.
+
+    Raises:
+        ValueError: If ``uniform_share`` is not in (0, 1].
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 hidden_channels: int = 256,
+                 grid: int = 10,
+                 num_neighbours: int = 5,
+                 sigma: float = 5.,
+                 uniform_share: float = 0.5,
+                 upsample: int = 4,
+                 memory: int = 1000) -> None:
+        super().__init__()
+        if not 0 < uniform_share <= 1:
+            raise ValueError('ColorizationHead.uniform_share must be above 0 '
+                             f'and at most 1, got {uniform_share!r}')
+        self.num_neighbours = num_neighbours
+        self.sigma = sigma
+        self.uniform_share = uniform_share
+        self.upsample = upsample
+        self.memory = memory
+        bins = ab_bins(grid)
+        self.register_buffer('bins', bins, persistent=False)
+        self.register_buffer('prior', torch.full((len(bins), ),
+                                                 1 / len(bins)))
+        self.register_buffer('prior_batches', torch.tensor(0))
+        self.hidden = nn.Sequential(
+            nn.Conv2d(in_channels, hidden_channels, 1, bias=False),
+            nn.BatchNorm2d(hidden_channels), nn.ReLU(inplace=True))
+        nn.init.kaiming_normal_(self.hidden[0].weight, nonlinearity='relu')
+        self.classifier = nn.Conv2d(hidden_channels, len(bins), 1)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        """Compute a score for each colour bin.
+
+        Args:
+            feature_map (Tensor): Backbone output of shape (B, C, h, w).
+
+        Returns:
+            Tensor: Logits (B, Q, upsample * h, upsample * w).
+        """
+        logits = self.classifier(self.hidden(feature_map))
+        if self.upsample == 1:
+            return logits
+        return F.interpolate(
+            logits,
+            scale_factor=self.upsample,
+            mode='bilinear',
+            align_corners=False)
+
+    def loss(self, feature_map: Tensor, ab: Tensor,
+             visible: Tensor) -> dict[str, Tensor]:
+        """Compute the rebalanced cross-entropy.
+
+        Args:
+            feature_map (Tensor): Backbone output of shape (B, C, h, w).
+            ab (Tensor): Colours of the images, (B, 2, H, W).
+            visible (Tensor): Which images have colours, bool of shape
+                (B, ). The others are to be grey; prior and accuracy do not
+                look at them.
+
+        Returns:
+            dict[str, Tensor]: ``loss_colorization``, ln Q times the mean
+            weight at chance, and ``colour_top1``, the share of places in
+            visible images whose nearest bin is found.
+        """
+        logits = self(feature_map)
+        index, weight = self._encode(ab, visible, logits.shape[-2:])
+        if self.training:
+            self._update_prior(index[visible], weight[visible])
+        balance = rebalancing_weights(self.prior, self.uniform_share)
+        log_probability = logits.float().log_softmax(dim=1)
+        # Targets (B, h, w, K), bins of the logits in the second dimension.
+        picked = log_probability.gather(1, index.permute(0, 3, 1, 2))
+        entropy = -(weight.permute(0, 3, 1, 2) * picked).sum(dim=1)
+        loss = (balance[index[..., 0]] * entropy).mean()
+        with torch.no_grad():
+            right = logits[visible].argmax(dim=1) == index[visible][..., 0]
+            # Without visible images nothing is right, and not NaN.
+            top1 = right.sum() / max(right.numel(), 1)
+        return dict(loss_colorization=loss, colour_top1=top1)
+
+    @torch.no_grad()
+    def _encode(self, ab: Tensor, visible: Tensor,
+                size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Soft targets at the size of the logits, both (B, h, w, K)."""
+        coloured = ab[visible]
+        shape = (len(coloured), *size, self.num_neighbours)
+        coloured = F.interpolate(coloured, size=size, mode='area')
+        coloured = coloured.permute(0, 2, 3, 1).reshape(-1, 2)
+        # Grey once, for all images without colours.
+        coloured = torch.cat([coloured.new_zeros(1, 2), coloured])
+        targets = []
+        for part in soft_encode(coloured, self.bins, self.num_neighbours,
+                                self.sigma):
+            target = part[0].expand(len(visible), *shape[1:]).clone()
+            target[visible] = part[1:].view(shape)
+            targets.append(target)
+        return targets[0], targets[1]
+
+    @torch.no_grad()
+    def _update_prior(self, index: Tensor, weight: Tensor) -> None:
+        """Take the colours of the visible images into the prior."""
+        histogram = soft_histogram(
+            index.flatten(0, 2), weight.flatten(0, 2), len(self.bins))
+        histogram = all_gather_no_grad(histogram[None]).sum(dim=0)
+        total = histogram.sum()
+        # Nothing to learn from a batch without visible images.
+        present = total > 0
+        self.prior_batches += present
+        share = present / self.prior_batches.clamp(1, self.memory)
+        self.prior += share * (histogram / total.clamp(min=1) - self.prior)
