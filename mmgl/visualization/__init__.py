@@ -5,43 +5,63 @@ it needs no display, keeps no global state and can run beside a training.
 """
 
 from .bars import draw_comparison
+from .cost import CostRecord, cost_figure, draw_cost, read_cost_records
 from .curves import (
     draw_losses,
     draw_metrics,
     draw_permutation_accuracy,
     draw_series,
+    permutation_figure,
+    series_figure,
 )
 from .embedding import (
     EmbeddedPoints,
     draw_embedding,
+    embedding_figure,
     select_identities,
     tsne_embed,
 )
 from .feature_dump import FeatureDump, load_feature_dump
-from .ranking import RankedQuery, choose_queries, draw_ranking, rank_gallery
+from .ranking import (
+    RankedQuery,
+    choose_queries,
+    draw_ranking,
+    find_image,
+    rank_gallery,
+    ranking_figure,
+)
 from .scalars import RunLog, load_run_log, smooth
 from .style import figure_style, new_figure, save_figure
 
 __all__ = [
+    'CostRecord',
     'EmbeddedPoints',
     'FeatureDump',
     'RankedQuery',
     'RunLog',
     'choose_queries',
+    'cost_figure',
     'draw_comparison',
+    'draw_cost',
     'draw_embedding',
     'draw_losses',
     'draw_metrics',
     'draw_permutation_accuracy',
     'draw_ranking',
     'draw_series',
+    'embedding_figure',
     'figure_style',
+    'find_image',
     'load_feature_dump',
     'load_run_log',
     'new_figure',
+    'permutation_figure',
     'rank_gallery',
+    'ranking_figure',
+    'read_cost_records',
     'save_figure',
     'select_identities',
+    'series_figure',
     'smooth',
     'tsne_embed',
 ]

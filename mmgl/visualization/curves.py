@@ -1,12 +1,14 @@
 """Curves: training losses, metrics and permutation accuracy over time."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from math import factorial
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .scalars import RunLog, smooth
@@ -22,6 +24,8 @@ from .style import (
 )
 
 Series = tuple[np.ndarray, np.ndarray]
+
+_MODES = ('all', 'indoor')
 
 # Dashes repeat the order of the colours for print in grey.
 _DASHES = ('-', (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
@@ -39,31 +43,30 @@ def _line(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, number: int,
             markersize=3)
 
 
-def draw_series(
+def series_figure(
         panels: Mapping[str, Mapping[str, Series]],
-        path: str | os.PathLike,
         xlabel: str = 'epoch',
         smoothing: float = 0.0,
-        log_scale: bool = False) -> Path:
+        log_scale: bool = False,
+        ylabel: str = '') -> Figure:
     """Draw named curves in a grid of panels.
 
     Args:
         panels: Title of the panel -> name of the curve -> (x (n,), y (n,)).
-        path: Picture to write (.png, .svg or .pdf).
         xlabel: What x is.
         smoothing: Width of the Gaussian average as a share of the curve's
             length; the raw curve stays visible behind it. 0 draws only that.
         log_scale: Whether y is logarithmic.
+        ylabel: What y is.
 
     Returns:
-        The path written.
+        The figure; its first axes are the panels.
 
     Raises:
-        ValueError: If there is nothing to draw or the suffix is unknown.
+        ValueError: If there is nothing to draw.
     """
-    checked_path(path)
     if not panels or not any(panels.values()):
-        raise ValueError(f'Nothing to draw for {path}: no curves given.')
+        raise ValueError('Nothing to draw: no curves given.')
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = -(-len(panels) // columns)
     with figure_style():
@@ -74,8 +77,7 @@ def draw_series(
             for number, (name, (x, y)) in enumerate(curves.items()):
                 _line(ax, np.asarray(x), np.asarray(y), name, number,
                       smoothing)
-            ax.set_title(title)
-            ax.set_xlabel(xlabel)
+            ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             if log_scale:
                 ax.set_yscale('log')
@@ -86,7 +88,35 @@ def draw_series(
         for ax in axes[:1] if same else axes[:len(panels)]:
             if ax.get_legend_handles_labels()[0]:
                 ax.legend()
-        return save_figure(figure, path)
+    return figure
+
+
+def draw_series(
+        panels: Mapping[str, Mapping[str, Series]],
+        path: str | os.PathLike,
+        xlabel: str = 'epoch',
+        smoothing: float = 0.0,
+        log_scale: bool = False,
+        ylabel: str = '') -> Path:
+    """Write the figure of :func:`series_figure`.
+
+    Args:
+        panels: Title of the panel -> name of the curve -> (x (n,), y (n,)).
+        path: Picture to write (.png, .svg or .pdf).
+        xlabel: What x is.
+        smoothing: See there.
+        log_scale: Whether y is logarithmic.
+        ylabel: What y is.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: If there is nothing to draw or the suffix is unknown.
+    """
+    checked_path(path)
+    return save_figure(
+        series_figure(panels, xlabel, smoothing, log_scale, ylabel), path)
 
 
 def _pretty(key: str) -> str:
@@ -139,11 +169,22 @@ def draw_losses(
                        smoothing)
 
 
+def _metric_title(key: str) -> str:
+    """Spell out a metric: 'all_single/rank1' is Rank-1, all search."""
+    where, _, measure = key.rpartition('/')
+    measure = re.sub(r'^rank(\d+)$', r'Rank-\1', measure)
+    mode, _, shots = where.partition('_')
+    if mode in _MODES and shots:
+        where = f'{mode} search, {shots}-shot'
+    where, measure = where.replace('_', ' '), measure.replace('_', ' ')
+    return f'{measure} ({where})' if where else measure
+
+
 def draw_metrics(
         runs: Mapping[str, RunLog],
         path: str | os.PathLike,
         keys: Sequence[str] | None = None) -> Path:
-    """Draw validation metrics, one panel a metric, one curve a run.
+    """Draw validation metrics, one panel a metric, one curve a run (Fig. 8).
 
     Args:
         runs: Name -> log of a run.
@@ -154,52 +195,71 @@ def draw_metrics(
         The path written.
 
     Raises:
-        ValueError: If no run has any of them.
+        ValueError: If no run has any of them, or a run has none of the keys.
     """
     panels: dict[str, dict[str, Series]] = {}
     for name, run in runs.items():
-        for key in keys or run.keys('val'):
-            if key in run.keys('val'):
-                panels.setdefault(key, {})[name] = run.series('val', key)
-    return draw_series(panels, path)
+        found = [k for k in keys or run.keys('val') if k in run.keys('val')]
+        if keys and not found:
+            raise ValueError(
+                f'Run {name!r} logged none of {", ".join(keys)}; its '
+                f'validations hold: {", ".join(run.keys("val")) or "nothing"}'
+                '.')
+        for key in found:
+            panels.setdefault(_metric_title(key), {})[name] = run.series(
+                'val', key)
+    return draw_series(panels, path, ylabel='%')
 
 
-def draw_permutation_accuracy(
-        run: RunLog,
-        path: str | os.PathLike,
+def _permutation_lines(runs: RunLog | Mapping[str, RunLog], prefix: str,
+                       measure: str) -> list[tuple[str, Series, str]]:
+    """Name, curve and colour: of one run both modalities, else each run."""
+    if isinstance(runs, Mapping) and len(runs) == 1:
+        runs, = runs.values()
+    if isinstance(runs, RunLog):
+        modalities = (('visible', VISIBLE_COLOUR),
+                      ('infrared', INFRARED_COLOUR))
+        return [(name, runs.series('val', f'{prefix}/{name}_{measure}'),
+                 colour) for name, colour in modalities]
+    return [(name, run.series('val', f'{prefix}/{measure}'),
+             PALETTE[number % len(PALETTE)])
+            for number, (name, run) in enumerate(runs.items())]
+
+
+def permutation_figure(
+        runs: RunLog | Mapping[str, RunLog],
         num_stripes: int = 6,
-        prefix: str = 'permutation') -> Path:
+        prefix: str = 'permutation') -> Figure:
     """Draw permutation recovery on held-out identities, as Fig. 7.
 
     Two panels: share of stripes put in the right place, and share of images
-    with every stripe right; each with both modalities and chance.
+    with every stripe right; each with chance. Of one run both modalities are
+    drawn, of several runs one curve each over all images.
 
     Args:
-        run: Log of a pre-training whose validation measured it.
-        path: Picture to write.
+        runs: Log of a pre-training whose validation measured it, or name ->
+            log.
         num_stripes: Stripes an image is cut into; gives the chance level.
         prefix: Prefix of the metric.
 
     Returns:
-        The path written.
+        The figure with its two axes.
 
     Raises:
-        ValueError: If the log holds no permutation accuracy.
+        ValueError: If a log holds no permutation accuracy, or there is none.
     """
-    checked_path(path)
+    if isinstance(runs, Mapping) and not runs:
+        raise ValueError('Nothing to draw: no runs given.')
     panels = (('stripes in the right place', 'stripe_acc',
                100 / num_stripes),
               ('whole permutation right', 'exact_acc',
                100 / factorial(num_stripes)))
-    lines = (('visible', 'visible_', VISIBLE_COLOUR),
-             ('infrared', 'infrared_', INFRARED_COLOUR))
     with figure_style():
         figure = new_figure(7.2, 2.9)
         axes = figure.subplots(1, 2, sharey=True)
         for ax, (title, measure, chance) in zip(axes, panels, strict=True):
-            for number, (name, part, colour) in enumerate(lines):
-                key = f'{prefix}/{part}{measure}'
-                x, y = run.series('val', key)
+            lines = _permutation_lines(runs, prefix, measure)
+            for number, (name, (x, y), colour) in enumerate(lines):
                 _line(ax, x, y, f'{name} (last {y[-1]:.1f} %)', number, 0,
                       colour)
             ax.axhline(chance, color=NEUTRAL_COLOUR, linestyle=':',
@@ -209,4 +269,28 @@ def draw_permutation_accuracy(
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             ax.legend(loc='best')
         axes[0].set_ylabel('held-out images (%)')
-        return save_figure(figure, path)
+    return figure
+
+
+def draw_permutation_accuracy(
+        runs: RunLog | Mapping[str, RunLog],
+        path: str | os.PathLike,
+        num_stripes: int = 6,
+        prefix: str = 'permutation') -> Path:
+    """Write the figure of :func:`permutation_figure`.
+
+    Args:
+        runs: Log of a pre-training whose validation measured it, or name ->
+            log.
+        path: Picture to write.
+        num_stripes: Stripes an image is cut into; gives the chance level.
+        prefix: Prefix of the metric.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: If a log holds no permutation accuracy.
+    """
+    checked_path(path)
+    return save_figure(permutation_figure(runs, num_stripes, prefix), path)

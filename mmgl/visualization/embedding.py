@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mmgl.structures import INFRARED, VISIBLE
@@ -128,27 +129,24 @@ def _panel(ax: Axes, part: EmbeddedPoints, order: list, labels: bool) -> None:
     ax.set_box_aspect(1)
 
 
-def draw_embedding(
+def embedding_figure(
         panels: Mapping[str, EmbeddedPoints],
-        path: str | os.PathLike,
-        label_identities: bool = True) -> Path:
+        label_identities: bool = True) -> Figure:
     """Draw embeddings side by side, as Fig. 3 and 4 of the MMGL paper.
 
     Args:
         panels: Title -> points with identities and modalities.
-        path: Picture to write (.png, .svg or .pdf).
         label_identities: Whether to write each identity's number above its
             points.
 
     Returns:
-        The path written.
+        The figure, one axes a panel.
 
     Raises:
-        ValueError: If there are no panels or the suffix is unknown.
+        ValueError: If there are no panels.
     """
-    checked_path(path)
     if not panels:
-        raise ValueError(f'Nothing to draw for {path}: no embedding given.')
+        raise ValueError('Nothing to draw: no embedding given.')
     panels = {
         title: EmbeddedPoints(*map(np.asarray, part))
         for title, part in panels.items()
@@ -167,6 +165,28 @@ def draw_embedding(
             Line2D([], [], color='#444444', marker='x', linestyle='',
                    label='infrared', markersize=5),
         ]
+        hint = ' and number' if label_identities else ''
         figure.legend(handles=handles, loc='outside lower center', ncols=2,
-                      title='colour and number: identity', title_fontsize=8)
-        return save_figure(figure, path)
+                      title=f'colour{hint}: identity', title_fontsize=8)
+    return figure
+
+
+def draw_embedding(
+        panels: Mapping[str, EmbeddedPoints],
+        path: str | os.PathLike,
+        label_identities: bool = True) -> Path:
+    """Write the figure of :func:`embedding_figure`.
+
+    Args:
+        panels: Title -> points with identities and modalities.
+        path: Picture to write (.png, .svg or .pdf).
+        label_identities: Whether to write the identities' numbers.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: If there are no panels or the suffix is unknown.
+    """
+    checked_path(path)
+    return save_figure(embedding_figure(panels, label_identities), path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
@@ -87,6 +88,26 @@ def _one_shot(dump: FeatureDump, gallery: np.ndarray,
     return np.sort(order[first])
 
 
+def find_image(path: str, root: str | os.PathLike | None = None) -> str:
+    """Find an image of a dump, also if the data have been moved since.
+
+    Args:
+        path: Path in the dump: absolute, or relative to the working folder
+            of the evaluation or to the data.
+        root: Folder of the data.
+
+    Returns:
+        The first that exists of the path below the root, the path itself,
+        and its ends below the root; the first one if none does.
+    """
+    path = Path(str(path))
+    if not root:
+        return str(path)
+    places = [Path(root) / path, path]
+    places += [Path(root, *path.parts[n:]) for n in range(len(path.parts))]
+    return str(next((p for p in places if p.is_file()), places[0]))
+
+
 def rank_gallery(
         dump: FeatureDump,
         query: int,
@@ -106,7 +127,7 @@ def rank_gallery(
         single_shot: Whether the gallery has one random image an identity and
             camera (all images otherwise).
         seed: Seed of that draw.
-        image_root: Folder that relative image paths start from.
+        image_root: Folder of the data, see :func:`find_image`.
 
     Returns:
         The ranked query.
@@ -129,10 +150,10 @@ def rank_gallery(
     scores = unit[gallery] @ unit[query]
     order = np.argsort(-scores, kind='stable')[:top_k]
     best = gallery[order]
-    root = Path(image_root) if image_root else Path()
     return RankedQuery(
-        query_path=str(root / str(dump.img_paths[query])),
-        gallery_paths=[str(root / str(p)) for p in dump.img_paths[best]],
+        query_path=find_image(dump.img_paths[query], image_root),
+        gallery_paths=[find_image(p, image_root)
+                       for p in dump.img_paths[best]],
         matches=(dump.pids[best] == dump.pids[query]).tolist(),
         scores=scores[order].tolist(),
         camids=dump.camids[best].tolist())
@@ -194,10 +215,10 @@ def _row(axes: Sequence[Axes], query: RankedQuery, size: tuple[int, int],
                                   fontweight='normal')
 
 
-def draw_ranking(
+def ranking_figure(
         panels: Mapping[str, Sequence[RankedQuery]],
-        path: str | os.PathLike,
-        tile_size: tuple[int, int] = (64, 128)) -> Path:
+        tile_size: tuple[int, int] = (64, 128),
+        stacked: bool = False) -> Figure:
     """Draw queries with their top matches, as Fig. 5 of the MMGL paper.
 
     The query stands on the left; matches follow from best to worst in a frame
@@ -206,32 +227,32 @@ def draw_ranking(
 
     Args:
         panels: Title (for example the way the model was initialised) -> ranked
-            queries. Panels stand side by side.
-        path: Picture to write (.png, .svg or .pdf).
+            queries.
         tile_size: Width and height of a shown image in pixels.
+        stacked: Panels one above the other instead of side by side.
 
     Returns:
-        The path written.
+        The figure, one subfigure a panel.
 
     Raises:
         FileNotFoundError: If an image is missing.
         ValueError: If there is nothing to draw.
     """
-    checked_path(path)
     panels = {title: list(queries) for title, queries in panels.items()}
     if not panels or not all(panels.values()):
-        raise ValueError(f'Nothing to draw for {path}: no queries given.')
+        raise ValueError('Nothing to draw: no queries given.')
     top = max(len(q.gallery_paths) for part in panels.values() for q in part)
     rows = max(len(part) for part in panels.values())
     tile_w = 0.52
     tile_h = tile_w * tile_size[1] / tile_size[0] + 0.16
+    down, across = (len(panels), 1) if stacked else (1, len(panels))
     with figure_style():
-        figure = new_figure(len(panels) * ((top + 1.7) * (tile_w + 0.05)),
-                            rows * tile_h + 0.42)
+        figure = new_figure(across * ((top + 1.7) * (tile_w + 0.05)),
+                            down * (rows * tile_h + 0.42))
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0,
                                        hspace=0)
-        parts = figure.subfigures(1, len(panels), squeeze=False, wspace=0.03)
-        for part, (title, queries) in zip(parts[0], panels.items(),
+        parts = figure.subfigures(down, across, squeeze=False, wspace=0.03)
+        for part, (title, queries) in zip(parts.ravel(), panels.items(),
                                           strict=True):
             gallery = MODALITY_NAMES[queries[0].gallery_modality]
             part.suptitle(f'{title}  ({gallery} gallery, best first)',
@@ -244,4 +265,28 @@ def draw_ranking(
                 _row(row, query, tile_size, heading=number == 0)
             for ax in axes[len(queries):].ravel():
                 ax.set_axis_off()
-        return save_figure(figure, path)
+    return figure
+
+
+def draw_ranking(
+        panels: Mapping[str, Sequence[RankedQuery]],
+        path: str | os.PathLike,
+        tile_size: tuple[int, int] = (64, 128),
+        stacked: bool = False) -> Path:
+    """Write the figure of :func:`ranking_figure`.
+
+    Args:
+        panels: Title -> ranked queries.
+        path: Picture to write (.png, .svg or .pdf).
+        tile_size: Width and height of a shown image in pixels.
+        stacked: Panels one above the other instead of side by side.
+
+    Returns:
+        The path written.
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+        ValueError: If there is nothing to draw.
+    """
+    checked_path(path)
+    return save_figure(ranking_figure(panels, tile_size, stacked), path)

@@ -127,9 +127,11 @@ def save_figure(
         '.pdf': {'CreationDate': None}
     }.get(path.suffix.lower())
     try:
-        figure.savefig(
-            partial, dpi=dpi, bbox_inches='tight', pad_inches=0.06,
-            metadata=metadata)
+        # Layout and SVG ids are settled while saving.
+        with figure_style():
+            figure.savefig(
+                partial, dpi=dpi, bbox_inches='tight', pad_inches=0.06,
+                metadata=metadata)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """Plot training losses and validation metrics of one or several runs."""
 
 import argparse
-import sys
 from pathlib import Path
 
+from mmgl.apis.errors import ConfigError, report_errors
 from mmgl.visualization import (
     draw_losses,
     draw_metrics,
@@ -12,8 +12,15 @@ from mmgl.visualization import (
 )
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        argv: Arguments; None takes those of the program.
+
+    Returns:
+        The options.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('runs', nargs='+',
                         help='work dirs (or scalars.json files)')
@@ -26,40 +33,41 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--kind', choices=['loss', 'metric', 'permutation'], default='loss',
         help='training losses, validation metrics, or permutation accuracy '
-        'of one pre-training')
+        'of pre-trainings (of one run: both modalities)')
     parser.add_argument('--overlay', action='store_true',
                         help='all losses of a run in one panel')
     parser.add_argument('--num-stripes', type=int, default=6,
                         help='stripes of the permutation task, for chance')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
-    """Draw what the command line asks for."""
-    args = parse_args()
-    names = args.names or [Path(run).resolve().name for run in args.runs]
-    if len(set(names)) != len(args.runs):
-        raise ValueError(
-            f'{len(args.runs)} runs but the names {names}; give --names with '
-            'one different name a run.')
-    logs = {
-        name: load_run_log(run)
-        for name, run in zip(names, args.runs, strict=True)
-    }
-    if args.kind == 'loss':
-        path = draw_losses(logs, args.out, args.keys, overlay=args.overlay)
-    elif args.kind == 'metric':
-        path = draw_metrics(logs, args.out, args.keys)
-    elif len(logs) > 1:
-        raise ValueError('--kind permutation draws one run at a time.')
-    else:
-        path = draw_permutation_accuracy(
-            logs[names[0]], args.out, args.num_stripes)
-    print(path)
+def main(argv: list[str] | None = None) -> None:
+    """Draw what the command line asks for.
+
+    Args:
+        argv: Arguments; None takes those of the program.
+    """
+    args = parse_args(argv)
+    with report_errors():
+        names = args.names or [Path(run).resolve().name for run in args.runs]
+        if len(names) != len(args.runs) or len(set(names)) != len(names):
+            raise ConfigError(
+                f'{len(args.runs)} runs but the names {names}; give --names '
+                'with one different name a run')
+        logs = {
+            name: load_run_log(run)
+            for name, run in zip(names, args.runs, strict=True)
+        }
+        if args.kind == 'loss':
+            path = draw_losses(logs, args.out, args.keys,
+                               overlay=args.overlay)
+        elif args.kind == 'metric':
+            path = draw_metrics(logs, args.out, args.keys)
+        else:
+            path = draw_permutation_accuracy(logs, args.out,
+                                             args.num_stripes)
+        print(path)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'Error: {error}')
+    main()

@@ -1,66 +1,71 @@
-"""Draw queries and their best matches from feature dumps (.npz)."""
+"""Draw queries and their best matches, the same queries for every run.
+
+Inputs are feature dumps (.npz of tools/test.py) or, with --config,
+checkpoints of any kind: pre-trained, fine-tuned, ImageNet or random.
+"""
 
 import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
 
-from mmgl.visualization import (
-    choose_queries,
-    draw_ranking,
-    load_feature_dump,
-    rank_gallery,
-)
+from mmgl.apis.errors import ConfigError, report_errors
+from mmgl.apis.features import add_input_options, load_inputs
+from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.visualization import choose_queries, draw_ranking, rank_gallery
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        argv: Arguments; None takes those of the program.
+
+    Returns:
+        The options.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('dumps', nargs='+', help='feature dumps (.npz)')
+    add_input_options(parser)
     parser.add_argument('--out', required=True,
                         help='picture to write: .png, .svg or .pdf')
-    parser.add_argument('--names', nargs='+',
-                        help='titles (default: folder of each dump)')
-    parser.add_argument('--data-root', default='',
-                        help='folder that relative image paths start from')
     parser.add_argument('--num-queries', type=int, default=5)
     parser.add_argument('--top-k', type=int, default=10)
-    parser.add_argument('--seed', type=int, default=0,
-                        help='seed of the choice of queries and gallery')
     parser.add_argument(
         '--multi-shot', action='store_true',
-        help='all images in the gallery, not one an identity and camera')
-    return parser.parse_args()
+        help='all images in the gallery, as RegDB does, not one an identity '
+        'and camera')
+    parser.add_argument('--side-by-side', action='store_true',
+                        help='runs side by side, not one above the other')
+    return parser.parse_args(argv)
 
 
-def main() -> None:
-    """Rank the same queries with every dump and draw them side by side."""
-    args = parse_args()
-    names = args.names or [Path(d).resolve().parent.name for d in args.dumps]
-    if len(set(names)) != len(args.dumps):
-        raise ValueError(
-            f'{len(args.dumps)} dumps but the names {names}; give --names '
-            'with one different name a dump.')
-    dumps = [load_feature_dump(path) for path in args.dumps]
-    for path, dump in zip(args.dumps, dumps, strict=True):
-        if not np.array_equal(dump.img_paths, dumps[0].img_paths):
-            raise ValueError(
-                f'{path} holds other images than {args.dumps[0]}; compare '
-                'dumps of the same test set.')
-    queries = choose_queries(dumps[0], args.num_queries, args.seed)
-    panels = {
-        name: [
-            rank_gallery(dump, query, args.top_k, not args.multi_shot,
-                         args.seed, args.data_root) for query in queries
-        ]
-        for name, dump in zip(names, dumps, strict=True)
-    }
-    print(draw_ranking(panels, args.out))
+def main(argv: list[str] | None = None) -> None:
+    """Rank the same queries with every input and draw them.
+
+    Args:
+        argv: Arguments; None takes those of the program.
+    """
+    args = parse_args(argv)
+    silence_upstream_warnings()
+    with report_errors():
+        dumps = load_inputs(args)
+        first = next(iter(dumps.values()))
+        keys = ('pids', 'camids', 'modality', 'index')
+        for name, dump in dumps.items():
+            if not all(np.array_equal(getattr(dump, key), getattr(first, key))
+                       for key in keys):
+                raise ConfigError(
+                    f'{name!r} holds other images than {next(iter(dumps))!r}'
+                    '; compare features of the same test set')
+        queries = choose_queries(first, args.num_queries, args.seed)
+        panels = {
+            name: [
+                rank_gallery(dump, query, args.top_k, not args.multi_shot,
+                             args.seed, args.data_root) for query in queries
+            ]
+            for name, dump in dumps.items()
+        }
+        print(draw_ranking(panels, args.out, stacked=not args.side_by_side))
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'Error: {error}')
+    main()

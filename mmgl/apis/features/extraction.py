@@ -1,0 +1,198 @@
+"""One pass over a split: global and part features of every image."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from mmgl.apis.errors import ConfigError
+from mmgl.apis.provenance import check_trial
+from mmgl.evaluation.functional.features_io import FeatureSet
+
+from .images import build_images
+from .network import (
+    FEATURES,
+    build_backbone,
+    build_model,
+    build_preprocessor,
+    checkpoint_meta,
+)
+
+_LABELS = dict(pids='pid', camids='camid', modality='modality', index='index')
+# Parts are compared with one another; so many images of each modality do.
+_PART_IMAGES = 300
+
+
+@dataclass
+class PartFeatures:
+    """Features of the horizontal stripes of some images of a split.
+
+    Attributes:
+        features: Top to bottom, (m, N, d).
+        modality: 0 visible, 1 infrared, (m,).
+        places: The stripe of the original image at each place, (m, N).
+    """
+
+    features: np.ndarray
+    modality: np.ndarray
+    places: np.ndarray
+
+
+@dataclass
+class ExtractedFeatures:
+    """Features of a split.
+
+    Attributes:
+        images: Global features (n, d) with the labels of the images.
+        parts: Features of horizontal stripes, top to bottom, (n, N, d); None
+            for test features.
+        shuffled: Stripes of images whose stripes were shuffled before the
+            network saw them; None where they were not asked for.
+        metainfo: Of the data set.
+        kind: Where the weights came from: 'mmgl', 'imagenet' or 'random'.
+    """
+
+    images: FeatureSet
+    parts: np.ndarray | None = None
+    shuffled: PartFeatures | None = None
+    metainfo: dict = field(default_factory=dict)
+    kind: str = 'mmgl'
+
+
+@dataclass
+class _Pass:
+    """What one pass over a loader collects."""
+
+    images: FeatureSet
+    parts: np.ndarray | None
+    places: np.ndarray | None
+
+
+def pool_feature_map(feature_map, num_parts: int) -> tuple[Tensor, Tensor]:
+    """Average a feature map over the whole image and over stripes.
+
+    Args:
+        feature_map (Tensor | dict | Sequence): ``(B, C, h, w)``; of a dict
+            (a backbone of several networks) all maps are joined, of a
+            sequence the last one counts.
+        num_parts: Stripes N.
+
+    Returns:
+        Global features ``(B, C)`` and stripes ``(B, N, C)``, in fp32.
+    """
+    if isinstance(feature_map, dict):
+        feature_map = torch.cat(list(feature_map.values()), dim=1)
+    elif isinstance(feature_map, list | tuple):
+        feature_map = feature_map[-1]
+    feature_map = feature_map.float()
+    stripes = F.adaptive_avg_pool2d(feature_map, (num_parts, 1))
+    return feature_map.mean(dim=(2, 3)), stripes[..., 0].transpose(1, 2)
+
+
+@torch.inference_mode()
+def _run(network: nn.Module, preprocessor: nn.Module, loader: DataLoader,
+         num_parts: int | None) -> _Pass:
+    """Compute the features of all images of a loader."""
+    features, parts, places, samples = [], [], [], []
+    for batch in loader:
+        data = preprocessor(batch)
+        inputs, targets = data['inputs'], data['targets']
+        if num_parts is None:
+            features.append(network(inputs, targets, mode='tensor'))
+        else:
+            pooled, stripes = pool_feature_map(
+                network(inputs, targets['modality']), num_parts)
+            features.append(pooled)
+            parts.append(stripes.cpu())
+        if 'permutation' in targets:
+            places.append(targets['permutation'].cpu())
+        samples.extend(batch['data_samples'])
+    images = FeatureSet(
+        torch.cat([f.float().cpu() for f in features]).numpy(),
+        **{
+            name: np.array([sample.get(key) for sample in samples])
+            for name, key in _LABELS.items()
+        },
+        img_paths=np.array([str(sample.img_path) for sample in samples]))
+    return _Pass(images, *(torch.cat(some).numpy() if some else None
+                           for some in (parts, places)))
+
+
+def _part_images(modality: np.ndarray) -> list[int]:
+    """Choose images evenly over each modality."""
+    chosen = []
+    for number in np.unique(modality):
+        rows = np.flatnonzero(modality == number)
+        steps = np.linspace(0, len(rows) - 1, min(_PART_IMAGES, len(rows)))
+        chosen += rows[steps.astype(int)].tolist()
+    return sorted(chosen)
+
+
+def extract_features(cfg: Config,
+                     checkpoint: str,
+                     kind: str | None = None,
+                     split: str | None = None,
+                     data_root: str | None = None,
+                     feature: str = 'backbone',
+                     num_parts: int = 6,
+                     shuffled: bool = False,
+                     seed: int = 0,
+                     workers: int = 0,
+                     device: str | None = None,
+                     allow_trial_mismatch: bool = False) -> ExtractedFeatures:
+    """Extract the features of a split with any checkpoint.
+
+    Args:
+        cfg: Config of a pre-training or fine-tuning.
+        checkpoint: A file of this package or of a classifier with
+            torchvision's names, ``torchvision://resnetNN``, or 'random'.
+        kind: 'mmgl', 'imagenet' or 'random'; by default found out.
+        split: By default held-out identities, see :func:`build_images`.
+        data_root: Folder of the data set instead of the config's.
+        feature: 'backbone', pooled from the feature map; or 'test', what the
+            model of the config uses in testing (needs its own checkpoint).
+        num_parts: Stripes N.
+        shuffled: Also compute stripes of some shuffled images.
+        seed: Seed of random weights.
+        workers: Processes that load images.
+        device: By default the GPU if there is one.
+        allow_trial_mismatch: Accept a checkpoint of another RegDB trial.
+
+    Returns:
+        The features, images in the order of the data set.
+
+    Raises:
+        ConfigError: For a mistake in config or options, or a checkpoint of
+            another RegDB trial.
+        FileNotFoundError: If data or checkpoint are not there.
+        ValueError: If the checkpoint does not fit.
+    """
+    if feature not in FEATURES:
+        raise ConfigError(f'--feature must be one of {", ".join(FEATURES)}, '
+                          f'got {feature!r}')
+    loader = build_images(cfg, split, data_root, workers=workers)
+    metainfo = dict(loader.dataset.metainfo)
+    if feature == 'test':
+        network, kind, num_parts = build_model(cfg, checkpoint), 'mmgl', None
+    else:
+        network, kind = build_backbone(cfg, checkpoint, kind, seed)
+    check_trial(checkpoint_meta(checkpoint, kind), metainfo, checkpoint,
+                allow_trial_mismatch)
+    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    parts_on_device = (network.to(device), build_preprocessor(cfg).to(device))
+    whole = _run(*parts_on_device, loader, num_parts)
+    whole.images.trial = metainfo.get('trial')
+    result = ExtractedFeatures(
+        whole.images, whole.parts, metainfo=metainfo, kind=kind)
+    if shuffled and feature == 'backbone':
+        again = _run(*parts_on_device, build_images(
+            cfg, split, data_root, workers=workers,
+            indices=_part_images(whole.images.modality),
+            shuffled_parts=num_parts), num_parts)
+        result.shuffled = PartFeatures(
+            again.parts, again.images.modality, again.places)
+    return result

@@ -1,0 +1,107 @@
+"""The images whose features are wanted: no augmentation, any split."""
+
+from collections.abc import Mapping, Sequence
+
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from torch.utils.data import DataLoader
+
+from mmgl.apis.config_check import LOADERS
+from mmgl.apis.errors import ConfigError
+from mmgl.registry import DATASETS
+from mmgl.utils.compat import registry_scope
+
+# Identities that the pre-training has not seen. RegDB has no validation
+# identities, but its pre-training knows the training half only.
+HELD_OUT = {'SYSUMM01': 'val_test', 'RegDB': 'test'}
+
+
+def _dataset_config(cfg: Config) -> dict:
+    """Find the data set a config is about."""
+    for name in LOADERS:
+        dataset = (cfg.get(name) or {}).get('dataset') or {}
+        if dataset.get('type') in HELD_OUT:
+            return dataset
+    raise ConfigError(
+        f'the config has no data set of the types {", ".join(HELD_OUT)} in '
+        f'{", ".join(LOADERS)}')
+
+
+def _pipeline(cfg: Config) -> list:
+    """Find the transforms without augmentation."""
+    pipeline = cfg.get('test_pipeline')
+    if pipeline is None:
+        loader = cfg.get('test_dataloader') or {}
+        pipeline = (loader.get('dataset') or {}).get('pipeline')
+    if pipeline is None:
+        raise ConfigError(
+            'the config defines no test_pipeline and has no test_dataloader; '
+            'add one of configs/_base_/pipelines to its _base_')
+    return list(pipeline)
+
+
+def _shuffled(pipeline: list, num_parts: int) -> list:
+    """Shuffle stripes between the other transforms and packing."""
+    shuffle = dict(type='SharedStripeShuffle', num_stripes=num_parts)
+    return [*pipeline[:-1], shuffle, pipeline[-1]]
+
+
+def image_settings(cfg: Config, split: str | None = None,
+                   data_root: str | None = None) -> dict:
+    """Describe the images of a split as a config of a data set.
+
+    Args:
+        cfg: A whole config, whose data set and test pipeline are used.
+        split: Split of the data set; by default held-out identities:
+            'val_test' of SYSU-MM01, 'test' of RegDB.
+        data_root: Folder of the data set instead of the config's.
+
+    Returns:
+        Config of a data set.
+
+    Raises:
+        ConfigError: If the config has no data set or test pipeline.
+    """
+    found: Mapping = _dataset_config(cfg)
+    settings = dict(
+        type=found['type'],
+        data_root=data_root or found.get('data_root'),
+        split=split or HELD_OUT[found['type']],
+        pipeline=_pipeline(cfg))
+    if 'trial' in found:
+        settings['trial'] = found['trial']
+    return settings
+
+
+def build_images(cfg: Config, split: str | None = None,
+                 data_root: str | None = None, batch_size: int = 64,
+                 workers: int = 0, indices: Sequence[int] | None = None,
+                 shuffled_parts: int | None = None) -> DataLoader:
+    """Build the loader of the images of a split, in their own order.
+
+    Args:
+        cfg: A whole config.
+        split: See :func:`image_settings`.
+        data_root: Folder of the data set instead of the config's.
+        batch_size: Images a batch.
+        workers: Processes that load images; they change no result.
+        indices: The images wanted; by default all.
+        shuffled_parts: Number of stripes to shuffle, each image in its own
+            way, by the transform of the pre-training; by default none.
+
+    Returns:
+        A loader with the data set as ``dataset``.
+
+    Raises:
+        ConfigError: If the config has no data set or test pipeline.
+        FileNotFoundError: If the data set is not there.
+        ValueError: If there is no such split.
+    """
+    settings = image_settings(cfg, split, data_root)
+    if shuffled_parts is not None:
+        settings['pipeline'] = _shuffled(settings['pipeline'],
+                                         shuffled_parts)
+    with registry_scope():
+        dataset = DATASETS.build(dict(settings, indices=indices))
+    return DataLoader(
+        dataset, batch_size, num_workers=workers, collate_fn=pseudo_collate)

@@ -1,0 +1,174 @@
+"""Judge pre-trained features in minutes, without fine-tuning."""
+
+import json
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from terminaltables import AsciiTable
+
+from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.files import replace_whole
+from mmgl.version import __version__
+
+from .errors import ConfigError, report_errors
+from .features.extraction import extract_features
+from .features.inputs import add_extraction_options, panel_names
+from .probe_report import probe_features
+from .run_config import load_config
+
+
+def probe_parser() -> ArgumentParser:
+    """Return the parser of ``tools/analysis_tools/probe.py``.
+
+    Returns:
+        A parser of config, checkpoints and options.
+    """
+    parser = ArgumentParser(
+        description='Judge pre-trained features without fine-tuning.')
+    parser.add_argument('config', help='config with the backbone and the data')
+    parser.add_argument(
+        'checkpoints', nargs='*',
+        help="files, torchvision://resnetNN, or 'random'")
+    parser.add_argument('--names', nargs='+',
+                        help='names in the table (default: the folders)')
+    parser.add_argument('--out', metavar='JSON', help='file for the figures')
+    parser.add_argument('--compare', nargs='+', default=[], metavar='JSON',
+                        help='earlier outputs to put into the same table')
+    parser.add_argument(
+        '--split', help='default: held-out identities, val_test of SYSU-MM01 '
+        'and test of RegDB')
+    parser.add_argument('--num-parts', type=int, default=6,
+                        help='horizontal stripes')
+    add_extraction_options(parser)
+    return parser
+
+
+def probe_checkpoint(config: str, checkpoint: str, name: str,
+                     options: Namespace) -> dict:
+    """Probe one checkpoint.
+
+    Args:
+        config: Config file.
+        checkpoint: As for :func:`extract_features`.
+        name: Its name in the table.
+        options: Parsed with :func:`probe_parser`.
+
+    Returns:
+        ``name``, what was probed, ``metrics`` and ``chance``.
+
+    Raises:
+        ConfigError: For mistakes in config or options.
+        FileNotFoundError: If a file is missing.
+        ValueError: If the checkpoint does not fit.
+    """
+    start = time.perf_counter()
+    cfg = load_config(config)
+    cfg.merge_from_dict(options.cfg_options or {})
+    found = extract_features(
+        cfg, checkpoint, options.init_kind, options.split,
+        options.data_root or None, num_parts=options.num_parts, shuffled=True,
+        seed=options.seed, workers=options.workers, device=options.device,
+        allow_trial_mismatch=options.allow_trial_mismatch)
+    extracted = time.perf_counter()
+    report = probe_features(found.images, found.parts, found.metainfo,
+                            found.shuffled)
+    return dict(
+        name=name,
+        config=str(config),
+        checkpoint=str(checkpoint),
+        kind=found.kind,
+        dataset=found.metainfo['dataset'],
+        split=found.metainfo['split'],
+        trial=found.metainfo.get('trial'),
+        images=len(found.images.pids),
+        identities=int(found.metainfo['num_pids']),
+        dimensions=int(found.images.features.shape[1]),
+        seconds=dict(
+            features=round(extracted - start, 2),
+            figures=round(time.perf_counter() - extracted, 2)),
+        **report)
+
+
+def read_probes(paths: Sequence[str]) -> list[dict]:
+    """Read outputs of earlier probes.
+
+    Args:
+        paths: Files that ``--out`` wrote.
+
+    Returns:
+        The probes in them.
+
+    Raises:
+        ConfigError: If a file is missing or something else.
+    """
+    probes = []
+    for path in paths:
+        try:
+            content = json.loads(Path(path).read_text(encoding='utf-8'))
+            probes += [dict(p) for p in content['probes']]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f'--compare {path} is no output of this tool '
+                f'({type(error).__name__}: {error})') from error
+    return probes
+
+
+def probe_table(probes: Sequence[dict]) -> list[list[str]]:
+    """Lay probes side by side.
+
+    Args:
+        probes: As :func:`probe_checkpoint` returns them.
+
+    Returns:
+        Rows of a table, first the heading; chance stands in the last
+        column, where there is one and it is the same for all.
+    """
+    keys = {key: None for probe in probes for key in probe['metrics']}
+    rows = [['figure', *(probe['name'] for probe in probes), 'chance']]
+    for key in keys:
+        values = [probe['metrics'].get(key) for probe in probes]
+        chances = {
+            f'{probe["chance"][key]:.1f}'
+            for probe in probes if probe['chance'].get(key) is not None
+        }
+        rows.append([
+            key, *('' if value is None else f'{value:.1f}'
+                   for value in values),
+            chances.pop() if len(chances) == 1 else ''
+        ])
+    return rows
+
+
+def run_probe(arguments: Sequence[str] | None = None) -> list[dict]:
+    """Probe by command line arguments.
+
+    Args:
+        arguments: Arguments; None takes those of the program.
+
+    Returns:
+        The probes of this call.
+
+    Raises:
+        SystemExit: For mistakes (2), after one sentence on standard error.
+    """
+    options = probe_parser().parse_args(arguments)
+    silence_upstream_warnings()
+    with report_errors():
+        if not options.checkpoints and not options.compare:
+            raise ConfigError("nothing to probe: name a checkpoint, 'random' "
+                              'or --compare JSON')
+        names = panel_names(options.checkpoints, options.names)
+        earlier = read_probes(options.compare)
+        probes = [
+            probe_checkpoint(options.config, checkpoint, name, options)
+            for checkpoint, name in zip(
+                options.checkpoints, names, strict=True)
+        ]
+    print(AsciiTable(probe_table(earlier + probes), 'probe').table)
+    if options.out:
+        content = dict(probes=probes, version=__version__)
+        with replace_whole(options.out) as partial:
+            partial.write_text(json.dumps(content, indent=2) + '\n')
+    return probes

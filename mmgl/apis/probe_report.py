@@ -1,0 +1,199 @@
+"""All figures of a probe from arrays: no model, no data set, no files."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from mmgl.evaluation.functional.features_io import FeatureSet
+from mmgl.evaluation.functional.probe import (
+    canonical_order,
+    effective_rank,
+    half_split,
+    knn_accuracy,
+    linear_accuracy,
+    standardise,
+)
+from mmgl.evaluation.functional.protocols import (
+    GALLERY_CAMERAS,
+    sysu_locations,
+)
+from mmgl.evaluation.functional.reports import (
+    evaluate_regdb,
+    evaluate_sysu,
+    report_key,
+)
+from mmgl.models.functional.monitors import (
+    feature_spread,
+    modality_gap,
+    part_consistency,
+    within_modality_spread,
+)
+from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+
+from .features.extraction import PartFeatures
+
+_MEASURES = {'r1': 'rank1', 'r10': 'rank10', 'mAP': 'mAP', 'mINP': 'mINP'}
+
+
+class _Figures(dict):
+    """Figures and the level of chance, in percent where not said."""
+
+    def __init__(self) -> None:
+        super().__init__(metrics={}, chance={})
+
+    def add(self, name: str, value: float, chance: float | None,
+            unit: float = 100.0) -> None:
+        self['metrics'][name] = float(value) * unit
+        self['chance'][name] = None if chance is None else float(chance) * unit
+
+
+def _searchable_modes(data: FeatureSet) -> tuple[str, ...]:
+    """Modes of SYSU-MM01 in which some query has a true match."""
+    places = sysu_locations(data.camids)
+    queries = data.modality == INFRARED
+    modes = []
+    for mode, cameras in GALLERY_CAMERAS.items():
+        gallery = np.isin(data.camids, cameras)
+        pairs = data.pids[queries][:, None] == data.pids[gallery][None]
+        pairs &= places[queries][:, None] != places[gallery][None]
+        if pairs.any():
+            modes.append(mode)
+    return tuple(modes)
+
+
+def _retrieval(data: FeatureSet, features: np.ndarray,
+               metainfo: Mapping) -> dict[str, float]:
+    """Score features by the protocol of their data set, as fractions."""
+    if metainfo['dataset'] == 'regdb':
+        report = evaluate_regdb(features, data.pids, data.modality)
+        names = {key: key for key in report}
+    else:
+        modes = _searchable_modes(data)
+        permutations = metainfo.get('rand_perm_cam')
+        report = evaluate_sysu(
+            features, data.pids, data.camids, data.modality, data.index,
+            permutations, modes, shots=(1, ),
+            draw='random_seeded' if permutations is None else 'official')
+        names = {report_key(mode, 1): f'{mode}_single' for mode in modes}
+    return {
+        f'{names[key]}/{name}': part['mean'][measure]
+        for key, part in report.items()
+        for measure, name in _MEASURES.items()
+    }
+
+
+def _add_retrieval(figures: _Figures, data: FeatureSet, parts: np.ndarray,
+                   metainfo: Mapping) -> None:
+    # Where all images are tied, the mean over all orders is chance.
+    chance = _retrieval(data, np.ones((len(data.pids), 1)), metainfo)
+    unit = parts / np.maximum(
+        np.linalg.norm(parts, axis=2, keepdims=True), 1e-12)
+    variants = {
+        'retrieval': data.features,
+        'retrieval_standardised': standardise(data.features, data.modality),
+        'retrieval_parts': unit.reshape(len(unit), -1),
+    }
+    for name, features in variants.items():
+        scores = _retrieval(data, features, metainfo)
+        for key, value in scores.items():
+            figures.add(f'{name}/{key}', value, chance[key])
+
+
+def _directions(modality: np.ndarray) -> dict:
+    """Names of the cross-modal directions, labelled and tested images."""
+    return {
+        f'{MODALITY_NAMES[a]}_to_{MODALITY_NAMES[b]}':
+        (modality == a, modality == b)
+        for a, b in ((VISIBLE, INFRARED), (INFRARED, VISIBLE))
+    }
+
+
+def _add_knn(figures: _Figures, data: FeatureSet) -> None:
+    for name, (known, asked) in _directions(data.modality).items():
+        figures.add(f'knn/{name}', *knn_accuracy(
+            data.features[known], data.pids[known], data.features[asked],
+            data.pids[asked]))
+    for number, name in enumerate(MODALITY_NAMES):
+        mine = data.select(data.modality == number)
+        cameras = {(p, c) for p, c in zip(
+            mine.pids.tolist(), mine.camids.tolist(), strict=True)}
+        # Images of one camera are near copies of each other.
+        apart = len(cameras) > len(np.unique(mine.pids))
+        groups = mine.camids if apart else np.arange(len(mine.pids))
+        rule = 'other_cameras' if apart else 'other_images'
+        figures.add(f'knn/{name}_{rule}', *knn_accuracy(
+            mine.features, mine.pids, mine.features, mine.pids, groups,
+            groups))
+
+
+def _add_linear(figures: _Figures, data: FeatureSet) -> None:
+    train = half_split(data.index, data.pids, data.modality, data.camids)
+    figures.add('linear/half_of_images', *linear_accuracy(
+        data.features[train], data.pids[train], data.features[~train],
+        data.pids[~train]))
+    for name, (known, asked) in _directions(data.modality).items():
+        figures.add(f'linear/{name}', *linear_accuracy(
+            data.features[known], data.pids[known], data.features[asked],
+            data.pids[asked]))
+    figures.add('modality/linear', *linear_accuracy(
+        data.features[train], data.modality[train], data.features[~train],
+        data.modality[~train]))
+
+
+def _add_shape(figures: _Figures, data: FeatureSet) -> None:
+    features = torch.from_numpy(data.features)
+    modality = torch.from_numpy(data.modality)
+    # Labels given at random explain 1 / (n - 1) of the variance.
+    figures.add('modality/gap', modality_gap(features, modality),
+                1 / max(len(features) - 1, 1))
+    figures.add('features/spread', feature_spread(features), None)
+    figures.add('features/spread_in_modality',
+                within_modality_spread(features, modality), None)
+    figures.add('features/effective_rank', effective_rank(data.features),
+                None, unit=1)
+
+
+def _add_parts(figures: _Figures, shuffled: PartFeatures) -> None:
+    stripes = torch.nn.functional.normalize(
+        torch.from_numpy(shuffled.features).float(), dim=2)
+    figures.add('parts/consistency', part_consistency(
+        stripes, torch.from_numpy(shuffled.modality),
+        torch.from_numpy(shuffled.places)), 1 / stripes.shape[1])
+
+
+def probe_features(data: FeatureSet, parts: np.ndarray,
+                   metainfo: Mapping,
+                   shuffled: PartFeatures | None = None
+                   ) -> dict[str, dict[str, float]]:
+    """Measure frozen features; the order of the images changes nothing.
+
+    Args:
+        data: Global features (n, d) with labels.
+        parts: Stripes of the same images, top to bottom, (n, N, d).
+        metainfo: Of the data set: ``dataset`` ('sysu' or 'regdb') and, for
+            SYSU-MM01, ``rand_perm_cam``.
+        shuffled: Stripes of shuffled images, for the part consistency.
+
+    Returns:
+        ``metrics`` and ``chance``, name and value, in percent except for the
+        effective rank; chance is None where there is no such level.
+
+    Raises:
+        ValueError: For NaN or Inf, or if a figure cannot be computed.
+    """
+    missing = [name for number, name in enumerate(MODALITY_NAMES)
+               if not (data.modality == number).any()]
+    if missing:
+        raise ValueError(f'the split has no {missing[0]} image; probe one '
+                         'with images of both modalities')
+    order = canonical_order(data.pids, data.camids, data.modality, data.index)
+    data, parts = data.select(order), np.asarray(parts)[order]
+    figures = _Figures()
+    _add_retrieval(figures, data, parts, metainfo)
+    _add_knn(figures, data)
+    _add_linear(figures, data)
+    _add_shape(figures, data)
+    if shuffled is not None:
+        _add_parts(figures, shuffled)
+    return dict(figures)

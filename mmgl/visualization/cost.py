@@ -1,0 +1,223 @@
+"""Accuracy against the cost of pre-training (Fig. 1)."""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from .style import (
+    NEUTRAL_COLOUR,
+    PALETTE,
+    checked_path,
+    figure_style,
+    new_figure,
+    save_figure,
+)
+
+_UNITS = (('days', 86400), ('hours', 3600), ('minutes', 60), ('seconds', 1))
+_MARKERS = 'os^Dv'
+# Points that are named where they stand.
+_MOST_NAMES = 5
+_FIELDS = ('label', 'seconds', 'accuracy', 'spread')
+
+
+class CostRecord(NamedTuple):
+    """One way to initialise.
+
+    Attributes:
+        label: Its name.
+        seconds: Cost of its pre-training; 0 for none.
+        accuracy: What it leads to, in percent.
+        spread: Standard deviation over seeds, or None.
+    """
+
+    label: str
+    seconds: float
+    accuracy: float
+    spread: float | None = None
+
+
+def read_cost_records(
+        source: str | os.PathLike | Sequence[Mapping]) -> list[CostRecord]:
+    """Read and check records.
+
+    Args:
+        source: A JSON file with a list of objects with the fields of
+            :class:`CostRecord`, or such a list.
+
+    Returns:
+        The records in their order.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a record lacks a field, has an unknown one, or a value
+            is out of range.
+    """
+    where = 'records'
+    if isinstance(source, str | os.PathLike):
+        where = str(source)
+        if not Path(source).is_file():
+            raise FileNotFoundError(
+                f'No file {where}; give a JSON list of objects with '
+                f'{", ".join(_FIELDS[:3])} and perhaps spread.')
+        try:
+            source = json.loads(Path(source).read_text(encoding='utf-8'))
+        except json.JSONDecodeError as error:
+            raise ValueError(f'{where} is no JSON ({error}).') from error
+    if not isinstance(source, Sequence) or not source:
+        raise ValueError(f'{where} must be a list with at least one record.')
+    return [_record(one, f'{where}, record {number}')
+            for number, one in enumerate(source, 1)]
+
+
+def _record(one: Mapping, where: str) -> CostRecord:
+    """Check one record."""
+    if not isinstance(one, Mapping) or not set(_FIELDS[:3]) <= set(one):
+        raise ValueError(f'{where}: needs {", ".join(_FIELDS[:3])}, got '
+                         f'{one!r}.')
+    unknown = sorted(set(one) - set(_FIELDS))
+    if unknown:
+        raise ValueError(f'{where}: unknown fields {unknown}; known are '
+                         f'{", ".join(_FIELDS)}.')
+    numbers = {
+        name: one[name]
+        for name in _FIELDS[1:] if one.get(name) is not None
+    }
+    for name, value in numbers.items():
+        if not isinstance(value, int | float) or not math.isfinite(value) or (
+                value < 0):
+            raise ValueError(f'{where}: {name} must be a number of 0 or more,'
+                             f' got {value!r}.')
+    if not {'seconds', 'accuracy'} <= set(numbers):
+        raise ValueError(f'{where}: seconds and accuracy must be numbers; '
+                         'give 0 seconds for no pre-training.')
+    return CostRecord(str(one['label']), **numbers)
+
+
+def _time_unit(seconds: float) -> tuple[str, int]:
+    """Choose the unit in which a time is a handy number."""
+    return next((u for u in _UNITS if seconds >= 2 * u[1]), _UNITS[-1])
+
+
+def _log_axis(ax: Axes) -> None:
+    """Make the time axis logarithmic, with plain numbers at its ticks."""
+    ax.set_xscale('log')
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f'{x:g}'))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _line_across(ax: Axes, record: CostRecord) -> None:
+    """Draw what costs nothing."""
+    ax.axhline(record.accuracy, color=NEUTRAL_COLOUR, linestyle='--',
+               linewidth=1.2)
+    ax.annotate(
+        f'{record.label} (no pre-training)', (1, record.accuracy), (-2, 3),
+        fontsize=8, ha='right', xycoords=ax.get_yaxis_transform(),
+        textcoords='offset points', color=NEUTRAL_COLOUR)
+
+
+def _point(ax: Axes, record: CostRecord, x: float, number: int,
+           side: int) -> None:
+    """Draw a point; its name stands right (1) or left (-1) of it, or not."""
+    colour = PALETTE[number % len(PALETTE)]
+    ax.errorbar([x], [record.accuracy],
+                yerr=None if record.spread is None else [record.spread],
+                fmt=_MARKERS[number % len(_MARKERS)], markersize=6, capsize=3,
+                color=colour, label=record.label)
+    if side:
+        ax.annotate(
+            record.label, (x, record.accuracy), (7 * side, 5),
+            textcoords='offset points', fontsize=8, fontweight='bold',
+            color=colour, ha='left' if side > 0 else 'right', va='bottom')
+
+
+def cost_figure(
+        records: Sequence[CostRecord],
+        log_time: bool = False,
+        ylabel: str = 'Rank-1 (%)',
+        xlabel: str = 'pre-training time',
+        title: str = '') -> Figure:
+    """Draw accuracy against the cost of pre-training, as Fig. 1.
+
+    Each record is a point with its name; without pre-training (0 seconds) it
+    is a dashed line instead, which has a place on a logarithmic axis too.
+    Many points are named in a legend, where their names would overlap.
+
+    Args:
+        records: What to draw.
+        log_time: Whether the time axis is logarithmic.
+        ylabel: What the accuracy is.
+        xlabel: What the time is; its unit is added.
+        title: Heading.
+
+    Returns:
+        The figure with one axes.
+
+    Raises:
+        ValueError: If there are no records.
+    """
+    if not records:
+        raise ValueError('Nothing to draw: no records given.')
+    times = [r.seconds for r in records if r.seconds] or [0.0]
+    unit, length = _time_unit(min(times) if log_time else max(times))
+    times = [r.seconds / length for r in records if r.seconds]
+    # Names stand right of their points, but left in the right part.
+    place = np.log if log_time else np.asarray
+    middle = (place(max(times)) + place(min(times))) / 2 if times else 0.0
+    crowded = len(times) > _MOST_NAMES
+    with figure_style():
+        figure = new_figure(6.2 if crowded else 5.0, 3.4)
+        ax = figure.subplots()
+        for number, record in enumerate(records):
+            if not record.seconds:
+                _line_across(ax, record)
+                continue
+            x = record.seconds / length
+            right = len(times) > 1 and place(x) > middle
+            _point(ax, record, x, number,
+                   0 if crowded else -1 if right else 1)
+        if log_time and times:
+            _log_axis(ax)
+        elif times:
+            ax.set_xlim(0, 1.08 * max(times))
+        ax.margins(y=0.15)
+        if crowded:
+            figure.legend(loc='outside right upper')
+        ax.set(xlabel=f'{xlabel} ({unit})', ylabel=ylabel, title=title)
+    return figure
+
+
+def draw_cost(
+        records: Sequence[CostRecord],
+        path: str | os.PathLike,
+        log_time: bool = False,
+        ylabel: str = 'Rank-1 (%)',
+        xlabel: str = 'pre-training time',
+        title: str = '') -> Path:
+    """Write the figure of :func:`cost_figure`.
+
+    Args:
+        records: What to draw.
+        path: Picture to write (.png, .svg or .pdf).
+        log_time: Whether the time axis is logarithmic.
+        ylabel: What the accuracy is.
+        xlabel: What the time is; its unit is added.
+        title: Heading.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: If there are no records or the suffix is unknown.
+    """
+    checked_path(path)
+    return save_figure(
+        cost_figure(records, log_time, ylabel, xlabel, title), path)
