@@ -18,9 +18,9 @@ class Outlook(NamedTuple):
 class Estimator:
     """Predicts durations from expectations and from what was measured.
 
-    A stage not yet begun takes as long as measured stages of its kind; where
-    none was measured, its expected time is scaled by how this machine compares
-    with the expectations so far.
+    A stage not yet begun takes as long as measured stages of its kind and
+    config; where none was measured, its expected time is scaled by how this
+    machine compares with the expectations so far.
 
     Args:
         stages: All stages in order.
@@ -48,7 +48,7 @@ class Estimator:
                  now: tuple[float, float] | None = None) -> float:
         same = [
             self.measured[s.name] for s in self.stages
-            if s.kind == stage.kind and s.name in self.measured
+            if s.pace == stage.pace and s.name in self.measured
         ]
         if same:
             return mean(same)

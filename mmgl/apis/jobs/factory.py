@@ -1,5 +1,6 @@
 """Stages that write data, train and evaluate, from configs."""
 
+import copy
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -89,14 +90,34 @@ class StageFactory:
         self.root = root
         self.work_dir = work_dir
         self.workers = workers
+        self._parsed: dict[Path, Config] = {}
 
-    def data(self, data_root: Path, preset: str, seconds: float) -> Stage:
+    def config(self, path: str, overrides: dict) -> Config:
+        """Read a config once, since many stages change the same few.
+
+        Args:
+            path: The file, absolute or relative to the root.
+            overrides: Dotted keys and values.
+
+        Returns:
+            The config, changed.
+        """
+        path = self.root / path
+        if path not in self._parsed:
+            self._parsed[path] = read_config(path, {})
+        config = copy.deepcopy(self._parsed[path])
+        config.merge_from_dict(overrides)
+        return config
+
+    def data(self, data_root: Path, preset: str, seconds: float,
+             layout: str = 'sysu') -> Stage:
         """Write the embedded data set.
 
         Args:
             data_root: Where to.
             preset: Its size.
             seconds: Expected duration.
+            layout: 'sysu' or 'regdb'.
 
         Returns:
             The stage.
@@ -104,24 +125,30 @@ class StageFactory:
         workers = self.workers
         if workers is None:
             workers = os.cpu_count() or 1
+        ingredients = {'preset': preset, 'seed': DATA_SEED,
+                       'generator': GENERATOR_VERSION}
+        name, title, extra = 'data', 'write the embedded data set', []
+        if layout != 'sysu':
+            ingredients['layout'] = layout
+            name, title = f'data-{layout}', f'{title} ({layout})'
+            extra = ['--layout', layout]
         return Stage(
-            name='data',
-            title='write the embedded data set',
+            name=name,
+            title=title,
             kind='data',
-            work_dir=self.work_dir / 'data',
-            ingredients={'preset': preset, 'seed': DATA_SEED,
-                         'generator': GENERATOR_VERSION},
+            work_dir=self.work_dir / name,
+            ingredients=ingredients,
             command=[
                 sys.executable, '-m', 'mmgl.apis.jobs.write_data',
                 '--root', data_root, '--preset', preset,
-                '--seed', DATA_SEED, '--workers', max(workers, 1)
+                '--seed', DATA_SEED, '--workers', max(workers, 1), *extra
             ],
             outputs=[data_root / 'synthetic.json'],
             seconds=seconds)
 
     def train(self, config: str, overrides: dict, seed: int,
               data_root: Path | None = None, init: str | None = None,
-              source: Stage | None = None, ingredients: dict | None = None,
+              source: Stage | None = None, init_options: dict | None = None,
               needs: Sequence[Stage] = (), **description) -> Stage:
         """Train by ``tools/train.py``.
 
@@ -132,7 +159,7 @@ class StageFactory:
             data_root: Folder of all its data sets; None as in the config.
             init: Initial weights, as ``--init``.
             source: Training whose last checkpoint is the initial weights.
-            ingredients: What else the result depends on.
+            init_options: Changes of ``model.init_from``, by its keys.
             needs: Stages before it, besides ``source``.
             **description: name, title, kind and seconds of the stage.
 
@@ -140,17 +167,20 @@ class StageFactory:
             The stage.
         """
         path = self.root / config
-        cfg = read_config(path, overrides)
+        cfg = self.config(config, overrides)
         work_dir = self.work_dir / description['name']
         extra: list = [] if init is None else ['--init', init]
         if source is not None:
             extra += ['--init-checkpoint', _checkpoint_of(source)]
-        placed = {**overrides, **self._placement(cfg, data_root)}
+        options = {f'model.init_from.{key}': value
+                   for key, value in (init_options or {}).items()}
+        placed = {**overrides, **options, **self._placement(cfg, data_root)}
         return Stage(
             work_dir=work_dir,
             ingredients={'config': cfg.to_dict(), 'seed': seed,
                          **({} if init is None else {'init': init}),
-                         **(ingredients or {})},
+                         **({'init_options': init_options}
+                            if init_options else {})},
             needs=[*needs, *([] if source is None else [source])],
             command=[
                 sys.executable, self.root / 'tools/train.py', path,
@@ -180,7 +210,7 @@ class StageFactory:
             The stage; its first output holds the metrics.
         """
         path = self.root / config
-        cfg = read_config(path, overrides)
+        cfg = self.config(config, overrides)
         work_dir = self.work_dir / description['name']
         outputs = [work_dir / 'metrics.json']
         placed = {**overrides, **self._placement(cfg, data_root)}

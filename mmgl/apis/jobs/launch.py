@@ -120,7 +120,8 @@ def launch_stage(
         tick: Tick,
         root: Path,
         keep_open: Sequence[int] = (),
-        poll: float = 0.5) -> None:
+        poll: float = 0.5,
+        prefix: Callable[[Stage], Sequence[str]] = lambda stage: ()) -> None:
     """Run a stage to its end, reporting its progress.
 
     Args:
@@ -130,6 +131,9 @@ def launch_stage(
         root: Folder to run in.
         keep_open: File descriptors that the child inherits.
         poll: Seconds between two looks.
+        prefix: Makes what to put before the command, such as ``srun`` and
+            its options; it must wait for the command, hand signals on and
+            end with its exit code.
 
     Raises:
         StageDiverged: If it is a training that diverged.
@@ -139,7 +143,7 @@ def launch_stage(
     log = stage.work_dir / 'stage.log'
     progress = stage.work_dir / 'progress.json'
     progress.unlink(missing_ok=True)
-    command = stage.build_command()
+    command = [*prefix(stage), *stage.build_command()]
     with log.open('a', encoding='utf-8') as out:
         out.write(f'\n$ {" ".join(command)}\n')
         out.flush()

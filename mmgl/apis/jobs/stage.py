@@ -13,8 +13,7 @@ class Stage:
     Attributes:
         name: Unique name, also the folder below the work dir.
         title: What people read.
-        kind: 'data', 'pretrain', 'finetune' or 'evaluate'; stages of one
-            kind are expected to take about the same time.
+        kind: 'data', 'pretrain', 'finetune', 'evaluate' or 'figure'.
         work_dir: Folder of its log, state and results.
         ingredients: Everything that its result depends on, as plain JSON.
         needs: Stages that must be done before.
@@ -38,6 +37,11 @@ class Stage:
     config: str | None = None
     seed: int | None = None
     env: dict = field(default_factory=dict)
+
+    @property
+    def pace(self) -> tuple[str, str | None]:
+        """What stages share that take about the same time."""
+        return self.kind, self.config
 
     @property
     def fingerprint(self) -> str:

@@ -1,66 +1,10 @@
-"""The cells of each table: method, initial weights, data set, seed."""
+"""A cell: one fine-tuned and evaluated model."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-INITS = {'random': 'random', 'imagenet': 'ImageNet', 'mmgl': 'MMGL'}
-
-
-@dataclass(frozen=True)
-class Method:
-    """A method of fine-tuning.
-
-    Attributes:
-        title: Its name in the paper.
-        stream: Backbone that is pre-trained for it: 'one-stream' or
-            'two-stream'.
-    """
-
-    title: str
-    stream: str
-
-
-METHODS = {
-    'one-stream': Method('One-Stream', 'one-stream'),
-    'agw': Method('AGW', 'two-stream'),
-    'ddag': Method('DDAG', 'two-stream'),
-    'nfs': Method('NFS', 'two-stream'),
-    'caj': Method('CAJ', 'two-stream'),
-    'mutual-info': Method('MutualInfo', 'one-stream'),
-    'mpanet': Method('MPANet', 'one-stream'),
-}
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How large the runs are.
-
-    Attributes:
-        dataset: Ending of the configs.
-        inits: Initial weights within reach.
-        seeds: Seeds where the user does not say.
-        preset: Size of the embedded data set, None for a real one.
-        seconds: Expected seconds of each kind of stage; they weigh the
-            stages in the remaining time until some have been measured.
-    """
-
-    dataset: str
-    inits: tuple[str, ...]
-    seeds: int
-    preset: str | None
-    seconds: tuple[tuple[str, float], ...]
-
-
-SCALES = {
-    # No ImageNet weights fit the narrow network.
-    'mini':
-    Scale('synthetic', ('random', 'mmgl'), 3, 'mini',
-          (('data', 30), ('pretrain', 900), ('finetune', 130),
-           ('evaluate', 20))),
-    'full':
-    Scale('sysu', ('random', 'imagenet', 'mmgl'), 1, None,
-          (('pretrain', 20000), ('finetune', 20000), ('evaluate', 300))),
-}
+from .methods import METHODS
+from .pretrainings import TITLES
 
 
 @dataclass(frozen=True)
@@ -70,57 +14,44 @@ class Cell:
     Attributes:
         scale: Key of ``SCALES``.
         method: Key of ``METHODS``.
-        init: Key of ``INITS``.
+        init: 'random', 'imagenet' or a key of ``PRETRAININGS``.
         seed: Seed of pre-training and fine-tuning.
+        data: Key of ``DATASETS``.
+        trial: Trial of the data set, where it has trials.
     """
 
     scale: str
     method: str
     init: str
     seed: int
+    data: str = 'sysu'
+    trial: int | None = None
 
     @property
     def name(self) -> str:
         """Name of its record, without the ending."""
-        return f'{self.method}_{self.init}_seed{self.seed}'
+        parts = [self.method, self.init]
+        if self.data != 'sysu':
+            parts.append(self.data)
+        if self.trial is not None:
+            parts.append(f'trial{self.trial}')
+        return '_'.join([*parts, f'seed{self.seed}'])
 
     @property
     def title(self) -> str:
         """What people read."""
-        return f'{METHODS[self.method].title} from {INITS[self.init]}'
+        text = f'{METHODS[self.method].title} from {TITLES[self.init]}'
+        if self.data != 'sysu':
+            text += f' on {self.data}'
+        return text + (f', trial {self.trial}' if self.trial else '')
 
-
-def _table2(scale: str, seeds: int) -> list[Cell]:
-    """Every method from every initialisation."""
-    return [
-        Cell(scale, method, init, seed) for seed in range(seeds)
-        for method in METHODS for init in SCALES[scale].inits
-    ]
-
-
-TABLES = {'table2': _table2}
-
-
-def cells_of(table: str, scale: str, seeds: int | None = None) -> list[Cell]:
-    """List the cells of a table.
-
-    Args:
-        table: Key of ``TABLES``.
-        scale: Key of ``SCALES``.
-        seeds: Number of seeds, or None for that of the scale.
-
-    Returns:
-        The cells, those of seed 0 first.
-
-    Raises:
-        ValueError: For an unknown table or scale, or too few seeds.
-    """
-    if table not in TABLES or scale not in SCALES:
-        raise ValueError(f'no table {table!r} at scale {scale!r}; choose of '
-                         f'{", ".join(TABLES)} and {", ".join(SCALES)}')
-    if seeds is not None and seeds < 1:
-        raise ValueError(f'seeds must be at least 1, got {seeds}')
-    return TABLES[table](scale, seeds or SCALES[scale].seeds)
+    def to_dict(self) -> dict:
+        """Return what identifies it; what is as usual is left out."""
+        usual = {field.name: field.default for field in fields(self)}
+        return {
+            key: value
+            for key, value in asdict(self).items() if value != usual[key]
+        }
 
 
 def find_config(root: Path, folder: str, stem: str, dataset: str) -> str:

@@ -2,155 +2,132 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import mean, stdev
 
 from terminaltables import GithubFlavoredMarkdownTable
 
-from .cells import INITS, METHODS, SCALES, Cell, find_config
-from .published import TABLE2, TABLE3
-from .records import FAIL, load_records
+from mmgl.apis.jobs import write_json
 
-KEYS = ('all_single/rank1', 'all_single/mAP', 'indoor_single/rank1',
-        'indoor_single/mAP')
-EMPTY = '–'
+from .cells import Cell, find_config
+from .layout import markdown_table, summarise
+from .methods import DATASETS, METHODS, SCALES
+from .pretrainings import PRETRAININGS
+from .records import load_records
+from .tables import TABLES
+
 INTRO = """# Results
 
-This file is written by `python tools/reproduce.py table2`; edit
-`mmgl/apis/reproduce/document.py` instead. "Paper" marks numbers printed in
-the MMGL paper, quoted and not measured here; "ours" marks runs of this code,
-one JSON file each under [results/](results). All numbers are percent.
-`fail` stands where a training diverged: in the paper as printed, in ours by
-the verdict of `DivergenceHook`, which the record holds.
+`python tools/reproduce.py` writes this file from the records under
+[results/](results); [reproduction.md](reproduction.md) says how to add to
+them. "Paper" marks numbers printed in the MMGL paper, quoted and not measured
+here; "ours" marks runs of this code, mean ± standard deviation over the runs
+counted in the last column. All numbers are percent. `fail` stands where a
+training diverged: in the paper as printed, in ours by the verdict of
+`DivergenceHook`, which the record holds. A dash stands for what was not run
+or not printed.
+
+Scale `mini` is ResNet-18 of half width at 96 x 48 pixels on drawn images
+(preset `mini`: 128 identities to train, 40 to test), with schedules that a
+laptop can run. Its numbers compare rows of one table with one another. They
+are no estimate of the paper's numbers beside them and say nothing about the
+order of the seven methods on photographs.
 
 NFS has no public code: ours is a re-implementation in its style
 ([methods/nfs.md](methods/nfs.md)).
 """
-SYSU = """## SYSU-MM01, all-search, single-shot (Table II)
-
-Each row is two commands: `python tools/train.py CONFIG --init INIT` (for MMGL
-with `--init-checkpoint` of the pre-training named below) and
-`python tools/test.py CONFIG CHECKPOINT`; or all of them by
-`python tools/reproduce.py table2 --scale full`.
-"""
-REGDB = """## RegDB, visible to infrared (Table III)
-
-The mean over ten trials; a trial is trained and tested with the same
-`trial` in both data loaders. The paper pre-trains on RegDB too.
-"""
-MINI = """## Embedded data set (measured)
-
-`python tools/reproduce.py table2 --scale mini` makes every row, about two
-to four minutes a run on two cores after the pre-trainings. ResNet-18 of half
-width at 96x48 pixels, preset `mini` (128 identities to train, 40 to test);
-mean ± standard deviation over the seeds given. The data are drawn, so these
-numbers compare initialisations under one small budget; they say nothing
-about the order of the methods on photographs, whose schedules are many times
-longer.
-"""
+NOTES = 'notes'
+NOTHING = 'No run of this table is recorded yet.'
 
 
-def write_document(options) -> Path:
+def write_document(results: Path, document: Path, root: Path) -> Path:
     """Write the results document.
 
     Args:
-        options: A ``ReproduceOptions``.
+        results: Folder of the records.
+        document: Where to.
+        root: Folder with ``configs``.
 
     Returns:
         Its path.
     """
-    records = {
-        scale: load_records(options.results, scale) for scale in SCALES
-    }
-    parts = [
-        INTRO, SYSU,
-        _paper_table(TABLE2, _means(records['full'], KEYS[:2])), '',
-        _config_table(options.root, 'sysu'), '', REGDB,
-        _paper_table(TABLE3, {}), '',
-        _config_table(options.root, 'regdb'), '', MINI,
-        mini_table(records['mini'])
-    ]
-    path = Path(options.document).resolve()
+    records = {scale: load_records(results, scale) for scale in SCALES}
+    parts = [INTRO]
+    for name in TABLES:
+        parts.append(_section(name, records, root))
+        note = results / NOTES / f'{name}.md'
+        if note.is_file():
+            parts.append(note.read_text(encoding='utf-8').strip() + '\n')
+    path = Path(document).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('\n'.join(parts) + '\n', encoding='utf-8')
+    path.write_text('\n'.join(parts), encoding='utf-8')
     return path
 
 
-def _means(records: Mapping[Cell, dict],
-           keys: tuple[str, ...]) -> dict[tuple[str, str], str]:
-    """Mean and spread over the seeds, by method and initial weights."""
-    groups: dict[tuple[str, str], list] = {}
-    for cell, record in records.items():
-        groups.setdefault((cell.method, cell.init), []).append(
-            record['metrics'])
-    return {
-        key: [_spread(rows, name) for name in keys]
-        for key, rows in groups.items()
-    }
-
-
-def _spread(rows: list, key: str) -> str:
-    """Mean and spread of the runs that came through, and how many failed."""
-    values = [row[key] for row in rows if row != FAIL]
-    failed = len(rows) - len(values)
-    if not values:
-        return FAIL if failed == 1 else f'{FAIL} ({failed} of {failed})'
-    text = f'{mean(values):.2f}'
-    if len(values) > 1:
-        text += f' ± {stdev(values):.2f}'
-    return text + (f' ({FAIL}: {failed})' if failed else '')
-
-
-def _markdown(rows: list[list[str]], text_columns: int) -> str:
-    table = GithubFlavoredMarkdownTable(rows)
-    for column in range(text_columns, len(rows[0])):
-        table.justify_columns[column] = 'right'
-    return table.table
-
-
-def _paper_table(published: dict, ours: Mapping) -> str:
-    """Paper beside ours, Rank-1 and mAP."""
-    rows = [['method', 'initial weights', 'Rank-1 (paper)', 'mAP (paper)',
-             'Rank-1 (ours)', 'mAP (ours)']]
-    for (method, init), numbers in published.items():
-        paper = ([FAIL, FAIL] if numbers == FAIL else
-                 [f'{number:.2f}' for number in numbers])
-        rows.append([METHODS[method].title, INITS[init], *paper,
-                     *ours.get((method, init), [EMPTY, EMPTY])])
-    return _markdown(rows, 2)
-
-
-def _config_table(root: Path, dataset: str) -> str:
-    """Which configs the rows of a table stand for."""
-    rows = [['method', 'CONFIG', 'pre-training for MMGL']]
-    for method, about in METHODS.items():
-        rows.append([
-            about.title,
-            f'`{find_config(root, "finetune", method, dataset)}`',
-            '`' + find_config(root, 'pretrain', f'mmgl_{about.stream}',
-                              dataset) + '`'
-        ])
-    return _markdown(rows, 3)
-
-
-def mini_table(records: Mapping[Cell, dict]) -> str:
-    """Write the table of the embedded data set.
+def write_summaries(results: Path, scale: str,
+                    records: Mapping[Cell, dict]) -> list[Path]:
+    """Write the tables of a scale as JSON.
 
     Args:
+        results: Folder of the records.
+        scale: Key of ``SCALES``.
         records: Record by cell.
 
     Returns:
-        Markdown: each method from each initialisation, mean and spread.
+        Paths of the tables of which something is recorded.
     """
-    rows = [['method', 'initial weights', 'seeds', 'Rank-1 all', 'mAP all',
-             'Rank-1 indoor', 'mAP indoor']]
-    ours = _means(records, KEYS)
-    for method, about in METHODS.items():
-        for init in SCALES['mini'].inits:
-            seeds = sorted(cell.seed for cell in records
-                           if (cell.method, cell.init) == (method, init))
-            rows.append([
-                about.title, INITS[init],
-                ', '.join(map(str, seeds)) or EMPTY,
-                *ours.get((method, init), [EMPTY] * len(KEYS))
-            ])
-    return _markdown(rows, 3)
+    written = []
+    for name, table in TABLES.items():
+        if scale not in table.scales:
+            continue
+        summary = summarise(name, scale, records)
+        if any(row['runs'] for row in summary['rows']):
+            path = results / scale / 'tables' / f'{name}.json'
+            write_json(path, summary)
+            written.append(path)
+    return written
+
+
+def _section(name: str, records: Mapping[str, Mapping[Cell, dict]],
+             root: Path) -> str:
+    """Write one table at both scales."""
+    table = TABLES[name]
+    lines = [f'## {table.title}', '', table.intro, '',
+             f'`python tools/reproduce.py {name} --scale '
+             f'{{{",".join(table.scales)}}}` makes every row.', '']
+    for scale in table.scales:
+        summary = summarise(name, scale, records[scale])
+        done = any(row['runs'] for row in summary['rows'])
+        lines += [f'### {SCALES[scale].title}', '',
+                  _configs(name, scale, root), '',
+                  # The paper's numbers are worth reading once without ours.
+                  markdown_table(name, summary)
+                  if done or scale == table.scales[0] else NOTHING, '']
+    return '\n'.join(lines)
+
+
+def _configs(name: str, scale: str, root: Path) -> str:
+    """Name the configs and overrides behind a table."""
+    rows = [row for row in TABLES[name].rows(scale) if row.init is not None]
+    lines = [['method', 'fine-tuning', 'overrides']]
+    for method, data in dict.fromkeys((r.method, r.data) for r in rows):
+        about = DATASETS[scale][data]
+        lines.append([
+            METHODS[method].title,
+            f'`{find_config(root, "finetune", method, about.ending)}`',
+            _overrides(about.overrides)])
+    pretrainings = [['initial weights', 'pre-training', 'overrides']]
+    used = dict.fromkeys((r.init, METHODS[r.method].stream) for r in rows)
+    for init, stream in used:
+        about = PRETRAININGS[scale].get(init)
+        if about is not None:
+            stream = about.stream or stream
+            pretrainings.append([
+                f'`{init}`', f'`{about.config.format(stream=stream)}`',
+                _overrides({**about.overrides, **{
+                    f'model.init_from.{key}': value
+                    for key, value in about.init.items()}})])
+    return '\n\n'.join(GithubFlavoredMarkdownTable(grid).table
+                       for grid in (lines, pretrainings))
+
+
+def _overrides(overrides: Mapping) -> str:
+    return ', '.join(f'`{key}={value}`' for key, value in overrides.items())

@@ -1,8 +1,7 @@
-"""Running a table: plan, skip what is recorded, run the rest, write."""
+"""Running tables and figures: plan, skip what is recorded, run, write."""
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,87 +11,33 @@ from mmgl.apis.jobs import (
     Display,
     Stage,
     StageRunner,
+    StageState,
     clock,
     launch_stage,
     locked,
     terminate_like_interrupt,
 )
-from mmgl.utils.paths import config_dir
 
-from .cells import SCALES, Cell, cells_of
-from .document import write_document
+from .cells import Cell
+from .checks import check_data, default_root
+from .document import write_document, write_summaries
+from .figures import FIGURES, FigurePlanner
+from .layout import summarise, terminal_table
+from .methods import DATASETS, SCALES
+from .options import ReproduceOptions
 from .plan import Planner
-from .records import is_recorded, record_path, write_record
+from .pretrainings import PRETRAININGS
+from .records import (
+    is_recorded,
+    load_records,
+    measured_seconds,
+    record_path,
+    write_record,
+)
+from .tables import TABLES
 
-
-@dataclass
-class ReproduceOptions:
-    """What to reproduce and where.
-
-    Attributes:
-        tables: Keys of ``TABLES``.
-        scale: Key of ``SCALES``.
-        seeds: Seeds of each cell; None for that of the scale.
-        only: Methods to leave it at; empty for all.
-        jobs: Stages that run at a time on this machine.
-        gpus: GPUs to share out, one a stage, instead of ``jobs``.
-        work_dir: Folder of logs and checkpoints.
-        results: Folder of the records.
-        document: File of the tables; None writes none.
-        data_root: Folder of the embedded data set.
-        overrides: Dotted config keys that change every training; results
-            then go to a folder of their own.
-        dry_run: Show the plan only.
-        write_only: Run nothing, write the document from the records.
-        root: Folder with ``tools`` and ``configs``.
-    """
-
-    tables: Sequence[str]
-    scale: str = 'mini'
-    seeds: int | None = None
-    only: Sequence[str] = ()
-    jobs: int = 1
-    gpus: Sequence[int] = ()
-    work_dir: str | os.PathLike | None = None
-    results: str | os.PathLike = 'docs/results'
-    document: str | os.PathLike | None = 'docs/results.md'
-    data_root: str | os.PathLike | None = None
-    overrides: dict = field(default_factory=dict)
-    dry_run: bool = False
-    write_only: bool = False
-    root: str | os.PathLike | None = None
-
-    def __post_init__(self):
-        if self.jobs < 1:
-            raise ValueError(f'jobs must be at least 1, got {self.jobs}')
-        self.root = Path(self.root or config_dir().parent).resolve()
-        self.work_dir = Path(self.work_dir
-                             or f'work_dirs/reproduce/{self.scale}').resolve()
-        self.results = Path(self.results).resolve()
-        preset = SCALES[self.scale].preset if self.scale in SCALES else None
-        if preset is not None:
-            self.data_root = Path(
-                self.data_root or f'data/synthetic/{preset}').resolve()
-
-    def cells(self) -> list[Cell]:
-        """List the wanted cells, those of seed 0 first."""
-        cells = {
-            cell: None for table in self.tables
-            for cell in cells_of(table, self.scale, self.seeds)
-            if not self.only or cell.method in self.only
-        }
-        if not cells:
-            raise ValueError(f'no cell has a method of {list(self.only)}')
-        return sorted(cells, key=lambda cell: cell.seed)
-
-    def slots(self) -> list[dict]:
-        """Environment of each stage that may run at a time."""
-        if self.gpus:
-            return [{'CUDA_VISIBLE_DEVICES': str(gpu)} for gpu in self.gpus]
-        if self.jobs == 1:
-            return [{}]
-        threads = max(1, (os.cpu_count() or 1) // self.jobs)
-        return [{'OMP_NUM_THREADS': str(threads)}] * self.jobs
+# Drawn from records, once all others are done.
+FROM_RECORDS = 'fig1'
 
 
 class _Recorder:
@@ -106,39 +51,145 @@ class _Recorder:
     def __call__(self, stage: Stage, verdict: str | None) -> None:
         if stage.name not in self.cells:
             return
-        measured = self.chain.estimator.measured
-        seconds = {
-            s.kind: measured[s.name] for s in (*stage.needs, stage)
-            if s.name in measured
-        }
-        written = write_record(self.options.results, self.cells[stage.name],
-                               stage, seconds, verdict)
+        written = write_record(
+            self.options.results, self.cells[stage.name], stage,
+            self.chain.estimator.measured, self.chain.diverged)
         self.chain.display.say(f'  recorded in {written}')
 
 
-def _plan(options: ReproduceOptions) -> tuple[list[Cell], Planner]:
+@dataclass
+class _Plan:
+    """What is wanted, what is left of it, and how to get there."""
+
+    options: ReproduceOptions
+    planner: Planner
+    figures: FigurePlanner
+    cells: list[Cell]
+    left: list[Cell]
+    stages: list[Stage]
+
+    def seconds(self) -> float:
+        """Estimate how long the stages take that are not done."""
+        todo = {s.name: s.seconds for s in self.stages
+                if not (state := StageState(s)).done and not state.verdict}
+        ends: dict[str, float] = {}
+        for stage in self.stages:
+            begin = max((ends[n.name] for n in stage.needs), default=0.0)
+            ends[stage.name] = begin + todo.get(stage.name, 0.0)
+        # Neither faster than all slots together nor than the longest line.
+        return max(sum(todo.values()) / len(self.options.slots()),
+                   max(ends.values(), default=0.0))
+
+
+def _plan(options: ReproduceOptions) -> _Plan:
     """Plan what is not recorded yet."""
-    planner = Planner(options.root, options.work_dir, options.scale,
-                      options.data_root, options.overrides)
+    options.chosen(TABLES)
+    planner = Planner(
+        options.root, options.work_dir, options.scale, options.data_root,
+        options.overrides,
+        measured_seconds(load_records(options.results, options.scale)))
+    folder = options.data_root.get('sysu') or default_root(
+        options.root, 'sysu')
+    figures = FigurePlanner(planner, folder)
+    cells = options.cells()
     left = [
-        cell for cell in options.cells() if not is_recorded(
+        cell for cell in cells if not is_recorded(
             options.results, cell, planner.evaluation(cell))
     ]
-    return left, planner
+    drawn = [figures.stage(name) for name in options.chosen(FIGURES)
+             if name != FROM_RECORDS]
+    last = [*map(planner.evaluation, left), *drawn]
+    return _Plan(options, planner, figures, cells, left,
+                 planner.stages(last))
 
 
-def _show(options: ReproduceOptions, left: list[Cell], stages: list[Stage],
-          display: Display) -> None:
-    cells = options.cells()
-    display.say(f'{len(cells)} cells of {", ".join(options.tables)} at scale '
-                f'{options.scale}: {len(cells) - len(left)} recorded, '
-                f'{len(left)} left, in {len(stages)} stages')
+def _needed_data(plan: _Plan) -> dict[str, tuple[Path, set]]:
+    """List the real data sets that the stages read, with their trials."""
+    options, needed = plan.options, {}
+    if SCALES[options.scale].preset is not None:
+        return needed
+    uses = [('sysu', None)] if options.chosen(FIGURES) else []
+    for cell in plan.cells:
+        uses.append((DATASETS[cell.scale][cell.data].root, cell.trial))
+        about = PRETRAININGS[cell.scale].get(cell.init)
+        if about is not None:
+            uses.append((about.source, cell.trial))
+    for layout, trial in uses:
+        folder = options.data_root.get(layout) or default_root(
+            options.root, layout)
+        needed.setdefault(layout, (folder, set()))[1].add(trial)
+    return needed
+
+
+def _show(plan: _Plan, display: Display) -> None:
+    """Say what is recorded and what is left, and how long that takes."""
+    options = plan.options
+    wanted = [*options.chosen(TABLES), *options.chosen(FIGURES)]
+    done = len(plan.cells) - len(plan.left)
+    display.say(f'{len(plan.cells)} cells of {", ".join(wanted)} at scale '
+                f'{options.scale}: {done} recorded, {len(plan.left)} left, '
+                f'in {len(plan.stages)} stages')
+    for line in check_data(
+            _needed_data(plan),
+            images=bool(plan.stages) and not options.dry_run):
+        display.say(f'  {line}')
+    display.say(f'About {clock(plan.seconds())} left with '
+                f'{len(options.slots())} stages at a time, longer or shorter '
+                'by the machine')
     if options.dry_run:
-        for stage in stages:
+        left = set(plan.left)
+        for stage in plan.stages:
+            state = ('done' if StageState(stage).done else
+                     f'about {clock(stage.seconds)}')
             display.say(f'  {stage.name}: {stage.title} '
-                        f'(seed {stage.seed}, about {clock(stage.seconds)})')
-        for cell in set(cells) - set(left):
-            display.say(f'  recorded: {record_path(options.results, cell)}')
+                        f'(seed {stage.seed}, {state})')
+        for cell in plan.cells:
+            if cell not in left:
+                display.say('  recorded: '
+                            f'{record_path(options.results, cell)}')
+
+
+def _run(plan: _Plan, runner: StageRunner | None,
+         display: Display) -> Mapping[str, str]:
+    """Run all stages; returns what failed, by stage."""
+    options = plan.options
+    with terminate_like_interrupt(), locked(options.work_dir) as lock:
+        run = runner or partial(launch_stage, root=options.root,
+                                keep_open=[lock], prefix=options.prefix)
+        recorder = _Recorder(options, {
+            plan.planner.evaluation(cell).name: cell for cell in plan.left
+        })
+        failures: dict[str, str] = {}
+        if plan.stages:
+            chain = Chain(plan.stages, run, display, slots=options.slots(),
+                          keep_going=True, on_end=recorder)
+            recorder.chain = chain
+            chain.run()
+            failures.update(chain.failures)
+            failures.update({
+                name: f'not drawn, {verdict}'
+                for name, verdict in chain.diverged.items()
+                if name.startswith('figures/')})
+        if FROM_RECORDS in options.chosen(FIGURES):
+            stage = plan.figures.cost(
+                load_records(options.results, options.scale))
+            last = Chain([stage], run, display, keep_going=True)
+            last.run()
+            failures.update(last.failures)
+    return failures
+
+
+def _report(options: ReproduceOptions, display: Display) -> None:
+    """Write tables as JSON and Markdown, and show those asked for."""
+    records = load_records(options.results, options.scale)
+    for name in options.chosen(TABLES):
+        summary = summarise(name, options.scale, records)
+        display.say('\n' + terminal_table(name, summary))
+    write_summaries(options.results, options.scale, records)
+    if options.document is not None:
+        written = write_document(options.results, options.document,
+                                 options.root)
+        display.say(f'Wrote {written}')
 
 
 def reproduce(options: ReproduceOptions,
@@ -156,27 +207,14 @@ def reproduce(options: ReproduceOptions,
     """
     display = display or Display()
     try:
-        left, planner = _plan(options)
-        stages = planner.stages(left)
-        _show(options, left, stages, display)
-        if options.dry_run:
-            return 0
-        failures = {}
-        if stages and not options.write_only:
-            with terminate_like_interrupt(), locked(options.work_dir) as lock:
-                run = runner or partial(
-                    launch_stage, root=options.root, keep_open=[lock])
-                recorder = _Recorder(options, {
-                    planner.evaluation(cell).name: cell
-                    for cell in left
-                })
-                chain = Chain(stages, run, display, slots=options.slots(),
-                              keep_going=True, on_end=recorder)
-                recorder.chain = chain
-                chain.run()
-                failures = chain.failures
-        if options.document is not None:
-            display.say(f'Wrote {write_document(options)}')
+        failures: Mapping[str, str] = {}
+        if not options.write_only:
+            plan = _plan(options)
+            _show(plan, display)
+            if options.dry_run:
+                return 0
+            failures = _run(plan, runner, display)
+        _report(options, display)
     except KeyboardInterrupt:
         display.say('Interrupted. The same command goes on where it stopped.')
         return INTERRUPTED

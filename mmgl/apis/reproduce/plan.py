@@ -1,10 +1,17 @@
 """From cells to stages; what cells share is run once."""
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from mmgl.apis.jobs import Stage, StageFactory
 
-from .cells import METHODS, SCALES, Cell, find_config
+from .cells import Cell, find_config
+from .methods import DATASETS, METHODS, SCALES, Dataset
+from .overrides import ANYWHERE, expand
+from .pretrainings import PRETRAININGS
+
+# Dotted keys by name of the config and kind: seconds of earlier runs.
+Measured = Mapping[tuple[str, str], float]
 
 
 class Planner:
@@ -14,49 +21,124 @@ class Planner:
         root: Folder with ``tools`` and ``configs``.
         work_dir: Folder of all stages.
         scale: Key of ``SCALES``.
-        data_root: Folder of the embedded data set; None for real ones, whose
-            folders the configs name.
+        roots: Folders of the data sets, by 'sysu' and 'regdb'; those of the
+            configs where there is none.
         overrides: Dotted config keys that change every training.
+        measured: Seconds of earlier runs by (kind, name of the config).
     """
 
     def __init__(self,
                  root: Path,
                  work_dir: Path,
                  scale: str,
-                 data_root: Path | None = None,
-                 overrides: dict | None = None) -> None:
+                 roots: Mapping[str, Path] | None = None,
+                 overrides: Mapping | None = None,
+                 measured: Measured | None = None) -> None:
         self.root = root
-        self.scale = SCALES[scale]
-        self.seconds = dict(self.scale.seconds)
-        self.data_root = data_root
-        self.overrides = overrides or {}
+        self.work_dir = work_dir
+        self.scale = scale
+        self.about = SCALES[scale]
+        self.roots = dict(roots or {})
+        self.overrides = dict(overrides or {})
+        self.measured = dict(measured or {})
         self.factory = StageFactory(root, work_dir)
         self._made: dict[str, Stage] = {}
 
-    def evaluation(self, cell: Cell) -> Stage:
+    def evaluation(self, cell: Cell, dump: bool = False) -> Stage:
         """Return the last stage of a cell, linked to all before it.
+
+        Args:
+            cell: The cell.
+            dump: Keep the features too, in a stage of its own.
+
+        Returns:
+            The evaluation; its first output holds the metrics, with ``dump``
+            its second the features.
+        """
+        name = f'{cell.name}/' + ('features' if dump else 'evaluate')
+        if name in self._made:
+            return self._made[name]
+        trained = self.finetuning(cell)
+        dataset = DATASETS[cell.scale][cell.data]
+        changed = self._expand(trained.config,
+                               _changes(dataset, cell.trial), {})
+        return self._make(
+            'evaluate', name, f'evaluate {cell.title}',
+            trained.config, lambda **text: self.factory.evaluate(
+                trained.config, changed, trained,
+                self.roots.get(dataset.root), dump=dump,
+                ingredients={'init': cell.init}, **text))
+
+    def finetuning(self, cell: Cell) -> Stage:
+        """Return the fine-tuning of a cell, linked to all before it.
 
         Args:
             cell: The cell.
 
         Returns:
-            The evaluation; its first output holds the metrics.
+            The training.
         """
-        trained = self._finetuning(cell)
-        return self._once(
-            'evaluate', f'{cell.name}/evaluate', f'evaluate {cell.title}',
-            lambda **text: self.factory.evaluate(
-                trained.config, {}, trained, self.data_root, dump=False,
-                ingredients={'init': cell.init}, **text))
+        name = f'{cell.name}/finetune'
+        if name in self._made:
+            return self._made[name]
+        dataset = DATASETS[cell.scale][cell.data]
+        config = find_config(self.root, 'finetune', cell.method,
+                             dataset.ending)
+        about = PRETRAININGS[cell.scale].get(cell.init)
+        source, options = None, {}
+        if about is not None:
+            source = self.pretraining(
+                cell.init, METHODS[cell.method].stream, cell.seed, cell.trial)
+            options = dict(about.init)
+        changed = self._expand(config, _changes(dataset, cell.trial),
+                               self.overrides)
+        return self._make(
+            'finetune', name, f'fine-tune {cell.title}',
+            config, lambda **text: self.factory.train(
+                config, changed, cell.seed, self.roots.get(dataset.root),
+                init=cell.init if about is None else 'mmgl', source=source,
+                init_options=options, needs=self._data(dataset.root), **text),
+            self.about.seconds['finetune'] * dataset.share)
 
-    def stages(self, cells: list[Cell]) -> list[Stage]:
-        """Plan all stages of some cells.
+    def pretraining(self, key: str, stream: str, seed: int,
+                    trial: int | None = None) -> Stage:
+        """Return a pre-training.
 
         Args:
-            cells: The cells.
+            key: Key of ``PRETRAININGS``.
+            stream: Backbone that the method wants.
+            seed: Its seed.
+            trial: Trial that it is fine-tuned on.
 
         Returns:
-            The stages, each after those it needs.
+            The training.
+        """
+        about = PRETRAININGS[self.scale][key]
+        stream = about.stream or stream
+        config = about.config.format(stream=stream)
+        name = f'pretrain/{about.run or key}_{stream}'
+        overrides = dict(about.overrides)
+        if about.trials and trial is not None:
+            overrides['*.trial'] = trial
+            name += f'_trial{trial}'
+        name += f'_seed{seed}'
+        if name in self._made:
+            return self._made[name]
+        changed = self._expand(config, overrides, self.overrides)
+        return self._make(
+            'pretrain', name, f'pre-train {about.title}, {stream}',
+            config, lambda **text: self.factory.train(
+                config, changed, seed, self.roots.get(about.source),
+                needs=self._data(about.source), **text), about.seconds)
+
+    def stages(self, last: Iterable[Stage]) -> list[Stage]:
+        """List all stages that some stages need.
+
+        Args:
+            last: The stages that are wanted.
+
+        Returns:
+            These and all before them, each after those it needs.
         """
         ordered: dict[str, Stage] = {}
 
@@ -65,44 +147,46 @@ class Planner:
                 visit(need)
             ordered.setdefault(stage.name, stage)
 
-        for cell in cells:
-            visit(self.evaluation(cell))
+        for stage in last:
+            visit(stage)
         return list(ordered.values())
 
-    def _once(self, kind: str, name: str, title: str, make) -> Stage:
-        """Make a stage the first time its name comes up."""
-        if name not in self._made:
-            self._made[name] = make(
-                kind=kind, name=name, title=title,
-                seconds=self.seconds.get(kind, 1))
+    def _expand(self, config: str, overrides: Mapping,
+                more: Mapping) -> dict:
+        """Resolve ``*.KEY``; what the user gives has the last word."""
+        overrides = {**overrides, **more}
+        plain = {key: value for key, value in overrides.items()
+                 if not key.startswith(ANYWHERE)}
+        if len(plain) == len(overrides):
+            return plain
+        return expand(self.factory.config(config, plain), overrides, config)
+
+    def _make(self, kind: str, name: str, title: str, config: str,
+              make: Callable[..., Stage],
+              seconds: float | None = None) -> Stage:
+        """Make a stage, with the best guess of its duration."""
+        expected = self.measured.get(
+            (kind, Path(config).name),
+            seconds or self.about.seconds.get(kind, 1))
+        self._made[name] = make(
+            kind=kind, name=name, title=title, seconds=expected)
         return self._made[name]
 
-    def _data(self) -> list[Stage]:
-        if self.scale.preset is None:
+    def _data(self, layout: str) -> list[Stage]:
+        """Stages that write an embedded data set: one, or none."""
+        if self.about.preset is None:
             return []
-        if 'data' not in self._made:
-            self._made['data'] = self.factory.data(
-                self.data_root, self.scale.preset,
-                self.seconds['data'])
-        return [self._made['data']]
+        name = f'data/{layout}'
+        if name not in self._made:
+            self._made[name] = self.factory.data(
+                self.roots[layout], self.about.preset,
+                self.about.seconds['data'], layout)
+        return [self._made[name]]
 
-    def _pretraining(self, cell: Cell) -> Stage:
-        stream = METHODS[cell.method].stream
-        config = find_config(self.root, 'pretrain', f'mmgl_{stream}',
-                             self.scale.dataset)
-        return self._once(
-            'pretrain', f'pretrain/mmgl_{stream}_seed{cell.seed}',
-            f'pre-train MMGL, {stream}',
-            lambda **text: self.factory.train(
-                config, self.overrides, cell.seed, self.data_root,
-                needs=self._data(), **text))
 
-    def _finetuning(self, cell: Cell) -> Stage:
-        config = find_config(self.root, 'finetune', cell.method,
-                             self.scale.dataset)
-        source = self._pretraining(cell) if cell.init == 'mmgl' else None
-        return self._once(
-            'finetune', f'{cell.name}/finetune', f'fine-tune {cell.title}',
-            lambda **text: self.factory.train(
-                config, self.overrides, cell.seed, self.data_root,
-                init=cell.init, source=source, needs=self._data(), **text))
+def _changes(dataset: Dataset, trial: int | None) -> dict:
+    """What turns the config of a method into that of a cell."""
+    changes = dict(dataset.overrides)
+    if trial is not None:
+        changes['*.trial'] = trial
+    return changes

@@ -2,8 +2,9 @@
 
 import json
 import platform
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import mean
 
 from mmgl.apis.jobs import Stage, read_json, write_json
 from mmgl.utils.versions import package_versions
@@ -41,39 +42,84 @@ def is_recorded(folder: Path, cell: Cell, stage: Stage) -> bool:
     return bool(record) and record.get('fingerprint') == stage.fingerprint
 
 
+def ancestors(stage: Stage) -> list[Stage]:
+    """List a stage and all that it needs, directly or not.
+
+    Args:
+        stage: The stage.
+
+    Returns:
+        The stages, each after those it needs.
+    """
+    found: dict[str, Stage] = {}
+    for need in stage.needs:
+        found.update((s.name, s) for s in ancestors(need))
+    found[stage.name] = stage
+    return list(found.values())
+
+
 def write_record(folder: Path, cell: Cell, stage: Stage,
-                 seconds: dict[str, float], verdict: str | None) -> Path:
+                 seconds: Mapping[str, float],
+                 diverged: Mapping[str, str]) -> Path:
     """Write the record of a finished cell.
 
     Args:
         folder: Folder of all results.
         cell: The cell.
         stage: Its evaluation.
-        seconds: Duration by stage.
-        verdict: Why the training diverged; None takes the metrics.
+        seconds: Duration by name of the stage.
+        diverged: Verdict by name of the stage, of those that diverged.
 
     Returns:
         The path of the record.
     """
+    line = [s for s in ancestors(stage) if s.kind != 'data']
+    failed = next((s for s in line if s.name in diverged), None)
     metrics = FAIL
-    if verdict is None:
+    if failed is None:
         values = json.loads(stage.outputs[0].read_text())['metrics']
         metrics = {key: round(float(v), 4) for key, v in values.items()}
+    configs = {s.kind: s.config and Path(s.config).name for s in line}
     path = record_path(folder, cell)
     write_json(
         path, {
-            'cell': asdict(cell),
+            'cell': cell.to_dict(),
             'metrics': metrics,
-            'verdict': verdict,
-            'config': Path(stage.config).name,
+            'verdict': failed and diverged[failed.name],
+            'failed_stage': failed and failed.kind,
+            'config': configs['evaluate'],
+            'pretraining': configs.get('pretrain'),
             'fingerprint': stage.fingerprint,
             'seconds': {
-                kind: round(value, 1) for kind, value in seconds.items()
+                s.kind: round(seconds[s.name], 1)
+                for s in line if s.name in seconds
             },
             'versions': package_versions(),
             'machine': platform.platform(),
         })
     return path
+
+
+def measured_seconds(records: Mapping[Cell, dict]) -> dict:
+    """Average how long stages took, for the estimate.
+
+    Args:
+        records: Record by cell.
+
+    Returns:
+        Seconds by (kind, name of the config).
+    """
+    found: dict[tuple[str, str], list[float]] = {}
+    for record in records.values():
+        # A diverged training ended early.
+        if record['metrics'] == FAIL:
+            continue
+        for kind, seconds in record.get('seconds', {}).items():
+            config = record.get(
+                'pretraining' if kind == 'pretrain' else 'config')
+            if config:
+                found.setdefault((kind, config), []).append(seconds)
+    return {key: mean(values) for key, values in found.items()}
 
 
 def load_records(folder: Path, scale: str) -> dict[Cell, dict]:
