@@ -97,6 +97,24 @@ def run_python(
             filter(None, paths))})
 
 
+def peak_memory() -> float:
+    """Tell the most memory that this process has held so far.
+
+    Returns:
+        GiB.
+    """
+    status = Path('/proc/self/status')
+    if status.is_file():
+        # getrusage would count what the parent held when it forked.
+        for line in status.read_text().splitlines():
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1]) / 2**20
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts kilobytes, macOS bytes.
+    return peak / (2**30 if sys.platform == 'darwin' else 2**20)
+
+
 def describe_machine() -> dict[str, object]:
     """Describe what a benchmark runs on.
 

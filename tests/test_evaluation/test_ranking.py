@@ -5,7 +5,10 @@ import pytest
 import torch
 from matlab_like import score
 
-from mmgl.evaluation.functional.distances import pairwise_distances
+from mmgl.evaluation.functional.distances import (
+    pairwise_distances,
+    unique_rows,
+)
 from mmgl.evaluation.functional.ranking import score_galleries
 
 
@@ -266,3 +269,25 @@ def test_long_galleries_are_sorted_in_part(cmc, ties, far, monkeypatch):
         'mmgl.evaluation.functional.match_ranks._LONG', 10**9)
     whole, = score_galleries(*args, **options)
     assert found.as_dict() == whole.as_dict()
+
+
+@pytest.mark.parametrize('keys', ['good', 'all the same'])
+@pytest.mark.parametrize('dims', [3, 40])
+def test_unique_rows(keys, dims, monkeypatch):
+    if keys != 'good':
+        monkeypatch.setattr(
+            'mmgl.evaluation.functional.distances._row_keys',
+            lambda array: np.zeros(len(array), dtype=np.uint64))
+    rng = np.random.default_rng(0)
+    array = np.ones((60, dims), dtype=np.float32)
+    array[:, -2:] = rng.integers(-1, 2, (60, 2))  # the rest is no help
+    array[array == 0] *= rng.choice([-1, 1], (array == 0).sum())
+    first, inverse = unique_rows(array)
+    distinct = []
+    for number, row in enumerate(array.tolist()):
+        if row not in distinct:
+            assert first[len(distinct)] == number
+            distinct.append(row)
+        assert inverse[number] == distinct.index(row)
+    assert len(first) == len(distinct) == 9
+    assert np.array_equal(unique_rows(array[first])[1], np.arange(9))

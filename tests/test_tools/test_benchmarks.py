@@ -98,6 +98,15 @@ def test_evaluation_and_peers(tools, tmp_path):
             'R1 +0.0000, mAP +0.0000, mINP +0.0000')
 
 
+def test_evaluation_on_a_device(tools):
+    import evaluation
+    import evaluation_device
+    options = evaluation.parse_args(
+        ['--scale', '0.02', '--repeats', '1', '--trials', '2'])
+    figures = evaluation_device.measure_on_device(options)
+    assert len(figures) == 2 and all(one.value > 0 for one in figures)
+
+
 def test_missing_checkout_is_named(tools, tmp_path):
     import evaluation
     with pytest.raises(FileNotFoundError, match='checkout'):

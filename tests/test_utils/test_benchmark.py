@@ -2,7 +2,14 @@ import json
 
 import pytest
 
-from mmgl.utils.benchmark import Figure, alternate, format_table, report
+from mmgl.utils.benchmark import (
+    Figure,
+    alternate,
+    format_table,
+    peak_memory,
+    report,
+    run_python,
+)
 
 
 def test_verdicts():
@@ -41,6 +48,17 @@ def test_table_and_report(tmp_path, capsys):
     assert json.loads((tmp_path / 'new/a.json').read_text()) == content
     assert content['figures'][1]['verdict'] == 'missed'
     assert content['images'] == 3 and content['machine']['cores'] > 0
+
+
+def test_memory_is_that_of_the_process_itself(tmp_path):
+    much = bytearray(b'1' * 2**28)
+    assert peak_memory() > 0.25
+    script = tmp_path / 'script.py'
+    script.write_text('from mmgl.utils.benchmark import peak_memory\n'
+                      'print(peak_memory())\n')
+    done = run_python(script, capture=True)
+    assert 0 < float(done.stdout) < 0.2
+    del much
 
 
 def test_function_errors_are_not_hidden():

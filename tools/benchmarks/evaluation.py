@@ -14,8 +14,6 @@ Example:
 """
 
 import argparse
-import resource
-import sys
 import time
 
 import evaluation_peers as peers
@@ -32,7 +30,13 @@ from mmgl.evaluation.functional.distances import PairwiseDistances
 from mmgl.evaluation.functional.protocols import sysu_locations
 from mmgl.evaluation.functional.ranking import score_galleries
 from mmgl.evaluation.functional.reports import evaluate_sysu, sysu_galleries
-from mmgl.utils.benchmark import Figure, alternate, report, run_python
+from mmgl.utils.benchmark import (
+    Figure,
+    alternate,
+    peak_memory,
+    report,
+    run_python,
+)
 
 SUBJECTS = ('sysu', 'regdb', 'trial', 'large', 'memory', 'peers')
 MODES, SHOTS = ('all', 'indoor'), (1, 10)
@@ -205,9 +209,7 @@ def print_peak(scale):
     score_galleries(
         PairwiseDistances(case.query, case.gallery), case.query_pids,
         case.gallery_pids, cmc='standard')
-    # Linux counts kilobytes, macOS bytes.
-    unit = 2**30 if sys.platform == 'darwin' else 2**20
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+    print(peak_memory())
 
 
 def measure_peers(options):
@@ -255,6 +257,9 @@ def parse_args(argv=None):
     parser.add_argument(
         '--data-root', help='SYSU-MM01, or its exp/, for the true numbers '
         'of images; else nearly the same, made up')
+    parser.add_argument(
+        '--device', default='cpu', help="such as 'cuda': the features are "
+        'there; measures the whole report and the large gallery')
     for name in ('agw', 'fastreid', 'torchreid'):
         parser.add_argument(
             f'--peer-{name}', metavar='PATH',
@@ -273,15 +278,19 @@ def main(argv=None):
         if options.peak:
             return print_peak(options.scale)
         figures = []
-        for subject in SUBJECTS:
-            if subject in options.only:
-                figures += globals()[f'measure_{subject}'](options)
+        if options.device != 'cpu':
+            from evaluation_device import measure_on_device
+            figures += measure_on_device(options)
+        else:
+            for subject in SUBJECTS:
+                if subject in options.only:
+                    figures += globals()[f'measure_{subject}'](options)
     if options.scale != 1:
         for figure in figures:  # targets are those of the true sizes
             figure.target = None
     return report(
-        'Evaluation, one thread', figures, options.out, scale=options.scale,
-        repeats=options.repeats, numpy=np.__version__,
+        f'Evaluation, {options.device}, one thread', figures, options.out,
+        scale=options.scale, repeats=options.repeats, numpy=np.__version__,
         seconds=time.perf_counter() - start)
 
 

@@ -11,8 +11,6 @@ Example:
 """
 
 import argparse
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mmgl.evaluation.retrieval import GalleryIndex
-from mmgl.utils.benchmark import Figure, report, run_python
+from mmgl.utils.benchmark import Figure, peak_memory, report, run_python
 
 DIMS, LATENT, IMAGES, CHUNK = 512, 64, 20, 20_000
 KINDS = ('flat', 'ivfpq', 'ivfpq on disk, ranked again')
@@ -125,10 +123,7 @@ def run_kind(options):
     index = GalleryIndex.load(path, on_disk=again)
     start = time.process_time()
     ids = index.search(queries, 100, gallery if again else None)[1]
-    # Linux counts kilobytes, macOS bytes.
-    unit = 2**30 if sys.platform == 'darwin' else 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    print('search', time.process_time() - start, 'peak', peak)
+    print('search', time.process_time() - start, 'peak', peak_memory())
     np.save(folder / 'found.npy', ids)
 
 

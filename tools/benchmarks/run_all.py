@@ -19,7 +19,7 @@ from mmgl.utils.benchmark import run_python
 HERE = Path(__file__).parent
 # Name of the script, and its options on a processor and on a GPU.
 SCRIPTS = (
-    ('evaluation.py', ('--repeats', '3'), ()),
+    ('evaluation.py', ('--repeats', '3'), ('--device', 'cuda')),
     ('data_loading.py', (), ()),
     ('step.py', ('--device', 'cpu'), ('--device', 'cuda')),
     ('retrieval.py', (), ()),

@@ -195,7 +195,8 @@ class ReIDMetric(BaseMetric):
             paths = whole.astype(str)
         columns = dict(zip(_LABELS, labels.T, strict=True))
         return FeatureSet(
-            features=features if features.is_cuda else features.numpy(),
+            features=(features.numpy() if features.device.type == 'cpu'
+                      else features),
             pids=columns['pid'],
             camids=columns['camid'],
             modality=columns['modality'],
