@@ -6,7 +6,7 @@ import torch
 from mmengine.hooks import Hook
 from torch import nn
 
-from mmgl.engine.bare_model import bare_model
+from mmgl.engine.bare_model import bare_backbone, bare_model
 from mmgl.registry import HOOKS
 
 
@@ -39,13 +39,10 @@ class BackboneAutocastHook(Hook):
             ValueError: If the model has no ``backbone``.
         """
         model = bare_model(runner)
-        if not isinstance(getattr(model, 'backbone', None), nn.Module):
-            raise ValueError(
-                'BackboneAutocastHook: the model has no backbone; remove the '
-                'hook from custom_hooks')
+        backbone = bare_backbone(runner, type(self).__name__)
         self._watch(model, self._leave)
         for module in model.modules():
-            if isinstance(module, type(model.backbone)):
+            if isinstance(module, type(backbone)):
                 self._watch(module, self._enter)
 
     def after_train(self, runner) -> None:

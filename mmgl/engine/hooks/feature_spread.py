@@ -7,7 +7,7 @@ from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from torch import Tensor, nn
 
-from mmgl.engine.bare_model import bare_model
+from mmgl.engine.bare_model import bare_backbone, bare_model
 from mmgl.models.functional.monitors import within_modality_spread
 from mmgl.registry import HOOKS
 
@@ -82,12 +82,9 @@ class FeatureSpreadHook(Hook):
             ValueError: If the model has no ``backbone``.
         """
         model = bare_model(runner)
-        if not isinstance(getattr(model, 'backbone', None), nn.Module):
-            raise ValueError(
-                'FeatureSpreadHook: the model has no backbone; remove the '
-                'hook from custom_hooks')
+        backbone = bare_backbone(runner, type(self).__name__)
         self._low = 0
-        self._handles = [model.backbone.register_forward_pre_hook(self._read)]
+        self._handles = [backbone.register_forward_pre_hook(self._read)]
         for name in self.modules:
             part = getattr(model, name, None)
             if isinstance(part, nn.Module):

@@ -1,4 +1,4 @@
-"""What pre-trainers with a pretext task of single images share."""
+"""What pre-trainers with a pretext task share."""
 
 import torch
 from mmengine.model import BaseModel
@@ -87,7 +87,22 @@ class PretextPretrainer(BaseModel):
         feature = feature_map.mean(dim=(2, 3))
         if mode == 'tensor':
             return feature
-        unit = F.normalize(feature.float(), dim=1).detach()
+        return self.predict(feature, targets['modality'], data_samples)
+
+    @torch.no_grad()
+    def predict(self, feature: Tensor, modality: Tensor,
+                data_samples: list) -> list:
+        """Fill the samples.
+
+        Args:
+            feature (Tensor): Pooled features (B, C).
+            modality (Tensor): 0 visible, 1 infrared, shape (B, ).
+            data_samples (list): Samples of the batch.
+
+        Returns:
+            list: The samples with ``feature`` (C, ), of length 1.
+        """
+        unit = F.normalize(feature.float(), dim=1)
         for sample, vector in zip(data_samples, unit, strict=True):
             sample.feature = vector
         return data_samples
