@@ -120,6 +120,25 @@ def test_fingerprints_of_table2_depend_on_configs_only(method, init):
     assert other.fingerprint != tested.fingerprint
 
 
+def test_fingerprint_ignores_what_is_only_reported():
+    """Another interval of the log does not make a run another one."""
+    factory = StageFactory(ROOT, Path('/elsewhere'))
+    config = find_config(ROOT, 'finetune', 'agw', 'synthetic')
+
+    def fingerprint(**overrides):
+        return factory.train(
+            config, {key.replace('__', '.'): value
+                     for key, value in overrides.items()}, 1, name='f',
+            kind='finetune', title='', seconds=1).fingerprint
+
+    plain = fingerprint()
+    assert fingerprint(default_hooks__logger__interval=7) == plain
+    assert fingerprint(default_hooks__runtime_info__type='X') == plain
+    assert fingerprint(log_level='DEBUG') == plain
+    assert fingerprint(default_hooks__checkpoint__interval=7) != plain
+    assert fingerprint(train_cfg__max_epochs=7) != plain
+
+
 def test_what_cells_share_is_planned_once():
     planner = make_planner()
     cells = [cell for name in ('table4', 'table5', 'table7')

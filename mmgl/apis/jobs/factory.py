@@ -16,6 +16,9 @@ from .stage import Stage, find_checkpoint
 DATA_SEED = 0
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _EVALUATORS = ('val_evaluator', 'test_evaluator')
+# What a run reports and how; its result does not depend on them.
+_REPORTING = ('log_level', 'log_processor', 'vis_backends', 'visualizer')
+_REPORTING_HOOKS = ('logger', 'runtime_info', 'timer', 'visualization')
 
 
 def read_config(path: Path, overrides: dict) -> Config:
@@ -36,6 +39,24 @@ def read_config(path: Path, overrides: dict) -> Config:
     config = Config.fromfile(path, lazy_import=False)
     config.merge_from_dict(overrides)
     return config
+
+
+def without_reporting(config: dict) -> dict:
+    """Leave out of a config what its run only reports by.
+
+    Args:
+        config: A whole config; not changed.
+
+    Returns:
+        The rest.
+    """
+    kept = {k: v for k, v in config.items() if k not in _REPORTING}
+    if kept.get('default_hooks'):
+        kept['default_hooks'] = {
+            k: v for k, v in kept['default_hooks'].items()
+            if k not in _REPORTING_HOOKS
+        }
+    return kept
 
 
 def find_key(node, key: str, prefix: str = '') -> list[str]:
@@ -177,7 +198,8 @@ class StageFactory:
         placed = {**overrides, **options, **self._placement(cfg, data_root)}
         return Stage(
             work_dir=work_dir,
-            ingredients={'config': cfg.to_dict(), 'seed': seed,
+            ingredients={'config': without_reporting(cfg.to_dict()),
+                         'seed': seed,
                          **({} if init is None else {'init': init}),
                          **({'init_options': init_options}
                             if init_options else {})},
