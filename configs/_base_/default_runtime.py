@@ -6,8 +6,9 @@ default_scope = 'mmgl'
 
 # Each part is one hook of mmengine; None would remove it.
 default_hooks = dict(
-    # Epoch, iteration and learning rate for whoever asks the message hub.
-    runtime_info=dict(type='RuntimeInfoHook'),
+    # Epoch, iteration, learning rate and losses for whoever asks the message
+    # hub; losses stay on the device until the log is written.
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     # Time of loading and of a whole iteration.
     timer=dict(type='IterTimerHook'),
     # A log line every so many iterations and at the end of each epoch.

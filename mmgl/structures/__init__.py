@@ -1,8 +1,15 @@
-from .modality import INFRARED, MODALITY_NAMES, VISIBLE
+from .modality import (
+    HOST_MODALITY,
+    INFRARED,
+    MODALITY_NAMES,
+    VISIBLE,
+    routing_modality,
+)
 from .permutation_set import permutation_codes, permutation_set
 from .reid_data_sample import ReIDDataSample
 
 __all__ = [
-    'INFRARED', 'MODALITY_NAMES', 'VISIBLE', 'ReIDDataSample',
-    'permutation_codes', 'permutation_set'
+    'HOST_MODALITY', 'INFRARED', 'MODALITY_NAMES', 'VISIBLE',
+    'ReIDDataSample', 'permutation_codes', 'permutation_set',
+    'routing_modality'
 ]

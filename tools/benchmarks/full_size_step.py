@@ -43,7 +43,7 @@ IMAGES_EACH = 6  # of a person and camera
 
 
 def write_images(root: Path, num_pairs: int) -> None:
-    """Write a training set as large as one batch, in SYSU-MM01's layout.
+    """Write training images for one batch, in SYSU-MM01's layout.
 
     Args:
         root: New folder.
@@ -52,13 +52,14 @@ def write_images(root: Path, num_pairs: int) -> None:
     import cv2
     preset, difficulty = get_preset('sysu', 'full'), Difficulty()
     persons = range(1, math.ceil(num_pairs / IMAGES_EACH) + 1)
+    last = len(persons) + 1  # in the validation split, which is not empty
     for camera in range(1, 7):
         (root / f'cam{camera}').mkdir(parents=True)
     (root / 'exp').mkdir()
-    for split, pids in (('train', persons), ('val', ())):
+    for split, pids in (('train', persons), ('val', (last, ))):
         text = ','.join(map(str, pids))
         (root / f'exp/{split}_id.txt').write_text(f'{text}\n')
-    for pid in persons:
+    for pid in (*persons, last):
         for camera in CAMERAS:
             folder = root / f'cam{camera}' / f'{pid:04d}'
             folder.mkdir()

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from mmgl.apis.errors import ConfigError
 from mmgl.apis.provenance import check_trial
 from mmgl.evaluation.functional.features_io import FeatureSet
+from mmgl.structures import routing_modality
 
 from .images import build_images
 from .network import (
@@ -105,7 +106,7 @@ def _run(network: nn.Module, preprocessor: nn.Module, loader: DataLoader,
             features.append(network(inputs, targets, mode='tensor'))
         else:
             pooled, stripes = pool_feature_map(
-                network(inputs, targets['modality']), num_parts)
+                network(inputs, routing_modality(targets)), num_parts)
             features.append(pooled)
             parts.append(stripes.cpu())
         if 'permutation' in targets:

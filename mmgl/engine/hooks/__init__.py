@@ -1,6 +1,8 @@
 from .backbone_autocast import BackboneAutocastHook
 from .classifier_ema_hook import ClassifierEmaHook
+from .compile_backbone import CompileBackboneHook
 from .dataset_meta import DatasetMetaHook
+from .deferred_runtime_info import DeferredRuntimeInfoHook
 from .divergence import DivergenceHook, TrainingDivergedError, read_verdict
 from .dynamic_loss_weight import DynamicLossWeightHook
 from .feature_spread import FeatureSpreadHook
@@ -12,7 +14,9 @@ from .search_phase import SearchPhaseHook
 __all__ = [
     'BackboneAutocastHook',
     'ClassifierEmaHook',
+    'CompileBackboneHook',
     'DatasetMetaHook',
+    'DeferredRuntimeInfoHook',
     'DivergenceHook',
     'DynamicLossWeightHook',
     'FeatureSpreadHook',

@@ -280,4 +280,5 @@ def modality_indices(modality: Tensor,
         raise ValueError(
             'modality must be 0 (visible) or 1 (infrared), got '
             f'{sorted(set(modality.tolist()))}')
-    return visible.to(device), infrared.to(device)
+    return (visible.to(device, non_blocking=True),
+            infrared.to(device, non_blocking=True))

@@ -22,8 +22,8 @@ def gray_images(x: Tensor) -> Tensor:
     Returns:
         Images of the same shape with equal channels.
     """
-    weights = x.new_tensor(_LUMINANCE).view(3, 1, 1)
-    return (x * weights).sum(dim=1, keepdim=True).expand_as(x)
+    planes = zip(_LUMINANCE, x.split(1, dim=1), strict=True)
+    return sum(share * plane for share, plane in planes).expand_as(x)
 
 
 @MODELS.register_module()

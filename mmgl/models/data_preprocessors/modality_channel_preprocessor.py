@@ -47,7 +47,7 @@ class ModalityChannelPreprocessor(ReIDDataPreprocessor):
                 'ModalityChannelPreprocessor needs the modality of every '
                 "image: set the field 'modality' (0 visible, 1 infrared) of "
                 'each data sample')
-        plane = modality.to(views[0].dtype).view(-1, 1, 1, 1)
+        plane = self.to_device(modality.float()).view(-1, 1, 1, 1)
         inputs = [
             torch.cat([view, plane.expand(-1, 1, *view.shape[2:])], dim=1)
             for view in views

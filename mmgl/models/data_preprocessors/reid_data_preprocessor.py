@@ -7,6 +7,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from mmgl.registry import MODELS
+from mmgl.structures import HOST_MODALITY
 
 # target: field of the data sample
 FIELDS = {
@@ -31,7 +32,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             (RGB), in grey levels 0-255. ImageNet's by default.
         std: Standard deviation, likewise.
         to_rgb: Swap the first and last channel (images are read as BGR).
-        non_blocking: Copy to the device without waiting.
+        non_blocking: Copy to the device without waiting for what it still
+            has to do. Copies from the host are safe that way.
 
     Raises:
         ValueError: If ``mean`` or ``std`` has not three entries.
@@ -41,7 +43,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
                  mean: Sequence[float] = (123.675, 116.28, 103.53),
                  std: Sequence[float] = (58.395, 57.12, 57.375),
                  to_rgb: bool = True,
-                 non_blocking: bool = False) -> None:
+                 non_blocking: bool = True) -> None:
         super().__init__(non_blocking=non_blocking)
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(
@@ -66,7 +68,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             ``inputs`` ``(B, 3, H, W)`` in float, ``targets`` with
             ``modality``, ``pid``, ``camid`` and ``pair`` (number of the
             cross-modal pair, from ``pair_key``) ``(B,)`` and ``permutation``
-            ``(B, N)``, as far as the samples have them, on the device, and
+            ``(B, N)``, as far as the samples have them, on the device,
+            ``host_modality``, the modality once more on the host, and
             ``data_samples`` as they came. B counts views; if any image came
             as a stack of views there are also the targets ``view`` ``(B,)``,
             the number of the view within its image, from 0, and ``source``
@@ -87,7 +90,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             size = len(inputs) if counts is None else len(counts)
             targets = self._targets(samples, size)
             if counts is not None:
-                targets = self._repeat(targets, counts)
+                targets = _repeat(targets, counts)
+            targets = self._move(targets)
         return {
             'inputs': inputs,
             'targets': targets,
@@ -107,8 +111,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             ValueError: For images of different sizes or another type.
         """
         images = self._stack(images)
-        images = images.to(self.device, non_blocking=self._non_blocking)
-        images = images.float()
+        images = self.to_device(images).float()
         if self.to_rgb:
             images = images.flip(1)
         return (images - self.mean) / self.std
@@ -132,20 +135,28 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
                 'done here and only here')
         return images
 
-    def _repeat(self, targets: dict[str, Tensor],
-                counts: Sequence[int]) -> dict[str, Tensor]:
-        """Give every view the targets of its image, and its own numbers."""
-        source = torch.arange(len(counts)).repeat_interleave(
-            torch.tensor(counts))
-        view = torch.cat([torch.arange(count) for count in counts])
-        source, view = (
-            t.to(self.device, non_blocking=self._non_blocking)
-            for t in (source, view))
-        repeated = {name: value[source] for name, value in targets.items()}
-        return dict(repeated, view=view, source=source)
+    def to_device(self, value: Tensor) -> Tensor:
+        """Copy a tensor to the device of the model.
+
+        Args:
+            value: A tensor on the host.
+
+        Returns:
+            The copy, or the tensor itself where there is no other device.
+        """
+        return value.to(self.device, non_blocking=self._non_blocking)
+
+    def _move(self, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Copy the targets to the device, the modality stays here too."""
+        moved = {
+            name: self.to_device(value) for name, value in targets.items()
+        }
+        if 'modality' in targets:
+            moved[HOST_MODALITY] = targets['modality']
+        return moved
 
     def _targets(self, samples: Sequence, size: int) -> dict[str, Tensor]:
-        """Collect the fields of the samples into tensors on the device."""
+        """Collect the fields of the samples into tensors on the host."""
         if len(samples) != size:
             raise ValueError(f'{size} images but {len(samples)} data_samples')
         targets = {}
@@ -159,9 +170,18 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
                     f"field '{field}' is set in {present} of {size} "
                     'data_samples; all or none must have it')
             tensor = torch.stack([torch.as_tensor(v) for v in values])
-            targets[name] = tensor.long().to(
-                self.device, non_blocking=self._non_blocking)
+            targets[name] = tensor.long()
         return targets
+
+
+def _repeat(targets: dict[str, Tensor],
+            counts: Sequence[int]) -> dict[str, Tensor]:
+    """Give every view the targets of its image, and its own numbers."""
+    source = torch.arange(len(counts)).repeat_interleave(
+        torch.tensor(counts))
+    view = torch.cat([torch.arange(count) for count in counts])
+    repeated = {name: value[source] for name, value in targets.items()}
+    return dict(repeated, view=view, source=source)
 
 
 def _split_views(

@@ -99,8 +99,8 @@ class ColorizationHead(nn.Module):
         Args:
             feature_map (Tensor): Backbone output of shape (B, C, h, w).
             ab (Tensor): Colours of the images, (B, 2, H, W).
-            visible (Tensor): Which images have colours, bool of shape
-                (B, ). The others are to be grey; prior and accuracy do not
+            visible (Tensor): Positions of the images that have colours,
+                (V, ). The others are to be grey; prior and accuracy do not
                 look at them.
 
         Returns:
@@ -137,7 +137,7 @@ class ColorizationHead(nn.Module):
         targets = []
         for part in soft_encode(coloured, self.bins, self.num_neighbours,
                                 self.sigma):
-            target = part[0].expand(len(visible), *shape[1:]).clone()
+            target = part[0].expand(len(ab), *shape[1:]).clone()
             target[visible] = part[1:].view(shape)
             targets.append(target)
         return targets[0], targets[1]

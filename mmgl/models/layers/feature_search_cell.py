@@ -94,6 +94,8 @@ class FeatureSearchCell(nn.Module):
         self.register_buffer('phase', torch.tensor(0))
         self.register_buffer('temperature', torch.tensor(1.0))
         self._terms: dict[str, Tensor] = {}
+        # Mean of the gates of this rank's batch, and what it should be.
+        self._means: list[tuple[Tensor, float]] = []
 
     def set_phase(self, phase: str, temperature: float) -> None:
         """Enter a phase of the search.
@@ -143,8 +145,8 @@ class FeatureSearchCell(nn.Module):
         Returns:
             The map times its gates, in the type of ``x``.
         """
-        visible = modality.to(x.device) == VISIBLE
-        self._terms = {}
+        visible = modality.to(x.device, non_blocking=True) == VISIBLE
+        self._terms, self._means = {}, []
         # Logarithms and steep sigmoids need fp32.
         with torch.autocast(x.device.type, enabled=False):
             if self.by_channel:
@@ -158,7 +160,7 @@ class FeatureSearchCell(nn.Module):
         logits = self.channel_logits()
         gates = self._gates(logits)
         if self.training:
-            self._add_loss(gates, self.channel_target)
+            self._means.append((gates.mean(), self.channel_target))
             kept = logits.detach() > 0
             both = kept.all(dim=0).sum()
             self._terms['channel_kept'] = kept.float().mean()
@@ -172,7 +174,7 @@ class FeatureSearchCell(nn.Module):
         logits = pixel_logits(x, self.in_channels, self.pixel_weight, bias)
         gates = self._gates(logits)
         if self.training:
-            self._add_loss(gates, self.spatial_target)
+            self._means.append((gates.mean(), self.spatial_target))
             self._terms['pixel_kept'] = (logits.detach() > 0).float().mean()
         return gates
 
@@ -180,13 +182,14 @@ class FeatureSearchCell(nn.Module):
         noise = logistic_noise(logits) if self.training else None
         return selection_gates(logits, self.phase, self.temperature, noise)
 
-    def _add_loss(self, gates: Tensor, target: float) -> None:
-        """Add to the selection loss; 0 where nothing is searched."""
-        mean = all_gather_with_grad(gates.mean()[None]).mean()
-        loss = self.loss_weight * (mean - target).square()
-        loss = torch.where(self.phase == SEARCH, loss, 0 * loss)
-        self._terms['loss_selection'] = (
-            self._terms.get('loss_selection', 0) + loss)
+    def _selection_loss(self) -> Tensor:
+        """Loss of all gates; 0 where nothing is searched."""
+        own = torch.stack([mean for mean, _ in self._means])
+        means = all_gather_with_grad(own[None]).mean(dim=0)
+        loss = self.loss_weight * sum(
+            (mean - target).square()
+            for mean, (_, target) in zip(means, self._means, strict=True))
+        return torch.where(self.phase == SEARCH, loss, 0 * loss)
 
     def auxiliary_losses(self) -> dict[str, Tensor]:
         """Hand out the terms of the last training forward, once.
@@ -200,6 +203,9 @@ class FeatureSearchCell(nn.Module):
             evaluation mode.
         """
         terms, self._terms = self._terms, {}
+        if self._means:
+            terms['loss_selection'] = self._selection_loss()
+            self._means = []
         return terms
 
 

@@ -65,12 +65,16 @@ class ViewConsistencyLoss(nn.Module):
         pairs = ((view == self.student)[:, None]
                  & (view == self.teacher)[None, :]
                  & (source[:, None] == source[None, :]))
-        student, teacher = pairs.nonzero(as_tuple=True)
-        if len(student) == 0:
+        paired = pairs.any(dim=1)
+        # Reading a device would stall it; there the mean of nothing is NaN.
+        if paired.device.type == 'cpu' and not paired.any():
             raise ValueError(
                 f'ViewConsistencyLoss: no image has the views {self.student} '
                 f'and {self.teacher}; the pipeline makes {view.max() + 1} '
                 'view(s) of an image')
         logits = at_least_fp32(logits)
+        teacher = pairs.int().argmax(dim=1)
         wanted = logits[teacher].detach().softmax(dim=1)
-        return self.loss_weight * F.cross_entropy(logits[student], wanted)
+        entropy = F.cross_entropy(logits, wanted, reduction='none')
+        mean = (entropy * paired).sum() / paired.sum()
+        return self.loss_weight * mean

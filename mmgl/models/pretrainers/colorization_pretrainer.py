@@ -1,10 +1,12 @@
 """Colorization as a pretext task."""
 
+import torch
 from torch import Tensor
 
 from mmgl.registry import HEADS, MODELS
-from mmgl.structures import VISIBLE
+from mmgl.structures import VISIBLE, routing_modality
 
+from ..backbones.base_resnet import modality_indices
 from ..functional.colour import rgb_to_lab
 from .pretext_pretrainer import PretextPretrainer
 
@@ -95,14 +97,15 @@ class ColorizationPretrainer(PretextPretrainer):
             ValueError: If infrared images are ignored and there is nothing
                 else.
         """
-        modality = targets['modality']
+        modality = routing_modality(targets)
+        visible, _ = modality_indices(modality, inputs.device)
         if self.infrared == 'ignore':
-            inputs = inputs[modality == VISIBLE]
-            modality = modality[modality == VISIBLE]
+            inputs, modality = inputs[visible], modality[modality == VISIBLE]
+            visible = torch.arange(len(inputs), device=inputs.device)
             if len(inputs) == 0:
                 raise ValueError("ColorizationPretrainer: infrared='ignore' "
                                  'leaves nothing of a batch without visible '
                                  'images.')
         grey, ab = self.split(inputs)
         feature_map = self.backbone(grey, modality)
-        return self.head.loss(feature_map, ab, modality == VISIBLE)
+        return self.head.loss(feature_map, ab, visible)

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from mmgl.registry import HEADS, MODELS
+from mmgl.structures import routing_modality
 
 from .pretext_pretrainer import PretextPretrainer, by_source, prepare_tiles
 
@@ -59,7 +60,7 @@ class JigsawPretrainer(PretextPretrainer):
             dict[str, Tensor]: ``loss_jigsaw`` and ``jigsaw_top1``.
         """
         feature_map = self.backbone(self.prepare(inputs),
-                                    targets['modality'])
+                                    routing_modality(targets))
         tiles = by_source(feature_map.mean(dim=(2, 3)), targets)
         permutation = by_source(targets['permutation'], targets)
         return self.head.loss(tiles, permutation[:, 0])

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from mmgl.registry import HEADS, MODELS
+from mmgl.structures import routing_modality
 
 from .pretext_pretrainer import PretextPretrainer
 
@@ -48,7 +49,7 @@ class MMGLPretrainer(PretextPretrainer):
         Returns:
             dict[str, Tensor]: Losses, and values to log.
         """
-        feature_map = self.backbone(inputs, targets['modality'])
+        feature_map = self.backbone(inputs, routing_modality(targets))
         losses = self.permutation_head.loss(
             feature_map.mean(dim=(2, 3)), targets)
         if self.part_head is not None:

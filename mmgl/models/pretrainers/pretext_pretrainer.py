@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmgl.registry import BACKBONES, MODELS
+from mmgl.structures import routing_modality
 
 
 class PretextPretrainer(BaseModel):
@@ -83,7 +84,7 @@ class PretextPretrainer(BaseModel):
             raise ValueError(f"mode={mode!r} is not 'tensor', 'loss' or "
                              "'predict'.")
         feature_map = self.backbone(self.prepare(inputs),
-                                    targets['modality'])
+                                    routing_modality(targets))
         feature = feature_map.mean(dim=(2, 3))
         if mode == 'tensor':
             return feature

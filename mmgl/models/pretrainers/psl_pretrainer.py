@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmgl.registry import HEADS, MODELS
+from mmgl.structures import routing_modality
 
 from ..backbones.base_resnet import STAGES
 from .pretext_pretrainer import PretextPretrainer, by_source, prepare_tiles
@@ -162,7 +163,7 @@ class PSLPretrainer(PretextPretrainer):
         permutation = by_source(targets['permutation'], targets)[:, 0]
         stage = self.stage_of(permutation.shape[1])
         feature_map = self.forward_stage(
-            self.prepare(inputs), targets['modality'], stage)
+            self.prepare(inputs), routing_modality(targets), stage)
         tiles = by_source(feature_map.mean(dim=(2, 3)), targets)
         losses = self.heads[stage].loss(tiles, permutation)
         return dict(losses, stage=inputs.new_tensor(stage + 1.))

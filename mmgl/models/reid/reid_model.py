@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmgl.models.heads.feature_weights import feature_weights
 from mmgl.models.weights import LoadReport, check_init_from, load_backbone
 from mmgl.registry import MODELS
+from mmgl.structures import routing_modality
 
 
 @MODELS.register_module()
@@ -131,7 +132,7 @@ class ReIDModel(BaseModel):
             raise ValueError(
                 'ReIDModel needs the modality of every image: set the field '
                 "'modality' (0 visible, 1 infrared) of each data sample")
-        return self.neck(self.backbone(inputs, targets['modality']))
+        return self.neck(self.backbone(inputs, routing_modality(targets)))
 
     def loss(self,
              inputs: Tensor,
