@@ -12,13 +12,35 @@ usage_unless() {
 
 # launch_dist PROCESSES_PER_NODE TOOL [arguments]; on several machines with
 # NNODES, NODE_RANK, MASTER_ADDR and PORT.
+#
+# With MAX_RESTARTS above 0, RDZV_ENDPOINT or a range of machines (NNODES=1:4)
+# they meet at RDZV_ENDPOINT (MASTER_ADDR:PORT) as RDZV_ID, need no NODE_RANK,
+# and start all processes again, so many times, when one of them dies or a
+# machine comes or goes.
 launch_dist() {
+    local nodes=${NNODES:-1} restarts=${MAX_RESTARTS:-0}
+    local host=${MASTER_ADDR:-127.0.0.1} port=${PORT:-29500}
+    local meeting=(
+        --node_rank="${NODE_RANK:-0}"
+        --master_addr="$host"
+        --master_port="$port"
+    )
+    if [ "$restarts" -gt 0 ] || [ -n "${RDZV_ENDPOINT:-}" ] ||
+        [[ $nodes == *:* ]]; then
+        # Otherwise processes that start again find the addresses of those
+        # before them: https://github.com/pytorch/pytorch/issues/135712.
+        export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+        meeting=(
+            --rdzv_backend=c10d
+            --rdzv_endpoint="${RDZV_ENDPOINT:-$host:$port}"
+            --rdzv_id="${RDZV_ID:-mmgl}"
+        )
+    fi
     exec "${PYTHON:-python}" -m torch.distributed.run \
-        --nnodes="${NNODES:-1}" \
-        --node_rank="${NODE_RANK:-0}" \
-        --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-        --master_port="${PORT:-29500}" \
+        --nnodes="$nodes" \
         --nproc_per_node="$1" \
+        --max_restarts="$restarts" \
+        "${meeting[@]}" \
         "$TOOLS/$2" "${@:3}" --launcher pytorch
 }
 

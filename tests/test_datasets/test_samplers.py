@@ -437,21 +437,70 @@ def test_epoch_over_identities_published_lengths(num_classes, num_ids, k,
 # ---- all -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize('cls, one, two', [
-    (CrossModalPairSampler, dict(batch_size=16), dict(batch_size=8)),
-    (IdentitySampler, dict(num_ids=4), dict(num_ids=2)),
-    (IdentitySampler, dict(num_ids=4, epoch='images'),
-     dict(num_ids=2, epoch='images')),
-    (IdentitySampler, dict(num_ids=4, epoch='ids'),
-     dict(num_ids=2, epoch='ids')),
+@pytest.mark.parametrize('world', [2, 4])
+@pytest.mark.parametrize('cls, size, options', [
+    (CrossModalPairSampler, 'batch_size', {}),
+    (IdentitySampler, 'num_ids', {}),
+    (IdentitySampler, 'num_ids', dict(epoch='images')),
+    (IdentitySampler, 'num_ids', dict(epoch='ids')),
 ])
-def test_two_ranks_share_the_batch_of_one_process(cls, one, two):
+def test_ranks_share_the_batch_of_one_process(world, cls, size, options):
     dataset = make()
-    single = global_batches(cls, 1, dataset=dataset, **one)
-    double = global_batches(cls, 2, dataset=dataset, **two)
-    assert single == double
-    positions = [d.position for batch in double for d in batch]
-    assert len(set(positions)) == len(positions)
+    one, several = (
+        global_batches(cls, ranks, dataset=dataset, **{size: 8 // ranks},
+                       **options) for ranks in (1, world))
+    assert one == several
+    positions = [d.position for batch in several for d in batch]
+    assert sorted(positions) == list(range(len(positions)))
+
+
+@pytest.mark.parametrize('world', [1, 2, 4])
+@pytest.mark.parametrize('epoch', IDENTITY_PLANS)
+def test_each_rank_has_whole_identities(world, epoch):
+    """P x K on every rank, and no identity on two ranks at a time."""
+    dataset = make(visible=9, infrared=6)
+    pid, modality = dataset.field('pid'), dataset.field('modality')
+    samplers = [
+        IdentitySampler(dataset, num_ids=3, num_instances=2, epoch=epoch,
+                        seed=0, rank=rank, world_size=world)
+        for rank in range(world)
+    ]
+    assert len({len(sampler) for sampler in samplers}) == 1
+    rows = np.array([[d.index for d in draws(sampler, 2)]
+                     for sampler in samplers])
+    rows = rows.reshape(world, samplers[0].num_iters, 3, 2, 2)
+    ids = pid[rows]
+    assert (ids == ids[..., :1, :1]).all()
+    assert (modality[rows] == np.arange(2)[:, None]).all()
+    for iteration in ids[..., 0, 0].swapaxes(0, 1):
+        assert len(set(iteration.ravel().tolist())) == 3 * world
+
+
+@pytest.mark.parametrize('world', [1, 2, 4])
+@pytest.mark.parametrize('round_up', [True, False])
+def test_pairs_of_all_ranks_cover_the_images(world, round_up):
+    # 66 visible and 42 infrared images, global batches of 4 x world pairs.
+    dataset = make()
+    samplers = [
+        CrossModalPairSampler(dataset, batch_size=8, seed=0, rank=rank,
+                              world_size=world, round_up=round_up)
+        for rank in range(world)
+    ]
+    iters = -(-66 // (4 * world)) if round_up else 66 // (4 * world)
+    pairs = 4 * world * iters
+    assert [len(sampler) for sampler in samplers] == [8 * iters] * world
+    assert {sampler.num_pairs for sampler in samplers} == {pairs}
+    counts = Counter(d.index for sampler in samplers for d in draws(sampler))
+    assert counts.total() == 2 * pairs
+    modality = dataset.field('modality')
+    for number, images in ((0, 66), (1, 42)):
+        seen = Counter(
+            counts[i] for i in np.flatnonzero(modality == number))
+        # Whole passes, and a part of the next one.
+        passes, rest = divmod(pairs, images)
+        assert seen == Counter(
+            {passes: images - rest, passes + 1: rest} if rest else
+            {passes: images})
 
 
 @pytest.mark.parametrize('cls, options', [

@@ -133,6 +133,26 @@ def load(path):
     return torch.load(path, map_location='cpu', weights_only=False)
 
 
+def differences(one, other, path=''):
+    """Paths at which two nested structures differ in any bit."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = sorted({*one, *other}, key=str)
+        return [
+            found for key in keys for found in differences(
+                one.get(key), other.get(key), f'{path}.{key}')
+        ]
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        if len(one) != len(other):
+            return [path]
+        return [
+            found for n, (a, b) in enumerate(zip(one, other, strict=True))
+            for found in differences(a, b, f'{path}.{n}')
+        ]
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return [] if torch.equal(one, other) else [path]
+    return [] if one == other else [path]
+
+
 @dataclass
 class Trained:
     """A finished run: its folder, last checkpoint and options."""

@@ -7,12 +7,12 @@ fine-tuning and with the other number of data loader workers.
 import functools
 
 import pytest
-import torch
 from running import (
     FINETUNE,
     PRETRAIN,
     cfg_options,
     config,
+    differences,
     finetune_options,
     kill_at,
     load,
@@ -48,26 +48,6 @@ def uninterrupted(tiny_sysu, tmp_path_factory):
         return load(work_dir / f'epoch_{EPOCHS}.pth')
 
     return run
-
-
-def differences(one, other, path=''):
-    """Paths at which two nested structures differ in any bit."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = sorted({*one, *other}, key=str)
-        return [
-            found for key in keys for found in differences(
-                one.get(key), other.get(key), f'{path}.{key}')
-        ]
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        if len(one) != len(other):
-            return [path]
-        return [
-            found for n, (a, b) in enumerate(zip(one, other, strict=True))
-            for found in differences(a, b, f'{path}.{n}')
-        ]
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return [] if torch.equal(one, other) else [path]
-    return [] if one == other else [path]
 
 
 def interrupt(job, root, work_dir, workers, extra=()):

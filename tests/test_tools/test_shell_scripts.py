@@ -34,6 +34,65 @@ def test_launchers_tell_their_usage(name):
     assert result.returncode == 2 and 'usage:' in result.stderr
 
 
+def launched(tmp_path, script, *arguments, **variables):
+    """Options of torchrun, and the command line behind it."""
+    python = tmp_path / 'echo_python'
+    python.write_text('#!/bin/bash\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    result = bash(ROOT / 'tools' / script, *arguments, PYTHON=python,
+                  **variables)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[:2] == ['-m', 'torch.distributed.run']
+    tool = next(n for n, line in enumerate(lines) if line.endswith('.py'))
+    return set(lines[2:tool]), lines[tool + 1:]
+
+
+STATIC = {'--nnodes=1', '--nproc_per_node=2', '--max_restarts=0',
+          '--node_rank=0', '--master_addr=127.0.0.1', '--master_port=29500'}
+
+
+def test_static_launch_stays_the_default(tmp_path):
+    options, command = launched(
+        tmp_path, 'dist_train.sh', 'config.py', 2, '--cfg-options', 'a=b')
+    assert options == STATIC
+    assert command == ['config.py', '--cfg-options', 'a=b', '--launcher',
+                       'pytorch']
+    options, _ = launched(tmp_path, 'dist_train.sh', 'config.py', 4, NNODES=2,
+                          NODE_RANK=1, MASTER_ADDR='first', PORT=7)
+    assert {'--nnodes=2', '--node_rank=1', '--master_addr=first',
+            '--master_port=7'} <= options
+    options, _ = launched(tmp_path, 'dist_test.sh', 'config.py', 'a.pth', 2)
+    assert options == STATIC
+
+
+@pytest.mark.parametrize('variables, nodes, endpoint, restarts', [
+    (dict(MAX_RESTARTS=3), '1', '127.0.0.1:29500', 3),
+    (dict(NNODES='1:4', MASTER_ADDR='first', PORT=7), '1:4', 'first:7', 0),
+    (dict(NNODES=2, RDZV_ENDPOINT='any:8', MAX_RESTARTS=1), '2', 'any:8', 1),
+])
+def test_elastic_launch(tmp_path, variables, nodes, endpoint, restarts):
+    options, command = launched(tmp_path, 'dist_train.sh', 'config.py', 2,
+                                '--seed', 1, RDZV_ID='job', **variables)
+    assert options == {
+        f'--nnodes={nodes}', '--nproc_per_node=2', '--rdzv_backend=c10d',
+        f'--rdzv_endpoint={endpoint}', '--rdzv_id=job',
+        f'--max_restarts={restarts}'}
+    # What starts again goes on, and not from the beginning.
+    resume = ['--resume', 'auto'] if restarts else []
+    assert command == ['config.py', '--seed', '1', *resume, '--launcher',
+                       'pytorch']
+
+
+def test_own_way_to_resume_is_kept(tmp_path):
+    _, command = launched(tmp_path, 'dist_train.sh', 'config.py', 2,
+                          '--resume', 'other', MAX_RESTARTS=2)
+    assert command[1:3] == ['--resume', 'other'] and 'auto' not in command
+    _, command = launched(tmp_path, 'dist_test.sh', 'config.py', 'a.pth', 2,
+                          MAX_RESTARTS=2)
+    assert '--resume' not in command
+
+
 @pytest.fixture
 def checkout(tmp_path):
     """A copy of what tools/venv.sh needs; pip only notes what it is asked."""

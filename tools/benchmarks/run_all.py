@@ -22,6 +22,7 @@ SCRIPTS = (
     ('evaluation.py', ('--repeats', '3'), ('--device', 'cuda')),
     ('data_loading.py', (), ()),
     ('step.py', ('--device', 'cpu'), ('--device', 'cuda')),
+    ('communication.py', (), ()),
     ('retrieval.py', (), ()),
 )
 

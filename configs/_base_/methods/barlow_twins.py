@@ -15,6 +15,6 @@ model = dict(
         init_cfg=dict(
             type='Kaiming', distribution='uniform', layer=['Linear'])),
     head=dict(
-        type='mmpretrain.LatentCrossCorrelationHead',
+        type='GlobalCrossCorrelationHead',
         in_channels=8192,
         loss=dict(type='mmpretrain.CrossCorrelationLoss', lambd=0.0051)))

@@ -15,6 +15,6 @@ model = dict(
         num_layers=2,
         norm_cfg=dict(type='BN1d')),
     head=dict(
-        type='mmpretrain.ContrastiveHead',
+        type='GlobalContrastiveHead',
         temperature=0.1,
         loss=dict(type='mmpretrain.CrossEntropyLoss')))

@@ -1,8 +1,16 @@
 """Exchange of tensors between ranks, with and without gradient."""
 
+import weakref
+from itertools import chain, islice, repeat
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+# Default group -> group of the same ranks in which the hosts talk.
+_HOST_GROUPS = weakref.WeakKeyDictionary()
+# Numbers that a shape check compares, rest filled up with -1.
+_SHAPE_WORDS = 32
 
 
 def _world_size() -> int:
@@ -11,20 +19,78 @@ def _world_size() -> int:
     return 1
 
 
-def _check_equal_sizes(x: Tensor) -> None:
-    """Raise on every rank alike if the shapes differ between ranks."""
-    # One fixed-size message per rank; an unequal number of rows would make
-    # the exchange itself hang or mix up rows.
-    shape = [x.ndim, *x.shape][:8]
-    shape = torch.tensor(shape + [0] * (8 - len(shape)), device=x.device)
-    bounds = torch.cat([shape, -shape])
-    dist.all_reduce(bounds, op=dist.ReduceOp.MAX)
-    if bool((bounds[:8] != -bounds[8:]).any()):
+def host_group() -> 'dist.ProcessGroup':
+    """Return a group of all ranks whose messages lie in host memory.
+
+    Reading what came over a group of the devices (nccl) waits for all work
+    that a device still has to do. Must be called by all ranks alike: where
+    the default group is not one of gloo, the first call makes one.
+
+    Returns:
+        The default group if its backend is gloo, else one group of gloo for
+        as long as this default group lives.
+    """
+    world = dist.group.WORLD
+    if dist.get_backend() == 'gloo':
+        return world
+    if world not in _HOST_GROUPS:
+        _HOST_GROUPS[world] = dist.new_group(backend='gloo')
+    return _HOST_GROUPS[world]
+
+
+def _check_equal_shapes(tensors: tuple[Tensor, ...]) -> None:
+    """Raise on every rank alike if the shapes differ between ranks.
+
+    An unequal number of rows would make the exchange itself hang or mix up
+    rows. Hosts compare the shapes, which they know, among themselves.
+    """
+    sizes = chain.from_iterable((x.ndim, *x.shape) for x in tensors)
+    sizes = torch.tensor(
+        list(islice(chain(sizes, repeat(-1)), _SHAPE_WORDS)))
+    bounds = torch.cat([sizes, -sizes])
+    dist.all_reduce(bounds, op=dist.ReduceOp.MAX, group=host_group())
+    most, least = bounds[:_SHAPE_WORDS], -bounds[_SHAPE_WORDS:]
+    if not torch.equal(most, least):
         raise ValueError(
             'all_gather needs the same shape on every rank; this rank '
-            f'({dist.get_rank()}) has {tuple(x.shape)}, the sizes range from '
-            f'{(-bounds[8:]).tolist()} to {bounds[:8].tolist()} (number of '
-            'dimensions first). Use an even batch per rank (drop_last).')
+            f'({dist.get_rank()}) has {[tuple(x.shape) for x in tensors]}, '
+            f'the sizes range from {_used(least)} to {_used(most)} (number '
+            'of dimensions first). Use an even batch per rank (drop_last).')
+
+
+def _used(sizes: Tensor) -> list[int]:
+    return [size for size in sizes.tolist() if size >= 0]
+
+
+def _gather(x: Tensor) -> Tensor:
+    """One message a rank, (n, ...) to (n * ranks, ...)."""
+    x = x.contiguous()
+    out = x.new_empty((_world_size() * x.shape[0], *x.shape[1:]))
+    dist.all_gather_into_tensor(out, x)
+    return out
+
+
+def _exchange(*tensors: Tensor) -> list[Tensor]:
+    """Gather tensors (n, ...) of any types in one message, without gradient.
+
+    Rows are put side by side as bytes.
+    """
+    _check_equal_shapes(tensors)
+    if len(tensors) == 1:
+        return [_gather(tensors[0])]
+    parts = [
+        x.reshape(x.shape[0], x[:1].numel()).contiguous().view(torch.uint8)
+        for x in tensors
+    ]
+    message = _gather(torch.cat(parts, dim=1))
+    # Copies, because a type can be read at multiples of its size only.
+    return [
+        part.clone(memory_format=torch.contiguous_format).view(
+            x.dtype).view(-1, *x.shape[1:])
+        for part, x in zip(
+            message.split([part.shape[1] for part in parts], dim=1),
+            tensors, strict=True)
+    ]
 
 
 def all_gather_no_grad(x: Tensor) -> Tensor:
@@ -41,29 +107,24 @@ def all_gather_no_grad(x: Tensor) -> Tensor:
         ValueError: If the shapes differ between ranks.
     """
     x = x.detach()
-    if _world_size() == 1:
-        return x
-    _check_equal_sizes(x)
-    parts = [torch.empty_like(x) for _ in range(_world_size())]
-    dist.all_gather(parts, x.contiguous())
-    return torch.cat(parts)
+    return x if _world_size() == 1 else _exchange(x)[0]
 
 
 class _AllGather(torch.autograd.Function):
     """Gather whose gradient collects what every rank asks of a row."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.rows = len(x)
-        return all_gather_no_grad(x)
+    def forward(ctx, x: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
+        gathered = _exchange(x, *labels)
+        ctx.mark_non_differentiable(*gathered[1:])
+        return tuple(gathered)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        # Not in place: autograd may hand the same tensor to other nodes.
-        grad = grad.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(grad, op=dist.ReduceOp.SUM)
-        start = dist.get_rank() * ctx.rows
-        return grad[start:start + ctx.rows]
+    def backward(ctx, grad: Tensor, *unused: Tensor | None):
+        grad = grad.contiguous()
+        own = grad.new_empty((len(grad) // _world_size(), *grad.shape[1:]))
+        dist.reduce_scatter_tensor(own, grad, op=dist.ReduceOp.SUM)
+        return (own, *(None for _ in unused))
 
 
 def all_gather_with_grad(x: Tensor) -> Tensor:
@@ -84,6 +145,83 @@ def all_gather_with_grad(x: Tensor) -> Tensor:
     Raises:
         ValueError: If the shapes differ between ranks.
     """
+    return all_gather_labelled(x)[0]
+
+
+def all_gather_labelled(x: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
+    """Concatenate ``x`` with gradient and labels without, in one message.
+
+    See :func:`all_gather_with_grad`.
+
+    Args:
+        x: Tensor ``(n, ...)`` of the same shape on every rank.
+        *labels: Tensors ``(n, ...)`` of any types, likewise.
+
+    Returns:
+        Tensors ``(n * ranks, ...)``, first ``x``, then the labels; the
+        arguments (labels detached) when not distributed.
+
+    Raises:
+        ValueError: If the shapes differ between ranks.
+    """
+    labels = tuple(label.detach() for label in labels)
+    if _world_size() == 1:
+        return (x, *labels)
+    return _AllGather.apply(x, *labels)
+
+
+class _RankMean(torch.autograd.Function):
+    """Mean over the ranks, whose gradient is passed on as it is."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total, op=dist.ReduceOp.SUM)
+        return total / _world_size()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        return grad
+
+
+def rank_mean(x: Tensor) -> Tensor:
+    """Average a tensor over the ranks, for a loss that all compute alike.
+
+    Where every rank computes the same loss from the average, the gradient is
+    the same on all of them too and is handed on as it is: the average of the
+    parameter gradients over ranks (what DDP computes) is then that of the
+    one-process loss.
+
+    Args:
+        x: Tensor of the same shape on every rank.
+
+    Returns:
+        The average; ``x`` itself when not distributed.
+
+    Raises:
+        ValueError: If the shapes differ between ranks.
+    """
     if _world_size() == 1:
         return x
-    return _AllGather.apply(x)
+    _check_equal_shapes((x, ))
+    return _RankMean.apply(x)
+
+
+def gradient_of_all_ranks(loss: Tensor) -> Tensor:
+    """Let a loss count for all ranks, not for a share of them.
+
+    For a loss that every rank computes alike from gathered rows, with a
+    gradient for its own rows only. The average of the parameter gradients
+    over ranks (what DDP computes) would be that of the one-process loss
+    divided by the number of ranks.
+
+    Args:
+        loss: The loss, no leaf of the graph.
+
+    Returns:
+        The same tensor, whose gradient is multiplied by the number of ranks.
+    """
+    world = _world_size()
+    if world > 1 and loss.requires_grad:
+        loss.register_hook(lambda grad: grad * world)
+    return loss

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .gather import all_gather_no_grad, all_gather_with_grad
+from .gather import all_gather_labelled
 
 
 def at_least_fp32(x: Tensor) -> Tensor:
@@ -68,8 +68,8 @@ def pairwise_dist(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:
     return pairwise_sq_dist(a, b).clamp(min=eps).sqrt()
 
 
-def global_pairwise_dist(features: Tensor,
-                         pids: Tensor) -> tuple[Tensor, Tensor]:
+def global_pairwise_dist(features: Tensor, pids: Tensor,
+                         *labels: Tensor) -> tuple[Tensor, ...]:
     """Distances from the local rows to the batch of all ranks.
 
     With gradients averaged over the ranks (DDP), a mean over the local rows
@@ -79,11 +79,13 @@ def global_pairwise_dist(features: Tensor,
     Args:
         features: Local features ``(n, d)``.
         pids: Local identities ``(n,)``.
+        *labels: More numbers ``(n,)`` of the local rows.
 
     Returns:
         Distances ``(n, m)`` and the boolean mask ``(n, m)`` of pairs with
         the same identity (each row's pair with itself included), where
-        ``m`` is ``n`` times the number of ranks.
+        ``m`` is ``n`` times the number of ranks; then a mask of pairs with
+        the same number for each of the labels.
 
     Raises:
         ValueError: If the number of identities is not the number of rows.
@@ -94,6 +96,8 @@ def global_pairwise_dist(features: Tensor,
             f'{tuple(features.shape)} and {tuple(pids.shape)}')
     # Cast before the exchange: gradients of all ranks add up in fp32.
     features = at_least_fp32(features)
-    dist = pairwise_dist(features, all_gather_with_grad(features))
-    same = pids[:, None] == all_gather_no_grad(pids)[None, :]
-    return dist, same
+    everyone, *all_labels = all_gather_labelled(features, pids, *labels)
+    dist = pairwise_dist(features, everyone)
+    same = (own[:, None] == whole[None, :]
+            for own, whole in zip((pids, *labels), all_labels, strict=True))
+    return dist, *same

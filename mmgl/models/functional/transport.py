@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from .gather import all_gather_no_grad
 from .pairwise import at_least_fp32, pairwise_sq_dist
 
 # Rounds at each coarser epsilon, and between two looks at the marginals (a
@@ -143,3 +144,27 @@ def released_transport_cost(first: Tensor,
     plan = ((u[:, None] + v - cost) / epsilon).exp()
     error = (plan.detach().sum(dim=1) * rows - 1).abs().max()
     return (plan * cost).sum(), error
+
+
+@torch.no_grad()
+def balanced_assignment(scores: Tensor, epsilon: float,
+                        rounds: int) -> Tensor:
+    """Share rows out among columns so that all columns get equally much.
+
+    A few rounds of Sinkhorn's iteration in log space, as SwAV assigns views
+    to prototypes: columns are balanced over the rows of all ranks, and the
+    last half round is over rows, which therefore sum to 1.
+
+    Args:
+        scores: Scores of the local rows ``(n, k)``; the larger, the nearer.
+        epsilon: Weight of the entropy; the smaller, the harder.
+        rounds: Number of rounds.
+
+    Returns:
+        Assignments ``(n, k)`` in fp32, not negative.
+    """
+    log = at_least_fp32(scores) / epsilon
+    for _ in range(rounds):
+        mass = all_gather_no_grad(log.logsumexp(dim=0)[None])
+        log = (log - mass.logsumexp(dim=0)).log_softmax(dim=1)
+    return log.exp()

@@ -1,5 +1,7 @@
 from .classifier_head import ClassifierHead
 from .colorization_head import ColorizationHead
+from .global_contrastive_head import GlobalContrastiveHead
+from .global_cross_correlation_head import GlobalCrossCorrelationHead
 from .graph_attention_head import GraphAttentionHead
 from .jigsaw_head import JigsawHead
 from .metric_head import MetricHead
@@ -11,6 +13,8 @@ from .variational_distillation_head import VariationalDistillationHead
 __all__ = [
     'ClassifierHead',
     'ColorizationHead',
+    'GlobalContrastiveHead',
+    'GlobalCrossCorrelationHead',
     'GraphAttentionHead',
     'JigsawHead',
     'MetricHead',

@@ -125,9 +125,10 @@ class ModalityClassifierHead(nn.Module):
         own, other = at_least_fp32(own), at_least_fp32(other)
         rows = F.cross_entropy(own, pids, reduction='none')
         hits = (own.detach().argmax(dim=1) == pids).float()
+        of_visible, of_infrared = _global_means(rows, visible)
         return {
-            'loss_visible': self.id_weight * _global_mean(rows, visible),
-            'loss_infrared': self.id_weight * _global_mean(rows, ~visible),
+            'loss_visible': self.id_weight * of_visible,
+            'loss_infrared': self.id_weight * of_infrared,
             'loss_kl': self.kl_weight * self._divergence(own, other),
             'accuracy': 100 * hits.mean(),
         }
@@ -150,13 +151,16 @@ class ModalityClassifierHead(nn.Module):
                 "dict(type='ClassifierEmaHook') to custom_hooks")
 
 
-def _global_mean(rows: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the masked rows of all ranks, as seen by one of them.
+def _global_means(rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Means of the masked and of the other rows, as seen by one rank.
 
     The average over the ranks, which DDP takes of the gradient, is the mean
-    over the masked rows of the whole batch, however they are spread; 0, with
+    over these rows of the whole batch, however they are spread; 0, with
     gradient 0, if there is none.
     """
     everyone = all_gather_no_grad(mask)
     ranks = len(everyone) // len(mask)
-    return ranks * (rows * mask).sum() / everyone.sum().clamp(min=1)
+    masked, others = (
+        ranks * (rows * own).sum() / whole.sum().clamp(min=1)
+        for own, whole in ((mask, everyone), (~mask, ~everyone)))
+    return masked, others

@@ -189,10 +189,8 @@ class VariationalDistillationHead(nn.Module):
             return symmetric_kl(first, second)
         # The clouds of all ranks: a transport between parts of the batch is
         # not a part of the transport.
-        clouds = [
-            all_gather_with_grad(value.softmax(dim=1))
-            for value in (first, second)
-        ]
+        clouds = all_gather_with_grad(
+            torch.stack([first, second], dim=1).softmax(dim=2)).unbind(dim=1)
         solve = (transport_cost
                  if self.cml == 'sinkhorn' else released_transport_cost)
         cost, log['cml_marginal_error'] = solve(*clouds)

@@ -2,6 +2,7 @@ from .batch_hard_triplet import BatchHardTripletLoss
 from .center_cluster import CenterClusterLoss
 from .cross_modality_contrastive import CrossModalityContrastiveLoss
 from .enhanced_squared_difference import EnhancedSquaredDifferenceLoss
+from .global_swav import GlobalSwAVLoss
 from .identity_cross_entropy import IdentityCrossEntropyLoss
 from .part_cycle_contrastive import PartCycleContrastiveLoss
 from .pattern_separation import PatternSeparationLoss
@@ -15,6 +16,7 @@ __all__ = [
     'CenterClusterLoss',
     'CrossModalityContrastiveLoss',
     'EnhancedSquaredDifferenceLoss',
+    'GlobalSwAVLoss',
     'IdentityCrossEntropyLoss',
     'PartCycleContrastiveLoss',
     'PatternSeparationLoss',

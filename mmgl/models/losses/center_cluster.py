@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmgl.models.functional.gather import (
-    all_gather_no_grad,
+    all_gather_labelled,
     all_gather_with_grad,
 )
 from mmgl.models.functional.pairwise import at_least_fp32, pairwise_dist
@@ -59,25 +59,35 @@ class CenterClusterLoss(nn.Module):
             modality: Ignored; part of the common signature.
 
         Returns:
-            Scalar loss: the mean over local samples, and over all pairs of
-            centers (none in a batch of one identity).
+            Scalar loss, whose mean over the ranks is that of the whole
+            batch: pull of the local samples, and push of their centers from
+            all others (none in a batch of one identity).
         """
         with torch.autocast(device_type=features.device.type, enabled=False):
             features = at_least_fp32(features)
-            everyone = all_gather_with_grad(features)
-            ids = all_gather_no_grad(pids)
-            unique = ids.unique()
-            # A product with 0 and 1 sums in a fixed order, also on a GPU.
-            member = (unique[:, None] == ids[None, :]).to(features.dtype)
+            everyone, ids = all_gather_labelled(features, pids)
+            # Each sample has its center: how many identities there are is
+            # not known on the host, and need not be. A product with 0 and 1
+            # sums in a fixed order, also on a GPU.
+            same = pids[:, None] == ids[None, :]
+            member = same.to(features.dtype)
             centers = member @ everyone / member.sum(dim=1, keepdim=True)
-            own = (pids[:, None] == unique[None, :]).to(features.dtype)
-            sq_dist = (features - own @ centers).square().sum(dim=1)
+            sq_dist = (features - centers).square().sum(dim=1)
             pull = sq_dist.clamp(min=EPS).sqrt().mean()
-            return pull + self._push(centers)
+            return pull + self._push(centers, same, ids)
 
-    def _push(self, centers: Tensor) -> Tensor:
-        """Mean violation of the margin over ordered pairs of centers."""
-        dist = pairwise_dist(centers, centers, EPS)
-        same = torch.eye(len(dist), dtype=torch.bool, device=dist.device)
+    def _push(self, centers: Tensor, same: Tensor, ids: Tensor) -> Tensor:
+        """Mean violation of the margin over ordered pairs of centers.
+
+        Each rank has the pairs of its own centers (n, d) with those of all m
+        samples, and counts for as many ranks as there are.
+        """
+        dist = pairwise_dist(centers, all_gather_with_grad(centers), EPS)
         violation = F.relu(self.margin - dist).masked_fill(same, 0)
-        return violation.sum() / max(1, len(dist) * (len(dist) - 1))
+        # The rows of an identity count as one.
+        own = 1 / same.sum(dim=1).to(centers.dtype)
+        share = 1 / (ids[:, None] == ids[None, :]).sum(dim=1).to(own.dtype)
+        number = share.sum()
+        pairs = (number * (number - 1)).clamp(min=1)
+        ranks = len(ids) // len(own)
+        return ranks * (own @ violation @ share) / pairs

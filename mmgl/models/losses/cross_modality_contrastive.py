@@ -6,10 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.gather import (
-    all_gather_no_grad,
-    all_gather_with_grad,
-)
+from mmgl.models.functional.gather import all_gather_labelled
 from mmgl.models.functional.pairwise import at_least_fp32, pairwise_sq_dist
 from mmgl.registry import MODELS
 from mmgl.structures.modality import INFRARED, VISIBLE
@@ -127,12 +124,11 @@ class CrossModalityContrastiveLoss(nn.Module):
                 f'{None if modality is None else tuple(modality.shape)}')
         with torch.autocast(features.device.type, enabled=False):
             unit = F.normalize(at_least_fp32(features), dim=1)
-            unit = all_gather_with_grad(unit)
-            labels = all_gather_no_grad(torch.stack([pids, modality], dim=1))
-            same = labels[:, None, 0] == labels[None, :, 0]
+            unit, pids, modality = all_gather_labelled(unit, pids, modality)
+            same = pids[:, None] == pids[None, :]
             function = (self._discrepancy if self.mode == 'discrepancy' else
                         self._infonce)
-            return function(unit, same, labels[:, 1])
+            return function(unit, same, modality)
 
     def _discrepancy(self, unit: Tensor, same: Tensor,
                      modality: Tensor) -> Tensor:

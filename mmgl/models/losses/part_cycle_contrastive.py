@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from mmgl.registry import LOSSES
 
-from ..functional.gather import all_gather_no_grad, all_gather_with_grad
+from ..functional.gather import all_gather_labelled, all_gather_with_grad
 from ..functional.soft_neighbours import cycle_retrieve, masked_info_nce
 
 _BANKS = ('universal', 'pair')
@@ -91,8 +91,9 @@ class PartCycleContrastiveLoss(nn.Module):
         with torch.autocast(parts.device.type, enabled=False):
             if parts.dtype in (torch.float16, torch.bfloat16):
                 parts = parts.float()
-            reach, same_side = self._masks(modality, pairs)
-            bank = all_gather_with_grad(parts)
+            labels = self._labels(modality, pairs)
+            bank, *others = all_gather_labelled(parts, *labels)
+            reach, same_side = self._masks(labels, others)
             there, back = cycle_retrieve(parts, bank, reach,
                                          self.temperature, self.detach_bank)
             if self.negatives == 'patches':
@@ -102,20 +103,28 @@ class PartCycleContrastiveLoss(nn.Module):
                 loss = self._against_retrieved(there, back, same_side)
             return self.loss_weight * self.ramp * loss
 
-    def _masks(self, modality: Tensor,
-               pairs: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _labels(self, modality: Tensor,
+                pairs: Tensor | None) -> list[Tensor]:
+        """What decides between whom there is a contrast."""
+        if self.bank == 'universal':
+            return [modality]
+        if pairs is None:
+            raise ValueError(
+                "PartCycleContrastiveLoss: bank='pair' needs the pair "
+                'number of every image (targets["pair"]); use '
+                'CrossModalPairSampler.')
+        return [modality, pairs]
+
+    @staticmethod
+    def _masks(labels: list[Tensor],
+               others: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Which images (B, M) a query reaches and is contrasted with."""
-        others = all_gather_no_grad(modality)
-        same_side = modality[:, None] == others[None, :]
+        same_side, *same_pair = (
+            own[:, None] == other[None, :]
+            for own, other in zip(labels, others, strict=True))
         reach = ~same_side
-        if self.bank == 'pair':
-            if pairs is None:
-                raise ValueError(
-                    "PartCycleContrastiveLoss: bank='pair' needs the pair "
-                    'number of every image (targets["pair"]); use '
-                    'CrossModalPairSampler.')
-            same_pair = pairs[:, None] == all_gather_no_grad(pairs)[None, :]
-            reach, same_side = reach & same_pair, same_side & same_pair
+        for mask in same_pair:
+            reach, same_side = reach & mask, same_side & mask
         return reach, same_side
 
     def _against_retrieved(self, there: Tensor, back: Tensor,
@@ -123,10 +132,9 @@ class PartCycleContrastiveLoss(nn.Module):
         stripes, dim = there.shape[1:]
         anchors = torch.stack([there, back]).reshape(-1, dim)
         positives = torch.stack([back, there]).reshape(-1, dim)
-        candidates = torch.stack([
-            all_gather_with_grad(there),
-            all_gather_with_grad(back)
-        ]).reshape(-1, dim)
+        # Both in one message.
+        candidates = all_gather_with_grad(torch.stack([there, back], dim=1))
+        candidates = candidates.transpose(0, 1).reshape(-1, dim)
         mask = same_side.repeat_interleave(stripes, 0)
         mask = mask.repeat_interleave(stripes, 1).repeat(2, 2)
         if not self.include_anchor:

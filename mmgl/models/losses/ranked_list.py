@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from mmengine.dist import get_rank
 from torch import Tensor, nn
 
-from mmgl.models.functional.gather import all_gather_no_grad
 from mmgl.models.functional.pairwise import (
     at_least_fp32,
     global_pairwise_dist,
@@ -89,8 +88,8 @@ class RankedListLoss(nn.Module):
         if modality is None:
             raise ValueError('RankedListLoss needs the modality of every row')
         features = F.normalize(at_least_fp32(features), dim=1)
-        dist, same_id = global_pairwise_dist(features, pids)
-        same_side = modality[:, None] == all_gather_no_grad(modality)
+        dist, same_id, same_side = global_pairwise_dist(
+            features, pids, modality)
         positive = same_id & ~self._own_column(dist)
         loss = dist.new_zeros(len(dist))
         for kind, alpha, margin in zip((same_side, ~same_side), self.alpha,

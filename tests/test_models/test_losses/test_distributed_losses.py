@@ -1,19 +1,14 @@
 """Two processes must train as one on the same global batch."""
 
-import multiprocessing as mp
-import traceback
 from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.distributed as dist
+from forked_ranks import run_ranks
 
-from mmgl.engine.hooks import DynamicLossWeightHook
+from mmgl.engine.hooks import ClassifierEmaHook, DynamicLossWeightHook
 from mmgl.models.functional.distillation import BRANCHES
-from mmgl.models.functional.gather import (
-    all_gather_no_grad,
-    all_gather_with_grad,
-)
 from mmgl.models.heads import (
     GraphAttentionHead,
     ModalityClassifierHead,
@@ -30,41 +25,6 @@ from mmgl.models.losses import (
 )
 
 WORLD = 2
-
-
-def _entry(function, rank, store, out, args):
-    torch.set_num_threads(1)
-    try:
-        dist.init_process_group(
-            'gloo', init_method=f'file://{store}', rank=rank,
-            world_size=WORLD)
-        result = function(rank, *args)
-        dist.destroy_process_group()
-    except Exception:
-        result = traceback.format_exc()
-    out.put((rank, result))
-
-
-def run_ranks(tmp_path, function, *args):
-    """Run ``function(rank, *args)`` in forked processes (cheap: no import)."""
-    context = mp.get_context('fork')
-    out = context.Queue()
-    procs = [
-        context.Process(
-            target=_entry, args=(function, rank, tmp_path / 'store', out,
-                                 args)) for rank in range(WORLD)
-    ]
-    for proc in procs:
-        proc.start()
-    try:
-        results = dict(out.get(timeout=60) for _ in procs)
-    finally:
-        for proc in procs:
-            proc.join(timeout=10)
-            proc.kill()
-    for result in results.values():
-        assert not isinstance(result, str), result
-    return [results[rank] for rank in range(WORLD)]
 
 
 def _loss_and_gradient(rank, loss, x, pids, weight):
@@ -274,32 +234,35 @@ def test_dynamic_weight_is_that_of_all_ranks(tmp_path):
         [1 / 3.5, 1 / 3.5])
 
 
-def _gather(rank):
-    x = torch.full((2, 3), float(rank), requires_grad=True)
-    gathered = all_gather_with_grad(x)
-    # Rank r weighs row k with (r + 1) * (k + 1).
-    weight = (rank + 1) * torch.arange(1., 5.)
-    (gathered.sum(1) * weight).sum().backward()
-    labels = all_gather_no_grad(torch.tensor([rank, 10 + rank]))
-    return gathered.tolist(), x.grad.tolist(), labels.tolist()
+def _classifier_averages(rank):
+    """Whether the ranks hold the same averages after steps of their own."""
+    torch.manual_seed(rank)
+    model = torch.nn.Module()
+    model.heads = torch.nn.ModuleDict(dict(modality=ModalityClassifierHead(
+        5, 4)))
+    model.forward = lambda *args: model.heads['modality'].loss(*args)
+    wrapped = torch.nn.parallel.DistributedDataParallel(model)
+    optimizer = torch.optim.SGD(model.parameters(), 0.5)
+    runner = SimpleNamespace(
+        model=wrapped, epoch=0,
+        optim_wrapper=SimpleNamespace(should_update=lambda: True))
+    hook = ClassifierEmaHook(rate=0.3)
+    hook.before_train(runner)
+    start = model.heads['modality'].visible_average.clone()
+    for _ in range(3):
+        optimizer.zero_grad()
+        losses = wrapped(
+            dict(bn=torch.randn(6, 5)),
+            dict(pid=torch.randint(4, (6, )), modality=torch.arange(6) % 2))
+        sum(v for k, v in losses.items() if 'loss' in k).backward()
+        optimizer.step()
+        hook.after_train_iter(runner, 0)
+    own = torch.cat([model.heads['modality'].visible_average,
+                     model.heads['modality'].infrared_average])
+    parts = [torch.empty_like(own) for _ in range(WORLD)]
+    dist.all_gather(parts, own)
+    return [torch.equal(*parts), not torch.equal(start, own[:4])]
 
 
-def test_gather_order_and_gradient(tmp_path):
-    first, second = run_ranks(tmp_path, _gather)
-    assert first[0] == second[0] == [[0.] * 3] * 2 + [[1.] * 3] * 2
-    assert first[1] == [[3.] * 3, [6.] * 3]
-    assert second[1] == [[9.] * 3, [12.] * 3]
-    assert first[2] == second[2] == [0, 10, 1, 11]
-
-
-def _unequal(rank):
-    try:
-        all_gather_no_grad(torch.zeros(2 + rank, 3))
-    except ValueError as error:
-        return {'error': str(error)}
-    return {'error': ''}
-
-
-def test_unequal_sizes_raise_on_every_rank(tmp_path):
-    for result in run_ranks(tmp_path, _unequal):
-        assert 'same shape on every rank' in result['error']
+def test_averaged_classifiers_are_one_on_all_ranks(tmp_path):
+    assert run_ranks(tmp_path, _classifier_averages) == [[True, True]] * 2

@@ -1,0 +1,31 @@
+"""SimCLR's head for several processes."""
+
+from mmpretrain.models.heads import ContrastiveHead
+from torch import Tensor
+
+from mmgl.registry import HEADS
+
+from ..functional.gather import gradient_of_all_ranks
+
+
+@HEADS.register_module()
+class GlobalContrastiveHead(ContrastiveHead):
+    """mmpretrain's contrastive head, with the gradient of one process.
+
+    mmpretrain's SimCLR gathers the projections of all ranks, and each rank
+    derives the loss of the whole batch by its own rows only. Averaged over
+    the ranks that is too small by their number, which plain SGD, unlike
+    LARS, does not level. See the base class for the arguments.
+    """
+
+    def loss(self, pos: Tensor, neg: Tensor) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            pos (Tensor): Similarity to the positive, (n, 1).
+            neg (Tensor): Similarities to the negatives, (n, k).
+
+        Returns:
+            Tensor: Scalar loss.
+        """
+        return gradient_of_all_ranks(super().loss(pos, neg))

@@ -1,0 +1,65 @@
+"""SwAV's loss for several processes."""
+
+import torch
+from mmpretrain.models.losses import SwAVLoss
+from torch import Tensor
+
+from mmgl.registry import LOSSES
+
+from ..functional.transport import balanced_assignment
+
+
+@LOSSES.register_module()
+class GlobalSwAVLoss(SwAVLoss):
+    """Swapped prediction with assignments balanced over all ranks.
+
+    Caron et al., "Unsupervised Learning of Visual Features by Contrasting
+    Cluster Assignments" (NeurIPS 2020): prototypes share out the views of
+    the whole batch in equal parts. mmpretrain 1.2.0 balances the views of
+    each rank by themselves, and where a prototype gets nothing on one rank
+    only, that rank waits for a message that the others do not send. On one
+    process the values are the same. Arguments and the queue, which
+    ``SwAVHook`` makes for each rank, are those of the base class.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            x (Tensor): Projections of length 1, crop after crop, (n, d).
+
+        Returns:
+            Tensor: Scalar loss, the mean over local views.
+        """
+        with torch.no_grad():
+            weight = self.prototypes.weight
+            weight.copy_(torch.nn.functional.normalize(weight, dim=1))
+        scores = self.prototypes(x)
+        size = len(x) // sum(self.num_crops)
+        predictions = (scores / self.temperature).log_softmax(dim=1)
+        predictions = predictions.split(size)
+        total = 0.
+        for row, crop in enumerate(self.crops_for_assign):
+            own = slice(crop * size, (crop + 1) * size)
+            target = self._assign(row, scores[own].detach(), x[own].detach())
+            others = [
+                (target * prediction).sum(dim=1).mean()
+                for n, prediction in enumerate(predictions) if n != crop
+            ]
+            total = total - sum(others) / len(others)
+        return total / len(self.crops_for_assign)
+
+    @torch.no_grad()
+    def _assign(self, row: int, scores: Tensor, projections: Tensor) -> Tensor:
+        """Share views (n, d) out among the prototypes (n, K)."""
+        size = len(scores)
+        if self.queue is not None:
+            queue = self.queue[row]
+            # Filled from the front: in use once the last place is taken.
+            self.use_queue = self.use_queue or bool(queue[-1].any())
+            if self.use_queue:
+                scores = torch.cat([self.prototypes(queue), scores])
+            queue.copy_(torch.cat([projections, queue[:-size]]))
+        assignment = balanced_assignment(scores, self.epsilon,
+                                         self.sinkhorn_iterations)
+        return assignment[-size:]

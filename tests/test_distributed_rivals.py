@@ -1,0 +1,184 @@
+"""The contrastive rivals on two processes against one.
+
+Forks some processes a test; each builds a small network in half a second.
+"""
+
+import pytest
+import torch
+import torch.distributed as dist
+from forked_ranks import run_ranks
+from mmengine.registry import DefaultScope
+from mmpretrain.models.losses.swav_loss import SwAVLoss, distributed_sinkhorn
+from test_ssl_methods import METHODS, batch, build
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+from mmgl.models.functional.transport import balanced_assignment
+from mmgl.models.losses import GlobalSwAVLoss
+
+WORLD = 2
+MODALITY = (0, 1, 1, 0, 1, 0, 0, 1)
+# What mmpretrain has in the place of this package's part.
+UPSTREAM = {
+    'simclr': {'model.head.type': 'mmpretrain.ContrastiveHead'},
+    'barlow-twins': {
+        'model.head.type': 'mmpretrain.LatentCrossCorrelationHead'},
+}
+
+
+def without_batch_norm(model):
+    """Statistics are local on the CPU; SyncBN, which shares them, is not."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
+    return model
+
+
+def step(method, rank, world, options=None):
+    """Mean loss and averaged gradient of a step on a share of the batch."""
+    DefaultScope.get_instance('mmgl', scope_name='mmgl')
+    model = without_batch_norm(build(method, options))
+    data = model.data_preprocessor(batch(method, MODALITY), training=True)
+    size = len(MODALITY) // world
+    share = slice(rank * size, (rank + 1) * size)
+    inputs = [view[share] for view in data['inputs']]
+    wrapped = DistributedDataParallel(model) if world > 1 else model
+    loss = wrapped(inputs=inputs, data_samples=data['data_samples'][share],
+                   mode='loss')['loss']
+    loss.backward()
+    loss = loss.detach()
+    if world > 1:
+        dist.all_reduce(loss)
+    return loss / world, {
+        name: parameter.grad for name, parameter in model.named_parameters()
+        if parameter.grad is not None}
+
+
+def step_of_rank(rank, method, options, path):
+    found = step(method, rank, WORLD, options)
+    if rank == 0:
+        torch.save(found, path)
+
+
+def two_ranks(tmp_path, method, options=None):
+    path = tmp_path / 'step.pth'
+    run_ranks(tmp_path, step_of_rank, method, options, path, world=WORLD)
+    return torch.load(path)
+
+
+def check_same(grads, others, factor=1.):
+    assert set(grads) == set(others)
+    for name, grad in grads.items():
+        error = (factor * others[name] - grad).norm()
+        assert error <= 1e-4 * grad.norm() + 1e-6, name
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_same_loss_and_gradient_as_one_process(method, tmp_path):
+    loss, grads = step(method, 0, 1)
+    other_loss, others = two_ranks(tmp_path, method)
+    assert other_loss.item() == pytest.approx(loss.item(), rel=1e-5)
+    check_same(grads, others)
+
+
+@pytest.mark.parametrize('method', list(UPSTREAM))
+def test_gradient_of_mmpretrain_is_that_of_a_share(method, tmp_path):
+    """Once this fails, the heads of this package are not needed any more."""
+    loss, grads = step(method, 0, 1)
+    other_loss, others = two_ranks(tmp_path, method, UPSTREAM[method])
+    assert other_loss.item() == pytest.approx(loss.item(), rel=1e-5)
+    check_same(grads, others, factor=WORLD)
+
+
+# -------------------------------------------------------- assignments of SwAV
+def scores(rows=12, columns=5):
+    generator = torch.Generator().manual_seed(0)
+    # Rows of the first half prefer other columns than the others.
+    return torch.randn(rows, columns, generator=generator) / 5 + torch.where(
+        torch.arange(rows)[:, None] < rows // 2,
+        torch.arange(columns) / 20, -torch.arange(columns) / 20)
+
+
+def test_assignments_on_one_process_are_those_of_mmpretrain():
+    for rounds in (1, 3, 10):
+        torch.testing.assert_close(
+            balanced_assignment(scores(), 0.05, rounds),
+            distributed_sinkhorn(scores(), rounds, 1, 0.05))
+
+
+def test_assignments_are_balanced():
+    shares = balanced_assignment(scores(), 0.05, 100)
+    assert shares.sum(dim=1) == pytest.approx(torch.ones(12), abs=1e-5)
+    assert shares.sum(dim=0) == pytest.approx(torch.full((5, ), 12 / 5),
+                                              abs=1e-3)
+
+
+def share_out(rank, world):
+    size = 12 // world
+    own = scores()[rank * size:(rank + 1) * size]
+    return balanced_assignment(own, 0.05, 3).tolist()
+
+
+@pytest.mark.parametrize('world', [2, 4])
+def test_assignments_of_all_ranks_are_those_of_one(world, tmp_path):
+    whole = balanced_assignment(scores(), 0.05, 3)
+    parts = run_ranks(tmp_path, share_out, world, world=world)
+    together = torch.tensor(sum(parts, []))
+    torch.testing.assert_close(together, whole)
+    # Each rank by itself comes to something else.
+    alone = balanced_assignment(scores()[:12 // world], 0.05, 3)
+    assert (alone - whole[:12 // world]).abs().max() > 0.05
+
+
+def test_loss_and_queue_of_swav_are_those_of_mmpretrain():
+    torch.manual_seed(0)
+    options = dict(feat_dim=6, num_prototypes=7, num_crops=[2, 3])
+    ours, theirs = GlobalSwAVLoss(**options), SwAVLoss(**options)
+    theirs.load_state_dict(ours.state_dict())
+    for loss in (ours, theirs):
+        # Full after two of the batches below.
+        loss.queue = torch.zeros(2, 8, 6)
+    for _ in range(4):
+        x = torch.nn.functional.normalize(torch.randn(4 * 5, 6), dim=1)
+        values = [loss(x) for loss in (ours, theirs)]
+        grads = [torch.autograd.grad(value, loss.prototypes.weight)[0]
+                 for value, loss in zip(values, (ours, theirs), strict=True)]
+        torch.testing.assert_close(*values)
+        torch.testing.assert_close(*grads)
+        assert torch.equal(ours.queue, theirs.queue)
+        assert ours.use_queue == theirs.use_queue
+    assert ours.use_queue
+
+
+# ------------------------------------------------------------- copy of BYOL
+def target_of_byol(rank):
+    """Whether all ranks hold the same target after steps of their own."""
+    DefaultScope.get_instance('mmgl', scope_name='mmgl')
+    model = build('byol')
+    with torch.no_grad():  # as if each rank had a seed of its own
+        for parameter in model.parameters():
+            parameter.add_(rank * torch.rand_like(parameter))
+    wrapped = DistributedDataParallel(model)
+    optimizer = torch.optim.SGD(
+        [p for p in model.parameters() if p.requires_grad], 0.05)
+    modality = MODALITY[4 * rank:4 * rank + 4]
+    data = model.data_preprocessor(batch('byol', modality), training=True)
+    for view in data['inputs']:
+        view[:, :3] += rank  # the fourth channel is the modality
+    start = [p.clone() for p in model.target_net.parameters()]
+    for _ in range(3):
+        optimizer.zero_grad()
+        wrapped(**data, mode='loss')['loss'].backward()
+        optimizer.step()
+    same, moved = True, False
+    for before, parameter in zip(start, model.target_net.parameters(),
+                                 strict=True):
+        parts = [torch.empty_like(parameter) for _ in range(WORLD)]
+        dist.all_gather(parts, parameter.data)
+        same = same and torch.equal(*parts)
+        moved = moved or not torch.equal(before, parameter)
+    return [same, moved]
+
+
+def test_target_of_byol_is_one_on_all_ranks(tmp_path):
+    assert run_ranks(tmp_path, target_of_byol) == [[True, True]] * 2
