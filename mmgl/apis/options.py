@@ -1,10 +1,45 @@
 """Command line options of tools/train.py and tools/test.py."""
 
 import argparse
+from collections.abc import Sequence
 
 from mmengine.config import DictAction
 
+from .errors import ConfigError
+
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+def add_picture_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--out`` of a tool that draws.
+
+    Args:
+        parser: The parser.
+    """
+    parser.add_argument('--out', required=True,
+                        help='picture to write: .png, .svg or .pdf')
+
+
+def distinct_names(names: Sequence[str] | None,
+                   defaults: Sequence[str]) -> list[str]:
+    """Choose what the inputs of a tool are called.
+
+    Args:
+        names: Of ``--names``, or None.
+        defaults: Names without it, one an input.
+
+    Returns:
+        One name an input, all different.
+
+    Raises:
+        ConfigError: If their number is wrong or two are the same.
+    """
+    chosen = list(names or defaults)
+    if len(chosen) != len(defaults) or len(set(chosen)) != len(chosen):
+        raise ConfigError(
+            f'{len(defaults)} inputs but the names {chosen}; give --names '
+            'with one different name an input')
+    return chosen
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -13,10 +13,12 @@ from mmgl.utils.files import replace_whole
 from mmgl.version import __version__
 
 from .errors import ConfigError, report_errors
-from .features.extraction import extract_features
-from .features.inputs import add_extraction_options, panel_names
+from .features.inputs import (
+    add_extraction_options,
+    extract_by_options,
+    panel_names,
+)
 from .probe_report import probe_features
-from .run_config import load_config
 
 
 def probe_parser() -> ArgumentParser:
@@ -64,13 +66,8 @@ def probe_checkpoint(config: str, checkpoint: str, name: str,
         ValueError: If the checkpoint does not fit.
     """
     start = time.perf_counter()
-    cfg = load_config(config)
-    cfg.merge_from_dict(options.cfg_options or {})
-    found = extract_features(
-        cfg, checkpoint, options.init_kind, options.split,
-        options.data_root or None, num_parts=options.num_parts, shuffled=True,
-        seed=options.seed, workers=options.workers, device=options.device,
-        allow_trial_mismatch=options.allow_trial_mismatch)
+    found = extract_by_options(config, checkpoint, options,
+                               num_parts=options.num_parts, shuffled=True)
     extracted = time.perf_counter()
     report = probe_features(found.images, found.parts, found.metainfo,
                             found.shuffled)

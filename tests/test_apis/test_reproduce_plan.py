@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from reproducing import make_options, start, write_splits
 
-from mmgl.apis.jobs import StageFactory, read_config
+from mmgl.apis.jobs import StageFactory, read_config, with_needs
 from mmgl.apis.reproduce import FIGURES, TABLES, TARGETS, Cell, cells_of
 from mmgl.apis.reproduce.cells import find_config
 from mmgl.apis.reproduce.checks import describe_splits
@@ -143,7 +143,7 @@ def test_what_cells_share_is_planned_once():
     planner = make_planner()
     cells = [cell for name in ('table4', 'table5', 'table7')
              for cell in cells_of(name, 'mini', 1)]
-    stages = planner.stages(map(planner.evaluation, cells))
+    stages = with_needs(map(planner.evaluation, cells))
     names = [stage.name for stage in stages]
     assert len(names) == len(set(names))
     short = [n for n in names if n.startswith('pretrain/mmgl-15e')]
@@ -220,7 +220,7 @@ def test_embedded_regdb_at_mini_scale():
     assert given['test_dataloader.dataset.data_root'] == '/e'
     assert given['model.heads.id.num_classes'] == '40'
     assert given['model.heads.modality.num_classes'] == '40'
-    needs = {stage.name for stage in planner.stages([tested])}
+    needs = {stage.name for stage in with_needs([tested])}
     # Pre-trained on the other layout, with the runs of Table II.
     assert {'data', 'data-regdb', 'pretrain/mmgl_one-stream_seed0'} < needs
 

@@ -22,7 +22,7 @@ def tools(monkeypatch):
 def agw(tools, tmp_path):
     """Options, and AGW with a narrow network."""
     import step
-    from full_size_step import write_images
+    from images import write_images
     from step_cases import build_case
     write_images(tmp_path / 'images', 48)
     options = step.parse_args(
@@ -93,7 +93,7 @@ def test_parts_are_those_of_a_step(agw):
 def test_modes_of_a_device(tools, tmp_path, monkeypatch):
     import step
     import step_device
-    from full_size_step import write_images
+    from images import write_images
     write_images(tmp_path / 'images', 48)
     monkeypatch.setattr(step_device, 'WARM_UP', 1)
     # Compiling takes minutes.

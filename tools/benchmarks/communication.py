@@ -36,16 +36,20 @@ from communication_count import (
     to_meta,
 )
 from communication_model import Count, model_step, read_steps, step_alone
-from full_size_step import write_images
-from mmengine.logging import MMLogger
-from step_cases import METHODS, build_case
+from images import write_images
+from step_cases import (
+    METHODS,
+    PAIRS,
+    add_method_option,
+    build_case,
+    quieten_log,
+)
 
 from mmgl.apis.run_config import load_config
 from mmgl.utils.benchmark import Figure, report
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.paths import config_dir
 
-PAIRS = 96  # 16 persons, as many as a batch of MutualInfo has
 WORLDS = (1, 2, 4, 8, 16, 32, 64)
 # Operations are a polynomial of this degree in the number of ranks.
 DEGREE = 3
@@ -111,9 +115,7 @@ def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Count what a step sends and model it on many GPUs.')
-    parser.add_argument('--only', nargs='+', choices=list(METHODS),
-                        default=list(METHODS), metavar='METHOD',
-                        help=f'of {", ".join(METHODS)}')
+    add_method_option(parser)
     for name, default, text in (
         ('tflop-s', 100., 'teraflops a second of a step on one GPU'),
         ('gpus-per-node', 8, 'GPUs of a machine'),
@@ -142,8 +144,7 @@ def main(argv=None):
     """Count, model, print and return the figures."""
     options = parse_args(argv)
     silence_upstream_warnings()
-    # Names every parameter otherwise.
-    MMLogger.get_instance('benchmark', log_level='WARNING')
+    quieten_log()
     measured = read_steps(options.measured, options.mode)
     figures, details = [], {}
     with tempfile.TemporaryDirectory() as folder:

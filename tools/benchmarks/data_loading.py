@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from data_peers import SIZE, augmix_peers, torchvision_pipeline
+from images import write_images
 from torch.utils.data import DataLoader, Dataset
 
 from mmgl.apis.run_config import load_config
@@ -26,14 +27,12 @@ from mmgl.datasets import SYSUMM01, Draw, StreamedPairs
 from mmgl.datasets.pack_writer import write_pack
 from mmgl.datasets.samplers import StreamSampler
 from mmgl.datasets.shards import write_shards
-from mmgl.datasets.synthetic import Difficulty, get_preset, sysu_image
 from mmgl.datasets.transforms import AugMix
 from mmgl.utils.benchmark import Figure, alternate, report
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.paths import config_dir
 
 PIPELINES = '_base_/pipelines/288x144.py'
-CAMERAS = (1, 3)  # one visible, one infrared
 IMAGES_EACH = 5  # of a person and camera
 RATE, CORES = 3000, 16  # images per second of a GPU, and its cores
 TARGETS = {
@@ -44,36 +43,22 @@ TARGETS = {
 }
 
 
-def write_images(root: Path, count: int) -> None:
-    """Write a training set in SYSU-MM01's layout.
+def large_and_noisy() -> Callable[[np.ndarray], np.ndarray]:
+    """Make what turns drawn images into heavy files.
 
-    Args:
-        root: New folder.
-        count: Images, rounded up to whole persons.
+    Returns:
+        Gives pixels another size, and the noise of a sensor, without which
+        files are too small.
     """
-    preset, difficulty = get_preset('sysu', 'full'), Difficulty()
     rng = np.random.default_rng(0)
-    persons = range(1, -(-count // (IMAGES_EACH * len(CAMERAS))) + 1)
-    for camera in range(1, 7):
-        (root / f'cam{camera}').mkdir(parents=True)
-    (root / 'exp').mkdir()
-    for split, pids in (('train', persons), ('val', ())):
-        text = ','.join(map(str, pids))
-        (root / f'exp/{split}_id.txt').write_text(f'{text}\n')
-    for pid in persons:
-        for camera in CAMERAS:
-            folder = root / f'cam{camera}/{pid:04d}'
-            folder.mkdir()
-            for number in range(1, IMAGES_EACH + 1):
-                image = sysu_image(0, pid, camera, number, preset, difficulty)
-                size = rng.integers((150, 320), (241, 481)).tolist()
-                image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
-                # Sensor noise, without which files are too small.
-                image = image + rng.normal(0, 14, image.shape)
-                cv2.imwrite(
-                    str(folder / f'{number:04d}.jpg'),
-                    image.clip(0, 255).astype(np.uint8),
-                    [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+    def retouch(image: np.ndarray) -> np.ndarray:
+        size = rng.integers((150, 320), (241, 481)).tolist()
+        image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+        image = image + rng.normal(0, 14, image.shape)
+        return image.clip(0, 255).astype(np.uint8)
+
+    return retouch
 
 
 class Job(Dataset):
@@ -222,7 +207,8 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
         The figures.
     """
     root = str(folder / 'data')
-    write_images(Path(root), options.images)
+    write_images(Path(root), -(-options.images // 2), IMAGES_EACH,
+                 large_and_noisy(), quality=90)
     dataset = SYSUMM01(root, 'train')
     paths = [dataset.get_data_info(n)['img_path'] for n in range(len(dataset))]
     print(f'{len(dataset)} images of '

@@ -38,7 +38,6 @@ from mmgl.utils.benchmark import (
     run_python,
 )
 
-SUBJECTS = ('sysu', 'regdb', 'trial', 'large', 'memory', 'peers')
 MODES, SHOTS = ('all', 'indoor'), (1, 10)
 
 
@@ -242,6 +241,11 @@ def measure_peers(options):
     return figures
 
 
+SUBJECTS = dict(
+    sysu=measure_sysu, regdb=measure_regdb, trial=measure_trial,
+    large=measure_large, memory=measure_memory, peers=measure_peers)
+
+
 def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -282,9 +286,9 @@ def main(argv=None):
             from evaluation_device import measure_on_device
             figures += measure_on_device(options)
         else:
-            for subject in SUBJECTS:
+            for subject, measure in SUBJECTS.items():
                 if subject in options.only:
-                    figures += globals()[f'measure_{subject}'](options)
+                    figures += measure(options)
     if options.scale != 1:
         for figure in figures:  # targets are those of the true sizes
             figure.target = None

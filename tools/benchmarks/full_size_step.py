@@ -12,7 +12,6 @@ Example:
 
 import argparse
 import json
-import math
 import os
 import platform
 import resource
@@ -21,6 +20,7 @@ import time
 from pathlib import Path
 
 import torch
+from images import write_images
 from mmengine.config import DictAction
 from mmengine.hooks import Hook
 
@@ -33,42 +33,10 @@ from mmgl.apis.run_config import (
     derive_loaders,
     load_config,
 )
-from mmgl.datasets.synthetic import Difficulty, get_preset, sysu_image
 from mmgl.utils.compat import select_amp_wrapper, silence_upstream_warnings
 from mmgl.utils.paths import config_dir
 
 DEFAULT_CONFIG = 'mmgl/pretrain/mmgl_agw_r50_96-100e_sysu.py'
-CAMERAS = (1, 3)  # one visible, one infrared
-IMAGES_EACH = 6  # of a person and camera
-
-
-def write_images(root: Path, num_pairs: int) -> None:
-    """Write training images for one batch, in SYSU-MM01's layout.
-
-    Args:
-        root: New folder.
-        num_pairs: Images of each modality; rounded up to whole persons.
-    """
-    import cv2
-    preset, difficulty = get_preset('sysu', 'full'), Difficulty()
-    persons = range(1, math.ceil(num_pairs / IMAGES_EACH) + 1)
-    last = len(persons) + 1  # in the validation split, which is not empty
-    for camera in range(1, 7):
-        (root / f'cam{camera}').mkdir(parents=True)
-    (root / 'exp').mkdir()
-    for split, pids in (('train', persons), ('val', (last, ))):
-        text = ','.join(map(str, pids))
-        (root / f'exp/{split}_id.txt').write_text(f'{text}\n')
-    for pid in (*persons, last):
-        for camera in CAMERAS:
-            folder = root / f'cam{camera}' / f'{pid:04d}'
-            folder.mkdir()
-            for number in range(1, IMAGES_EACH + 1):
-                pixels = sysu_image(0, pid, camera, number, preset,
-                                    difficulty)
-                cv2.imwrite(str(folder / f'{number:04d}.jpg'), pixels)
-
-
 class StepTimer(Hook):
     """Time and loss of each step, without the loading of its images."""
 

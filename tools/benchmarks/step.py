@@ -26,17 +26,21 @@ import time
 from pathlib import Path
 
 import torch
-from full_size_step import write_images
+from images import write_images
 from mmengine.config import DictAction
-from mmengine.logging import MMLogger
-from step_cases import METHODS, build_case, without_backbone
+from step_cases import (
+    PAIRS,
+    add_method_option,
+    build_case,
+    quieten_log,
+    without_backbone,
+)
 
 from mmgl.structures import routing_modality
 from mmgl.utils.benchmark import Figure, alternate, report
 from mmgl.utils.compat import silence_upstream_warnings
 
 TARGET = 5.0  # percent of the bare step
-PAIRS = 96  # 16 persons, as many as a batch of MutualInfo has
 
 
 def user_clock():
@@ -133,7 +137,6 @@ def measure_compiled(case, images, repeats):
     """
     inputs = torch.rand(images, 3, 288, 144), torch.arange(images) % 2
     start = time.perf_counter()
-    plain = lambda: case.bare_pass(*inputs)  # noqa: E731
     compiled = torch.compile(case.bare)
 
     def fast():
@@ -141,7 +144,8 @@ def measure_compiled(case, images, repeats):
 
     fast()
     seconds = time.perf_counter() - start
-    times = alternate(dict(plain=plain, compiled=fast), repeats)
+    times = alternate(
+        dict(plain=lambda: case.bare_pass(*inputs), compiled=fast), repeats)
     return [
         Figure('backbone compiled, time against uncompiled',
                times['compiled'] / times['plain']),
@@ -175,9 +179,7 @@ def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Measure what a training step costs beyond its backbone.')
-    parser.add_argument('--only', nargs='+', choices=list(METHODS),
-                        default=list(METHODS), metavar='METHOD',
-                        help=f'of {", ".join(METHODS)}')
+    add_method_option(parser)
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--compile', action='store_true',
                         help='measure torch.compile on the backbone as well; '
@@ -201,8 +203,7 @@ def main(argv=None):
     """Measure, print and return the report."""
     options = parse_args(argv)
     silence_upstream_warnings()
-    # Names every parameter otherwise.
-    MMLogger.get_instance('benchmark', log_level='WARNING')
+    quieten_log()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, 'images')
         write_images(root, PAIRS)

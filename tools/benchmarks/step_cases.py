@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from full_size_step import benchmark_config
+from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -31,6 +32,24 @@ METHODS = {
     'mutual-info': 'finetune/mutual-info_r50_128-600e_sysu.py',
     'mpanet': 'finetune/mpanet_r50_128-140e_sysu.py',
 }
+
+PAIRS = 96  # 16 persons, as many as a batch of MutualInfo has
+
+
+def add_method_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--only``.
+
+    Args:
+        parser: The parser of a benchmark.
+    """
+    parser.add_argument('--only', nargs='+', choices=list(METHODS),
+                        default=list(METHODS), metavar='METHOD',
+                        help=f'of {", ".join(METHODS)}')
+
+
+def quieten_log() -> None:
+    """Keep mmengine from naming every parameter."""
+    MMLogger.get_instance('benchmark', log_level='WARNING')
 
 
 class GivenMaps(nn.Module):

@@ -1,7 +1,6 @@
 """The training step on an accelerator: whole steps, in all precisions."""
 
 import itertools
-import statistics
 import warnings
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from evaluation_device import clock
 from step_cases import build_case
 
 from mmgl.structures import routing_modality
-from mmgl.utils.benchmark import Figure
+from mmgl.utils.benchmark import Figure, alternate
 
 TARGET = 10.0  # percent of the bare step in bf16, channels last
 GOAL_MINUTES = 40  # 100 epochs of SYSU-MM01 on one H200
@@ -138,14 +137,10 @@ def time_steps(function, options):
     Returns:
         float: Median of seconds.
     """
-    now, seconds = clock(options.device), []
-    for number in range(WARM_UP + options.steps):
-        start = now()
+    for _ in range(WARM_UP):
         function()
-        end = now()
-        if number >= WARM_UP:
-            seconds.append(end - start)
-    return statistics.median(seconds)
+    return alternate(
+        dict(step=function), options.steps, clock(options.device))['step']
 
 
 def measure_end_to_end(name, root, folder, options):

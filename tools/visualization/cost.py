@@ -7,6 +7,7 @@ accuracy (percent) and, if there are several seeds, spread.
 import argparse
 
 from mmgl.apis.errors import report_errors
+from mmgl.apis.options import add_picture_option
 from mmgl.visualization import draw_cost, read_cost_records
 
 
@@ -21,8 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('records', help='JSON file')
-    parser.add_argument('--out', required=True,
-                        help='picture to write: .png, .svg or .pdf')
+    add_picture_option(parser)
     parser.add_argument('--log', action='store_true',
                         help='logarithmic time axis')
     parser.add_argument('--ylabel', default='Rank-1 (%)')

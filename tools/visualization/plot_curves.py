@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmgl.apis.errors import ConfigError, report_errors
+from mmgl.apis.errors import report_errors
+from mmgl.apis.options import add_picture_option, distinct_names
 from mmgl.visualization import (
     draw_losses,
     draw_metrics,
@@ -24,8 +25,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('runs', nargs='+',
                         help='work dirs (or scalars.json files)')
-    parser.add_argument('--out', required=True,
-                        help='picture to write: .png, .svg or .pdf')
+    add_picture_option(parser)
     parser.add_argument('--names', nargs='+',
                         help='names in the legend (default: folder names)')
     parser.add_argument('--keys', nargs='+',
@@ -49,11 +49,8 @@ def main(argv: list[str] | None = None) -> None:
     """
     args = parse_args(argv)
     with report_errors():
-        names = args.names or [Path(run).resolve().name for run in args.runs]
-        if len(names) != len(args.runs) or len(set(names)) != len(names):
-            raise ConfigError(
-                f'{len(args.runs)} runs but the names {names}; give --names '
-                'with one different name a run')
+        names = distinct_names(
+            args.names, [Path(run).resolve().name for run in args.runs])
         logs = {
             name: load_run_log(run)
             for name, run in zip(names, args.runs, strict=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmgl.apis.errors import ConfigError, report_errors
 from mmgl.apis.features import add_input_options, load_inputs
+from mmgl.apis.options import add_picture_option
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.visualization import choose_queries, draw_ranking, rank_gallery
 
@@ -25,8 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     add_input_options(parser)
-    parser.add_argument('--out', required=True,
-                        help='picture to write: .png, .svg or .pdf')
+    add_picture_option(parser)
     parser.add_argument('--num-queries', type=int, default=5)
     parser.add_argument('--top-k', type=int, default=10)
     parser.add_argument(

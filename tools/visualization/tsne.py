@@ -8,6 +8,7 @@ import argparse
 
 from mmgl.apis.errors import report_errors
 from mmgl.apis.features import add_input_options, load_inputs
+from mmgl.apis.options import add_picture_option
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.visualization import (
     EmbeddedPoints,
@@ -28,8 +29,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     add_input_options(parser)
-    parser.add_argument('--out', required=True,
-                        help='picture to write: .png, .svg or .pdf')
+    add_picture_option(parser)
     parser.add_argument('--num-ids', type=int, default=10,
                         help='identities to draw')
     parser.add_argument('--per-modality', type=int, default=30,

@@ -7,32 +7,19 @@ model = dict(
 
 # Hue is a question of torchvision: mmcv's does not work under numpy 2.
 # On infrared images, which are grey, only brightness and contrast matter.
+to_pil = dict(type='mmpretrain.NumpyToPIL', to_rgb=True)
+to_numpy = dict(type='mmpretrain.PILToNumpy', to_bgr=True)
+colour = dict(
+    type='mmpretrain.torchvision/ColorJitter',
+    brightness=0.4,
+    contrast=0.4,
+    saturation=0.2,
+    hue=0.1)
+strong_colour = dict(
+    colour, brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2)
 jitter = dict(
-    type='RandomApply',
-    prob=0.8,
-    transforms=[
-        dict(type='mmpretrain.NumpyToPIL', to_rgb=True),
-        dict(
-            type='mmpretrain.torchvision/ColorJitter',
-            brightness=0.4,
-            contrast=0.4,
-            saturation=0.2,
-            hue=0.1),
-        dict(type='mmpretrain.PILToNumpy', to_bgr=True),
-    ])
-strong_jitter = dict(
-    type='RandomApply',
-    prob=0.8,
-    transforms=[
-        dict(type='mmpretrain.NumpyToPIL', to_rgb=True),
-        dict(
-            type='mmpretrain.torchvision/ColorJitter',
-            brightness=0.8,
-            contrast=0.8,
-            saturation=0.8,
-            hue=0.2),
-        dict(type='mmpretrain.PILToNumpy', to_bgr=True),
-    ])
+    type='RandomApply', prob=0.8, transforms=[to_pil, colour, to_numpy])
+strong_jitter = dict(jitter, transforms=[to_pil, strong_colour, to_numpy])
 mirror = dict(type='RandomFlip', prob=0.5)
 gray = dict(
     type='RandomGrayscale',

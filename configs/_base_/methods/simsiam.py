@@ -6,9 +6,9 @@ view = [
     dict(
         _base_.jitter,
         transforms=[
-            _base_.jitter.transforms[0],
-            dict(_base_.jitter.transforms[1], saturation=0.4),
-            _base_.jitter.transforms[2],
+            _base_.to_pil,
+            dict(_base_.colour, saturation=0.4),
+            _base_.to_numpy,
         ]),
     _base_.gray,
 ]

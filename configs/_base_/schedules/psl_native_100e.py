@@ -4,18 +4,9 @@
 _base_ = './jigsaw_native_100e.py'
 
 param_scheduler = [
+    _base_.param_scheduler[0],
     dict(
-        type='LinearLR',
-        start_factor=0.25,
-        begin=0,
-        end=5,
-        by_epoch=True,
-        convert_to_iter_based=True),
-    dict(
-        type='MultiStepLR',
-        milestones=[20, 29, 54, 63, 87, 95],
-        gamma=0.1,
-        by_epoch=True),
+        _base_.param_scheduler[1], milestones=[20, 29, 54, 63, 87, 95]),
     # Back to the start with each stage (epochs_per_stage=34).
     dict(type='MultiStepLR', milestones=[34, 68], gamma=100, by_epoch=True),
 ]

@@ -1,5 +1,5 @@
 _base_ = [
-    '../../_base_/datasets/synthetic_pairs.py',
+    '../../_base_/datasets/synthetic_pairs_two_views.py',
     '../../_base_/pipelines/views_96x48.py',
     '../../_base_/models/two_stream_r18_narrow.py',
     '../../_base_/methods/barlow_twins.py',
@@ -9,7 +9,6 @@ _base_ = [
 
 views = dict(_base_.views_small, first=_base_.global_crop)
 train_dataloader = dict(
-    sampler=dict(num_pairs_per_epoch=528),
     dataset=dict(pipeline=_base_.load + [views] + _base_.pack))
 model = dict(
     backbone=dict(network=_base_.backbone),

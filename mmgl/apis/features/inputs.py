@@ -7,10 +7,11 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mmgl.apis.errors import ConfigError
+from mmgl.apis.options import distinct_names
 from mmgl.apis.run_config import load_config
 from mmgl.visualization import FeatureDump, load_feature_dump
 
-from .extraction import extract_features
+from .extraction import ExtractedFeatures, extract_features
 from .network import FEATURES, KINDS
 
 
@@ -72,28 +73,43 @@ def panel_names(inputs: Sequence[str],
     Raises:
         ConfigError: If their number is wrong or two are the same.
     """
-    chosen = list(names or [])
-    if not chosen:
-        chosen = [
-            Path(one).resolve().parent.name if Path(one).suffix in (
-                '.npz', '.pth', '.pt') else one for one in inputs
-        ]
-    if len(chosen) != len(inputs) or len(set(chosen)) != len(chosen):
-        raise ConfigError(
-            f'{len(inputs)} inputs but the names {chosen}; give --names with '
-            'one different name an input')
-    return chosen
+    return distinct_names(names, [
+        Path(one).resolve().parent.name if Path(one).suffix in (
+            '.npz', '.pth', '.pt') else one for one in inputs
+    ])
+
+
+def extract_by_options(config: str, checkpoint: str, options: Namespace,
+                       **more) -> ExtractedFeatures:
+    """Extract features as a command line asks for.
+
+    Args:
+        config: Config file.
+        checkpoint: As for :func:`extract_features`.
+        options: ``split``, and those of :func:`add_extraction_options`.
+        **more: Further arguments of :func:`extract_features`.
+
+    Returns:
+        The features.
+
+    Raises:
+        ConfigError: For mistakes in config or options.
+        FileNotFoundError: If a file is missing.
+        ValueError: If the checkpoint does not fit.
+    """
+    cfg = load_config(config)
+    cfg.merge_from_dict(options.cfg_options or {})
+    return extract_features(
+        cfg, checkpoint, options.init_kind, options.split,
+        options.data_root or None, seed=options.seed,
+        workers=options.workers, device=options.device,
+        allow_trial_mismatch=options.allow_trial_mismatch, **more)
 
 
 def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureDump:
     """Extract features to draw."""
-    cfg = load_config(config)
-    cfg.merge_from_dict(options.cfg_options or {})
-    images = extract_features(
-        cfg, checkpoint, options.init_kind, options.split,
-        options.data_root or None, options.feature, seed=options.seed,
-        workers=options.workers, device=options.device,
-        allow_trial_mismatch=options.allow_trial_mismatch).images
+    images = extract_by_options(
+        config, checkpoint, options, feature=options.feature).images
     return FeatureDump(images.features, images.pids, images.camids,
                        images.modality, images.index, images.img_paths)
 

@@ -9,7 +9,7 @@ from .chain import Chain, StageRunner, terminate_like_interrupt
 from .display import Display, clock
 from .factory import StageFactory, find_key, read_config
 from .launch import StageDiverged, StageError, Tick, launch_stage
-from .stage import Stage, find_checkpoint
+from .stage import Stage, find_checkpoint, with_needs
 from .state import StageState, locked, read_json, write_json
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     'read_config',
     'read_json',
     'terminate_like_interrupt',
+    'with_needs',
     'write_json',
 ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,6 +62,27 @@ class Stage:
         return [
             str(part() if callable(part) else part) for part in self.command
         ]
+
+
+def with_needs(last: Iterable[Stage]) -> list[Stage]:
+    """List stages and all that they need, directly or not.
+
+    Args:
+        last: The stages that are wanted.
+
+    Returns:
+        These and all before them, each once and after those it needs.
+    """
+    ordered: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        for need in stage.needs:
+            visit(need)
+        ordered.setdefault(stage.name, stage)
+
+    for stage in last:
+        visit(stage)
+    return list(ordered.values())
 
 
 def find_checkpoint(work_dir: Path) -> Path:

@@ -16,6 +16,7 @@ from mmgl.apis.jobs import (
     launch_stage,
     locked,
     terminate_like_interrupt,
+    with_needs,
 )
 
 from .cells import Cell
@@ -81,6 +82,12 @@ class _Plan:
                    max(ends.values(), default=0.0))
 
 
+def _folder(options: ReproduceOptions, layout: str) -> Path:
+    """Folder of a data set, given or that of the configs."""
+    return options.data_root.get(layout) or default_root(
+        options.root, layout)
+
+
 def _plan(options: ReproduceOptions) -> _Plan:
     """Plan what is not recorded yet."""
     options.chosen(TABLES)
@@ -88,9 +95,7 @@ def _plan(options: ReproduceOptions) -> _Plan:
         options.root, options.work_dir, options.scale, options.data_root,
         options.overrides,
         measured_seconds(load_records(options.results, options.scale)))
-    folder = options.data_root.get('sysu') or default_root(
-        options.root, 'sysu')
-    figures = FigurePlanner(planner, folder)
+    figures = FigurePlanner(planner, _folder(options, 'sysu'))
     cells = options.cells()
     left = [
         cell for cell in cells if not is_recorded(
@@ -99,8 +104,7 @@ def _plan(options: ReproduceOptions) -> _Plan:
     drawn = [figures.stage(name) for name in options.chosen(FIGURES)
              if name != FROM_RECORDS]
     last = [*map(planner.evaluation, left), *drawn]
-    return _Plan(options, planner, figures, cells, left,
-                 planner.stages(last))
+    return _Plan(options, planner, figures, cells, left, with_needs(last))
 
 
 def _needed_data(plan: _Plan) -> dict[str, tuple[Path, set]]:
@@ -115,9 +119,8 @@ def _needed_data(plan: _Plan) -> dict[str, tuple[Path, set]]:
         if about is not None:
             uses.append((about.source, cell.trial))
     for layout, trial in uses:
-        folder = options.data_root.get(layout) or default_root(
-            options.root, layout)
-        needed.setdefault(layout, (folder, set()))[1].add(trial)
+        needed.setdefault(
+            layout, (_folder(options, layout), set()))[1].add(trial)
     return needed
 
 

@@ -4,11 +4,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 from mmgl.apis.jobs import Stage, find_checkpoint, write_json
 
 from .cells import Cell
+from .layout import statistics
 from .plan import Planner
 from .pretrainings import TITLES
 from .records import FAIL
@@ -177,20 +178,20 @@ def cost_points(scale: str, records: Mapping[Cell, dict]) -> list[dict]:
     for row in TABLES['table4'].rows(scale):
         of_row = [
             record for cell, record in records.items()
-            if (cell.method, cell.init, cell.data) ==
-            (row.method, row.init, row.data) and record['metrics'] != FAIL
+            if row.shows(cell) and record['metrics'] != FAIL
         ]
         free = {'random': 0.0, 'imagenet': IMAGENET_SECONDS}.get(row.init)
         seconds = [record['seconds'].get('pretrain', free)
                    for record in of_row]
         if not of_row or None in seconds:
             continue
-        ranks = [record['metrics']['all_single/rank1'] for record in of_row]
+        ranks = statistics([
+            record['metrics']['all_single/rank1'] for record in of_row])
         quoted = ' (cost quoted)' if row.init == 'imagenet' else ''
         points.append({
             'label': row.labels[0] + quoted,
             'seconds': mean(seconds),
-            'accuracy': mean(ranks),
-            'spread': stdev(ranks) if len(ranks) > 1 else 0.0,
+            'accuracy': ranks['mean'],
+            'spread': ranks['std'],
         })
     return points

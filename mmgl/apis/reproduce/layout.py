@@ -37,9 +37,7 @@ def summarise(name: str, scale: str, records: Mapping[Cell, dict]) -> dict:
 
 def _row(table: Table, row: Row, records: Mapping[Cell, dict]) -> dict:
     found = sorted(
-        ((cell, record) for cell, record in records.items()
-         if (cell.method, cell.init, cell.data) ==
-         (row.method, row.init, row.data)),
+        (pair for pair in records.items() if row.shows(pair[0])),
         key=lambda pair: (pair[0].seed, pair[0].trial or 0))
     values = [r['metrics'] for _, r in found if r['metrics'] != FAIL]
     keys = [f'{group}/{measure}' for group in table.groups
@@ -51,7 +49,7 @@ def _row(table: Table, row: Row, records: Mapping[Cell, dict]) -> dict:
         'data': row.data,
         'paper': (row.paper if row.paper in (None, FAIL) else
                   {key: row.paper[key] for key in keys if key in row.paper}),
-        'ours': {key: _statistics([v[key] for v in values])
+        'ours': {key: statistics([v[key] for v in values])
                  for key in keys} if values else FAIL if found else None,
         'runs': len(found),
         'failed': len(found) - len(values),
@@ -61,7 +59,15 @@ def _row(table: Table, row: Row, records: Mapping[Cell, dict]) -> dict:
     }
 
 
-def _statistics(values: list[float]) -> dict:
+def statistics(values: list[float]) -> dict:
+    """Summarise the runs behind a number.
+
+    Args:
+        values: One of each run, at least one.
+
+    Returns:
+        ``mean``, ``std`` (0 of a single run) and the ``values``.
+    """
     return {
         'mean': mean(values),
         'std': stdev(values) if len(values) > 1 else 0.0,

@@ -1,6 +1,6 @@
 """From cells to stages; what cells share is run once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mmgl.apis.jobs import Stage, StageFactory
@@ -130,26 +130,6 @@ class Planner:
             config, lambda **text: self.factory.train(
                 config, changed, seed, self.roots.get(about.source),
                 needs=self._data(about.source), **text), about.seconds)
-
-    def stages(self, last: Iterable[Stage]) -> list[Stage]:
-        """List all stages that some stages need.
-
-        Args:
-            last: The stages that are wanted.
-
-        Returns:
-            These and all before them, each after those it needs.
-        """
-        ordered: dict[str, Stage] = {}
-
-        def visit(stage: Stage) -> None:
-            for need in stage.needs:
-                visit(need)
-            ordered.setdefault(stage.name, stage)
-
-        for stage in last:
-            visit(stage)
-        return list(ordered.values())
 
     def _expand(self, config: str, overrides: Mapping,
                 more: Mapping) -> dict:

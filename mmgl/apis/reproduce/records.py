@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 
-from mmgl.apis.jobs import Stage, read_json, write_json
+from mmgl.apis.jobs import Stage, read_json, with_needs, write_json
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
@@ -42,22 +42,6 @@ def is_recorded(folder: Path, cell: Cell, stage: Stage) -> bool:
     return bool(record) and record.get('fingerprint') == stage.fingerprint
 
 
-def ancestors(stage: Stage) -> list[Stage]:
-    """List a stage and all that it needs, directly or not.
-
-    Args:
-        stage: The stage.
-
-    Returns:
-        The stages, each after those it needs.
-    """
-    found: dict[str, Stage] = {}
-    for need in stage.needs:
-        found.update((s.name, s) for s in ancestors(need))
-    found[stage.name] = stage
-    return list(found.values())
-
-
 def write_record(folder: Path, cell: Cell, stage: Stage,
                  seconds: Mapping[str, float],
                  diverged: Mapping[str, str]) -> Path:
@@ -73,7 +57,7 @@ def write_record(folder: Path, cell: Cell, stage: Stage,
     Returns:
         The path of the record.
     """
-    line = [s for s in ancestors(stage) if s.kind != 'data']
+    line = [s for s in with_needs([stage]) if s.kind != 'data']
     failed = next((s for s in line if s.name in diverged), None)
     metrics = FAIL
     if failed is None:

@@ -50,6 +50,18 @@ class Row:
     data: str = 'sysu'
     paper: Mapping[str, float] | str | None = None
 
+    def shows(self, cell: Cell) -> bool:
+        """Whether a cell is one of the runs behind the row.
+
+        Args:
+            cell: The cell, of any seed and trial.
+
+        Returns:
+            Whether method, initial weights and data set are the row's.
+        """
+        return (cell.method, cell.init, cell.data) == (
+            self.method, self.init, self.data)
+
 
 @dataclass(frozen=True)
 class Table:

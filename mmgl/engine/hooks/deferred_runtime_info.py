@@ -1,6 +1,6 @@
 """Logged values that do not make the host wait at every step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.hooks import LoggerHook, RuntimeInfoHook
@@ -20,6 +20,9 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     same.
     """
 
+    # Logged values of the iterations since, oldest first.
+    _waiting: Sequence[dict] = ()
+
     def before_train(self, runner) -> None:
         """Find out how often the log is written.
 
@@ -27,7 +30,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             runner (Runner): The runner.
         """
         super().before_train(runner)
-        self._waiting: list[dict] = []
+        self._waiting = []
         self._intervals = {
             hook.interval for hook in runner.hooks
             if isinstance(hook, LoggerHook)
@@ -62,7 +65,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             runner (Runner): The runner.
             checkpoint (dict): Content of the file, with a copy of the log.
         """
-        if getattr(self, '_waiting', None):
+        if self._waiting:
             self._hand_over(runner)
             checkpoint['message_hub'] = runner.message_hub.state_dict()
 

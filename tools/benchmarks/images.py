@@ -1,0 +1,48 @@
+"""Synthetic images in the layout of SYSU-MM01, for the benchmarks."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmgl.datasets.synthetic import Difficulty, get_preset, sysu_image
+
+CAMERAS = (1, 3)  # one visible, one infrared
+IMAGES_EACH = 6  # of a person and camera
+
+
+def write_images(root: Path,
+                 num_pairs: int,
+                 images_each: int = IMAGES_EACH,
+                 retouch: Callable[[np.ndarray], np.ndarray] | None = None,
+                 quality: int = 95) -> None:
+    """Write training images of whole persons.
+
+    Args:
+        root: New folder.
+        num_pairs: Images of each modality, rounded up to whole persons.
+        images_each: Images of a person and camera.
+        retouch: Takes uint8 pixels ``(H, W, 3)`` and gives those to write.
+        quality: Of the JPEG files.
+    """
+    preset, difficulty = get_preset('sysu', 'full'), Difficulty()
+    persons = range(1, -(-num_pairs // images_each) + 1)
+    last = len(persons) + 1  # in the validation split, which is not empty
+    for camera in range(1, 7):
+        (root / f'cam{camera}').mkdir(parents=True)
+    (root / 'exp').mkdir()
+    for split, pids in (('train', persons), ('val', (last, ))):
+        text = ','.join(map(str, pids))
+        (root / f'exp/{split}_id.txt').write_text(f'{text}\n')
+    for pid in (*persons, last):
+        for camera in CAMERAS:
+            folder = root / f'cam{camera}' / f'{pid:04d}'
+            folder.mkdir()
+            for number in range(1, images_each + 1):
+                pixels = sysu_image(0, pid, camera, number, preset,
+                                    difficulty)
+                if retouch is not None:
+                    pixels = retouch(pixels)
+                cv2.imwrite(str(folder / f'{number:04d}.jpg'), pixels,
+                            [cv2.IMWRITE_JPEG_QUALITY, quality])
