@@ -6,6 +6,8 @@ import os
 os.environ['MPLBACKEND'] = 'Agg'
 os.environ['QT_QPA_PLATFORM'] = 'offscreen'
 
+from pathlib import Path
+
 import pytest
 
 
@@ -22,6 +24,17 @@ def fresh_mmengine_globals():
     from mmengine.visualization import Visualizer
     for manager in (DefaultScope, MessageHub, MMLogger, Visualizer):
         manager._instance_dict.clear()
+
+
+@pytest.fixture(scope='session')
+def protocol_root():
+    """Folder of the official split files, which come without images."""
+    # Where nothing is said, beside the repository.
+    beside = Path(__file__).resolve().parents[2] / 'shared/protocol'
+    root = Path(os.environ.get('MMGL_PROTOCOL_ROOT') or beside)
+    if not root.is_dir():
+        pytest.skip('no official split files; set MMGL_PROTOCOL_ROOT')
+    return root
 
 
 @pytest.fixture(scope='session')

@@ -5,7 +5,6 @@ small and an epoch is one step; all else is what the config says.
 """
 
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -91,16 +90,6 @@ REGDB_METRICS = {
 def roots(tiny_sysu, tiny_regdb, tiny_shards):
     return dict(
         SYSUMM01=tiny_sysu, RegDB=tiny_regdb, StreamedPairs=tiny_shards)
-
-
-@pytest.fixture
-def protocol_root():
-    """Official split files, without images."""
-    beside = Path(__file__).resolve().parents[2] / 'shared/protocol'
-    root = Path(os.environ.get('MMGL_PROTOCOL_ROOT') or beside)
-    if not root.is_dir():
-        pytest.skip('no official split files; set MMGL_PROTOCOL_ROOT')
-    return root
 
 
 def method_of(leaf):

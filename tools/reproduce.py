@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={},
         metavar='KEY=VALUE',
-        help='change every training; name other --results then')
+        help='change every training; needs other --results and --document')
     parser.add_argument(
         '--dry-run', action='store_true', help='show the plan only')
     parser.add_argument(

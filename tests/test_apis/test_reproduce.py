@@ -11,6 +11,7 @@ from reproducing import KEYS, FakeRunner, make_options, start
 
 from mmgl.apis.jobs import Stage, launch_stage
 from mmgl.apis.reproduce import Cell, load_records
+from mmgl.apis.reproduce.layout import STALE
 
 
 def test_pretraining_is_shared_and_results_are_recorded(tmp_path):
@@ -189,9 +190,17 @@ def test_figures_come_after_what_they_show(tmp_path):
     assert start(options, again)[0] == 0 and not again.ran
 
 
-def test_figure_commands_are_understood_by_the_tools(tmp_path, monkeypatch):
-    names = ['fig1', 'fig3', 'fig4', 'fig5', 'fig6', 'fig7', 'fig8']
-    options = make_options(tmp_path, seeds=1, only=(), targets=names)
+@pytest.mark.parametrize('scale', ['mini', 'full'])
+def test_figure_commands_are_understood_by_the_tools(scale, tmp_path,
+                                                     monkeypatch):
+    names = ['fig3', 'fig4']
+    if scale == 'mini':
+        names += ['fig1', 'fig5', 'fig6', 'fig7', 'fig8']
+    # There are no images to look for.
+    monkeypatch.setattr(
+        'mmgl.apis.reproduce.driver.check_data', lambda *_, **__: [])
+    options = make_options(
+        tmp_path, seeds=1, only=(), targets=names, scale=scale)
     runner = FakeRunner()
     start(options, runner)
     for name in names:
@@ -199,6 +208,109 @@ def test_figure_commands_are_understood_by_the_tools(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, 'argv', [tool, *words])
         options = runpy.run_path(tool)['parse_args']()
         assert options.out.endswith(f'{name}.png')
+        if name in ('fig3', 'fig4'):
+            assert options.per_modality == (0 if scale == 'full' else 30)
+
+
+def test_a_figure_without_points_is_a_failure_among_others(tmp_path):
+    options = make_options(tmp_path, seeds=1, targets=['fig1', 'table4'],
+                           only=['mmgl'])
+    lost = FakeRunner(fail=['agw_mmgl-10e_seed0/evaluate'])
+    code, text = start(options, lost)
+    assert code == 1
+    assert 'failed: figures/fig1: fig1: no record of Table IV' in text
+    assert 'failed: agw_mmgl-10e_seed0/evaluate' in text
+    assert f'Wrote {options.document}' in text and options.document.exists()
+
+
+def test_dry_run_says_how_far_each_stage_is(tmp_path):
+    options = make_options(tmp_path, seeds=1, targets=['fig1', 'table4'],
+                           only=['simsiam', 'byol', 'random'])
+    diverged = 'pretrain/simsiam_two-stream_seed0'
+    start(options, FakeRunner(diverge=[diverged],
+                              fail=['agw_byol_seed0/finetune']))
+    # As a kill leaves it.
+    state = options.work_dir / 'agw_byol_seed0/finetune/stage.json'
+    saved = json.loads(state.read_text())
+    assert saved['state'] == 'running'
+    state.write_text(json.dumps({**saved, 'seconds': 70}))
+    for name in ('random', 'simsiam'):
+        (options.results / f'mini/agw_{name}_seed0.json').unlink()
+    before = sorted(tmp_path.rglob('*'))
+    code, text = start(make_options(
+        tmp_path, seeds=1, targets=['fig1', 'table4'], dry_run=True,
+        only=['simsiam', 'byol', 'random']))
+    assert code == 0 and sorted(tmp_path.rglob('*')) == before
+
+    def line(name):
+        found, = (line for line in text.splitlines()
+                  if line.startswith(f'  {name}: '))
+        return found
+
+    assert line(diverged).endswith(
+        '(seed 0, diverged: non-finite loss: loss)')
+    assert line('agw_simsiam_seed0/evaluate').endswith(
+        'not run, agw_simsiam_seed0/finetune has diverged)')
+    assert line('agw_byol_seed0/finetune').endswith(
+        '(seed 0, continues, 1:10 spent of about 2:10)')
+    assert line('agw_byol_seed0/evaluate').endswith('(seed 0, about 0:20)')
+    assert line('agw_random_seed0/finetune').endswith('(seed 0, done)')
+    assert line('figures/fig1').endswith('pre-training (about 0:40)')
+    # A minute of fine-tuning, 20 seconds of evaluation.
+    assert 'About 1:20 left' in text
+
+
+def test_changed_runs_keep_off_the_official_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    changes = dict(overrides={'train_cfg.max_epochs': 1}, seeds=1,
+                   only=['agw', 'random'])
+    for official in ({'results': 'docs/results'},
+                     {'document': tmp_path / 'docs/results.md'}):
+        with pytest.raises(ValueError, match=f'--{[*official][0]}'):
+            make_options(tmp_path, **changes, **official)
+        # The usual ones are for runs that nothing changes.
+        make_options(tmp_path, **official)
+    cell, options = Cell('mini', 'agw', 'random', 0), make_options(
+        tmp_path, **changes)
+    start(options, FakeRunner())
+    record = load_records(options.results, 'mini')[cell]
+    assert record['overrides'] == {'train_cfg.max_epochs': 1}
+    assert 'outdated' not in options.document.read_text()
+    # Others in the same folder are not taken for them.
+    plain = make_options(tmp_path, **{**changes, 'overrides': {}})
+    start(make_options(tmp_path, write_only=True), FakeRunner())
+    assert '1 (outdated)' in options.document.read_text()
+    start(plain, FakeRunner())
+    assert 'overrides' not in load_records(plain.results, 'mini')[cell]
+
+
+def test_records_of_other_configs_are_marked_and_not_averaged(tmp_path):
+    options = make_options(tmp_path, only=['agw'], seeds=3)
+    start(options, FakeRunner())
+    text = options.document.read_text()
+    assert 'outdated' not in text and 'left out' not in text
+    for name, seeds in (('mmgl', (1, 2)), ('random', (0, 1, 2))):
+        for seed in seeds:
+            path = options.results / f'mini/agw_{name}_seed{seed}.json'
+            record = json.loads(path.read_text())
+            path.write_text(json.dumps({**record, 'fingerprint': 'old'}))
+    _, shown = start(make_options(tmp_path, write_only=True), FakeRunner())
+    text = options.document.read_text()
+    mmgl, random = (
+        [line for line in text.splitlines() if line.startswith('| AGW')
+         and f'| {init}' in line and '.00' in line.split('|')[4]][0]
+        for init in ('MMGL', 'random'))
+    assert '30.00 |' in mmgl and mmgl.endswith('| 1 (left out: 2) |')
+    assert '15.00 ± 10.00 |' in random and random.endswith('3 (outdated) |')
+    # Random weights stand in other tables too.
+    second = text[:text.index('## Table III')]
+    assert second.count(STALE) == shown.count(STALE) == 1
+    table = json.loads(
+        (options.results / 'mini/tables/table2.json').read_text())
+    rows = {r['init']: r for r in table['rows'] if r['method'] == 'agw'}
+    assert rows['mmgl']['left_out'] == 2 and rows['mmgl']['seeds'] == [0]
+    assert rows['random']['outdated']
+    assert not {'outdated', 'left_out'} & set(table['rows'][0])
 
 
 def test_notes_enter_the_document(tmp_path):

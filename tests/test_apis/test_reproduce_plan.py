@@ -1,6 +1,5 @@
 """Planning tables and figures: cells, shared runs, overrides, data."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -59,9 +58,29 @@ def test_some_cells_only(tmp_path):
     assert names('agw', 'caj', 'mmgl') == [
         'agw_mmgl_seed0', 'caj_mmgl_seed0']
     assert len(names('random')) == 7
-    for bad in (['agw', 'mmlg'], ['agw', 'simclr']):
-        with pytest.raises(ValueError, match='only'):
+    # The last of them is a name of other tables.
+    for bad in (['agw', 'mmlg'], ['agw', 'simclr'],
+                ['agw', 'random', 'simclr']):
+        with pytest.raises(ValueError, match=rf'only.*table2.*{bad[-1]}'):
             names(*bad)
+    with pytest.raises(ValueError, match='fig3'):
+        make_options(tmp_path, targets=['fig3'], only=['agw']).cells()
+
+
+@pytest.mark.parametrize('scale', ['mini', 'full'])
+@pytest.mark.parametrize('target, label', [
+    ('table2', 'MMGL'), ('table3', 'MMGL'), ('table4', 'MMGL'),
+    ('table5', 'P + C + E'), ('table6', '6'), ('table7', '0.07'),
+    ('table8', '0.2'), ('ablation-streams', 'two-stream'),
+    ('ablation-source', 'SYSU-MM01'), ('ablation-source-regdb', 'SYSU-MM01'),
+])
+def test_mmgl_means_the_plain_method_in_every_table(target, label, scale,
+                                                    tmp_path):
+    options = make_options(
+        tmp_path, targets=[target], scale=scale, only=['mmgl'], seeds=1)
+    wanted, = {row.init for row in TABLES[target].rows(scale)
+               if row.labels[-1] == label}
+    assert {cell.init for cell in options.cells()} == {wanted}
 
 
 def test_names_are_unique_and_those_of_old_records_stay():
@@ -146,8 +165,8 @@ def test_what_cells_share_is_planned_once():
     stages = with_needs(map(planner.evaluation, cells))
     names = [stage.name for stage in stages]
     assert len(names) == len(set(names))
-    short = [n for n in names if n.startswith('pretrain/mmgl-15e')]
-    assert short == ['pretrain/mmgl-15e_two-stream_seed0']
+    short = [n for n in names if n.startswith('pretrain/mmgl-10e')]
+    assert short == ['pretrain/mmgl-10e_two-stream_seed0']
     done = set()
     for stage in stages:
         assert done.issuperset(need.name for need in stage.needs)
@@ -258,23 +277,13 @@ def test_measured_seconds_make_the_estimate():
 
 
 # ------------------------------------------------------------- real data sets
-@pytest.fixture(scope='module')
-def official_splits():
-    """Folders that hold the official split files only."""
-    beside = ROOT / 'shared/protocol'
-    root = Path(os.environ.get('MMGL_PROTOCOL_ROOT') or beside)
-    if not root.is_dir():
-        pytest.skip('no official split files; set MMGL_PROTOCOL_ROOT')
-    return {'sysu': root / 'sysu_mm01', 'regdb': root / 'regdb'}
-
-
 @pytest.mark.parametrize('target', TARGETS)
-def test_full_scale_plans_from_split_files(target, tmp_path,
-                                           official_splits):
+def test_full_scale_plans_from_split_files(target, tmp_path, protocol_root):
     """One to ten seconds each: hundreds of configs are merged."""
     options = make_options(tmp_path, scale='full', targets=[target], only=(),
                            seeds=None, dry_run=True,
-                           data_root=official_splits)
+                           data_root={'sysu': protocol_root / 'sysu_mm01',
+                                      'regdb': protocol_root / 'regdb'})
     code, text = start(options)
     assert code == 0, text
     assert '0 recorded' in text and 'About ' in text
@@ -282,7 +291,7 @@ def test_full_scale_plans_from_split_files(target, tmp_path,
     if target in ('table3', 'ablation-source-regdb', 'all'):
         assert '10 trials: 206 identities' in text
     for name in options.chosen(FIGURES):
-        assert name == 'fig1' or f'figures/{name}: draw' in text
+        assert f'figures/{name}: draw' in text
     assert not options.work_dir.exists() and not options.document.exists()
 
 

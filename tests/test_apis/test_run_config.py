@@ -85,8 +85,31 @@ def test_init_names_are_files():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='about the CPU')
 def test_amp_on_cpu(toy_config):
-    cfg = build(toy_config(), '--amp')
-    assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
+    for option in ('--amp', '--amp=auto', '--amp=bf16'):
+        cfg = build(toy_config(), option)
+        assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
+    assert build(toy_config()).optim_wrapper.type == 'OptimWrapper'
+    with pytest.raises(ValueError, match='needs a GPU'):
+        build(toy_config(), '--amp', 'fp16')
+
+
+def test_type_of_amp_is_passed_on(toy_config, monkeypatch):
+    seen = []
+    monkeypatch.setattr(run_config, 'select_amp_wrapper',
+                        lambda cfg, kind: seen.append(kind) or cfg)
+    for option in ('--amp', '--amp=fp16', '--amp=bf16'):
+        build(toy_config(), option)
+    assert seen == ['auto', 'fp16', 'bf16']
+
+
+def test_unknown_type_of_amp(toy_config, capsys):
+    with pytest.raises(SystemExit):
+        build(toy_config(), '--amp', 'fp8')
+    assert "'fp8' is none of auto, fp16, bf16" in capsys.readouterr().err
+    # A config must not be taken for the type.
+    with pytest.raises(SystemExit):
+        training_parser().parse_args(['--amp', 'config.py'])
+    assert 'a config comes before --amp' in capsys.readouterr().err
 
 
 def test_evaluation_config_needs_no_training_data(toy_config, tmp_path):

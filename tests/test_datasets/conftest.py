@@ -110,15 +110,3 @@ def broken_regdb(tmp_path):
 def standard_pipeline():
     """The usual training augmentation, before shuffling and packing."""
     return [dict(step) for step in STANDARD_PIPELINE]
-
-
-@pytest.fixture
-def protocol_root():
-    root = os.environ.get('MMGL_PROTOCOL_ROOT')
-    if not root:
-        # Beside the repository, where the official split files may lie.
-        here = osp.dirname(osp.abspath(__file__))
-        root = osp.join(here, '..', '..', '..', 'shared', 'protocol')
-    if not osp.isdir(root):
-        pytest.skip('no official split files; set MMGL_PROTOCOL_ROOT')
-    return root

@@ -1,7 +1,5 @@
 import hashlib
-import os
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,20 +27,14 @@ RANDOM_DIGESTS = dict(
            '90959f1952f3 b78473c0045a ddf29d99be4e f7bc83062328 9f8152a929c3')
 
 
-def official_root():
-    root = os.environ.get('MMGL_PROTOCOL_ROOT')
-    beside = Path(__file__).parents[3] / 'shared' / 'protocol'
-    root = Path(root) if root else beside
-    exp = root / 'sysu_mm01' / 'exp'
-    if not (exp / 'rand_perm_cam.mat').is_file():
-        pytest.skip('official split files not found (MMGL_PROTOCOL_ROOT)')
-    return exp
+@pytest.fixture(scope='module')
+def exp(protocol_root):
+    return protocol_root / 'sysu_mm01/exp'
 
 
 @pytest.fixture(scope='module')
-def official():
+def official(exp):
     """Official permutations of the test ids, and the images they imply."""
-    exp = official_root()
     test_ids = read_id_list(exp / 'test_id.mat')
     perms = {
         cam: {pid: rows for pid, rows in entries.items() if pid in test_ids}
@@ -60,8 +52,7 @@ def as_lines(gallery):
             for cam, pid, number in gallery.tolist()]
 
 
-def test_official_id_lists_agree():
-    exp = official_root()
+def test_official_id_lists_agree(exp):
     ids = read_id_list(exp / 'test_id.mat')
     assert ids == read_id_list(exp / 'test_id.txt')
     assert len(ids) == 96

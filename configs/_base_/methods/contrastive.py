@@ -20,6 +20,11 @@ strong_colour = dict(
 jitter = dict(
     type='RandomApply', prob=0.8, transforms=[to_pil, colour, to_numpy])
 strong_jitter = dict(jitter, transforms=[to_pil, strong_colour, to_numpy])
+# For the drawn images of the embedded data set, whose identities differ by
+# colours above all; see docs/rivals.md.
+mild_colour = dict(
+    colour, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02)
+mild_jitter = dict(jitter, transforms=[to_pil, mild_colour, to_numpy])
 mirror = dict(type='RandomFlip', prob=0.5)
 gray = dict(
     type='RandomGrayscale',

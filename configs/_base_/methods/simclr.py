@@ -1,10 +1,12 @@
 # SimCLR (Chen et al., ICML 2020).
 _base_ = './contrastive.py'
 
-# The leaf config adds the crop as `first`; small images take views_small.
-view = [_base_.mirror, _base_.strong_jitter, _base_.gray]
-views = dict(type='Views', views=[view + [_base_.blur]], copies=[2])
-views_small = dict(type='Views', views=[view], copies=[2])
+# The leaf config adds the crop as `first`; the embedded data set takes
+# views_small.
+view = [_base_.mirror, _base_.strong_jitter, _base_.gray, _base_.blur]
+view_small = [_base_.mirror, _base_.mild_jitter, _base_.gray]
+views = dict(type='Views', views=[view], copies=[2])
+views_small = dict(type='Views', views=[view_small], copies=[2])
 model = dict(
     type='mmpretrain.SimCLR',
     neck=dict(

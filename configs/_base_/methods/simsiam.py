@@ -1,7 +1,8 @@
 # SimSiam (Chen and He, CVPR 2021). The MMGL paper reports its collapse.
 _base_ = './contrastive.py'
 
-# The leaf config adds the crop as `first`; small images take views_small.
+# The leaf config adds the crop as `first`; the embedded data set takes
+# views_small.
 view = [
     dict(
         _base_.jitter,
@@ -15,7 +16,9 @@ view = [
 views = dict(
     type='Views', views=[view + [_base_.blur, _base_.mirror]], copies=[2])
 views_small = dict(
-    type='Views', views=[view + [_base_.mirror]], copies=[2])
+    type='Views',
+    views=[[_base_.mild_jitter, _base_.gray, _base_.mirror]],
+    copies=[2])
 model = dict(
     type='mmpretrain.SimSiam',
     neck=dict(

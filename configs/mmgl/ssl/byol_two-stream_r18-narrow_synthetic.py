@@ -3,7 +3,7 @@ _base_ = [
     '../../_base_/pipelines/views_96x48.py',
     '../../_base_/models/two_stream_r18_narrow.py',
     '../../_base_/methods/byol.py',
-    '../../_base_/schedules/pretrain_synthetic_15e.py',
+    '../../_base_/schedules/contrastive_synthetic_10e.py',
     '../../_base_/default_runtime.py',
 ]
 

@@ -3,7 +3,7 @@ _base_ = [
     '../../_base_/pipelines/views_96x48.py',
     '../../_base_/models/two_stream_r18_narrow.py',
     '../../_base_/methods/simclr.py',
-    '../../_base_/schedules/pretrain_synthetic_15e.py',
+    '../../_base_/schedules/contrastive_synthetic_10e.py',
     '../../_base_/default_runtime.py',
 ]
 
@@ -12,5 +12,7 @@ train_dataloader = dict(
     dataset=dict(pipeline=_base_.load + [views] + _base_.pack))
 model = dict(
     backbone=dict(network=_base_.backbone),
-    neck=dict(in_channels=256, hid_channels=512))
+    neck=dict(in_channels=256, hid_channels=512),
+    head=dict(temperature=0.2))
 custom_hooks = _base_.custom_hooks + _base_.method_hooks
+optim_wrapper = dict(optimizer=dict(lr=0.03))

@@ -108,6 +108,13 @@ class StageState:
             return self.saved['verdict']
         return None
 
+    @property
+    def spent(self) -> float | None:
+        """Seconds of the unfinished run that goes on, None without one."""
+        if self.matches and self.saved.get('state') == 'running':
+            return float(self.saved.get('seconds', 0))
+        return None
+
     def why_restart(self) -> str | None:
         """Say why the folder on disk cannot be continued.
 

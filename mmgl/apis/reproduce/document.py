@@ -11,7 +11,6 @@ from .cells import Cell, find_config
 from .layout import markdown_table, summarise
 from .methods import DATASETS, METHODS, SCALES
 from .pretrainings import PRETRAININGS
-from .records import load_records
 from .tables import TABLES
 
 INTRO = """# Results
@@ -21,8 +20,9 @@ INTRO = """# Results
 them. "Paper" marks numbers printed in the MMGL paper, quoted and not measured
 here; "ours" marks runs of this code, mean ± standard deviation over the runs
 counted in the last column. All numbers are percent. `fail` stands where a
-training diverged: in the paper as printed, in ours by the verdict of
-`DivergenceHook`, which the record holds. A dash stands for what was not run
+training diverged or its features collapsed: in the paper as printed, in ours
+by the verdict of `DivergenceHook` or, in contrastive pre-trainings, of
+`FeatureSpreadHook`, which the record holds. A dash stands for what was not run
 or not printed.
 
 Scale `mini` is ResNet-18 of half width at 96 x 48 pixels on drawn images
@@ -38,18 +38,19 @@ NOTES = 'notes'
 NOTHING = 'No run of this table is recorded yet.'
 
 
-def write_document(results: Path, document: Path, root: Path) -> Path:
+def write_document(results: Path, document: Path, root: Path,
+                   records: Mapping[str, Mapping[Cell, dict]]) -> Path:
     """Write the results document.
 
     Args:
-        results: Folder of the records.
+        results: Folder of the records and notes.
         document: Where to.
         root: Folder with ``configs``.
+        records: Record by cell, stale ones marked, by scale.
 
     Returns:
         Its path.
     """
-    records = {scale: load_records(results, scale) for scale in SCALES}
     parts = [INTRO]
     for name in TABLES:
         parts.append(_section(name, records, root))
@@ -69,7 +70,7 @@ def write_summaries(results: Path, scale: str,
     Args:
         results: Folder of the records.
         scale: Key of ``SCALES``.
-        records: Record by cell.
+        records: Record by cell, stale ones marked.
 
     Returns:
         Paths of the tables of which something is recorded.

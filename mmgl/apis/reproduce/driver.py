@@ -22,7 +22,7 @@ from mmgl.apis.jobs import (
 from .cells import Cell
 from .checks import check_data, default_root
 from .document import write_document, write_summaries
-from .figures import FIGURES, FigurePlanner
+from .figures import FIGURES, FigurePlanner, cost_points
 from .layout import summarise, terminal_table
 from .methods import DATASETS, SCALES
 from .options import ReproduceOptions
@@ -31,6 +31,7 @@ from .pretrainings import PRETRAININGS
 from .records import (
     is_recorded,
     load_records,
+    mark_stale,
     measured_seconds,
     record_path,
     write_record,
@@ -54,7 +55,8 @@ class _Recorder:
             return
         written = write_record(
             self.options.results, self.cells[stage.name], stage,
-            self.chain.estimator.measured, self.chain.diverged)
+            self.chain.estimator.measured, self.chain.diverged,
+            self.options.overrides)
         self.chain.display.say(f'  recorded in {written}')
 
 
@@ -71,8 +73,10 @@ class _Plan:
 
     def seconds(self) -> float:
         """Estimate how long the stages take that are not done."""
-        todo = {s.name: s.seconds for s in self.stages
-                if not (state := StageState(s)).done and not state.verdict}
+        lost = self.lost()
+        todo = {s.name: max(s.seconds - (state.spent or 0), 0)
+                for s in self.stages
+                if not (state := StageState(s)).done and s.name not in lost}
         ends: dict[str, float] = {}
         for stage in self.stages:
             begin = max((ends[n.name] for n in stage.needs), default=0.0)
@@ -80,6 +84,18 @@ class _Plan:
         # Neither faster than all slots together nor than the longest line.
         return max(sum(todo.values()) / len(self.options.slots()),
                    max(ends.values(), default=0.0))
+
+    def lost(self) -> dict[str, str]:
+        """Say why stages will not run: they or one before has diverged."""
+        lost: dict[str, str] = {}
+        for stage in self.stages:
+            verdict = StageState(stage).verdict
+            before = [need.name for need in stage.needs if need.name in lost]
+            if verdict:
+                lost[stage.name] = f'diverged: {verdict}'
+            elif before:
+                lost[stage.name] = f'not run, {before[0]} has diverged'
+        return lost
 
 
 def _folder(options: ReproduceOptions, layout: str) -> Path:
@@ -105,6 +121,17 @@ def _plan(options: ReproduceOptions) -> _Plan:
              if name != FROM_RECORDS]
     last = [*map(planner.evaluation, left), *drawn]
     return _Plan(options, planner, figures, cells, left, with_needs(last))
+
+
+def _marked_records(options: ReproduceOptions,
+                    scale: str) -> dict[Cell, dict]:
+    """Read the records of a scale, those of other configs marked."""
+    # Where the data lie does not matter to a fingerprint.
+    roots = {key: Path(root) for key, root in SCALES[scale].roots.items()}
+    planner = Planner(options.root, options.work_dir, scale, roots,
+                      options.overrides)
+    return mark_stale(load_records(options.results, scale), scale,
+                      planner.evaluation)
 
 
 def _needed_data(plan: _Plan) -> dict[str, tuple[Path, set]]:
@@ -140,16 +167,32 @@ def _show(plan: _Plan, display: Display) -> None:
                 f'{len(options.slots())} stages at a time, longer or shorter '
                 'by the machine')
     if options.dry_run:
-        left = set(plan.left)
-        for stage in plan.stages:
-            state = ('done' if StageState(stage).done else
-                     f'about {clock(stage.seconds)}')
-            display.say(f'  {stage.name}: {stage.title} '
-                        f'(seed {stage.seed}, {state})')
-        for cell in plan.cells:
-            if cell not in left:
-                display.say('  recorded: '
-                            f'{record_path(options.results, cell)}')
+        _show_stages(plan, display)
+
+
+def _show_stages(plan: _Plan, display: Display) -> None:
+    """List all stages and how far they are, and what is recorded."""
+    options, left, lost = plan.options, set(plan.left), plan.lost()
+    stages = list(plan.stages)
+    if FROM_RECORDS in options.chosen(FIGURES):
+        stages.append(plan.figures.cost_stage(cost_points(
+            options.scale, _marked_records(options, options.scale))))
+    for stage in stages:
+        seed = '' if stage.seed is None else f'seed {stage.seed}, '
+        state = lost.get(stage.name) or _how_far(stage)
+        display.say(f'  {stage.name}: {stage.title} ({seed}{state})')
+    for cell in plan.cells:
+        if cell not in left:
+            display.say(f'  recorded: {record_path(options.results, cell)}')
+
+
+def _how_far(stage: Stage) -> str:
+    state, whole = StageState(stage), f'about {clock(stage.seconds)}'
+    if state.done:
+        return 'done'
+    if state.spent is not None:
+        return f'continues, {clock(state.spent)} spent of {whole}'
+    return whole
 
 
 def _run(plan: _Plan, runner: StageRunner | None,
@@ -174,24 +217,35 @@ def _run(plan: _Plan, runner: StageRunner | None,
                 for name, verdict in chain.diverged.items()
                 if name.startswith('figures/')})
         if FROM_RECORDS in options.chosen(FIGURES):
-            stage = plan.figures.cost(
-                load_records(options.results, options.scale))
-            last = Chain([stage], run, display, keep_going=True)
-            last.run()
-            failures.update(last.failures)
+            failures.update(_draw_from_records(plan, run, display))
     return failures
+
+
+def _draw_from_records(plan: _Plan, run: StageRunner,
+                       display: Display) -> Mapping[str, str]:
+    """Draw the figure of what is recorded by now; returns what failed."""
+    try:
+        stage = plan.figures.cost(
+            _marked_records(plan.options, plan.options.scale))
+    except ValueError as error:
+        # Tables and document are written all the same.
+        return {f'figures/{FROM_RECORDS}': str(error)}
+    chain = Chain([stage], run, display, keep_going=True)
+    chain.run()
+    return chain.failures
 
 
 def _report(options: ReproduceOptions, display: Display) -> None:
     """Write tables as JSON and Markdown, and show those asked for."""
-    records = load_records(options.results, options.scale)
+    records = {scale: _marked_records(options, scale) for scale in SCALES}
+    ours = records[options.scale]
     for name in options.chosen(TABLES):
-        summary = summarise(name, options.scale, records)
+        summary = summarise(name, options.scale, ours)
         display.say('\n' + terminal_table(name, summary))
-    write_summaries(options.results, options.scale, records)
+    write_summaries(options.results, options.scale, ours)
     if options.document is not None:
         written = write_document(options.results, options.document,
-                                 options.root)
+                                 options.root, records)
         display.say(f'Wrote {written}')
 
 

@@ -9,7 +9,7 @@ from statistics import mean
 from mmgl.apis.jobs import Stage, find_checkpoint, write_json
 
 from .cells import Cell
-from .layout import statistics
+from .layout import counted, statistics
 from .plan import Planner
 from .pretrainings import TITLES
 from .records import FAIL
@@ -94,9 +94,24 @@ class FigurePlanner:
             raise ValueError(
                 'fig1: no record of Table IV with the seconds of its '
                 'pre-training; run table4 first')
-        path = self.planner.work_dir / 'figures/fig1.json'
-        write_json(path, points)
-        return self._draw('fig1', [path], ['--log'], [], points)
+        stage = self.cost_stage(points)
+        write_json(self._points, points)
+        return stage
+
+    def cost_stage(self, points: list[dict]) -> Stage:
+        """Return the stage that draws Fig. 1, without writing its input.
+
+        Args:
+            points: What ``cost_points`` returns.
+
+        Returns:
+            The stage.
+        """
+        return self._draw('fig1', [self._points], ['--log'], [], points)
+
+    @property
+    def _points(self) -> Path:
+        return self.planner.work_dir / 'figures/fig1.json'
 
     def _draw(self, name: str, inputs: list, arguments: list,
               needs: list[Stage], shown=None) -> Stage:
@@ -137,13 +152,20 @@ class FigurePlanner:
         path = Path(config).relative_to(self.planner.root)
         return ([trained],
                 [other, lambda: find_checkpoint(trained.work_dir)],
-                ['--config', path, '--split', 'test', *self.names])
+                ['--config', path, '--split', 'test', *self.names,
+                 *self._all_images()])
 
     def _fig4(self) -> tuple[list[Stage], list, list]:
+        stages, dumps, names = self._fig5()
+        return stages, dumps, [*names, *self._all_images()]
+
+    def _fig5(self) -> tuple[list[Stage], list, list]:
         stages = self._dumps()
         return stages, [stage.outputs[1] for stage in stages], self.names
 
-    _fig5 = _fig4
+    def _all_images(self) -> list:
+        """As in the paper: all images of ten identities (Sec. IV-G)."""
+        return ['--per-modality', 0] if self.scale == 'full' else []
 
     def _fig6(self) -> tuple[list[Stage], list, list]:
         stage = self._pretraining()
@@ -167,7 +189,7 @@ def cost_points(scale: str, records: Mapping[Cell, dict]) -> list[dict]:
 
     Args:
         scale: Key of ``SCALES``.
-        records: Record by cell.
+        records: Record by cell, stale ones marked.
 
     Returns:
         Label, seconds of pre-training, Rank-1 and its spread over the seeds
@@ -176,10 +198,8 @@ def cost_points(scale: str, records: Mapping[Cell, dict]) -> list[dict]:
     """
     points = []
     for row in TABLES['table4'].rows(scale):
-        of_row = [
-            record for cell, record in records.items()
-            if row.shows(cell) and record['metrics'] != FAIL
-        ]
+        of_row = [record for _, record in counted(row, records)[0]
+                  if record['metrics'] != FAIL]
         free = {'random': 0.0, 'imagenet': IMAGENET_SECONDS}.get(row.init)
         seconds = [record['seconds'].get('pretrain', free)
                    for record in of_row]

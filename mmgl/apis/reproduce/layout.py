@@ -10,6 +10,8 @@ from .published import FAIL
 from .tables import TABLES, Row, Table
 
 EMPTY = '–'
+STALE = ('outdated: made by other configs, or other --cfg-options, than those '
+         'of now; left out: such runs beside newer ones, not counted.')
 
 
 def summarise(name: str, scale: str, records: Mapping[Cell, dict]) -> dict:
@@ -24,6 +26,8 @@ def summarise(name: str, scale: str, records: Mapping[Cell, dict]) -> dict:
         Title, and for each row its labels, what was run, how often, and
         percent by metric: the paper's, and mean, standard deviation and
         single values of ours. 'fail' stands for runs that diverged.
+        ``outdated`` says that all runs are, ``left_out`` how many are not
+        counted because others are not.
     """
     table = TABLES[name]
     return {
@@ -35,10 +39,32 @@ def summarise(name: str, scale: str, records: Mapping[Cell, dict]) -> dict:
     }
 
 
-def _row(table: Table, row: Row, records: Mapping[Cell, dict]) -> dict:
+def counted(row: Row, records: Mapping[Cell, dict]
+            ) -> tuple[list[tuple[Cell, dict]], list[tuple[Cell, dict]]]:
+    """Find the runs behind a row.
+
+    Args:
+        row: The row.
+        records: Record by cell, those that today's configs would not give
+            marked as ``stale``.
+
+    Returns:
+        Cells and records that count, in order of seed and trial, and the
+        others: stale ones count only where there is nothing else.
+    """
     found = sorted(
         (pair for pair in records.items() if row.shows(pair[0])),
         key=lambda pair: (pair[0].seed, pair[0].trial or 0))
+    fresh = [pair for pair in found if not pair[1].get('stale')]
+    if not fresh:
+        return found, []
+    return fresh, [pair for pair in found if pair[1].get('stale')]
+
+
+def _row(table: Table, row: Row, records: Mapping[Cell, dict]) -> dict:
+    found, left_out = counted(row, records)
+    marks = {'outdated': any(r.get('stale') for _, r in found),
+             'left_out': len(left_out)}
     values = [r['metrics'] for _, r in found if r['metrics'] != FAIL]
     keys = [f'{group}/{measure}' for group in table.groups
             for measure in table.measures.values()]
@@ -56,6 +82,7 @@ def _row(table: Table, row: Row, records: Mapping[Cell, dict]) -> dict:
         'seeds': sorted({cell.seed for cell, _ in found}),
         'verdicts': sorted({
             record['verdict'] for _, record in found if record['verdict']}),
+        **{key: mark for key, mark in marks.items() if mark},
     }
 
 
@@ -117,12 +144,22 @@ def runs_text(row: Mapping) -> str:
         row: Row of a summary.
 
     Returns:
-        Their number, and how many of them diverged.
+        Their number, how many of them diverged, whether they are outdated,
+        and how many are not counted.
     """
     if not row['runs']:
         return EMPTY
-    failed = row['failed']
-    return f'{row["runs"]}' + (f' ({FAIL}: {failed})' if failed else '')
+    notes = [f'{FAIL}: {row["failed"]}'] if row['failed'] else []
+    notes += ['outdated'] if row.get('outdated') else []
+    notes += [f'left out: {row["left_out"]}'] if row.get('left_out') else []
+    return f'{row["runs"]}' + (f' ({", ".join(notes)})' if notes else '')
+
+
+def _stale_note(summary: Mapping) -> list[str]:
+    """Explain the marks below a table that has any."""
+    marked = any(row.get('outdated') or row.get('left_out')
+                 for row in summary['rows'])
+    return [STALE] if marked else []
 
 
 def _grid(table: Table, summary: Mapping, group: str,
@@ -173,7 +210,7 @@ def terminal_table(name: str, summary: Mapping) -> str:
              "paper's numbers in brackets)"]
     for title, text in _render(name, summary, True).items():
         parts += [title, text]
-    return '\n'.join(parts)
+    return '\n'.join(parts + _stale_note(summary))
 
 
 def markdown_table(name: str, summary: Mapping) -> str:
@@ -187,7 +224,6 @@ def markdown_table(name: str, summary: Mapping) -> str:
         Its text, the paper's numbers beside ours.
     """
     parts = _render(name, summary, False)
-    if len(parts) == 1:
-        return next(iter(parts.values()))
-    return '\n\n'.join(f'{title}:\n\n{text}'
-                       for title, text in parts.items())
+    tables = (list(parts.values()) if len(parts) == 1 else
+              [f'{title}:\n\n{text}' for title, text in parts.items()])
+    return '\n\n'.join(tables + _stale_note(summary))

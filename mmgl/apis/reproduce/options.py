@@ -12,12 +12,13 @@ from mmgl.utils.paths import config_dir
 from .cells import Cell
 from .figures import FIGURES
 from .methods import METHODS, SCALES
-from .pretrainings import TITLES
+from .pretrainings import MMGL
 from .tables import TABLES, cells_of
 
 # 'all' is everything in the paper and the ablations of ours.
 ALL = 'all'
 TARGETS = (*TABLES, *FIGURES, ALL)
+RESULTS, DOCUMENT = 'docs/results', 'docs/results.md'
 NOT_IN_ALL = ('table4-native', )
 MOST_CPU_JOBS = 8
 SLURM_JOBS = 8
@@ -33,7 +34,8 @@ class ReproduceOptions:
         scale: Key of ``SCALES``.
         seeds: Seeds of each cell; None for that of the scale.
         only: Methods and initial weights to leave it at; with some of both,
-            these methods from these weights. Empty for all.
+            these methods from these weights. 'mmgl' is the plain method by
+            each name that a table has for it. Empty for all.
         jobs: Stages that run at a time; None for one a GPU, or one a core
             without GPUs, or eight with SLURM.
         gpus: GPUs to share out; None for those present.
@@ -45,7 +47,7 @@ class ReproduceOptions:
         data_root: Folders of the data sets by 'sysu' and 'regdb', or one
             folder, that of 'sysu'.
         overrides: Dotted config keys that change every training; results
-            then go to a folder of their own.
+            and document must then be others than the default ones.
         dry_run: Show the plan only.
         write_only: Run nothing, write the document from the records.
         root: Folder with ``tools`` and ``configs``.
@@ -60,8 +62,8 @@ class ReproduceOptions:
     slurm: str | None = None
     slurm_args: str = ''
     work_dir: str | os.PathLike | None = None
-    results: str | os.PathLike = 'docs/results'
-    document: str | os.PathLike | None = 'docs/results.md'
+    results: str | os.PathLike = RESULTS
+    document: str | os.PathLike | None = DOCUMENT
     data_root: Mapping | str | os.PathLike | None = None
     overrides: dict = field(default_factory=dict)
     dry_run: bool = False
@@ -87,7 +89,21 @@ class ReproduceOptions:
         self.work_dir = Path(self.work_dir
                              or f'work_dirs/reproduce/{self.scale}').resolve()
         self.results = Path(self.results).resolve()
+        self._keep_official()
         self.data_root = self._roots()
+
+    def _keep_official(self) -> None:
+        """Keep the results of overridden runs away from the others."""
+        if not self.overrides:
+            return
+        for name, usual in (('results', RESULTS), ('document', DOCUMENT)):
+            given = getattr(self, name)
+            if given is not None and Path(given).resolve() in (
+                    Path(usual).resolve(), self.root / usual):
+                raise ValueError(
+                    f'overrides={self.overrides} would overwrite {usual}, '
+                    'which holds what the configs give as they are; give '
+                    f'another one by --{name}')
 
     def _roots(self) -> dict[str, Path]:
         """Folders of the data sets, absolute, as far as they are given."""
@@ -128,7 +144,8 @@ class ReproduceOptions:
         """List the wanted cells, those of seed 0 first.
 
         Raises:
-            ValueError: If ``only`` leaves none, or names something unknown.
+            ValueError: If ``only`` leaves none, or has a name that no cell
+                of the targets has.
         """
         tables = self.chosen(TABLES)
         if 'fig1' in self.chosen(FIGURES):
@@ -137,21 +154,27 @@ class ReproduceOptions:
             cell for table in tables
             for cell in cells_of(table, self.scale, self.seeds))
         chosen = [cell for cell in cells if self._keeps(cell)]
-        known = {*METHODS, *TITLES}
+        known = set().union(*map(self._names, cells))
         unknown = [name for name in self.only if name not in known]
         if unknown or (tables and not chosen):
             raise ValueError(
-                f'only={list(self.only)}: no cell has a method or initial '
-                f'weights of {unknown or "all of these"}; '
-                f'choose of {", ".join(sorted(known))}')
+                f'only={list(self.only)}: no cell of '
+                f'{", ".join(self.targets)} at scale {self.scale} has '
+                f'{unknown or "all of these"}; choose of '
+                f'{", ".join(sorted(known)) or "other targets"}')
         return sorted(chosen, key=lambda cell: cell.seed)
+
+    def _names(self, cell: Cell) -> set[str]:
+        """Names by which ``only`` may mean a cell."""
+        plain = {'mmgl'} if cell.init in MMGL[self.scale] else set()
+        return {cell.method, cell.init} | plain
 
     def _keeps(self, cell: Cell) -> bool:
         """Whether ``only`` leaves a cell in."""
         methods = set(self.only) & set(METHODS)
         inits = set(self.only) - methods
         return ((not methods or cell.method in methods)
-                and (not inits or cell.init in inits))
+                and (not inits or not inits.isdisjoint(self._names(cell))))
 
     def slots(self) -> list[dict]:
         """Environment of each stage that may run at a time."""

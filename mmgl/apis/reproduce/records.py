@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import mean
 
@@ -10,6 +10,7 @@ from mmgl.apis.jobs import Stage, read_json, with_needs, write_json
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
+from .tables import rows_of
 
 FAIL = 'fail'
 
@@ -44,7 +45,8 @@ def is_recorded(folder: Path, cell: Cell, stage: Stage) -> bool:
 
 def write_record(folder: Path, cell: Cell, stage: Stage,
                  seconds: Mapping[str, float],
-                 diverged: Mapping[str, str]) -> Path:
+                 diverged: Mapping[str, str],
+                 overrides: Mapping | None = None) -> Path:
     """Write the record of a finished cell.
 
     Args:
@@ -53,6 +55,7 @@ def write_record(folder: Path, cell: Cell, stage: Stage,
         stage: Its evaluation.
         seconds: Duration by name of the stage.
         diverged: Verdict by name of the stage, of those that diverged.
+        overrides: What the user changed in every training, if anything.
 
     Returns:
         The path of the record.
@@ -80,6 +83,7 @@ def write_record(folder: Path, cell: Cell, stage: Stage,
             },
             'versions': package_versions(),
             'machine': platform.platform(),
+            **({'overrides': dict(overrides)} if overrides else {}),
         })
     return path
 
@@ -104,6 +108,28 @@ def measured_seconds(records: Mapping[Cell, dict]) -> dict:
             if config:
                 found.setdefault((kind, config), []).append(seconds)
     return {key: mean(values) for key, values in found.items()}
+
+
+def mark_stale(records: Mapping[Cell, dict], scale: str,
+               plan: Callable[[Cell], Stage]) -> dict[Cell, dict]:
+    """Say of each record whether it would be made otherwise now.
+
+    Args:
+        records: Record by cell.
+        scale: Their scale.
+        plan: Plans the evaluation of a cell.
+
+    Returns:
+        The records that some table shows, each with ``stale``: whether its
+        fingerprint is not that of the plan.
+    """
+    shown = {(row.method, row.init, row.data) for row in rows_of(scale)}
+    return {
+        cell: {**record,
+               'stale': record.get('fingerprint') != plan(cell).fingerprint}
+        for cell, record in records.items()
+        if (cell.method, cell.init, cell.data) in shown
+    }
 
 
 def load_records(folder: Path, scale: str) -> dict[Cell, dict]:

@@ -237,6 +237,19 @@ TABLES = {
 }
 
 
+def rows_of(scale: str) -> list[Row]:
+    """List the rows of all tables.
+
+    Args:
+        scale: Key of ``SCALES``.
+
+    Returns:
+        The rows; some stand in several tables.
+    """
+    return [row for table in TABLES.values() if scale in table.scales
+            for row in table.rows(scale)]
+
+
 def cells_of(table: str, scale: str, seeds: int | None = None) -> list[Cell]:
     """List the cells of a table.
 

@@ -1,4 +1,4 @@
-# A quarter of mmgl_synthetic.py, for comparisons of many pre-trainings.
+# A sixth of mmgl_synthetic.py, for comparisons of many pre-trainings.
 _base_ = './mmgl_synthetic.py'
 
 param_scheduler = [
@@ -11,11 +11,11 @@ param_scheduler = [
         convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
-        T_max=13,
+        T_max=8,
         eta_min=0,
         begin=2,
-        end=15,
+        end=10,
         by_epoch=True,
         convert_to_iter_based=True),
 ]
-train_cfg = dict(max_epochs=15)
+train_cfg = dict(max_epochs=10)
