@@ -3,6 +3,8 @@
 Forks some processes a test; each builds a small network in half a second.
 """
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -13,6 +15,7 @@ from test_ssl_methods import METHODS, batch, build
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from mmgl.engine.hooks import SwAVQueueHook
 from mmgl.models.functional.transport import balanced_assignment
 from mmgl.models.losses import GlobalSwAVLoss
 
@@ -148,6 +151,99 @@ def test_loss_and_queue_of_swav_are_those_of_mmpretrain():
         assert torch.equal(ours.queue, theirs.queue)
         assert ours.use_queue == theirs.use_queue
     assert ours.use_queue
+
+
+# ------------------------------------------------------------ queue of SwAV
+CROPS, BATCH, DIMS, STEPS = (2, 3), 6, 5, 5
+
+
+def crops_of(step, rank=0, world=1):
+    """Projections of a rank's share of a global batch, crop after crop."""
+    generator = torch.Generator().manual_seed(step)
+    x = torch.randn(sum(CROPS), BATCH, DIMS, generator=generator)
+    size = BATCH // world
+    x = x[:, rank * size:(rank + 1) * size].flatten(0, 1)
+    return torch.nn.functional.normalize(x, dim=1)
+
+
+def train_with_queue(rank, world, work_dir, asked):
+    """Mean loss and gradient, and the rank's queue, after each step."""
+    torch.manual_seed(0)
+    loss = GlobalSwAVLoss(DIMS, num_crops=list(CROPS), num_prototypes=4)
+    model = torch.nn.Module()
+    model.head = SimpleNamespace(loss_module=loss)
+    runner = SimpleNamespace(
+        model=model, work_dir=work_dir, world_size=world, epoch=0)
+    hook = SwAVQueueHook(
+        BATCH // world, 0, feat_dim=DIMS, queue_length=asked)
+    hook.before_run(runner)
+    hook.before_train_epoch(runner)
+    found = []
+    for step in range(STEPS):
+        value = loss(crops_of(step, rank, world))
+        grad, = torch.autograd.grad(value, loss.prototypes.weight)
+        mean = torch.cat([value.detach()[None], grad.flatten()])
+        if world > 1:
+            dist.all_reduce(mean)
+        found.append(dict(
+            mean=(mean / world).tolist(), used=bool(loss.use_queue),
+            queue=None if loss.queue is None else loss.queue.tolist()))
+    return found
+
+
+def test_queues_of_two_processes_are_that_of_one(tmp_path):
+    # Two batches fit in 13 places.
+    whole = train_with_queue(0, 1, str(tmp_path), 13)
+    parts = run_ranks(
+        tmp_path, train_with_queue, WORLD, str(tmp_path), 13, world=WORLD)
+    size = BATCH // WORLD
+    for step, one in enumerate(whole):
+        # Full after two steps.
+        assert one['used'] == (step >= 2)
+        for rank, part in enumerate(parts):
+            assert part[step]['used'] == one['used']
+            assert part[step]['mean'] == pytest.approx(one['mean'], abs=1e-6)
+            own = torch.tensor(part[step]['queue'])
+            assert own.shape == (2, 2 * size, DIMS)
+            # Its own rows of the last two batches, the newest first.
+            for age in range(min(step + 1, 2)):
+                past = crops_of(step - age, rank, WORLD)
+                for crop in range(2):
+                    torch.testing.assert_close(
+                        own[crop, age * size:][:size],
+                        past[crop * size:][:size])
+    # It matters: other losses without a queue, as soon as it is full.
+    without = train_with_queue(0, 1, str(tmp_path), 0)
+    for step, (one, other) in enumerate(zip(whole, without, strict=True)):
+        assert other['queue'] is None
+        assert (abs(one['mean'][0] - other['mean'][0]) > 1e-3) == (step >= 2)
+
+
+def queue_hook(monkeypatch, world, length):
+    for module in ('mmpretrain.engine.hooks.swav_hook',
+                   'mmgl.engine.hooks.swav_queue'):
+        monkeypatch.setattr(f'{module}.get_world_size', lambda: world)
+    return SwAVQueueHook(96, queue_length=length, feat_dim=DIMS)
+
+
+def test_queue_of_swav_is_never_lost_silently(tmp_path, monkeypatch):
+    loss = SimpleNamespace()
+    runner = SimpleNamespace(work_dir=str(tmp_path), model=SimpleNamespace(
+        head=SimpleNamespace(loss_module=loss)))
+    with pytest.raises(ValueError, match='1920 is shorter than the 2016 '
+                                         'images .* 21 processes'):
+        queue_hook(monkeypatch, 21, 1920).before_run(runner)
+    for world, length, kept in ((21, 0, 0), (20, 1920, 1920), (3, 1920, 1728),
+                                (1, 1920, 1920)):
+        hook = queue_hook(monkeypatch, world, length)
+        hook.before_run(runner)
+        assert hook.queue_length == kept
+    # What one process left is not a half of that of two.
+    torch.save(dict(queue=torch.zeros(2, 1920, DIMS)), tmp_path / 'queue.pth')
+    queue_hook(monkeypatch, 1, 1920).before_run(runner)
+    assert loss.queue.shape[1] == 1920
+    with pytest.raises(ValueError, match='queue of 1920 .* keeps 960'):
+        queue_hook(monkeypatch, 2, 1920).before_run(runner)
 
 
 # ------------------------------------------------------------- copy of BYOL

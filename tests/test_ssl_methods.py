@@ -327,7 +327,7 @@ def test_heads_fit_the_backbone(name):
 @pytest.mark.parametrize('name', [n for n in LEAVES if 'swav' in n])
 def test_hook_of_swav_fits_the_loader(name):
     cfg = leaf(name)
-    hook, = (h for h in cfg.custom_hooks if h.type == 'mmpretrain.SwAVHook')
+    hook, = (h for h in cfg.custom_hooks if h.type == 'mmgl.SwAVQueueHook')
     assert hook.batch_size == cfg.train_dataloader.batch_size
     assert hook.queue_length % hook.batch_size == 0
     assert hook.feat_dim == cfg.model.neck.out_channels
@@ -382,7 +382,7 @@ def test_queue_of_swav_is_filled_and_resumed(tiny_sysu, tmp_path):
     def config():
         cfg = small('swav')
         hook, = (h for h in cfg.custom_hooks
-                 if h.type == 'mmpretrain.SwAVHook')
+                 if h.type == 'mmgl.SwAVQueueHook')
         hook.update(batch_size=4, queue_length=8, epoch_queue_starts=0,
                     feat_dim=WIDTH, frozen_layers_cfg=dict(prototypes=1))
         cfg.param_scheduler = []

@@ -10,6 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from mmgl.evaluation.faiss_indexes import (
+    as_path,
+    import_faiss,
+    is_on_disk,
+    join_lists,
+    read_index,
+    search_all,
+    to_gpu,
+)
 from mmgl.evaluation.functional.feature_arrays import check_features
 from mmgl.utils.files import replace_whole
 
@@ -22,12 +31,14 @@ class GalleryIndex:
     """Gallery features, searched by cosine similarity.
 
     * ``flat`` keeps the features and searches all of them: exact, 4 bytes
-      a number.
+      a number. They have to fit in memory while they are added.
     * ``ivfpq`` deals them out to ``lists`` cells, keeps ``codes`` codes
       of each and searches the ``probes`` nearest cells: approximate, made
-      for millions of images. It has to be fitted first.
+      for millions of images. It has to be fitted first. Codes that do not
+      fit in memory are added in parts and joined on disk, see
+      :meth:`merge`.
 
-    Either can be saved, loaded, and left on disk.
+    Either can be saved, loaded, and left on disk for the search.
 
     Args:
         dims (int): Length of a feature.
@@ -36,7 +47,8 @@ class GalleryIndex:
         codes (int): Codes kept of an image; must divide ``dims``.
         code_bits (int): Bits of each code.
         probes (int): Cells searched for each query.
-        device (str): 'cpu', or 'gpu' with a FAISS that is built for it.
+        device (str): 'cpu', or 'gpu' with a FAISS that is built for it,
+            which keeps look-up tables of 'ivfpq' in half precision.
 
     Raises:
         ImportError: If FAISS is not installed.
@@ -58,15 +70,14 @@ class GalleryIndex:
         if kind == 'ivfpq' and dims % codes:
             raise ValueError(f'codes={codes} does not divide dims={dims}; '
                              'give a divisor.')
-        faiss = _import_faiss()
-        recipe = 'IDMap2,Flat'
+        faiss = import_faiss()
+        recipe = 'IDMap,Flat'
         if kind == 'ivfpq':
             recipe = f'IVF{lists},PQ{codes}x{code_bits}'
         index = faiss.index_factory(dims, recipe, faiss.METRIC_INNER_PRODUCT)
         if kind == 'ivfpq':
             index.nprobe = probes
-        self._index, self.dims, self.kind = index, dims, kind
-        self._move(device)
+        self._take(index, device)
 
     def __len__(self):
         return self._index.ntotal
@@ -86,13 +97,11 @@ class GalleryIndex:
         features = self._unit(features)
         if self.kind == 'flat':
             return self
-        least = _LEAST_POINTS * max(
-            self._index.nlist, 2**self._index.pq.nbits)
-        if len(features) < least:
+        if len(features) < self._least:
             raise ValueError(
                 f'{len(features)} features are too few to fit '
-                f'{self._index.nlist} lists; give at least {least}, or make '
-                "fewer lists, or use kind='flat'.")
+                f'{self._index.nlist} lists; give at least {self._least}, or '
+                "make fewer lists, or use kind='flat'.")
         self._index.train(features)
         return self
 
@@ -108,9 +117,11 @@ class GalleryIndex:
             GalleryIndex: Itself.
 
         Raises:
-            ValueError: Before 'ivfpq' is fitted, for wrong shapes, and for
-                NaN or Inf.
+            ValueError: Before 'ivfpq' is fitted, for an index on disk,
+                for wrong shapes, and for NaN or Inf.
         """
+        self._check_in_memory('takes no more images; load it without on_disk, '
+                              'or add them to another and merge the two')
         if not self._index.is_trained:
             raise ValueError("kind='ivfpq' has to be fitted first: call fit "
                              'with a sample of the features.')
@@ -149,7 +160,11 @@ class GalleryIndex:
                 f'count={count} of {len(self)} images, candidates='
                 f'{candidates}; add images and ask for 1 or more.')
         wanted = count if gallery is None else count * candidates
-        found, ids = self._index.search(features, min(wanted, len(self)))
+        wanted = min(wanted, len(self))
+        if self.kind == 'flat' and not self._on_gpu:
+            found, ids = search_all(self._index, features, wanted)
+        else:
+            found, ids = self._index.search(features, wanted)
         if gallery is None:
             return found, ids
         return _rank_again(features, ids, gallery, min(count, len(self)))
@@ -159,8 +174,12 @@ class GalleryIndex:
 
         Args:
             path (str or Path): File; its folder is made if missing.
+
+        Raises:
+            ValueError: For an index on disk.
         """
-        faiss, index = _import_faiss(), self._index
+        self._check_in_memory('is saved already; copy its files')
+        faiss, index = import_faiss(), self._index
         if self._on_gpu:
             index = faiss.index_gpu_to_cpu(index)
         with replace_whole(path) as partial:
@@ -171,10 +190,12 @@ class GalleryIndex:
         """Read an index.
 
         Args:
-            path (str or Path): What :meth:`save` wrote.
+            path (str or Path): What :meth:`save` or :meth:`merge` wrote.
             device (str): 'cpu' or 'gpu'.
-            on_disk (bool): Leave the images of 'ivfpq' in the file and read
-                those that a search needs (memory mapping).
+            on_disk (bool): Leave the images in the file and read those that
+                a search needs (memory mapping): the cells searched, or for
+                'flat' all of them, once for all queries of a call. What
+                :meth:`merge` wrote is always left there.
 
         Returns:
             GalleryIndex: The index.
@@ -183,32 +204,53 @@ class GalleryIndex:
             FileNotFoundError: If the file does not exist.
             ValueError: If it is no such index, or for impossible options.
         """
-        faiss, path = _import_faiss(), Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f'index {path} does not exist.')
+        path = as_path(path)
         if device not in DEVICES or on_disk and device != 'cpu':
             raise ValueError(f'device={device!r}, on_disk={on_disk}; choose '
                              f"from {DEVICES}; on_disk goes with 'cpu'.")
-        flags = faiss.IO_FLAG_MMAP if on_disk else 0
-        try:
-            index = faiss.read_index(str(path), flags)
-        except RuntimeError as error:
-            raise ValueError(f'{path} is not an index of FAISS: '
-                             f'{error}') from error
+        index = read_index(path, on_disk)
         self = cls.__new__(cls)
-        self._index, self.dims = index, index.d
-        self.kind = 'ivfpq' if hasattr(index, 'nlist') else 'flat'
-        self._move(device)
+        self._take(index, device, on_disk)
         return self
 
-    def _move(self, device):
-        self._on_gpu = device == 'gpu'
-        if self._on_gpu:
-            faiss = _import_faiss()
-            if not hasattr(faiss, 'StandardGpuResources'):
-                raise ValueError("device='gpu' needs a FAISS built for it "
-                                 "(faiss-gpu); or use device='cpu'.")
-            self._index = faiss.index_cpu_to_all_gpus(self._index, ngpu=1)
+    @classmethod
+    def merge(cls, parts, path):
+        """Join saved 'ivfpq' indexes on disk, in little memory.
+
+        All parts come from one fitted index::
+
+            index.fit(sample).save('fitted.index')
+            for number, (features, ids) in enumerate(...):  # or many hosts
+                part = GalleryIndex.load('fitted.index')
+                part.add(features, ids).save(f'part_{number}.index')
+
+        Args:
+            parts (list[str or Path]): Files of the parts.
+            path (str or Path): File of the whole; the codes go to a second
+                one beside it, which ends in '.lists' and moves with it.
+
+        Raises:
+            FileNotFoundError: If a file does not exist.
+            ValueError: For an index that is not of 'ivfpq', or fitted apart.
+        """
+        if not len(parts):
+            raise ValueError('parts is empty; give files of indexes.')
+        join_lists([as_path(part) for part in parts], Path(path))
+
+    def _take(self, index, device, on_disk=False):
+        """Hold an index of FAISS that is on the host, and move it."""
+        self.dims = index.d
+        self.kind = 'ivfpq' if hasattr(index, 'nlist') else 'flat'
+        if self.kind == 'ivfpq':
+            on_disk = on_disk or is_on_disk(index)
+            self._least = _LEAST_POINTS * max(
+                index.nlist, 2**index.pq.nbits)
+        self._on_disk, self._on_gpu = on_disk, device == 'gpu'
+        self._index = to_gpu(index) if self._on_gpu else index
+
+    def _check_in_memory(self, remedy):
+        if self._on_disk:
+            raise ValueError(f'an index that is left on disk {remedy}.')
 
     def _unit(self, features):
         features = check_features(features)
@@ -236,12 +278,3 @@ def _rank_again(features, ids, gallery, count):
         found[number, :len(order)] = exact[order]
         best[number, :len(order)] = own[order]
     return found, best
-
-
-def _import_faiss():
-    try:
-        import faiss
-    except ImportError as error:
-        raise ImportError(
-            'GalleryIndex needs FAISS: pip install faiss-cpu') from error
-    return faiss

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmgl.evaluation.functional import feature_arrays
+from mmgl.evaluation.functional import device_ranks, feature_arrays
 from mmgl.evaluation.functional.device_ranks import DeviceDistances
 from mmgl.evaluation.functional.distances import PairwiseDistances
 from mmgl.evaluation.functional.ranking import score_galleries
@@ -112,3 +112,37 @@ def test_only_accelerators_count():
     for values in ([1], np.ones(2), torch.ones(2)):
         assert not feature_arrays.is_on_accelerator(values)
     assert feature_arrays.is_on_accelerator(torch.ones(2, device='meta'))
+
+
+def test_memory_is_bounded(monkeypatch, everything_on_device):
+    monkeypatch.setattr(DeviceDistances, 'memory', 2**18)
+    monkeypatch.setattr(device_ranks, '_PART_BYTES', 2**16)
+    rng = np.random.default_rng(0)
+    query, gallery = (torch.from_numpy(
+        rng.normal(size=(n, 8)).astype(np.float32)) for n in (200, 1000))
+    pids, blocks, parts = np.arange(1000) % 200, [], []
+    rows, rank = DeviceDistances.rows, device_ranks._rank
+
+    def record(*arguments):
+        blocks.append(rows(*arguments))
+        return blocks[-1]
+
+    def record_part(part, *arguments):
+        parts.append(part.nbytes)
+        return rank(part, *arguments)
+
+    monkeypatch.setattr(DeviceDistances, 'rows', record)
+    monkeypatch.setattr(device_ranks, '_rank', record_part)
+    score_galleries(DeviceDistances(query, gallery), pids[:200], pids,
+                    cmc='standard')
+    assert sum(map(len, blocks)) == 200 and len(blocks) == 4
+    assert max(block.nbytes for block in blocks) <= 2**18
+    # They share their memory.
+    assert len({block.data_ptr() for block in blocks}) == 1
+    assert sum(parts) == 200 * 1000 * 4 and max(parts) <= 2**16
+
+
+def test_default_memory_leaves_room_for_the_features():
+    """A part is copied, and ranking takes up to four times as much again."""
+    largest = DeviceDistances.memory + 5 * device_ranks._PART_BYTES
+    assert largest <= 2**30 * 3 / 4

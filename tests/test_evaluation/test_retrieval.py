@@ -1,9 +1,13 @@
 import builtins
+import shutil
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from mmgl.evaluation import faiss_indexes
 from mmgl.evaluation.retrieval import GalleryIndex
 
 DIMS = 16
@@ -116,9 +120,150 @@ def test_errors_say_what_to_do(faiss, gallery, tmp_path):
     (tmp_path / 'text').write_text('no index')
     with pytest.raises(ValueError, match='not an index'):
         GalleryIndex.load(tmp_path / 'text')
+    with pytest.raises(ValueError, match='on_disk goes with'):
+        GalleryIndex.load(tmp_path / 'text', 'gpu', on_disk=True)
     if not hasattr(faiss, 'StandardGpuResources'):
         with pytest.raises(ValueError, match='faiss-gpu'):
             GalleryIndex(DIMS, device='gpu')
+
+
+@pytest.mark.parametrize('kind', ['flat', 'ivfpq'])
+def test_index_on_disk_is_for_reading(kind, faiss, gallery, tmp_path):
+    index = GalleryIndex(DIMS, kind, lists=16, codes=8, code_bits=4, probes=3)
+    path = tmp_path / 'gallery.index'
+    index.fit(gallery).add(gallery).save(path)
+    left = GalleryIndex.load(path, on_disk=True)
+    for change in (lambda: left.add(gallery), lambda: left.save(path)):
+        with pytest.raises(ValueError, match='left on disk'):
+            change()
+
+
+def anonymous_memory():
+    """Bytes that this process holds and that are not in a file."""
+    lines = Path('/proc/self/status').read_text().splitlines()
+    size, = (line.split()[1] for line in lines if line.startswith('RssAnon'))
+    return 1024 * int(size)
+
+
+@pytest.mark.skipif(not Path('/proc/self/status').is_file(),
+                    reason='the system does not tell')
+def test_exact_search_leaves_the_features_on_disk(faiss, tmp_path):
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((40_000, 256), dtype=np.float32)
+    path = tmp_path / 'gallery.index'
+    GalleryIndex(256).add(features).save(path)
+    before = anonymous_memory()
+    index = GalleryIndex.load(path, on_disk=True)
+    found = index.search(features[:9], 3)[1]
+    assert anonymous_memory() - before < features.nbytes / 2
+    assert found[:, 0].tolist() == list(range(9))
+
+
+def test_old_faiss_cannot_leave_all_features_on_disk(
+        faiss, gallery, tmp_path, monkeypatch):
+    path = tmp_path / 'gallery.index'
+    GalleryIndex(DIMS).add(gallery).save(path)
+    monkeypatch.delattr(faiss, 'IO_FLAG_MMAP_IFC')
+    with pytest.raises(ValueError, match='install a newer one'):
+        GalleryIndex.load(path, on_disk=True)
+    assert len(GalleryIndex.load(path)) == len(gallery)
+
+
+def test_exact_search_in_blocks(faiss, gallery, queries, monkeypatch):
+    index = GalleryIndex(DIMS).add(gallery, ids=np.arange(len(gallery)) * 3)
+    similarity, order = exact(queries, gallery, 30)
+    # Blocks of 20 queries and 50 images, the last ones smaller; then one
+    # image a block.
+    for most in (1000, 1):
+        monkeypatch.setattr(faiss_indexes, '_QUERIES', 20)
+        monkeypatch.setattr(faiss_indexes, '_PRODUCTS', most)
+        found, ids = index.search(queries, 30)
+        np.testing.assert_allclose(found, similarity, atol=1e-6)
+        assert np.array_equal(ids, order * 3)
+
+
+def test_parts_are_joined_on_disk(faiss, gallery, queries, tmp_path):
+    index = GalleryIndex(
+        DIMS, 'ivfpq', lists=16, codes=8, code_bits=4, probes=8)
+    index.fit(gallery).save(tmp_path / 'fitted.index')
+    paths = []
+    for rows in np.array_split(np.arange(len(gallery)), 3):
+        paths.append(tmp_path / f'part_{len(paths)}.index')
+        part = GalleryIndex.load(tmp_path / 'fitted.index')
+        part.add(gallery[rows], ids=rows).save(paths[-1])
+    GalleryIndex.merge(paths, tmp_path / 'here/whole.index')
+    for path in paths:
+        path.unlink()
+    # Both files move together.
+    shutil.move(tmp_path / 'here', tmp_path / 'there')
+    expected = index.add(gallery).search(queries, 20)
+    for on_disk in (False, True):
+        whole = GalleryIndex.load(tmp_path / 'there/whole.index',
+                                  on_disk=on_disk)
+        assert len(whole) == len(gallery)
+        found = whole.search(queries, 20)
+        np.testing.assert_allclose(found[0], expected[0], atol=1e-6)
+        assert recall(found[1], expected[1]) > 0.99  # ties of codes
+        with pytest.raises(ValueError, match='left on disk'):
+            whole.add(gallery)
+
+
+def test_only_parts_of_one_index_are_joined(faiss, gallery, tmp_path):
+    options = dict(kind='ivfpq', lists=16, codes=8, code_bits=4, probes=3)
+    names = [str(tmp_path / name) for name in ('a', 'b', 'c')]
+    GalleryIndex(DIMS, **options).fit(gallery).add(gallery).save(names[0])
+    GalleryIndex(DIMS, **options).fit(gallery[9:]).add(gallery).save(names[1])
+    GalleryIndex(DIMS).add(gallery).save(names[2])
+    for other in names[1:]:
+        with pytest.raises(ValueError, match='cannot be joined'):
+            GalleryIndex.merge([names[0], other], tmp_path / 'whole')
+    with pytest.raises(ValueError, match='parts is empty'):
+        GalleryIndex.merge([], tmp_path / 'whole')
+    with pytest.raises(FileNotFoundError, match='missing'):
+        GalleryIndex.merge([tmp_path / 'missing'], tmp_path / 'whole')
+
+
+@pytest.mark.parametrize('kind', ['flat', 'ivfpq'])
+def test_index_on_a_pretended_gpu(kind, faiss, gallery, queries, monkeypatch,
+                                  tmp_path):
+    """The copies stay on the host; what is asked of FAISS is seen."""
+    halves = []
+
+    class Copy:
+        """Offers what an index on a GPU does; it has no ``pq``."""
+
+        def __init__(self, index):
+            self.index, self.d = index, index.d
+            for name in ('add_with_ids', 'search', 'train'):
+                setattr(self, name, getattr(index, name))
+            if hasattr(index, 'nlist'):
+                self.nlist = index.nlist
+
+        ntotal = property(lambda self: self.index.ntotal)
+        is_trained = property(lambda self: self.index.is_trained)
+
+    def copy(resources, device, index, options):
+        assert (resources.gpu, device) == (True, 0)
+        halves.append(options.useFloat16)
+        return Copy(index)
+
+    for name, value in (
+            ('StandardGpuResources', lambda: types.SimpleNamespace(gpu=True)),
+            ('GpuClonerOptions', types.SimpleNamespace),
+            ('index_cpu_to_gpu', copy),
+            ('index_gpu_to_cpu', lambda copied: copied.index)):
+        monkeypatch.setattr(faiss, name, value, raising=False)
+    options = dict(lists=16, codes=8, code_bits=4, probes=8)
+    plain, moved = (GalleryIndex(DIMS, kind, device=device, **options)
+                    for device in ('cpu', 'gpu'))
+    for index in (plain, moved):
+        index.fit(gallery).add(gallery)
+    moved.save(tmp_path / 'moved')
+    for index in (moved, GalleryIndex.load(tmp_path / 'moved', 'gpu')):
+        for one, other in zip(index.search(queries, 5),
+                              plain.search(queries, 5), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+    assert halves == [kind == 'ivfpq'] * 2
 
 
 def test_missing_faiss_is_named(monkeypatch):

@@ -147,7 +147,7 @@ def test_model_by_hand():
     # Within a machine of 4: 2 x 3/4 x 0.4 GB at 100 GB/s, 6 ms, hide behind
     # half of a step of 0.1 s; the last bucket, 1.5 ms and a latency, does
     # not. 3 x 3 MB take 0.09 ms and two latencies, two doublings 0.1 ms.
-    one = model_step(count(), 4, 0.1, assumptions())
+    one = model_step(count(), 4, 0.1, assumptions(), {})
     assert one['gradients'] == pytest.approx(1.51e-3)
     assert one['gathers'] == pytest.approx(0.09e-3 + 20e-6)
     assert one['checks'] == pytest.approx(100e-6)
@@ -158,21 +158,104 @@ def test_model_by_hand():
     assert one['efficiency'] == pytest.approx(0.1 / one['step'])
     # On two machines the slower link counts: 2 x 7/8 x 0.4 GB at 10 GB/s are
     # 70 ms and 20 us, of which 50 are hidden.
-    two = model_step(count(), 8, 0.1, assumptions())
+    two = model_step(count(), 8, 0.1, assumptions(), {})
     assert two['gradients'] == pytest.approx(20e-3 + 20e-6)
     assert two['gathers'] == pytest.approx(7 * 3e6 / 10e9 + 20e-6)
     assert two['checks'] == pytest.approx(150e-6)
     assert two['losses'] == pytest.approx(0.1 * 2 * 4.9)
-    synced = model_step(count(), 8, 0.1, assumptions(sync_bn=True))
+    synced = model_step(count(), 8, 0.1, assumptions(sync_bn=True), {})
     assert synced['gathers'] - two['gathers'] == pytest.approx(
         7e6 / 10e9 + 10e-6)
 
 
 def test_one_gpu_waits_for_nothing():
     from communication_model import model_step
-    alone = model_step(count(), 1, 0.1, assumptions())
+    alone = model_step(count(), 1, 0.1, assumptions(), {})
     assert alone == dict(gradients=0, gathers=0, checks=0, losses=0,
                          step=0.1, efficiency=1)
+
+
+def write_links(path, machines, ranks, rate, latency, check=80e-6):
+    from communication_links import TRAFFIC
+    path.write_text(json.dumps(dict(
+        ranks=ranks, machines=machines, check_seconds=check, messages=[
+            dict(op=op, size=size,
+                 seconds=latency + size * traffic(ranks) / rate)
+            for op, traffic in TRAFFIC.items()
+            for size in (512, 2**16, 2**22)])))
+    return str(path)
+
+
+def test_links_come_from_the_measurement(tmp_path):
+    from communication_links import read_links
+    from communication_model import model_step
+    within = write_links(tmp_path / 'within.json', 1, 4, 100e9, 10e-6)
+    links = read_links([within])
+    link = links['within a machine'].ops['all_gather']
+    assert (link.rate, link.latency) == pytest.approx((100e9, 10e-6))
+    assert link.error < 1e-9
+    # What is measured comes in place of what is assumed, there only.
+    wrong = assumptions(intra_gb_s=1e9, latency_us=0., host_us=0.)
+    found = model_step(count(), 4, 0.1, wrong, links)
+    assumed = model_step(count(), 4, 0.1, assumptions(host_us=40.), {})
+    assert found == pytest.approx(assumed)
+    assert model_step(count(), 8, 0.1, assumptions(), links) == model_step(
+        count(), 8, 0.1, assumptions(), {})
+    between = write_links(tmp_path / 'between.json', 2, 8, 10e9, 10e-6, 15e-5)
+    links = read_links([between, within])
+    assert model_step(count(), 8, 0.1, wrong, links) == pytest.approx(
+        model_step(count(), 8, 0.1, assumptions(), {}))
+
+
+def test_no_links_in_a_file(tmp_path):
+    from communication_links import read_links
+    path = tmp_path / 'links.json'
+    for content in ('{}', '{"ranks": 2, "messages": [], "machines": 1}'):
+        path.write_text(content)
+        with pytest.raises(ValueError, match='--links .*link.py --out'):
+            read_links([str(path)])
+    one = write_links(tmp_path / 'one.json', 1, 4, 1e9, 1e-6)
+    with pytest.raises(ValueError, match='another file .* within a machine'):
+        read_links([one, one])
+
+
+def test_fit_weighs_short_and_long_messages_alike():
+    from communication_links import fit_link
+    link = fit_link([(10, 2e-3), (10, 1e-3), (1e9, 1.), (1e9, 1.)])
+    assert 1e-3 < link.latency < 2e-3
+    assert link.rate == pytest.approx(1e9, rel=0.01)
+    assert 0.2 < link.error < 0.5
+    assert fit_link([(10, 1e-3), (1000, 1e-3)]).rate > 1e15
+
+
+def measured_links(rank):
+    import link
+    messages, check = link.measure('cpu', (8, 4096, 2**25), 2)
+    return [check, [[one['op'], one['size'], one['seconds']]
+                    for one in messages]]
+
+
+def test_links_between_two_processes(tmp_path):
+    import link
+    one, other = run_ranks(tmp_path, measured_links)
+    # All ranks know the slowest, and nothing larger than a bucket's part is
+    # gathered.
+    assert one == other and one[0] > 0
+    assert [message[:2] for message in one[1]] == [
+        ['all_reduce', 8], ['all_reduce', 4096], ['all_reduce', 2**25],
+        ['all_gather', 8], ['all_gather', 4096],
+        ['reduce_scatter', 8], ['reduce_scatter', 4096]]
+    messages = [dict(op=op, size=size, seconds=seconds)
+                for op, size, seconds in one[1]]
+    figures = link.figures_of(messages, one[0], 2)
+    assert len(figures) == 8 and all(figure.value > 0 for figure in figures)
+
+
+def test_one_process_has_no_link(monkeypatch):
+    import link
+    monkeypatch.delenv('WORLD_SIZE', raising=False)
+    with pytest.raises(SystemExit, match='torchrun --nproc_per_node 2'):
+        link.main([])
 
 
 def test_growth_follows_the_polynomial():

@@ -3,13 +3,13 @@
 The bytes are those of the full-size configs (see communication_count.py). The
 times are a model with stated inputs, not a measurement:
 
-- every GPU keeps the batch of one; its step alone takes what ``--measured``, a
+- every GPU keeps the batch of one; its step alone takes what ``--step``, a
   JSON of step.py, says, or ``--step-seconds``, or its operations at
   ``--tflop-s``;
 - messages go round a ring at the rate of its slowest link: ``--intra-gb-s``
   within a machine, ``--link-gb-s`` as soon as there are several; each one
   takes ``--latency-us`` besides, a check of shapes ``--host-us`` a doubling
-  of ranks;
+  of ranks; ``--links``, JSON of link.py, has measured values of all of these;
 - gradients are sent during the backward pass, ``--backward-share`` of the
   step; what does not fit in, and always the last bucket, is waited for, as is
   every other message;
@@ -19,8 +19,9 @@ times are a model with stated inputs, not a measurement:
 Example:
     python tools/benchmarks/communication.py
     python tools/benchmarks/communication.py --only agw --step-seconds 0.05
-    python tools/benchmarks/communication.py --measured step_gpu.json \
-        --gpus-per-node 8 --link-gb-s 50 --out communication.json
+    python tools/benchmarks/communication.py --step step_gpu.json \
+        --links links_machine.json links_machines.json \
+        --gpus-per-node 8 --out communication.json
 """
 
 import argparse
@@ -35,6 +36,7 @@ from communication_count import (
     pretended_pass,
     to_meta,
 )
+from communication_links import Links, read_links
 from communication_model import Count, model_step, read_steps, step_alone
 from images import write_images
 from step_cases import (
@@ -111,6 +113,25 @@ def figures_of(name: str, count: Count, models: dict[int, dict[str, float]],
     ]
 
 
+def link_figures(links: dict[str, Links]) -> list[Figure]:
+    """Lay measured links out.
+
+    Args:
+        links: By place.
+
+    Returns:
+        One line an operation.
+    """
+    return [
+        Figure(f'links {place}: {op}', link.rate / 1e9, unit='GB/s',
+               at_least=True, note=f'measured, {measured.ranks} ranks; '
+               f'{1e6 * link.latency:.3g} us a message; the times measured '
+               f'differ by up to {100 * link.error:.0f} %')
+        for place, measured in links.items()
+        for op, link in measured.ops.items()
+    ]
+
+
 def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -132,8 +153,11 @@ def parse_args(argv=None):
                         help='of a step on one GPU')
     parser.add_argument('--sync-bn', action='store_true',
                         help='count SyncBN into the times')
-    parser.add_argument('--measured', metavar='JSON',
+    parser.add_argument('--step', metavar='JSON',
                         help='of step.py on a GPU; its steps come first')
+    parser.add_argument('--links', metavar='JSON', nargs='+', default=[],
+                        help='of link.py, on one machine and on several; '
+                        'what is measured comes first')
     parser.add_argument('--mode', default='bf16, channels last',
                         help='of the steps in it, default %(default)r')
     parser.add_argument('--out', metavar='JSON', help='file for the figures')
@@ -145,14 +169,15 @@ def main(argv=None):
     options = parse_args(argv)
     silence_upstream_warnings()
     quieten_log()
-    measured = read_steps(options.measured, options.mode)
-    figures, details = [], {}
+    measured = read_steps(options.step, options.mode)
+    links = read_links(options.links)
+    figures, details = link_figures(links), {}
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder, 'images'), PAIRS)
         for name in options.only:
             count = count_step(name, f'{folder}/images', Path(folder))
             step, source = step_alone(name, count, measured, options)
-            models = {world: model_step(count, world, step, options)
+            models = {world: model_step(count, world, step, options, links)
                       for world in WORLDS}
             figures += figures_of(name, count, models, source)
             details[name] = dict(
@@ -161,7 +186,9 @@ def main(argv=None):
                 step_seconds=step, source=source, model=models)
     return report(
         'Communication of a step (times are a model)', figures, options.out,
-        methods=details, assumptions=vars(options), torch=torch.__version__)
+        methods=details, assumptions=vars(options),
+        links={place: asdict(one) for place, one in links.items()},
+        torch=torch.__version__)
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ from unittest import mock
 
 import torch
 import torch.distributed as dist
+from communication_links import TRAFFIC
 from torch import nn
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,12 +23,6 @@ from mmgl.structures import HOST_MODALITY
 
 MIB = 2**20
 BUCKET = 25 * MIB  # the default of DistributedDataParallel
-# Operation, and how many times its size it sends in a ring of n ranks.
-TRAFFIC = {
-    'all_reduce': lambda n: 2 * (n - 1) / n,
-    'all_gather': lambda n: n - 1,
-    'reduce_scatter': lambda n: n - 1,
-}
 KINDS = ('gradients', 'gathers', 'gathers, backward', 'shape checks',
          'other', 'SyncBN')
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from communication_count import KINDS, Message
+from communication_links import PLACES, TRAFFIC, Link, Links
 from step_cases import METHODS
 
 # Of a step, as step.py measures them apart on a processor.
@@ -50,29 +51,48 @@ class Count:
         return value / self.flops[0] - 1
 
 
+def links_of(world: int, options: argparse.Namespace,
+             measured: dict[str, Links]) -> Links:
+    """Choose the links that so many GPUs use.
+
+    Args:
+        world: Number of GPUs.
+        options: Rates and latencies that are assumed.
+        measured: Those that are not, by place.
+
+    Returns:
+        The links, of the slower kind as soon as there are several machines.
+    """
+    place = PLACES[world > options.gpus_per_node]
+    if place in measured:
+        return measured[place]
+    rate = options.intra_gb_s
+    if place != PLACES[0]:
+        rate = min(rate, options.link_gb_s)
+    link = Link(rate * 1e9, options.latency_us * 1e-6)
+    return Links(world, dict.fromkeys(TRAFFIC, link), options.host_us * 1e-6)
+
+
 def message_seconds(messages: list[Message], world: int,
-                    options: argparse.Namespace) -> float:
+                    links: Links) -> float:
     """Time of messages one after another.
 
     Args:
         messages: Messages over the devices.
         world: Number of GPUs.
-        options: Rates and latency.
+        links: What they go over.
 
     Returns:
         Seconds; 0 on one GPU.
     """
     if world == 1:
         return 0.
-    rate = options.intra_gb_s
-    if world > options.gpus_per_node:
-        rate = min(rate, options.link_gb_s)
-    sent = sum(one.sent(world) for one in messages)
-    return sent / (rate * 1e9) + len(messages) * options.latency_us * 1e-6
+    return sum(links.ops[one.op].seconds(one.sent(world)) for one in messages)
 
 
 def model_step(count: Count, world: int, step: float,
-               options: argparse.Namespace) -> dict[str, float]:
+               options: argparse.Namespace,
+               measured: dict[str, Links]) -> dict[str, float]:
     """Model a step on several GPUs.
 
     Args:
@@ -80,6 +100,7 @@ def model_step(count: Count, world: int, step: float,
         world: Number of GPUs.
         step: Seconds of a step on one GPU.
         options: The assumptions.
+        measured: Links that are not assumed, by place.
 
     Returns:
         Seconds waited for ``gradients``, ``gathers`` and ``checks``, seconds
@@ -88,16 +109,16 @@ def model_step(count: Count, world: int, step: float,
     """
     kinds = {kind: [one for one in count.messages if one.kind == kind]
              for kind in KINDS}
-    sent = message_seconds(kinds['gradients'], world, options)
-    last = message_seconds(kinds['gradients'][-1:], world, options)
+    links = links_of(world, options, measured)
+    sent = message_seconds(kinds['gradients'], world, links)
+    last = message_seconds(kinds['gradients'][-1:], world, links)
     waited = kinds['gathers'] + kinds['gathers, backward'] + kinds['other']
     if options.sync_bn:
         waited += kinds['SyncBN']
     parts = dict(
         gradients=max(last, sent - options.backward_share * step),
-        gathers=message_seconds(waited, world, options),
-        checks=(len(kinds['shape checks']) * math.log2(world)
-                * options.host_us * 1e-6),
+        gathers=message_seconds(waited, world, links),
+        checks=len(kinds['shape checks']) * math.log2(world) * links.check,
         losses=step * options.loss_slowness * count.growth(world))
     total = step + sum(parts.values())
     return dict(parts, step=total, efficiency=step / total)
@@ -127,7 +148,7 @@ def read_steps(path: str | None, mode: str) -> dict[str, float]:
             measured[name] = sum(content[name][part] for part in PARTS)
     if not measured:
         raise ValueError(
-            f'--measured {path}: no step of {", ".join(METHODS)} in the mode '
+            f'--step {path}: no step of {", ".join(METHODS)} in the mode '
             f'{mode!r}, only {list(content)}; write it by '
             'tools/benchmarks/step.py --out, or choose another --mode')
     return measured

@@ -3,7 +3,7 @@ _base_ = './contrastive.py'
 
 # The leaf config puts global_crop before view and local_crop before the
 # views of the local crops, as many as in num_crops.
-view_small = [_base_.strong_jitter, _base_.gray, _base_.mirror]
+view_small = [_base_.mild_jitter, _base_.gray, _base_.mirror]
 view = [_base_.strong_jitter, _base_.gray, _base_.blur, _base_.mirror]
 model = dict(
     type='mmpretrain.SwAV',
@@ -24,9 +24,10 @@ model = dict(
             num_prototypes=300,
             num_crops=[2, 6])))
 # The queue is kept in queue.pth in the work dir. batch_size is that of the
-# loader, on one GPU; prototypes rest for an epoch of SYSU-MM01.
+# loader, on one GPU, and queue_length is shared out among the GPUs: it holds
+# no batch of more than 20. Prototypes rest for an epoch of SYSU-MM01.
 swav_hook = dict(
-    type='mmpretrain.SwAVHook',
+    type='mmgl.SwAVQueueHook',
     priority='VERY_HIGH',
     batch_size=96,
     feat_dim=128,
@@ -34,13 +35,13 @@ swav_hook = dict(
     epoch_queue_starts=15,
     frozen_layers_cfg=dict(prototypes=423))
 method_hooks = _base_.method_hooks + [swav_hook]
-# For 15 epochs of the embedded data set in batches of 64.
+# For 10 epochs of the embedded data set in batches of 64.
 method_hooks_small = _base_.method_hooks + [
     dict(
         swav_hook,
         batch_size=64,
         queue_length=960,
-        epoch_queue_starts=5,
+        epoch_queue_starts=3,
         frozen_layers_cfg=dict(prototypes=11)),
 ]
 # Frozen prototypes get no gradient.

@@ -1,4 +1,5 @@
 from .backbone_autocast import BackboneAutocastHook
+from .channels_last import ChannelsLastHook
 from .classifier_ema_hook import ClassifierEmaHook
 from .compile_backbone import CompileBackboneHook
 from .dataset_meta import DatasetMetaHook
@@ -10,9 +11,11 @@ from .iteration_seed import IterationSeedHook
 from .loss_ramp_hook import LossRampHook
 from .progress import ProgressHook
 from .search_phase import SearchPhaseHook
+from .swav_queue import SwAVQueueHook
 
 __all__ = [
     'BackboneAutocastHook',
+    'ChannelsLastHook',
     'ClassifierEmaHook',
     'CompileBackboneHook',
     'DatasetMetaHook',
@@ -24,6 +27,7 @@ __all__ = [
     'LossRampHook',
     'ProgressHook',
     'SearchPhaseHook',
+    'SwAVQueueHook',
     'TrainingDivergedError',
     'read_verdict',
 ]

@@ -12,7 +12,9 @@ from .feature_arrays import check_features, check_widths
 from .match_ranks import Matches, rank_rows
 
 _NORM_FLOOR = 1e-12
-_PART_BYTES = 2**28  # distances of a gallery that are ranked together
+# Distances of a gallery that are ranked together; counting takes three times
+# as much again, sorting four times.
+_PART_BYTES = 2**26
 # Up to so many matches of a query, counting is cheaper than sorting.
 _FEW = 64
 
@@ -28,7 +30,7 @@ class DeviceDistances:
         ValueError: For different d, NaN or Inf.
     """
 
-    memory = 2**31  # bytes of a block, see score_galleries
+    memory = 2**28  # bytes of a block, see score_galleries
     max_rows = 8192
 
     def __init__(self, query, gallery):

@@ -161,7 +161,7 @@ def score_galleries(distances, query_pids, gallery_pids, members=None,
         ties (str): 'expected' (mean over all orders of tied images) or
             'gallery_order' (tied images stay in pool order, stable sort).
         memory (int, optional): Bytes that a block of distances may take. By
-            default 256 MiB, on an accelerator 2 GiB.
+            default 256 MiB.
         share (Share, optional): Rank a part of the queries only, the other
             processes rank the rest. All of them must give the same
             arguments otherwise.

@@ -18,8 +18,8 @@ class GlobalSwAVLoss(SwAVLoss):
     the whole batch in equal parts. mmpretrain 1.2.0 balances the views of
     each rank by themselves, and where a prototype gets nothing on one rank
     only, that rank waits for a message that the others do not send. On one
-    process the values are the same. Arguments and the queue, which
-    ``SwAVHook`` makes for each rank, are those of the base class.
+    process the values are the same. Arguments and the queue, of which
+    ``SwAVQueueHook`` gives each rank its part, are those of the base class.
     """
 
     def forward(self, x: Tensor) -> Tensor:

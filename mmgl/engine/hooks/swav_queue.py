@@ -1,0 +1,63 @@
+"""SwAV's queue on any number of processes."""
+
+import logging
+
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
+from mmpretrain.engine.hooks import SwAVHook
+
+from mmgl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class SwAVQueueHook(SwAVHook):
+    """``SwAVHook`` that does not lose its queue silently.
+
+    Caron et al., "Unsupervised Learning of Visual Features by Contrasting
+    Cluster Assignments" (NeurIPS 2020): assignments are balanced over the
+    projections of earlier steps as well. ``queue_length`` counts those of all
+    processes, each of which keeps its own ones, 1 / N of them. mmpretrain
+    1.2.0 cuts the length to a multiple of the global batch, to 0 where a
+    batch is longer, and loads what a run on fewer processes left.
+
+    Args:
+        batch_size (int): Of one process.
+        epoch_queue_starts (int): Epoch from which the queue is filled.
+        queue_length (int): Projections of all processes; 0 for no queue.
+        **kwargs: ``crops_for_assign``, ``feat_dim``, ``interval`` and
+            ``frozen_layers_cfg`` of the base class.
+    """
+
+    def before_run(self, runner) -> None:
+        """Settle the length, and find the queue of a resumed run.
+
+        Args:
+            runner (Runner): The Runner.
+
+        Raises:
+            ValueError: If no batch fits in the queue, or the queue found is
+                another one.
+        """
+        asked, batch = self.queue_length, self.batch_size
+        super().before_run(runner)
+        if not asked:
+            return
+        if not self.queue_length:
+            raise ValueError(
+                f'SwAVQueueHook: queue_length={asked} is shorter than the '
+                f'{batch} images of one step of {get_world_size()} processes; '
+                f'set it to a multiple of {batch}, 0 for no queue, or use a '
+                'smaller batch_size.')
+        if self.queue_length < asked:
+            print_log(
+                f'SwAVQueueHook: queue_length={asked} becomes '
+                f'{self.queue_length}, a multiple of the {batch} images of '
+                f'one step of {get_world_size()} processes.', 'current',
+                logging.WARNING)
+        own = self.queue_length // get_world_size()
+        if self.queue is not None and self.queue.shape[1] != own:
+            raise ValueError(
+                f'{self.queue_path} holds a queue of {self.queue.shape[1]} '
+                f'projections; each of {get_world_size()} processes keeps '
+                f'{own} of {self.queue_length}. Resume on as many processes, '
+                'or remove the files queue*.pth of the work dir.')

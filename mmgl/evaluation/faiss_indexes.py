@@ -1,0 +1,214 @@
+"""What ``GalleryIndex`` asks of FAISS: files, search of all, GPUs."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mmgl.utils.files import replace_whole
+
+_QUERIES = 4096  # that share one pass over the features
+_PRODUCTS = 2**22  # of queries and images at a time, 16 MiB
+
+
+def import_faiss():
+    """Import FAISS, an optional requirement.
+
+    Returns:
+        module: FAISS.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError(
+            'GalleryIndex needs FAISS: pip install faiss-cpu') from error
+    return faiss
+
+
+def check_gpu():
+    """Check that the FAISS installed is built for GPUs.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not hasattr(import_faiss(), 'StandardGpuResources'):
+        raise ValueError(
+            "device='gpu' needs a FAISS built for it (faiss-gpu of conda, or "
+            'pip install faiss-gpu-cu12 in place of faiss-cpu); or use '
+            "device='cpu'.")
+
+
+def to_gpu(index):
+    """Copy an index to the first GPU.
+
+    Args:
+        index (faiss.Index): On the host.
+
+    Returns:
+        faiss.Index: On the GPU.
+    """
+    check_gpu()
+    faiss = import_faiss()
+    options = faiss.GpuClonerOptions()
+    # Tables of 64 codes are 64 KiB in full precision, more than a block of
+    # threads has. In an exact index this would round the features.
+    options.useFloat16 = hasattr(index, 'nlist')
+    resources = faiss.StandardGpuResources()
+    copy = faiss.index_cpu_to_gpu(resources, 0, index, options)
+    copy.resources = resources  # lives as long as the index
+    return copy
+
+
+def read_index(path, on_disk):
+    """Read an index, or map it.
+
+    Args:
+        path (Path): File.
+        on_disk (bool): Leave the images there.
+
+    Returns:
+        faiss.Index: IndexIDMap or IndexIVFPQ.
+
+    Raises:
+        ValueError: If it is no index, or cannot be left on disk.
+    """
+    faiss = import_faiss()
+    # Lists that join_lists wrote lie beside the file and are only read.
+    flags = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY
+    try:
+        if not on_disk:
+            return faiss.read_index(str(path), flags)
+        index = faiss.read_index(str(path), flags | _mapping(path))
+        if hasattr(index, 'invlists') and (
+                _lists(index).filename != str(path)):
+            # They are mapped without being asked, and only so.
+            index = faiss.read_index(str(path), flags)
+        return index
+    except RuntimeError as error:
+        raise ValueError(
+            f'{path} is not an index of FAISS: {error}') from error
+
+
+def _mapping(path):
+    """The flag that maps a file; lists and whole features have their own."""
+    faiss = import_faiss()
+    with path.open('rb') as file:
+        flat = file.read(3) == b'IxM'  # an IndexIDMap
+    if not flat:
+        return faiss.IO_FLAG_MMAP
+    if not hasattr(faiss, 'IO_FLAG_MMAP_IFC'):
+        raise ValueError(
+            f"FAISS {faiss.__version__} cannot leave an index of kind 'flat' "
+            'on disk; install a newer one, or load it without on_disk.')
+    return faiss.IO_FLAG_MMAP_IFC
+
+
+def is_on_disk(index):
+    """Tell whether the lists of an index are in a file.
+
+    Args:
+        index (faiss.IndexIVF): Any.
+
+    Returns:
+        bool: For example False for one that was just made.
+    """
+    return type(_lists(index)).__name__ == 'OnDiskInvertedLists'
+
+
+def _lists(index):
+    return import_faiss().downcast_InvertedLists(index.invlists)
+
+
+def join_lists(parts, path):
+    """Join saved indexes with lists into one whose lists are on disk.
+
+    Args:
+        parts (list[Path]): Files.
+        path (Path): File of the whole; its lists go to ``path``.lists.
+
+    Raises:
+        ValueError: For parts that do not belong together.
+    """
+    faiss = import_faiss()
+    from faiss.contrib.ondisk import merge_ondisk
+    indexes = [read_index(part, on_disk=True) for part in parts]
+    for part, index in zip(parts, indexes, strict=True):
+        learned = _learned(index)
+        if learned is None or learned != _learned(indexes[0]):
+            raise ValueError(
+                f'{part} and {parts[0]} cannot be joined; parts have the kind '
+                "'ivfpq' and were loaded from one fitted index.")
+    whole = indexes[0]
+    empty = faiss.ArrayInvertedLists(whole.nlist, whole.code_size)
+    whole.replace_invlists(empty, True)
+    empty.this.disown()
+    whole.ntotal = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    merge_ondisk(whole, list(map(str, parts)), f'{path}.lists')
+    with replace_whole(path) as partial:
+        faiss.write_index(whole, str(partial))
+
+
+def _learned(index):
+    """Cells and codes as bytes; None for an index without."""
+    if not hasattr(index, 'pq'):
+        return None
+    faiss = import_faiss()
+    return (faiss.serialize_index(index.quantizer).tobytes()
+            + faiss.vector_to_array(index.pq.centroids).tobytes())
+
+
+def search_all(index, queries, count):
+    """Search all features of an exact index.
+
+    As IndexFlat does, and as its own heaps do, but with numpy's products: a
+    wheel of FAISS may bring a BLAS that does not know the processor.
+
+    Args:
+        index (faiss.IndexIDMap): Over an IndexFlatIP, in memory or mapped.
+        queries (np.ndarray): float32 (n, d).
+        count (int): Images wanted of each, no more than there are.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Products from high to low and numbers
+        of the images, (n, count).
+    """
+    faiss = import_faiss()
+    size = index.ntotal, index.d
+    flat = faiss.downcast_index(index.index)
+    stored = faiss.rev_swig_ptr(flat.get_xb(), size[0] * size[1])
+    stored = stored.reshape(size)
+    found = np.empty((len(queries), count), dtype=np.float32)
+    places = np.empty(found.shape, dtype=np.int64)
+    for first in range(0, len(queries), _QUERIES):
+        own = slice(first, first + _QUERIES)
+        part = queries[own]
+        best = faiss.ResultHeap(len(part), count, keep_max=True)
+        step = max(1, _PRODUCTS // len(part))
+        for start in range(0, size[0], step):
+            products = part @ stored[start:start + step].T
+            best.heaps.addn(products.shape[1], faiss.swig_ptr(products),
+                            start, 0, len(part))
+        best.finalize()
+        found[own], places[own] = best.D, best.I
+    return found, faiss.vector_to_array(index.id_map)[places]
+
+
+def as_path(path):
+    """Check that a file is there.
+
+    Args:
+        path (str or Path): File of an index.
+
+    Returns:
+        Path: The same.
+
+    Raises:
+        FileNotFoundError: If it is not.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'index {path} does not exist.')
+    return path
