@@ -66,6 +66,9 @@ TOP_KEYS = (set(inspect.signature(Runner.__init__).parameters)
                 'compile', 'activation_checkpointing',
                 'efficient_conv_bn_eval', 'runner_type'
             }
+# Keys of env_cfg: tf32 is read by build_runner, the others by the Runner.
+ENV_KEYS = {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit',
+            'tf32'}
 
 
 def nearest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str:
@@ -101,6 +104,7 @@ def check_config(cfg) -> None:
                 _check_value(value, key, REGISTRY_OF_KEY[key])
     for key in LOADERS:
         _check_data_roots(cfg.get(key), key)
+    _check_environment(cfg.get('env_cfg') or {})
     _check_checkpoints(cfg)
 
 
@@ -110,6 +114,18 @@ def _check_top_key(key: str) -> None:
         hint = nearest(key, TOP_KEYS, 0.88)
         if hint:
             raise ConfigError(f'config: unknown key {key!r}{hint}')
+
+
+def _check_environment(settings: Mapping) -> None:
+    """Refuse keys of env_cfg that nothing would read."""
+    for key in settings:
+        if key not in ENV_KEYS:
+            raise ConfigError(f'env_cfg: unknown key {key!r}'
+                              f'{nearest(key, ENV_KEYS)}')
+    tf32 = settings.get('tf32')
+    if tf32 is not None and not isinstance(tf32, bool):
+        raise ConfigError(
+            f'env_cfg.tf32 must be True, False or None, got {tf32!r}')
 
 
 def _check_value(value: Any, path: str, registry: Registry) -> None:

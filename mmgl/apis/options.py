@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from mmengine.config import DictAction
 
+from mmgl.utils.compat import AMP_TYPES
+
 from .errors import ConfigError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -73,6 +75,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help='show tracebacks of config mistakes (also: MMGL_DEBUG=1)')
 
 
+def _amp_type(text: str) -> str:
+    """Check the value of ``--amp``; the config must not be taken for it."""
+    if text not in AMP_TYPES:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is none of {", ".join(AMP_TYPES)}; a config comes '
+            'before --amp')
+    return text
+
+
 def training_parser() -> argparse.ArgumentParser:
     """Return the parser of ``tools/train.py``.
 
@@ -101,8 +112,12 @@ def training_parser() -> argparse.ArgumentParser:
     parser.add_argument('--seed', type=int, help='seed of everything random')
     parser.add_argument(
         '--amp',
-        action='store_true',
-        help='mixed precision: fp16 on GPU, bf16 on CPU')
+        nargs='?',
+        const='auto',
+        type=_amp_type,
+        metavar='TYPE',
+        help='mixed precision, fp16 or bf16; without TYPE, or with "auto", '
+        'fp16 on GPU and bf16 on CPU')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',

@@ -17,6 +17,7 @@ from mmgl.utils.compat import (
     setup_cpu_distributed,
 )
 from mmgl.utils.paths import config_dir
+from mmgl.utils.precision import allow_tf32
 
 from .config_check import LOADERS, check_config, nearest
 from .errors import ConfigError
@@ -188,7 +189,8 @@ def training_config(options: Namespace) -> Config:
         cfg.auto_scale_lr['enable'] = True
     _apply_common(cfg, options)
     if options.amp:
-        cfg['optim_wrapper'] = select_amp_wrapper(cfg.optim_wrapper)
+        cfg['optim_wrapper'] = select_amp_wrapper(cfg.optim_wrapper,
+                                                  options.amp)
     found = options.resume and resolve_resume(options.resume, cfg.work_dir)
     if found:
         cfg['resume'], cfg['load_from'] = True, str(found)
@@ -252,6 +254,7 @@ def build_runner(cfg: Config) -> Runner:
     """
     install_checkpoint_loader()
     setup_cpu_distributed(cfg)
+    allow_tf32((cfg.get('env_cfg') or {}).get('tf32'))
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)

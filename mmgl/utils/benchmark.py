@@ -115,6 +115,17 @@ def peak_memory() -> float:
     return peak / (2**30 if sys.platform == 'darwin' else 2**20)
 
 
+def usable_cores() -> int:
+    """Count the cores that this process may use.
+
+    Returns:
+        Their number.
+    """
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def describe_machine() -> dict[str, object]:
     """Describe what a benchmark runs on.
 

@@ -2,7 +2,7 @@
 
 Each one names its version condition and the upstream thread, and has a test
 in ``tests/test_utils/test_compat.py`` that fails once it is not needed any
-more. The one work-around that has to be a class, bf16 autocast on CPU, is
+more. The one work-around that has to be a class, bf16 autocast, is
 ``AutocastOptimWrapper`` in ``mmgl/engine/optim_wrappers.py``.
 
 Nothing heavy is imported before a function is called.
@@ -186,40 +186,64 @@ def setup_cpu_distributed(cfg) -> bool:
     return True
 
 
-# ----------------------------------------------------- 3. AMP on the CPU
-def select_amp_wrapper(optim_wrapper: dict) -> dict:
+# -------------------------------------------------- 3. mixed precision
+AMP_TYPES = ('auto', 'fp16', 'bf16')
+# Arguments that only one of the two wrappers has.
+_OF_AMP = ('loss_scale', 'use_fsdp', 'dtype')
+_OF_AUTOCAST = ('device_type', )
+
+
+def select_amp_wrapper(optim_wrapper: dict, kind: str = 'auto') -> dict:
     """Turn an optimizer wrapper config into one of mixed precision.
 
     ``AmpOptimWrapper`` (mmengine 0.10.7, its main branch and onedl alike)
     refuses to work without an accelerator, see
-    https://github.com/open-mmlab/mmpretrain/issues/1556. On the CPU the
-    wrapper of this package takes its place; bfloat16 needs no loss scale.
+    https://github.com/open-mmlab/mmpretrain/issues/1556. There, and for
+    bfloat16, which needs no loss scale, the wrapper of this package takes
+    its place.
 
     Args:
         optim_wrapper: Config of an ``OptimWrapper``; not changed.
+        kind: 'fp16', 'bf16', or 'auto' for fp16 on a GPU and bf16 without.
 
     Returns:
         The new config.
 
     Raises:
-        ValueError: If the wrapper is of another kind and cannot be replaced.
+        ValueError: If the wrapper is of another kind and cannot be replaced,
+            if ``kind`` is unknown, or for fp16 without a GPU.
     """
     import torch
+    if kind not in AMP_TYPES:
+        raise ValueError(f'--amp must be one of {", ".join(AMP_TYPES)}, got '
+                         f'{kind!r}')
     known = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
-    kind = optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in known:
+    given = optim_wrapper.get('type', 'OptimWrapper')
+    if given not in known:
         raise ValueError(
             f'--amp can replace optim_wrapper.type {", ".join(known)}, not '
-            f'{kind!r}; set the mixed precision in the config instead.')
-    new = dict(optim_wrapper)
-    if torch.cuda.is_available():
-        new['type'] = 'AmpOptimWrapper'
-        new.setdefault('loss_scale', 'dynamic')
+            f'{given!r}; set the mixed precision in the config instead.')
+    on_gpu = torch.cuda.is_available()
+    if kind == 'fp16' and not on_gpu:
+        raise ValueError('--amp fp16 needs a GPU, and none was found; use '
+                         '--amp bf16')
+    if kind == 'bf16' or not on_gpu:
+        new = _without(optim_wrapper, _OF_AMP + _OF_AUTOCAST)
+        new['type'] = 'AutocastOptimWrapper'
+        if on_gpu:
+            new['device_type'] = 'cuda'
         return new
-    new['type'] = 'AutocastOptimWrapper'
-    for key in ('loss_scale', 'use_fsdp', 'dtype'):
-        new.pop(key, None)
+    new = _without(optim_wrapper, _OF_AUTOCAST)
+    new['type'] = 'AmpOptimWrapper'
+    new.setdefault('loss_scale', 'dynamic')
+    if kind == 'fp16':
+        new['dtype'] = 'float16'
     return new
+
+
+def _without(settings: dict, keys: tuple[str, ...]) -> dict:
+    """Return the settings but for some keys."""
+    return {k: value for k, value in settings.items() if k not in keys}
 
 
 # ------------------------------------------------------ 4. registry scopes

@@ -57,3 +57,17 @@ def test_autocast_wrapper_trains_in_bfloat16():
     with wrapper.optim_context(model):
         pass
     assert model(torch.ones(1, 8)).dtype == torch.float32
+
+
+def test_autocast_follows_the_model_or_the_option():
+    model = torch.nn.Linear(2, 1)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    for kind in ('cpu', None):
+        wrapper = AutocastOptimWrapper(kind, optimizer=sgd)
+        with wrapper.optim_context(model):
+            assert torch.is_autocast_enabled('cpu')
+            assert torch.get_autocast_dtype('cpu') == torch.bfloat16
+    AutocastOptimWrapper('cuda', optimizer=sgd)
+    for kind in ('gpu', 'meta'):
+        with pytest.raises(ValueError, match=f"device_type='{kind}'.*'cuda'"):
+            AutocastOptimWrapper(kind, optimizer=sgd)

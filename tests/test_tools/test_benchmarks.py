@@ -107,6 +107,19 @@ def test_evaluation_on_a_device(tools):
     assert len(figures) == 2 and all(one.value > 0 for one in figures)
 
 
+def test_memory_of_a_device(tools, monkeypatch):
+    import evaluation
+    import evaluation_device
+    monkeypatch.setattr(
+        evaluation_device, 'peak_memory',
+        lambda function, device: function() or 1.5)
+    ratio, memory = evaluation_device.measure_large(evaluation.parse_args(
+        ['--scale', '0.02', '--repeats', '1']))
+    assert ratio.target == 1.5 and ratio.unit == 'x'
+    assert memory.value == 1.5 and memory.target == 1
+    assert memory.unit == 'GiB' and memory.verdict == 'missed'
+
+
 def test_missing_checkout_is_named(tools, tmp_path):
     import evaluation
     with pytest.raises(FileNotFoundError, match='checkout'):
@@ -144,6 +157,30 @@ def test_exact_ranking_of_retrieval(tools):
     assert retrieval.recall(found[:, :1], expected[:, 1:2]) == 0
 
 
+def test_retrieval_at_a_small_size(tools, tmp_path):
+    """Three processes import FAISS: 3 s."""
+    pytest.importorskip('faiss')
+    import retrieval
+    found = retrieval.main([
+        '--size', '3000', '--queries', '5', '--only', 'flat', '--out',
+        str(tmp_path / 'figures.json')])
+    figures = {one['name']: one for one in found['figures']}
+    assert len(figures) == 12
+    assert figures['flat: peak memory of building']['value'] > 0.01
+    for kind in ('flat', 'flat on disk'):
+        assert figures[f'{kind}: search, a query']['value'] > 0
+        assert figures[f'{kind}: recall of the nearest 100']['value'] == 1
+
+
+def test_retrieval_tells_how_to_get_a_gpu(tools):
+    faiss = pytest.importorskip('faiss')
+    if hasattr(faiss, 'StandardGpuResources'):
+        pytest.skip('FAISS is built for GPUs')
+    import retrieval
+    with pytest.raises(SystemExit, match='faiss-gpu'):
+        retrieval.main(['--device', 'gpu'])
+
+
 def test_run_all_names_what_it_leaves_out(tools, monkeypatch, tmp_path,
                                           capfd):
     import run_all
@@ -164,6 +201,43 @@ def test_run_all_names_what_it_leaves_out(tools, monkeypatch, tmp_path,
         'absent: skipped']
     assert run_all.main(
         ['--out', str(tmp_path / 'out'), '--only', 'good']) == 0
+
+
+def test_run_all_passes_options_on(tools, capsys):
+    import run_all
+    cpu = run_all.parse_args(['--peer-agw', 'a', '--peer-torchreid', 't'])
+    assert run_all.options_of('evaluation.py', cpu) == [
+        '--peer-agw', 'a', '--peer-torchreid', 't']
+    assert '--compile' in run_all.options_of('step.py', cpu)
+    gpu = run_all.parse_args(['--gpu'])
+    for script in ('step.py', 'data_loading.py'):
+        options = run_all.options_of(script, gpu)
+        assert options[:2] == ['--device', 'cuda'] and '--workers' in options
+    with pytest.raises(SystemExit):
+        run_all.parse_args(['--gpu', '--peer-agw', 'a'])
+    assert 'leave out --gpu' in capsys.readouterr().err
+
+
+def test_a_million_images_need_a_disk(tools, monkeypatch, capsys):
+    import run_all
+    options = run_all.parse_args([])
+    for free, expected in ((2**40, ['--size', '1000000']), (2**30, [])):
+        monkeypatch.setattr(
+            run_all.shutil, 'disk_usage',
+            lambda path, free=free: run_all.argparse.Namespace(free=free))
+        assert run_all.options_of('retrieval.py', options) == expected
+    assert 'TMPDIR' in capsys.readouterr().out
+
+
+def test_scripts_accept_what_run_all_gives(tools):
+    from importlib import import_module
+
+    import run_all
+    for arguments in ([], ['--gpu']):
+        options = run_all.parse_args(arguments)
+        for name, _, _ in run_all.SCRIPTS:
+            import_module(Path(name).stem).parse_args(
+                run_all.options_of(name, options))
 
 
 def test_scripts_have_help():

@@ -96,9 +96,9 @@ def test_modes_of_a_device(tools, tmp_path, monkeypatch):
     from images import write_images
     write_images(tmp_path / 'images', 48)
     monkeypatch.setattr(step_device, 'WARM_UP', 1)
-    # Compiling takes minutes.
-    monkeypatch.setattr(step_device, 'MODES', step_device.MODES[:2])
-    options = step.parse_args(['--only', 'mmgl', '--steps', '1', *NARROW])
+    options = step.parse_args([
+        '--only', 'mmgl', '--steps', '1', '--loaded-steps', '1', '--modes',
+        'fp32', *NARROW])
     figures, details = step_device.measure_on_device(
         options, str(tmp_path / 'images'), tmp_path)
     assert list(details) == ['mmgl, bf16, channels last', 'mmgl, fp32']
@@ -106,3 +106,100 @@ def test_modes_of_a_device(tools, tmp_path, monkeypatch):
     assert values['mmgl, fp32: rate'].value > 0
     assert values['mmgl: 100 epochs of SYSU-MM01, projected'].target == 40
     assert 'mmgl, bf16, channels last: beyond the bare backbone' in values
+    loading = values['mmgl, bf16, channels last: rate with loading']
+    assert loading.note == '0 workers, 1 steps after 1'
+    # What the processor does not count is left out, not made up.
+    assert not any('memory' in name or 'waits' in name for name in values)
+
+
+def test_grid_of_modes(tools):
+    from step_modes import FASTEST, MODES, modes_of
+    assert len(set(map(str, MODES.values()))) == 12
+    assert MODES['bf16+channels-last'] == FASTEST
+    assert 'tf32+channels-last+compiled' in MODES
+    for name in ('mmgl', 'agw'):
+        found = modes_of(name, list(MODES))
+        assert found[0] == FASTEST and len(found) == 12
+        assert set(found) == set(MODES.values())
+    assert [mode.key for mode in modes_of('mmgl', ['tf32'])] == [
+        'bf16+channels-last', 'tf32']
+    assert modes_of('nfs', list(MODES)) == [FASTEST]
+
+
+def test_workers_by_default(tools, monkeypatch):
+    import step
+    monkeypatch.setattr(step, 'usable_cores', lambda: 64)
+    assert step.parse_args([]).workers == 0
+    assert step.parse_args(['--device', 'cuda']).workers == 16
+    assert step.parse_args(
+        ['--device', 'cuda', '--workers', '3']).workers == 3
+
+
+def test_epoch_is_longer_than_what_is_timed(tools, tmp_path, monkeypatch):
+    import step
+    import step_device
+    options = step.parse_args(['--workers', '3', '--loaded-steps', '50'])
+    seen = []
+
+    class Case:
+        loader = range(10**6)
+
+        def whole_step(self):
+            seen.append(self.batch)
+            self.batch = dict(data_samples=[0] * 96)
+
+    def build(mode, name, root, folder, longer):
+        # Batches are being made while the last timed one is used.
+        assert longer.steps == len_seen() + 6
+        return Case()
+
+    def len_seen():
+        return 5 + 12 + 50
+
+    monkeypatch.setattr(type(step_device.FASTEST), 'build', build)
+    rate, projected = step_device.measure_end_to_end(
+        'mmgl', '', tmp_path, options)
+    assert seen == list(range(len_seen()))
+    assert '50 steps after 17' in rate.note
+    assert projected.value == pytest.approx(
+        100 * 423 * 96 / rate.value / 60)
+
+
+def test_waits_and_memory_of_each_method(tools, monkeypatch):
+    import step
+    import step_device
+    options = step.parse_args(['--device', 'cuda', '--steps', '1'])
+    moves = []
+
+    class Bare:
+        def cpu(self):
+            moves.append('away')
+
+    case = type('Case', (), dict(
+        name='nfs', bare=Bare(), whole_step=lambda self: None,
+        batch=dict(data_samples=[0] * 64)))()
+    monkeypatch.setattr(step_device, 'time_steps', lambda *_: 0.5)
+    monkeypatch.setattr(step_device, 'time_bare', lambda *_: 0.4)
+    monkeypatch.setattr(step_device, 'count_waits', lambda *_: 2)
+    monkeypatch.setattr(
+        step_device, 'peak_memory', lambda function, device: function() or 3)
+    figures, seconds = step_device.measure_mode(
+        case, step_device.FASTEST, options)
+    assert seconds == 0.5 and moves == ['away']
+    found = {one.name.split(': ')[1]: one for one in figures}
+    assert found['rate'].value == 128 and found['peak memory'].value == 3
+    waits = found['waits in a step']
+    assert waits.value == 2 and waits.verdict == 'missed'
+    assert found['beyond the bare backbone'].value == pytest.approx(25)
+
+
+def test_compiling_asks_for_a_compiler(tools, monkeypatch, capsys):
+    import step
+    monkeypatch.delenv('CXX', raising=False)
+    monkeypatch.setattr(step.shutil, 'which', lambda name: None)
+    assert not step.can_compile()
+    assert 'C++ compiler' in capsys.readouterr().out
+    monkeypatch.setenv('CXX', 'own')
+    monkeypatch.setattr(
+        step.shutil, 'which', lambda name: name if name == 'own' else None)
+    assert step.can_compile()

@@ -164,6 +164,25 @@ def test_select_amp_wrapper(monkeypatch):
         compat.select_amp_wrapper(dict(type='ApexOptimWrapper'))
 
 
+def test_type_of_mixed_precision(monkeypatch):
+    given = dict(type='AmpOptimWrapper', loss_scale=512., optimizer=1)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    bf16 = compat.select_amp_wrapper(given, 'bf16')
+    assert bf16 == dict(
+        type='AutocastOptimWrapper', device_type='cuda', optimizer=1)
+    assert compat.select_amp_wrapper(bf16, 'fp16') == dict(
+        type='AmpOptimWrapper', dtype='float16', loss_scale='dynamic',
+        optimizer=1)
+    assert compat.select_amp_wrapper(given, 'auto') == given
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert compat.select_amp_wrapper(bf16, 'bf16') == dict(
+        type='AutocastOptimWrapper', optimizer=1)
+    with pytest.raises(ValueError, match='use --amp bf16'):
+        compat.select_amp_wrapper(given, 'fp16')
+    with pytest.raises(ValueError, match="auto, fp16, bf16, got 'fp8'"):
+        compat.select_amp_wrapper(given, 'fp8')
+
+
 def test_registry_scope_overrides_an_earlier_runner():
     DefaultScope.get_instance('earlier', scope_name='mmengine')
     with compat.registry_scope():

@@ -2,11 +2,13 @@
 
 One worker of a data loader, one thread, on synthetic JPEG files of the size
 of SYSU-MM01's images or larger (150-240 x 320-480 pixels, about 40 kB), in
-processor time. Both sides end with what goes to the model: mmgl with uint8,
-which is normalised on the device, the other side with normalised floats.
+processor time; ``--workers`` adds what several deliver together. Both sides
+end with what goes to the model: mmgl with uint8, which is normalised on the
+device, the other side with normalised floats.
 
 Example:
     python tools/benchmarks/data_loading.py --out data_loading.json
+    python tools/benchmarks/data_loading.py --device cuda --workers 16
 """
 
 import argparse
@@ -18,23 +20,25 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from data_peers import SIZE, augmix_peers, torchvision_pipeline
+from data_augmix import load_images, measure_augmix
+from data_device import LIBRARIES, measure_on_device
+from data_peers import SIZE, torchvision_pipeline
+from data_workers import CORES, RATE, in_worker, measure_workers
 from images import write_images
-from torch.utils.data import DataLoader, Dataset
+from kornia_augmix import import_kornia
 
 from mmgl.apis.run_config import load_config
 from mmgl.datasets import SYSUMM01, Draw, StreamedPairs
 from mmgl.datasets.pack_writer import write_pack
 from mmgl.datasets.samplers import StreamSampler
 from mmgl.datasets.shards import write_shards
-from mmgl.datasets.transforms import AugMix
 from mmgl.utils.benchmark import Figure, alternate, report
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.paths import config_dir
 
 PIPELINES = '_base_/pipelines/288x144.py'
+KINDS = ('fine-tuning', 'pre-training')
 IMAGES_EACH = 5  # of a person and camera
-RATE, CORES = 3000, 16  # images per second of a GPU, and its cores
 TARGETS = {
     ('fine-tuning', 'JPEG files'): 2.2,
     ('fine-tuning', 'packed'): 5,
@@ -61,39 +65,36 @@ def large_and_noisy() -> Callable[[np.ndarray], np.ndarray]:
     return retouch
 
 
-class Job(Dataset):
-    """A data set whose only item is what a function returns in a worker.
+def steps_of(kind: str) -> list[dict]:
+    """Return a pipeline of the configs.
 
     Args:
-        function: Function without arguments.
-    """
-
-    def __init__(self, function: Callable[[], object]) -> None:
-        self.function = function
-
-    def __len__(self) -> int:
-        """Return 1."""
-        return 1
-
-    def __getitem__(self, index: int) -> object:
-        """Run the function."""
-        cv2.setNumThreads(0)
-        return self.function()
-
-
-def in_worker(function: Callable[[], object]) -> object:
-    """Run a function in a worker of a data loader, as training does.
-
-    Args:
-        function: Function without arguments.
+        kind: 'fine-tuning' or 'pre-training'.
 
     Returns:
-        What it returns.
+        Its steps.
     """
-    loader = DataLoader(
-        Job(function), batch_size=None, num_workers=1,
-        multiprocessing_context='fork')
-    return next(iter(loader))
+    cfg = load_config(config_dir() / PIPELINES)
+    return (cfg.pretrain_pipeline
+            if kind == 'pre-training' else cfg.finetune_pipeline)
+
+
+def data_sets(root: str, folder: Path, kind: str) -> dict[str, SYSUMM01]:
+    """Return the images with a pipeline, from files and from the pack.
+
+    Args:
+        root: Folder of the data set.
+        folder: Folder of pack and shards.
+        kind: 'fine-tuning' or 'pre-training'.
+
+    Returns:
+        By the source of the images.
+    """
+    steps = steps_of(kind)
+    return {
+        'JPEG files': SYSUMM01(root, 'train', steps),
+        'packed': SYSUMM01(root, 'train', steps, packed=str(folder / 'pack')),
+    }
 
 
 def pipelines(root: str, folder: Path, kind: str) -> dict[str, Callable]:
@@ -107,14 +108,7 @@ def pipelines(root: str, folder: Path, kind: str) -> dict[str, Callable]:
     Returns:
         By the source of the images; 'PIL' is the other side.
     """
-    cfg = load_config(config_dir() / PIPELINES)
-    steps = (
-        cfg.pretrain_pipeline
-        if kind == 'pre-training' else cfg.finetune_pipeline)
-    datasets = {
-        'JPEG files': SYSUMM01(root, 'train', steps),
-        'packed': SYSUMM01(root, 'train', steps, packed=str(folder / 'pack')),
-    }
+    datasets = data_sets(root, folder, kind)
     plain = datasets['JPEG files']
     size = len(plain)
     paths = [plain.get_data_info(n)['img_path'] for n in range(size)]
@@ -127,7 +121,7 @@ def pipelines(root: str, folder: Path, kind: str) -> dict[str, Callable]:
     if find_spec('webdataset'):
         stream = StreamedPairs(
             str(folder / 'shards'),
-            pipeline=[dict(type='LoadImageFromBytes'), *steps[1:]])
+            pipeline=[dict(type='LoadImageFromBytes'), *steps_of(kind)[1:]])
         batch = list(StreamSampler(stream, size, seed=0))
         functions['tar shards'] = lambda: stream.__getitems__(batch)
     return functions
@@ -164,40 +158,29 @@ def measure_pipelines(kind: str, seconds: dict[str, float],
     return figures
 
 
-def augmix_functions(root: str, count: int) -> dict[str, tuple]:
-    """Return variants of AugMix and how many images one call augments.
+def measure_in_worker(options: argparse.Namespace, root: str,
+                      folder: Path) -> list[Figure]:
+    """Time pipelines and AugMix in one worker.
 
     Args:
+        options: Command line options.
         root: Folder of the data set.
-        count: Images to take.
+        folder: Folder of pack and shards.
 
     Returns:
-        By name.
+        The figures.
     """
-    dataset = SYSUMM01(
-        root, 'train', [
-            dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=SIZE[::-1])
-        ])
-    images = [dataset[n]['img'] for n in range(min(count, len(dataset)))]
-    ours = {
-        f'mmgl, {name}': AugMix(**options)
-        for name, options in {
-            'uint8 arrays': {},
-            'uint8 arrays, nearest': dict(interpolation='nearest'),
-        }.items()
-    }
-    functions = {
-        name: (lambda augmix=augmix: [augmix(dict(img=i)) for i in images],
-               len(images))
-        for name, augmix in ours.items()
-    }
-    rgb = [np.ascontiguousarray(image[..., ::-1]) for image in images]
-    return functions | augmix_peers(rgb)
+    figures = []
+    for kind in KINDS:
+        functions = pipelines(root, folder, kind)
+        seconds = in_worker(
+            lambda functions=functions: alternate(functions, options.repeats))
+        figures += measure_pipelines(kind, seconds, options.images)
+    return figures + measure_augmix(options, root)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
-    """Write the images and time everything in one worker.
+    """Write the images and time everything.
 
     Args:
         options: Command line options.
@@ -206,35 +189,30 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
     Returns:
         The figures.
     """
+    if options.device != 'cpu' and 'kornia' in options.by:
+        import_kornia()  # before minutes of work
     root = str(folder / 'data')
     write_images(Path(root), -(-options.images // 2), IMAGES_EACH,
                  large_and_noisy(), quality=90)
     dataset = SYSUMM01(root, 'train')
+    options.images = len(dataset)
     paths = [dataset.get_data_info(n)['img_path'] for n in range(len(dataset))]
     print(f'{len(dataset)} images of '
           f'{np.mean([Path(p).stat().st_size for p in paths]) / 1000:.0f} kB')
     write_pack(root, paths, str(folder / 'pack'), *SIZE)
+    figures = []
+    if options.workers:
+        for kind in KINDS:
+            figures += measure_workers(
+                kind, data_sets(root, folder, kind), options.workers)
+    if options.device != 'cpu':
+        return figures + measure_on_device(
+            load_images(root, options.augmix_images),
+            load_config(config_dir() / PIPELINES), options.device,
+            options.by, options.repeats)
     if find_spec('webdataset'):
         write_shards(dataset, str(folder / 'shards'), 50)
-    figures = []
-    for kind in ('fine-tuning', 'pre-training'):
-        functions = pipelines(root, folder, kind)
-        seconds = in_worker(
-            lambda functions=functions: alternate(functions, options.repeats))
-        figures += measure_pipelines(kind, seconds, len(dataset))
-    variants = augmix_functions(root, options.augmix_images)
-    seconds = in_worker(lambda: alternate(
-        {name: function for name, (function, _) in variants.items()},
-        options.repeats))
-    rates = {name: size / seconds[name]
-             for name, (_, size) in variants.items()}
-    ours = next(iter(rates.values()))
-    figures += [
-        Figure(f'AugMix by {name}', rate, unit='images/s',
-               note=f'mmgl {ours / rate:.1f} x')
-        for name, rate in rates.items()
-    ]
-    return figures
+    return measure_in_worker(options, root, folder) + figures
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -242,10 +220,24 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Measure the data pipelines against PIL + torchvision.')
     parser.add_argument('--images', type=int, default=100)
-    parser.add_argument('--augmix-images', type=int, default=32)
+    parser.add_argument('--augmix-images', type=int,
+                        help='32, on a GPU 96 by default')
     parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--workers', type=int, default=0,
+                        help='measure the images per second of so many '
+                        'workers together, too')
+    parser.add_argument(
+        '--device', default='cpu', help="such as 'cuda': measures AugMix and "
+        'erasing there against those of a worker, and --workers')
+    parser.add_argument(
+        '--by', nargs='+', choices=LIBRARIES, default=LIBRARIES,
+        metavar='LIBRARY', help='what is measured on the device, of '
+        f'{", ".join(LIBRARIES)}')
     parser.add_argument('--out', metavar='JSON', help='file for the figures')
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.augmix_images is None:
+        options.augmix_images = 32 if options.device == 'cpu' else 96
+    return options
 
 
 def main(argv=None) -> dict:
@@ -256,7 +248,7 @@ def main(argv=None) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(options, Path(folder))
     return report(
-        'Data, one worker', figures, options.out, images=options.images,
+        f'Data, {options.device}', figures, options.out, images=options.images,
         repeats=options.repeats, opencv=cv2.__version__,
         seconds=time.perf_counter() - start)
 

@@ -6,9 +6,11 @@ writes. The comparison of ``data_loading.py`` needs them.
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import cycle, islice
 
 import numpy as np
 import torch
+from kornia_augmix import kornia_operations
 from PIL import Image
 from torch import Tensor
 from torchvision import transforms
@@ -86,11 +88,11 @@ def augmix_peers(images: list[np.ndarray]) -> dict[str, tuple]:
     }
     if find_spec('kornia'):
         peers['operations of kornia alone, one batch'] = (
-            kornia_operations(batch.float() / 255), size)
+            repeat_operations(batch.float() / 255), size)
     return peers
 
 
-def kornia_operations(batch: Tensor) -> Callable[[], None]:
+def repeat_operations(batch: Tensor) -> Callable[[], None]:
     """Return as many operations of kornia as AugMix draws on average.
 
     kornia has no AugMix: this is a lower bound of one made of it, without
@@ -102,32 +104,12 @@ def kornia_operations(batch: Tensor) -> Callable[[], None]:
     Returns:
         A function that applies them to the batch.
     """
-    from kornia import enhance, geometry
-    size = len(batch)
-    angle, slope, shift = (torch.rand(size) * k for k in (9, 0.09, 14))
-    zero = torch.zeros(size)
-
-    def autocontrast() -> Tensor:
-        low, high = batch.amin((2, 3), True), batch.amax((2, 3), True)
-        return (batch - low) / (high - low)
-
-    operations = [
-        autocontrast,
-        lambda: enhance.equalize(batch),
-        lambda: enhance.posterize(batch, 3),
-        lambda: enhance.solarize(batch, 0.8),
-        lambda: geometry.rotate(batch, angle),
-        lambda: geometry.shear(batch, torch.stack([slope, zero], 1)),
-        lambda: geometry.shear(batch, torch.stack([zero, slope], 1)),
-        lambda: geometry.translate(batch, torch.stack([shift, zero], 1)),
-        lambda: geometry.translate(batch, torch.stack([zero, shift], 1)),
-    ]
-    state = dict(turn=0)
+    strength = torch.rand(len(batch)) * 0.3
+    turns = cycle(kornia_operations())
 
     def apply() -> None:
         # All nine in turn, six a call.
-        for _ in range(NUM_OPERATIONS):
-            operations[state['turn'] % len(operations)]()
-            state['turn'] += 1
+        for operation in islice(turns, NUM_OPERATIONS):
+            operation(batch, strength)
 
     return apply

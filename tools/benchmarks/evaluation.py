@@ -253,7 +253,7 @@ def parse_args(argv=None):
     parser.add_argument('--only', nargs='+', choices=SUBJECTS,
                         default=SUBJECTS, metavar='SUBJECT',
                         help=f'of {", ".join(SUBJECTS)}')
-    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--trials', type=int, default=10)
     parser.add_argument(
         '--scale', type=float, default=1,

@@ -6,25 +6,65 @@ left out.
 
 Example:
     python tools/benchmarks/run_all.py --cpu --out work_dirs/benchmarks
+    python tools/benchmarks/run_all.py --cpu --only evaluation \
+        --peer-agw ../Cross-Modal-Re-ID-baseline
 """
 
 import argparse
 import json
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-from mmgl.utils.benchmark import run_python
+from mmgl.utils.benchmark import run_python, usable_cores
 
 HERE = Path(__file__).parent
+CORES = str(min(16, usable_cores()))
 # Name of the script, and its options on a processor and on a GPU.
 SCRIPTS = (
-    ('evaluation.py', ('--repeats', '3'), ('--device', 'cuda')),
-    ('data_loading.py', (), ()),
-    ('step.py', ('--device', 'cpu'), ('--device', 'cuda')),
+    ('evaluation.py', (), ('--device', 'cuda')),
+    ('data_loading.py', ('--workers', CORES),
+     ('--device', 'cuda', '--workers', CORES)),
+    ('step.py', ('--device', 'cpu', '--compile'),
+     ('--device', 'cuda', '--workers', CORES)),
     ('communication.py', (), ()),
-    ('retrieval.py', (), ()),
+    ('retrieval.py', ('--size', '1000000'),
+     ('--size', '1000000', '--device', 'gpu')),
 )
+# Other evaluators, run from a checkout; on the processor only.
+PEERS = ('agw', 'fastreid', 'torchreid')
+PEERS_OF = 'evaluation.py'
+# Of the scratch files of a million features and their indexes.
+LARGE_BYTES = 6 * 2**30
+
+
+def options_of(name, options):
+    """Put together the options of one benchmark.
+
+    Args:
+        name (str): Of the script.
+        options (argparse.Namespace): Command line options.
+
+    Returns:
+        list[str]: Its options.
+    """
+    chosen = list(next(
+        gpu if options.gpu else cpu
+        for script, cpu, gpu in SCRIPTS if script == name))
+    if '--size' in chosen and (
+            shutil.disk_usage(tempfile.gettempdir()).free < LARGE_BYTES):
+        at = chosen.index('--size')
+        print(f'\n{name}: {tempfile.gettempdir()} has less than '
+              f'{LARGE_BYTES / 2**30:.0f} GiB left, so not with '
+              f'{chosen[at + 1]} images; set TMPDIR to a larger disk.')
+        del chosen[at:at + 2]
+    for peer in PEERS if name == PEERS_OF else ():
+        path = getattr(options, f'peer_{peer}')
+        if path is not None:
+            chosen += [f'--peer-{peer}', path]
+    return chosen
 
 
 def run_script(script, options, out):
@@ -75,7 +115,16 @@ def parse_args(argv=None):
                         help='names without .py')
     parser.add_argument('--out', default='work_dirs/benchmarks',
                         metavar='FOLDER', help='for the JSON files')
-    return parser.parse_args(argv)
+    for peer in PEERS:
+        parser.add_argument(
+            f'--peer-{peer}', metavar='PATH',
+            help=f'a checkout, for {PEERS_OF} to compare with')
+    options = parser.parse_args(argv)
+    given = [peer for peer in PEERS if getattr(options, f'peer_{peer}')]
+    if options.gpu and given:
+        parser.error(f'--peer-{given[0]}: other evaluators run on the '
+                     'processor; leave out --gpu.')
+    return options
 
 
 def main(argv=None):
@@ -84,13 +133,13 @@ def main(argv=None):
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     start, ends = time.perf_counter(), []
-    for name, cpu, gpu in SCRIPTS:
+    for name, _, _ in SCRIPTS:
         script = HERE / name
         if options.only and script.stem not in options.only:
             continue
         out = folder / f'{script.stem}.json'
         out.unlink(missing_ok=True)
-        end = run_script(script, list(gpu if options.gpu else cpu), out)
+        end = run_script(script, options_of(name, options), out)
         missed = missed_targets(out) if end == 'done' else []
         if missed:
             end += f', {len(missed)} missed: {"; ".join(missed)}'

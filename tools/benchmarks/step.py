@@ -16,10 +16,14 @@ Example:
     python tools/benchmarks/step.py --out step.json
     python tools/benchmarks/step.py --only agw --compile
     python tools/benchmarks/step.py --device cuda --out step_gpu.json
+    python tools/benchmarks/step.py --device cuda --only mmgl \
+        --modes bf16 bf16+channels-last+compiled
 """
 
 import argparse
+import os
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -35,12 +39,14 @@ from step_cases import (
     quieten_log,
     without_backbone,
 )
+from step_modes import add_mode_option
 
 from mmgl.structures import routing_modality
-from mmgl.utils.benchmark import Figure, alternate, report
+from mmgl.utils.benchmark import Figure, alternate, report, usable_cores
 from mmgl.utils.compat import silence_upstream_warnings
 
 TARGET = 5.0  # percent of the bare step
+WORKERS = 16
 
 
 def user_clock():
@@ -123,6 +129,20 @@ def figure_of(name, seconds):
         note=f'{note}; bare step {bare:.1f} s')
 
 
+def can_compile():
+    """Tell whether there is a C++ compiler, as torch.compile needs.
+
+    Returns:
+        bool: Whether there is; says so if not.
+    """
+    names = (os.environ.get('CXX'), 'g++', 'clang++')
+    if any(shutil.which(name) for name in names if name):
+        return True
+    print('compile: skipped; torch.compile needs a C++ compiler, such as g++ '
+          'on the PATH or in CXX.')
+    return False
+
+
 def measure_compiled(case, images, repeats):
     """Compare the bare backbone with itself compiled.
 
@@ -170,7 +190,7 @@ def measure_on_host(options, root, folder):
         seconds[name] = measure_apart(case, options.images, options.repeats)
         figures.append(figure_of(name, seconds[name]))
         print(f'{figures[-1].name}: {figures[-1].value:.1f} %', flush=True)
-    if options.compile:
+    if options.compile and can_compile():
         figures += measure_compiled(case, options.images, options.repeats)
     return figures, seconds
 
@@ -185,18 +205,26 @@ def parse_args(argv=None):
                         help='measure torch.compile on the backbone as well; '
                         'minutes on a processor')
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--images', type=int, default=8,
                         help='of a pass through a backbone on a processor')
     parser.add_argument('--steps', type=int, default=20,
                         help='timed on a GPU')
-    parser.add_argument('--workers', type=int, default=0,
+    parser.add_argument('--loaded-steps', type=int, default=400,
+                        help='timed on a GPU with the loading of their '
+                        'images')
+    parser.add_argument('--workers', type=int,
                         help='of the loader, for the end-to-end rate on a '
-                        'GPU')
+                        f'GPU; by default one a core, up to {WORKERS}')
+    add_mode_option(parser)
     parser.add_argument('--out', metavar='JSON', help='file for the figures')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction,
                         metavar='KEY=VALUE', help='of all configs')
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.workers is None:
+        options.workers = 0 if options.device == 'cpu' else min(
+            WORKERS, usable_cores())
+    return options
 
 
 def main(argv=None):

@@ -1,6 +1,7 @@
 """From a collated batch to normalised images and target tensors."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -33,7 +34,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         std: Standard deviation, likewise.
         to_rgb: Swap the first and last channel (images are read as BGR).
         non_blocking: Copy to the device without waiting for what it still
-            has to do. Copies from the host are safe that way.
+            has to do. Copies from the host are safe that way. For a GPU
+            they start in pinned memory; from any other the host would wait.
 
     Raises:
         ValueError: If ``mean`` or ``std`` has not three entries.
@@ -125,7 +127,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
                     'images of one batch must have the same size, got '
                     f'{shapes}; end the pipeline with a Resize that sets '
                     'the size (keep_ratio=False)')
-            images = torch.stack(list(images))
+            images = self._stack_on_host(list(images))
         if images.dtype not in (torch.uint8, torch.float32) or (
                 images.ndim != 4 or images.shape[1] != 3):
             raise ValueError(
@@ -134,6 +136,25 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
                 f'{tuple(images.shape)} of {images.dtype}. Normalisation is '
                 'done here and only here')
         return images
+
+    @property
+    def _pins(self) -> bool:
+        """Whether copies must start in pinned memory to be no wait."""
+        return self._non_blocking and self.device.type == 'cuda'
+
+    def _stack_on_host(self, images: list[Tensor]) -> Tensor:
+        """Stack images, for a GPU right where the copy will start.
+
+        The collate function leaves a list of images, and what is stacked of
+        pinned ones is not pinned itself. torch keeps a pinned buffer from
+        being used again before its copy is done.
+        """
+        if not self._pins or images[0].device.type != 'cpu':
+            return torch.stack(images)
+        dtype = reduce(torch.promote_types, (one.dtype for one in images))
+        buffer = torch.empty((len(images), *images[0].shape), dtype=dtype,
+                             pin_memory=True)
+        return torch.stack(images, out=buffer)
 
     def to_device(self, value: Tensor) -> Tensor:
         """Copy a tensor to the device of the model.
@@ -144,6 +165,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         Returns:
             The copy, or the tensor itself where there is no other device.
         """
+        if self._pins and value.device.type == 'cpu':
+            value = value.pin_memory()  # itself, if it is pinned already
         return value.to(self.device, non_blocking=self._non_blocking)
 
     def _move(self, targets: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -146,20 +146,3 @@ def rebalancing_weights(prior: Tensor, uniform_share: float = 0.5) -> Tensor:
     mixed = (1 - uniform_share) * prior + uniform_share / len(prior)
     weight = mixed.reciprocal()
     return weight / (prior * weight).sum()
-
-
-def annealed_mean(logits: Tensor,
-                  bins: Tensor,
-                  temperature: float = 0.38) -> Tensor:
-    """Decode predicted distributions to colours, for pictures.
-
-    Args:
-        logits: Log-probabilities or logits ``(..., Q)``.
-        bins: Bins ``(Q, 2)``.
-        temperature: 1 gives the mean of the distribution, towards 0 its
-            mode.
-
-    Returns:
-        Colours ab ``(..., 2)``.
-    """
-    return (logits / temperature).softmax(dim=-1) @ bins

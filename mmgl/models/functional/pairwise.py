@@ -34,7 +34,7 @@ def pairwise_sq_dist(a: Tensor, b: Tensor) -> Tensor:
 
     Returns:
         Squared distances ``(n, m)`` in fp32 (fp64 if the inputs are fp64),
-        whatever autocast says; all entries are >= 0.
+        whatever autocast and TF32 are set to; all entries are >= 0.
 
     Raises:
         ValueError: If the shapes do not fit.
@@ -48,9 +48,22 @@ def pairwise_sq_dist(a: Tensor, b: Tensor) -> Tensor:
         shift = b.detach().mean(dim=0, keepdim=True)
         a, b = a - shift, b - shift
         norms = a.pow(2).sum(1)[:, None] + b.pow(2).sum(1)[None, :]
-        sq_dist = norms - 2 * (a @ b.t())
+        sq_dist = norms - 2 * _product(a, b.t())
         noise = 8 * torch.finfo(norms.dtype).eps * norms.detach()
         return sq_dist.masked_fill(sq_dist.detach() <= noise, 0)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Product of matrices without TF32, whose error is no rounding noise."""
+    if not a.is_cuda:
+        return a @ b
+    matmul = torch.backends.cuda.matmul
+    allowed = matmul.allow_tf32
+    matmul.allow_tf32 = False
+    try:
+        return a @ b
+    finally:
+        matmul.allow_tf32 = allowed
 
 
 def pairwise_dist(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:

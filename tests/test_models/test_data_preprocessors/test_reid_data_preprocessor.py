@@ -116,3 +116,63 @@ def test_bad_images():
         prep({'inputs': images(3), 'data_samples': [sample()]})
     with pytest.raises(ValueError, match='three'):
         ReIDDataPreprocessor(std=(1, 0, 1))
+
+
+@pytest.fixture
+def pinning(monkeypatch):
+    """Pretends to copy to a GPU; collects what is pinned for it."""
+    pinned = []
+    empty = torch.empty
+
+    def allocate(*args, pin_memory=False, **kwargs):
+        tensor = empty(*args, **kwargs)
+        if pin_memory:
+            pinned.append(tensor)
+        return tensor
+
+    def pin(self):
+        if all(self is not one for one in pinned):
+            pinned.append(self)
+        return self
+
+    monkeypatch.setattr(torch, 'empty', allocate)
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', pin)
+    monkeypatch.setattr(ReIDDataPreprocessor, '_pins', True)
+    return pinned
+
+
+def mixed_types():
+    return [images(1)[0], images(1)[0].float()]
+
+
+@pytest.mark.parametrize('make', [
+    images, mixed_types, lambda: [torch.stack(images(2)), images(1)[0]]])
+def test_copies_to_a_gpu_start_in_pinned_memory(make, pinning, monkeypatch):
+    imgs = make()
+    data = {'inputs': imgs, 'data_samples': [sample(3), sample(4, 1)]}
+    out = ReIDDataPreprocessor()(data)
+    # The images in one buffer that was made for them, and every target.
+    rows = sum(1 if one.ndim == 3 else len(one) for one in imgs)
+    assert [len(one) for one in pinning if one.ndim == 4] == [rows]
+    assert len(pinning) == 1 + len(out['targets']) - 1  # host_modality
+    monkeypatch.setattr(ReIDDataPreprocessor, '_pins', False)
+    want = ReIDDataPreprocessor()(data)
+    assert torch.equal(out['inputs'], want['inputs'])
+    for name, value in want['targets'].items():
+        assert torch.equal(out['targets'][name], value)
+
+
+def test_only_copies_to_a_gpu_are_pinned(monkeypatch):
+    prep = ReIDDataPreprocessor()
+    assert not prep._pins
+    for device in ('cuda', 'cuda:1'):
+        monkeypatch.setattr(prep, '_device', torch.device(device))
+        assert prep._pins
+    prep._non_blocking = False
+    assert not prep._pins
+
+
+def test_images_on_the_device_are_not_pinned(pinning):
+    prep = ReIDDataPreprocessor().to('meta')
+    prep(dict(inputs=[torch.zeros(3, 4, 5, device='meta')] * 2))
+    assert pinning == []

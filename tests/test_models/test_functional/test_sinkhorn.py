@@ -82,6 +82,37 @@ def test_gumbel_moments_and_zero_noise():
     assert torch.allclose(zero, plain.expand(2, 3, 4, 4), atol=1e-6)
 
 
+@pytest.mark.parametrize('tau', [1.0, 0.5, 0.07])
+def test_without_noise_it_is_plain_sinkhorn_bitwise(tau):
+    logits = torch.randn(16, 6, 6)
+    plain = sinkhorn(logits / tau)
+    for noise in (None, torch.zeros(16, 1, 6, 6)):
+        assert torch.equal(gumbel_sinkhorn(logits, noise, tau)[:, 0], plain)
+
+
+@pytest.mark.parametrize('tau, iters, mean, most', [
+    (1.0, 20, 6e-4, 0.06),
+    (0.5, 20, 0.01, 0.15),
+    (0.2, 20, 0.04, 0.6),
+    (0.1, 20, 0.1, 1.2),
+    (0.07, 20, 0.17, 1.3),
+    (0.07, 50, 0.03, 0.7),
+    (0.07, 200, 5e-3, 0.03),
+])
+def test_rows_approach_one_slower_at_lower_temperature(
+        tau, iters, mean, most):
+    """Worst row of a matrix: mean and maximum of 2000, normal logits."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2000, 6, 6, generator=generator)
+    noise = gumbel_noise((2000, 1, 6, 6), logits, generator)
+    matrices = gumbel_sinkhorn(logits, noise, tau, iters)
+    error = (matrices.sum(dim=-1) - 1).abs().amax(dim=-1)
+    assert error.mean().item() == pytest.approx(mean, rel=0.25)
+    assert error.max() < most
+    columns = matrices.sum(dim=-2)
+    assert torch.allclose(columns, torch.ones(()), atol=1e-5)
+
+
 def test_half_precision_is_lifted_to_fp32():
     with torch.autocast('cpu', dtype=torch.bfloat16):
         result = sinkhorn(torch.randn(2, 6, 6).bfloat16())

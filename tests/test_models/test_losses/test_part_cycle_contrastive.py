@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -75,12 +76,71 @@ def test_equals_a_naive_loop_with_gradient(bank, negatives):
     assert torch.allclose(grad, naive_grad, atol=1e-10)
 
 
+def by_query(parts, tau):
+    """The defaults in numpy, one query at a time; visible images first."""
+    half = len(parts) // 2
+    losses = []
+    for own, other in ((parts[:half], parts[half:]),
+                       (parts[half:], parts[:half])):
+        bank = other.reshape(-1, parts.shape[-1])
+        there, back = [], []
+        for image in own:
+            for query in image:
+                for found, among in ((there, bank), (back, image)):
+                    weights = np.exp(among @ query / tau)
+                    mixed = weights @ among
+                    found.append(mixed / np.linalg.norm(mixed))
+                    query = found[-1]
+        retrieved = np.array(there + back)
+        positives = np.array(back + there)
+        for i, (anchor, positive) in enumerate(
+                zip(retrieved, positives, strict=True)):
+            others = np.delete(retrieved, i, axis=0)
+            losses.append(np.log(np.exp(others @ anchor / tau).sum())
+                          - anchor @ positive / tau)
+    return np.mean(losses)
+
+
+def test_independent_random_vectors():
+    """Far below log 575 = 6.35: a low value proves no correspondence.
+
+    Of the paper's batch, 48 + 48 images with N = 6, D = 256, tau = 0.07;
+    twenty draws gave 1.55 to 2.18, 1.83 on average.
+    """
+    loss = PartCycleContrastiveLoss(loss_weight=1)
+    modality, values = torch.tensor([0, 1]).repeat_interleave(48), []
+    for seed in range(4):
+        generator = torch.Generator().manual_seed(seed)
+        parts = F.normalize(torch.randn(
+            96, 6, 256, dtype=torch.float64, generator=generator), dim=-1)
+        values.append(loss(parts, modality).item())
+    assert values[-1] == pytest.approx(by_query(parts.numpy(), 0.07))
+    assert np.mean(values) == pytest.approx(1.83, abs=0.35)
+    assert max(values) < math.log(575) / 2
+
+
 @pytest.mark.parametrize('include, expected', [(False, math.log(47)),
                                                (True, math.log(48))])
 def test_collapsed_features(include, expected):
     parts = unit(1, 1, 8).expand(8, 6, 8)
     loss = PartCycleContrastiveLoss(include_anchor=include, loss_weight=1)
     assert loss(parts, modalities(4)).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize('bank', ['universal', 'pair'])
+def test_collapse_is_a_fixed_point(bank):
+    """No gradient leads away from it: another term must prevent it."""
+    loss = PartCycleContrastiveLoss(bank=bank, loss_weight=1)
+
+    def gradient(noise):
+        raw = unit(1, 1, 8).expand(8, 6, 8) + noise * unit(8, 6, 8)
+        raw.requires_grad_()
+        value = loss(F.normalize(raw, dim=-1), modalities(4),
+                     torch.arange(4).repeat_interleave(2))
+        return torch.autograd.grad(value, raw)[0].abs().max()
+
+    assert gradient(0) < 1e-14
+    assert gradient(0.1) > 1e-5
 
 
 def test_perfect_part_clusters_are_no_minimum_of_the_universal_reading():

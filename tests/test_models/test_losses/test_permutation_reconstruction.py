@@ -3,7 +3,11 @@ import itertools
 import pytest
 import torch
 
-from mmgl.models.functional.sinkhorn import permutation_matrix, sinkhorn
+from mmgl.models.functional.sinkhorn import (
+    permutation_matrix,
+    sinkhorn,
+    unshuffle_ranks,
+)
 from mmgl.models.losses import PermutationReconstructionLoss
 
 
@@ -48,6 +52,14 @@ def test_equals_a_naive_loop_over_samples():
                 rank = sum(matrix[i, j] * (truth[b, i] + 1) for i in range(6))
                 total += float((rank - (j + 1))**2)
     assert value.item() == pytest.approx(total / (4 * 3 * 6), rel=1e-5)
+
+
+def test_without_noise_it_is_plain_sinkhorn_bitwise():
+    logits, truth = torch.randn(8, 6, 6), permutations(8)
+    ranks = unshuffle_ranks(sinkhorn(logits).unsqueeze(1), truth + 1)
+    expected = (ranks - torch.arange(1, 7)).square().mean()
+    loss = PermutationReconstructionLoss(noise_factor=0)
+    assert torch.equal(loss(logits, truth), expected)
 
 
 def test_samples_are_averaged():

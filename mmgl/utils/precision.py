@@ -1,0 +1,27 @@
+"""TF32, the reduced precision of fp32 products on NVIDIA GPUs."""
+
+import torch
+
+
+def allow_tf32(allowed: bool | None) -> None:
+    """Choose for the process whether fp32 products may use TF32.
+
+    It keeps 10 of the 23 bits behind the point. As torch starts,
+    convolutions use it and products of matrices do not. Settings are those
+    that torch.compile reads, too; torch's newer ``fp32_precision`` must not
+    be used beside them. Without effect where the processor has no TF32.
+
+    Args:
+        allowed: True for products of matrices and convolutions, False for
+            neither, None to leave all as it is.
+
+    Raises:
+        ValueError: For anything else.
+    """
+    if allowed is None:
+        return
+    if not isinstance(allowed, bool):
+        raise ValueError('env_cfg.tf32 must be True, False or None, got '
+                         f'{allowed!r}')
+    torch.set_float32_matmul_precision('high' if allowed else 'highest')
+    torch.backends.cudnn.allow_tf32 = allowed

@@ -1,0 +1,45 @@
+import warnings
+
+import pytest
+import torch
+
+from mmgl.utils.precision import allow_tf32
+
+
+def settings():
+    return (torch.backends.cuda.matmul.allow_tf32,
+            torch.backends.cudnn.allow_tf32)
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    precision = torch.get_float32_matmul_precision()
+    convolutions = torch.backends.cudnn.allow_tf32
+    yield
+    torch.set_float32_matmul_precision(precision)
+    torch.backends.cudnn.allow_tf32 = convolutions
+
+
+def test_all_or_nothing_or_as_torch_has_it():
+    # Deprecated settings, or a mixture with newer ones, would warn or fail.
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        before = settings()
+        allow_tf32(None)
+        assert settings() == before
+        for allowed in (True, False, True):
+            allow_tf32(allowed)
+            assert settings() == (allowed, allowed)
+            # As torch.compile and the ranking on a GPU read and write it.
+            torch.backends.cuda.matmul.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = allowed
+            assert torch.get_float32_matmul_precision() == (
+                'high' if allowed else 'highest')
+
+
+@pytest.mark.parametrize('value', ['yes', 1, 'tf32'])
+def test_other_values_are_refused(value):
+    before = settings()
+    with pytest.raises(ValueError, match='env_cfg.tf32 must be True'):
+        allow_tf32(value)
+    assert settings() == before
