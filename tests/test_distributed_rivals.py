@@ -11,7 +11,8 @@ import torch.distributed as dist
 from forked_ranks import run_ranks
 from mmengine.registry import DefaultScope
 from mmpretrain.models.losses.swav_loss import SwAVLoss, distributed_sinkhorn
-from test_ssl_methods import METHODS, batch, build
+from ssl_parts import METHODS
+from test_ssl_methods import batch, build
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
