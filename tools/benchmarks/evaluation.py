@@ -231,10 +231,12 @@ def measure_peers(options):
                        ('torchreid', options.peer_torchreid)):
         if path is None:
             continue
-        evaluate = peers.LOADERS[peer](path)
-        for name, search in searches.items():
-            figures.append(peers.compare(
-                f'{peer}, {name}', evaluate, search, options.repeats))
+        for label, evaluate in peers.LOADERS[peer](path).items():
+            figures += [
+                peers.compare(
+                    f'{label}, {name}', evaluate, search, options.repeats)
+                for name, search in searches.items()
+            ]
     if not figures:
         print('peers: none given; see --peer-agw, --peer-fastreid, '
               '--peer-torchreid.')

@@ -38,8 +38,9 @@ def load_agw(root):
         root (str): Checkout.
 
     Returns:
-        Callable: Takes a :class:`Search` and its distances; gives R1, mAP
-        and mINP, the latter None if not computed.
+        dict[str, Callable]: What it is called, and a function that takes a
+        :class:`Search` and its distances and gives R1, mAP and mINP, the
+        latter None if not computed.
     """
     module = _enter('peer_agw', root, 'eval_metrics')
 
@@ -53,7 +54,7 @@ def load_agw(root):
                 search.query_camids, search.gallery_camids)
         return cmc[0], ap, inp
 
-    return evaluate
+    return {'agw': evaluate}
 
 
 def load_fastreid(root):
@@ -61,13 +62,10 @@ def load_fastreid(root):
     module = _enter(
         'peer_fastreid', Path(root) / 'fastreid/evaluation', 'rank')
 
-    def evaluate(search, distances):
-        cmc, ap, inp = module.evaluate_rank(
-            distances, search.query_pids, search.gallery_pids,
-            *_cameras(search), max_rank=20)
+    def summarise(cmc, ap, inp):
         return cmc[0], np.mean(ap), np.mean(inp)
 
-    return evaluate
+    return _variants('fastreid', module, summarise)
 
 
 def load_torchreid(root):
@@ -75,13 +73,25 @@ def load_torchreid(root):
     module = _enter(
         'torchreid.metrics', Path(root) / 'torchreid/metrics', 'rank')
 
-    def evaluate(search, distances):
-        cmc, ap = module.evaluate_rank(
-            distances, search.query_pids, search.gallery_pids,
-            *_cameras(search), max_rank=20)
+    def summarise(cmc, ap):
         return cmc[0], ap, None
 
-    return evaluate
+    return _variants('torchreid', module, summarise)
+
+
+def _variants(peer, module, summarise):
+    """The evaluator in Python and, if it is built in the checkout, in C."""
+    def variant(compiled):
+        def evaluate(search, distances):
+            return summarise(*module.evaluate_rank(
+                distances, search.query_pids, search.gallery_pids,
+                *_cameras(search), max_rank=20, use_cython=compiled))
+        return evaluate
+
+    found = {f'{peer}, Python': variant(False)}
+    if module.IS_CYTHON_AVAI:
+        found[f'{peer}, compiled'] = variant(True)
+    return found
 
 
 LOADERS = dict(agw=load_agw, fastreid=load_fastreid, torchreid=load_torchreid)
