@@ -1,4 +1,4 @@
-"""The contrastive rivals on two processes against one.
+"""The contrastive rivals on several processes against one.
 
 Forks some processes a test; each builds a small network in half a second.
 """
@@ -8,12 +8,17 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed as dist
+from distributed_parts import (
+    check_same_step,
+    mean_step,
+    step_on_ranks,
+    without_chance,
+)
 from forked_ranks import run_ranks
 from mmengine.registry import DefaultScope
 from mmpretrain.models.losses.swav_loss import SwAVLoss, distributed_sinkhorn
 from ssl_parts import METHODS
 from test_ssl_methods import batch, build
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from mmgl.engine.hooks import SwAVQueueHook
@@ -30,68 +35,32 @@ UPSTREAM = {
 }
 
 
-def without_batch_norm(model):
-    """Statistics are local on the CPU; SyncBN, which shares them, is not."""
-    for module in model.modules():
-        if isinstance(module, _BatchNorm):
-            module.eval()
-    return model
-
-
-def step(method, rank, world, options=None):
-    """Mean loss and averaged gradient of a step on a share of the batch."""
+def step(rank, world, method, options=None):
+    """A step on this rank's share of the batch."""
     DefaultScope.get_instance('mmgl', scope_name='mmgl')
-    model = without_batch_norm(build(method, options))
+    model = without_chance(build(method, options))
     data = model.data_preprocessor(batch(method, MODALITY), training=True)
     size = len(MODALITY) // world
     share = slice(rank * size, (rank + 1) * size)
-    inputs = [view[share] for view in data['inputs']]
-    wrapped = DistributedDataParallel(model) if world > 1 else model
-    loss = wrapped(inputs=inputs, data_samples=data['data_samples'][share],
-                   mode='loss')['loss']
-    loss.backward()
-    loss = loss.detach()
-    if world > 1:
-        dist.all_reduce(loss)
-    return loss / world, {
-        name: parameter.grad for name, parameter in model.named_parameters()
-        if parameter.grad is not None}
+    data = dict(inputs=[view[share] for view in data['inputs']],
+                data_samples=data['data_samples'][share])
+    return mean_step(model, data, world)
 
 
-def step_of_rank(rank, method, options, path):
-    found = step(method, rank, WORLD, options)
-    if rank == 0:
-        torch.save(found, path)
-
-
-def two_ranks(tmp_path, method, options=None):
-    path = tmp_path / 'step.pth'
-    run_ranks(tmp_path, step_of_rank, method, options, path, world=WORLD)
-    return torch.load(path)
-
-
-def check_same(grads, others, factor=1.):
-    assert set(grads) == set(others)
-    for name, grad in grads.items():
-        error = (factor * others[name] - grad).norm()
-        assert error <= 1e-4 * grad.norm() + 1e-6, name
-
-
+@pytest.mark.parametrize('world', [2, 4])
 @pytest.mark.parametrize('method', METHODS)
-def test_same_loss_and_gradient_as_one_process(method, tmp_path):
-    loss, grads = step(method, 0, 1)
-    other_loss, others = two_ranks(tmp_path, method)
-    assert other_loss.item() == pytest.approx(loss.item(), rel=1e-5)
-    check_same(grads, others)
+def test_same_loss_and_gradient_as_one_process(method, world, tmp_path):
+    check_same_step(
+        step(0, 1, method), step_on_ranks(tmp_path, world, step, method))
 
 
 @pytest.mark.parametrize('method', list(UPSTREAM))
 def test_gradient_of_mmpretrain_is_that_of_a_share(method, tmp_path):
     """Once this fails, the heads of this package are not needed any more."""
-    loss, grads = step(method, 0, 1)
-    other_loss, others = two_ranks(tmp_path, method, UPSTREAM[method])
-    assert other_loss.item() == pytest.approx(loss.item(), rel=1e-5)
-    check_same(grads, others, factor=WORLD)
+    check_same_step(
+        step(0, 1, method),
+        step_on_ranks(tmp_path, WORLD, step, method, UPSTREAM[method]),
+        factor=WORLD)
 
 
 # -------------------------------------------------------- assignments of SwAV

@@ -193,17 +193,20 @@ def cost_points(scale: str, records: Mapping[Cell, dict]) -> list[dict]:
 
     Returns:
         Label, seconds of pre-training, Rank-1 and its spread over the seeds
-        of each row that came through. The seconds of ImageNet are those the
-        paper gives.
+        of each row that came through. The seconds are the mean over the
+        seeds that have them, those of ImageNet what the paper gives.
     """
     points = []
     for row in TABLES['table4'].rows(scale):
         of_row = [record for _, record in counted(row, records)[0]
                   if record['metrics'] != FAIL]
         free = {'random': 0.0, 'imagenet': IMAGENET_SECONDS}.get(row.init)
-        seconds = [record['seconds'].get('pretrain', free)
-                   for record in of_row]
-        if not of_row or None in seconds:
+        # A run that was interrupted may have no time of its own to count.
+        seconds = [
+            spent for record in of_row
+            if (spent := record['seconds'].get('pretrain', free)) is not None
+        ]
+        if not seconds:
             continue
         ranks = statistics([
             record['metrics']['all_single/rank1'] for record in of_row])
