@@ -105,7 +105,7 @@ def _rivals(config: str, ending: str = '') -> dict[str, Pretraining]:
 
 _LONG = Pretraining(
     'MMGL', 'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py',
-    seconds=640)
+    seconds=900)
 # A sixth of the epochs; Tables IV to VIII compare at this budget.
 _SHORT = Pretraining(
     'MMGL, 10 epochs',

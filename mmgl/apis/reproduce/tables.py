@@ -190,7 +190,8 @@ TABLES = {
     'table4': Table(
         'Table IV: self-supervised methods',
         'Every method pre-trains the same two-stream backbone on the same '
-        'images with the optimiser of the paper.' + _AGW,
+        'images with the optimiser of the paper; at scale `mini` the '
+        'contrastive ones have [rates of their own](rivals.md).' + _AGW,
         ('pre-training', ), ALL, SHORT, _rivals()),
     'table4-native': Table(
         'Table IV with the recipe of each method',
