@@ -24,12 +24,16 @@ LEAVES = [
 
 
 # ----------------------------------------------------------------------- views
+def dataset_of(cfg, root):
+    cfg.train_dataloader.dataset['data_root'] = root
+    with registry_scope('mmgl'):
+        return DATASETS.build(cfg.train_dataloader.dataset)
+
+
 @pytest.mark.parametrize('name', LEAVES)
 def test_views_depend_on_the_draw_alone(name, tiny_sysu):
     cfg = leaf(name)
-    cfg.train_dataloader.dataset['data_root'] = tiny_sysu
-    with registry_scope('mmgl'):
-        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    dataset = dataset_of(cfg, tiny_sysu)
 
     def views(position):
         torch.rand(3), np.random.rand(3)
@@ -48,9 +52,7 @@ def test_views_depend_on_the_draw_alone(name, tiny_sysu):
 @pytest.mark.parametrize('name', LEAVES)
 def test_views_fit_the_method(name, tiny_sysu):
     cfg = leaf(name)
-    cfg.train_dataloader.dataset['data_root'] = tiny_sysu
-    with registry_scope('mmgl'):
-        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    dataset = dataset_of(cfg, tiny_sysu)
     sizes = [tuple(view.shape[1:]) for view in dataset[0]['inputs']]
     whole = (96, 48) if 'synthetic' in name else (288, 144)
     assert sizes[:2] == [whole] * 2
@@ -65,9 +67,7 @@ def test_views_fit_the_method(name, tiny_sysu):
 def test_infrared_views_stay_grey(tiny_sysu):
     """Jitter of hue and saturation cannot make a thermal image coloured."""
     cfg = leaf('simclr')
-    cfg.train_dataloader.dataset['data_root'] = tiny_sysu
-    with registry_scope('mmgl'):
-        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    dataset = dataset_of(cfg, tiny_sysu)
     infrared = np.flatnonzero(dataset.field('modality') == 1)[:8]
     coloured = 0
     for position, index in enumerate(infrared):
