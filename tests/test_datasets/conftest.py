@@ -1,5 +1,7 @@
 import os
 import os.path as osp
+import runpy
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -110,3 +112,18 @@ def broken_regdb(tmp_path):
 def standard_pipeline():
     """The usual training augmentation, before shuffling and packing."""
     return [dict(step) for step in STANDARD_PIPELINE]
+
+
+@pytest.fixture(scope='session')
+def shard_tool():
+    path = 'tools/dataset_converters/write_shards.py'
+    return runpy.run_path(str(Path(__file__).parents[2] / path))
+
+
+@pytest.fixture(scope='session')
+def shards(shard_tool, sysu_root, tmp_path_factory):
+    """65 visible and 30 infrared images, 9 in a shard."""
+    out = str(tmp_path_factory.mktemp('shards'))
+    shard_tool['main'](['--root', sysu_root, '--split', 'trainval', '--out',
+                        out, '--images-per-shard', '9'])
+    return out
