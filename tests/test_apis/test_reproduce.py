@@ -51,6 +51,32 @@ def test_records_outlive_the_work_dir(tmp_path):
     assert all('seed1' in name for name in more.ran[1:])
 
 
+def test_a_record_names_every_number_of_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr('os.cpu_count', lambda: 5)
+    changes = dict(seeds=1, only=['agw', 'mmgl'])
+    for threads, failing in (('3', 'pretrain/mmgl_two-stream_seed0'),
+                             ('7,1', 'agw_mmgl_seed0/finetune')):
+        monkeypatch.setenv('OMP_NUM_THREADS', threads)
+        options = make_options(tmp_path, jobs=1, **changes)
+        assert start(options, FakeRunner(fail=[failing]))[0] == 1
+    monkeypatch.delenv('OMP_NUM_THREADS')
+    start(options, FakeRunner())
+    record, = load_records(options.results, 'mini').values()
+    # The pre-training went on with 7, the fine-tuning with 5.
+    assert record['threads'] == [3, 5, 7]
+    # What is done anew has no past.
+    (options.results / 'mini/agw_mmgl_seed0.json').unlink()
+    for name in ('pretrain/mmgl_two-stream_seed0', 'agw_mmgl_seed0/finetune',
+                 'agw_mmgl_seed0/evaluate'):
+        for path in (options.work_dir / name).iterdir():
+            if path.name != 'stage.json':
+                path.unlink()
+    monkeypatch.setenv('OMP_NUM_THREADS', '2')
+    start(options, FakeRunner())
+    record, = load_records(options.results, 'mini').values()
+    assert record['threads'] == [2]
+
+
 def test_a_table_is_also_json(tmp_path):
     options = make_options(tmp_path)
     start(options, FakeRunner(diverge=['agw_random_seed1/finetune']))

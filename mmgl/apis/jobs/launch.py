@@ -94,8 +94,8 @@ def stop(process: subprocess.Popen, patience: float = 10.0) -> None:
         return
 
 
-def _environment(root: Path, progress: Path, own: dict) -> dict:
-    env = {**os.environ, **own}
+def _environment(root: Path, progress: Path, stage: Stage) -> dict:
+    env = {**os.environ, **stage.env}
     paths = [str(root), env.get('PYTHONPATH', '')]
     env['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
     env['PYTHONUNBUFFERED'] = '1'
@@ -104,7 +104,7 @@ def _environment(root: Path, progress: Path, own: dict) -> dict:
     # Threads of torch that spin while they wait for a core taken by the
     # process that loads images slow a step down many times over.
     env.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    env.setdefault('OMP_NUM_THREADS', str(os.cpu_count() or 1))
+    env.setdefault('OMP_NUM_THREADS', str(stage.threads))
     return env
 
 
@@ -149,7 +149,7 @@ def launch_stage(
         out.flush()
         process = subprocess.Popen(
             command, cwd=root, stdout=out,
-            env=_environment(root, progress, stage.env),
+            env=_environment(root, progress, stage),
             stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
             start_new_session=True, pass_fds=tuple(keep_open),
             preexec_fn=_die_with_parent())

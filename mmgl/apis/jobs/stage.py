@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,14 @@ class Stage:
     def pace(self) -> tuple[str, str | None]:
         """What stages share that take about the same time."""
         return self.kind, self.config
+
+    @property
+    def threads(self) -> int:
+        """Threads of torch on the CPU: its own, ours, or one a core."""
+        key = 'OMP_NUM_THREADS'
+        given = self.env.get(key) or os.environ.get(key) or os.cpu_count()
+        # A list is one number for each level of nesting.
+        return int(str(given or 1).split(',')[0])
 
     @property
     def fingerprint(self) -> str:

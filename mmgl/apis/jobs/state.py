@@ -81,13 +81,24 @@ def changes(old: dict, new: dict, limit: int = 5) -> list[str]:
 
 
 class StageState:
-    """State of one stage in ``stage.json`` of its folder."""
+    """State of one stage in ``stage.json`` of its folder.
+
+    Args:
+        stage: The stage.
+
+    Attributes:
+        saved (dict | None): What is on disk.
+        seconds (float): Duration so far, over all starts.
+        threads (list[int]): Threads of torch, over all starts: another
+            number rounds otherwise.
+    """
 
     def __init__(self, stage: Stage):
         self.stage = stage
         self.path = stage.work_dir / STATE_FILE
         self.saved = read_json(self.path)
         self.seconds = 0.0
+        self.threads: list[int] = []
 
     @property
     def matches(self) -> bool:
@@ -139,12 +150,14 @@ class StageState:
             ValueError: If the folder holds files of something else.
         """
         folder = self.stage.work_dir
+        before: list[int] = []
         if self.matches:
-            self.seconds = float(self.saved.get('seconds', 0))
             if self.saved.get('state') == 'done':
                 # Done, yet a result is gone: the rest may be incomplete too.
                 self._clear()
-                self.seconds = 0.0
+            else:
+                self.seconds = float(self.saved.get('seconds', 0))
+                before = self.saved.get('threads', [])
         elif self.saved:
             self._clear()
         elif folder.is_dir() and any(folder.iterdir()):
@@ -152,6 +165,7 @@ class StageState:
                 f'{folder} holds files that no job has written; move '
                 'them away or choose another --work-dir.')
         resumed = folder.is_dir()
+        self.threads = sorted({*before, self.stage.threads})
         self.save('running')
         return resumed
 
@@ -172,6 +186,7 @@ class StageState:
                 'fingerprint': self.stage.fingerprint,
                 'ingredients': self.stage.ingredients,
                 'seconds': round(self.seconds, 2),
+                'threads': self.threads,
                 'verdict': verdict,
             })
 

@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import mean
 
-from mmgl.apis.jobs import Stage, read_json, with_needs, write_json
+from mmgl.apis.jobs import (
+    Stage,
+    StageState,
+    read_json,
+    with_needs,
+    write_json,
+)
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
@@ -67,6 +73,7 @@ def write_record(folder: Path, cell: Cell, stage: Stage,
         values = json.loads(stage.outputs[0].read_text())['metrics']
         metrics = {key: round(float(v), 4) for key, v in values.items()}
     configs = {s.kind: s.config and Path(s.config).name for s in line}
+    states = [StageState(s).saved or {} for s in line]
     path = record_path(folder, cell)
     write_json(
         path, {
@@ -81,6 +88,8 @@ def write_record(folder: Path, cell: Cell, stage: Stage,
                 s.kind: round(seconds[s.name], 1)
                 for s in line if s.name in seconds
             },
+            'threads': sorted(
+                {n for state in states for n in state.get('threads', ())}),
             'versions': package_versions(),
             'machine': platform.platform(),
             **({'overrides': dict(overrides)} if overrides else {}),
