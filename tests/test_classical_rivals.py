@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
-from test_schedules import learning_rates
+from schedules import learning_rates
 
 from mmgl.apis.run_config import apply_init, build_runner, load_config
 from mmgl.datasets.transforms import EpochStages

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from mmgl.apis.errors import ConfigError
 from mmgl.apis.jobs import Display, clock
 from mmgl.apis.jobs.eta import Estimator, Outlook
 from mmgl.apis.jobs.launch import StageError, launch_stage
@@ -120,6 +121,16 @@ def test_child_dies_with_a_killed_parent(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert wait_for(lambda: gone(int(pid_file.read_text())))
+
+
+@pytest.mark.parametrize('value', ['all', '0', '-2', '1.5', ',2'])
+def test_a_wrong_number_of_threads_is_named(tmp_path, monkeypatch, value):
+    monkeypatch.setenv('OMP_NUM_THREADS', value)
+    stage = Stage('x', 'x', 'data', tmp_path, {})
+    with pytest.raises(ConfigError, match='OMP_NUM_THREADS.*unset'):
+        _ = stage.threads
+    stage.env = {'OMP_NUM_THREADS': ' 3,1'}
+    assert stage.threads == 3
 
 
 def test_lock_keeps_a_second_one_out_and_is_given_back(tmp_path):

@@ -3,10 +3,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
-from conftest import HERE
 from mmengine.hooks import Hook
 
 from mmgl.apis.errors import ConfigError
@@ -14,6 +14,7 @@ from mmgl.apis.resume import find_resumable, is_intact, resolve_resume
 from mmgl.apis.training import run_training
 from mmgl.registry import HOOKS
 
+HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / 'tools/train.py'
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmgl.apis.errors import ConfigError
+
 
 @dataclass
 class Stage:
@@ -47,11 +49,20 @@ class Stage:
 
     @property
     def threads(self) -> int:
-        """Threads of torch on the CPU: its own, ours, or one a core."""
+        """Threads of torch on the CPU: its own, ours, or one a core.
+
+        Raises:
+            ConfigError: ``OMP_NUM_THREADS`` holds no number.
+        """
         key = 'OMP_NUM_THREADS'
         given = self.env.get(key) or os.environ.get(key) or os.cpu_count()
         # A list is one number for each level of nesting.
-        return int(str(given or 1).split(',')[0])
+        first = str(given or 1).split(',')[0].strip()
+        if not first.isdecimal() or int(first) < 1:
+            raise ConfigError(
+                f'The environment variable {key} is {given!r}; set it to a '
+                'number of threads of at least 1, or unset it.')
+        return int(first)
 
     @property
     def fingerprint(self) -> str:
