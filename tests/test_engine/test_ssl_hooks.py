@@ -85,6 +85,8 @@ def test_spread_is_that_within_a_modality(tmp_path):
     # Over both modalities it would be 1.
     assert 0 < value < 1e-4
     assert len(runner.message_hub.get_scalar('train/neck/spread').data[0]) == 2
+    # The means of the modalities are opposite, and nothing else differs.
+    assert runner.message_hub.get_scalar('train/modality_gap').current() > .99
     hook.after_train(runner)
     hook.before_train_iter(runner, 0)
     model(images([0, 1]))

@@ -124,7 +124,7 @@ def _components(scale: str) -> list[Row]:
         Row(('Huang et al. (quoted)', ), paper=paper['huang']),
         *(Row((TITLES[f'mmgl-{part}'], ), init=f'mmgl-{part}',
               paper=paper[part]) for part in ('p', 'pe', 'pc')),
-        Row(('P + C + E', ), init=PLAIN[scale], paper=paper['mmgl']),
+        Row(('P + C + E', ), init='mmgl', paper=paper['mmgl']),
     ]
 
 
@@ -202,7 +202,8 @@ TABLES = {
     'table5': Table(
         'Table V: components of MMGL',
         'P: permutation recovery, E: position classification, C: '
-        'part-aware cycle-contrastive loss.' + _AGW,
+        'part-aware cycle-contrastive loss. At scale `mini` 60 epochs of '
+        'pre-training, in which it is solved.' + _AGW,
         ('pre-training', ),
         {'all_single': SYSU['all_single'],
          'indoor_single': SYSU['indoor_single']}, SHORT, _components),

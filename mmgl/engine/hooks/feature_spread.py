@@ -8,7 +8,10 @@ from mmengine.hooks import Hook
 from torch import Tensor, nn
 
 from mmgl.engine.bare_model import bare_backbone, bare_model
-from mmgl.models.functional.monitors import within_modality_spread
+from mmgl.models.functional.monitors import (
+    modality_gap,
+    within_modality_spread,
+)
 from mmgl.registry import HOOKS
 
 from .divergence import stop_run
@@ -25,7 +28,8 @@ class FeatureSpreadHook(Hook):
     So the spread is taken within each modality and the smaller one counts:
     1 for features in all directions, 0 for collapsed ones (see
     :func:`~mmgl.models.functional.monitors.within_modality_spread`). It is
-    logged as ``MODULE/spread``, of pooled feature maps and of vectors.
+    logged as ``MODULE/spread``, of pooled feature maps and of vectors, and
+    beside it the ``modality_gap`` of the first module.
 
     Features count as collapsed when the median spread of an epoch's
     iterations, be it of the backbone or of what the loss sees, is below
@@ -69,6 +73,7 @@ class FeatureSpreadHook(Hook):
         self._handles: list = []
         self._modalities: list[Tensor] = []
         self._spreads: dict[str, Tensor] = {}
+        self._gap: Tensor | None = None
         self._epoch: dict[str, list[Tensor]] = {}
         self._low = 0
 
@@ -129,6 +134,8 @@ class FeatureSpreadHook(Hook):
         Raises:
             TrainingDivergedError: If the features have collapsed.
         """
+        if self._gap is not None:
+            runner.message_hub.update_scalar('train/modality_gap', self._gap)
         for name, spread in self._spreads.items():
             runner.message_hub.update_scalar(f'train/{name}', spread)
             self._epoch.setdefault(name, []).append(spread)
@@ -181,7 +188,10 @@ class FeatureSpreadHook(Hook):
             features = output.detach().flatten(2).mean(2) if (
                 output.ndim > 2) else output.detach()
             modality = torch.cat(self._modalities).to(features.device)
+            modality = modality[-len(features):].long()
             self._spreads[f'{name}/spread'] = within_modality_spread(
-                features, modality[-len(features):].long())
+                features, modality)
+            if name == self.modules[0]:
+                self._gap = modality_gap(features, modality)
 
         return measure

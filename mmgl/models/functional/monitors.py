@@ -29,19 +29,23 @@ def part_consistency(parts: Tensor, modality: Tensor,
     return (labels[similarity.argmax(dim=1)] == labels).float().mean()
 
 
+@torch.no_grad()
 def modality_gap(features: Tensor, modality: Tensor) -> Tensor:
     """Share of the features' variance that the modality explains.
 
     0: both modalities have the same mean; 1: nothing but the modality.
 
     Args:
-        features (Tensor): Features of shape (B, D).
-        modality (Tensor): 0 visible, 1 infrared, shape (B, ).
+        features: Vectors ``(B, D)``, or feature maps ``(B, D, h, w)``, which
+            are pooled over their positions first.
+        modality: 0 visible, 1 infrared, ``(B,)``.
 
     Returns:
-        Tensor: Scalar in [0, 1].
+        Scalar in [0, 1], in fp32.
     """
     features = features.float()
+    if features.ndim > 2:
+        features = features.flatten(2).mean(dim=2)
     weights = torch.nn.functional.one_hot(modality, 2).float()
     counts = weights.sum(dim=0)
     means = weights.t() @ features / counts.clamp(min=1).unsqueeze(1)

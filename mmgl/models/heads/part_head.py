@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from mmgl.registry import HEADS, LOSSES
 
-from ..functional.monitors import modality_gap, part_consistency
+from ..functional.monitors import part_consistency
 from ..layers.modality_norm import ModalityBatchNorm
 
 _NORMS = ('modality_bn', 'bn', 'ln', 'none')
@@ -106,7 +106,7 @@ class PartHead(nn.Module):
 
         Returns:
             dict[str, Tensor]: ``loss_position`` and ``loss_pcc`` where used;
-            ``position_top1``, ``part_consistency`` and ``modality_gap``.
+            ``position_top1`` and ``part_consistency``.
         """
         modality, positions = targets['modality'], targets['permutation']
         parts = self(feature_map, modality)
@@ -125,7 +125,4 @@ class PartHead(nn.Module):
         with torch.no_grad():
             output['part_consistency'] = part_consistency(
                 unit, modality, positions)
-            output['modality_gap'] = modality_gap(unit.flatten(0, 1),
-                                                  modality.repeat_interleave(
-                                                      self.num_stripes))
         return output

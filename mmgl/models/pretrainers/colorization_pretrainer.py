@@ -8,6 +8,7 @@ from mmgl.structures import VISIBLE, routing_modality
 
 from ..backbones.base_resnet import modality_indices
 from ..functional.colour import rgb_to_lab
+from ..functional.monitors import modality_gap
 from .pretext_pretrainer import PretextPretrainer
 
 INFRARED_MODES = ('grey', 'ignore')
@@ -91,7 +92,8 @@ class ColorizationPretrainer(PretextPretrainer):
             targets (dict[str, Tensor]): ``modality`` (B, ).
 
         Returns:
-            dict[str, Tensor]: ``loss_colorization`` and ``colour_top1``.
+            dict[str, Tensor]: ``loss_colorization``, ``colour_top1`` and
+            ``modality_gap``.
 
         Raises:
             ValueError: If infrared images are ignored and there is nothing
@@ -108,4 +110,7 @@ class ColorizationPretrainer(PretextPretrainer):
                                  'images.')
         grey, ab = self.split(inputs)
         feature_map = self.backbone(grey, modality)
-        return self.head.loss(feature_map, ab, visible)
+        losses = self.head.loss(feature_map, ab, visible)
+        losses['modality_gap'] = modality_gap(
+            feature_map, modality.to(feature_map.device))
+        return losses

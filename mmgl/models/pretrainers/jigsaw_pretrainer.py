@@ -5,6 +5,7 @@ from torch import Tensor
 from mmgl.registry import HEADS, MODELS
 from mmgl.structures import routing_modality
 
+from ..functional.monitors import modality_gap
 from .pretext_pretrainer import PretextPretrainer, by_source, prepare_tiles
 
 
@@ -57,10 +58,13 @@ class JigsawPretrainer(PretextPretrainer):
                 ``view`` (B * n, ), ``permutation`` (B * n, n).
 
         Returns:
-            dict[str, Tensor]: ``loss_jigsaw`` and ``jigsaw_top1``.
+            dict[str, Tensor]: ``loss_jigsaw``, ``jigsaw_top1`` and
+            ``modality_gap``.
         """
         feature_map = self.backbone(self.prepare(inputs),
                                     routing_modality(targets))
         tiles = by_source(feature_map.mean(dim=(2, 3)), targets)
         permutation = by_source(targets['permutation'], targets)
-        return self.head.loss(tiles, permutation[:, 0])
+        losses = self.head.loss(tiles, permutation[:, 0])
+        losses['modality_gap'] = modality_gap(feature_map, targets['modality'])
+        return losses

@@ -6,6 +6,7 @@ from torch import Tensor
 from mmgl.registry import HEADS, MODELS
 from mmgl.structures import routing_modality
 
+from ..functional.monitors import modality_gap
 from .pretext_pretrainer import PretextPretrainer
 
 
@@ -52,6 +53,7 @@ class MMGLPretrainer(PretextPretrainer):
         feature_map = self.backbone(inputs, routing_modality(targets))
         losses = self.permutation_head.loss(
             feature_map.mean(dim=(2, 3)), targets)
+        losses['modality_gap'] = modality_gap(feature_map, targets['modality'])
         if self.part_head is not None:
             losses.update(self.part_head.loss(feature_map, targets))
         return losses

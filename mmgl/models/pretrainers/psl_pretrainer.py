@@ -9,6 +9,7 @@ from mmgl.registry import HEADS, MODELS
 from mmgl.structures import routing_modality
 
 from ..backbones.base_resnet import STAGES
+from ..functional.monitors import modality_gap
 from .pretext_pretrainer import PretextPretrainer, by_source, prepare_tiles
 
 
@@ -157,8 +158,8 @@ class PSLPretrainer(PretextPretrainer):
                 ``view`` (B * n, ), ``permutation`` (B * n, n).
 
         Returns:
-            dict[str, Tensor]: ``loss_jigsaw``, ``jigsaw_top1`` and
-            ``stage``, from 1.
+            dict[str, Tensor]: ``loss_jigsaw``, ``jigsaw_top1``,
+            ``modality_gap`` behind the stage, and ``stage``, from 1.
         """
         permutation = by_source(targets['permutation'], targets)[:, 0]
         stage = self.stage_of(permutation.shape[1])
@@ -166,7 +167,10 @@ class PSLPretrainer(PretextPretrainer):
             self.prepare(inputs), routing_modality(targets), stage)
         tiles = by_source(feature_map.mean(dim=(2, 3)), targets)
         losses = self.heads[stage].loss(tiles, permutation)
-        return dict(losses, stage=inputs.new_tensor(stage + 1.))
+        return dict(
+            losses,
+            modality_gap=modality_gap(feature_map, targets['modality']),
+            stage=inputs.new_tensor(stage + 1.))
 
 
 def _scale_gradient(x: Tensor, factor: float) -> Tensor:

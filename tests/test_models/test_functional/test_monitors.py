@@ -43,6 +43,11 @@ def test_modality_gap_limits():
     assert modality_gap(split, modality).item() == 1
     mixed = torch.tensor([[1., 0], [-1, 0], [1, 0], [-1, 0]])
     assert modality_gap(mixed, modality).item() == 0
+    # Feature maps count by their mean over all positions.
+    maps = torch.randn(4, 5, 3, 2)
+    torch.testing.assert_close(
+        modality_gap(maps, modality),
+        modality_gap(maps.mean(dim=(2, 3)), modality))
 
 
 def test_feature_spread():

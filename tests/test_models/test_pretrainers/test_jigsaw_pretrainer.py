@@ -29,7 +29,9 @@ def test_every_parameter_is_trained():
     optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     for _ in range(2):
         logs = model.train_step(tile_batch(), optimizer)
-    assert set(logs) == {'loss', 'loss_jigsaw', 'jigsaw_top1'}
+    assert set(logs) == {
+        'loss', 'loss_jigsaw', 'jigsaw_top1', 'modality_gap'
+    }
     for name, value in model.named_parameters():
         assert not torch.equal(before[name], value), name
 

@@ -48,6 +48,22 @@ def test_table_v_rows_are_configs(part, terms):
     assert {k[5:] for k in losses if k.startswith('loss_')} == terms
 
 
+@pytest.mark.parametrize('norm', ['modality_bn', 'bn', 'none'])
+def test_the_gap_is_that_of_the_backbone_whatever_the_heads_do(norm):
+    """An offset between the modalities in front of the heads is seen."""
+    model = build(dict(PART, contrast=CONTRAST, norm=norm))
+    data = model.data_preprocessor(batch(16), True)
+    sign = (2. * data['targets']['modality'] - 1).view(-1, 1, 1, 1)
+    gaps = []
+    for offset in (0., 1., 10.):
+        handle = model.backbone.register_forward_hook(
+            lambda _, args, out, offset=offset: out + offset * sign)
+        gaps.append(model(**data, mode='loss')['modality_gap'].item())
+        handle.remove()
+    assert gaps[0] < 0.5 and gaps[0] < gaps[1] < gaps[2] <= 1
+    assert gaps[2] > 0.99
+
+
 def test_every_parameter_is_trained():
     model = build(dict(PART, contrast=CONTRAST))
     before = {k: v.clone() for k, v in model.named_parameters()}

@@ -39,7 +39,9 @@ def moved_by_a_step(model, tiles):
             model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1))
     for _ in range(2):
         logs = model.train_step(tile_batch(tiles), optimizer)
-    assert set(logs) == {'loss', 'loss_jigsaw', 'jigsaw_top1', 'stage'}
+    assert set(logs) == {
+        'loss', 'loss_jigsaw', 'jigsaw_top1', 'modality_gap', 'stage'
+    }
     return {
         name for name, value in model.state_dict().items()
         if not torch.equal(before[name], value)
