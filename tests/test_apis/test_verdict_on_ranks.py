@@ -3,7 +3,6 @@
 import json
 import multiprocessing as mp
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from forked_ranks import run_ranks
+from torch.distributed.elastic.utils.distributed import get_free_port
 
 from mmgl.apis.training import run_training
 from mmgl.engine.hooks.divergence import RESTARTS_VARIABLE, _over_ranks
@@ -21,12 +21,6 @@ HERE = Path(__file__).parent
 OPTIONS = ['--launcher', 'pytorch', '--cfg-options',
            'custom_hooks.2.interval=1']
 VERDICT = 'non-finite loss: loss, loss_toy'
-
-
-def free_port():
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return str(server.getsockname()[1])
 
 
 def _train(arguments, variables, log):
@@ -40,7 +34,8 @@ def _train(arguments, variables, log):
 def train_on_two(config, work_dir, *restarts, **variables):
     """Train as torchrun would start it; exit codes and output by rank."""
     variables.update(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1',
-                     MASTER_PORT=free_port(), TOY_STEPS=f'{work_dir}_steps')
+                     MASTER_PORT=str(get_free_port()),
+                     TOY_STEPS=f'{work_dir}_steps')
     arguments = [config, '--work-dir', str(work_dir), *OPTIONS]
     logs = [Path(f'{work_dir}_{rank}.log') for rank in (0, 1)]
     processes = [
@@ -117,9 +112,9 @@ def test_torchrun_does_not_repeat_the_run(toy_config, tmp_path):
         ['bash', tool_dir() / 'dist_train.sh', toy_config(), '2',
          '--work-dir', 'run', *OPTIONS[2:]],
         env=dict(os.environ, TOY_NAN_RANK='1', TOY_STEPS='steps',
-                 MAX_RESTARTS='1', PORT=free_port(), PYTHON=sys.executable,
-                 PYTHONPATH=path, OMP_NUM_THREADS='1',
-                 CUDA_VISIBLE_DEVICES=''),
+                 MAX_RESTARTS='1', PORT=str(get_free_port()),
+                 PYTHON=sys.executable, PYTHONPATH=path,
+                 OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES=''),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=300)
     # torchrun's own code; it has started each worker twice.
