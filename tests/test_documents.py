@@ -1,10 +1,17 @@
-"""Metafile, README and documents name what exists."""
+"""Metafile, README and documents name what exists and agree on numbers."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+
+from mmgl.apis.reproduce import ReproduceOptions
+from mmgl.apis.reproduce.document import write_document, write_summaries
+from mmgl.apis.reproduce.driver import marked_records
+from mmgl.apis.reproduce.methods import SCALES
+from mmgl.apis.reproduce.readme import BEGIN, END, write_readme
 
 ROOT = Path(__file__).parents[1]
 LEAVES = {
@@ -13,6 +20,12 @@ LEAVES = {
 }
 DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md'
              ] + sorted((ROOT / 'docs').rglob('*.md'))
+RESULTS = ROOT / 'docs/results.md'
+# What shows accuracies with two decimals quotes the tables of the results.
+QUOTING = [ROOT / 'README.md'] + [
+    ROOT / f'docs/{name}.md' for name in (
+        'finetuning', 'probe', 'quickstart', 'reproduction', 'rivals')]
+REWRITE = 'run python tools/reproduce.py all --write-only'
 
 
 def test_metafile_lists_every_config_once():
@@ -46,3 +59,49 @@ def test_links_in_documents_lead_somewhere(document):
     targets = re.findall(r'\]\(([^)#:]+)\)', document.read_text())
     missing = [t for t in targets if not (document.parent / t).exists()]
     assert not missing
+
+
+@pytest.fixture(scope='module')
+def records():
+    options = ReproduceOptions(
+        ['all'], results=ROOT / 'docs/results', root=ROOT)
+    return {scale: marked_records(options, scale) for scale in SCALES}
+
+
+def test_results_are_those_of_the_records(records, tmp_path):
+    written = write_document(
+        ROOT / 'docs/results', tmp_path / 'results.md', ROOT, records)
+    equal = written.read_text() == RESULTS.read_text()
+    assert equal, REWRITE
+    tables = write_summaries(tmp_path, 'mini', records['mini'])
+    committed = ROOT / 'docs/results/mini/tables'
+    assert {p.name for p in tables} == {p.name for p in committed.iterdir()}
+    for table in tables:
+        equal = table.read_text() == (committed / table.name).read_text()
+        assert equal, f'{table.name}: {REWRITE}'
+
+
+def test_readme_shows_the_records(records, tmp_path):
+    written = shutil.copy(ROOT / 'README.md', tmp_path)
+    write_readme(Path(written), records['mini'])
+    equal = Path(written).read_text() == (ROOT / 'README.md').read_text()
+    assert equal, REWRITE
+
+
+def accuracies(text):
+    """Numbers with two decimals of each row of tables of Rank-1 or mAP."""
+    for block in text.split('\n\n'):
+        lines = block.strip().splitlines()
+        if lines and re.match(r'\|.*(Rank-1|\br1\b|mAP)', block.strip()):
+            for line in lines[2:]:
+                yield set(re.findall(r'(?<![\d.])\d+\.\d\d(?!\d)', line))
+
+
+@pytest.mark.parametrize('document', QUOTING, ids=lambda p: p.name)
+def test_accuracies_are_quoted_as_the_results_have_them(document):
+    # What the tool writes into the README is of several rows.
+    text = re.sub(f'{BEGIN}.*{END}', '', document.read_text(), flags=re.S)
+    rows = list(accuracies(RESULTS.read_text()))
+    wrong = [found for found in accuracies(text)
+             if not any(found <= row for row in rows)]
+    assert not wrong

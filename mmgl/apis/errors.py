@@ -74,16 +74,21 @@ def report_errors(debug: bool = False) -> Iterator[None]:
 def report_outcome(debug: bool = False) -> Iterator[None]:
     """Explain in one sentence why a running job ended early.
 
+    Ranks end together when a training diverges; the first one speaks.
+
     Args:
         debug: Show the traceback instead.
     """
+    from mmengine.dist import is_main_process
+
     from mmgl.engine.hooks import TrainingDivergedError
     try:
         yield
     except TrainingDivergedError as error:
         if debugging(debug):
             raise
-        print(f'error: {error}', file=sys.stderr)
+        if is_main_process():
+            print(f'error: {error}', file=sys.stderr)
         raise SystemExit(DIVERGED) from None
     except KeyboardInterrupt:
         print(

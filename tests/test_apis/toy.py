@@ -80,8 +80,18 @@ class ToyModel(BaseModel):
         error = (y[:, 0].float() - x.sum(1)).square()
         if mode == 'loss':
             scale = float(os.environ.get('TOY_SCALE', 1))
+            if os.environ.get('TOY_NAN_RANK', '-') == os.environ.get('RANK'):
+                scale = float('nan')
+            self._note_step()
             return dict(loss_toy=error.mean() * scale)
         return [dict(error=float(e)) for e in error]
+
+
+    def _note_step(self):
+        """Tell a test that a step was trained, where it asks for it."""
+        if 'TOY_STEPS' in os.environ:
+            with open(os.environ['TOY_STEPS'], 'a') as file:
+                file.write(os.environ['RANK'] + '\n')
 
 
 @METRICS.register_module()

@@ -25,9 +25,10 @@ from .document import write_document, write_summaries
 from .figures import FIGURES, FigurePlanner, cost_points
 from .layout import summarise, terminal_table
 from .methods import DATASETS, SCALES
-from .options import ReproduceOptions
+from .options import README, ReproduceOptions
 from .plan import Planner
 from .pretrainings import PRETRAININGS
+from .readme import write_readme
 from .records import (
     is_recorded,
     load_records,
@@ -123,9 +124,17 @@ def _plan(options: ReproduceOptions) -> _Plan:
     return _Plan(options, planner, figures, cells, left, with_needs(last))
 
 
-def _marked_records(options: ReproduceOptions,
-                    scale: str) -> dict[Cell, dict]:
-    """Read the records of a scale, those of other configs marked."""
+def marked_records(options: ReproduceOptions,
+                   scale: str) -> dict[Cell, dict]:
+    """Read the records of a scale, those of other configs marked.
+
+    Args:
+        options: Where they lie, and what was changed in every training.
+        scale: Key of ``SCALES``.
+
+    Returns:
+        Record by cell, with ``stale``.
+    """
     # Where the data lie does not matter to a fingerprint.
     roots = {key: Path(root) for key, root in SCALES[scale].roots.items()}
     planner = Planner(options.root, options.work_dir, scale, roots,
@@ -176,7 +185,7 @@ def _show_stages(plan: _Plan, display: Display) -> None:
     stages = list(plan.stages)
     if FROM_RECORDS in options.chosen(FIGURES):
         stages.append(plan.figures.cost_stage(cost_points(
-            options.scale, _marked_records(options, options.scale))))
+            options.scale, marked_records(options, options.scale))))
     for stage in stages:
         seed = '' if stage.seed is None else f'seed {stage.seed}, '
         state = lost.get(stage.name) or _how_far(stage)
@@ -226,7 +235,7 @@ def _draw_from_records(plan: _Plan, run: StageRunner,
     """Draw the figure of what is recorded by now; returns what failed."""
     try:
         stage = plan.figures.cost(
-            _marked_records(plan.options, plan.options.scale))
+            marked_records(plan.options, plan.options.scale))
     except ValueError as error:
         # Tables and document are written all the same.
         return {f'figures/{FROM_RECORDS}': str(error)}
@@ -237,7 +246,7 @@ def _draw_from_records(plan: _Plan, run: StageRunner,
 
 def _report(options: ReproduceOptions, display: Display) -> None:
     """Write tables as JSON and Markdown, and show those asked for."""
-    records = {scale: _marked_records(options, scale) for scale in SCALES}
+    records = {scale: marked_records(options, scale) for scale in SCALES}
     ours = records[options.scale]
     for name in options.chosen(TABLES):
         summary = summarise(name, options.scale, ours)
@@ -247,6 +256,9 @@ def _report(options: ReproduceOptions, display: Display) -> None:
         written = write_document(options.results, options.document,
                                  options.root, records)
         display.say(f'Wrote {written}')
+        if options.official:
+            written = write_readme(options.root / README, records['mini'])
+            display.say(f'Wrote {written}')
 
 
 def reproduce(options: ReproduceOptions,

@@ -19,6 +19,7 @@ from .tables import TABLES, cells_of
 ALL = 'all'
 TARGETS = (*TABLES, *FIGURES, ALL)
 RESULTS, DOCUMENT = 'docs/results', 'docs/results.md'
+README = 'README.md'
 NOT_IN_ALL = ('table4-native', )
 MOST_CPU_JOBS = 8
 SLURM_JOBS = 8
@@ -117,6 +118,12 @@ class ReproduceOptions:
         return {key: Path(path).resolve()
                 for key, path in {**SCALES[self.scale].roots,
                                   **given}.items()}
+
+    @property
+    def official(self) -> bool:
+        """Whether the document is the one that the README agrees with."""
+        return (self.document is not None and
+                Path(self.document).resolve() == self.root / DOCUMENT)
 
     def chosen(self, group: Mapping) -> list[str]:
         """List the wanted members of ``TABLES`` or ``FIGURES``.

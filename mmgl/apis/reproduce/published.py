@@ -2,8 +2,8 @@
 
 Wan et al., "Self-Supervised Modality-Aware Multiple Granularity Pre-Training
 for RGB-Infrared Person Re-Identification". They are quoted, not measured, as
-printed: indoor mAP of AGW from ImageNet is 42.90 in Table II and 63.72 in
-Table V. ``-`` stands where the paper prints nothing.
+printed, also where Tables II and V disagree
+(``docs/results/notes/table2.md``). ``-`` stands where it prints nothing.
 """
 
 FAIL = 'fail'

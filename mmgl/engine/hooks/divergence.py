@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.hooks import Hook
 
 from mmgl.registry import HOOKS
@@ -19,6 +19,8 @@ from mmgl.utils.files import replace_whole
 # Written to the work dir; tools read it where they look for metrics.
 VERDICT_FILE = 'diverged.json'
 LAST_GOOD = 'last_good.pth'
+# Set by torchrun: how often it has started the processes again.
+RESTARTS_VARIABLE = 'TORCHELASTIC_RESTART_COUNT'
 
 
 class TrainingDivergedError(RuntimeError):
@@ -45,7 +47,12 @@ class DivergenceHook(Hook):
     terms, the newest checkpoint from before the trouble is kept as
     ``last_good.pth``, and the training stops. Checks are made every
     ``interval`` iterations and at the end of each epoch, before the
-    checkpoint is saved. A run that is started again forgets an old verdict.
+    checkpoint is saved.
+
+    All ranks judge the same numbers, so that they stop together: the first
+    two verdicts are about the worst value over the ranks, the others about
+    the mean. A run that is started again forgets an old verdict; one that
+    torchrun starts again (``--max-restarts``) stops at once with it.
 
     Args:
         interval: Iterations between two checks; reading a loss waits for
@@ -90,13 +97,27 @@ class DivergenceHook(Hook):
         self._epochs: deque[int] = deque(maxlen=max(window, 1))
 
     def before_train(self, runner) -> None:
-        """Forget the verdict of an earlier start.
+        """Forget the verdict of an earlier start, unless of the same job.
 
         Args:
             runner: The Runner.
+
+        Raises:
+            TrainingDivergedError: If torchrun starts a run again that has
+                ended with a verdict.
         """
         self._recent.clear()
         self._epochs.clear()
+        # Machines count their own restarts, and may not share the work dir.
+        starts = all_gather_object((
+            int(os.environ.get(RESTARTS_VARIABLE, 0)),
+            read_verdict(runner.work_dir)))
+        verdict = next((found for _, found in starts if found), None)
+        if verdict and any(restarts for restarts, _ in starts):
+            raise TrainingDivergedError(
+                f'training diverged before this restart, {verdict}; it is '
+                'not repeated. To try again start the command anew, or '
+                f'remove {Path(runner.work_dir, VERDICT_FILE)}.')
         if is_main_process():
             Path(runner.work_dir, VERDICT_FILE).unlink(missing_ok=True)
 
@@ -119,11 +140,13 @@ class DivergenceHook(Hook):
         last = self.end_of_epoch(runner.train_dataloader, batch_idx)
         if not last and not self.every_n_inner_iters(batch_idx, self.interval):
             return
-        values = {k: _to_float(v) for k, v in (outputs or {}).items()}
-        terms = {k: v for k, v in values.items() if 'loss' in k}
-        spreads = {k: v for k, v in values.items() if k.endswith('spread')}
+        worst, mean = _over_ranks({
+            name: _to_float(value) for name, value in (outputs or {}).items()
+            if 'loss' in name or name.endswith('spread')})
+        terms = {k: v for k, v in worst.items() if 'loss' in k}
+        spreads = {k: v for k, v in mean.items() if k.endswith('spread')}
         self._epochs.append(runner.epoch)
-        for name, value in {**terms, **spreads}.items():
+        for name, value in mean.items():
             self._recent[name].append(value)
         for find in (self._non_finite, self._exploding):
             stop_run(runner, find(terms), terms, runner.epoch)
@@ -165,7 +188,8 @@ def stop_run(runner, verdict: str, terms: Mapping[str, float],
 
     ``diverged.json`` in the work dir holds verdict, iteration and terms, and
     the newest checkpoint from before the trouble is kept as
-    ``last_good.pth``.
+    ``last_good.pth``. All ranks must come here together; none leaves before
+    both are written.
 
     Args:
         runner: The Runner.
@@ -186,6 +210,8 @@ def stop_run(runner, verdict: str, terms: Mapping[str, float],
             iteration=runner.iter + 1, epoch=runner.epoch + 1,
             last_good=kept and str(kept),
             terms={k: repr(v) for k, v in terms.items()})
+    # torchrun ends the other ranks as soon as one has failed.
+    barrier()
     listing = ', '.join(f'{k}={v:g}' for k, v in terms.items())
     state = (f'The last good state is {kept}.' if kept else
              'No earlier epoch was complete.')
@@ -230,6 +256,20 @@ def _keep_last_good(work_dir: Path, epochs: int) -> Path | None:
 def _write_verdict(work_dir: Path, **content) -> None:
     with replace_whole(work_dir / VERDICT_FILE) as partial:
         partial.write_text(json.dumps(content, indent=2) + '\n')
+
+
+def _over_ranks(
+        values: Mapping[str, float]) -> tuple[dict[str, float], dict]:
+    """Return the worst and the mean of each value over the ranks."""
+    found = defaultdict(list)
+    for row in all_gather_object(dict(values)):
+        for name, value in row.items():
+            found[name].append(value)
+    worst = {
+        name: max(row, key=lambda v: math.inf if math.isnan(v) else abs(v))
+        for name, row in found.items()
+    }
+    return worst, {name: sum(row) / len(row) for name, row in found.items()}
 
 
 def _to_float(value) -> float:

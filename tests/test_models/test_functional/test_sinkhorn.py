@@ -113,6 +113,19 @@ def test_rows_approach_one_slower_at_lower_temperature(
     assert torch.allclose(columns, torch.ones(()), atol=1e-5)
 
 
+@pytest.mark.parametrize('tau, spread, mean', [
+    (0.07, 0.1, 0.07), (0.07, 3, 0.146), (0.07, 6, 0.207),
+    (1.0, 0.1, 1.3e-4), (1.0, 3, 2e-3), (1.0, 6, 0.011),
+])
+def test_rows_are_further_from_one_at_larger_logits(tau, spread, mean):
+    """The figures of docs/pretraining.md: all rows, with noise."""
+    generator = torch.Generator().manual_seed(0)
+    logits = spread * torch.randn(4000, 6, 6, generator=generator)
+    noise = gumbel_noise((4000, 4, 6, 6), logits, generator)
+    error = (gumbel_sinkhorn(logits, noise, tau).sum(dim=-1) - 1).abs()
+    assert error.mean().item() == pytest.approx(mean, rel=0.15)
+
+
 def test_half_precision_is_lifted_to_fp32():
     with torch.autocast('cpu', dtype=torch.bfloat16):
         result = sinkhorn(torch.randn(2, 6, 6).bfloat16())

@@ -25,6 +25,17 @@ def test_uniform_value_for_every_permutation(reduction, per_image):
     assert value.item() == pytest.approx(per_image, rel=1e-5)
 
 
+@pytest.mark.parametrize('reduction, start', [
+    ('mean', 3.47), ('sum_n', 20.8), ('sum', 2000)])
+def test_start_with_noise(reduction, start):
+    """The figures of docs/pretraining.md, 96 images."""
+    torch.manual_seed(0)
+    loss = PermutationReconstructionLoss(reduction=reduction)
+    values = [loss(torch.zeros(96, 6, 6), permutations(96)).item()
+              for _ in range(10)]
+    assert sum(values) / 10 == pytest.approx(start, rel=0.01)
+
+
 def test_true_permutation_gives_zero_and_only_that():
     loss = PermutationReconstructionLoss(noise_factor=0)
     for order in itertools.permutations(range(4)):
