@@ -16,7 +16,8 @@ model = dict(
         type='PartHead',
         num_stripes=6,
         out_channels=256,
-        norm='modality_bn',
+        # As in PCB. 'modality_bn' would hide the modality gap from PCC.
+        norm='bn',
         # L_cls of Eq. 7, the E of Table V.
         position=True,
         # Eq. 5-6, the C of Table V; tau: Table VII, lambda: Table VIII.

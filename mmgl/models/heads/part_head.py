@@ -9,7 +9,7 @@ from mmgl.registry import HEADS, LOSSES
 from ..functional.monitors import part_consistency
 from ..layers.modality_norm import ModalityBatchNorm
 
-_NORMS = ('modality_bn', 'bn', 'ln', 'none')
+_NORMS = ('bn', 'modality_bn', 'ln', 'none')
 
 
 @HEADS.register_module()
@@ -25,9 +25,10 @@ class PartHead(nn.Module):
         in_channels (int): Channels C of the feature map.
         num_stripes (int): Number of stripes N.
         out_channels (int): Embedding size D. Defaults to 256 (Sec. III-C).
-        norm (str): Normalisation behind the projection: 'modality_bn', 'bn',
-            'ln' or 'none'. 'bn' lets PCC split the modalities, see
-            ``docs/pretraining.md``. Defaults to 'modality_bn'.
+        norm (str): Normalisation behind the projection: 'bn' as in PCB,
+            'modality_bn' (statistics a modality, which hides their gap from
+            the losses, see ``docs/pretraining.md``), 'ln' or 'none'.
+            Defaults to 'bn'.
         position (bool): Use the position cross-entropy L_cls of Eq. 7.
             Defaults to True.
         position_weight (float): Its weight. Defaults to 1.0.
@@ -42,7 +43,7 @@ class PartHead(nn.Module):
                  in_channels: int,
                  num_stripes: int,
                  out_channels: int = 256,
-                 norm: str = 'modality_bn',
+                 norm: str = 'bn',
                  position: bool = True,
                  position_weight: float = 1.0,
                  contrast: dict | None = None) -> None:
