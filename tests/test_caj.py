@@ -128,19 +128,31 @@ def test_deltas_of_caj_plus():
     assert plus.optim_wrapper == plain.optim_wrapper
 
 
-def test_square_variant_differs_by_the_loss_alone():
+def test_loss_is_that_of_the_published_command():
+    agw, caj = (load(f'{name}_sysu').model.heads.triplet.loss
+                for name in ('agw_r50_64-81e', 'caj_r50_96-100e'))
+    assert agw == dict(type='WeightedRegularizedTripletLoss', published=True)
+    # --square 1 --alpha 1 --gamma 1
+    assert caj == dict(type='EnhancedSquaredDifferenceLoss', published=True)
+
+
+@pytest.mark.parametrize('variant, loss', [
+    ('caj-exact', dict(type='WeightedRegularizedTripletLoss')),
+    ('caj-square-exact',
+     dict(type='EnhancedSquaredDifferenceLoss', published=False))])
+def test_variants_differ_by_the_loss_alone(variant, loss):
     plain = load('caj_r50_96-100e_sysu')
-    square = load('caj-square_r50_96-100e_sysu')
-    assert square.model.heads.triplet.loss == dict(
-        type='EnhancedSquaredDifferenceLoss')
-    square.model.heads.triplet.loss = plain.model.heads.triplet.loss
-    assert square._cfg_dict == plain._cfg_dict
+    other = load(f'{variant}_r50_96-100e_sysu')
+    assert other.model.heads.triplet.loss == loss
+    other.model.heads.triplet.loss = plain.model.heads.triplet.loss
+    assert other._cfg_dict == plain._cfg_dict
 
 
-def test_caj_is_agw_with_views_and_flip():
+def test_caj_is_agw_with_views_flip_and_another_loss():
     agw, caj = (load(f'{name}_sysu')
                 for name in ('agw_r50_64-81e', 'caj_r50_96-100e'))
     assert caj.model.pop('flip_test')
+    caj.model.heads.triplet.loss = agw.model.heads.triplet.loss
     assert caj.model == agw.model
     assert caj.test_dataloader == agw.test_dataloader
     assert caj.param_scheduler == agw.param_scheduler

@@ -43,7 +43,7 @@ TERMS = {
     },
     'mutual-info': {
         f'distillation/loss_{term}'
-        for term in ('ce', 'cml', 'vsd', 'vcd', 'vml')
+        for term in ('ce', 'cml', 'vsd', 'vcd')
     } | {
         f'ranking/loss_{kind}_{branch}'
         for kind in ('obs', 'rep')
@@ -52,6 +52,9 @@ TERMS = {
     'nfs': {'id/loss', 'triplet/loss', 'contrast/loss'} | {
         f'backbone/layer{n}_loss_selection' for n in range(1, 5)
     },
+}
+TERMS['mutual-info-paper'] = {
+    *TERMS['mutual-info'], 'distillation/loss_vml'
 }
 # Loss terms of a self-supervised rival beside their sum.
 SSL_TERMS = {
@@ -66,6 +69,7 @@ SSL_TERMS = {
 }
 # Backbone of a method whose name does not say it.
 STREAMS = {
+    'agw': 'agw',
     'caj': 'agw',
     'ddag': 'two-stream',
     'mpanet': 'one-stream',
@@ -93,8 +97,9 @@ def roots(tiny_sysu, tiny_regdb, tiny_shards):
 def method_of(leaf):
     """First part of a name, without the variant behind a known method."""
     name = Path(leaf).stem.split('_')[0]
-    method, _, _ = name.partition('-')
-    return method if method in STREAMS else name
+    return next(
+        (method for method in STREAMS if f'{name}-'.startswith(f'{method}-')),
+        name)
 
 
 def ssl_method(leaf):

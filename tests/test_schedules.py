@@ -34,7 +34,7 @@ def load(leaf):
     ('mmgl/finetune/mpanet_r50_120-140e_regdb.py', 34),
     # Once over the identities, 16 and 4 in a batch.
     ('mmgl/finetune/mutual-info_r50_128-600e_sysu.py', 24),
-    ('mmgl/finetune/mutual-info_r50_64-600e_regdb.py', 51),
+    ('mmgl/finetune/mutual-info_r50_64-600e_regdb.py', 25),
     # 20,284 and 2,060 visible images in batches of 48.
     ('mmgl/pretrain/mmgl_agw_r50_96-100e_sysu.py', 423),
     ('mmgl/pretrain/mmgl_agw_r50_96-100e_regdb.py', 43),

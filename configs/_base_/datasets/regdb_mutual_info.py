@@ -1,10 +1,9 @@
-# RegDB at 256 x 128 pixels for MutualInfo, flipped but not cropped, an epoch
-# goes over the identities. 4 identities x (8 + 8) images, as the authors
-# recommend for RegDB; the public default is 8 x (4 + 4).
+# RegDB at 256 x 128 pixels for MutualInfo: 8 identities x (4 + 4) images,
+# flipped but not cropped, an epoch goes over the identities.
 _base_ = ['./regdb.py', '../pipelines/256x128.py']
 
 train_dataloader = dict(
     batch_size=64,
-    sampler=dict(epoch='ids', num_ids=4, num_instances=8),
+    sampler=dict(epoch='ids', num_ids=8, num_instances=4),
     dataset=dict(pipeline=_base_.load + _base_.finetune_augment))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

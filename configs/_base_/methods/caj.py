@@ -1,5 +1,6 @@
-# CAJ (Ye et al., ICCV 2021): the network and losses of AGW on three views,
-# the visible image, its channel-augmented view and the infrared image.
+# CAJ (Ye et al., ICCV 2021): the network of AGW on three views, the visible
+# image, its channel-augmented view and the infrared image, with the squared
+# difference of AGW's weighted distances (--square 1).
 _base_ = './agw.py'
 
 # A batch of 8 x (4 + 4) images has 96 rows. The leaf config adds the steps
@@ -23,5 +24,8 @@ views = dict(
         ],
     ])
 model = dict(
+    heads=dict(
+        triplet=dict(
+            loss=dict(type='EnhancedSquaredDifferenceLoss', published=True))),
     # Mean of the features of an image and of its mirror image.
     flip_test=True)

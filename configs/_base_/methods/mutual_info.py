@@ -1,6 +1,6 @@
 # MutualInfo (Tian et al., CVPR 2021, "Farewell to Mutual Information"): three
 # networks with channel attention, their four branches, and distillation. The
-# leaf config adds the network, the number of identities and method_hooks.
+# leaf config adds the network and the number of identities.
 attention = dict(type='ChannelAttention')
 
 model = dict(
@@ -18,10 +18,10 @@ model = dict(
     heads=dict(
         distillation=dict(
             type='VariationalDistillationHead',
-            # The divergences of the paper; 'released' is the public code's.
-            kl_mode='paper',
-            # Converged transport; 'released' or 'kl' in its place.
-            cml='sinkhorn'),
+            # What the public code computes; mutual-info-paper has the
+            # divergences of the paper and a converged transport.
+            kl_mode='released',
+            cml='released'),
         ranking=dict(
             type='MetricHead',
             feature=dict(
@@ -38,7 +38,3 @@ model = dict(
     # The observations of all branches, whatever the modality of the image.
     test_feature='concat',
     init_from=dict(kind='imagenet', checkpoint='torchvision://resnet50'))
-# Distillation waits until the observations have something to say.
-method_hooks = [
-    dict(type='LossRampHook', loss='heads.distillation', end=10)
-]

@@ -11,4 +11,3 @@ model = dict(
     neck=dict(hidden_channels=(128, 64), representation_channels=64),
     heads=dict(distillation=dict(num_classes=_base_.num_classes)),
     init_from=None)
-custom_hooks = _base_.custom_hooks + [dict(_base_.method_hooks[0], end=1)]

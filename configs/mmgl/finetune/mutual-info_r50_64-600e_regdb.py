@@ -9,6 +9,5 @@ _base_ = [
 model = dict(
     backbone=dict(network=_base_.backbone),
     heads=dict(distillation=dict(num_classes=_base_.num_classes)))
-custom_hooks = _base_.custom_hooks + _base_.method_hooks
 # An epoch is short and three networks are large.
 default_hooks = dict(checkpoint=dict(interval=20))

@@ -8,13 +8,15 @@ class Method:
     """A method of fine-tuning.
 
     Attributes:
-        title: Its name in the paper.
+        title: Its name, that in the paper if it is there.
         stream: Backbone that is pre-trained for it: 'one-stream' or
             'two-stream'.
+        variant_of: Key of the method of the paper that it varies.
     """
 
     title: str
     stream: str
+    variant_of: str | None = None
 
 
 METHODS = {
@@ -25,6 +27,10 @@ METHODS = {
     'caj': Method('CAJ', 'two-stream'),
     'mutual-info': Method('MutualInfo', 'one-stream'),
     'mpanet': Method('MPANet', 'one-stream'),
+    'agw-exact': Method('AGW, exact weights', 'two-stream', 'agw'),
+    'caj-exact': Method('CAJ, loss of agw-exact', 'two-stream', 'caj'),
+    'mutual-info-paper': Method(
+        'MutualInfo, terms of the paper', 'one-stream', 'mutual-info'),
 }
 
 

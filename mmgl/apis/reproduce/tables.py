@@ -93,8 +93,18 @@ def _every_method(data: str, paper: Mapping) -> Callable[[str], list[Row]]:
     return lambda scale: [
         Row((about.title, TITLES[init]), method, init, data,
             paper.get(f'{method}/{init}'))
-        for method, about in METHODS.items()
+        for method, about in METHODS.items() if about.variant_of is None
         for init in (*SCALES[scale].inits, 'mmgl')
+    ]
+
+
+def _variants(scale: str) -> list[Row]:
+    """Methods as published, and our variants of them."""
+    return [
+        Row((METHODS[method].title, TITLES[init]), method, init)
+        for variant, about in METHODS.items() if about.variant_of is not None
+        for init in (*SCALES[scale].inits, 'mmgl')
+        for method in (about.variant_of, variant)
     ]
 
 
@@ -222,6 +232,11 @@ TABLES = {
         ('lambda', ), ALL, PAIR,
         _values(COEFFICIENTS, 0.2, 'mmgl-lambda', published.TABLE8),
         across=True),
+    'variants': Table(
+        'Methods as published, and variants',
+        'What the public code of a method computes beside what we recommend '
+        '([methods/README.md](methods/README.md)). Not in the paper.',
+        ('method', 'initial weights'), ALL, RANKS, _variants),
     'ablation-streams': Table(
         'One- or two-stream pre-training',
         'AGW has two stems; those of a one-stream pre-training start equal. '

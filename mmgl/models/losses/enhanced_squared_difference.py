@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mmgl.registry import MODELS
 
-from .weighted_regularized_triplet import check_legacy_eps, weighted_distances
+from .weighted_regularized_triplet import weighted_distances
 
 
 @MODELS.register_module()
@@ -22,7 +22,7 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
         L = \frac{1}{n} \sum_i \log(1 + \exp(\pm D_i))
 
     with + where :math:`d^p_i > d^n_i` and - elsewhere. ``--square 0`` is
-    :class:`WeightedRegularizedTripletLoss`, the default of the CAJ configs.
+    :class:`WeightedRegularizedTripletLoss`.
 
     Two properties make training with it fragile. An anchor with
     :math:`D_i > c` counts exactly ``c`` and has no gradient, so that features
@@ -38,28 +38,29 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
         alpha: Factor of the distances in the soft weights.
         clamp: Upper bound ``c``; None for none, which removes the plateau
             but lets gradients grow with the difference.
-        legacy_eps: None (default) for exact, stable weights; 1e-6 for those
-            of the published code, where negative weights vanish at large
-            feature distances and most anchors start on the plateau.
+        published: Take the weights of the public code, where those of the
+            negative pairs vanish at large feature distances and most anchors
+            start on the plateau; False (default) for exact ones. The clamp
+            keeps the exponential from overflowing either way.
 
     Raises:
-        ValueError: If an argument is not positive.
+        ValueError: If a number is not positive.
     """
 
     def __init__(self,
                  gamma: float = 1.0,
                  alpha: float = 1.0,
                  clamp: float | None = 88.0,
-                 legacy_eps: float | None = None) -> None:
+                 published: bool = False) -> None:
         super().__init__()
-        name = type(self).__name__
         for key, value in dict(gamma=gamma, alpha=alpha, clamp=clamp).items():
             if value is not None and value <= 0:
-                raise ValueError(f'{name}.{key} must be > 0, got {value}')
+                raise ValueError(f'{type(self).__name__}.{key} must be > 0, '
+                                 f'got {value}')
         self.gamma = gamma
         self.alpha = alpha
         self.clamp = clamp
-        self.legacy_eps = check_legacy_eps(name, legacy_eps)
+        self.published = published
 
     def forward(self,
                 features: Tensor,
@@ -75,8 +76,8 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
         Returns:
             Scalar loss, the mean over local anchors.
         """
-        furthest, closest = weighted_distances(features, pids,
-                                               self.legacy_eps, self.alpha)
+        furthest, closest = weighted_distances(features, pids, self.published,
+                                               self.alpha)
         return self.from_distances(furthest, closest).mean()
 
     def from_distances(self, furthest: Tensor, closest: Tensor) -> Tensor:

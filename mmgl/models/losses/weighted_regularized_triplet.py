@@ -25,49 +25,29 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     return weights * mask
 
 
-def legacy_softmax(scores: Tensor, mask: Tensor, eps: float) -> Tensor:
+def published_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Masked softmax with the defect of the published code.
 
     Masked entries count as 0 when the row maximum is taken. For positive
     pairs (scores >= 0) this is harmless; for negative pairs (scores <= 0)
-    nothing is subtracted, so that ``eps`` outweighs the sum once the
-    distances pass about 15 and the weights no longer sum to 1.
+    nothing is subtracted, so that the 1e-6 in the denominator outweighs the
+    sum once the distances pass about 15 and the weights no longer sum to 1.
 
     Args:
         scores: Scores ``(n, m)``.
         mask: Boolean ``(n, m)``, True where an entry takes part.
-        eps: Constant added to the denominator (1e-6 as published).
 
     Returns:
         Weights ``(n, m)``.
     """
     scores = scores * mask
     exp = (scores - scores.amax(dim=1, keepdim=True)).exp() * mask
-    return exp / (exp.sum(dim=1, keepdim=True) + eps)
-
-
-def check_legacy_eps(owner: str, legacy_eps: float | None) -> float | None:
-    """Return ``legacy_eps`` if it is None or positive.
-
-    Args:
-        owner: Class named in the message.
-        legacy_eps: The value.
-
-    Returns:
-        The value.
-
-    Raises:
-        ValueError: If it is 0 or negative.
-    """
-    if legacy_eps is not None and legacy_eps <= 0:
-        raise ValueError(f'{owner}.legacy_eps must be None or > 0 (1e-6 as '
-                         f'published), got {legacy_eps}')
-    return legacy_eps
+    return exp / (exp.sum(dim=1, keepdim=True) + 1e-6)
 
 
 def weighted_distances(features: Tensor,
                        pids: Tensor,
-                       legacy_eps: float | None = None,
+                       published: bool = False,
                        alpha: float = 1.0) -> tuple[Tensor, Tensor]:
     """Softly weighted distances to the same and to other identities.
 
@@ -75,7 +55,8 @@ def weighted_distances(features: Tensor,
         features: Local features ``(n, d)``; when distributed they meet the
             batch of all ranks.
         pids: Local identities ``(n,)``.
-        legacy_eps: None for exact weights, or see :func:`legacy_softmax`.
+        published: False for exact weights, True for
+            :func:`published_softmax`.
         alpha: Factor of the distances in the weights.
 
     Returns:
@@ -83,15 +64,9 @@ def weighted_distances(features: Tensor,
         and ``(n,)`` to the others, mostly to the closest row, in fp32.
     """
     dist, positive = global_pairwise_dist(features, pids)
-    scores = alpha * dist
-    if legacy_eps is None:
-        weight_pos = masked_softmax(scores, positive)
-        weight_neg = masked_softmax(-scores, ~positive)
-    else:
-        weight_pos = legacy_softmax(scores, positive, legacy_eps)
-        weight_neg = legacy_softmax(-scores, ~positive, legacy_eps)
-    furthest = (weight_pos * dist).sum(dim=1)
-    closest = (weight_neg * dist).sum(dim=1)
+    weigh = published_softmax if published else masked_softmax
+    furthest = (weigh(alpha * dist, positive) * dist).sum(dim=1)
+    closest = (weigh(-alpha * dist, ~positive) * dist).sum(dim=1)
     return furthest, closest
 
 
@@ -114,17 +89,17 @@ class WeightedRegularizedTripletLoss(nn.Module):
     the batch of all ranks.
 
     Args:
-        legacy_eps: None (default) for exact, stable weights; 1e-6 to
-            reproduce the published code, where negative weights vanish at
-            large feature distances.
-
-    Raises:
-        ValueError: If ``legacy_eps`` is not positive.
+        published: Compute what the public code does. At distances beyond
+            about 15 its weights of the negative pairs vanish (see
+            :func:`published_softmax`), which leaves the distance to the same
+            identity; and the exponential overflows beyond 88.7 in fp32,
+            which makes the loss infinite and its gradient NaN. False
+            (default) has neither.
     """
 
-    def __init__(self, legacy_eps: float | None = None) -> None:
+    def __init__(self, published: bool = False) -> None:
         super().__init__()
-        self.legacy_eps = check_legacy_eps(type(self).__name__, legacy_eps)
+        self.published = published
 
     def forward(self,
                 features: Tensor,
@@ -140,5 +115,8 @@ class WeightedRegularizedTripletLoss(nn.Module):
         Returns:
             Scalar loss, the mean over local anchors.
         """
-        furthest, closest = weighted_distances(features, pids, self.legacy_eps)
+        furthest, closest = weighted_distances(features, pids, self.published)
+        if self.published:
+            return F.soft_margin_loss(closest - furthest,
+                                      torch.ones_like(furthest))
         return F.softplus(furthest - closest).mean()

@@ -45,12 +45,12 @@ def with_modality(loss):
 
 @pytest.mark.parametrize('loss', [
     WeightedRegularizedTripletLoss(),
-    WeightedRegularizedTripletLoss(legacy_eps=1e-6),
+    WeightedRegularizedTripletLoss(published=True),
     BatchHardTripletLoss(),
     CenterClusterLoss(),
     CenterClusterLoss(margin=3.),
     EnhancedSquaredDifferenceLoss(),
-    EnhancedSquaredDifferenceLoss(gamma=.1, alpha=2., legacy_eps=1e-6),
+    EnhancedSquaredDifferenceLoss(gamma=.1, alpha=2., published=True),
     with_modality(CrossModalityContrastiveLoss()),
     with_modality(CrossModalityContrastiveLoss('infonce')),
     with_modality(RankedListLoss()),

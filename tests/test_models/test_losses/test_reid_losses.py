@@ -10,8 +10,8 @@ from mmgl.models.losses import (
     WeightedRegularizedTripletLoss,
 )
 from mmgl.models.losses.weighted_regularized_triplet import (
-    legacy_softmax,
     masked_softmax,
+    published_softmax,
 )
 
 
@@ -25,21 +25,26 @@ def distance(x, y):
     return ((x - y)**2).sum().clamp(min=1e-12).sqrt()
 
 
-def wrt_loop(x, pids):
+def wrt_loop(x, pids, published=False):
     total = 0.
     for i in range(len(x)):
         dist = [distance(x[i], x[j]) for j in range(len(x))]
         pos = [d for d, p in zip(dist, pids, strict=True) if p == pids[i]]
         neg = [d for d, p in zip(dist, pids, strict=True) if p != pids[i]]
         top = max(pos).detach()
-        low = min(neg).detach()
+        # As published: no shift of the negatives, a constant in the sums,
+        # and an exponential that overflows.
+        low = 0. if published else min(neg).detach()
+        eps = 1e-6 if published else 0.
         exp_pos = [(d - top).exp() for d in pos]
         exp_neg = [(low - d).exp() for d in neg]
-        furthest = sum(
-            e * d for e, d in zip(exp_pos, pos, strict=True)) / sum(exp_pos)
-        closest = sum(
-            e * d for e, d in zip(exp_neg, neg, strict=True)) / sum(exp_neg)
-        total = total + F.softplus(furthest - closest)
+        furthest = sum(e * d for e, d in zip(
+            exp_pos, pos, strict=True)) / (sum(exp_pos) + eps)
+        closest = sum(e * d for e, d in zip(
+            exp_neg, neg, strict=True)) / (sum(exp_neg) + eps)
+        gap = furthest - closest
+        total = total + ((1 + gap.exp()).log()
+                         if published else F.softplus(gap))
     return total / len(x)
 
 
@@ -56,17 +61,47 @@ def batch_hard_loop(x, pids, margin):
 def check(loss, loop, scale):
     x, pids = batch(scale)
     got, want = loss(x, pids), loop(x, pids)
+    assert got.isfinite()
     torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+    gradient = torch.autograd.grad(got, x)[0]
+    assert gradient.isfinite().all()
     torch.testing.assert_close(
-        torch.autograd.grad(got, x)[0],
-        torch.autograd.grad(want, x)[0],
-        rtol=1e-4,
-        atol=1e-5)
+        gradient, torch.autograd.grad(want, x)[0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('scale', [0.1, 1., 10.])
+@pytest.mark.parametrize('scale', [0.1, 1., 10., 100.])
 def test_wrt_equals_loop_with_gradient(scale):
     check(WeightedRegularizedTripletLoss(), wrt_loop, scale)
+
+
+# Distances of up to 94, weighted gaps of up to 87.
+@pytest.mark.parametrize('scale', [.1, 1., 4., 7., 12., 16.])
+def test_published_wrt_equals_loop_with_gradient(scale):
+    check(WeightedRegularizedTripletLoss(published=True),
+          lambda x, pids: wrt_loop(x, pids, published=True), scale)
+
+
+def test_published_wrt_overflows_as_published():
+    loss = WeightedRegularizedTripletLoss(published=True)
+    for scale in (40., 1000.):
+        x, pids = batch(scale)
+        assert wrt_loop(x, pids, published=True) == math.inf
+        value = loss(x, pids)
+        assert value == math.inf
+        assert torch.autograd.grad(value, x)[0].isnan().any()
+
+
+# Values of the public code, 64 rows of 2,048 numbers in fp32.
+@pytest.mark.parametrize('median, published, exact', [
+    (13.5, .8158, .7238), (20.3, 18.707, .7633), (40.5, 40.738, .9926),
+    (107.8, math.inf, 3.227)])
+def test_wrt_at_the_distances_of_real_features(median, published, exact):
+    x = torch.randn(64, 2048, generator=torch.Generator().manual_seed(0))
+    x *= median / torch.pdist(x).median()
+    pids = torch.arange(64) % 8
+    for flag, want in ((True, published), (False, exact)):
+        got = WeightedRegularizedTripletLoss(flag)(x, pids).item()
+        assert got == pytest.approx(want, rel=1e-3)
 
 
 @pytest.mark.parametrize('margin', [0., 0.3, 2.])
@@ -104,26 +139,26 @@ def test_weights_sum_to_one_at_any_scale(scale):
         assert (weights[~mask] == 0).all()
 
 
-def test_legacy_eps_reproduces_the_published_defect():
-    # Nearest negative at 20.7: the published weights nearly vanish.
+def test_published_weights_vanish_at_large_distances():
+    # Nearest negative at 20.7.
     dist = torch.full((1, 8), 20.7)
     dist[0, :4] = 0
     negative = torch.arange(8)[None] >= 4
     want = 4 * math.exp(-20.7) / (4 * math.exp(-20.7) + 1e-6)
-    got = legacy_softmax(-dist, negative, 1e-6).sum().item()
+    got = published_softmax(-dist, negative).sum().item()
     assert got == pytest.approx(want, rel=1e-4)
     assert got < .01
     assert masked_softmax(-dist, negative).sum().item() == pytest.approx(1)
 
 
-def test_legacy_and_stable_agree_at_small_distances_only():
-    stable = WeightedRegularizedTripletLoss()
-    legacy = WeightedRegularizedTripletLoss(legacy_eps=1e-6)
+def test_published_and_exact_agree_at_small_distances_only():
+    exact = WeightedRegularizedTripletLoss()
+    published = WeightedRegularizedTripletLoss(published=True)
     x, pids = batch(.5)
-    torch.testing.assert_close(legacy(x, pids), stable(x, pids), rtol=1e-4,
-                               atol=1e-4)
-    x, pids = batch(30)
-    assert legacy(x, pids) > stable(x, pids) + 5
+    torch.testing.assert_close(
+        published(x, pids), exact(x, pids), rtol=1e-4, atol=1e-4)
+    x, pids = batch(15)
+    assert exact(x, pids) + 5 < published(x, pids) < 88
 
 
 def test_wrt_huge_distances_stay_finite():
@@ -169,6 +204,7 @@ def test_cross_entropy_formula(smoothing):
 
 @pytest.mark.parametrize('loss', [
     WeightedRegularizedTripletLoss(),
+    WeightedRegularizedTripletLoss(published=True),
     BatchHardTripletLoss(),
     IdentityCrossEntropyLoss()
 ])
@@ -182,8 +218,6 @@ def test_fp32_under_autocast(loss):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match='legacy_eps'):
-        WeightedRegularizedTripletLoss(legacy_eps=0)
     with pytest.raises(ValueError, match='margin'):
         BatchHardTripletLoss(-1)
     with pytest.raises(ValueError, match='label_smoothing'):

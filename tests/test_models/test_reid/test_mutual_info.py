@@ -44,17 +44,18 @@ def test_feature_at_full_size(model):
     assert len(set(feature.view(4, 2048).mean(1).tolist())) == 4
 
 
-def narrow():
-    cfg = load_config(
-        config_dir() / 'mmgl/finetune/mutual-info_r18-narrow_synthetic.py')
+def narrow(variant=''):
+    cfg = load_config(config_dir() / 'mmgl/finetune' /
+                      f'mutual-info{variant}_r18-narrow_synthetic.py')
     cfg.model.backbone.network['base_channels'] = 8
     with registry_scope('mmgl'):
         return MODELS.build(cfg.model)
 
 
-def test_every_parameter_gets_a_gradient():
+@pytest.mark.parametrize('variant', ['', '-paper'])
+def test_every_parameter_gets_a_gradient(variant):
     """Distributed training waits for those that get none."""
-    net = narrow()
+    net = narrow(variant)
     targets = dict(modality=torch.arange(8) // 2 % 2, pid=torch.arange(8) % 2)
     losses = net(torch.randn(8, 3, 48, 24), targets, mode='loss')
     sum(v for k, v in losses.items() if 'loss' in k).backward()
@@ -78,24 +79,31 @@ def test_test_feature_has_length_one_as_a_whole():
         assert sample.feature.norm().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_switch_to_the_public_code():
-    """One key each; the weights follow."""
-    net = narrow()
-    head = net.heads['distillation']
-    assert head.loss_weights == dict(ce=1, cml=8, vsd=1, vcd=1, vml=1)
+def test_plain_config_has_the_terms_of_the_public_code():
     cfg = load_config(
         config_dir() / 'mmgl/finetune/mutual-info_r18-narrow_synthetic.py')
-    cfg.merge_from_dict({
-        'model.heads.distillation.kl_mode': 'released',
-        'model.heads.distillation.cml': 'released'
-    })
-    with registry_scope('mmgl'):
-        head = MODELS.build(cfg.model).heads['distillation']
+    head = narrow().heads['distillation']
+    assert (head.kl_mode, head.cml) == ('released', 'released')
     assert head.loss_weights == dict(ce=1, cml=8, vsd=2, vcd=2, vml=0)
+    assert 'LossRampHook' not in str(cfg.custom_hooks)
 
 
-def test_losses_under_autocast_are_those_of_fp32():
-    net = narrow()
+def test_variant_has_the_terms_of_the_paper():
+    head = narrow('-paper').heads['distillation']
+    assert (head.kl_mode, head.cml) == ('paper', 'sinkhorn')
+    assert head.loss_weights == dict(ce=1, cml=8, vsd=1, vcd=1, vml=1)
+    for leaf, end in (('r18-narrow_synthetic', 1), ('r50_128-600e_sysu', 10),
+                      ('r50_64-600e_regdb', 10)):
+        plain, paper = (
+            load_config(config_dir() / f'mmgl/finetune/{name}_{leaf}.py')
+            for name in ('mutual-info', 'mutual-info-paper'))
+        assert paper.custom_hooks == plain.custom_hooks + [
+            dict(type='LossRampHook', loss='heads.distillation', end=end)]
+
+
+@pytest.mark.parametrize('variant', ['', '-paper'])
+def test_losses_under_autocast_are_those_of_fp32(variant):
+    net = narrow(variant)
     for module in net.heads['distillation'].modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.
