@@ -62,6 +62,15 @@ COMPONENTS = {
     'mmgl-pe': ('P + E', {_CONTRAST: None}),
     'mmgl-pc': ('P + C', {'model.part_head.position': False}),
 }
+# Other readings of the projection of the parts.
+READINGS = {
+    'mmgl-modality-bn': ('MMGL, a norm per modality',
+                         {'model.part_head.norm': 'modality_bn'}),
+    'mmgl-literal': ('MMGL, no norm in the heads', {
+        'model.permutation_head.norm': 'none',
+        'model.part_head.norm': 'none',
+    }),
+}
 VALUES = {
     **{
         f'mmgl-tau{value}':
@@ -133,6 +142,7 @@ PRETRAININGS = {
                 'val_dataloader.dataset.trial': 1,
             }),
         **_ablations(_LONG, COMPONENTS),
+        **_ablations(_LONG, READINGS),
         **_ablations(_SHORT, VALUES),
         **_stripes(_SHORT, STRIPES, ROWS_18),
         **_rivals('configs/mmgl/ssl/'
@@ -149,6 +159,7 @@ PRETRAININGS = {
             config='configs/mmgl/pretrain/'
             'mmgl_{stream}_r50_96-100e_regdb.py'),
         **_ablations(_FULL, COMPONENTS),
+        **_ablations(_FULL, READINGS),
         **_ablations(_FULL, VALUES),
         **_stripes(_FULL, [n for n in STRIPES if n != 6], {}),
         **_rivals('configs/mmgl/ssl/{key}_two-stream_r50_96-100e_sysu.py'),

@@ -9,6 +9,7 @@ from .methods import DATASETS, METHODS, SCALES
 from .pretrainings import (
     COEFFICIENTS,
     PLAIN,
+    READINGS,
     RIVALS,
     STRIPES,
     TEMPERATURES,
@@ -138,6 +139,18 @@ def _components(scale: str) -> list[Row]:
     ]
 
 
+def _readings(scale: str) -> list[Row]:
+    """AGW, then other methods, from MMGL with other norms in its heads."""
+    others = ('one-stream', 'agw-exact', 'ddag', 'nfs', 'caj-exact',
+              'mutual-info-paper')
+    return [
+        Row((METHODS[method].title, TITLES[init]), method, init)
+        for method, init in (
+            ('agw', 'mmgl'), *(('agw', init) for init in READINGS),
+            *((method, 'mmgl-modality-bn') for method in others))
+    ]
+
+
 def _values(values, usual, key: str,
             paper: Mapping) -> Callable[[str], list[Row]]:
     """AGW from MMGL with one number changed (Tables VII and VIII)."""
@@ -237,6 +250,11 @@ TABLES = {
         'What the public code of a method computes beside what we recommend '
         '([methods/README.md](methods/README.md)). Not in the paper.',
         ('method', 'initial weights'), ALL, RANKS, _variants),
+    'ablation-norm': Table(
+        'Norms in the heads of MMGL',
+        'Not in the paper; [pretraining.md](pretraining.md) says what the '
+        'norms do.',
+        ('method', 'initial weights'), ALL, SHORT, _readings),
     'ablation-streams': Table(
         'One- or two-stream pre-training',
         'AGW has two stems; those of a one-stream pre-training start equal. '
