@@ -159,8 +159,8 @@ def test_every_stage_has_a_third_of_the_training(kind):
 def test_colours_are_not_augmented(kind):
     cfg = load('colorization', kind)
     assert [step.type for step in cfg.train_dataloader.dataset.pipeline] == [
-        'LoadImageFromFile', 'Resize', 'mmpretrain.RandomCrop', 'RandomFlip',
-        'PackReIDInputs'
+        'LoadImageFromFile', 'Resize' if kind == MINI else 'PILResize',
+        'mmpretrain.RandomCrop', 'RandomFlip', 'PackReIDInputs'
     ]
 
 

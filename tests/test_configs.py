@@ -167,7 +167,7 @@ def shrink_images(value):
         for item in value:
             shrink_images(item)
     elif isinstance(value, dict):
-        if value.get('type') == 'Resize':
+        if value.get('type') in ('PILResize', 'Resize'):
             value['scale'] = (48, 96)
         elif value.get('type') == 'mmpretrain.RandomResizedCrop':
             height, width = value['scale']

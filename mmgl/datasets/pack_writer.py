@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
 
 from mmgl.utils.files import replace_whole
 
@@ -23,9 +24,13 @@ from .packed import (
     stat_source,
 )
 from .reid_dataset import build_pipeline
+from .transforms.resampling import KERNELS
 
 # Rows between two writes of the index: what a kill costs.
 BLOCK = 512
+# mmcv's Resize, for pipelines without PILResize.
+OPENCV = 'opencv'
+INTERPOLATIONS = (*KERNELS, OPENCV)
 
 
 class Row(NamedTuple):
@@ -41,20 +46,21 @@ class Row(NamedTuple):
     done: bool = True
 
 
-def loading_steps(height: int, width: int) -> list[dict]:
+def loading_steps(height: int, width: int, interpolation: str) -> list[dict]:
     """Return the steps whose result is packed.
 
     Args:
         height: Height of the images.
         width: Width.
+        interpolation: One of ``INTERPOLATIONS``.
 
     Returns:
         Configs of transforms, as in ``configs/_base_/pipelines``.
     """
-    return [
-        dict(type='LoadImageFromFile'),
-        dict(type='Resize', scale=[width, height])
-    ]
+    resize = dict(type='Resize', scale=[width, height])
+    if interpolation != OPENCV:
+        resize.update(type='PILResize', interpolation=interpolation)
+    return [dict(type='LoadImageFromFile'), resize]
 
 
 class RowWriter:
@@ -110,6 +116,7 @@ def _start_worker(*args) -> None:
     # Not 1, which ends OpenCV's threads: waits for ever where a fork has
     # left none.
     cv2.setNumThreads(0)
+    torch.set_num_threads(1)
     _writer = RowWriter(*args)
 
 
@@ -123,6 +130,7 @@ def write_pack(root: str,
                out: str,
                height: int,
                width: int,
+               interpolation: str = 'lanczos',
                workers: int = 1,
                overwrite: bool = False,
                progress: Callable[[int, int], None] | None = None
@@ -138,6 +146,7 @@ def write_pack(root: str,
         out: Folder to write.
         height: Height of the packed images.
         width: Width.
+        interpolation: One of ``INTERPOLATIONS``.
         workers: Number of processes.
         overwrite: Replace a pack of other images or another size.
         progress: Called with (done, total) now and then.
@@ -151,7 +160,8 @@ def write_pack(root: str,
         OSError: If the disk is too small.
     """
     names = sorted({relative_path(root, path) for path in paths})
-    job = PackIndex(names, loading_steps(height, width), (height, width))
+    job = PackIndex(names, loading_steps(height, width, interpolation),
+                    (height, width))
     index = _prepare(out, job, overwrite)
     _refresh(out, root, index)
     todo = np.flatnonzero(~index.columns['done']).tolist()
@@ -193,7 +203,8 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
                 f'{out!r} holds a pack of {len(index)} images of '
                 f'{index.shape[0]} x {index.shape[1]}, asked for are '
                 f'{len(job)} of {job.shape[0]} x {job.shape[1]}, or other '
-                'ones; choose another folder, or replace it by --overwrite')
+                'ones or another interpolation; choose another folder, or '
+                'replace it by --overwrite')
         if osp.isfile(osp.join(out, IMAGES)):
             return index
     # An index without rows first: a kill in between leaves no wrong pair.

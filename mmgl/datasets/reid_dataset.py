@@ -252,7 +252,8 @@ def load_from_pack(key: str, steps: Sequence[Callable],
         raise ValueError(
             f'{key}: the images in {folder!r} come from the steps {packed}, '
             f'but the pipeline begins with {given}; pack the data set with '
-            'the height and width of the pipeline, or leave packed out.')
+            'the height, width and interpolation of the pipeline, or leave '
+            'packed out.')
     return [*build_pipeline([dict(type='LoadPackedImage', folder=folder)]),
             *steps[len(packed):]]
 

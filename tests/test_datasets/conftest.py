@@ -11,7 +11,7 @@ from scipy.io import savemat
 SIZE = (48, 24)  # height, width
 STANDARD_PIPELINE = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(24, 48)),
+    dict(type='PILResize', scale=(24, 48), interpolation='lanczos'),
     dict(type='mmpretrain.RandomCrop', crop_size=(48, 24), padding=4),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='AugMix'),

@@ -16,6 +16,7 @@ from mmgl.datasets import SYSUMM01, RegDB, pack_writer
 from mmgl.datasets.pack_writer import verify_pack, write_pack
 from mmgl.datasets.packed import PackedImages, PackIndex
 from mmgl.datasets.samplers import CrossModalPairSampler
+from mmgl.datasets.transforms.resampling import resample
 
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/pack_dataset.py'
 PACK = [
@@ -104,7 +105,7 @@ def test_resize_is_part_of_the_pack(broken_sysu, tmp_path):
     write_pack(broken_sysu, paths_of(broken_sysu), str(tmp_path / 'p'), 30, 20)
     steps = [
         dict(type='LoadImageFromFile'),
-        dict(type='Resize', scale=(20, 30))
+        dict(type='PILResize', scale=(20, 30), interpolation='lanczos')
     ]
     plain, packed = (
         SYSUMM01(broken_sysu, 'train', steps, **kwargs)[2]
@@ -132,14 +133,16 @@ def test_reader_maps_lazily_and_gives_copies(sysu_pack):
 
 
 @pytest.mark.parametrize('steps, text', [
-    ([dict(type='LoadImageFromFile'), dict(type='Resize', scale=(24, 50))],
+    ([dict(type='LoadImageFromFile'),
+      dict(type='PILResize', scale=(24, 50), interpolation='lanczos')],
      '24, 50'),
     ([dict(type='LoadImageFromFile', color_type='grayscale'),
-      dict(type='Resize', scale=(24, 48))], 'grayscale'),
-    ([dict(type='LoadImageFromFile')], 'Resize'),
+      dict(type='PILResize', scale=(24, 48), interpolation='lanczos')],
+     'grayscale'),
+    ([dict(type='LoadImageFromFile')], 'PILResize'),
 ])
 def test_other_loading_steps_are_refused(sysu_root, sysu_pack, steps, text):
-    with pytest.raises(ValueError, match=f'packed.*{text}.*height and width'):
+    with pytest.raises(ValueError, match=f'packed.*{text}.*height, width'):
         SYSUMM01(sysu_root, 'train', steps, packed=sysu_pack)
 
 
@@ -155,7 +158,7 @@ def test_no_pack(sysu_root, tmp_path, standard_pipeline):
 def open_train(root, out):
     steps = [
         dict(type='LoadImageFromFile'),
-        dict(type='Resize', scale=(24, 48))
+        dict(type='PILResize', scale=(24, 48), interpolation='lanczos')
     ]
     return SYSUMM01(root, 'train', steps, packed=str(out))
 
@@ -180,7 +183,7 @@ def test_changed_source_is_refused_and_mended(broken_sysu, tmp_path):
     pack(broken_sysu, out, progress=lambda done, total: calls.append(done))
     assert len(calls) == 1
     dataset = open_train(broken_sysu, out)
-    expected = cv2.resize(cv2.imread(path), (24, 48))
+    expected = resample(cv2.imread(path), (24, 48), 'lanczos')
     assert np.array_equal(dataset[3]['img'], expected)
     assert dataset[3]['ori_shape'] == (60, 30)
     for n in (0, 1, 2, 4, 5):
@@ -269,8 +272,8 @@ def test_goes_on_after_an_interruption(broken_sysu, tmp_path, monkeypatch):
     pack(broken_sysu, out, progress=lambda now, _: done.append(now))
     assert done[0] == 29  # 19 sound rows and a block
     assert verify_pack(out) == len(index)
-    expected = cv2.resize(
-        cv2.imread(os.path.join(broken_sysu, index.paths[lost])), (24, 48))
+    source = cv2.imread(os.path.join(broken_sysu, index.paths[lost]))
+    expected = resample(source, (24, 48), 'lanczos')
     assert np.array_equal(PackedImages(out)[lost], expected)
 
 

@@ -23,7 +23,7 @@ def config(shards, work_dir, epochs, workers):
     loader.sampler.update(batch_size=8, num_pairs_per_epoch=8)
     loader.dataset.update(shards=shards, shuffle_buffer=5)
     for step in loader.dataset.pipeline:
-        if step['type'] == 'Resize':
+        if step['type'] == 'PILResize':
             step['scale'] = (48, 96)
         elif step['type'] == 'mmpretrain.RandomCrop':
             step.update(crop_size=(96, 48), padding=4)

@@ -24,7 +24,7 @@ def load_images(root: str, count: int) -> list[np.ndarray]:
     dataset = SYSUMM01(
         root, 'train', [
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=SIZE[::-1])
+            dict(type='PILResize', scale=SIZE[::-1], interpolation='lanczos')
         ])
     return [dataset[n]['img'] for n in range(min(count, len(dataset)))]
 

@@ -23,6 +23,7 @@ import numpy as np
 from data_augmix import load_images, measure_augmix
 from data_device import LIBRARIES, measure_on_device
 from data_peers import SIZE, torchvision_pipeline
+from data_resize import measure_resize
 from data_workers import CORES, RATE, in_worker, measure_workers
 from images import write_images
 from kornia_augmix import import_kornia
@@ -160,7 +161,7 @@ def measure_pipelines(kind: str, seconds: dict[str, float],
 
 def measure_in_worker(options: argparse.Namespace, root: str,
                       folder: Path) -> list[Figure]:
-    """Time pipelines and AugMix in one worker.
+    """Time pipelines, resizing and AugMix in one worker.
 
     Args:
         options: Command line options.
@@ -176,7 +177,7 @@ def measure_in_worker(options: argparse.Namespace, root: str,
         seconds = in_worker(
             lambda functions=functions: alternate(functions, options.repeats))
         figures += measure_pipelines(kind, seconds, options.images)
-    return figures + measure_augmix(options, root)
+    return figures + measure_resize(options) + measure_augmix(options, root)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:

@@ -39,7 +39,7 @@ def torchvision_pipeline(pretrain: bool) -> Callable[[str], Tensor]:
         From a path to a normalised float image ``(3, 288, 144)``.
     """
     steps = [
-        transforms.Resize(SIZE),
+        transforms.Resize(SIZE, transforms.InterpolationMode.LANCZOS),
         transforms.Pad(10),
         transforms.RandomCrop(SIZE),
         transforms.RandomHorizontalFlip(),

@@ -17,7 +17,7 @@ import sys
 import time
 
 from mmgl.datasets import SYSUMM01, RegDB
-from mmgl.datasets.pack_writer import verify_pack, write_pack
+from mmgl.datasets.pack_writer import INTERPOLATIONS, verify_pack, write_pack
 from mmgl.datasets.regdb import TRIALS
 from mmgl.utils.compat import silence_upstream_warnings
 
@@ -74,6 +74,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--height', type=int, default=288)
     parser.add_argument('--width', type=int, default=144)
     parser.add_argument(
+        '--interpolation', choices=INTERPOLATIONS, default='lanczos',
+        help='that of PILResize in the pipeline, or opencv for Resize')
+    parser.add_argument(
         '--splits', nargs='+', help='default: all images of the protocol')
     parser.add_argument(
         '--workers', type=int, default=1, help='number of processes')
@@ -99,8 +102,8 @@ def main(argv=None) -> None:
         paths = image_paths(args.root, args.layout,
                             args.splits or SPLITS[args.layout])
         index = write_pack(args.root, paths, args.out, args.height,
-                           args.width, args.workers, args.overwrite,
-                           Progress())
+                           args.width, args.interpolation, args.workers,
+                           args.overwrite, Progress())
     except (OSError, ValueError) as error:
         sys.exit(f'pack_dataset: {error}')
     size = len(index) * args.height * args.width * 3 / 2**30

@@ -4,7 +4,8 @@ _base_ = './augment.py'
 
 load = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(128, 256)),
+    # The filter of the public code of MPANet (RegDB) and MutualInfo.
+    dict(type='PILResize', scale=(128, 256), interpolation='bilinear'),
 ]
 # Grey padding of 10 pixels, then a crop of the original size; a single 127
 # would fill one channel only.

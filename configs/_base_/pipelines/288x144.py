@@ -3,7 +3,8 @@ _base_ = './augment.py'
 
 load = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(144, 288)),
+    # The filter of the public code of AGW, DDAG and CAJ.
+    dict(type='PILResize', scale=(144, 288), interpolation='lanczos'),
 ]
 # Zero padding of 10 pixels, then a crop of the original size.
 crop = [

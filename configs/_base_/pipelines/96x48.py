@@ -3,6 +3,9 @@ _base_ = './augment.py'
 
 load = [
     dict(type='LoadImageFromFile'),
+    # OpenCV's bilinear interpolation, which averages nothing: no public code
+    # names a filter for drawn images, and the records in docs/results stand
+    # on this one.
     dict(type='Resize', scale=(48, 96)),
 ]
 # Zero padding of 4 pixels, then a crop of the original size.

@@ -11,12 +11,13 @@ from .load_bytes import LoadImageFromBytes
 from .load_packed import LoadPackedImage
 from .modality_transform import ModalityTransform
 from .pack import PackReIDInputs
+from .pil_resize import PILResize
 from .stripe_shuffle import SharedStripeShuffle, shuffle_stripes
 from .views import Views
 
 __all__ = [
     'AugMix', 'ChannelAdaptiveGray', 'ChannelExchange', 'ChannelRandomErasing',
     'EpochStages', 'JigsawTiles', 'LoadImageFromBytes', 'LoadPackedImage',
-    'ModalityTransform', 'PackReIDInputs', 'SharedStripeShuffle', 'Views',
-    'cut_tiles', 'shuffle_stripes'
+    'ModalityTransform', 'PILResize', 'PackReIDInputs', 'SharedStripeShuffle',
+    'Views', 'cut_tiles', 'shuffle_stripes'
 ]

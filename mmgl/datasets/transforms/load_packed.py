@@ -11,8 +11,8 @@ from ..packed import PackedImages
 class LoadPackedImage(BaseTransform):
     """Read an image as the loading steps of a pipeline left it.
 
-    A data set puts it in place of ``LoadImageFromFile`` and ``Resize`` if it
-    is told its folder by ``packed``, and adds the required keys.
+    A data set puts it in place of ``LoadImageFromFile`` and ``PILResize`` if
+    it is told its folder by ``packed``, and adds the required keys.
 
     Required keys: ``packed_row`` and ``ori_shape``. Added: ``img``, uint8
     ``(H, W, 3)`` BGR, and the keys that the replaced steps set.
