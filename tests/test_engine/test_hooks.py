@@ -108,17 +108,18 @@ def test_divergence_check_skips_iterations_and_healthy_losses(tmp_path):
         train_dataloader=range(8), iter=20, epoch=2, work_dir=tmp_path)
     hook.after_train_iter(runner, 3, outputs=losses(float('nan')))
     hook.after_train_iter(runner, 4, outputs=losses(2.0))
-    # Moving losses, a triplet loss at rest at 0 and a wide spread are fine.
-    feed(DivergenceHook(1, window=3), tmp_path, [
-        {'id/loss': 2 + 1e-3 * i, 'triplet/loss': 0., 'triplet/spread': .1}
-        for i in range(9)])
+    # Moving losses, a triplet loss at rest and a wide spread are fine.
+    for rest in (0., 88.):
+        feed(DivergenceHook(1, window=3), tmp_path, [
+            {'loss': rest + 2 + 1e-2 * i, 'id/loss': 2 + 1e-2 * i,
+             'triplet/loss': rest, 'triplet/spread': .1} for i in range(9)])
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('rows, verdict', [
     ([{'id/loss': 3e5}], 'exploding loss: id/loss above'),
-    ([{'triplet/loss': 88., 'id/loss': float(i)} for i in range(6)],
-     'constant loss: triplet/loss at 88'),
+    ([{'loss': 90., 'triplet/loss': 88., 'id/loss': 2.}] * 6,
+     'constant loss at 90'),
     ([{'id/loss': float(i), 'triplet/spread': 1e-9} for i in range(6)],
      'collapsed features: triplet/spread'),
 ])

@@ -3,12 +3,12 @@
 _base_ = './caj.py'
 
 erase_more = dict(type='ChannelRandomErasing', prob=0.6)
-# mmcv's weights are in the order of the image, BGR.
+# PIL's weights, in the order of the image, BGR.
 grayscale = dict(
     type='RandomGrayscale',
     prob=0.1,
     keep_channels=True,
-    channel_weights=(0.114, 0.587, 0.2989))
+    channel_weights=(0.114, 0.587, 0.299))
 views = dict(views=[
     [
         dict(

@@ -11,7 +11,8 @@ model = dict(
     backbone=dict(plugins=dict(layer3=alleviation, layer4=alleviation)),
     neck=dict(type='PatternAlignmentNeck', num_parts=6),
     heads=dict(
-        id=dict(type='ClassifierHead', feature='bn'),
+        # Default initialisation, as those of the modalities.
+        id=dict(type='ClassifierHead', feature='bn', init_std=None),
         center=dict(
             type='MetricHead',
             feature='pool',

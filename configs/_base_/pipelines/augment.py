@@ -20,7 +20,14 @@ pack = [dict(type='PackReIDInputs')]
 shuffle_and_pack = [dict(type='SharedStripeShuffle', num_stripes=6)] + pack
 # Baseline recipe of AGW and One-Stream: padded crop and flip only.
 finetune_augment = flip + pack
-# Recipe of MPANet: flip and random erasing with torchvision's ranges.
+# Recipe of MPANet: flip and the random erasing of torchvision 0.4, which its
+# code names: ten tries, mean colour.
 erase_augment = flip + [
-    dict(erase[0], max_area_ratio=0.33, aspect_range=(0.3, 3.3)),
+    dict(
+        type='ChannelRandomErasing',
+        prob=0.5,
+        area_range=(0.02, 0.33),
+        aspect_range=(0.3, 3.3),
+        max_tries=10,
+        fill=(0, 0, 0)),
 ] + pack

@@ -7,6 +7,10 @@ _base_ = [
 ]
 
 classes = dict(num_classes=_base_.num_classes)
+# As published, and on RegDB only.
+test_evaluator = dict(distance='euclidean')
 model = dict(
-    backbone=_base_.backbone, heads=dict(id=classes, modality=classes))
+    backbone=_base_.backbone,
+    heads=dict(id=classes, modality=classes),
+    normalize=False)
 custom_hooks = _base_.custom_hooks + _base_.method_hooks

@@ -36,9 +36,10 @@ class DivergenceHook(Hook):
 
     - a loss is infinite or NaN ('non-finite loss'),
     - a loss is larger than ``max_loss`` ('exploding loss'),
-    - a loss above ``flat_level`` has not moved over the last ``window``
-      checks by more than ``flat_range`` of itself ('constant loss'; the
-      squared loss of CAJ stuck at 88 or at ln 2 is an example), or
+    - the sum of the losses, above ``flat_level``, has not moved over the
+      last ``window`` checks by more than ``flat_range`` of itself ('constant
+      loss'; a single term may rest, as the squared loss of CAJ does at 88,
+      while the others train), or
     - the spread of the features, which metric heads log as ``HEAD/spread``,
       was below ``min_spread`` over the last ``window`` checks ('collapsed
       features').
@@ -165,14 +166,13 @@ class DivergenceHook(Hook):
                 if bad else '')
 
     def _constant(self, terms: Mapping[str, float]) -> str:
-        bad = []
-        for name in terms:
-            low, high = min(self._recent[name]), max(self._recent[name])
-            level = max(abs(low), abs(high))
-            if level > self.flat_level and (
-                    high - low < self.flat_range * level):
-                bad.append(f'{name} at {high:.4g}')
-        return f'constant loss: {", ".join(bad)}' if bad else ''
+        if 'loss' not in terms:
+            return ''
+        low, high = min(self._recent['loss']), max(self._recent['loss'])
+        level = max(abs(low), abs(high))
+        flat = (level > self.flat_level
+                and high - low < self.flat_range * level)
+        return f'constant loss at {high:.4g}' if flat else ''
 
     def _collapsed(self, spreads: Mapping[str, float]) -> str:
         bad = [

@@ -11,7 +11,7 @@ from .feature_weights import feature_weights, loss_key
 class ClassifierHead(nn.Module):
     """Linear classifier over training identities.
 
-    Follows BNNeck and AGW: no bias, weights from N(0, 0.001).
+    Follows BNNeck and AGW: no bias.
 
     Args:
         in_channels: Length of the feature.
@@ -24,6 +24,8 @@ class ClassifierHead(nn.Module):
         consistency: Config of a loss ``(logits, targets)`` between the views
             of an image, such as ``ViewConsistencyLoss``; None, or a
             ``loss_weight`` of 0 in it, for none.
+        init_std: Standard deviation of the initial weights, around 0; None
+            for the default initialisation of PyTorch.
 
     Raises:
         ValueError: If ``num_classes`` is smaller than 1.
@@ -35,7 +37,8 @@ class ClassifierHead(nn.Module):
                  feature: str | dict[str, float] = 'bn',
                  loss: dict | None = None,
                  loss_weight: float = 1.0,
-                 consistency: dict | None = None) -> None:
+                 consistency: dict | None = None,
+                 init_std: float | None = 0.001) -> None:
         super().__init__()
         if num_classes < 1:
             raise ValueError(
@@ -45,7 +48,8 @@ class ClassifierHead(nn.Module):
         self.features = feature_weights('ClassifierHead', feature)
         self.loss_weight = loss_weight
         self.fc = nn.Linear(in_channels, num_classes, bias=False)
-        nn.init.normal_(self.fc.weight, std=0.001)
+        if init_std is not None:
+            nn.init.normal_(self.fc.weight, std=init_std)
         self.criterion = MODELS.build(
             loss or dict(type='IdentityCrossEntropyLoss'))
         self.consistency = None

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
 
 
@@ -44,9 +45,7 @@ class ChannelAttention(nn.Module):
         """
         # Sums over all positions overflow fp16.
         with torch.autocast(device_type=x.device.type, enabled=False):
-            flat = x.flatten(2)
-            if flat.dtype != torch.float64:
-                flat = flat.float()
+            flat = at_least_fp32(x.flatten(2))
             attention = torch.bmm(flat, flat.mT).neg().softmax(dim=-1)
             out = self.gamma * torch.bmm(attention, flat) + flat
         return out.to(x.dtype).view_as(x)

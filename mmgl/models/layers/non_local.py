@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from mmgl.models.functional.pairwise import at_least_fp32
+
 
 class NonLocalBlock(nn.Module):
     r"""Residual attention over all positions, identity at the start.
@@ -55,7 +57,8 @@ class NonLocalBlock(nn.Module):
         g = self.g(x).flatten(2)
         # Sums over all positions overflow fp16.
         with torch.autocast(device_type=x.device.type, enabled=False):
-            context = g.float() @ (phi.float() / phi.shape[2]).mT
-            y = (context @ theta.float()).to(theta.dtype)
+            context = at_least_fp32(g) @ (
+                at_least_fp32(phi) / phi.shape[2]).mT
+            y = (context @ at_least_fp32(theta)).to(theta.dtype)
         y = y.unflatten(2, x.shape[2:])
         return x + self.bn(self.out(y))

@@ -3,7 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
+
+# Smallest activation relative to the peak of its channel; that of 0 has no
+# gradient for an exponent below 1.
+_FLOOR = 1e-6
 
 
 @MODELS.register_module()
@@ -19,12 +24,12 @@ class AvgPooling(nn.Module):
         Returns:
             Pooled features ``(B, C)`` in fp32.
         """
-        return x.float().mean(dim=(2, 3))
+        return at_least_fp32(x).mean(dim=(2, 3))
 
 
 @MODELS.register_module()
 class GeMPooling(nn.Module):
-    """Generalised-mean pooling ``(mean x^p)^(1/p)``, in fp32.
+    """Generalised-mean pooling ``(mean x^p + eps^p)^(1/p)``, in fp32.
 
     Follows Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human
     Annotation", as used by AGW with a fixed ``p`` of 3.
@@ -32,8 +37,8 @@ class GeMPooling(nn.Module):
     Args:
         p: Exponent; 1 is average pooling, large values approach the maximum.
         learnable: Train ``p`` (starting from the given value).
-        eps: Floor under the activations, which keeps the gradient of a dead
-            channel finite.
+        eps: What a dead channel gives, which keeps its gradient finite. The
+            default is the 1e-12 that AGW adds to the mean of cubes.
 
     Raises:
         ValueError: If ``p`` or ``eps`` is not positive.
@@ -42,7 +47,7 @@ class GeMPooling(nn.Module):
     def __init__(self,
                  p: float = 3.0,
                  learnable: bool = False,
-                 eps: float = 1e-6) -> None:
+                 eps: float = 1e-4) -> None:
         super().__init__()
         if p <= 0 or eps <= 0:
             raise ValueError(
@@ -61,13 +66,16 @@ class GeMPooling(nn.Module):
             Pooled features ``(B, C)`` in fp32, whatever autocast says.
         """
         with torch.autocast(device_type=x.device.type, enabled=False):
-            x = x.float().clamp(min=self.eps)
+            x = at_least_fp32(x)
             # Relative to the peak of the channel: the generalised mean is
             # homogeneous, so this changes neither value nor gradient, and
             # x^p can neither overflow nor underflow to 0 in all positions.
             peak = x.detach().amax(dim=(2, 3), keepdim=True)
-            mean = (x / peak).pow(self.p).mean(dim=(2, 3))
-            return mean.pow(1 / self.p) * peak.flatten(1)
+            peak = peak.clamp(min=self.eps)
+            mean = (x / peak).clamp(min=_FLOOR).pow(self.p).mean(dim=(2, 3))
+            peak = peak.flatten(1)
+            mean = mean + (self.eps / peak).pow(self.p)
+            return mean.pow(1 / self.p) * peak
 
     def extra_repr(self) -> str:
         """Show the settings when printed."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmgl.models.functional.graph_attention import part_attention
+from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.models.layers import build_bnneck
 from mmgl.registry import MODELS
 
@@ -88,10 +89,11 @@ class PartAttentionNeck(GlobalFeatureNeck):
                 f'PartAttentionNeck: a feature map of {rows} rows has no '
                 f'{parts} stripes; lower num_parts or use higher images (16 '
                 'pixels a row with last_stride=1).')
+        x = at_least_fp32(x)
         # Slices, since the gradient of adaptive_avg_pool2d is summed in no
         # fixed order on a GPU.
         return torch.stack([
-            x[:, :, i * rows // parts:-(-(i + 1) * rows // parts)].float()
+            x[:, :, i * rows // parts:-(-(i + 1) * rows // parts)]
             .mean(dim=(2, 3)) for i in range(parts)
         ], dim=1)
 

@@ -33,6 +33,9 @@ class ReIDModel(BaseModel):
         test_feature: Name of the feature used for retrieval.
         flip_test: Average the normalised features of each image and of its
             mirror image.
+        normalize: Hand out features of length 1; False, without
+            ``flip_test``, for those that the neck gives, which distances
+            other than cosine tell apart.
         init_from: Initial backbone weights: None for random ones, or
             ``dict(kind='imagenet', checkpoint='torchvision://resnet50')`` or
             ``dict(kind='mmgl', checkpoint=PATH, stems='exact')``; see
@@ -49,6 +52,7 @@ class ReIDModel(BaseModel):
                  heads: dict[str, dict] | None = None,
                  test_feature: str = 'bn',
                  flip_test: bool = False,
+                 normalize: bool = True,
                  init_from: dict | None = None,
                  data_preprocessor: dict | nn.Module | None = None) -> None:
         if data_preprocessor is None:
@@ -60,7 +64,11 @@ class ReIDModel(BaseModel):
         self.init_from = init_from
         self.init_report: LoadReport | None = None
         self.test_feature = test_feature
+        if flip_test and not normalize:
+            raise ValueError('model.flip_test averages normalised features; '
+                             'it needs model.normalize=True')
         self.flip_test = flip_test
+        self.normalize = normalize
         self.backbone = MODELS.build(backbone)
         self.neck = _build_part('model.neck', neck,
                                 self.backbone.out_channels)
@@ -103,7 +111,7 @@ class ReIDModel(BaseModel):
             'tensor': the test feature ``(B, D)`` as the neck gives it.
             'loss': scalars named ``HEAD/loss`` and so on; those of plugins
             in the backbone are named ``backbone/STAGE_KEY``.
-            'predict': the samples with ``feature`` ``(D,)`` set, of length 1.
+            'predict': the samples with ``feature`` ``(D,)`` set.
 
         Raises:
             ValueError: For an unknown mode or missing data.
@@ -160,19 +168,21 @@ class ReIDModel(BaseModel):
         if data_samples is None:
             raise ValueError("mode='predict' needs data_samples; use "
                              "mode='tensor' to get features alone")
-        features = self._unit_feature(inputs, targets)
+        features = self._test_feature(inputs, targets)
         if self.flip_test:
-            mirrored = self._unit_feature(inputs.flip(3), targets)
+            mirrored = self._test_feature(inputs.flip(3), targets)
             features = F.normalize((features + mirrored) / 2, dim=1)
         for sample, feature in zip(data_samples, features, strict=True):
             sample.set_field(feature.detach(), 'feature')
         return data_samples
 
-    def _unit_feature(self, inputs: Tensor,
+    def _test_feature(self, inputs: Tensor,
                       targets: dict[str, Tensor]) -> Tensor:
-        """Test feature of length 1 in fp32 (0 for an all-zero feature)."""
-        feature = self.extract(inputs, targets)[self.test_feature]
-        return F.normalize(feature.float(), dim=1, eps=1e-12)
+        """Test feature in fp32, of length 1 (0 for an all-zero feature)."""
+        feature = self.extract(inputs, targets)[self.test_feature].float()
+        if not self.normalize:
+            return feature
+        return F.normalize(feature, dim=1, eps=1e-12)
 
     def _check_pids(self, targets: dict[str, Tensor],
                     data_samples: list | None) -> None:

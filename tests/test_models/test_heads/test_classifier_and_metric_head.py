@@ -35,6 +35,10 @@ def test_classifier_initialisation():
     head = ClassifierHead(2048, 395)
     assert head.fc.bias is None
     assert head.fc.weight.std().item() == pytest.approx(.001, rel=.01)
+    # PyTorch's default, uniform up to 1 / sqrt(2048).
+    default = ClassifierHead(2048, 395, init_std=None).fc.weight
+    assert default.abs().max().item() == pytest.approx(2048**-.5, rel=.01)
+    assert default.std().item() == pytest.approx((3 * 2048)**-.5, rel=.01)
 
 
 def test_metric_head(data):

@@ -8,7 +8,9 @@ def test_gem_formula_and_limits():
     x = torch.rand(2, 3, 4, 5)
     want = (x.double()**3).mean((2, 3))**(1 / 3)
     torch.testing.assert_close(GeMPooling()(x).double(), want)
-    torch.testing.assert_close(GeMPooling(p=1)(x), AvgPooling()(x))
+    assert GeMPooling()(x.double()).dtype == torch.float64
+    torch.testing.assert_close(
+        GeMPooling(p=1, eps=1e-9)(x), AvgPooling()(x))
     torch.testing.assert_close(
         GeMPooling(p=400.)(x), x.amax((2, 3)), rtol=.01, atol=0)
 
@@ -21,6 +23,19 @@ def test_gem_gradient():
     torch.testing.assert_close(got, want)
 
 
+@pytest.mark.parametrize('scale', [0., 1e-6, 1e-4, 1e-2, 1., 100.])
+def test_gem_of_weak_channels_is_that_of_the_published_code(scale):
+    x = scale * torch.rand(2, 3, 4, 5, dtype=torch.float64)
+    x[:, :, 0] = 0
+    x.requires_grad_()
+    want = ((x**3).mean((2, 3)) + 1e-12)**(1 / 3)
+    got = GeMPooling()(x)
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=0)
+    torch.testing.assert_close(
+        torch.autograd.grad(got.sum(), x)[0],
+        torch.autograd.grad(want.sum(), x)[0], rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize('p', [3., 20.])
 def test_dead_channel_and_huge_values_are_finite(p):
     x = torch.zeros(1, 2, 3, 3)
@@ -29,7 +44,7 @@ def test_dead_channel_and_huge_values_are_finite(p):
     pooled = GeMPooling(p)(x)
     pooled.sum().backward()
     assert torch.isfinite(x.grad).all()
-    assert pooled.tolist()[0] == pytest.approx([1e-6, 1e12])
+    assert pooled.tolist()[0] == pytest.approx([1e-4, 1e12])
 
 
 def test_gem_is_fp32_under_autocast():

@@ -83,6 +83,18 @@ def test_predict_and_tensor():
         assert not sample.feature.requires_grad
 
 
+def test_raw_features_on_request():
+    model = build(normalize=False).eval()
+    batch = model.data_preprocessor(data())
+    raw = model(batch['inputs'], batch['targets'])
+    assert (raw.norm(dim=1) - 1).abs().min() > 1e-3
+    for sample, feature in zip(
+            model(**batch, mode='predict'), raw, strict=True):
+        torch.testing.assert_close(sample.feature, feature)
+    with pytest.raises(ValueError, match='normalize=True'):
+        build(normalize=False, flip_test=True)
+
+
 def test_test_feature_pool():
     model = build(test_feature='pool').eval()
     batch = model.data_preprocessor(data())
