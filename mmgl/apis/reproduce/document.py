@@ -31,8 +31,10 @@ laptop can run. Its numbers compare rows of one table with one another. They
 are no estimate of the paper's numbers beside them and say nothing about the
 order of the seven methods on photographs.
 
-NFS has no public code: ours is a re-implementation in its style
-([methods/nfs.md](methods/nfs.md)).
+A plain name of a method trains what its public code trains, defects included;
+table `variants` has what we recommend beside it
+([methods/README.md](methods/README.md)). NFS has no public code: ours is a
+re-implementation in its style ([methods/nfs.md](methods/nfs.md)).
 """
 NOTES = 'notes'
 NOTHING = 'No run of this table is recorded yet.'
