@@ -151,6 +151,8 @@ def test_fingerprint_ignores_what_is_only_reported():
             kind='finetune', title='', seconds=1).fingerprint
 
     plain = fingerprint()
+    # What files of _base_ offer, but no part of this run takes.
+    assert fingerprint(erase_augment='X') == plain
     assert fingerprint(default_hooks__logger__interval=7) == plain
     assert fingerprint(default_hooks__runtime_info__type='X') == plain
     assert fingerprint(log_level='DEBUG') == plain

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmgl.apis.config_check import TOP_KEYS
 from mmgl.datasets.synthetic import GENERATOR_VERSION
 
 from .stage import Stage, find_checkpoint
@@ -41,8 +42,12 @@ def read_config(path: Path, overrides: dict) -> Config:
     return config
 
 
-def without_reporting(config: dict) -> dict:
-    """Leave out of a config what its run only reports by.
+def what_decides(config: dict) -> dict:
+    """Leave out of a config what the result of its run does not depend on.
+
+    That is what the run only reports by, and the variables at the top that
+    files of ``_base_`` offer to one another; where one is used, its value
+    stands in the model, a data loader and so on.
 
     Args:
         config: A whole config; not changed.
@@ -50,7 +55,8 @@ def without_reporting(config: dict) -> dict:
     Returns:
         The rest.
     """
-    kept = {k: v for k, v in config.items() if k not in _REPORTING}
+    kept = {k: v for k, v in config.items()
+            if k in TOP_KEYS and k not in _REPORTING}
     if kept.get('default_hooks'):
         kept['default_hooks'] = {
             k: v for k, v in kept['default_hooks'].items()
@@ -198,7 +204,7 @@ class StageFactory:
         placed = {**overrides, **options, **self._placement(cfg, data_root)}
         return Stage(
             work_dir=work_dir,
-            ingredients={'config': without_reporting(cfg.to_dict()),
+            ingredients={'config': what_decides(cfg.to_dict()),
                          'seed': seed,
                          **({} if init is None else {'init': init}),
                          **({'init_options': init_options}
