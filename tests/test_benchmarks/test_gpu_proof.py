@@ -54,7 +54,8 @@ def test_all_is_well(tmp_path, capsys):
     assert {part['state'] for part in parts.values()} == {'done'}
     assert parts['beside']['seconds'] >= 1
     assert parts['good']['figures'] == [FIGURE]
-    assert re.search(r'\| rate +\| 3.21e\+03 images/s \| >= 3000 \| met ', page)
+    assert re.search(
+        r'\| rate +\| 3.21e\+03 images/s \| >= 3000 \| met ', page)
     assert '- a | b' in page and 'Title of good' in page
     assert 'a card' in page and 'no figure here says' in page
     assert str(tmp_path) not in page and 'SCRATCH/good.json' in page
