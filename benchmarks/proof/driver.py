@@ -65,6 +65,7 @@ class Proof:
         Returns:
             Exit status: 0 if all parts came to their end.
         """
+        (self.options.out / 'log.txt').unlink(missing_ok=True)
         self.report['machine'] = self.describe()
         self.write()
         for number, part in enumerate(self.parts):
@@ -104,12 +105,25 @@ class Proof:
         kept = sum(one.least for one in later)
         return min(part.limit * self.context.sizes.stretch, self.left() - kept)
 
-    def start(self, part: Part) -> None:
-        """Start a part beside the next one."""
+    def begin(self, part: Part, seconds: float) -> list[list[str]]:
+        """Put the commands of a part together; none if it cannot begin."""
         entry = self.entries[part.name]
-        command, = part.commands(self.context, part.limit)
-        entry.update(state=RUNNING, commands=[self.show(command)])
-        self.background.append((part, self._start(part, command)))
+        try:
+            commands = part.commands(self.context, seconds)
+        except NotReadyError as error:
+            entry.update(state=NOT_REACHED, notes=[f'Left out: {error}.'])
+            return []
+        except Exception:
+            self._note_error(part)
+            return []
+        entry.update(state=RUNNING,
+                     commands=[self.show(one) for one in commands])
+        return commands
+
+    def start(self, part: Part) -> None:
+        """Start a part, of one command, beside the next one."""
+        for command in self.begin(part, part.limit):
+            self.background.append((part, self._start(part, command)))
 
     def join(self) -> None:
         """Wait for what runs beside."""
@@ -131,13 +145,9 @@ class Proof:
         if seconds < part.least:
             entry.update(state=NOT_REACHED, notes=['No time was left.'])
             return
-        try:
-            commands = part.commands(self.context, seconds)
-        except NotReadyError as error:
-            entry.update(state=NOT_REACHED, notes=[f'Left out: {error}.'])
+        commands = self.begin(part, seconds)
+        if not commands:
             return
-        entry.update(state=RUNNING,
-                     commands=[self.show(one) for one in commands])
         print(f'gpu_proof: {part.title}, at most {seconds:.0f} s', flush=True)
         self.write()
         end = time.monotonic() + seconds
@@ -152,11 +162,15 @@ class Proof:
         try:
             return part.read(self.context)
         except Exception:
-            found = empty_findings()
-            self.entries[part.name]['state'] = FAILED
-            self.entries[part.name]['tail'] += self.scrub(
-                traceback.format_exc().splitlines()[-TAIL_LINES:])
-            return found
+            self._note_error(part)
+            return empty_findings()
+
+    def _note_error(self, part: Part) -> None:
+        """Let the present exception be the end of a part, and no more."""
+        entry = self.entries[part.name]
+        entry['state'] = FAILED
+        entry['tail'] += self.scrub(
+            traceback.format_exc().splitlines()[-TAIL_LINES:])
 
     def _start(self, part: Part, command: list[str]) -> Running:
         log = self.context.scratch / f'{part.name}.log'

@@ -125,13 +125,16 @@ def test_broken_findings_and_missing_beginnings(tmp_path):
 
     proof = make_proof(tmp_path, [
         replace(make_part('broken', ''), read=half),
-        replace(make_part('waiting', ''), commands=wait_for_data)])
+        replace(make_part('waiting', ''), commands=wait_for_data),
+        replace(make_part('lost', ''), commands=lambda *_: 1 / 0)])
     assert proof.run() == 1
     parts, page = report_of(proof)
     assert parts['broken']['state'] == 'failed'
     assert 'JSONDecodeError' in parts['broken']['tail'][-1]
     assert parts['waiting']['state'] == 'not reached'
     assert 'Left out: there are no images.' in page
+    assert parts['lost']['state'] == 'failed'
+    assert 'ZeroDivisionError' in parts['lost']['tail'][-1]
 
 
 def test_page_is_there_before_a_part_ends(tmp_path):

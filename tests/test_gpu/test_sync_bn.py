@@ -16,8 +16,11 @@ from mmgl.models.backbones import TwoStreamResNet
 WORLD, IMAGES = 2, 16
 
 
-def step(rank, world, device):
-    """Gradients of all ranks and running statistics, on the host."""
+def step(rank, world, device, count=IMAGES):
+    """Gradients of all ranks and running statistics, on the host.
+
+    ``count`` of the images are those of the whole batch.
+    """
     torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(0)
     model = TwoStreamResNet(depth=18, base_channels=8).train()
@@ -26,7 +29,7 @@ def step(rank, world, device):
     elif world > 1:
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     model.to(device)
-    share = slice(rank * IMAGES // world, (rank + 1) * IMAGES // world)
+    share = slice(rank * count // world, (rank + 1) * count // world)
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(IMAGES, 3, 96, 48, generator=generator)
     modality = torch.arange(IMAGES) % 2
@@ -83,16 +86,7 @@ def test_two_processes_share_statistics(device, tmp_path, full_fp32):
         assert error <= 5e-3 * (value.norm() + 1e-3), key
     if device == 'cuda':
         # Images of one rank have other statistics.
-        half = run_half(device)
+        half = step(0, 1, device, IMAGES // WORLD)
         assert any((half[key] - value).norm() > 0.01 * value.norm()
                    for key, value in one.items() if 'running' in key)
 
-
-def run_half(device):
-    """Statistics of half of the batch."""
-    global IMAGES
-    whole, IMAGES = IMAGES, IMAGES // 2
-    try:
-        return step(0, 1, device)
-    finally:
-        IMAGES = whole
