@@ -8,9 +8,11 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted(
     p for p in (ROOT / 'mmgl').rglob('*.py') if '.mim' not in p.parts)
 CONFIGS = sorted((ROOT / 'configs').rglob('*.py'))
-SCRIPTS = sorted((ROOT / 'tools').rglob('*.py'))
+SCRIPTS = sorted(p for folder in ('tools', 'benchmarks')
+                 for p in (ROOT / folder).rglob('*.py'))
 TEXTS = [
-    p for folder in ('mmgl', 'configs', 'tools', 'docs', 'requirements')
+    p for folder in ('mmgl', 'configs', 'tools', 'benchmarks', 'docs',
+                   'requirements')
     for p in (ROOT / folder).rglob('*')
     if p.suffix in ('.py', '.sh', '.md', '.txt', '.yml')
     and '.mim' not in p.parts

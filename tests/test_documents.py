@@ -48,8 +48,8 @@ def test_model_index_imports_the_metafile():
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda p: p.name)
 def test_paths_in_documents_exist(document):
     text = document.read_text()
-    named = set(re.findall(r'\b(?:configs|tools|tests|docs)/[\w./-]+\.\w+',
-                           text))
+    named = set(re.findall(
+        r'\b(?:configs|tools|benchmarks|tests|docs)/[\w./-]+\.\w+', text))
     missing = [path for path in named if not (ROOT / path).exists()]
     assert not missing
 

@@ -243,6 +243,16 @@ def evaluation_config(options: Namespace) -> Config:
     return cfg
 
 
+def _ask_for_deterministic_cublas(cfg: Config) -> None:
+    """Let deterministic runs multiply matrices on a GPU.
+
+    torch refuses it unless cuBLAS was told before its first product, see
+    https://docs.nvidia.com/cuda/cublas/#results-reproducibility.
+    """
+    if (cfg.get('randomness') or {}).get('deterministic'):
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config, also for several CPU processes.
 
@@ -255,6 +265,7 @@ def build_runner(cfg: Config) -> Runner:
     install_checkpoint_loader()
     setup_cpu_distributed(cfg)
     allow_tf32((cfg.get('env_cfg') or {}).get('tf32'))
+    _ask_for_deterministic_cublas(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)

@@ -147,6 +147,24 @@ def describe_machine() -> dict[str, object]:
         system=platform.platform())
 
 
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Lay rows of cells out as a Markdown table.
+
+    Args:
+        rows: The first one holds the headings.
+
+    Returns:
+        Text without a final newline.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows = [rows[0], ['-' * width for width in widths], *rows[1:]]
+    return '\n'.join(
+        '| ' + ' | '.join(
+            cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)) + ' |'
+        for row in rows)
+
+
 def format_table(figures: Sequence[Figure]) -> str:
     """Lay figures out as a Markdown table.
 
@@ -162,13 +180,7 @@ def format_table(figures: Sequence[Figure]) -> str:
         target = '-' if one.target is None else f'{sign} {one.target:g}'
         rows.append((one.name, f'{one.value:.3g} {one.unit}', target,
                      one.verdict, one.note))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, tuple('-' * width for width in widths))
-    return '\n'.join(
-        '| ' + ' | '.join(
-            cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)) + ' |'
-        for row in rows)
+    return markdown_table(rows)
 
 
 def report(

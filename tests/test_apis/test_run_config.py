@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import torch
@@ -100,6 +101,23 @@ def test_type_of_amp_is_passed_on(toy_config, monkeypatch):
     for option in ('--amp', '--amp=fp16', '--amp=bf16'):
         build(toy_config(), option)
     assert seen == ['auto', 'fp16', 'bf16']
+
+
+def test_deterministic_runs_prepare_cublas(monkeypatch):
+    name = 'CUBLAS_WORKSPACE_CONFIG'
+    monkeypatch.setattr(run_config.Runner, 'from_cfg', lambda cfg: cfg)
+    # Set first, so that it is gone again after the test.
+    monkeypatch.setenv(name, '')
+    monkeypatch.delenv(name)
+    for randomness in (None, dict(seed=1)):
+        run_config.build_runner(Config(dict(randomness=randomness)))
+        assert name not in os.environ
+    deterministic = Config(dict(randomness=dict(deterministic=True)))
+    run_config.build_runner(deterministic)
+    assert os.environ[name] == ':4096:8'
+    monkeypatch.setenv(name, ':16:8')
+    run_config.build_runner(deterministic)
+    assert os.environ[name] == ':16:8'
 
 
 def test_unknown_type_of_amp(toy_config, capsys):

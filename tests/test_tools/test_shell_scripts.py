@@ -9,7 +9,8 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = sorted(ROOT.glob('tools/**/*.sh')) + [ROOT / '.ci/run']
+SCRIPTS = [*sorted(ROOT.glob('tools/**/*.sh')),
+           *sorted(ROOT.glob('benchmarks/*.sh')), ROOT / '.ci/run']
 
 
 def bash(*arguments, **variables):

@@ -78,13 +78,14 @@ def one_thread(number: int) -> None:
 
 
 def measure_workers(kind: str, datasets: dict[str, Dataset],
-                    workers: int) -> list[Figure]:
+                    workers: int, turns: int = TURNS) -> list[Figure]:
     """Measure what all workers of one loader deliver, on the clock.
 
     Args:
         kind: 'fine-tuning' or 'pre-training'.
         datasets: By the source of the images.
         workers: Of the loader.
+        turns: As many batches are timed as are in flight, times this.
 
     Returns:
         Images per second as they arrive in the process that trains. Only a
@@ -95,11 +96,11 @@ def measure_workers(kind: str, datasets: dict[str, Dataset],
     for source, dataset in datasets.items():
         loader = DataLoader(
             dataset, num_workers=workers, prefetch_factor=PREFETCH,
-            batch_sampler=Batches(len(dataset), (TURNS + 3) * flight + 1),
+            batch_sampler=Batches(len(dataset), (turns + 3) * flight + 1),
             collate_fn=pseudo_collate, worker_init_fn=one_thread,
             multiprocessing_context='fork')
         rate = BATCH / time_loaded(
-            loader, lambda batch: None, 2 * flight + 1, TURNS * flight)
+            loader, lambda batch: None, 2 * flight + 1, turns * flight)
         figures.append(Figure(
             f'{kind}, {source}, {workers} workers', rate, target,
             'images/s', at_least=True,

@@ -88,12 +88,13 @@ def measure_mode(case, mode, options):
     return figures, seconds
 
 
-def time_bare(case, options):
-    """Time the step of the bare backbone in channels last.
+def time_bare(case, options, channels_last=True):
+    """Time the step of the bare backbone.
 
     Args:
         case (StepCase): The method.
         options (argparse.Namespace): Command line options.
+        channels_last (bool): Memory format of its images.
 
     Returns:
         float: Median of seconds.
@@ -101,7 +102,9 @@ def time_bare(case, options):
     case.bare.to(options.device)
     data = case.prepared()
     modality = routing_modality(data['targets'])
-    inputs = data['inputs'].contiguous(memory_format=torch.channels_last)
+    inputs = data['inputs'].contiguous(
+        memory_format=torch.channels_last if channels_last else
+        torch.contiguous_format)
 
     def bare():
         case.bare_pass(inputs, modality)

@@ -85,12 +85,16 @@ class PartHead(nn.Module):
         Raises:
             ValueError: If the rows do not divide into N stripes.
         """
-        if feature_map.shape[2] % self.num_stripes:
+        rows, columns = feature_map.shape[2:]
+        if rows % self.num_stripes:
             raise ValueError(
-                f'A feature map of {feature_map.shape[2]} rows does not '
+                f'A feature map of {rows} rows does not '
                 f'divide into num_stripes={self.num_stripes}; change '
                 'num_stripes or the image height (16 pixels a row).')
-        stripes = F.adaptive_avg_pool2d(feature_map, (self.num_stripes, 1))
+        # The gradient of adaptive_avg_pool2d is summed in no fixed order on a
+        # GPU, which randomness.deterministic forbids.
+        stripes = F.avg_pool2d(
+            feature_map, (rows // self.num_stripes, columns))
         parts = self.projection(stripes.squeeze(-1).transpose(1, 2))
         if isinstance(self.norm, ModalityBatchNorm):
             return self.norm(parts, modality)

@@ -65,7 +65,10 @@ def cfg_options(options):
 
 
 def environment(**variables):
-    """One thread, no GPU, and this package whether installed or not."""
+    """One thread, no GPU, and this package whether installed or not.
+
+    What is given has the last word.
+    """
     root = str(tool_dir().parent)
     path = os.pathsep.join(
         p for p in (root, os.environ.get('PYTHONPATH')) if p)
@@ -75,8 +78,7 @@ def environment(**variables):
         PYTHON=sys.executable,
         PYTHONUNBUFFERED='1',
         OMP_NUM_THREADS='1',
-        CUDA_VISIBLE_DEVICES='',
-        **variables)
+        **{'CUDA_VISIBLE_DEVICES': '', **variables})
 
 
 def run_tool(tool, *arguments, cwd, **variables):

@@ -1,0 +1,286 @@
+"""Run the parts within the time, and write the page after each one."""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from .findings import empty_findings
+from .gpu_tests import DEVICE_VARIABLE
+from .page import (
+    CUT,
+    DONE,
+    FAILED,
+    NOT_REACHED,
+    RUNNING,
+    summary,
+    write_report,
+)
+from .parts import PARTS, Context, NotReadyError, Part
+from .processes import TAIL_LINES, Running
+from .sizes import sizes_of
+
+ROOT = Path(__file__).resolve().parents[2]
+BUDGET, DESCRIBE_SECONDS = 480, 60
+LOG_BYTES = 200_000  # kept of the output of a command
+
+
+class Proof:
+    """A proof that is being made.
+
+    Args:
+        options: Command line options.
+        parts: What to run.
+    """
+
+    def __init__(self, options: argparse.Namespace,
+                 parts: Sequence[Part] = PARTS) -> None:
+        self.options, self.parts = options, parts
+        self.context = Context(
+            options.scratch, sizes_of(options.rehearse), options.rehearse)
+        self.entries = {part.name: _new_entry(part) for part in parts}
+        self.background: list[tuple[Part, Running]] = []
+        self.report = dict(
+            command=options.shown, rehearse=options.rehearse,
+            date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
+            budget=options.budget, seconds=0., machine={},
+            parts=list(self.entries.values()))
+        self.env = _environment(options)
+
+    def left(self) -> float:
+        """Return the seconds that are left of the whole."""
+        return self.options.budget - (time.time() - self.options.started)
+
+    def run(self) -> int:
+        """Run everything.
+
+        Returns:
+            Exit status: 0 if all parts came to their end.
+        """
+        (self.options.out / 'log.txt').unlink(missing_ok=True)
+        self.report['machine'] = self.describe()
+        self.write()
+        for number, part in enumerate(self.parts):
+            if part.background:
+                self.start(part)
+            else:
+                self.run_part(part, self.parts[number + 1:])
+                self.join()
+            self.write()
+        self.join()
+        self.write()
+        print(f'gpu_proof: {summary(self.report["parts"])}; '
+              f'{self.report["seconds"]:.0f} s; '
+              f'page: {self.options.out / "report.md"}')
+        return int(any(entry['state'] != DONE
+                       for entry in self.entries.values()))
+
+    def describe(self) -> dict[str, str]:
+        """Name the machine, or say why it could not be done."""
+        try:
+            done = subprocess.run(
+                [sys.executable, '-m', 'proof.machine'], text=True,
+                capture_output=True, env=self.env, cwd=ROOT,
+                timeout=DESCRIBE_SECONDS, check=True)
+            return json.loads(done.stdout.splitlines()[-1])
+        except (subprocess.SubprocessError, ValueError, IndexError) as error:
+            text = getattr(error, 'stderr', None) or str(error)
+            return dict(card=f'unknown: {str(text).splitlines()[-1]}')
+
+    def write(self) -> None:
+        """Write page and JSON as things stand."""
+        self.report['seconds'] = time.time() - self.options.started
+        write_report(self.report, self.options.out)
+
+    def allowed(self, part: Part, later: Sequence[Part]) -> float:
+        """Return the seconds of a part; later ones keep their least."""
+        kept = sum(one.least for one in later)
+        return min(part.limit * self.context.sizes.stretch, self.left() - kept)
+
+    def begin(self, part: Part, seconds: float) -> list[list[str]]:
+        """Put the commands of a part together; none if it cannot begin."""
+        entry = self.entries[part.name]
+        try:
+            commands = part.commands(self.context, seconds)
+        except NotReadyError as error:
+            entry.update(state=NOT_REACHED, notes=[f'Left out: {error}.'])
+            return []
+        except Exception:
+            self._note_error(part)
+            return []
+        entry.update(state=RUNNING,
+                     commands=[self.show(one) for one in commands])
+        return commands
+
+    def start(self, part: Part) -> None:
+        """Start a part, of one command, beside the next one."""
+        for command in self.begin(part, part.limit):
+            self.background.append((part, self._start(part, command)))
+
+    def join(self) -> None:
+        """Wait for what runs beside."""
+        for part, running in self.background:
+            limit = part.limit * self.context.sizes.stretch
+            self._end(part, running, running.finish(
+                min(limit - running.seconds, self.left())))
+        self.background = []
+
+    def run_part(self, part: Part, later: Sequence[Part]) -> None:
+        """Run a part and take down what it found.
+
+        Args:
+            part: The part.
+            later: Parts that must have their time, too.
+        """
+        entry, seconds = self.entries[part.name], self.allowed(part, later)
+        entry['limit'] = max(0, seconds)
+        if seconds < part.least:
+            entry.update(state=NOT_REACHED, notes=['No time was left.'])
+            return
+        commands = self.begin(part, seconds)
+        if not commands:
+            return
+        print(f'gpu_proof: {part.title}, at most {seconds:.0f} s', flush=True)
+        self.write()
+        end = time.monotonic() + seconds
+        for command in commands:
+            running = self._start(part, command)
+            self._end(part, running,
+                      running.finish(end - time.monotonic()))
+        entry.update(self.read(part))
+
+    def read(self, part: Part) -> dict[str, list]:
+        """Read what a part has left, which may be broken."""
+        try:
+            return part.read(self.context)
+        except Exception:
+            self._note_error(part)
+            return empty_findings()
+
+    def _note_error(self, part: Part) -> None:
+        """Let the present exception be the end of a part, and no more."""
+        entry = self.entries[part.name]
+        entry['state'] = FAILED
+        entry['tail'] += self.scrub(
+            traceback.format_exc().splitlines()[-TAIL_LINES:])
+
+    def _start(self, part: Part, command: list[str]) -> Running:
+        log = self.context.scratch / f'{part.name}.log'
+        return Running([sys.executable, *command], log, self.env, ROOT)
+
+    def _end(self, part: Part, running: Running, status: int | None) -> None:
+        """Take down how a command ended; a worse end stays."""
+        entry = self.entries[part.name]
+        entry['seconds'] += running.seconds
+        if status == 0:
+            if entry['state'] == RUNNING:
+                entry['state'] = DONE
+                self.context.ready.add(part.name)
+        else:
+            entry['state'] = CUT if status is None else FAILED
+            self.context.ready.discard(part.name)
+            entry['tail'] += self.scrub(running.tail())
+        with (self.options.out / 'log.txt').open('ab') as log:
+            log.write(f'\n=== {part.name}: {entry["state"]}\n'.encode())
+            log.write(running.log.read_bytes()[-LOG_BYTES:])
+
+    def show(self, command: Sequence[str]) -> str:
+        """Write a command as one would type it."""
+        return self.scrub([shlex.join(['python', *command])])[0]
+
+    def scrub(self, lines: Sequence[str]) -> list[str]:
+        """Leave the folders of this machine out of text."""
+        folders = {str(self.options.scratch): 'SCRATCH', f'{ROOT}/': '',
+                   sys.prefix: 'PREFIX', str(Path.home()): '~'}
+        found = []
+        for line in lines:
+            for folder, name in folders.items():
+                line = line.replace(folder, name)
+            found.append(line)
+        return found
+
+    def abandon(self) -> None:
+        """End everything and leave the page as it stands."""
+        for _, running in self.background:
+            running.finish(0)
+        for entry in self.entries.values():
+            if entry['state'] == RUNNING:
+                entry['state'] = CUT
+        self.write()
+
+
+def _interrupt(*_) -> None:
+    """What a request to end does."""
+    raise KeyboardInterrupt
+
+
+def _new_entry(part: Part) -> dict:
+    """What the report says of a part that has not begun."""
+    return dict(name=part.name, title=part.title, state=NOT_REACHED,
+                seconds=0., limit=part.limit, commands=[], tail=[],
+                **empty_findings())
+
+
+def _environment(options: argparse.Namespace) -> dict[str, str]:
+    """Return the environment of all parts."""
+    variables = dict(
+        PYTHONUNBUFFERED='1', MPLBACKEND='Agg', PYTHON=sys.executable,
+        TORCHINDUCTOR_CACHE_DIR=str(options.scratch / 'inductor'),
+        TRITON_CACHE_DIR=str(options.scratch / 'triton'))
+    if options.rehearse:
+        variables |= {'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1',
+                      DEVICE_VARIABLE: 'cpu'}
+    return os.environ | variables
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Measure everything that needs a GPU.')
+    parser.add_argument('--out', type=Path, required=True, metavar='FOLDER')
+    parser.add_argument('--scratch', type=Path, required=True,
+                        metavar='FOLDER')
+    parser.add_argument('--budget', type=float, metavar='SECONDS',
+                        help=f'in all; {BUDGET} by default')
+    parser.add_argument('--rehearse', action='store_true')
+    parser.add_argument('--only', nargs='+', metavar='PART',
+                        choices=[part.name for part in PARTS],
+                        help=f'of {", ".join(part.name for part in PARTS)}')
+    parser.add_argument('--started', type=float, default=time.time(),
+                        help='when the clock started, of the epoch')
+    parser.add_argument('--shown', default='bash benchmarks/gpu_proof.sh',
+                        help='command that the page names')
+    options = parser.parse_args(argv)
+    if options.budget is None:
+        options.budget = BUDGET * sizes_of(options.rehearse).stretch
+    for folder in (options.out, options.scratch):
+        folder.mkdir(parents=True, exist_ok=True)
+    options.out, options.scratch = (
+        options.out.resolve(), options.scratch.resolve())
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the proof; see :meth:`Proof.run`."""
+    options = parse_args(argv)
+    parts = [part for part in PARTS
+             if not options.only or part.name in options.only]
+    proof = Proof(options, parts)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return proof.run()
+    except KeyboardInterrupt:
+        proof.abandon()
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Processes that end in time, with everything they started."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+GRACE = 3  # seconds between asking a process to end and killing it
+TAIL_LINES = 15
+
+
+class Running:
+    """A process of its own session, whose output goes to a file.
+
+    Args:
+        command: Program and arguments.
+        log: File for both streams, written anew.
+        env: Environment.
+        cwd: Where it runs.
+    """
+
+    def __init__(self, command: Sequence[str], log: Path,
+                 env: dict[str, str], cwd: Path) -> None:
+        self.log, self.started, self.ended = log, time.monotonic(), None
+        with log.open('w') as stream:
+            self.process = subprocess.Popen(
+                list(command), stdin=subprocess.DEVNULL, stdout=stream,
+                stderr=subprocess.STDOUT, env=env, cwd=cwd,
+                start_new_session=True)
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        """Note the end, which may come long before anyone asks."""
+        self.process.wait()
+        self.ended = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """From its start to its end, or to now."""
+        return (self.ended or time.monotonic()) - self.started
+
+    def finish(self, seconds: float) -> int | None:
+        """Wait, and end it if need be.
+
+        Args:
+            seconds: To wait at most.
+
+        Returns:
+            Exit status; None if it was cut off.
+        """
+        try:
+            return self.process.wait(max(0, seconds))
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGTERM)
+            try:
+                self.process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                pass
+            return None
+        finally:
+            # What it has left behind, too; workers of a loader, say.
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+
+    def _signal(self, number: int) -> None:
+        try:
+            os.killpg(self.process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # all of them have ended
+
+    def tail(self) -> list[str]:
+        """Return the last lines of the output."""
+        lines = self.log.read_text(errors='replace').splitlines()
+        return [line for line in lines if line.strip()][-TAIL_LINES:]
