@@ -36,13 +36,16 @@ RIVALS = ('simclr', 'swav', 'byol', 'simsiam', 'barlow-twins')
 
 
 def narrow(cfg):
-    """Eight images, and a network of few channels where widths follow."""
-    loader = cfg.train_dataloader
+    """Few images, and a network of few channels where widths follow."""
+    loader, images = cfg.train_dataloader, 8
     if 'num_ids' in loader.sampler:
         loader.sampler.update(num_ids=2, num_instances=2)
     else:
-        loader.sampler.update(batch_size=8, num_pairs_per_epoch=4)
-    loader.update(batch_size=8, num_workers=0, persistent_workers=False,
+        # Behind the batch norm of the parts fewer are mostly noise.
+        images = 16 if 'part_head' in cfg.model else 8
+        loader.sampler.update(
+            batch_size=images, num_pairs_per_epoch=images // 2)
+    loader.update(batch_size=images, num_workers=0, persistent_workers=False,
                   pin_memory=False)
     network = cfg.model.backbone
     if 'network' not in network or 'heads' in cfg.model:

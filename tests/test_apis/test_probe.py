@@ -119,7 +119,7 @@ def test_every_config_can_be_probed():
 
 @pytest.mark.parametrize('name', ['ssl/byol', 'finetune/mutual-info'])
 def test_other_backbones(name, tiny_sysu):
-    path, = Path('configs/mmgl').glob(f'{name}*_synthetic.py')
+    path, = Path('configs/mmgl').glob(f'{name}_*_synthetic.py')
     cfg = load_config(path)
     backbone = cfg.model.backbone.get('network')
     backbone.update(SMALL)

@@ -92,8 +92,8 @@ class ColorizationPretrainer(PretextPretrainer):
             targets (dict[str, Tensor]): ``modality`` (B, ).
 
         Returns:
-            dict[str, Tensor]: ``loss_colorization``, ``colour_top1`` and
-            ``modality_gap``.
+            dict[str, Tensor]: ``loss_colorization``, ``colour_top1`` and,
+            where infrared images are seen, ``modality_gap``.
 
         Raises:
             ValueError: If infrared images are ignored and there is nothing
@@ -111,6 +111,7 @@ class ColorizationPretrainer(PretextPretrainer):
         grey, ab = self.split(inputs)
         feature_map = self.backbone(grey, modality)
         losses = self.head.loss(feature_map, ab, visible)
-        losses['modality_gap'] = modality_gap(
-            feature_map, modality.to(feature_map.device))
+        if self.infrared != 'ignore':
+            losses['modality_gap'] = modality_gap(feature_map,
+                                                  targets['modality'])
         return losses

@@ -1,6 +1,6 @@
 # What the paper names and nothing else: no norm before the permutation layer
 # or behind the projection.
-_base_ = './mmgl_two-stream_r50_96-100e_sysu.py'
+_base_ = '../pretrain/mmgl_two-stream_r18-narrow_synthetic.py'
 
 model = dict(
     permutation_head=dict(norm='none'), part_head=dict(norm='none'))
