@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 from mmgl.utils.benchmark import describe_machine
+from mmgl.utils.device import device_name
 
 NVIDIA_SMI = ('nvidia-smi', '--query-gpu=driver_version,memory.total',
               '--format=csv,noheader')
@@ -34,7 +35,7 @@ def describe() -> dict[str, str]:
     import torch
     card = dict(card='none: a rehearsal on a processor')
     if torch.cuda.is_available():
-        card = dict(card=torch.cuda.get_device_name(0),
+        card = dict(card=device_name(),
                     driver=driver(), CUDA=str(torch.version.cuda),
                     cuDNN=str(torch.backends.cudnn.version()))
     machine = describe_machine()

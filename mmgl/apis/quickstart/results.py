@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from mmgl.apis.jobs import Stage
+from mmgl.utils.device import device_name
 from mmgl.utils.versions import package_versions
 from mmgl.visualization import load_run_log
 
@@ -144,5 +145,6 @@ def collect(options: QuickstartOptions, stages: Sequence[Stage],
         'machine': {
             'system': platform.platform(),
             'processor': platform.machine(),
+            'device': device_name(),
         },
     }

@@ -13,6 +13,7 @@ from mmgl.apis.jobs import (
     with_needs,
     write_json,
 )
+from mmgl.utils.device import device_name
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
@@ -92,6 +93,7 @@ def write_record(folder: Path, cell: Cell, stage: Stage,
                 {n for state in states for n in state.get('threads', ())}),
             'versions': package_versions(),
             'machine': platform.platform(),
+            'device': device_name(),
             **({'overrides': dict(overrides)} if overrides else {}),
         })
     return path
