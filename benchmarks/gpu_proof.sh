@@ -2,6 +2,7 @@
 # Measures everything that needs a GPU and writes a page about it.
 #
 #   bash benchmarks/gpu_proof.sh [--out FOLDER] [--budget SECONDS]
+#   bash benchmarks/gpu_proof.sh --only compiled --budget 600
 #   bash benchmarks/gpu_proof.sh --rehearse    small, on a processor
 #
 # Takes at most 480 s in all (--budget) and writes report.md, report.json and
@@ -57,7 +58,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-shown="bash benchmarks/gpu_proof.sh ${rehearse[*]} ${others[*]}"
+shown=$(echo bash benchmarks/gpu_proof.sh "${rehearse[@]}" "${others[@]}")
 "$PYTHON" -c 'import sys, torch, torchvision, mmgl, mmpretrain, pytest, scipy
 sys.exit(3 * (len(sys.argv) < 2 and not torch.cuda.is_available()))' \
     "${rehearse[@]}"

@@ -217,6 +217,11 @@ class Proof:
         self.write()
 
 
+def _asked() -> str:
+    """Names of the parts that run only where they are asked for."""
+    return ', '.join(part.name for part in PARTS if part.asked)
+
+
 def _interrupt(*_) -> None:
     """What a request to end does."""
     raise KeyboardInterrupt
@@ -251,9 +256,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--budget', type=float, metavar='SECONDS',
                         help=f'in all; {BUDGET} by default')
     parser.add_argument('--rehearse', action='store_true')
-    parser.add_argument('--only', nargs='+', metavar='PART',
+    parser.add_argument('--only', nargs='+', metavar='PART', default=(),
                         choices=[part.name for part in PARTS],
-                        help=f'of {", ".join(part.name for part in PARTS)}')
+                        help=f'of {", ".join(part.name for part in PARTS)}; '
+                        f'{_asked()} runs so and in the rehearsal only')
     parser.add_argument('--started', type=float, default=time.time(),
                         help='when the clock started, of the epoch')
     parser.add_argument('--shown', default='bash benchmarks/gpu_proof.sh',
@@ -272,7 +278,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the proof; see :meth:`Proof.run`."""
     options = parse_args(argv)
     parts = [part for part in PARTS
-             if not options.only or part.name in options.only]
+             if part.name in options.only or (not options.only and (
+                 options.rehearse or not part.asked))]
     proof = Proof(options, parts)
     signal.signal(signal.SIGTERM, _interrupt)
     try:

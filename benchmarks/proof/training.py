@@ -17,8 +17,9 @@ from .sizes import Sizes, config_options
 
 PRETRAIN = 'configs/mmgl/pretrain/mmgl_two-stream_r50_96-100e_sysu.py'
 FINETUNE = 'configs/mmgl/finetune/agw_r50_64-81e_sysu.py'
-# Of a run's time, for starting, validating and writing checkpoints.
-OVERHEAD_SECONDS, SHARE_OF_STEPS = 25, 0.85
+# Of a run's time, for starting, the first iterations (15 s in which cuDNN
+# tries its algorithms), validating and writing checkpoints.
+OVERHEAD_SECONDS, SHARE_OF_STEPS = dict(mmgl=55, agw=30), 0.9
 # Images per second where none were measured.
 CAUTIOUS_RATE = 600.
 BATCH = dict(mmgl=96, agw=64)
@@ -56,8 +57,9 @@ def iterations_within(seconds: float, rate: float | None, run: Run,
     """
     if sizes.images:
         return 2
-    steps = max(0, seconds - OVERHEAD_SECONDS) * SHARE_OF_STEPS * (
-        rate or CAUTIOUS_RATE) / BATCH[run.method]
+    stepping = SHARE_OF_STEPS * max(
+        0, seconds - OVERHEAD_SECONDS[run.method])
+    steps = stepping * (rate or CAUTIOUS_RATE) / BATCH[run.method]
     return max(2, int(steps / sizes.epochs))
 
 
