@@ -33,7 +33,7 @@ fail() {
 scratch=$(mktemp -d) || fail 'no folder for scratch files; set TMPDIR.'
 trap 'rm -rf "$scratch"' EXIT
 site="$scratch/site"
-export PYTHONPATH="$ROOT:$ROOT/benchmarks:$ROOT/tools/benchmarks:$site"
+export PYTHONPATH="$ROOT:$ROOT/benchmarks:$site"
 pip=("$PYTHON" -m pip install -q --disable-pip-version-check --no-index
     --find-links "$WHEELS" --no-deps --no-compile)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 @pytest.fixture(autouse=True)
 def fresh_mmengine_globals():
@@ -30,7 +32,7 @@ def fresh_mmengine_globals():
 def protocol_root():
     """Folder of the official split files, which come without images."""
     # Where nothing is said, beside the repository.
-    beside = Path(__file__).resolve().parents[2] / 'shared/protocol'
+    beside = ROOT.parent / 'shared/protocol'
     root = Path(os.environ.get('MMGL_PROTOCOL_ROOT') or beside)
     if not root.is_dir():
         pytest.skip('no official split files; set MMGL_PROTOCOL_ROOT')
@@ -66,3 +68,18 @@ def tiny_shards(tiny_sysu, tmp_path_factory):
     out = str(tmp_path_factory.mktemp('tiny') / 'shards')
     write_shards(SYSUMM01(tiny_sysu, 'train'), out, images_per_shard=10)
     return out
+
+
+@pytest.fixture
+def toy_config(tmp_path, monkeypatch):
+    """Write a toy config; extra lines of Python are appended to it."""
+    monkeypatch.chdir(tmp_path)
+    base = ROOT / 'configs/_base_/default_runtime.py'
+
+    def write(extra='', name='toy_config.py'):
+        import toy
+        path = tmp_path / name
+        path.write_text(toy.CONFIG.format(base=base) + extra)
+        return str(path)
+
+    return write

@@ -1,6 +1,6 @@
 """Small models of the contrastive rivals, for the tests."""
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.utils.paths import config_dir
 
 METHODS = ['simclr', 'swav', 'byol', 'simsiam', 'barlow-twins']

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.models.data_preprocessors import ReIDDataPreprocessor
 from mmgl.registry import DATA_SAMPLERS, DATASETS
 from mmgl.utils.compat import registry_scope

@@ -9,7 +9,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from schedules import learning_rates
 
-from mmgl.apis.run_config import apply_init, build_runner, load_config
+from mmgl.config.loading import apply_init, build_runner, load_config
 from mmgl.datasets.transforms import EpochStages
 from mmgl.models.pretrainers import (
     ColorizationPretrainer,

@@ -20,7 +20,7 @@ import mmgl.models.heads
 import mmgl.models.layers
 import mmgl.models.losses
 import mmgl.models.necks
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.registry import DATA_SAMPLERS, HOOKS, MODELS, TRANSFORMS
 from mmgl.utils.paths import config_dir
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmgl.apis.config_check import LOADERS, check_config
-from mmgl.apis.run_config import (
+from mmgl.config.checking import LOADERS, check_config
+from mmgl.config.loading import (
     apply_init,
     build_runner,
     derive_loaders,

@@ -14,7 +14,7 @@ from distributed_parts import (
 )
 from mmengine.dataset import pseudo_collate
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.models.layers import FeatureSearchCell
 from mmgl.registry import DATA_SAMPLERS, DATASETS, MODELS
 from mmgl.utils.compat import registry_scope

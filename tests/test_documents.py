@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmgl.apis.reproduce import ReproduceOptions
-from mmgl.apis.reproduce.document import write_document, write_summaries
-from mmgl.apis.reproduce.driver import marked_records
-from mmgl.apis.reproduce.methods import SCALES
-from mmgl.apis.reproduce.readme import BEGIN, END, write_readme
+from mmgl.experiments.reproduce import ReproduceOptions
+from mmgl.experiments.reproduce.document import write_document, write_summaries
+from mmgl.experiments.reproduce.driver import marked_records
+from mmgl.experiments.reproduce.methods import SCALES
+from mmgl.experiments.reproduce.readme import BEGIN, END, write_readme
 
 ROOT = Path(__file__).parents[1]
 LEAVES = {

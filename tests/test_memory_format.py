@@ -15,7 +15,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch.utils._pytree import tree_map
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.engine import AutocastOptimWrapper
 from mmgl.engine.hooks import BackboneAutocastHook, ChannelsLastHook
 from mmgl.registry import MODELS

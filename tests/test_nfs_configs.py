@@ -3,7 +3,7 @@
 import pytest
 from mmengine.optim import build_optim_wrapper
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.engine.hooks import SearchPhaseHook
 from mmgl.models.backbones import TwoStreamResNet
 from mmgl.registry import HOOKS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.utils.paths import config_dir
 
 # AGW, CAJ, DDAG: Image.ANTIALIAS (Lanczos), when SYSU-MM01 is prepared, when

@@ -15,7 +15,7 @@ from test_configs import (
     use_tiny_data,
 )
 
-from mmgl.apis.run_config import apply_init, build_runner
+from mmgl.config.loading import apply_init, build_runner
 from mmgl.models.backbones import TwoStreamResNet
 
 

@@ -3,7 +3,7 @@
 import pytest
 from schedules import learning_rates
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.registry import DATA_SAMPLERS, DATASETS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.paths import config_dir

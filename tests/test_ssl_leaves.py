@@ -7,13 +7,14 @@ from mmengine.optim import build_optim_wrapper
 from ssl_parts import METHODS, ONE_STREAM, WIDTH, leaf, small
 from torch import nn
 
-from mmgl.apis.run_config import build_runner, derive_loaders
+from mmgl.checkpoints.fit import load_backbone
+from mmgl.config.loading import build_runner, derive_loaders
 from mmgl.datasets import Draw
-from mmgl.engine.hooks import TrainingDivergedError, read_verdict
+from mmgl.engine.hooks import read_verdict
 from mmgl.models.backbones import TwoStreamResNet
-from mmgl.models.weights import load_backbone
 from mmgl.registry import DATASETS
 from mmgl.utils.compat import registry_scope, select_amp_wrapper
+from mmgl.utils.errors import TrainingDivergedError
 
 LEAVES = [
     f'{method}{leaf}' for method in METHODS

@@ -10,9 +10,9 @@ from mmengine.logging import MessageHub
 from ssl_parts import METHODS, ONE_STREAM, WIDTH, small
 from torch import nn
 
+from mmgl.checkpoints.export import export_backbone
+from mmgl.checkpoints.fit import load_backbone
 from mmgl.models.backbones import OneStreamResNet, TwoStreamResNet
-from mmgl.models.export import export_backbone
-from mmgl.models.weights import load_backbone
 from mmgl.registry import MODELS
 from mmgl.structures import ReIDDataSample
 from mmgl.utils.compat import registry_scope

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from mmgl.apis.quickstart import QuickstartOptions, run_quickstart
+from mmgl.experiments.quickstart import QuickstartOptions, run_quickstart
 
 
 def parse_args() -> argparse.Namespace:

@@ -5,7 +5,7 @@ import sys
 
 from mmengine.config import DictAction
 
-from mmgl.apis.reproduce import TARGETS, ReproduceOptions, reproduce
+from mmgl.experiments.reproduce import TARGETS, ReproduceOptions, reproduce
 
 
 def folder_of(text: str) -> tuple[str, str]:

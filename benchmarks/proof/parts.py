@@ -164,13 +164,13 @@ def evaluate_commands(context: Context, seconds: float) -> list[list[str]]:
         commands.append(evaluation_command(
             run, checkpoint, context.json('metrics'), sizes))
     commands += [
-        ['tools/benchmarks/evaluation.py', '--device', sizes.device,
+        ['benchmarks/evaluation.py', '--device', sizes.device,
          '--scale', str(sizes.scale), '--repeats', str(sizes.repeats),
          '--out', str(context.json('evaluation'))],
         _script('search', context, seconds)]
     if has_faiss_for_gpus():
         commands.append(
-            ['tools/benchmarks/retrieval.py', '--device', 'gpu', '--size',
+            ['benchmarks/retrieval.py', '--device', 'gpu', '--size',
              '200000', '--out', str(context.json('retrieval'))])
     return commands
 

@@ -9,24 +9,23 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from mmgl.engine.hooks.dataset_meta import META_KEY
-from mmgl.models.checkpoint_reader import KEY, read_state_dict
-from mmgl.models.converters import (
+from mmgl.checkpoints.converters import (
     METHODS,
     Method,
     check_tensors,
     resnet_rules,
     translate,
 )
-from mmgl.models.converters.backbone_shape import resnet_settings
-from mmgl.models.converters.methods import STEMS
-from mmgl.models.converters.rules import OneSided, Work
+from mmgl.checkpoints.converters.backbone_shape import resnet_settings
+from mmgl.checkpoints.converters.methods import STEMS
+from mmgl.checkpoints.converters.rules import OneSided, Work
+from mmgl.checkpoints.provenance import META_KEY
+from mmgl.checkpoints.reader import KEY, read_state_dict
 from mmgl.registry import MODELS
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
 from mmgl.utils.paths import config_dir
-
-from .errors import ConfigError, report_errors
 
 RESNET = 'resnet'
 CONTAINERS = ('state_dict', 'net', 'model')

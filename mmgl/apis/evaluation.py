@@ -8,15 +8,19 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
+from mmgl.checkpoints.provenance import (
+    check_state,
+    check_trial,
+    read_checkpoint,
+)
+from mmgl.config.checking import LOADERS
+from mmgl.config.loading import build_runner, evaluation_config
+from mmgl.config.options import evaluation_parser
 from mmgl.engine.bare_model import bare_model
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import report_errors, report_outcome
 from mmgl.utils.files import replace_whole
 
-from .config_check import LOADERS
-from .errors import report_errors, report_outcome
-from .options import evaluation_parser
-from .provenance import check_state, check_trial, read_checkpoint
-from .run_config import build_runner, evaluation_config
 from .training import check_loader, leave_group
 
 
@@ -24,7 +28,7 @@ def prepare_evaluation(options: Namespace) -> Runner:
     """Build all that an evaluation needs.
 
     Args:
-        options: As parsed by :func:`mmgl.apis.options.evaluation_parser`.
+        options: As parsed by :func:`mmgl.config.options.evaluation_parser`.
 
     Returns:
         A Runner with its data set and model built.

@@ -9,10 +9,10 @@ from pathlib import Path
 from terminaltables import AsciiTable
 
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
 from mmgl.version import __version__
 
-from .errors import ConfigError, report_errors
 from .features.inputs import (
     add_extraction_options,
     extract_by_options,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from mmgl.evaluation.functional.features_io import FeatureSet
-from mmgl.evaluation.functional.probe import (
+from mmgl.evaluation.features_io import FeatureSet
+from mmgl.evaluation.probe import (
     canonical_order,
     effective_rank,
     half_split,
@@ -14,21 +14,14 @@ from mmgl.evaluation.functional.probe import (
     linear_accuracy,
     standardise,
 )
-from mmgl.evaluation.functional.protocols import (
-    GALLERY_CAMERAS,
-    sysu_locations,
-)
-from mmgl.evaluation.functional.reports import (
-    evaluate_regdb,
-    evaluate_sysu,
-    report_key,
-)
+from mmgl.evaluation.reports import evaluate_regdb, evaluate_sysu, report_key
 from mmgl.models.functional.monitors import (
     feature_spread,
     modality_gap,
     part_consistency,
     within_modality_spread,
 )
+from mmgl.protocols.galleries import GALLERY_CAMERAS, sysu_locations
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
 from .features.extraction import PartFeatures

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 import torch
 from mmengine.runner import Runner
 
+from mmgl.checkpoints.provenance import check_trial, read_checkpoint
+from mmgl.config.checking import LOADERS
+from mmgl.config.loading import build_runner, training_config
+from mmgl.config.options import training_parser
 from mmgl.utils.compat import silence_upstream_warnings
-
-from .config_check import LOADERS
-from .errors import ConfigError, report_errors, report_outcome
-from .options import training_parser
-from .provenance import check_trial, read_checkpoint
-from .run_config import build_runner, training_config
+from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 
 
 def check_loader(loader, name: str) -> None:
@@ -37,7 +36,7 @@ def prepare_training(options: Namespace) -> Runner:
     """Build all that a training run needs.
 
     Args:
-        options: As parsed by :func:`mmgl.apis.options.training_parser`.
+        options: As parsed by :func:`mmgl.config.options.training_parser`.
 
     Returns:
         A Runner with its data sets and model built.

@@ -8,10 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.io.matlab import MatReadError
 
-from mmgl.evaluation.functional.split_files import (
-    load_rand_perm_cam,
-    read_id_list,
-)
+from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, VISIBLE
 

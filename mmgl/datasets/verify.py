@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from mmgl.evaluation.functional.split_files import read_id_list
+from mmgl.protocols.split_files import read_id_list
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
 from .regdb import TRIALS, check_labels, index_file, read_index_file

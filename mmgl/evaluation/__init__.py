@@ -1,1 +1,20 @@
-"""Evaluation: ``functional`` on plain arrays, ``metrics`` for the Runner."""
+"""Evaluation on plain arrays, and ``metrics`` for the Runner."""
+
+from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
+
+from .features_io import FeatureSet, load_features, save_features
+from .permutation import (
+    hungarian_permutation,
+    permutation_accuracy,
+    permutation_matches,
+)
+from .ranking.distances import pairwise_distances
+from .ranking.scoring import RankingScores, score_galleries
+from .reports import evaluate_regdb, evaluate_sysu, merge_reports
+
+__all__ = [
+    'FeatureSet', 'RankingScores', 'evaluate_regdb', 'evaluate_sysu',
+    'hungarian_permutation', 'load_features', 'load_rand_perm_cam',
+    'merge_reports', 'pairwise_distances', 'permutation_accuracy',
+    'permutation_matches', 'read_id_list', 'save_features', 'score_galleries'
+]

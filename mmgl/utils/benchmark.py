@@ -1,4 +1,4 @@
-"""What the scripts in tools/benchmarks share: clock, table and report.
+"""What the scripts in benchmarks share: clock, table and report.
 
 A figure is a ratio of two medians measured alternately in one run, in
 seconds of processor time (all threads of the process): other programs on

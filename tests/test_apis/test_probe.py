@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from mmgl.apis.errors import ConfigError
 from mmgl.apis.features import ExtractedFeatures, extract_features
 from mmgl.apis.features.extraction import pool_feature_map
 from mmgl.apis.features.images import build_images, image_settings
 from mmgl.apis.features.network import backbone_config, build_backbone
 from mmgl.apis.probe import probe_table, run_probe
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.models.backbones import TwoStreamResNet
 from mmgl.registry import MODELS
+from mmgl.utils.errors import ConfigError
 
 PRETRAIN = 'configs/mmgl/pretrain/mmgl_two-stream_r18-narrow_synthetic.py'
 REGDB = 'configs/mmgl/pretrain/mmgl_two-stream_r50_96-100e_regdb.py'

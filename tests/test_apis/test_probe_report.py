@@ -5,7 +5,7 @@ import pytest
 
 from mmgl.apis.features.extraction import PartFeatures
 from mmgl.apis.probe_report import probe_features
-from mmgl.evaluation.functional.features_io import FeatureSet
+from mmgl.evaluation.features_io import FeatureSet
 
 PARTS, IDS = 3, 6
 

@@ -107,7 +107,7 @@ def test_ranks_judge_the_same_numbers(tmp_path):
 @pytest.mark.slow
 def test_torchrun_does_not_repeat_the_run(toy_config, tmp_path):
     """Its restart ends before a step; slow: four interpreters start."""
-    path = os.pathsep.join([str(tool_dir().parent), str(HERE)])
+    path = os.pathsep.join([str(tool_dir().parent), str(HERE.parent)])
     done = subprocess.run(
         ['bash', tool_dir() / 'dist_train.sh', toy_config(), '2',
          '--work-dir', 'run', *OPTIONS[2:]],

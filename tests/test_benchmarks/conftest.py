@@ -1,4 +1,4 @@
-"""Modules of benchmarks/ and of tools/benchmarks, which theirs import."""
+"""Scripts of benchmarks/ import one another by name."""
 
 from pathlib import Path
 
@@ -9,5 +9,4 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def scripts(monkeypatch):
-    for folder in ('tools/benchmarks', 'benchmarks'):
-        monkeypatch.syspath_prepend(str(ROOT / folder))
+    monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))

@@ -176,7 +176,7 @@ def test_page_is_there_before_a_part_ends(tmp_path):
 
 def test_a_request_to_end_leaves_the_page(tmp_path):
     """The driver itself, from its command line: 5 s."""
-    paths = [ROOT, ROOT / 'benchmarks', ROOT / 'tools/benchmarks']
+    paths = [ROOT, ROOT / 'benchmarks', ROOT / 'benchmarks']
     process = subprocess.Popen(
         [sys.executable, '-m', 'proof.driver', '--rehearse', '--only',
          'tests', '--out', str(tmp_path / 'out'), '--scratch',

@@ -4,8 +4,8 @@ import pytest
 import torch
 from running import FINETUNE, cfg_options, config, finetune_options
 
-from mmgl.apis.run_config import load_config
 from mmgl.apis.training import run_training
+from mmgl.config.loading import load_config
 from mmgl.engine.hooks.divergence import read_verdict
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmgl.apis.run_config import (
+from mmgl.config.loading import (
     build_runner,
     check_config,
     derive_loaders,

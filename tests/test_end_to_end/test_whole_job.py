@@ -10,8 +10,8 @@ import pytest
 import torch
 from running import FINETUNE, cfg_options, config, load, succeed
 
-from mmgl.apis.options import training_parser
 from mmgl.apis.training import prepare_training
+from mmgl.config.options import training_parser
 
 SYSU_METRICS = {
     f'{mode}_{shots}/{name}'

@@ -13,10 +13,10 @@ from mmgl.engine.hooks import (
     IterationSeedHook,
     LossRampHook,
     ProgressHook,
-    TrainingDivergedError,
     read_verdict,
 )
 from mmgl.engine.hooks.progress import format_duration
+from mmgl.utils.errors import TrainingDivergedError
 
 
 def draw():

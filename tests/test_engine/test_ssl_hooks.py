@@ -8,9 +8,9 @@ from torch import nn
 from mmgl.engine.hooks import (
     BackboneAutocastHook,
     FeatureSpreadHook,
-    TrainingDivergedError,
     read_verdict,
 )
+from mmgl.utils.errors import TrainingDivergedError
 
 
 class Backbone(nn.Module):

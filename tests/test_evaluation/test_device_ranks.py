@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmgl.evaluation.functional import device_ranks, feature_arrays
-from mmgl.evaluation.functional.device_ranks import DeviceDistances
-from mmgl.evaluation.functional.distances import PairwiseDistances
-from mmgl.evaluation.functional.ranking import score_galleries
-from mmgl.evaluation.functional.reports import evaluate_regdb, evaluate_sysu
+from mmgl.evaluation.ranking import device_ranks, feature_arrays
+from mmgl.evaluation.ranking.device_ranks import DeviceDistances
+from mmgl.evaluation.ranking.distances import PairwiseDistances
+from mmgl.evaluation.ranking.scoring import score_galleries
+from mmgl.evaluation.reports import evaluate_regdb, evaluate_sysu
 
 CAMERAS = np.array([1, 2, 3, 4, 5, 6])
 
@@ -18,7 +18,7 @@ def everything_on_device(monkeypatch):
     """Make tensors of the host count as being on an accelerator."""
     for module in ('feature_arrays', 'distances'):
         monkeypatch.setattr(
-            f'mmgl.evaluation.functional.{module}.is_on_accelerator',
+            f'mmgl.evaluation.ranking.{module}.is_on_accelerator',
             torch.is_tensor)
 
 
@@ -59,7 +59,7 @@ def test_reports_equal_those_of_the_host(sysu, ties, everything_on_device):
 @pytest.mark.parametrize('few', [0, 64])
 def test_counting_and_sorting_agree(few, monkeypatch, everything_on_device):
     monkeypatch.setattr(
-        'mmgl.evaluation.functional.device_ranks._FEW', few)
+        'mmgl.evaluation.ranking.device_ranks._FEW', few)
     rng = np.random.default_rng(1)
     query, gallery = rng.normal(size=(30, 4)), rng.normal(size=(200, 4))
     q, g = rng.integers(0, 9, 30), rng.integers(0, 9, 200)

@@ -13,13 +13,13 @@ from matlab_like import (
 )
 from scipy.io import savemat
 
-from mmgl.evaluation.functional.features_io import FeatureSet, save_features
-from mmgl.evaluation.functional.file_reports import (
+from mmgl.evaluation.features_io import FeatureSet, save_features
+from mmgl.evaluation.file_reports import (
     report_regdb,
     report_sysu,
     report_table,
 )
-from mmgl.evaluation.functional.reports import evaluate_regdb
+from mmgl.evaluation.reports import evaluate_regdb
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/eval_features.py'
 KEYS = ['all_search_1shot', 'all_search_10shot', 'indoor_search_1shot',

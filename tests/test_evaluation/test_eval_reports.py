@@ -3,7 +3,7 @@ import pytest
 import torch
 from matlab_like import as_arrays, official, random_cells, score
 
-from mmgl.evaluation.functional.reports import (
+from mmgl.evaluation.reports import (
     evaluate_regdb,
     evaluate_sysu,
     merge_reports,

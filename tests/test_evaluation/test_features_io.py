@@ -3,7 +3,7 @@ import pytest
 from matlab_like import as_arrays, random_cells, write_cameras
 from scipy.io import savemat
 
-from mmgl.evaluation.functional.features_io import (
+from mmgl.evaluation.features_io import (
     NPZ_FIELDS,
     FeatureSet,
     load_features,

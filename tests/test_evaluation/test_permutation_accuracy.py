@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmgl.evaluation.functional.permutation import (
+from mmgl.evaluation.permutation import (
     hungarian_permutation,
     permutation_accuracy,
 )

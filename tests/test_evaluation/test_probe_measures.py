@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmgl.evaluation.functional.probe import (
+from mmgl.evaluation.probe import (
     canonical_order,
     effective_rank,
     half_split,

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matlab_like import score
 
-from mmgl.evaluation.functional import match_ranks
-from mmgl.evaluation.functional.device_ranks import DeviceDistances
-from mmgl.evaluation.functional.ranking import Share, score_galleries
+from mmgl.evaluation.ranking import match_ranks
+from mmgl.evaluation.ranking.device_ranks import DeviceDistances
+from mmgl.evaluation.ranking.scoring import Share, score_galleries
 
 MAX_RANK = 3  # fewer than there are identities
 

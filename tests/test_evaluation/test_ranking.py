@@ -5,11 +5,8 @@ import pytest
 import torch
 from matlab_like import score
 
-from mmgl.evaluation.functional.distances import (
-    pairwise_distances,
-    unique_rows,
-)
-from mmgl.evaluation.functional.ranking import score_galleries
+from mmgl.evaluation.ranking.distances import pairwise_distances, unique_rows
+from mmgl.evaluation.ranking.scoring import score_galleries
 
 
 def random_case(rng, ties):
@@ -266,7 +263,7 @@ def test_long_galleries_are_sorted_in_part(cmc, ties, far, monkeypatch):
     options = dict(cmc=cmc, ties=ties)
     found, = score_galleries(*args, **options)
     monkeypatch.setattr(
-        'mmgl.evaluation.functional.match_ranks._LONG', 10**9)
+        'mmgl.evaluation.ranking.match_ranks._LONG', 10**9)
     whole, = score_galleries(*args, **options)
     assert found.as_dict() == whole.as_dict()
 
@@ -276,7 +273,7 @@ def test_long_galleries_are_sorted_in_part(cmc, ties, far, monkeypatch):
 def test_unique_rows(keys, dims, monkeypatch):
     if keys != 'good':
         monkeypatch.setattr(
-            'mmgl.evaluation.functional.distances._row_keys',
+            'mmgl.evaluation.ranking.distances._row_keys',
             lambda array: np.zeros(len(array), dtype=np.uint64))
     rng = np.random.default_rng(0)
     array = np.ones((60, dims), dtype=np.float32)

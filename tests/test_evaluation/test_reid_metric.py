@@ -5,8 +5,8 @@ import pytest
 import torch
 from matlab_like import as_arrays, random_cells
 
-from mmgl.evaluation.functional.features_io import load_features
-from mmgl.evaluation.functional.reports import evaluate_regdb, evaluate_sysu
+from mmgl.evaluation.features_io import load_features
+from mmgl.evaluation.reports import evaluate_regdb, evaluate_sysu
 from mmgl.registry import METRICS
 from mmgl.structures import ReIDDataSample
 

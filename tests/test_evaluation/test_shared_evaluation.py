@@ -12,10 +12,10 @@ import torch.multiprocessing as mp
 from matlab_like import as_arrays, random_cells
 from mmengine.dataset import DefaultSampler
 
-from mmgl.evaluation.functional import ranking
-from mmgl.evaluation.functional.features_io import load_features
+from mmgl.evaluation.features_io import load_features
 from mmgl.evaluation.metrics import row_gathering
 from mmgl.evaluation.metrics.reid_metric import ReIDMetric
+from mmgl.evaluation.ranking import scoring as ranking
 
 SIZES = (2, 4)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmgl.evaluation.functional.distances import distances_between
-from mmgl.evaluation.functional.ranking import score_galleries
+from mmgl.evaluation.ranking.distances import distances_between
+from mmgl.evaluation.ranking.scoring import score_galleries
 
 
 @pytest.mark.parametrize('noise', [1., 30.])

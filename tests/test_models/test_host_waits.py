@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.models.functional import transport
 from mmgl.models.heads import variational_distillation_head
 from mmgl.registry import MODELS

@@ -200,7 +200,7 @@ def test_failed_installation_is_tried_again(checkout):
 @pytest.mark.skipif(torch.cuda.is_available(), reason='about gloo')
 def test_two_processes_on_the_cpu(tmp_path):
     """Train and test by the launchers; 20 s, five programs import torch."""
-    toy = ROOT / 'tests/test_apis'
+    toy = ROOT / 'tests'
     sys.path.insert(0, str(toy))
     import toy as toy_module
     config = tmp_path / 'toy_config.py'

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from terminaltables import AsciiTable
 
-from mmgl.evaluation.functional.distances import DISTANCES
-from mmgl.evaluation.functional.file_reports import (
+from mmgl.evaluation.file_reports import (
     report_regdb,
     report_sysu,
     report_table,
 )
-from mmgl.evaluation.functional.protocols import DRAWS
-from mmgl.evaluation.functional.ranking import TIE_RULES
+from mmgl.evaluation.ranking.distances import DISTANCES
+from mmgl.evaluation.ranking.scoring import TIE_RULES
+from mmgl.protocols.galleries import DRAWS
 
 
 def parse_args(argv=None):

@@ -11,14 +11,14 @@ import copy
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmgl.apis.errors import report_errors
-from mmgl.apis.provenance import check_state, read_checkpoint
-from mmgl.apis.run_config import forget_init, load_config
+from mmgl.checkpoints.provenance import check_state, read_checkpoint
+from mmgl.config.loading import forget_init, load_config
 from mmgl.models.backbones.base_resnet import STAGES
 from mmgl.models.pruned_backbone import STREAMS, channel_subsets
 from mmgl.models.pruning import prune_model, save_pruned
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope, silence_upstream_warnings
+from mmgl.utils.errors import report_errors
 
 # Largest difference of the feature maps in fp64, relative to the largest
 # value: the same products are added in another order.

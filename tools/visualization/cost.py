@@ -6,8 +6,8 @@ accuracy (percent) and, if there are several seeds, spread.
 
 import argparse
 
-from mmgl.apis.errors import report_errors
-from mmgl.apis.options import add_picture_option
+from mmgl.config.options import add_picture_option
+from mmgl.utils.errors import report_errors
 from mmgl.visualization import draw_cost, read_cost_records
 
 

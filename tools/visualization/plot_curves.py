@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmgl.apis.errors import report_errors
-from mmgl.apis.options import add_picture_option, distinct_names
+from mmgl.config.options import add_picture_option, distinct_names
+from mmgl.utils.errors import report_errors
 from mmgl.visualization import (
     draw_losses,
     draw_metrics,

@@ -8,10 +8,10 @@ import argparse
 
 import numpy as np
 
-from mmgl.apis.errors import ConfigError, report_errors
 from mmgl.apis.features import add_input_options, load_inputs
-from mmgl.apis.options import add_picture_option
+from mmgl.config.options import add_picture_option
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.visualization import choose_queries, draw_ranking, rank_gallery
 
 

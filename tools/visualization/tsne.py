@@ -6,10 +6,10 @@ checkpoints of any kind: pre-trained, fine-tuned, ImageNet or random.
 
 import argparse
 
-from mmgl.apis.errors import report_errors
 from mmgl.apis.features import add_input_options, load_inputs
-from mmgl.apis.options import add_picture_option
+from mmgl.config.options import add_picture_option
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import report_errors
 from mmgl.visualization import (
     EmbeddedPoints,
     draw_embedding,

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from mmgl.apis.errors import ConfigError
-from mmgl.apis.provenance import check_trial
-from mmgl.evaluation.functional.features_io import FeatureSet
+from mmgl.checkpoints.provenance import check_trial
+from mmgl.evaluation.features_io import FeatureSet
 from mmgl.structures import routing_modality
+from mmgl.utils.errors import ConfigError
 
 from .images import build_images
 from .network import (

@@ -6,10 +6,10 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
-from mmgl.apis.config_check import LOADERS
-from mmgl.apis.errors import ConfigError
+from mmgl.config.checking import LOADERS
 from mmgl.registry import DATASETS
 from mmgl.utils.compat import registry_scope
+from mmgl.utils.errors import ConfigError
 
 # Identities that the pre-training has not seen. RegDB has no validation
 # identities, but its pre-training knows the training half only.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mmgl.apis.errors import ConfigError
-from mmgl.apis.options import distinct_names
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
+from mmgl.config.options import distinct_names
+from mmgl.utils.errors import ConfigError
 from mmgl.visualization import FeatureDump, load_feature_dump
 
 from .extraction import ExtractedFeatures, extract_features

@@ -6,13 +6,13 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmgl.apis.config_check import nearest
-from mmgl.apis.errors import ConfigError
-from mmgl.apis.provenance import check_state, read_checkpoint
-from mmgl.models.checkpoint_reader import read_state_dict
-from mmgl.models.weights import ADDED, PREFIX, STEMS, load_backbone
+from mmgl.checkpoints.fit import ADDED, PREFIX, STEMS, load_backbone
+from mmgl.checkpoints.provenance import check_state, read_checkpoint
+from mmgl.checkpoints.reader import read_state_dict
+from mmgl.config.checking import nearest
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
+from mmgl.utils.errors import ConfigError
 
 RANDOM = 'random'
 KINDS = ('mmgl', 'imagenet', RANDOM)

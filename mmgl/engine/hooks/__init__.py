@@ -4,7 +4,7 @@ from .classifier_ema_hook import ClassifierEmaHook
 from .compile_backbone import CompileBackboneHook
 from .dataset_meta import DatasetMetaHook
 from .deferred_runtime_info import DeferredRuntimeInfoHook
-from .divergence import DivergenceHook, TrainingDivergedError, read_verdict
+from .divergence import DivergenceHook, read_verdict
 from .dynamic_loss_weight import DynamicLossWeightHook
 from .feature_spread import FeatureSpreadHook
 from .iteration_seed import IterationSeedHook
@@ -28,6 +28,5 @@ __all__ = [
     'ProgressHook',
     'SearchPhaseHook',
     'SwAVQueueHook',
-    'TrainingDivergedError',
     'read_verdict',
 ]

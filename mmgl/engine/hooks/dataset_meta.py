@@ -2,10 +2,10 @@
 
 from mmengine.hooks import Hook
 
+from mmgl.checkpoints.provenance import META_KEY
 from mmgl.registry import HOOKS
 
-# Key of the checkpoint's meta, and the entries of the data set's metainfo.
-META_KEY = 'trained_on'
+# Entries of the data set's metainfo.
 META_FIELDS = ('dataset', 'split', 'trial', 'num_pids')
 
 

@@ -14,6 +14,7 @@ from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.hooks import Hook
 
 from mmgl.registry import HOOKS
+from mmgl.utils.errors import TrainingDivergedError
 from mmgl.utils.files import replace_whole
 
 # Written to the work dir; tools read it where they look for metrics.
@@ -21,10 +22,6 @@ VERDICT_FILE = 'diverged.json'
 LAST_GOOD = 'last_good.pth'
 # Set by torchrun: how often it has started the processes again.
 RESTARTS_VARIABLE = 'TORCHELASTIC_RESTART_COUNT'
-
-
-class TrainingDivergedError(RuntimeError):
-    """Losses or features say that the run cannot come to anything."""
 
 
 @HOOKS.register_module()

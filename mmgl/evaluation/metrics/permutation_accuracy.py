@@ -6,8 +6,8 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from mmgl.evaluation.functional.feature_arrays import to_numpy
-from mmgl.evaluation.functional.permutation import permutation_matches
+from mmgl.evaluation.permutation import permutation_matches
+from mmgl.evaluation.ranking.feature_arrays import to_numpy
 from mmgl.registry import METRICS
 from mmgl.structures.modality import MODALITY_NAMES
 

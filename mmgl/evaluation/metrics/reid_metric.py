@@ -8,15 +8,11 @@ import torch
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
-from mmgl.evaluation.functional.distances import DISTANCES
-from mmgl.evaluation.functional.features_io import FeatureSet, save_features
-from mmgl.evaluation.functional.protocols import DRAWS, GALLERY_CAMERAS
-from mmgl.evaluation.functional.ranking import TIE_RULES
-from mmgl.evaluation.functional.reports import (
-    evaluate_regdb,
-    evaluate_sysu,
-    report_key,
-)
+from mmgl.evaluation.features_io import FeatureSet, save_features
+from mmgl.evaluation.ranking.distances import DISTANCES
+from mmgl.evaluation.ranking.scoring import TIE_RULES
+from mmgl.evaluation.reports import evaluate_regdb, evaluate_sysu, report_key
+from mmgl.protocols.galleries import DRAWS, GALLERY_CAMERAS
 from mmgl.registry import METRICS
 from mmgl.version import __version__
 

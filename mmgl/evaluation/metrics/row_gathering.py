@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size
 from torch import Tensor
 
-from mmgl.evaluation.functional.ranking import Share
+from mmgl.evaluation.ranking.scoring import Share
 
 _CHUNK_ROWS = 1024
 

@@ -26,7 +26,7 @@ class BaseReIDResNet(nn.Module):
 
     Subclasses name their stems in ``stem_names`` and route images to them.
     Weights are initialised here, in the constructor; there is no further
-    ``init_weights`` step. Loading is done by ``mmgl.models.weights``.
+    ``init_weights`` step. Loading is done by ``mmgl.checkpoints.fit``.
 
     Args:
         depth: 18, 34, 50 or 101.

@@ -21,7 +21,7 @@ class ModalityChannelBackbone(nn.Module):
         network: Config of a backbone ``(x, modality) -> feature map``, for
             example ``dict(type='TwoStreamResNet')``. Its tensors are named
             ``backbone.network.*`` in a checkpoint, which
-            ``mmgl.models.weights`` reads like ``backbone.*``.
+            ``mmgl.checkpoints.fit`` reads like ``backbone.*``.
 
     Attributes:
         network (nn.Module): The backbone.

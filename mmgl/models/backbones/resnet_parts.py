@@ -11,12 +11,12 @@ from mmpretrain.models.backbones.resnet import (
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmgl.structures.resnet_shapes import RESNET_SHAPES
+
 # depth: (block, blocks per stage, channels out / channels inside)
 ARCHITECTURES = {
-    18: (BasicBlock, (2, 2, 2, 2), 1),
-    34: (BasicBlock, (3, 4, 6, 3), 1),
-    50: (Bottleneck, (3, 4, 6, 3), 4),
-    101: (Bottleneck, (3, 4, 23, 3), 4),
+    depth: (Bottleneck if expansion > 1 else BasicBlock, blocks, expansion)
+    for depth, (blocks, expansion) in RESNET_SHAPES.items()
 }
 
 # AGW: non-local blocks after the last n residual blocks of a stage.

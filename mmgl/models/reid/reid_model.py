@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from mmgl.checkpoints.fit import LoadReport, check_init_from, load_backbone
 from mmgl.models.heads.feature_weights import feature_weights
-from mmgl.models.weights import LoadReport, check_init_from, load_backbone
 from mmgl.registry import MODELS
 from mmgl.structures import routing_modality
 
@@ -39,7 +39,7 @@ class ReIDModel(BaseModel):
         init_from: Initial backbone weights: None for random ones, or
             ``dict(kind='imagenet', checkpoint='torchvision://resnet50')`` or
             ``dict(kind='mmgl', checkpoint=PATH, stems='exact')``; see
-            :func:`mmgl.models.weights.load_backbone`.
+            :func:`mmgl.checkpoints.fit.load_backbone`.
         data_preprocessor: Config; ``ReIDDataPreprocessor`` by default.
 
     Raises:

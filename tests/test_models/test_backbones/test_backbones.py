@@ -3,8 +3,8 @@ import torch
 import torchvision
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmgl.checkpoints.fit import load_backbone
 from mmgl.models.backbones import OneStreamResNet, TwoStreamResNet
-from mmgl.models.weights import load_backbone
 from mmgl.registry import MODELS
 
 BOTH = [OneStreamResNet, TwoStreamResNet]

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from mmgl.checkpoints.export import export_backbone
+from mmgl.checkpoints.fit import load_backbone
 from mmgl.models.backbones import MutualNetworks, OneStreamResNet
 from mmgl.models.backbones.mutual_networks import gray_images
-from mmgl.models.export import export_backbone
-from mmgl.models.weights import load_backbone
 
 CONFIG = dict(type='OneStreamResNet', depth=18, base_channels=4)
 ATTENTION = dict(type='ChannelAttention')

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.models.necks import PatternAlignmentNeck
 from mmgl.registry import MODELS
 from mmgl.structures.reid_data_sample import ReIDDataSample

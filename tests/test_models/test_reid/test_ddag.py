@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.paths import config_dir

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmgl.apis.run_config import load_config
+from mmgl.config.loading import load_config
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.paths import config_dir

@@ -1,0 +1,1 @@
+"""Weight files: reading, fitting, translating; nothing read runs code."""

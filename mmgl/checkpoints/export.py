@@ -1,0 +1,60 @@
+"""Write the backbone of a model to a file of its own."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mmgl.utils.files import replace_whole
+
+from .fit import PREFIX
+from .reader import read_state_dict
+
+
+def export_backbone(source: nn.Module | str | Path | dict,
+                    out: str | Path,
+                    meta: dict | None = None) -> Path:
+    """Write the backbone alone to a file that loads with weights_only=True.
+
+    The file holds ``meta`` and a ``state_dict`` of ``backbone.*`` tensors,
+    and is read back by :func:`load_backbone` with ``kind='mmgl'``.
+
+    Args:
+        source: A model with a ``backbone``, a checkpoint file, or its dict.
+        out: File to write; replaced in one step.
+        meta: Plain values (strings, numbers, lists, dicts) to store.
+
+    Returns:
+        The path written.
+
+    Raises:
+        FileNotFoundError: If ``source`` is a path that does not exist.
+        ValueError: If ``source`` has no backbone or ``meta`` is not plain.
+    """
+    if isinstance(source, nn.Module):
+        source = source.state_dict()
+    state = {
+        name: value.detach().cpu().clone()
+        for name, value in read_state_dict(source).items()
+        if name.startswith(PREFIX)
+    }
+    if not state:
+        raise ValueError(f'nothing to export: no tensor named {PREFIX}*')
+    _check_plain(meta or {}, 'meta')
+    with replace_whole(out) as partial:
+        torch.save({'meta': meta or {}, 'state_dict': state}, partial)
+    return Path(out)
+
+
+def _check_plain(value: object, where: str) -> None:
+    """Refuse what torch.load(weights_only=True) would refuse."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_plain(key, f'a key of {where}')
+            _check_plain(item, f'{where}[{key!r}]')
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_plain(item, where)
+    elif value is not None and type(value) not in (str, int, float, bool):
+        raise ValueError(f'{where} is a {type(value).__name__}; store plain '
+                         'strings, numbers, lists and dicts only')

@@ -1,0 +1,98 @@
+"""Finding the checkpoint an interrupted run goes on from."""
+
+import re
+import warnings
+import zipfile
+from pathlib import Path
+
+from mmgl.utils.errors import ConfigError
+
+_NUMBERED = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
+
+
+def is_intact(path: str | Path) -> bool:
+    """Tell whether a checkpoint was written to its end.
+
+    torch writes a zip file, whose table of contents comes last and whose
+    parts carry checksums.
+
+    Args:
+        path: The file.
+
+    Returns:
+        False for a missing, cut or damaged file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError):
+        return False
+
+
+def find_resumable(work_dir: str | Path) -> Path | None:
+    """Find the newest checkpoint of a run that can be loaded.
+
+    mmengine writes the name of the newest checkpoint into the file
+    ``last_checkpoint``; a kill can leave that file empty, and a copied
+    folder makes its path wrong. Then, and when the checkpoint is damaged,
+    the newest intact one of the folder is taken, with a warning.
+
+    Args:
+        work_dir: Folder of the run.
+
+    Returns:
+        The checkpoint, or None if the run has written none.
+
+    Raises:
+        ConfigError: If there are checkpoints and all are damaged.
+    """
+    work_dir = Path(work_dir)
+    note = work_dir / 'last_checkpoint'
+    named = note.read_text(encoding='utf-8').strip() if note.is_file() else ''
+    if named:
+        # The folder may have been moved since.
+        for path in (Path(named), work_dir / Path(named).name):
+            if is_intact(path):
+                return path
+    numbered = sorted(
+        (int(match[1]), path) for path in work_dir.glob('*.pth')
+        if (match := _NUMBERED.fullmatch(path.name)))
+    for _, path in reversed(numbered):
+        if is_intact(path):
+            warnings.warn(f'{note} names no intact checkpoint ({named!r}): '
+                          f'going on from {path}')
+            return path
+    if numbered:
+        raise ConfigError(
+            f'--resume: all checkpoints in {work_dir} are damaged; remove '
+            'them to start again')
+    return None
+
+
+def resolve_resume(resume: str, work_dir: str | Path) -> Path | None:
+    """Turn the value of ``--resume`` into a checkpoint.
+
+    Args:
+        resume: 'auto', a checkpoint or the folder of a run.
+        work_dir: Folder of the run to go on with.
+
+    Returns:
+        The checkpoint; None if 'auto' finds nothing, so that the run starts
+        from the beginning.
+
+    Raises:
+        ConfigError: If what is named cannot be loaded.
+    """
+    if resume == 'auto':
+        return find_resumable(work_dir)
+    path = Path(resume)
+    if path.is_dir():
+        found = find_resumable(path)
+        if found is None:
+            raise ConfigError(f'--resume: no checkpoint in the folder {path}')
+        return found
+    if not path.is_file():
+        raise ConfigError(f'--resume: there is no file {str(path)!r}')
+    if not is_intact(path):
+        raise ConfigError(f'--resume: {path} is damaged or no checkpoint')
+    return path

@@ -1,0 +1,1 @@
+"""Settings: command line, files, and what is wrong with them."""

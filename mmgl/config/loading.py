@@ -1,0 +1,271 @@
+"""From a config file and command line options to a Runner."""
+
+import os
+import re
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.config.utils import ConfigParsingError
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmgl.checkpoints.resume import resolve_resume
+from mmgl.utils.compat import (
+    install_checkpoint_loader,
+    select_amp_wrapper,
+    setup_cpu_distributed,
+)
+from mmgl.utils.errors import ConfigError
+from mmgl.utils.paths import config_dir
+from mmgl.utils.precision import allow_tf32
+
+from .checking import LOADERS, check_config, nearest
+
+VALIDATION = ('val_cfg', 'val_dataloader', 'val_evaluator')
+TESTING = ('test_cfg', 'test_dataloader', 'test_evaluator')
+TRAINING = ('train_cfg', 'train_dataloader', 'optim_wrapper',
+            'param_scheduler')
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a config file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The config, with its bases merged.
+
+    Raises:
+        ConfigError: If the file, or one of its bases, is missing or broken.
+    """
+    if not Path(path).is_file():
+        shipped = [
+            str(Path('configs', p.relative_to(config_dir())))
+            for p in config_dir().rglob('*.py')
+        ]
+        raise ConfigError(f'there is no config {str(path)!r}'
+                          f'{nearest(str(path), shipped)}')
+    try:
+        # Lazy configs take imports for components; ours have no imports.
+        return Config.fromfile(str(path), lazy_import=False)
+    except (ConfigParsingError, OSError, SyntaxError, NameError, KeyError,
+            TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f'config {path}: {type(error).__name__}: {error}') from error
+
+
+def init_names() -> list[str]:
+    """Return the names that ``--init`` knows.
+
+    Returns:
+        Stems of the files in ``configs/_base_/init``, sorted.
+    """
+    return sorted(p.stem for p in (config_dir() / '_base_/init').glob('*.py'))
+
+
+def apply_init(cfg: Config, name: str | None, checkpoint: str | None) -> None:
+    """Choose the initial weights.
+
+    Args:
+        cfg: The config; ``model.init_from`` is set in place.
+        name: A name of :func:`init_names`, or None to keep the config's.
+        checkpoint: File to load, or None to keep the config's.
+
+    Raises:
+        ConfigError: If the name is unknown, or a file is given that nothing
+            would load.
+    """
+    if name is not None:
+        if name not in init_names():
+            raise ConfigError(f'--init must be one of '
+                              f'{", ".join(init_names())}; got {name!r}')
+        chosen = load_config(config_dir() / f'_base_/init/{name}.py')
+        value = chosen.model.init_from
+        if value is not None:
+            # Replaces what was there; no base to delete here.
+            value.pop('_delete_', None)
+        cfg.model['init_from'] = value
+    if checkpoint is not None:
+        if not cfg.model.get('init_from'):
+            raise ConfigError(
+                '--init-checkpoint needs initial weights to replace: add '
+                '--init mmgl or --init imagenet')
+        cfg.model.init_from['checkpoint'] = checkpoint
+
+
+def forget_init(cfg: Config) -> None:
+    """Load no initial weights where a checkpoint brings all of them.
+
+    The file they came from may be gone by now.
+
+    Args:
+        cfg: The config; ``model.init_from`` is cleared in place.
+    """
+    if 'init_from' in cfg.model:
+        cfg.model['init_from'] = None
+
+
+def set_work_dir(cfg: Config, work_dir: str | None, config: str | Path,
+                 suffix: str = '') -> None:
+    """Choose the output folder: option, then config, then the config's name.
+
+    Args:
+        cfg: The config; ``work_dir`` is set in place.
+        work_dir: Value of ``--work-dir``.
+        config: Path of the config.
+        suffix: Added to the default name.
+    """
+    if work_dir is not None:
+        cfg['work_dir'] = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg['work_dir'] = os.path.join('work_dirs',
+                                       Path(config).stem + suffix)
+
+
+def derive_loaders(cfg: Config) -> None:
+    """Fill in what follows from the number of workers and the machine.
+
+    Args:
+        cfg: The config; its data loaders are changed in place.
+    """
+    for name in LOADERS:
+        loader = cfg.get(name)
+        if not loader:
+            continue
+        if not loader.get('num_workers', 0):
+            # torch refuses persistent workers where there are none.
+            loader['persistent_workers'] = False
+            loader.pop('prefetch_factor', None)
+        else:
+            loader.setdefault('persistent_workers', True)
+        if torch.cuda.is_available():
+            loader.setdefault('pin_memory', True)
+        else:
+            loader['pin_memory'] = False
+
+
+def _apply_common(cfg: Config, options: Namespace) -> None:
+    """Apply what train and test share; --cfg-options have the last word."""
+    cfg['launcher'] = options.launcher
+    os.environ.setdefault('LOCAL_RANK', str(options.local_rank))
+    if options.cfg_options:
+        try:
+            cfg.merge_from_dict(options.cfg_options)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ConfigError(f'--cfg-options: {error}') from error
+    derive_loaders(cfg)
+
+
+def training_config(options: Namespace) -> Config:
+    """Build the config of a training run.
+
+    Args:
+        options: As parsed by :func:`mmgl.config.options.training_parser`.
+
+    Returns:
+        The checked config.
+
+    Raises:
+        ConfigError: For any mistake in config or options.
+    """
+    cfg = load_config(options.config)
+    if not cfg.get('model') or not cfg.get('train_dataloader'):
+        raise ConfigError(f'config {options.config} has no model and '
+                          'train_dataloader: it is a part of other configs')
+    apply_init(cfg, options.init, options.init_checkpoint)
+    set_work_dir(cfg, options.work_dir, options.config,
+                 f'_{options.init}' if options.init else '')
+    if options.seed is not None:
+        cfg['randomness'] = dict(cfg.get('randomness') or {},
+                                 seed=options.seed)
+    if options.auto_scale_lr:
+        if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
+            raise ConfigError(
+                '--auto-scale-lr needs auto_scale_lr.base_batch_size in the '
+                'config, the batch size the learning rate was chosen for')
+        cfg.auto_scale_lr['enable'] = True
+    _apply_common(cfg, options)
+    if options.amp:
+        cfg['optim_wrapper'] = select_amp_wrapper(cfg.optim_wrapper,
+                                                  options.amp)
+    found = options.resume and resolve_resume(options.resume, cfg.work_dir)
+    if found:
+        cfg['resume'], cfg['load_from'] = True, str(found)
+        forget_init(cfg)
+    # What only testing needs may be missing here.
+    unused = (*TESTING, *VALIDATION) if options.no_validate else TESTING
+    for key in unused:
+        cfg[key] = None
+    check_config(cfg)
+    return cfg
+
+
+def evaluation_config(options: Namespace) -> Config:
+    """Build the config of a test.
+
+    A config without a test set, as of pre-training, is tested on its
+    validation set.
+
+    Args:
+        options: As parsed by :func:`mmgl.config.options.evaluation_parser`.
+
+    Returns:
+        The checked config.
+
+    Raises:
+        ConfigError: For any mistake in config or options.
+    """
+    cfg = load_config(options.config)
+    if not cfg.get('test_dataloader'):
+        for test, val in zip(TESTING, VALIDATION, strict=True):
+            cfg[test] = cfg.get(val)
+        options.cfg_options = {
+            re.sub('^val_', 'test_', key): value
+            for key, value in (options.cfg_options or {}).items()
+        }
+    if not cfg.get('model') or not cfg.get('test_dataloader'):
+        raise ConfigError(f'config {options.config} has nothing to test: it '
+                          'needs model and test_dataloader')
+    # Beside the training run, whose config must not be overwritten.
+    set_work_dir(cfg, options.work_dir, options.config, '/test')
+    if options.flip_test:
+        cfg.model['flip_test'] = True
+    forget_init(cfg)
+    cfg['load_from'], cfg['resume'] = options.checkpoint, False
+    _apply_common(cfg, options)
+    # A Runner without them neither builds nor checks what training needs.
+    for key in (*TRAINING, *VALIDATION):
+        cfg[key] = None
+    check_config(cfg)
+    return cfg
+
+
+def _ask_for_deterministic_cublas(cfg: Config) -> None:
+    """Let deterministic runs multiply matrices on a GPU.
+
+    torch refuses it unless cuBLAS was told before its first product, see
+    https://docs.nvidia.com/cuda/cublas/#results-reproducibility.
+    """
+    if (cfg.get('randomness') or {}).get('deterministic'):
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the Runner of a config, also for several CPU processes.
+
+    Args:
+        cfg: The whole config.
+
+    Returns:
+        The Runner.
+    """
+    install_checkpoint_loader()
+    setup_cpu_distributed(cfg)
+    allow_tf32((cfg.get('env_cfg') or {}).get('tf32'))
+    _ask_for_deterministic_cublas(cfg)
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)

@@ -1,0 +1,145 @@
+"""Command line options of tools/train.py and tools/test.py."""
+
+import argparse
+from collections.abc import Sequence
+
+from mmengine.config import DictAction
+
+from mmgl.utils.compat import AMP_TYPES
+from mmgl.utils.errors import ConfigError
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+def add_picture_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--out`` of a tool that draws.
+
+    Args:
+        parser: The parser.
+    """
+    parser.add_argument('--out', required=True,
+                        help='picture to write: .png, .svg or .pdf')
+
+
+def distinct_names(names: Sequence[str] | None,
+                   defaults: Sequence[str]) -> list[str]:
+    """Choose what the inputs of a tool are called.
+
+    Args:
+        names: Of ``--names``, or None.
+        defaults: Names without it, one an input.
+
+    Returns:
+        One name an input, all different.
+
+    Raises:
+        ConfigError: If their number is wrong or two are the same.
+    """
+    chosen = list(names or defaults)
+    if len(chosen) != len(defaults) or len(set(chosen)) != len(chosen):
+        raise ConfigError(
+            f'{len(defaults)} inputs but the names {chosen}; give --names '
+            'with one different name an input')
+    return chosen
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share."""
+    parser.add_argument(
+        '--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change the config, e.g. train_cfg.max_epochs=5 '
+        'model.backbone.depth=18; lists as "[a,b]", without spaces')
+    parser.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='how several processes were started; without GPUs they talk '
+        'by gloo')
+    parser.add_argument(
+        '--local-rank', '--local_rank', type=int, default=0,
+        help='set by older launchers')
+    parser.add_argument(
+        '--allow-trial-mismatch',
+        action='store_true',
+        help='use a checkpoint of another RegDB trial, which has seen the '
+        'test identities')
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        help='show tracebacks of config mistakes (also: MMGL_DEBUG=1)')
+
+
+def _amp_type(text: str) -> str:
+    """Check the value of ``--amp``; the config must not be taken for it."""
+    if text not in AMP_TYPES:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is none of {", ".join(AMP_TYPES)}; a config comes '
+            'before --amp')
+    return text
+
+
+def training_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/train.py``.
+
+    Returns:
+        A parser of config and options.
+    """
+    parser = argparse.ArgumentParser(
+        description='Pre-train or fine-tune a model.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help='go on from a checkpoint; without PATH, or with "auto", from '
+        'the newest one in the output folder, if there is any')
+    parser.add_argument(
+        '--init',
+        metavar='NAME',
+        help='initial weights: random, imagenet or mmgl (a file of '
+        'configs/_base_/init)')
+    parser.add_argument(
+        '--init-checkpoint',
+        metavar='PATH',
+        help='file with the initial weights')
+    parser.add_argument('--seed', type=int, help='seed of everything random')
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='auto',
+        type=_amp_type,
+        metavar='TYPE',
+        help='mixed precision, fp16 or bf16; without TYPE, or with "auto", '
+        'fp16 on GPU and bf16 on CPU')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the batch size')
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not validate')
+    _add_common(parser)
+    return parser
+
+
+def evaluation_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/test.py``.
+
+    Returns:
+        A parser of config, checkpoint and options.
+    """
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint to evaluate')
+    parser.add_argument('--out', metavar='JSON', help='file for the metrics')
+    parser.add_argument(
+        '--flip-test',
+        action='store_true',
+        help='average the features of each image and its mirror image')
+    _add_common(parser)
+    return parser

@@ -1,0 +1,223 @@
+"""Reading and writing test features: .npz, and the official .mat layout."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+
+from mmgl.protocols.galleries import INFRARED_CAMERAS
+
+from .ranking.feature_arrays import to_numpy
+
+NPZ_FIELDS = ('features', 'pids', 'camids', 'modality', 'index')
+_CAMERAS = range(1, 7)
+_CAMERA_FILE = re.compile(r'(?P<prefix>.*)_cam(?P<camid>[1-6])\.mat$')
+
+
+@dataclass
+class FeatureSet:
+    """Features of test images with the labels of each image.
+
+    Attributes:
+        features (np.ndarray): (n, d).
+        pids (np.ndarray): Identities, (n,).
+        camids (np.ndarray): Cameras from 1, (n,).
+        modality (np.ndarray): 0 visible, 1 infrared, (n,).
+        index (np.ndarray): Image number within (identity, camera), from 1,
+            (n,).
+        img_paths (np.ndarray, optional): Paths, (n,).
+        trial (int, optional): RegDB split the features belong to.
+    """
+
+    features: np.ndarray
+    pids: np.ndarray
+    camids: np.ndarray
+    modality: np.ndarray
+    index: np.ndarray
+    img_paths: np.ndarray | None = None
+    trial: int | None = None
+
+    def select(self, rows):
+        """Keep some images.
+
+        Args:
+            rows (np.ndarray): bool (n,) or row numbers.
+
+        Returns:
+            FeatureSet: A new set.
+        """
+        kept = {name: getattr(self, name)[rows] for name in NPZ_FIELDS}
+        if self.img_paths is not None:
+            kept['img_paths'] = self.img_paths[rows]
+        return FeatureSet(**kept, trial=self.trial)
+
+
+def save_features(path, feature_set):
+    """Write features to an .npz that :func:`load_features` reads.
+
+    Args:
+        path (str or Path): File to write; its folder is made if missing.
+        feature_set (FeatureSet): What to write.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        name: to_numpy(getattr(feature_set, name)) for name in NPZ_FIELDS
+    }
+    for name in ('img_paths', 'trial'):
+        if getattr(feature_set, name) is not None:
+            arrays[name] = np.asarray(getattr(feature_set, name))
+    with path.open('wb') as file:  # savez(path) would append a suffix
+        np.savez(file, **arrays)
+
+
+def load_features(path, pids=None):
+    """Read features from an .npz or from the official per-camera .mat files.
+
+    Args:
+        path (str or Path): An .npz with features, pids, camids, modality,
+            index (and optionally img_paths, trial); or a folder with
+            ``NAME_cam1.mat`` ... ``NAME_cam6.mat``, one of those files, or
+            their common start ``.../NAME``. In the .mat files row i of
+            ``feature{id}`` is image i.
+        pids (list[int], optional): Keep only these identities.
+
+    Returns:
+        FeatureSet: The features.
+
+    Raises:
+        FileNotFoundError: If there is no such file, or a camera is missing.
+        ValueError: If a file has another form.
+        ImportError: If a .mat file of version 7.3 is read without h5py.
+    """
+    path = Path(path)
+    if path.suffix == '.npz':
+        result = _load_npz(path)
+    else:
+        result = _load_cameras(_camera_files(path), pids)
+    if pids is None:
+        return result
+    wanted = np.isin(result.pids, pids)
+    if not wanted.any():
+        raise ValueError(f'{path} has no image of the wanted identities.')
+    return result if wanted.all() else result.select(wanted)
+
+
+def _load_npz(path):
+    if not path.is_file():
+        raise FileNotFoundError(f'feature file {path} does not exist.')
+    with np.load(path, allow_pickle=False) as data:
+        missing = [name for name in NPZ_FIELDS if name not in data]
+        if missing:
+            raise ValueError(
+                f'{path} lacks {", ".join(missing)}; it must hold '
+                f'{", ".join(NPZ_FIELDS)}.')
+        arrays = {name: data[name] for name in NPZ_FIELDS}
+        if 'img_paths' in data:
+            arrays['img_paths'] = data['img_paths']
+        trial = int(data['trial']) if 'trial' in data else None
+    shapes = {name: array.shape[:1] for name, array in arrays.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f'{path}: arrays differ in length: {shapes}.')
+    return FeatureSet(**arrays, trial=trial)
+
+
+def _camera_files(path):
+    """Find the six files that a folder, a file or a prefix stands for."""
+    if path.is_dir():
+        found = sorted(path.glob('*_cam[1-6].mat'))
+        names = sorted(
+            {_CAMERA_FILE.match(file.name)['prefix'] for file in found})
+        if len(names) != 1:
+            raise FileNotFoundError(
+                f'{path} must hold NAME_cam1.mat to NAME_cam6.mat of one '
+                f'NAME; found {names if names else "none"}. Give the path '
+                'with the NAME to choose one.')
+        path = path / names[0]
+    else:
+        match = _CAMERA_FILE.match(path.name)
+        path = path.with_name(match['prefix']) if match else path
+    files = {
+        camid: path.with_name(f'{path.name}_cam{camid}.mat')
+        for camid in _CAMERAS
+    }
+    missing = [str(file) for file in files.values() if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f'no feature file {", ".join(missing)}; give an .npz, or all six '
+            'cameras in the official layout.')
+    return files
+
+
+def _load_cameras(files, wanted):
+    parts = {name: [] for name in NPZ_FIELDS}
+    width = None
+    for camid, file in files.items():
+        for pid, rows in _read_cell(file, wanted).items():
+            if rows.ndim != 2 or rows.dtype.kind not in 'fiub':
+                raise ValueError(
+                    f'{file}: feature{{{pid}}} is {rows.dtype} {rows.shape}; '
+                    'expected a matrix, one row an image.')
+            width = width or rows.shape[1]
+            if rows.shape[1] != width:
+                raise ValueError(
+                    f'{file}: feature{{{pid}}} has {rows.shape[1]} columns, '
+                    f'others have {width}.')
+            count = len(rows)
+            parts['features'].append(rows)
+            parts['pids'].append(np.full(count, pid))
+            parts['camids'].append(np.full(count, camid))
+            parts['modality'].append(
+                np.full(count, int(camid in INFRARED_CAMERAS)))
+            parts['index'].append(np.arange(1, count + 1))
+    if width is None:
+        raise ValueError(
+            f'{", ".join(map(str, files.values()))}: no image of the wanted '
+            'identities.')
+    return FeatureSet(**{k: np.concatenate(v) for k, v in parts.items()})
+
+
+def _read_cell(file, wanted):
+    """Read identity -> (n, d) of the non-empty entries of one camera."""
+    try:
+        content = loadmat(file, variable_names=['feature'])
+    except NotImplementedError:  # version 7.3 is HDF5
+        return _read_cell_hdf5(file, wanted)
+    except ValueError as error:
+        raise ValueError(f'{file} cannot be read: {error}') from error
+    cell = content.get('feature')
+    if cell is None or cell.dtype != object:
+        raise ValueError(
+            f"{file} has no cell named 'feature' with one matrix for each "
+            'identity.')
+    return {
+        pid: entry
+        for pid, entry in enumerate(cell.ravel(), start=1)
+        if entry.size and (wanted is None or pid in wanted)
+    }
+
+
+def _read_cell_hdf5(file, wanted):
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(
+            f'{file} is a .mat file of version 7.3, which needs h5py: '
+            'pip install h5py, or save it from MATLAB with -v7.') from error
+    result = {}
+    with h5py.File(file, 'r') as content:
+        if 'feature' not in content or content['feature'].dtype != object:
+            raise ValueError(
+                f"{file} has no cell named 'feature' with one matrix for "
+                'each identity.')
+        # MATLAB stores columns first, so its cells and matrices arrive
+        # transposed; empty ones hold their shape instead of values.
+        cell = content['feature'][()].T.ravel(order='F')
+        for pid, reference in enumerate(cell, start=1):
+            entry = content[reference]
+            empty = entry.attrs.get('MATLAB_empty', 0) or not entry.size
+            if not empty and (wanted is None or pid in wanted):
+                result[pid] = entry[()].T
+    return result

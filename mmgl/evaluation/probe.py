@@ -1,0 +1,244 @@
+"""What frozen features know: neighbours, linear classifiers, dimensions.
+
+Figures for features that no label has shaped, so that a pre-training can be
+judged without fine-tuning. None of them depends on the order of the images.
+"""
+
+import warnings
+
+import numpy as np
+
+from .ranking.distances import PairwiseDistances, check_features
+
+# Weights of the votes as in Wu et al., "Unsupervised feature learning via
+# non-parametric instance discrimination" (CVPR 2018).
+TEMPERATURE = 0.07
+NEIGHBOURS = 5
+_CHUNK = 512
+_MAX_STEPS = 500
+
+
+def canonical_order(*labels):
+    """Order of images that depends on their labels alone.
+
+    Args:
+        *labels (np.ndarray): Each (n,); the first one counts most. Together
+            they must tell all images apart.
+
+    Returns:
+        np.ndarray: Row numbers, (n,).
+    """
+    return np.lexsort(tuple(reversed(labels)))
+
+
+def standardise(features, groups):
+    """Give the features of each group mean 0 and variance 1.
+
+    Args:
+        features (array-like): (n, d).
+        groups (array-like): Group of each row, for example its modality,
+            (n,).
+
+    Returns:
+        np.ndarray: float64 (n, d); dimensions that do not vary in a group
+        are 0 there.
+    """
+    result = check_features(features).astype(np.float64)
+    for group in np.unique(groups):
+        rows = np.asarray(groups) == group
+        deviation = result[rows].std(axis=0)
+        # What rounding leaves of a constant is no variation.
+        scale = np.abs(result[rows]).max(axis=0)
+        flat = deviation <= 1e-6 * scale
+        centred = result[rows] - result[rows].mean(axis=0)
+        result[rows] = np.where(flat, 0, centred) / np.where(
+            flat, 1, deviation)
+    return result
+
+
+def half_split(index, *groups):
+    """Put every other image of each group into the training half.
+
+    Args:
+        index (np.ndarray): Image numbers, by which a group is ordered, (n,).
+        *groups (np.ndarray): Labels, each (n,); images with equal ones form
+            a group. A group's first image trains.
+
+    Returns:
+        np.ndarray: bool (n,), True for training.
+    """
+    order = canonical_order(*groups, index)
+    keys = np.stack([np.asarray(group)[order] for group in groups], axis=1)
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+    starts = np.flatnonzero(new)[np.cumsum(new) - 1]
+    train = np.empty(len(order), dtype=bool)
+    train[order] = (np.arange(len(order)) - starts) % 2 == 0
+    return train
+
+
+def _votes(distances, hidden, neighbours, temperature):
+    """Weight of each labelled image in each vote, (b, n)."""
+    distances = np.where(hidden, np.inf, distances)
+    shown = (~hidden).sum(axis=1)
+    kth = np.sort(distances, axis=1)[
+        np.arange(len(shown)), np.minimum(neighbours, shown) - 1]
+    nearer = distances < kth[:, None]
+    tied = distances == kth[:, None]
+    places = np.minimum(neighbours, shown) - nearer.sum(axis=1)
+    # Images tied for the last places share them: the mean over all orders.
+    share = places / np.maximum(tied.sum(axis=1), 1)
+    closeness = np.where(hidden, -np.inf, -distances)
+    closeness -= closeness.max(axis=1, keepdims=True)
+    return (nearer + tied * share[:, None]) * np.exp(closeness / temperature)
+
+
+def _balanced(right, labels):
+    """Mean over labels of the share that is right.
+
+    Whoever guesses without looking is at 1 / number of labels, however many
+    images each label has.
+    """
+    _, label = np.unique(labels, return_inverse=True)
+    return float((np.bincount(label, right) / np.bincount(label)).mean())
+
+
+def knn_accuracy(features, pids, queries, query_pids, groups=None,
+                 query_groups=None, neighbours=NEIGHBOURS,
+                 temperature=TEMPERATURE):
+    """Share of images whose identity a vote of their neighbours names.
+
+    The nearest labelled images by cosine similarity s vote with the weight
+    exp(s / temperature). Identities with equal votes share the credit, and
+    images tied for the last place share it, so collapsed features score at
+    chance.
+
+    Args:
+        features (array-like): Features of the labelled images, (n, d).
+        pids (array-like): Their identities, (n,).
+        queries (array-like): Features of the images to name, (m, d).
+        query_pids (array-like): Their identities, (m,).
+        groups (array-like, optional): (n,). A query does not see labelled
+            images of its own group: with the cameras for camera-disjoint
+            neighbours, with a number an image for leave-one-out.
+        query_groups (array-like, optional): (m,).
+        neighbours (int): Votes, 1 or more.
+        temperature (float): See above.
+
+    Returns:
+        tuple[float, float]: Accuracy from 0 to 1 over the queries that see
+        their identity, each identity counting alike, and the accuracy of
+        naming one of the identities at random.
+
+    Raises:
+        ValueError: For options out of range, or if no query sees its
+            identity.
+    """
+    if neighbours < 1 or temperature <= 0:
+        raise ValueError(f'neighbours={neighbours}, temperature={temperature}'
+                         '; give at least 1 neighbour and a positive '
+                         'temperature.')
+    pids, query_pids = np.asarray(pids), np.asarray(query_pids)
+    known, label = np.unique(pids, return_inverse=True)
+    one_hot = np.eye(len(known))[label]
+    distances = PairwiseDistances(
+        check_features(queries, 'query features'), features, 'cosine')
+    credits, asked = [], []
+    for start in range(0, len(query_pids), _CHUNK):
+        rows = np.arange(start, min(start + _CHUNK, len(query_pids)))
+        hidden = np.zeros((len(rows), len(pids)), dtype=bool)
+        if groups is not None:
+            hidden = (np.asarray(query_groups)[rows][:, None]
+                      == np.asarray(groups)[None, :])
+        own = pids[None, :] == query_pids[rows][:, None]
+        seen = (own & ~hidden).any(axis=1)
+        rows, hidden = rows[seen], hidden[seen]
+        if not len(rows):
+            continue
+        block = distances.rows(rows).astype(np.float64)
+        scores = _votes(block, hidden, neighbours, temperature) @ one_hot
+        best = scores.max(axis=1, keepdims=True)
+        winners = scores >= best * (1 - 1e-9)
+        mine = np.searchsorted(known, query_pids[rows])
+        hits = winners[np.arange(len(rows)), mine]
+        credits.append(hits / winners.sum(axis=1))
+        asked.append(mine)
+    if not asked:
+        raise ValueError('no query sees a labelled image of its identity; '
+                         'check pids and groups of both sides.')
+    return _balanced(np.concatenate(credits),
+                     np.concatenate(asked)), 1 / len(known)
+
+
+def linear_accuracy(features, labels, queries, query_labels):
+    """Accuracy of a linear classifier on frozen features.
+
+    Multinomial logistic regression (L2, C = 1) on features standardised by
+    the training half, all labels with the same weight in training and in the
+    figure. Queries of labels that were not trained are left out.
+
+    Args:
+        features (array-like): Training features, (n, d).
+        labels (array-like): Their labels, (n,).
+        queries (array-like): Test features, (m, d).
+        query_labels (array-like): Their labels, (m,).
+
+    Returns:
+        tuple[float, float]: Accuracy from 0 to 1, and that of naming one of
+        the labels at random.
+
+    Raises:
+        ValueError: If there are fewer than two labels to learn or none to
+            test.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    features = check_features(features).astype(np.float64)
+    queries = check_features(queries, 'query features').astype(np.float64)
+    labels, query_labels = np.asarray(labels), np.asarray(query_labels)
+    known = np.unique(labels)
+    tested = np.isin(query_labels, known)
+    if len(known) < 2 or not tested.any():
+        raise ValueError(
+            f'a linear classifier needs two labels to learn and one of them '
+            f'to test; there are {len(known)} labels and {tested.sum()} '
+            'images to test.')
+    probe = make_pipeline(StandardScaler(),
+                          LogisticRegression(C=1.0, max_iter=_MAX_STEPS,
+                                             class_weight='balanced'))
+    with warnings.catch_warnings():
+        # A fixed number of steps is part of the recipe.
+        warnings.simplefilter('ignore', ConvergenceWarning)
+        probe.fit(features, labels)
+    wanted = query_labels[tested]
+    right = probe.predict(queries[tested]) == wanted
+    return _balanced(right, wanted), 1 / len(known)
+
+
+def effective_rank(features):
+    """How many dimensions features really use (Roy and Vetterli, 2007).
+
+    The exponential of the entropy of the normalised singular values of the
+    centred features.
+
+    Args:
+        features (array-like): (n, d).
+
+    Returns:
+        float: From 1 to min(n - 1, d); 0 if all features are equal.
+    """
+    features = check_features(features).astype(np.float64)
+    centred = features - features.mean(axis=0)
+    wide = centred.shape[1] > centred.shape[0]
+    gram = centred @ centred.T if wide else centred.T @ centred
+    # Rounding leaves eigenvalues of 0 slightly off.
+    floor = np.finfo(np.float64).eps * max(features.shape)
+    scale = np.square(features).sum()
+    values = np.linalg.eigvalsh(gram)
+    values = np.sqrt(values[values > floor * scale])
+    if not len(values):
+        return 0.0
+    shares = values / values.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -1,0 +1,1 @@
+"""From features to ranks and scores, exact with ties."""

@@ -1,0 +1,1 @@
+"""Runs that make tables and pictures: plan, stages, records."""

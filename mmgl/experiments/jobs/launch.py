@@ -1,0 +1,170 @@
+"""Running one stage as a subprocess that can be watched and stopped."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mmgl.engine.hooks.divergence import read_verdict
+from mmgl.utils.errors import DIVERGED
+
+from .stage import Stage
+from .state import read_json
+
+# The child finds here where to write its progress; see ProgressHook.
+PROGRESS_VARIABLE = 'MMGL_PROGRESS_FILE'
+Tick = Callable[[float, str], None]
+
+
+class StageError(RuntimeError):
+    """A stage ended with an error; the message holds the end of its log."""
+
+
+class StageDiverged(StageError):
+    """The training of a stage diverged.
+
+    Args:
+        message: As of a StageError.
+        verdict: What the divergence hook said.
+    """
+
+    def __init__(self, message: str, verdict: str) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+
+
+def _die_with_parent():
+    """Make a function that ties a child's life to ours (Linux only).
+
+    Without it a stage would go on training after its quickstart was killed by
+    SIGKILL, which cannot be caught.
+    """
+    if not sys.platform.startswith('linux'):
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    set_death_signal = 1
+
+    def apply():
+        prctl(set_death_signal, signal.SIGTERM)
+
+    return apply
+
+
+def tail(path: Path, lines: int = 20) -> str:
+    """Read the end of a log.
+
+    Args:
+        path: The log.
+        lines: How many lines.
+
+    Returns:
+        Their text, empty if there is no log.
+    """
+    if not path.is_file():
+        return ''
+    text = path.read_text(encoding='utf-8', errors='replace')
+    return '\n'.join(text.splitlines()[-lines:])
+
+
+def stop(process: subprocess.Popen, patience: float = 10.0) -> None:
+    """Stop a process group: ask, ask firmly, kill.
+
+    Args:
+        process: Leader of its own process group.
+        patience: Seconds to wait after each of the first two.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+        # The leader is gone; workers that it left behind go too.
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        return
+
+
+def _environment(root: Path, progress: Path, stage: Stage) -> dict:
+    env = {**os.environ, **stage.env}
+    paths = [str(root), env.get('PYTHONPATH', '')]
+    env['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
+    env['PYTHONUNBUFFERED'] = '1'
+    env['MPLBACKEND'] = 'Agg'
+    env[PROGRESS_VARIABLE] = str(progress)
+    # Threads of torch that spin while they wait for a core taken by the
+    # process that loads images slow a step down many times over.
+    env.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    env.setdefault('OMP_NUM_THREADS', str(stage.threads))
+    return env
+
+
+def _progress(path: Path) -> tuple[float, str]:
+    saved = read_json(path) or {}
+    total = float(saved.get('total') or 0)
+    fraction = float(saved.get('done') or 0) / total if total > 0 else 0.0
+    return min(max(fraction, 0.0), 1.0), str(saved.get('text', ''))
+
+
+def launch_stage(
+        stage: Stage,
+        tick: Tick,
+        root: Path,
+        keep_open: Sequence[int] = (),
+        poll: float = 0.5,
+        prefix: Callable[[Stage], Sequence[str]] = lambda stage: ()) -> None:
+    """Run a stage to its end, reporting its progress.
+
+    Args:
+        stage: What to run; its log is ``stage.log`` in its folder.
+        tick: Called every ``poll`` seconds with the share done in [0, 1] and
+            the child's own words.
+        root: Folder to run in.
+        keep_open: File descriptors that the child inherits.
+        poll: Seconds between two looks.
+        prefix: Makes what to put before the command, such as ``srun`` and
+            its options; it must wait for the command, hand signals on and
+            end with its exit code.
+
+    Raises:
+        StageDiverged: If it is a training that diverged.
+        StageError: If the child fails otherwise.
+        KeyboardInterrupt: If the user interrupts; the child is stopped first.
+    """
+    log = stage.work_dir / 'stage.log'
+    progress = stage.work_dir / 'progress.json'
+    progress.unlink(missing_ok=True)
+    command = [*prefix(stage), *stage.build_command()]
+    with log.open('a', encoding='utf-8') as out:
+        out.write(f'\n$ {" ".join(command)}\n')
+        out.flush()
+        process = subprocess.Popen(
+            command, cwd=root, stdout=out,
+            env=_environment(root, progress, stage),
+            stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+            start_new_session=True, pass_fds=tuple(keep_open),
+            preexec_fn=_die_with_parent())
+        try:
+            while process.poll() is None:
+                tick(*_progress(progress))
+                time.sleep(poll)
+        except BaseException:
+            stop(process)
+            raise
+    if process.returncode:
+        message = (
+            f'Stage {stage.name} failed with exit code {process.returncode}. '
+            f'The end of its log {log}:\n{tail(log)}')
+        verdict = read_verdict(stage.work_dir)
+        if process.returncode == DIVERGED and verdict:
+            raise StageDiverged(message, verdict)
+        raise StageError(message)

@@ -1,0 +1,1 @@
+"""Facts of the data sets: cameras, split files, gallery draws."""

@@ -1,0 +1,101 @@
+"""Errors that a user can mend, and how the tools show them."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+DEBUG_VARIABLE = 'MMGL_DEBUG'
+BAD_INPUT, DIVERGED, INTERRUPTED = 2, 3, 130
+
+
+class ConfigError(ValueError):
+    """A mistake in the config or on the command line, in one sentence."""
+
+
+class TrainingDivergedError(RuntimeError):
+    """Losses or features say that the run cannot come to anything."""
+
+
+def debugging(option: bool = False) -> bool:
+    """Tell whether tracebacks are wanted.
+
+    Args:
+        option: Whether ``--debug`` was given.
+
+    Returns:
+        True with the option or with ``MMGL_DEBUG`` set to anything but 0.
+    """
+    return option or os.environ.get(DEBUG_VARIABLE, '0') not in ('', '0')
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error without line breaks.
+
+    Args:
+        error: Any error.
+
+    Returns:
+        Its message; for kinds whose message is no sentence, with the kind.
+    """
+    # str(KeyError('x')) is "'x'": the repr of its argument.
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    else:
+        text = str(error)
+    text = ' '.join(text.split())
+    plain = (ConfigError, ValueError, FileNotFoundError)
+    return text if isinstance(error, plain) and text else (
+        f'{type(error).__name__}: {text}')
+
+
+@contextmanager
+def report_errors(debug: bool = False) -> Iterator[None]:
+    """End the program with one sentence for mistakes of the set-up.
+
+    For the part of a tool in which an error means a wrong config, file or
+    option: loading the config and building everything. What goes wrong
+    later, in the middle of training, keeps its traceback.
+
+    Args:
+        debug: Show the traceback instead.
+    """
+    try:
+        yield
+    except (ValueError, OSError, TypeError, KeyError, AttributeError,
+            ImportError) as error:
+        if debugging(debug):
+            raise
+        rank = os.environ.get('RANK')
+        where = f' (rank {rank})' if rank not in (None, '0') else ''
+        hint = ' [--debug shows where]' if not isinstance(
+            error, ConfigError | FileNotFoundError) else ''
+        print(f'error{where}: {one_line(error)}{hint}', file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None
+
+
+@contextmanager
+def report_outcome(debug: bool = False) -> Iterator[None]:
+    """Explain in one sentence why a running job ended early.
+
+    Ranks end together when a training diverges; the first one speaks.
+
+    Args:
+        debug: Show the traceback instead.
+    """
+    from mmengine.dist import is_main_process
+
+    try:
+        yield
+    except TrainingDivergedError as error:
+        if debugging(debug):
+            raise
+        if is_main_process():
+            print(f'error: {error}', file=sys.stderr)
+        raise SystemExit(DIVERGED) from None
+    except KeyboardInterrupt:
+        print(
+            '\ninterrupted; the same command with --resume auto goes on from '
+            'the newest checkpoint',
+            file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None

@@ -1,0 +1,32 @@
+"""Fig. 1 from records of Table IV."""
+
+import pytest
+
+from mmgl.experiments.reproduce.cells import Cell
+from mmgl.experiments.reproduce.figures import cost_points
+
+
+def record(rank, **seconds):
+    return {'metrics': {'all_single/rank1': rank}, 'seconds': seconds}
+
+
+def test_cost_is_the_mean_of_what_was_timed():
+    records = {
+        Cell('mini', 'agw', 'random', 0): record(4.),
+        Cell('mini', 'agw', 'psl', 0): record(10., pretrain=60.),
+        Cell('mini', 'agw', 'psl', 1): record(20., pretrain=100.),
+        # Interrupted and put together from two runs: not timed.
+        Cell('mini', 'agw', 'psl', 2): record(30.),
+        Cell('mini', 'agw', 'byol', 0): record(9.),
+    }
+    points = {p['label']: p for p in cost_points('mini', records)}
+    assert points.keys() == {'random', 'PSL'}
+    assert points['random']['seconds'] == 0
+    assert points['PSL']['seconds'] == pytest.approx(80)
+    assert points['PSL']['accuracy'] == pytest.approx(20)
+    assert points['PSL']['spread'] == pytest.approx(10)
+
+
+def test_a_row_that_failed_has_no_point():
+    failed = {'metrics': 'fail', 'seconds': {'pretrain': 60.}}
+    assert cost_points('mini', {Cell('mini', 'agw', 'swav', 0): failed}) == []

@@ -1,0 +1,239 @@
+"""Parts of a job: subprocesses, lock, remaining time, display."""
+
+import fcntl
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mmgl.experiments.jobs import Display, clock
+from mmgl.experiments.jobs.eta import Estimator, Outlook
+from mmgl.experiments.jobs.launch import StageError, launch_stage
+from mmgl.experiments.jobs.stage import Stage
+from mmgl.experiments.jobs.state import changes, locked, read_json
+from mmgl.experiments.jobs.write_data import file_progress
+from mmgl.utils.errors import ConfigError
+
+
+def make_stage(folder, code, name='s', kind='pretrain', seconds=1.0):
+    folder.mkdir(exist_ok=True)
+    return Stage(name=name, title=name, kind=kind, work_dir=folder,
+                 ingredients={}, command=[sys.executable, '-c', code],
+                 seconds=seconds)
+
+
+def gone(pid):
+    """Whether a process has ended (a zombie counts as ended)."""
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rsplit(')', 1)[1].split()[0] == 'Z'
+    except FileNotFoundError:
+        return True
+
+
+def wait_for(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_child_progress_arrives_and_output_is_logged(tmp_path):
+    # The child ends once its progress has been seen, however slow the machine.
+    code = ('import os, json, time\n'
+            'path = os.environ["MMGL_PROGRESS_FILE"]\n'
+            'text = json.dumps(dict(done=3, total=4, text="epoch 3/4"))\n'
+            'open(path + ".new", "w").write(text)\n'
+            'os.replace(path + ".new", path)\n'
+            'print("hello")\n'
+            'end = time.monotonic() + 60\n'
+            'while not os.path.exists("seen") and time.monotonic() < end:\n'
+            '    time.sleep(0.02)\n')
+    stage, seen = make_stage(tmp_path / 's', code), []
+
+    def tick(*state):
+        seen.append(state)
+        if state[0] == 0.75:
+            (tmp_path / 'seen').touch()
+
+    launch_stage(stage, tick, tmp_path, poll=0.01)
+    assert (0.75, 'epoch 3/4') in seen
+    assert 'hello' in (tmp_path / 's/stage.log').read_text()
+
+
+def test_failure_shows_the_end_of_the_log_and_its_path(tmp_path):
+    code = 'for i in range(30): print("line", i)\nraise SystemExit(3)'
+    with pytest.raises(StageError) as error:
+        launch_stage(make_stage(tmp_path / 's', code), lambda *_: None,
+                     tmp_path, poll=0.02)
+    text = str(error.value)
+    assert 'exit code 3' in text and str(tmp_path / 's/stage.log') in text
+    assert 'line 29' in text and 'line 10\n' in text
+    assert 'line 9\n' not in text
+
+
+def test_interrupt_stops_the_child_and_its_children(tmp_path):
+    pids = tmp_path / 'pids'
+    code = ('import os, subprocess, sys, time\n'
+            'p = subprocess.Popen([sys.executable, "-c", '
+            '"import time; time.sleep(60)"])\n'
+            f'open({str(pids)!r} + ".new", "w").write('
+            'f"{os.getpid()} {p.pid}")\n'
+            f'os.replace({str(pids)!r} + ".new", {str(pids)!r})\n'
+            'time.sleep(60)\n')
+
+    def tick(*_):
+        if pids.exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch_stage(make_stage(tmp_path / 's', code), tick, tmp_path,
+                     poll=0.05)
+    for pid in map(int, pids.read_text().split()):
+        assert wait_for(lambda pid=pid: gone(pid))
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'),
+                    reason='only Linux can tie a child to its parent')
+def test_child_dies_with_a_killed_parent(tmp_path):
+    """Imports the package in a second Python, hence a few seconds."""
+    pid_file = tmp_path / 'pid'
+    child = ('import os, time; '
+             f'open({str(pid_file)!r}, "w").write(str(os.getpid())); '
+             'time.sleep(60)')
+    parent = (
+        'import sys; from pathlib import Path\n'
+        'from mmgl.experiments.jobs import Stage, launch_stage\n'
+        f'd = Path({str(tmp_path)!r})\n'
+        's = Stage("s", "s", "data", d, {}, '
+        f'command=[sys.executable, "-c", {child!r}])\n'
+        'launch_stage(s, lambda *_: None, d)\n')
+    process = subprocess.Popen([sys.executable, '-c', parent])
+    try:
+        assert wait_for(lambda: pid_file.exists() and pid_file.read_text(),
+                        60)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert wait_for(lambda: gone(int(pid_file.read_text())))
+
+
+@pytest.mark.parametrize('value', ['all', '0', '-2', '1.5', ',2'])
+def test_a_wrong_number_of_threads_is_named(tmp_path, monkeypatch, value):
+    monkeypatch.setenv('OMP_NUM_THREADS', value)
+    stage = Stage('x', 'x', 'data', tmp_path, {})
+    with pytest.raises(ConfigError, match='OMP_NUM_THREADS.*unset'):
+        _ = stage.threads
+    stage.env = {'OMP_NUM_THREADS': ' 3,1'}
+    assert stage.threads == 3
+
+
+def test_lock_keeps_a_second_one_out_and_is_given_back(tmp_path):
+    with locked(tmp_path) as descriptor:
+        assert descriptor >= 0
+        with (tmp_path / '.lock').open() as other, \
+                pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(RuntimeError, match=str(os.getpid())), \
+                locked(tmp_path, patience=0):
+            pass
+    with locked(tmp_path, patience=0):
+        pass
+
+
+def make_chain(tmp_path, *kinds_and_seconds):
+    return [
+        make_stage(tmp_path, '', f's{i}', kind, seconds)
+        for i, (kind, seconds) in enumerate(kinds_and_seconds)
+    ]
+
+
+def test_estimate_scales_by_what_was_measured(tmp_path):
+    chain = make_chain(tmp_path, ('data', 10), ('pretrain', 100),
+                       ('finetune', 50), ('finetune', 50))
+    estimator = Estimator(chain)
+    # Nothing known: the expectations.
+    assert estimator.outlook('s0', 0, 0) == Outlook(0.0, 10, 210)
+    # The machine is half as fast as expected; 21 of 210 are held for sure.
+    estimator.finish('s0', 20)
+    ratio = (20 + 21) / (10 + 21)
+    look = estimator.outlook('s1', 0, 0)
+    assert look.stage_left == pytest.approx(100 * ratio)
+    assert look.total_left == pytest.approx(200 * ratio)
+    assert look.fraction == pytest.approx(20 / (20 + 200 * ratio))
+    # A measured stage of the same kind beats the scaled expectation.
+    estimator.finish('s1', 200)
+    estimator.finish('s2', 30)
+    assert estimator.outlook('s3', 0, 0).total_left == 30
+
+
+def test_estimate_follows_the_running_stage(tmp_path):
+    estimator = Estimator(make_chain(tmp_path, ('a', 10), ('b', 10)))
+    look = estimator.outlook('s0', 20, 0.5)
+    assert look.stage_left == pytest.approx(20)
+    # The stage after it is expected to be about as slow.
+    later = 10 * (40 + 2) / (10 + 2)
+    assert look.total_left == pytest.approx(20 + later)
+    assert look.fraction == pytest.approx(20 / (40 + later))
+    assert estimator.outlook('s0', 15, 0).stage_left == 0
+    more = Estimator(estimator.stages, after=7).outlook('s0', 20, 0.5)
+    assert more.total_left == pytest.approx(20 + later + 7)
+
+
+def test_clock():
+    assert [clock(s) for s in (0, 59.4, 61, 3600)] == [
+        '0:00', '0:59', '1:01', '1:00:00']
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_display_refreshes_on_a_terminal_and_is_sparse_in_a_log(monkeypatch):
+    monkeypatch.setenv('COLUMNS', '60')
+    look = Outlook(0.25, 65, 130)
+    living, log = Terminal(), io.StringIO()
+    for stream in (living, log):
+        display = Display(stream)
+        display.begin()
+        for fraction in (0.1, 0.2, 0.3):
+            display.progress(2, 6, 'pre-train', fraction, look, 'epoch 1/9')
+        display.say('done')
+    lines = log.getvalue().splitlines()
+    assert lines == ['[2/6] pre-train:  10 %, 1:05 left | whole job  25 %, '
+                     '2:10 left | epoch 1/9', 'done']
+    assert living.getvalue().count('\r\x1b[2K') == 3
+    assert living.getvalue().endswith('\r\x1b[2Kdone\n')
+    shown = living.getvalue().split('\r\x1b[2K')[:3]
+    assert all(len(line) == 59 and '\n' not in line for line in shown)
+
+
+def test_changes_are_named():
+    old = {'config': {'a': {'b': 1, 'c': 2}}, 'seed': 0}
+    new = {'config': {'a': {'b': 3}}, 'seed': 0}
+    assert changes(old, new) == ['a.b: 1 -> 3', 'a.c: 2 -> (absent)']
+    assert changes(old, new, limit=1) == ['a.b: 1 -> 3', 'and 1 more']
+    assert changes(old, dict(old)) == []
+
+
+def test_data_progress_file(tmp_path):
+    path = tmp_path / 'p.json'
+    report = file_progress(str(path))
+    report(1, 10)
+    report(10, 10)
+    # The hook and the stages mean the same file.
+    from mmgl.engine.hooks import progress
+    from mmgl.experiments.jobs import launch
+    assert progress.PROGRESS_VARIABLE == launch.PROGRESS_VARIABLE
+    assert read_json(path) == {'done': 10, 'total': 10, 'text': 'image 10/10'}
+    file_progress(None)(1, 10)
+    path.write_text('{"done":')
+    assert read_json(path) is None
+    path.write_text(json.dumps([1]))
+    assert read_json(path) is None

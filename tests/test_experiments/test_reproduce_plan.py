@@ -1,0 +1,326 @@
+"""Planning tables and figures: cells, shared runs, overrides, data."""
+
+from pathlib import Path
+
+import pytest
+from reproducing import make_options, start, write_splits
+
+from mmgl.experiments.jobs import StageFactory, read_config, with_needs
+from mmgl.experiments.reproduce import FIGURES, TABLES, TARGETS, Cell, cells_of
+from mmgl.experiments.reproduce.cells import find_config
+from mmgl.experiments.reproduce.checks import describe_splits
+from mmgl.experiments.reproduce.methods import DATASETS, METHODS
+from mmgl.experiments.reproduce.overrides import expand
+from mmgl.experiments.reproduce.plan import Planner
+from mmgl.experiments.reproduce.pretrainings import PRETRAININGS, RIVALS
+from mmgl.utils.paths import config_dir
+
+ROOT = config_dir().parent
+
+
+def make_planner(scale='mini', **changes):
+    roots = {'sysu': Path('/d'), 'regdb': Path('/e')}
+    return Planner(ROOT, Path('/w'), scale, roots, **changes)
+
+
+def options_of(stage):
+    """Read the --cfg-options of a command that needs no checkpoint."""
+    words = [str(word) for word in stage.command]
+    given = words[words.index('--cfg-options') + 1:]
+    return dict(word.split('=', 1) for word in given)
+
+
+def test_cells():
+    cells = cells_of('table2', 'mini')
+    assert len(cells) == len(set(cells)) == 7 * 2 * 3
+    assert len(cells_of('table2', 'full')) == 7 * 3
+    # Ten trials.
+    assert len(cells_of('table3', 'full')) == 7 * 3 * 10
+    assert len(cells_of('table3', 'mini', 1)) == 7 * 2
+    assert len(cells_of('table4', 'mini')) == (8 + 2) * 3
+    assert len(cells_of('table4', 'full')) == 8 + 3
+    assert len(cells_of('table5', 'mini', 1)) == 5
+    assert len(cells_of('table6', 'mini', 1)) == 6
+    for bad in (('table1', 'mini'), ('table2', 'huge'),
+                ('table4-native', 'mini'), ('table2', 'mini', 0)):
+        with pytest.raises(ValueError):
+            cells_of(*bad)
+
+
+def test_some_cells_only(tmp_path):
+    def names(*only):
+        options = make_options(tmp_path, only=only, seeds=1)
+        return [cell.name for cell in options.cells()]
+
+    assert names('agw', 'caj') == [
+        'agw_random_seed0', 'agw_mmgl_seed0', 'caj_random_seed0',
+        'caj_mmgl_seed0']
+    assert names('agw', 'caj', 'mmgl') == [
+        'agw_mmgl_seed0', 'caj_mmgl_seed0']
+    assert len(names('random')) == 7
+    # The last of them is a name of other tables.
+    for bad in (['agw', 'mmlg'], ['agw', 'simclr'],
+                ['agw', 'random', 'simclr']):
+        with pytest.raises(ValueError, match=rf'only.*table2.*{bad[-1]}'):
+            names(*bad)
+    with pytest.raises(ValueError, match='fig3'):
+        make_options(tmp_path, targets=['fig3'], only=['agw']).cells()
+
+
+@pytest.mark.parametrize('scale', ['mini', 'full'])
+@pytest.mark.parametrize('target, label', [
+    ('table2', 'MMGL'), ('table3', 'MMGL'), ('table4', 'MMGL'),
+    ('table5', 'P + C + E'), ('table6', '6'), ('table7', '0.07'),
+    ('table8', '0.2'), ('ablation-streams', 'two-stream'),
+    ('ablation-source', 'SYSU-MM01'), ('ablation-source-regdb', 'SYSU-MM01'),
+])
+def test_mmgl_means_the_plain_method_in_every_table(target, label, scale,
+                                                    tmp_path):
+    options = make_options(
+        tmp_path, targets=[target], scale=scale, only=['mmgl'], seeds=1)
+    wanted, = {row.init for row in TABLES[target].rows(scale)
+               if row.labels[-1] == label}
+    assert {cell.init for cell in options.cells()} == {wanted}
+
+
+def test_names_are_unique_and_those_of_old_records_stay():
+    cells = {cell for scale in ('mini', 'full') for name in TABLES
+             if scale in TABLES[name].scales
+             for cell in cells_of(name, scale)}
+    assert len({(cell.scale, cell.name) for cell in cells}) == len(cells)
+    assert Cell('mini', 'agw', 'mmgl', 2).name == 'agw_mmgl_seed2'
+    assert Cell('full', 'agw', 'mmgl', 0, 'regdb', 3).name == (
+        'agw_mmgl_regdb_trial3_seed0')
+    old = dict(scale='mini', method='agw', init='mmgl', seed=2)
+    assert Cell(**old).to_dict() == old
+
+
+@pytest.mark.parametrize('scale', ['mini', 'full'])
+@pytest.mark.parametrize('method', METHODS)
+def test_every_method_has_one_config(method, scale):
+    for data in ('sysu', 'regdb'):
+        assert find_config(ROOT, 'finetune', method,
+                           DATASETS[scale][data].ending)
+    with pytest.raises(FileNotFoundError, match='0 configs'):
+        find_config(ROOT, 'finetune', 'unknown', 'sysu')
+
+
+@pytest.mark.parametrize('scale', ['mini', 'full'])
+def test_every_pretraining_has_a_config(scale):
+    assert set(RIVALS) < set(PRETRAININGS[scale])
+    for key, about in PRETRAININGS[scale].items():
+        for stream in ('one-stream', 'two-stream'):
+            path = ROOT / about.config.format(stream=stream)
+            assert path.is_file(), f'{key}: {path}'
+
+
+@pytest.mark.parametrize('method', ['agw', 'one-stream'])
+@pytest.mark.parametrize('init', ['random', 'mmgl'])
+def test_fingerprints_of_table2_depend_on_configs_only(method, init):
+    """As records there are were made: configs, seed, data, init."""
+    factory = StageFactory(ROOT, Path('/elsewhere'))
+    data = factory.data(Path('/d'), 'mini', 1)
+    stream = METHODS[method].stream
+    text = {'title': '', 'seconds': 1}
+    source = None
+    if init == 'mmgl':
+        source = factory.train(
+            find_config(ROOT, 'pretrain', f'mmgl_{stream}', 'synthetic'), {},
+            1, needs=[data], name='p', kind='pretrain', **text)
+    trained = factory.train(
+        find_config(ROOT, 'finetune', method, 'synthetic'), {}, 1, init=init,
+        source=source, needs=[data], name='f', kind='finetune', **text)
+    tested = factory.evaluate(
+        trained.config, {}, trained, dump=False, ingredients={'init': init},
+        name='e', kind='evaluate', **text)
+    planned = make_planner().evaluation(Cell('mini', method, init, 1))
+    assert planned.fingerprint == tested.fingerprint
+    other = make_planner().evaluation(Cell('mini', method, init, 2))
+    assert other.fingerprint != tested.fingerprint
+
+
+def test_fingerprint_ignores_what_is_only_reported():
+    """Another interval of the log does not make a run another one."""
+    factory = StageFactory(ROOT, Path('/elsewhere'))
+    config = find_config(ROOT, 'finetune', 'agw', 'synthetic')
+
+    def fingerprint(**overrides):
+        return factory.train(
+            config, {key.replace('__', '.'): value
+                     for key, value in overrides.items()}, 1, name='f',
+            kind='finetune', title='', seconds=1).fingerprint
+
+    plain = fingerprint()
+    # What files of _base_ offer, but no part of this run takes.
+    assert fingerprint(erase_augment='X') == plain
+    assert fingerprint(default_hooks__logger__interval=7) == plain
+    assert fingerprint(default_hooks__runtime_info__type='X') == plain
+    assert fingerprint(log_level='DEBUG') == plain
+    assert fingerprint(default_hooks__checkpoint__interval=7) != plain
+    assert fingerprint(train_cfg__max_epochs=7) != plain
+
+
+def test_what_cells_share_is_planned_once():
+    planner = make_planner()
+    cells = [cell for name in ('table4', 'table5', 'table7')
+             for cell in cells_of(name, 'mini', 1)]
+    stages = with_needs(map(planner.evaluation, cells))
+    names = [stage.name for stage in stages]
+    assert len(names) == len(set(names))
+    short = [n for n in names if n.startswith('pretrain/mmgl-10e')]
+    assert short == ['pretrain/mmgl-10e_two-stream_seed0']
+    done = set()
+    for stage in stages:
+        assert done.issuperset(need.name for need in stage.needs)
+        done.add(stage.name)
+    # At full scale one- and two-stream runs of Table II serve elsewhere.
+    full = make_planner('full')
+    streams = full.evaluation(Cell('full', 'agw', 'mmgl-one-stream', 0))
+    table2 = full.evaluation(Cell('full', 'one-stream', 'mmgl', 0))
+    assert streams.needs[0].needs[-1] is table2.needs[0].needs[-1]
+    third = full.evaluation(Cell('full', 'one-stream', 'mmgl', 0, 'regdb', 4))
+    assert third.needs[0].needs[-1] is table2.needs[0].needs[-1]
+
+
+@pytest.mark.parametrize('scale', ['mini', 'full'])
+@pytest.mark.parametrize('key, expected', [
+    ('mmgl-p', {'model.part_head': 'None'}),
+    ('mmgl-pe', {'model.part_head.contrast': 'None'}),
+    ('mmgl-pc', {'model.part_head.position': 'False'}),
+    ('mmgl-tau0.05', {'model.part_head.contrast.temperature': '0.05'}),
+    ('mmgl-lambda1', {'model.part_head.contrast.loss_weight': '1'}),
+    ('mmgl-n9', {'model.permutation_head.num_stripes': '9',
+                 'model.part_head.num_stripes': '9'}),
+])
+def test_ablations_are_overrides(scale, key, expected):
+    stage = make_planner(scale).pretraining(key, 'two-stream', 0)
+    given = options_of(stage)
+    assert expected.items() <= given.items()
+    if key == 'mmgl-n9':
+        shuffles = [path for path, value in given.items()
+                    if path.endswith('num_stripes') and 'pipeline' in path]
+        assert {path.split('.')[0] for path in shuffles} == {
+            'train_dataloader', 'val_dataloader'}
+
+
+def test_eighteen_rows_at_mini_scale():
+    planner = make_planner()
+    tested = planner.evaluation(
+        Cell('mini', 'agw', 'mmgl-n18', 0, 'sysu-18rows'))
+    trained = tested.needs[0]
+    for stage in (tested, trained, trained.needs[-1]):
+        given = options_of(stage)
+        sizes = {value for key, value in given.items()
+                 if key.endswith('.scale')}
+        assert sizes == {'(48, 288)'}
+        assert given['model.backbone.base_channels'] == '16'
+        assert any(key.endswith('.crop_size') for key in given)
+
+
+@pytest.mark.parametrize('trial', [1, 7])
+def test_a_trial_is_trained_and_tested(trial):
+    planner = make_planner('full')
+    tested = planner.evaluation(
+        Cell('full', 'mpanet', 'mmgl-regdb', 0, 'regdb', trial))
+    trained, = tested.needs
+    for stage, section in ((tested, 'test'), (trained, 'train'),
+                           (trained.needs[-1], 'train')):
+        key = f'{section}_dataloader.dataset.trial'
+        assert options_of(stage)[key] == str(trial)
+    shared = planner.pretraining('mmgl', 'one-stream', 0, trial)
+    assert shared.name == 'pretrain/mmgl_one-stream_seed0'
+
+
+def test_embedded_regdb_at_mini_scale():
+    planner = make_planner()
+    tested = planner.evaluation(
+        Cell('mini', 'mpanet', 'mmgl', 0, 'regdb', 1))
+    given = options_of(tested)
+    assert given['test_dataloader.dataset.type'] == 'RegDB'
+    assert given['test_evaluator.protocol'] == 'regdb'
+    assert given['test_dataloader.dataset.data_root'] == '/e'
+    assert given['model.heads.id.num_classes'] == '40'
+    assert given['model.heads.modality.num_classes'] == '40'
+    needs = {stage.name for stage in with_needs([tested])}
+    # Pre-trained on the other layout, with the runs of Table II.
+    assert {'data', 'data-regdb', 'pretrain/mmgl_one-stream_seed0'} < needs
+
+
+def test_one_stem_is_copied_into_both():
+    stage = make_planner().finetuning(
+        Cell('mini', 'agw', 'mmgl-one-stream', 0))
+    assert options_of(stage)['model.init_from.stems'] == 'duplicate'
+    assert stage.ingredients['init_options'] == {'stems': 'duplicate'}
+    pretrained = stage.needs[-1]
+    assert options_of(pretrained)['model.backbone.type'] == 'OneStreamResNet'
+
+
+def test_unknown_key_is_named():
+    config = read_config(
+        ROOT / 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py', {})
+    assert expand(config, {'*.num_instances': 2}, 'c') == {
+        'train_dataloader.sampler.num_instances': 2}
+    with pytest.raises(ValueError, match=r"agw.*'stripes'"):
+        expand(config, {'*.stripes': 2}, 'agw')
+
+
+def test_user_overrides_have_the_last_word():
+    planner = make_planner(overrides={'model.part_head': 'x'})
+    stage = planner.pretraining('mmgl-p', 'two-stream', 0)
+    assert options_of(stage)['model.part_head'] == 'x'
+
+
+def test_measured_seconds_make_the_estimate():
+    config = 'agw_r18-narrow_synthetic.py'
+    planner = make_planner(measured={('finetune', config): 77.0})
+    cell = Cell('mini', 'agw', 'random', 0)
+    assert planner.finetuning(cell).seconds == 77
+    assert planner.evaluation(cell).seconds == 20
+
+
+# ------------------------------------------------------------- real data sets
+@pytest.mark.parametrize('target', TARGETS)
+def test_full_scale_plans_from_split_files(target, tmp_path, protocol_root):
+    """One to ten seconds each: hundreds of configs are merged."""
+    options = make_options(tmp_path, scale='full', targets=[target], only=(),
+                           seeds=None, dry_run=True,
+                           data_root={'sysu': protocol_root / 'sysu_mm01',
+                                      'regdb': protocol_root / 'regdb'})
+    code, text = start(options)
+    assert code == 0, text
+    assert '0 recorded' in text and 'About ' in text
+    assert '296 identities' in text
+    if target in ('table3', 'ablation-source-regdb', 'all'):
+        assert '10 trials: 206 identities' in text
+    for name in options.chosen(FIGURES):
+        assert f'figures/{name}: draw' in text
+    assert not options.work_dir.exists() and not options.document.exists()
+
+
+def test_full_scale_needs_images_to_run(tmp_path):
+    roots = write_splits(tmp_path)
+    plan = dict(scale='full', targets=['ablation-source'], seeds=1,
+                only=['mmgl-regdb'], data_root=roots)
+    options = make_options(tmp_path, **plan, dry_run=True)
+    code, text = start(options)
+    assert code == 0, text
+    assert 'SYSU-MM01 in' in text and '8 identities' in text
+    code, text = start(make_options(tmp_path, **plan))
+    assert code == 1 and 'not complete' in text and 'verify_dataset' in text
+    assert not options.work_dir.exists()
+
+
+def test_missing_split_files_are_named(tmp_path):
+    roots = write_splits(tmp_path)
+    trials = range(1, 11)
+    line, = describe_splits('regdb', roots['regdb'], trials)
+    assert '10 trials: 6 identities (120 images) in train' in line
+    (roots['regdb'] / 'idx/test_thermal_9.txt').unlink()
+    assert describe_splits('regdb', roots['regdb'], [1])
+    with pytest.raises(FileNotFoundError, match='test_thermal_9.*regdb=PATH'):
+        describe_splits('regdb', roots['regdb'], trials)
+    (roots['sysu'] / 'exp/val_id.txt').unlink()
+    with pytest.raises(FileNotFoundError, match='val_id.*sysu=PATH'):
+        describe_splits('sysu', roots['sysu'])
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        describe_splits('sysu', tmp_path / 'nowhere')
