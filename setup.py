@@ -48,7 +48,8 @@ def accept_installed_mmcv(requirements):
         if name in installed:
             return [
                 line.replace('mmcv-lite', name, 1)
-                if line.startswith('mmcv-lite') else line
+                if line.startswith('mmcv-lite')
+                else line
                 for line in requirements
             ]
     return requirements
@@ -85,8 +86,9 @@ setup(
     version=read_version(),
     description='RGB-infrared person re-identification and its '
     'self-supervised pre-training',
-    long_description=(readme.read_text(
-        encoding='utf-8') if readme.is_file() else ''),
+    long_description=(
+        readme.read_text(encoding='utf-8') if readme.is_file() else ''
+    ),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=('mmgl', 'mmgl.*')),

@@ -23,8 +23,14 @@ from mmgl.structures import HOST_MODALITY
 
 MIB = 2**20
 BUCKET = 25 * MIB  # the default of DistributedDataParallel
-KINDS = ('gradients', 'gathers', 'gathers, backward', 'shape checks',
-         'other', 'SyncBN')
+KINDS = (
+    'gradients',
+    'gathers',
+    'gathers, backward',
+    'shape checks',
+    'other',
+    'SyncBN',
+)
 
 
 @dataclass(frozen=True)
@@ -65,16 +71,26 @@ class Counter:
         places = {
             'all_reduce': ('all_reduce', 'other', 0),
             'all_gather_into_tensor': ('all_gather', 'gathers', 1),
-            'reduce_scatter_tensor': ('reduce_scatter', 'gathers, backward',
-                                      0),
+            'reduce_scatter_tensor': (
+                'reduce_scatter',
+                'gathers, backward',
+                0,
+            ),
         }
         with contextlib.ExitStack() as stack:
             for name, place in places.items():
-                stack.enter_context(mock.patch.object(
-                    dist, name, self._watch(getattr(dist, name), *place)))
-            stack.enter_context(mock.patch.object(
-                gather, '_check_equal_shapes', self.labelled(
-                    'shape checks', check)))
+                stack.enter_context(
+                    mock.patch.object(
+                        dist, name, self._watch(getattr(dist, name), *place)
+                    )
+                )
+            stack.enter_context(
+                mock.patch.object(
+                    gather,
+                    '_check_equal_shapes',
+                    self.labelled('shape checks', check),
+                )
+            )
             yield self
 
     def labelled(self, kind, function):
@@ -97,8 +113,9 @@ class Counter:
 
         return call
 
-    def ddp_hook(self, state: object,
-                 bucket) -> torch.futures.Future[torch.Tensor]:
+    def ddp_hook(
+        self, state: object, bucket
+    ) -> torch.futures.Future[torch.Tensor]:
         """Communication hook that averages a bucket as DDP does.
 
         Args:
@@ -136,18 +153,22 @@ def pretended_ranks(world: int) -> Iterator[Counter]:
         Counter of the messages, none of which goes anywhere.
     """
     dist.init_process_group(
-        'fake', rank=0, world_size=world, store=FakeStore())
+        'fake', rank=0, world_size=world, store=FakeStore()
+    )
     counter = Counter(pretend=True)
     try:
-        with counter.active(), mock.patch.object(
-                gather, 'host_group', lambda: dist.group.WORLD):
+        with (
+            counter.active(),
+            mock.patch.object(gather, 'host_group', lambda: dist.group.WORLD),
+        ):
             yield counter
     finally:
         dist.destroy_process_group()
 
 
-def bucket_messages(model: nn.Module,
-                    find_unused: bool = False) -> list[Message]:
+def bucket_messages(
+    model: nn.Module, find_unused: bool = False
+) -> list[Message]:
     """What DistributedDataParallel sends for the gradients of a step.
 
     Args:
@@ -161,10 +182,14 @@ def bucket_messages(model: nn.Module,
     parameters = [p for p in model.parameters() if p.requires_grad]
     ready = parameters[::-1]
     buckets, _ = dist._compute_bucket_assignment_by_size(
-        ready, [dist._DEFAULT_FIRST_BUCKET_BYTES, BUCKET])
+        ready, [dist._DEFAULT_FIRST_BUCKET_BYTES, BUCKET]
+    )
     messages = [
-        Message('gradients', 'all_reduce',
-                sum(ready[n].numel() * ready[n].element_size() for n in one))
+        Message(
+            'gradients',
+            'all_reduce',
+            sum(ready[n].numel() * ready[n].element_size() for n in one),
+        )
         for one in buckets
     ]
     if find_unused:
@@ -181,8 +206,10 @@ def norm_messages(channels: int) -> list[Message]:
     Returns:
         Mean, deviation and count of each rank; two sums of gradients.
     """
-    return [Message('SyncBN', 'all_gather', 4 * (2 * channels + 1)),
-            Message('SyncBN', 'all_reduce', 4 * 2 * channels)]
+    return [
+        Message('SyncBN', 'all_gather', 4 * (2 * channels + 1)),
+        Message('SyncBN', 'all_reduce', 4 * 2 * channels),
+    ]
 
 
 def to_meta(data: dict) -> dict:
@@ -230,24 +257,33 @@ def pretended_pass(model: nn.Module, data: dict, world: int) -> Pass:
     handles = [
         module.register_forward_hook(
             lambda module, *_: norms.extend(
-                norm_messages(module.num_features)
-                if module.training else ()))
+                norm_messages(module.num_features) if module.training else ()
+            )
+        )
         for module in model.modules()
         if isinstance(module, nn.modules.batchnorm._BatchNorm)
     ]
     # Autocast, which losses switch off, does not know the meta device.
     without = mock.patch.object(
-        torch, 'autocast', lambda *_, **__: contextlib.nullcontext())
+        torch, 'autocast', lambda *_, **__: contextlib.nullcontext()
+    )
     # Ends by its numbers; sends nothing and has no products.
     unsolved = mock.patch.object(
-        transport, 'sinkhorn_plan',
-        lambda cost, *_, **__: (cost.detach(), cost.detach().sum()))
+        transport,
+        'sinkhorn_plan',
+        lambda cost, *_, **__: (cost.detach(), cost.detach().sum()),
+    )
     try:
-        with (without, unsolved, pretended_ranks(world) as counter,
-              FlopCounterMode(display=False) as flops):
+        with (
+            without,
+            unsolved,
+            pretended_ranks(world) as counter,
+            FlopCounterMode(display=False) as flops,
+        ):
             losses = model(**data, mode='loss')
-            sum(value for name, value in losses.items()
-                if 'loss' in name).backward()
+            sum(
+                value for name, value in losses.items() if 'loss' in name
+            ).backward()
     finally:
         for handle in handles:
             handle.remove()

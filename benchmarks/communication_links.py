@@ -30,7 +30,7 @@ class Link:
 
     rate: float
     latency: float
-    error: float = 0.
+    error: float = 0.0
 
     def seconds(self, sent: float) -> float:
         """Time of a message of so many bytes sent."""
@@ -52,11 +52,17 @@ def fit_link(points: Iterable[tuple[float, float]]) -> Link:
     points = list(points)
     latency, slowness = nnls(
         [[1 / seconds, sent / seconds] for sent, seconds in points],
-        [1.] * len(points))[0].tolist()
+        [1.0] * len(points),
+    )[0].tolist()
     rate = 1 / slowness if slowness else math.inf
-    return Link(rate, latency, max(
-        abs((latency + slowness * sent) / seconds - 1)
-        for sent, seconds in points))
+    return Link(
+        rate,
+        latency,
+        max(
+            abs((latency + slowness * sent) / seconds - 1)
+            for sent, seconds in points
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -93,19 +99,26 @@ def read_links(paths: Iterable[str]) -> dict[str, Links]:
         try:
             ranks, messages = content['ranks'], content['messages']
             place = PLACES[content['machines'] > 1]
-            ops = {op: fit_link(
-                (one['size'] * traffic(ranks), one['seconds'])
-                for one in messages if one['op'] == op)
-                for op, traffic in TRAFFIC.items()}
-            links = Links(ranks, ops,
-                          content['check_seconds'] / math.log2(ranks))
+            ops = {
+                op: fit_link(
+                    (one['size'] * traffic(ranks), one['seconds'])
+                    for one in messages
+                    if one['op'] == op
+                )
+                for op, traffic in TRAFFIC.items()
+            }
+            links = Links(
+                ranks, ops, content['check_seconds'] / math.log2(ranks)
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f'--links {path} holds no messages of {", ".join(TRAFFIC)}; '
-                'write it by benchmarks/link.py --out.') from error
+                'write it by benchmarks/link.py --out.'
+            ) from error
         if place in found:
             raise ValueError(
                 f'--links {path}: another file is of links {place} as well; '
-                'give one of each kind.')
+                'give one of each kind.'
+            )
         found[place] = links
     return found

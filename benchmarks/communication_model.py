@@ -43,16 +43,20 @@ class Count:
         1, 2, 3, ...
         """
         places = range(1, len(self.flops) + 1)
-        value = 0.
+        value = 0.0
         for own in places:
-            weights = ((world - other) / (own - other)
-                       for other in places if other != own)
+            weights = (
+                (world - other) / (own - other)
+                for other in places
+                if other != own
+            )
             value += self.flops[own - 1] * math.prod(weights)
         return value / self.flops[0] - 1
 
 
-def links_of(world: int, options: argparse.Namespace,
-             measured: dict[str, Links]) -> Links:
+def links_of(
+    world: int, options: argparse.Namespace, measured: dict[str, Links]
+) -> Links:
     """Choose the links that so many GPUs use.
 
     Args:
@@ -73,8 +77,9 @@ def links_of(world: int, options: argparse.Namespace,
     return Links(world, dict.fromkeys(TRAFFIC, link), options.host_us * 1e-6)
 
 
-def message_seconds(messages: list[Message], world: int,
-                    links: Links) -> float:
+def message_seconds(
+    messages: list[Message], world: int, links: Links
+) -> float:
     """Time of messages one after another.
 
     Args:
@@ -86,13 +91,17 @@ def message_seconds(messages: list[Message], world: int,
         Seconds; 0 on one GPU.
     """
     if world == 1:
-        return 0.
+        return 0.0
     return sum(links.ops[one.op].seconds(one.sent(world)) for one in messages)
 
 
-def model_step(count: Count, world: int, step: float,
-               options: argparse.Namespace,
-               measured: dict[str, Links]) -> dict[str, float]:
+def model_step(
+    count: Count,
+    world: int,
+    step: float,
+    options: argparse.Namespace,
+    measured: dict[str, Links],
+) -> dict[str, float]:
     """Model a step on several GPUs.
 
     Args:
@@ -107,8 +116,10 @@ def model_step(count: Count, world: int, step: float,
         of larger ``losses``, all of them as ``step``, and the ``efficiency``
         (1 on one GPU).
     """
-    kinds = {kind: [one for one in count.messages if one.kind == kind]
-             for kind in KINDS}
+    kinds = {
+        kind: [one for one in count.messages if one.kind == kind]
+        for kind in KINDS
+    }
     links = links_of(world, options, measured)
     sent = message_seconds(kinds['gradients'], world, links)
     last = message_seconds(kinds['gradients'][-1:], world, links)
@@ -119,7 +130,8 @@ def model_step(count: Count, world: int, step: float,
         gradients=max(last, sent - options.backward_share * step),
         gathers=message_seconds(waited, world, links),
         checks=len(kinds['shape checks']) * math.log2(world) * links.check,
-        losses=step * options.loss_slowness * count.growth(world))
+        losses=step * options.loss_slowness * count.growth(world),
+    )
     total = step + sum(parts.values())
     return dict(parts, step=total, efficiency=step / total)
 
@@ -150,12 +162,17 @@ def read_steps(path: str | None, mode: str) -> dict[str, float]:
         raise ValueError(
             f'--step {path}: no step of {", ".join(METHODS)} in the mode '
             f'{mode!r}, only {list(content)}; write it by '
-            'benchmarks/step.py --out, or choose another --mode')
+            'benchmarks/step.py --out, or choose another --mode'
+        )
     return measured
 
 
-def step_alone(name: str, count: Count, measured: dict[str, float],
-               options: argparse.Namespace) -> tuple[float, str]:
+def step_alone(
+    name: str,
+    count: Count,
+    measured: dict[str, float],
+    options: argparse.Namespace,
+) -> tuple[float, str]:
     """Choose the seconds of a step on one GPU.
 
     Args:
@@ -171,5 +188,7 @@ def step_alone(name: str, count: Count, measured: dict[str, float],
         return measured[name], 'measured'
     if options.step_seconds is not None:
         return options.step_seconds, 'given'
-    return (count.flops[0] / (options.tflop_s * 1e12),
-            f'assumed, {options.tflop_s:g} TFLOP/s')
+    return (
+        count.flops[0] / (options.tflop_s * 1e12),
+        f'assumed, {options.tflop_s:g} TFLOP/s',
+    )

@@ -22,10 +22,13 @@ def load_images(root: str, count: int) -> list[np.ndarray]:
         uint8 arrays ``(288, 144, 3)``, BGR.
     """
     dataset = SYSUMM01(
-        root, 'train', [
+        root,
+        'train',
+        [
             dict(type='LoadImageFromFile'),
-            dict(type='PILResize', scale=SIZE[::-1], interpolation='lanczos')
-        ])
+            dict(type='PILResize', scale=SIZE[::-1], interpolation='lanczos'),
+        ],
+    )
     return [dataset[n]['img'] for n in range(min(count, len(dataset)))]
 
 
@@ -46,8 +49,10 @@ def augmix_functions(images: list[np.ndarray]) -> dict[str, tuple]:
         }.items()
     }
     functions = {
-        name: (lambda augmix=augmix: [augmix(dict(img=i)) for i in images],
-               len(images))
+        name: (
+            lambda augmix=augmix: [augmix(dict(img=i)) for i in images],
+            len(images),
+        )
         for name, augmix in ours.items()
     }
     rgb = [np.ascontiguousarray(image[..., ::-1]) for image in images]
@@ -65,14 +70,22 @@ def measure_augmix(options: argparse.Namespace, root: str) -> list[Figure]:
         The figures.
     """
     variants = augmix_functions(load_images(root, options.augmix_images))
-    seconds = in_worker(lambda: alternate(
-        {name: function for name, (function, _) in variants.items()},
-        options.repeats))
-    rates = {name: size / seconds[name]
-             for name, (_, size) in variants.items()}
+    seconds = in_worker(
+        lambda: alternate(
+            {name: function for name, (function, _) in variants.items()},
+            options.repeats,
+        )
+    )
+    rates = {
+        name: size / seconds[name] for name, (_, size) in variants.items()
+    }
     ours = next(iter(rates.values()))
     return [
-        Figure(f'AugMix by {name}', rate, unit='images/s',
-               note=f'mmgl {ours / rate:.1f} x')
+        Figure(
+            f'AugMix by {name}',
+            rate,
+            unit='images/s',
+            note=f'mmgl {ours / rate:.1f} x',
+        )
         for name, rate in rates.items()
     ]

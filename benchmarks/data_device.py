@@ -19,8 +19,13 @@ ERASING = dict(p=0.5, scale=(0.02, 0.4), ratio=(0.3, 3.33))
 LIBRARIES = ('torchvision', 'kornia')
 
 
-def measure_on_device(images: list[np.ndarray], cfg: Config, device: str,
-                      libraries: list[str], repeats: int) -> list[Figure]:
+def measure_on_device(
+    images: list[np.ndarray],
+    cfg: Config,
+    device: str,
+    libraries: list[str],
+    repeats: int,
+) -> list[Figure]:
     """Measure the present path and the others on the same images.
 
     Args:
@@ -34,29 +39,44 @@ def measure_on_device(images: list[np.ndarray], cfg: Config, device: str,
         Images per second of a worker's processor time, and of the device's.
     """
     # Workers are forked before this process uses the device.
-    seconds = in_worker(lambda: alternate(
-        {'worker': worker_path(images, cfg)}, repeats))['worker']
+    seconds = in_worker(
+        lambda: alternate({'worker': worker_path(images, cfg)}, repeats)
+    )['worker']
     rate = len(images) / seconds
-    figures = [Figure(
-        'AugMix + erasing by mmgl, one worker', rate, unit='images/s',
-        note=f'{RATE / rate:.1f} cores for {RATE} images/s, none of the '
-        'device')]
-    batch = torch.stack([
-        torch.from_numpy(image[..., ::-1].transpose(2, 0, 1).copy())
-        for image in images]).to(device)
+    figures = [
+        Figure(
+            'AugMix + erasing by mmgl, one worker',
+            rate,
+            unit='images/s',
+            note=f'{RATE / rate:.1f} cores for {RATE} images/s, none of the '
+            'device',
+        )
+    ]
+    batch = torch.stack(
+        [
+            torch.from_numpy(image[..., ::-1].transpose(2, 0, 1).copy())
+            for image in images
+        ]
+    ).to(device)
     paths = device_paths(batch, libraries)
     for name, value in alternate(paths, repeats, clock(device)).items():
         rate = len(images) / value
-        figures.append(Figure(
-            f'AugMix + erasing by {name}, {device}', rate, unit='images/s',
-            note=f'{1e3 * value:.1f} ms a batch of {len(images)}; '
-            f'{100 * RATE / rate:.0f} % of the time of a device that takes '
-            f'{RATE} images/s'))
+        figures.append(
+            Figure(
+                f'AugMix + erasing by {name}, {device}',
+                rate,
+                unit='images/s',
+                note=f'{1e3 * value:.1f} ms a batch of {len(images)}; '
+                f'{100 * RATE / rate:.0f} % of the time of a device taking '
+                f'{RATE} images/s',
+            )
+        )
     return figures
 
 
-def worker_path(images: list[np.ndarray],
-                cfg: Config) -> Callable[[], list[dict]]:
+def worker_path(
+    images: list[np.ndarray], cfg: Config
+) -> Callable[[], list[dict]]:
     """Return the steps of the pre-training pipeline.
 
     Args:
@@ -78,8 +98,9 @@ def worker_path(images: list[np.ndarray],
     return lambda: [apply(image) for image in images]
 
 
-def device_paths(batch: Tensor,
-                 libraries: list[str]) -> dict[str, Callable[[], Tensor]]:
+def device_paths(
+    batch: Tensor, libraries: list[str]
+) -> dict[str, Callable[[], Tensor]]:
     """Return the other ways, down to floats from 0 to 1.
 
     Args:
@@ -91,16 +112,23 @@ def device_paths(batch: Tensor,
     """
     paths = {}
     if 'torchvision' in libraries:
-        apply = v2.Compose([
-            v2.AugMix(all_ops=False), v2.RandomErasing(**ERASING),
-            v2.ToDtype(torch.float32, scale=True)])
-        paths['torchvision v2, one batch (operations shared)'] = (
-            lambda: apply(batch))
-        paths['torchvision v2, image by image'] = (
-            lambda: torch.stack([apply(image) for image in batch]))
+        apply = v2.Compose(
+            [
+                v2.AugMix(all_ops=False),
+                v2.RandomErasing(**ERASING),
+                v2.ToDtype(torch.float32, scale=True),
+            ]
+        )
+        paths['torchvision v2, one batch (operations shared)'] = lambda: apply(
+            batch
+        )
+        paths['torchvision v2, image by image'] = lambda: torch.stack(
+            [apply(image) for image in batch]
+        )
     if 'kornia' in libraries:
         augment = KorniaAugMix()
         erase = import_kornia().augmentation.RandomErasing(**ERASING)
-        paths['kornia, one batch'] = (
-            lambda: erase(augment(batch.float() / 255)))
+        paths['kornia, one batch'] = lambda: erase(
+            augment(batch.float() / 255)
+        )
     return paths

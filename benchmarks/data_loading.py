@@ -76,8 +76,11 @@ def steps_of(kind: str) -> list[dict]:
         Its steps.
     """
     cfg = load_config(config_dir() / PIPELINES)
-    return (cfg.pretrain_pipeline
-            if kind == 'pre-training' else cfg.finetune_pipeline)
+    return (
+        cfg.pretrain_pipeline
+        if kind == 'pre-training'
+        else cfg.finetune_pipeline
+    )
 
 
 def data_sets(root: str, folder: Path, kind: str) -> dict[str, SYSUMM01]:
@@ -117,19 +120,22 @@ def pipelines(root: str, folder: Path, kind: str) -> dict[str, Callable]:
     functions = {'PIL': lambda: [load(path) for path in paths]}
     draws = [Draw(n, 0, 0, n, n // 2) for n in range(size)]
     for source, dataset in datasets.items():
-        functions[source] = (
-            lambda dataset=dataset: [dataset[draw] for draw in draws])
+        functions[source] = lambda dataset=dataset: [
+            dataset[draw] for draw in draws
+        ]
     if find_spec('webdataset'):
         stream = StreamedPairs(
             str(folder / 'shards'),
-            pipeline=[dict(type='LoadImageFromBytes'), *steps_of(kind)[1:]])
+            pipeline=[dict(type='LoadImageFromBytes'), *steps_of(kind)[1:]],
+        )
         batch = list(StreamSampler(stream, size, seed=0))
         functions['tar shards'] = lambda: stream.__getitems__(batch)
     return functions
 
 
-def measure_pipelines(kind: str, seconds: dict[str, float],
-                      size: int) -> list[Figure]:
+def measure_pipelines(
+    kind: str, seconds: dict[str, float], size: int
+) -> list[Figure]:
     """Turn seconds into figures.
 
     Args:
@@ -151,16 +157,23 @@ def measure_pipelines(kind: str, seconds: dict[str, float],
                 rate / rates['PIL'],
                 TARGETS.get((kind, source)),
                 at_least=True,
-                note=f'{rate:.0f} against {rates["PIL"]:.0f} images/s'))
+                note=f'{rate:.0f} against {rates["PIL"]:.0f} images/s',
+            )
+        )
         figures.append(
             Figure(
-                f'{kind}, {source}, to feed {RATE} images/s', RATE / rate,
-                CORES, 'cores'))
+                f'{kind}, {source}, to feed {RATE} images/s',
+                RATE / rate,
+                CORES,
+                'cores',
+            )
+        )
     return figures
 
 
-def measure_in_worker(options: argparse.Namespace, root: str,
-                      folder: Path) -> list[Figure]:
+def measure_in_worker(
+    options: argparse.Namespace, root: str, folder: Path
+) -> list[Figure]:
     """Time pipelines, resizing and AugMix in one worker.
 
     Args:
@@ -175,7 +188,8 @@ def measure_in_worker(options: argparse.Namespace, root: str,
     for kind in KINDS:
         functions = pipelines(root, folder, kind)
         seconds = in_worker(
-            lambda functions=functions: alternate(functions, options.repeats))
+            lambda functions=functions: alternate(functions, options.repeats)
+        )
         figures += measure_pipelines(kind, seconds, options.images)
     return figures + measure_resize(options) + measure_augmix(options, root)
 
@@ -193,24 +207,35 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
     if options.device != 'cpu' and 'kornia' in options.by:
         import_kornia()  # before minutes of work
     root = str(folder / 'data')
-    write_images(Path(root), -(-options.images // 2), IMAGES_EACH,
-                 large_and_noisy(), quality=90)
+    write_images(
+        Path(root),
+        -(-options.images // 2),
+        IMAGES_EACH,
+        large_and_noisy(),
+        quality=90,
+    )
     dataset = SYSUMM01(root, 'train')
     options.images = len(dataset)
     paths = [dataset.get_data_info(n)['img_path'] for n in range(len(dataset))]
-    print(f'{len(dataset)} images of '
-          f'{np.mean([Path(p).stat().st_size for p in paths]) / 1000:.0f} kB')
+    print(
+        f'{len(dataset)} images of '
+        f'{np.mean([Path(p).stat().st_size for p in paths]) / 1000:.0f} kB'
+    )
     write_pack(root, paths, str(folder / 'pack'), *SIZE)
     figures = []
     if options.workers:
         for kind in KINDS:
             figures += measure_workers(
-                kind, data_sets(root, folder, kind), options.workers)
+                kind, data_sets(root, folder, kind), options.workers
+            )
     if options.device != 'cpu':
         return figures + measure_on_device(
             load_images(root, options.augmix_images),
-            load_config(config_dir() / PIPELINES), options.device,
-            options.by, options.repeats)
+            load_config(config_dir() / PIPELINES),
+            options.device,
+            options.by,
+            options.repeats,
+        )
     if find_spec('webdataset'):
         write_shards(dataset, str(folder / 'shards'), 50)
     return measure_in_worker(options, root, folder) + figures
@@ -219,21 +244,33 @@ def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
 def parse_args(argv=None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Measure the data pipelines against PIL + torchvision.')
+        description='Measure the data pipelines against PIL + torchvision.'
+    )
     parser.add_argument('--images', type=int, default=100)
-    parser.add_argument('--augmix-images', type=int,
-                        help='32, on a GPU 96 by default')
+    parser.add_argument(
+        '--augmix-images', type=int, help='32, on a GPU 96 by default'
+    )
     parser.add_argument('--repeats', type=int, default=5)
-    parser.add_argument('--workers', type=int, default=0,
-                        help='measure the images per second of so many '
-                        'workers together, too')
     parser.add_argument(
-        '--device', default='cpu', help="such as 'cuda': measures AugMix and "
-        'erasing there against those of a worker, and --workers')
+        '--workers',
+        type=int,
+        default=0,
+        help='measure the images per second of so many workers together, too',
+    )
     parser.add_argument(
-        '--by', nargs='+', choices=LIBRARIES, default=LIBRARIES,
-        metavar='LIBRARY', help='what is measured on the device, of '
-        f'{", ".join(LIBRARIES)}')
+        '--device',
+        default='cpu',
+        help="such as 'cuda': measures AugMix and "
+        'erasing there against those of a worker, and --workers',
+    )
+    parser.add_argument(
+        '--by',
+        nargs='+',
+        choices=LIBRARIES,
+        default=LIBRARIES,
+        metavar='LIBRARY',
+        help=f'what is measured on the device, of {", ".join(LIBRARIES)}',
+    )
     parser.add_argument('--out', metavar='JSON', help='file for the figures')
     options = parser.parse_args(argv)
     if options.augmix_images is None:
@@ -249,9 +286,14 @@ def main(argv=None) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(options, Path(folder))
     return report(
-        f'Data, {options.device}', figures, options.out, images=options.images,
-        repeats=options.repeats, opencv=cv2.__version__,
-        seconds=time.perf_counter() - start)
+        f'Data, {options.device}',
+        figures,
+        options.out,
+        images=options.images,
+        repeats=options.repeats,
+        opencv=cv2.__version__,
+        seconds=time.perf_counter() - start,
+    )
 
 
 if __name__ == '__main__':

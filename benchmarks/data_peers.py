@@ -50,7 +50,7 @@ def torchvision_pipeline(pretrain: bool) -> Callable[[str], Tensor]:
     if pretrain:
         steps += [
             transforms.RandomErasing(0.5, (0.02, 0.4), (0.3, 3.33)),
-            shuffle_stripes
+            shuffle_stripes,
         ]
     apply = transforms.Compose(steps)
 
@@ -73,22 +73,30 @@ def augmix_peers(images: list[np.ndarray]) -> dict[str, tuple]:
     """
     pictures = [Image.fromarray(image) for image in images]
     batch = torch.stack(
-        [torch.from_numpy(image.transpose(2, 0, 1).copy())
-         for image in images])
+        [torch.from_numpy(image.transpose(2, 0, 1).copy()) for image in images]
+    )
     augment = transforms.AugMix(all_ops=False)
     augment_v2 = v2.AugMix(all_ops=False)
     size = len(images)
     peers = {
-        'torchvision, PIL image':
-        (lambda: [augment(picture) for picture in pictures], size),
-        'torchvision v2, tensor':
-        (lambda: [augment_v2(image) for image in batch], size),
-        'torchvision v2, one batch (operations shared)':
-        (lambda: augment_v2(batch), size),
+        'torchvision, PIL image': (
+            lambda: [augment(picture) for picture in pictures],
+            size,
+        ),
+        'torchvision v2, tensor': (
+            lambda: [augment_v2(image) for image in batch],
+            size,
+        ),
+        'torchvision v2, one batch (operations shared)': (
+            lambda: augment_v2(batch),
+            size,
+        ),
     }
     if find_spec('kornia'):
         peers['operations of kornia alone, one batch'] = (
-            repeat_operations(batch.float() / 255), size)
+            repeat_operations(batch.float() / 255),
+            size,
+        )
     return peers
 
 

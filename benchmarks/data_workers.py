@@ -45,8 +45,11 @@ def in_worker(function: Callable[[], object]) -> object:
         What it returns.
     """
     loader = DataLoader(
-        Job(function), batch_size=None, num_workers=1,
-        multiprocessing_context='fork')
+        Job(function),
+        batch_size=None,
+        num_workers=1,
+        multiprocessing_context='fork',
+    )
     return next(iter(loader))
 
 
@@ -68,8 +71,10 @@ class Batches:
     def __iter__(self) -> Iterator[list[Draw]]:
         """Give a batch at a time."""
         for start in range(0, self.count * BATCH, BATCH):
-            yield [Draw(n % self.size, 0, 0, n, n // 2)
-                   for n in range(start, start + BATCH)]
+            yield [
+                Draw(n % self.size, 0, 0, n, n // 2)
+                for n in range(start, start + BATCH)
+            ]
 
 
 def one_thread(number: int) -> None:
@@ -77,8 +82,9 @@ def one_thread(number: int) -> None:
     cv2.setNumThreads(0)
 
 
-def measure_workers(kind: str, datasets: dict[str, Dataset],
-                    workers: int, turns: int = TURNS) -> list[Figure]:
+def measure_workers(
+    kind: str, datasets: dict[str, Dataset], workers: int, turns: int = TURNS
+) -> list[Figure]:
     """Measure what all workers of one loader deliver, on the clock.
 
     Args:
@@ -95,14 +101,25 @@ def measure_workers(kind: str, datasets: dict[str, Dataset],
     target = RATE if workers == CORES <= usable_cores() else None
     for source, dataset in datasets.items():
         loader = DataLoader(
-            dataset, num_workers=workers, prefetch_factor=PREFETCH,
+            dataset,
+            num_workers=workers,
+            prefetch_factor=PREFETCH,
             batch_sampler=Batches(len(dataset), (turns + 3) * flight + 1),
-            collate_fn=pseudo_collate, worker_init_fn=one_thread,
-            multiprocessing_context='fork')
+            collate_fn=pseudo_collate,
+            worker_init_fn=one_thread,
+            multiprocessing_context='fork',
+        )
         rate = BATCH / time_loaded(
-            loader, lambda batch: None, 2 * flight + 1, turns * flight)
-        figures.append(Figure(
-            f'{kind}, {source}, {workers} workers', rate, target,
-            'images/s', at_least=True,
-            note=f'{rate / workers:.0f} a worker, {usable_cores()} cores'))
+            loader, lambda batch: None, 2 * flight + 1, turns * flight
+        )
+        figures.append(
+            Figure(
+                f'{kind}, {source}, {workers} workers',
+                rate,
+                target,
+                'images/s',
+                at_least=True,
+                note=f'{rate / workers:.0f} a worker, {usable_cores()} cores',
+            )
+        )
     return figures

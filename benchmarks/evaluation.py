@@ -48,7 +48,7 @@ def sort_rows(distances):
         distances (np.ndarray): (n, m).
     """
     for start in range(0, len(distances), 256):
-        np.argsort(distances[start:start + 256], axis=1)
+        np.argsort(distances[start : start + 256], axis=1)
 
 
 def measure_sysu(options):
@@ -66,8 +66,15 @@ def measure_sysu(options):
     query, pool = features[infrared], features[~infrared]
     product = -query @ pool.T
     galleries = sysu_galleries(
-        case.pids, case.camids, case.index, case.rand_perm_cam, MODES, SHOTS,
-        options.trials, 'official')
+        case.pids,
+        case.camids,
+        case.index,
+        case.rand_perm_cam,
+        MODES,
+        SHOTS,
+        options.trials,
+        'official',
+    )
     column = np.cumsum(~infrared) - 1
     parts = [product[:, column[rows]] for rows in galleries.values()]
 
@@ -76,14 +83,32 @@ def measure_sysu(options):
         for part in parts:
             sort_rows(part)
 
-    found = alternate(dict(limit=limit, ours=lambda: evaluate_sysu(
-        features, case.pids, case.camids, case.modality, case.index,
-        case.rand_perm_cam, MODES, SHOTS, options.trials)), options.repeats)
-    return [Figure(
-        f'SYSU-MM01 report, {len(parts)} galleries',
-        found['ours'] / found['limit'], 1.0,
-        note=f'{len(query)} queries, pool of {len(pool)}, 2048-d; limit '
-        f'{found["limit"]:.2f} s; from features to figures; aim 0.7')]
+    found = alternate(
+        dict(
+            limit=limit,
+            ours=lambda: evaluate_sysu(
+                features,
+                case.pids,
+                case.camids,
+                case.modality,
+                case.index,
+                case.rand_perm_cam,
+                MODES,
+                SHOTS,
+                options.trials,
+            ),
+        ),
+        options.repeats,
+    )
+    return [
+        Figure(
+            f'SYSU-MM01 report, {len(parts)} galleries',
+            found['ours'] / found['limit'],
+            1.0,
+            note=f'{len(query)} queries, pool of {len(pool)}, 2048-d; limit '
+            f'{found["limit"]:.2f} s; from features to figures; aim 0.7',
+        )
+    ]
 
 
 def measure_search(name, case, target, cmc, repeats):
@@ -105,13 +130,28 @@ def measure_search(name, case, target, cmc, repeats):
         np.matmul(case.query, case.gallery.T, out=product)
         sort_rows(product)
 
-    found = alternate(dict(limit=limit, ours=lambda: score_galleries(
-        product, case.query_pids, case.gallery_pids, None,
-        case.query_locations, case.gallery_locations, cmc)), repeats)
+    found = alternate(
+        dict(
+            limit=limit,
+            ours=lambda: score_galleries(
+                product,
+                case.query_pids,
+                case.gallery_pids,
+                None,
+                case.query_locations,
+                case.gallery_locations,
+                cmc,
+            ),
+        ),
+        repeats,
+    )
     return Figure(
-        name, found['ours'] / found['limit'], target,
+        name,
+        found['ours'] / found['limit'],
+        target,
         note=f'from {len(case.query)} x {len(case.gallery)} distances; '
-        f'limit {found["limit"]:.3f} s')
+        f'limit {found["limit"]:.3f} s',
+    )
 
 
 def measure_regdb(options):
@@ -123,9 +163,15 @@ def measure_regdb(options):
     Returns:
         list[Figure]: The ratio.
     """
-    return [measure_search(
-        'RegDB direction', regdb_case(options.scale), 0.5, 'standard',
-        options.repeats)]
+    return [
+        measure_search(
+            'RegDB direction',
+            regdb_case(options.scale),
+            0.5,
+            'standard',
+            options.repeats,
+        )
+    ]
 
 
 def measure_trial(options):
@@ -141,8 +187,11 @@ def measure_trial(options):
     return [
         measure_search(
             f'SYSU-MM01 trial, {name} shot',
-            case.trial(shots, sysu_locations), target, 'unique_identity',
-            options.repeats)
+            case.trial(shots, sysu_locations),
+            target,
+            'unique_identity',
+            options.repeats,
+        )
         for name, shots, target in (('single', 1, 0.55), ('multi', 10, 0.45))
     ]
 
@@ -164,20 +213,28 @@ def measure_large(options):
 
         def limit(case=case, out=out):
             for start in range(0, len(case.query), 512):
-                part = case.query[start:start + 512]
-                np.matmul(part, case.gallery.T, out=out[:len(part)])
+                part = case.query[start : start + 512]
+                np.matmul(part, case.gallery.T, out=out[: len(part)])
 
         def ours(case=case, result=result):
             result[:] = score_galleries(
                 PairwiseDistances(case.query, case.gallery),
-                case.query_pids, case.gallery_pids, cmc='standard')
+                case.query_pids,
+                case.gallery_pids,
+                cmc='standard',
+            )
 
         found = alternate(dict(limit=limit, ours=ours), options.repeats)
-        figures.append(Figure(
-            f'large gallery, {name}', found['ours'] / found['limit'], 1.5,
-            note=f'{len(case.query)} x {len(case.gallery)} x 512-d, mAP '
-            f'{100 * result[0].mAP:.1f} %; limit: the bare product into '
-            f'memory in use, {found["limit"]:.2f} s'))
+        figures.append(
+            Figure(
+                f'large gallery, {name}',
+                found['ours'] / found['limit'],
+                1.5,
+                note=f'{len(case.query)} x {len(case.gallery)} x 512-d, mAP '
+                f'{100 * result[0].mAP:.1f} %; limit: the bare product into '
+                f'memory in use, {found["limit"]:.2f} s',
+            )
+        )
     return figures
 
 
@@ -191,11 +248,18 @@ def measure_memory(options):
         list[Figure]: GiB, features and Python included.
     """
     done = run_python(
-        __file__, '--peak', '--scale', str(options.scale), capture=True)
+        __file__, '--peak', '--scale', str(options.scale), capture=True
+    )
     done.check_returncode()
-    return [Figure(
-        'large gallery, peak memory', float(done.stdout), 1.0, 'GiB',
-        note='whole process, its 0.2 GiB of features included')]
+    return [
+        Figure(
+            'large gallery, peak memory',
+            float(done.stdout),
+            1.0,
+            'GiB',
+            note='whole process, its 0.2 GiB of features included',
+        )
+    ]
 
 
 def print_peak(scale):
@@ -206,8 +270,11 @@ def print_peak(scale):
     """
     case = large_case(scale, 2)
     score_galleries(
-        PairwiseDistances(case.query, case.gallery), case.query_pids,
-        case.gallery_pids, cmc='standard')
+        PairwiseDistances(case.query, case.gallery),
+        case.query_pids,
+        case.gallery_pids,
+        cmc='standard',
+    )
     print(peak_memory())
 
 
@@ -226,53 +293,78 @@ def measure_peers(options):
         'SYSU-MM01 trial, single shot': case.trial(1, sysu_locations),
     }
     figures = []
-    for peer, path in (('agw', options.peer_agw),
-                       ('fastreid', options.peer_fastreid),
-                       ('torchreid', options.peer_torchreid)):
+    for peer, path in (
+        ('agw', options.peer_agw),
+        ('fastreid', options.peer_fastreid),
+        ('torchreid', options.peer_torchreid),
+    ):
         if path is None:
             continue
         for label, evaluate in peers.LOADERS[peer](path).items():
             figures += [
                 peers.compare(
-                    f'{label}, {name}', evaluate, search, options.repeats)
+                    f'{label}, {name}', evaluate, search, options.repeats
+                )
                 for name, search in searches.items()
             ]
     if not figures:
-        print('peers: none given; see --peer-agw, --peer-fastreid, '
-              '--peer-torchreid.')
+        print(
+            'peers: none given; see --peer-agw, --peer-fastreid, '
+            '--peer-torchreid.'
+        )
     return figures
 
 
 SUBJECTS = dict(
-    sysu=measure_sysu, regdb=measure_regdb, trial=measure_trial,
-    large=measure_large, memory=measure_memory, peers=measure_peers)
+    sysu=measure_sysu,
+    regdb=measure_regdb,
+    trial=measure_trial,
+    large=measure_large,
+    memory=measure_memory,
+    peers=measure_peers,
+)
 
 
 def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Measure the evaluation against its limits.')
-    parser.add_argument('--only', nargs='+', choices=SUBJECTS,
-                        default=SUBJECTS, metavar='SUBJECT',
-                        help=f'of {", ".join(SUBJECTS)}')
+        description='Measure the evaluation against its limits.'
+    )
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        choices=SUBJECTS,
+        default=SUBJECTS,
+        metavar='SUBJECT',
+        help=f'of {", ".join(SUBJECTS)}',
+    )
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--trials', type=int, default=10)
     parser.add_argument(
-        '--scale', type=float, default=1,
-        help='share of the number of images; 1 for figures to report')
+        '--scale',
+        type=float,
+        default=1,
+        help='share of the number of images; 1 for figures to report',
+    )
     parser.add_argument(
-        '--data-root', help='SYSU-MM01, or its exp/, for the true numbers '
-        'of images; else nearly the same, made up')
+        '--data-root',
+        help='SYSU-MM01, or its exp/, for the true numbers '
+        'of images; else nearly the same, made up',
+    )
     parser.add_argument(
-        '--device', default='cpu', help="such as 'cuda': the features are "
-        'there; measures the whole report and the large gallery')
+        '--device',
+        default='cpu',
+        help="such as 'cuda': the features are "
+        'there; measures the whole report and the large gallery',
+    )
     for name in ('agw', 'fastreid', 'torchreid'):
         parser.add_argument(
-            f'--peer-{name}', metavar='PATH',
-            help='a checkout, whose evaluator is run as it is')
+            f'--peer-{name}',
+            metavar='PATH',
+            help='a checkout, whose evaluator is run as it is',
+        )
     parser.add_argument('--out', metavar='JSON', help='file for the figures')
-    parser.add_argument('--peak', action='store_true',
-                        help=argparse.SUPPRESS)
+    parser.add_argument('--peak', action='store_true', help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -286,6 +378,7 @@ def main(argv=None):
         figures = []
         if options.device != 'cpu':
             from evaluation_device import measure_on_device
+
             figures += measure_on_device(options)
         else:
             for subject, measure in SUBJECTS.items():
@@ -295,9 +388,14 @@ def main(argv=None):
         for figure in figures:  # targets are those of the true sizes
             figure.target = None
     return report(
-        f'Evaluation, {options.device}, one thread', figures, options.out,
-        scale=options.scale, repeats=options.repeats, numpy=np.__version__,
-        seconds=time.perf_counter() - start)
+        f'Evaluation, {options.device}, one thread',
+        figures,
+        options.out,
+        scale=options.scale,
+        repeats=options.repeats,
+        numpy=np.__version__,
+        seconds=time.perf_counter() - start,
+    )
 
 
 if __name__ == '__main__':

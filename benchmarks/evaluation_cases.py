@@ -73,17 +73,26 @@ class SYSUCase:
             Search: With features of 2048 numbers.
         """
         images = group_images(
-            self.pids.tolist(), self.camids.tolist(), self.index.tolist())
+            self.pids.tolist(), self.camids.tolist(), self.index.tolist()
+        )
         drawn = official_gallery(
-            self.rand_perm_cam, images, GALLERY_CAMERAS['all'], shots, 0)
+            self.rand_perm_cam, images, GALLERY_CAMERAS['all'], shots, 0
+        )
         infrared = self.modality == 1
         pids = np.concatenate([self.pids[infrared], drawn[:, 1]])
         camids = np.concatenate([self.camids[infrared], drawn[:, 0]])
         features = identity_features(pids, 2048, noise=4)
         places, n = locations(camids), int(infrared.sum())
         return Search(
-            features[:n], features[n:], pids[:n], pids[n:], camids[:n],
-            camids[n:], places[:n], places[n:])
+            features[:n],
+            features[n:],
+            pids[:n],
+            pids[n:],
+            camids[:n],
+            camids[n:],
+            places[:n],
+            places[n:],
+        )
 
 
 def identity_features(pids, dims, noise, seed=0):
@@ -103,10 +112,10 @@ def identity_features(pids, dims, noise, seed=0):
     centres = rng.standard_normal((len(people), dims), dtype=np.float32)
     features = np.empty((len(pids), dims), dtype=np.float32)
     for start in range(0, len(pids), 4096):  # little memory on the way
-        part = features[start:start + 4096]
+        part = features[start : start + 4096]
         rng.standard_normal(out=part, dtype=np.float32)
         part *= np.float32(noise)
-        part += centres[person[start:start + 4096]]
+        part += centres[person[start : start + 4096]]
         part /= np.linalg.norm(part, axis=1, keepdims=True)
     return features
 
@@ -128,7 +137,8 @@ def sysu_case(data_root=None, scale=1):
         ids = read_id_list(id_file)
         counts = {
             (camid, pid): permutations[camid][pid].shape[1]
-            for camid in PEOPLE for pid in ids
+            for camid in PEOPLE
+            for pid in ids
             if pid in permutations.get(camid, {})
         }
     else:
@@ -137,23 +147,36 @@ def sysu_case(data_root=None, scale=1):
         permutations = {camid: {} for camid in PEOPLE}
         for (camid, pid), count in counts.items():
             permutations[camid][pid] = np.stack(
-                [rng.permutation(count) + 1 for _ in range(10)])
-    rows = np.array([
-        (camid, pid, number) for (camid, pid), count in counts.items()
-        for number in range(1, count + 1)])
+                [rng.permutation(count) + 1 for _ in range(10)]
+            )
+    rows = np.array(
+        [
+            (camid, pid, number)
+            for (camid, pid), count in counts.items()
+            for number in range(1, count + 1)
+        ]
+    )
     camids, pids, index = rows.T
     return SYSUCase(
-        pids, camids, index,
-        np.isin(camids, INFRARED_CAMERAS).astype(np.int64), permutations)
+        pids,
+        camids,
+        index,
+        np.isin(camids, INFRARED_CAMERAS).astype(np.int64),
+        permutations,
+    )
 
 
 def _even_counts(scale):
-    pairs = [(camid, pid) for camid, people in PEOPLE.items()
-             for pid in range(1, max(2, round(people * scale)) + 1)]
+    pairs = [
+        (camid, pid)
+        for camid, people in PEOPLE.items()
+        for pid in range(1, max(2, round(people * scale)) + 1)
+    ]
     counts = {}
     for infrared, total in ((False, POOL), (True, QUERIES)):
-        own = [pair for pair in pairs
-               if (pair[0] in INFRARED_CAMERAS) == infrared]
+        own = [
+            pair for pair in pairs if (pair[0] in INFRARED_CAMERAS) == infrared
+        ]
         ends = np.linspace(0, round(total * scale), len(own) + 1).round()
         for pair, count in zip(own, np.diff(ends), strict=True):
             counts[pair] = max(10, int(count))
@@ -173,8 +196,7 @@ def regdb_case(scale=1):
     features = identity_features(np.tile(pids, 2), 2048, noise=4)
     n = len(pids)
     cameras = np.ones(n, dtype=np.int64)
-    return Search(
-        features[:n], features[n:], pids, pids, cameras, cameras + 1)
+    return Search(features[:n], features[n:], pids, pids, cameras, cameras + 1)
 
 
 def large_case(scale, noise):
@@ -192,6 +214,6 @@ def large_case(scale, noise):
     gallery = rng.permutation(np.repeat(np.arange(people), 20))
     query = rng.permutation(people)
     features = identity_features(
-        np.concatenate([query, gallery]), 512, noise, seed=2)
-    return Search(
-        features[:people], features[people:], query, gallery)
+        np.concatenate([query, gallery]), 512, noise, seed=2
+    )
+    return Search(features[:people], features[people:], query, gallery)

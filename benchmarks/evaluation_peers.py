@@ -21,12 +21,16 @@ def _enter(name, folder, file):
     if not (folder / f'{file}.py').is_file():
         raise FileNotFoundError(
             f'{folder / file}.py does not exist; give the root of a checkout '
-            'of the peer.')
+            'of the peer.'
+        )
     parts = name.split('.')
     for depth in range(1, len(parts) + 1):
         package = types.ModuleType('.'.join(parts[:depth]))
-        package.__path__ = [str(folder.parents[len(parts) - depth - 1])
-                            if depth < len(parts) else str(folder)]
+        package.__path__ = [
+            str(folder.parents[len(parts) - depth - 1])
+            if depth < len(parts)
+            else str(folder)
+        ]
         sys.modules[package.__name__] = package
     return import_module(f'{name}.{file}')
 
@@ -47,11 +51,16 @@ def load_agw(root):
     def evaluate(search, distances):
         if search.query_locations is None:
             cmc, ap, inp = module.eval_regdb(
-                distances, search.query_pids, search.gallery_pids)
+                distances, search.query_pids, search.gallery_pids
+            )
         else:
             cmc, ap, inp = module.eval_sysu(
-                distances, search.query_pids, search.gallery_pids,
-                search.query_camids, search.gallery_camids)
+                distances,
+                search.query_pids,
+                search.gallery_pids,
+                search.query_camids,
+                search.gallery_camids,
+            )
         return cmc[0], ap, inp
 
     return {'agw': evaluate}
@@ -60,7 +69,8 @@ def load_agw(root):
 def load_fastreid(root):
     """Load ``fastreid/evaluation/rank.py``; see :func:`load_agw`."""
     module = _enter(
-        'peer_fastreid', Path(root) / 'fastreid/evaluation', 'rank')
+        'peer_fastreid', Path(root) / 'fastreid/evaluation', 'rank'
+    )
 
     def summarise(cmc, ap, inp):
         return cmc[0], np.mean(ap), np.mean(inp)
@@ -71,7 +81,8 @@ def load_fastreid(root):
 def load_torchreid(root):
     """Load ``torchreid/metrics/rank.py``; see :func:`load_agw`."""
     module = _enter(
-        'torchreid.metrics', Path(root) / 'torchreid/metrics', 'rank')
+        'torchreid.metrics', Path(root) / 'torchreid/metrics', 'rank'
+    )
 
     def summarise(cmc, ap):
         return cmc[0], ap, None
@@ -81,11 +92,20 @@ def load_torchreid(root):
 
 def _variants(peer, module, summarise):
     """The evaluator in Python and, if it is built in the checkout, in C."""
+
     def variant(compiled):
         def evaluate(search, distances):
-            return summarise(*module.evaluate_rank(
-                distances, search.query_pids, search.gallery_pids,
-                *_cameras(search), max_rank=20, use_cython=compiled))
+            return summarise(
+                *module.evaluate_rank(
+                    distances,
+                    search.query_pids,
+                    search.gallery_pids,
+                    *_cameras(search),
+                    max_rank=20,
+                    use_cython=compiled,
+                )
+            )
+
         return evaluate
 
     found = {f'{peer}, Python': variant(False)}
@@ -119,20 +139,38 @@ def compare(name, evaluate, search, repeats):
     distances = -search.query @ search.gallery.T
     cmc = 'standard' if search.query_locations is None else 'unique_identity'
     theirs, ours = [], []
-    seconds = alternate(dict(
-        ours=lambda: ours.extend(score_galleries(
-            distances, search.query_pids, search.gallery_pids, None,
-            search.query_locations, search.gallery_locations, cmc)),
-        theirs=lambda: theirs.append(evaluate(search, distances.copy()))),
-        max(1, repeats // 3))
+    seconds = alternate(
+        dict(
+            ours=lambda: ours.extend(
+                score_galleries(
+                    distances,
+                    search.query_pids,
+                    search.gallery_pids,
+                    None,
+                    search.query_locations,
+                    search.gallery_locations,
+                    cmc,
+                )
+            ),
+            theirs=lambda: theirs.append(evaluate(search, distances.copy())),
+        ),
+        max(1, repeats // 3),
+    )
     gaps = [
         f'{key} {100 * (value - mine):+.4f}'
         for key, value, mine in zip(
-            ('R1', 'mAP', 'mINP'), theirs[0],
-            (ours[0].cmc[0], ours[0].mAP, ours[0].mINP), strict=True)
+            ('R1', 'mAP', 'mINP'),
+            theirs[0],
+            (ours[0].cmc[0], ours[0].mAP, ours[0].mINP),
+            strict=True,
+        )
         if value is not None
     ]
     return Figure(
-        name, seconds['theirs'] / seconds['ours'], 1.0, at_least=True,
+        name,
+        seconds['theirs'] / seconds['ours'],
+        1.0,
+        at_least=True,
         note=f'times our {seconds["ours"]:.3f} s; theirs minus ours in '
-        f'points: {", ".join(gaps)}')
+        f'points: {", ".join(gaps)}',
+    )

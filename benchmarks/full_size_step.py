@@ -37,6 +37,8 @@ from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.paths import config_dir
 
 DEFAULT_CONFIG = 'mmgl/pretrain/mmgl_agw_r50_96-100e_sysu.py'
+
+
 class StepTimer(Hook):
     """Time and loss of each step, without the loading of its images."""
 
@@ -45,14 +47,16 @@ class StepTimer(Hook):
     def __init__(self) -> None:
         self.seconds, self.losses = [], []
         self._synchronize = (
-            torch.cuda.synchronize if torch.cuda.is_available() else None)
+            torch.cuda.synchronize if torch.cuda.is_available() else None
+        )
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Start the clock."""
         self._start = self._now()
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx, data_batch=None, outputs=None
+    ) -> None:
         """Stop it."""
         self.seconds.append(self._now() - self._start)
         self.losses.append(float(outputs['loss'].detach()))
@@ -86,7 +90,8 @@ def benchmark_config(options: argparse.Namespace, root: str, work_dir: str):
     loader.dataset['data_root'] = root
     if loader.sampler.type == 'CrossModalPairSampler':
         loader.sampler['num_pairs_per_epoch'] = (
-            options.steps * loader.batch_size // 2)
+            options.steps * loader.batch_size // 2
+        )
     else:
         loader.sampler['num_iters'] = options.steps
     cfg.train_cfg['max_epochs'] = 1
@@ -118,9 +123,12 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
     with report_errors():
         cfg = benchmark_config(options, root, str(folder / 'work'))
         if options.data_root is None and (
-                cfg.train_dataloader.dataset.type != 'SYSUMM01'):
-            raise ConfigError('synthetic images are written for SYSUMM01 '
-                              'only; name images by --data-root')
+            cfg.train_dataloader.dataset.type != 'SYSUMM01'
+        ):
+            raise ConfigError(
+                'synthetic images are written for SYSUMM01 '
+                'only; name images by --data-root'
+            )
         runner = build_runner(cfg)
     timer = StepTimer()
     runner.register_hook(timer)
@@ -140,26 +148,32 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
         peak_memory_gib=peak / 2**30,
         threads=torch.get_num_threads(),
         load=list(os.getloadavg()),
-        torch=torch.__version__)
+        torch=torch.__version__,
+    )
     if torch.cuda.is_available():
         result['peak_gpu_memory_gib'] = (
-            torch.cuda.max_memory_allocated() / 2**30)
+            torch.cuda.max_memory_allocated() / 2**30
+        )
     return result
 
 
 def parse_args(argv=None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Measure optimisation steps of a config at full size.')
+        description='Measure optimisation steps of a config at full size.'
+    )
     parser.add_argument(
-        'config', nargs='?', default=str(config_dir() / DEFAULT_CONFIG))
+        'config', nargs='?', default=str(config_dir() / DEFAULT_CONFIG)
+    )
     parser.add_argument('--steps', type=int, default=2)
     parser.add_argument(
-        '--data-root', help='a data set; synthetic images if not given')
+        '--data-root', help='a data set; synthetic images if not given'
+    )
     parser.add_argument('--amp', action='store_true')
     parser.add_argument('--out', metavar='JSON', help='file for the figures')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE'
+    )
     return parser.parse_args(argv)
 
 

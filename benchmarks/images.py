@@ -12,11 +12,13 @@ CAMERAS = (1, 3)  # one visible, one infrared
 IMAGES_EACH = 6  # of a person and camera
 
 
-def write_images(root: Path,
-                 num_pairs: int,
-                 images_each: int = IMAGES_EACH,
-                 retouch: Callable[[np.ndarray], np.ndarray] | None = None,
-                 quality: int = 95) -> None:
+def write_images(
+    root: Path,
+    num_pairs: int,
+    images_each: int = IMAGES_EACH,
+    retouch: Callable[[np.ndarray], np.ndarray] | None = None,
+    quality: int = 95,
+) -> None:
     """Write training images of whole persons.
 
     Args:
@@ -32,7 +34,7 @@ def write_images(root: Path,
     for camera in range(1, 7):
         (root / f'cam{camera}').mkdir(parents=True)
     (root / 'exp').mkdir()
-    for split, pids in (('train', persons), ('val', (last, ))):
+    for split, pids in (('train', persons), ('val', (last,))):
         text = ','.join(map(str, pids))
         (root / f'exp/{split}_id.txt').write_text(f'{text}\n')
     for pid in (*persons, last):
@@ -40,9 +42,11 @@ def write_images(root: Path,
             folder = root / f'cam{camera}' / f'{pid:04d}'
             folder.mkdir()
             for number in range(1, images_each + 1):
-                pixels = sysu_image(0, pid, camera, number, preset,
-                                    difficulty)
+                pixels = sysu_image(0, pid, camera, number, preset, difficulty)
                 if retouch is not None:
                     pixels = retouch(pixels)
-                cv2.imwrite(str(folder / f'{number:04d}.jpg'), pixels,
-                            [cv2.IMWRITE_JPEG_QUALITY, quality])
+                cv2.imwrite(
+                    str(folder / f'{number:04d}.jpg'),
+                    pixels,
+                    [cv2.IMWRITE_JPEG_QUALITY, quality],
+                )

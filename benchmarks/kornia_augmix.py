@@ -28,7 +28,8 @@ def import_kornia():
     except ImportError as error:
         raise ImportError(
             'this measures kornia, which is not installed: pip install '
-            'kornia, or leave it out by --by torchvision') from error
+            'kornia, or leave it out by --by torchvision'
+        ) from error
     return kornia
 
 
@@ -60,13 +61,17 @@ def kornia_operations() -> list[Callable[[Tensor, Tensor], Tensor]]:
         lambda images, s: enhance.solarize(images, 1 - s.abs()),
         lambda images, s: geometry.rotate(images, s * MAX_DEGREES),
         lambda images, s: geometry.shear(
-            images, pair(s * MAX_SHEAR, torch.zeros_like(s))),
+            images, pair(s * MAX_SHEAR, torch.zeros_like(s))
+        ),
         lambda images, s: geometry.shear(
-            images, pair(torch.zeros_like(s), s * MAX_SHEAR)),
+            images, pair(torch.zeros_like(s), s * MAX_SHEAR)
+        ),
         lambda images, s: geometry.translate(
-            images, pair(shift(images.shape[3], s), torch.zeros_like(s))),
+            images, pair(shift(images.shape[3], s), torch.zeros_like(s))
+        ),
         lambda images, s: geometry.translate(
-            images, pair(torch.zeros_like(s), shift(images.shape[2], s))),
+            images, pair(torch.zeros_like(s), shift(images.shape[2], s))
+        ),
     ]
 
 
@@ -97,13 +102,16 @@ class KorniaAugMix:
         size, rng = len(batch), self.rng
         share = rng.beta(1, 1, size)
         weights = np.concatenate(
-            [1 - share[None], share * rng.dirichlet([1] * CHAINS, size).T])
+            [1 - share[None], share * rng.dirichlet([1] * CHAINS, size).T]
+        )
         strength = rng.uniform(0.1, SEVERITY, (CHAINS, DEPTH, size)) / 10
         strength *= rng.choice([-1, 1], strength.shape)
         weights, strength = (
             torch.from_numpy(one.astype(np.float32)).to(
-                batch.device, non_blocking=True)
-            for one in (weights, strength))
+                batch.device, non_blocking=True
+            )
+            for one in (weights, strength)
+        )
         order, groups = self._draw_operations(size)
         order = torch.from_numpy(order).to(batch.device, non_blocking=True)
         mixed = batch * _each(weights[0])
@@ -113,7 +121,8 @@ class KorniaAugMix:
                 for number, start, stop in groups[chain][step]:
                     rows = order[chain, step, start:stop]
                     images[rows] = self.operations[number](
-                        images[rows], strength[chain, step, rows])
+                        images[rows], strength[chain, step, rows]
+                    )
             mixed += images * _each(weights[chain + 1])
         return mixed
 
@@ -134,12 +143,21 @@ class KorniaAugMix:
         ended = np.arange(DEPTH)[:, None] >= depth
         choice[ended] = count  # no operation
         ends = np.apply_along_axis(
-            np.bincount, 2, choice, minlength=count + 1).cumsum(2)
-        groups = [[
-            [(number, start, stop) for number, (start, stop) in enumerate(
-                zip([0, *stops], stops[:count], strict=False))
-             if stop > start]
-            for stops in chain] for chain in ends.tolist()]
+            np.bincount, 2, choice, minlength=count + 1
+        ).cumsum(2)
+        groups = [
+            [
+                [
+                    (number, start, stop)
+                    for number, (start, stop) in enumerate(
+                        zip([0, *stops], stops[:count], strict=False)
+                    )
+                    if stop > start
+                ]
+                for stops in chain
+            ]
+            for chain in ends.tolist()
+        ]
         return choice.argsort(axis=2), groups
 
 

@@ -69,6 +69,7 @@ def time_call(call, device, repeats):
     Returns:
         float: Median of seconds, of the slowest process.
     """
+
     def wait():
         if device != 'cpu':
             torch.cuda.synchronize()
@@ -83,7 +84,8 @@ def time_call(call, device, repeats):
         wait()
         seconds.append(time.perf_counter() - start)
     slowest = torch.tensor(
-        [statistics.median(seconds[2:])], dtype=torch.float64, device=device)
+        [statistics.median(seconds[2:])], dtype=torch.float64, device=device
+    )
     dist.all_reduce(slowest, dist.ReduceOp.MAX)
     return slowest.item()
 
@@ -106,8 +108,11 @@ def measure(device, sizes, repeats):
             if op != 'all_reduce' and size > LARGEST_GATHER:
                 continue
             call = make_call(op, size, device)
-            messages.append(dict(
-                op=op, size=size, seconds=time_call(call, device, repeats)))
+            messages.append(
+                dict(
+                    op=op, size=size, seconds=time_call(call, device, repeats)
+                )
+            )
     hosts = dist.new_group(backend='gloo')
     check = make_call('all_reduce', CHECK, 'cpu', hosts)
     return messages, time_call(check, device, repeats)
@@ -127,24 +132,37 @@ def figures_of(messages, check, ranks):
     figures = []
     for one in messages:
         sent = one['size'] * TRAFFIC[one['op']](ranks)
-        figures.append(Figure(
-            f'{one["op"]}, {one["size"]} bytes', 1e6 * one['seconds'],
-            unit='us', note=f'{sent / one["seconds"] / 1e9:.3g} GB/s sent by '
-            'each rank'))
-    return [*figures, Figure(f'hosts compare {CHECK} bytes', 1e6 * check,
-                             unit='us')]
+        figures.append(
+            Figure(
+                f'{one["op"]}, {one["size"]} bytes',
+                1e6 * one['seconds'],
+                unit='us',
+                note=f'{sent / one["seconds"] / 1e9:.3g} GB/s sent by '
+                'each rank',
+            )
+        )
+    return [
+        *figures,
+        Figure(f'hosts compare {CHECK} bytes', 1e6 * check, unit='us'),
+    ]
 
 
 def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Measure the links between processes; start it by '
-        'torchrun.')
+        'torchrun.'
+    )
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     parser.add_argument('--repeats', type=int, default=20)
-    parser.add_argument('--sizes', type=int, nargs='+', default=SIZES,
-                        metavar='BYTES', help='a rank brings in; multiples '
-                        'of 4')
+    parser.add_argument(
+        '--sizes',
+        type=int,
+        nargs='+',
+        default=SIZES,
+        metavar='BYTES',
+        help='a rank brings in; multiples of 4',
+    )
     parser.add_argument('--out', metavar='JSON', help='file for the figures')
     return parser.parse_args(argv)
 
@@ -154,14 +172,18 @@ def main(argv=None):
     options = parse_args(argv)
     ranks = int(os.environ.get('WORLD_SIZE', 1))
     if ranks < 2:
-        sys.exit('link: there is no link from one process; start two or more: '
-                 'torchrun --nproc_per_node 2 benchmarks/link.py')
+        sys.exit(
+            'link: there is no link from one process; start two or more: '
+            'torchrun --nproc_per_node 2 benchmarks/link.py'
+        )
     each = int(os.environ['LOCAL_WORLD_SIZE'])
     if options.device == 'cuda':
         local = int(os.environ['LOCAL_RANK'])
         if local >= torch.cuda.device_count():
-            sys.exit(f'link: {each} processes and '
-                     f'{torch.cuda.device_count()} GPUs; start one a GPU.')
+            sys.exit(
+                f'link: {each} processes and '
+                f'{torch.cuda.device_count()} GPUs; start one a GPU.'
+            )
         torch.cuda.set_device(local)
     backend = 'nccl' if options.device == 'cuda' else 'gloo'
     dist.init_process_group(backend)
@@ -170,9 +192,16 @@ def main(argv=None):
     if dist.get_rank() == 0:
         found = report(
             f'Links, {ranks} processes on {ranks // each} machine(s), '
-            f'{backend}', figures_of(messages, check, ranks), options.out,
-            messages=messages, check_seconds=check, ranks=ranks,
-            machines=ranks // each, backend=backend, torch=torch.__version__)
+            f'{backend}',
+            figures_of(messages, check, ranks),
+            options.out,
+            messages=messages,
+            check_seconds=check,
+            ranks=ranks,
+            machines=ranks // each,
+            backend=backend,
+            torch=torch.__version__,
+        )
     dist.barrier()
     dist.destroy_process_group()
     return found

@@ -43,8 +43,9 @@ def write_features(folder, size, queries):
     rng = np.random.default_rng(0)
     spread = rng.standard_normal((LATENT, DIMS), dtype=np.float32)
     spread /= np.float32(np.sqrt(LATENT))
-    people = rng.standard_normal((-(-size // IMAGES), LATENT),
-                                 dtype=np.float32)
+    people = rng.standard_normal(
+        (-(-size // IMAGES), LATENT), dtype=np.float32
+    )
 
     def images(person):
         features = people[person] @ spread
@@ -52,13 +53,15 @@ def write_features(folder, size, queries):
         return features / np.linalg.norm(features, axis=1, keepdims=True)
 
     gallery = np.lib.format.open_memmap(
-        folder / 'gallery.npy', 'w+', np.float32, (size, DIMS))
+        folder / 'gallery.npy', 'w+', np.float32, (size, DIMS)
+    )
     for start in range(0, size, CHUNK):
         stop = min(start + CHUNK, size)
         gallery[start:stop] = images(np.arange(start, stop) // IMAGES)
     gallery.flush()
-    np.save(folder / 'queries.npy', images(
-        rng.integers(0, len(people), queries)))
+    np.save(
+        folder / 'queries.npy', images(rng.integers(0, len(people), queries))
+    )
 
 
 def exact_ranking(gallery, queries, count):
@@ -75,7 +78,7 @@ def exact_ranking(gallery, queries, count):
     best = np.full((len(queries), count), -np.inf, dtype=np.float32)
     ids = np.zeros(best.shape, dtype=np.int64)
     for start in range(0, len(gallery), CHUNK):
-        part = queries @ gallery[start:start + CHUNK].T
+        part = queries @ gallery[start : start + CHUNK].T
         kept = np.argpartition(-part, min(count, part.shape[1]) - 1)[:, :count]
         best = np.hstack([best, np.take_along_axis(part, kept, axis=1)])
         ids = np.hstack([ids, kept + start])
@@ -95,8 +98,10 @@ def recall(found, expected):
     Returns:
         float: 0 to 1.
     """
-    shares = [len(np.intersect1d(one, other)) / len(other)
-              for one, other in zip(found, expected, strict=True)]
+    shares = [
+        len(np.intersect1d(one, other)) / len(other)
+        for one, other in zip(found, expected, strict=True)
+    ]
     return float(np.mean(shares))
 
 
@@ -115,21 +120,28 @@ def run_kind(options):
     again = kind.endswith('again')
     clock = time.process_time if options.device == 'cpu' else time.perf_counter
     if options.build:
-        lists = 2**int(np.log2(4 * np.sqrt(len(gallery))))
-        index = GalleryIndex(DIMS, kind, lists=lists, codes=64,
-                             probes=max(1, lists // 32),
-                             device=options.device)
-        sample = np.random.default_rng(0).permutation(
-            len(gallery))[:40 * lists]
+        lists = 2 ** int(np.log2(4 * np.sqrt(len(gallery))))
+        index = GalleryIndex(
+            DIMS,
+            kind,
+            lists=lists,
+            codes=64,
+            probes=max(1, lists // 32),
+            device=options.device,
+        )
+        sample = np.random.default_rng(0).permutation(len(gallery))[
+            : 40 * lists
+        ]
         start = clock()
         index.fit(gallery[np.sort(sample)])
         fitted = clock()
         for first in range(0, len(gallery), CHUNK):
-            index.add(gallery[first:first + CHUNK])
+            index.add(gallery[first : first + CHUNK])
         added = clock()
         index.save(path)
-        print('fit', fitted - start, 'add', added - fitted,
-              'peak', peak_memory())
+        print(
+            'fit', fitted - start, 'add', added - fitted, 'peak', peak_memory()
+        )
         return
     index = GalleryIndex.load(path, options.device, on_disk=kind in ON_DISK)
     if options.device == 'gpu':
@@ -153,8 +165,16 @@ def call(options, folder, kind, *extra):
         dict[str, float]: What it printed.
     """
     done = run_python(
-        __file__, '--kind', kind, '--folder', str(folder), '--device',
-        options.device, *extra, capture=True)
+        __file__,
+        '--kind',
+        kind,
+        '--folder',
+        str(folder),
+        '--device',
+        options.device,
+        *extra,
+        capture=True,
+    )
     done.check_returncode()
     # FAISS itself may have said something before.
     words = done.stdout.splitlines()[-1].split()
@@ -178,37 +198,70 @@ def measure(options, folder):
     truth = exact_ranking(gallery, queries, 100)
     exact = time.process_time() - start
     each = 1000 / len(queries)
-    figures = [Figure('exact ranking, a query', exact * each, unit='ms',
-                      note='products and argpartition, no index')]
+    figures = [
+        Figure(
+            'exact ranking, a query',
+            exact * each,
+            unit='ms',
+            note='products and argpartition, no index',
+        )
+    ]
     for kind in KINDS:
         if kind.split()[0] not in options.only or (
-                kind in ON_DISK and options.device != 'cpu'):
+            kind in ON_DISK and options.device != 'cpu'
+        ):
             continue
         if kind not in ON_DISK:
             built = call(options, folder, kind, '--build')
             figures += [
-                Figure(f'{kind}: build', built['fit'] + built['add'],
-                       unit='s', note=f'fit {built["fit"]:.1f} s, add '
-                       f'{built["add"]:.1f} s'),
-                Figure(f'{kind}: peak memory of building', built['peak'],
-                       unit='GiB', note='mapped pages of the features that '
-                       'were read included'),
-                Figure(f'{kind}: file', unit='GiB', value=(
-                    folder / f'{kind[:4]}.index').stat().st_size / 2**30),
+                Figure(
+                    f'{kind}: build',
+                    built['fit'] + built['add'],
+                    unit='s',
+                    note=f'fit {built["fit"]:.1f} s, add {built["add"]:.1f} s',
+                ),
+                Figure(
+                    f'{kind}: peak memory of building',
+                    built['peak'],
+                    unit='GiB',
+                    note='mapped pages of the features that '
+                    'were read included',
+                ),
+                Figure(
+                    f'{kind}: file',
+                    unit='GiB',
+                    value=(folder / f'{kind[:4]}.index').stat().st_size
+                    / 2**30,
+                ),
             ]
         searched = call(options, folder, kind)
         found = np.load(folder / 'found.npy')
         figures += [
-            Figure(f'{kind}: recall of the nearest 10',
-                   recall(found[:, :10], truth[:, :10]),
-                   0.999 if kind.startswith('flat') else None, '', True),
-            Figure(f'{kind}: recall of the nearest 100',
-                   recall(found, truth),
-                   0.999 if kind.startswith('flat') else None, '', True),
-            Figure(f'{kind}: search, a query', searched['search'] * each,
-                   unit='ms'),
-            Figure(f'{kind}: peak memory', searched['peak'], unit='GiB',
-                   note='of the searching process, mapped pages included'),
+            Figure(
+                f'{kind}: recall of the nearest 10',
+                recall(found[:, :10], truth[:, :10]),
+                0.999 if kind.startswith('flat') else None,
+                '',
+                True,
+            ),
+            Figure(
+                f'{kind}: recall of the nearest 100',
+                recall(found, truth),
+                0.999 if kind.startswith('flat') else None,
+                '',
+                True,
+            ),
+            Figure(
+                f'{kind}: search, a query',
+                searched['search'] * each,
+                unit='ms',
+            ),
+            Figure(
+                f'{kind}: peak memory',
+                searched['peak'],
+                unit='GiB',
+                note='of the searching process, mapped pages included',
+            ),
         ]
     return figures
 
@@ -216,20 +269,29 @@ def measure(options, folder):
 def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Measure the gallery indexes.')
-    parser.add_argument('--size', type=int, default=100_000,
-                        help='images of the gallery')
+        description='Measure the gallery indexes.'
+    )
+    parser.add_argument(
+        '--size', type=int, default=100_000, help='images of the gallery'
+    )
     parser.add_argument('--queries', type=int, default=500)
-    parser.add_argument('--only', nargs='+', choices=INDEXES,
-                        default=INDEXES, help='of these kinds')
-    parser.add_argument('--device', choices=DEVICES, default='cpu',
-                        help='of the indexes; the truth is computed on the '
-                        'processor')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        choices=INDEXES,
+        default=INDEXES,
+        help='of these kinds',
+    )
+    parser.add_argument(
+        '--device',
+        choices=DEVICES,
+        default='cpu',
+        help='of the indexes; the truth is computed on the processor',
+    )
     parser.add_argument('--out', metavar='JSON', help='file for the figures')
     for name in ('--kind', '--folder'):
         parser.add_argument(name, help=argparse.SUPPRESS)
-    parser.add_argument('--build', action='store_true',
-                        help=argparse.SUPPRESS)
+    parser.add_argument('--build', action='store_true', help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -253,9 +315,14 @@ def main(argv=None):
         figures = measure(options, Path(folder))
     return report(
         f'Retrieval, {options.size} images x {DIMS}-d, '
-        + ('one thread' if options.device == 'cpu' else 'one GPU'), figures,
-        options.out, size=options.size, queries=options.queries,
-        device=options.device, faiss=faiss.__version__)
+        + ('one thread' if options.device == 'cpu' else 'one GPU'),
+        figures,
+        options.out,
+        size=options.size,
+        queries=options.queries,
+        device=options.device,
+        faiss=faiss.__version__,
+    )
 
 
 if __name__ == '__main__':

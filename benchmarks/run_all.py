@@ -25,13 +25,22 @@ CORES = str(min(16, usable_cores()))
 # Name of the script, and its options on a processor and on a GPU.
 SCRIPTS = (
     ('evaluation.py', (), ('--device', 'cuda')),
-    ('data_loading.py', ('--workers', CORES),
-     ('--device', 'cuda', '--workers', CORES)),
-    ('step.py', ('--device', 'cpu', '--compile'),
-     ('--device', 'cuda', '--workers', CORES)),
+    (
+        'data_loading.py',
+        ('--workers', CORES),
+        ('--device', 'cuda', '--workers', CORES),
+    ),
+    (
+        'step.py',
+        ('--device', 'cpu', '--compile'),
+        ('--device', 'cuda', '--workers', CORES),
+    ),
     ('communication.py', (), ()),
-    ('retrieval.py', ('--size', '1000000'),
-     ('--size', '1000000', '--device', 'gpu')),
+    (
+        'retrieval.py',
+        ('--size', '1000000'),
+        ('--size', '1000000', '--device', 'gpu'),
+    ),
 )
 # Other evaluators, run from a checkout; on the processor only.
 PEERS = ('agw', 'fastreid', 'torchreid')
@@ -50,16 +59,23 @@ def options_of(name, options):
     Returns:
         list[str]: Its options.
     """
-    chosen = list(next(
-        gpu if options.gpu else cpu
-        for script, cpu, gpu in SCRIPTS if script == name))
+    chosen = list(
+        next(
+            gpu if options.gpu else cpu
+            for script, cpu, gpu in SCRIPTS
+            if script == name
+        )
+    )
     if '--size' in chosen and (
-            shutil.disk_usage(tempfile.gettempdir()).free < LARGE_BYTES):
+        shutil.disk_usage(tempfile.gettempdir()).free < LARGE_BYTES
+    ):
         at = chosen.index('--size')
-        print(f'\n{name}: {tempfile.gettempdir()} has less than '
-              f'{LARGE_BYTES / 2**30:.0f} GiB left, so not with '
-              f'{chosen[at + 1]} images; set TMPDIR to a larger disk.')
-        del chosen[at:at + 2]
+        print(
+            f'\n{name}: {tempfile.gettempdir()} has less than '
+            f'{LARGE_BYTES / 2**30:.0f} GiB left, so not with '
+            f'{chosen[at + 1]} images; set TMPDIR to a larger disk.'
+        )
+        del chosen[at : at + 2]
     for peer in PEERS if name == PEERS_OF else ():
         path = getattr(options, f'peer_{peer}')
         if path is not None:
@@ -105,25 +121,37 @@ def missed_targets(out):
 def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Run every benchmark and print its table.')
+        description='Run every benchmark and print its table.'
+    )
     where = parser.add_mutually_exclusive_group()
-    where.add_argument('--cpu', action='store_true',
-                       help='on the processor, in under half an hour; the '
-                       'default')
+    where.add_argument(
+        '--cpu',
+        action='store_true',
+        help='on the processor, in under half an hour; the default',
+    )
     where.add_argument('--gpu', action='store_true', help='on a GPU')
-    parser.add_argument('--only', nargs='+', metavar='SCRIPT',
-                        help='names without .py')
-    parser.add_argument('--out', default='work_dirs/benchmarks',
-                        metavar='FOLDER', help='for the JSON files')
+    parser.add_argument(
+        '--only', nargs='+', metavar='SCRIPT', help='names without .py'
+    )
+    parser.add_argument(
+        '--out',
+        default='work_dirs/benchmarks',
+        metavar='FOLDER',
+        help='for the JSON files',
+    )
     for peer in PEERS:
         parser.add_argument(
-            f'--peer-{peer}', metavar='PATH',
-            help=f'a checkout, for {PEERS_OF} to compare with')
+            f'--peer-{peer}',
+            metavar='PATH',
+            help=f'a checkout, for {PEERS_OF} to compare with',
+        )
     options = parser.parse_args(argv)
     given = [peer for peer in PEERS if getattr(options, f'peer_{peer}')]
     if options.gpu and given:
-        parser.error(f'--peer-{given[0]}: other evaluators run on the '
-                     'processor; leave out --gpu.')
+        parser.error(
+            f'--peer-{given[0]}: other evaluators run on the '
+            'processor; leave out --gpu.'
+        )
     return options
 
 

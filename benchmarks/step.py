@@ -76,23 +76,35 @@ def measure_apart(case, images, repeats):
     data = case.prepared()
     modality = routing_modality(data['targets'])
     count = len(modality)
-    few = [torch.where(modality == number)[0][:images // 2]
-           for number in (0, 1)]
+    few = [
+        torch.where(modality == number)[0][: images // 2] for number in (0, 1)
+    ]
     few = torch.cat(few)
     inputs = data['inputs'][few], modality[few]
     passes = alternate(
-        dict(bare=lambda: case.bare_pass(*inputs),
-             backbone=lambda: case.backbone_pass(*inputs)), repeats,
-        user_clock)
+        dict(
+            bare=lambda: case.bare_pass(*inputs),
+            backbone=lambda: case.backbone_pass(*inputs),
+        ),
+        repeats,
+        user_clock,
+    )
     share = count / len(few)
     steps = alternate(
-        dict(sgd=case.bare_optim.step, optimizer=case.optim.step), repeats,
-        user_clock)
+        dict(sgd=case.bare_optim.step, optimizer=case.optim.step),
+        repeats,
+        user_clock,
+    )
     without_backbone(case)
     behind = alternate(
-        dict(behind=lambda: pass_behind(case)), repeats, user_clock)
-    return {**{name: one * share for name, one in passes.items()}, **steps,
-            **behind, 'images': count}
+        dict(behind=lambda: pass_behind(case)), repeats, user_clock
+    )
+    return {
+        **{name: one * share for name, one in passes.items()},
+        **steps,
+        **behind,
+        'images': count,
+    }
 
 
 def pass_behind(case):
@@ -122,11 +134,15 @@ def figure_of(name, seconds):
         'optimizer': seconds['optimizer'] - seconds['sgd'],
     }
     note = ', '.join(
-        f'{key} {100 * value / bare:+.1f}' for key, value in parts.items())
+        f'{key} {100 * value / bare:+.1f}' for key, value in parts.items()
+    )
     return Figure(
         f'{name}, {seconds["images"]} images',
-        100 * sum(parts.values()) / bare, TARGET, unit='%',
-        note=f'{note}; bare step {bare:.1f} s')
+        100 * sum(parts.values()) / bare,
+        TARGET,
+        unit='%',
+        note=f'{note}; bare step {bare:.1f} s',
+    )
 
 
 def can_compile():
@@ -138,8 +154,10 @@ def can_compile():
     names = (os.environ.get('CXX'), 'g++', 'clang++')
     if any(shutil.which(name) for name in names if name):
         return True
-    print('compile: skipped; torch.compile needs a C++ compiler, such as g++ '
-          'on the PATH or in CXX.')
+    print(
+        'compile: skipped; torch.compile needs a C++ compiler, such as g++ '
+        'on the PATH or in CXX.'
+    )
     return False
 
 
@@ -165,10 +183,13 @@ def measure_compiled(case, images, repeats):
     fast()
     seconds = time.perf_counter() - start
     times = alternate(
-        dict(plain=lambda: case.bare_pass(*inputs), compiled=fast), repeats)
+        dict(plain=lambda: case.bare_pass(*inputs), compiled=fast), repeats
+    )
     return [
-        Figure('backbone compiled, time against uncompiled',
-               times['compiled'] / times['plain']),
+        Figure(
+            'backbone compiled, time against uncompiled',
+            times['compiled'] / times['plain'],
+        ),
         Figure('compiling the backbone', seconds, unit='s'),
     ]
 
@@ -198,32 +219,51 @@ def measure_on_host(options, root, folder):
 def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Measure what a training step costs beyond its backbone.')
+        description='Measure what a training step costs beyond its backbone.'
+    )
     add_method_option(parser)
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--compile', action='store_true',
-                        help='measure torch.compile on the backbone as well; '
-                        'minutes on a processor')
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='measure torch.compile on the backbone as well; '
+        'minutes on a processor',
+    )
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--repeats', type=int, default=5)
-    parser.add_argument('--images', type=int, default=8,
-                        help='of a pass through a backbone on a processor')
-    parser.add_argument('--steps', type=int, default=20,
-                        help='timed on a GPU')
-    parser.add_argument('--loaded-steps', type=int, default=400,
-                        help='timed on a GPU with the loading of their '
-                        'images')
-    parser.add_argument('--workers', type=int,
-                        help='of the loader, for the end-to-end rate on a '
-                        f'GPU; by default one a core, up to {WORKERS}')
+    parser.add_argument(
+        '--images',
+        type=int,
+        default=8,
+        help='of a pass through a backbone on a processor',
+    )
+    parser.add_argument('--steps', type=int, default=20, help='timed on a GPU')
+    parser.add_argument(
+        '--loaded-steps',
+        type=int,
+        default=400,
+        help='timed on a GPU with the loading of their images',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        help='of the loader, for the end-to-end rate on a '
+        f'GPU; by default one a core, up to {WORKERS}',
+    )
     add_mode_option(parser)
     parser.add_argument('--out', metavar='JSON', help='file for the figures')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        metavar='KEY=VALUE', help='of all configs')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='of all configs',
+    )
     options = parser.parse_args(argv)
     if options.workers is None:
-        options.workers = 0 if options.device == 'cpu' else min(
-            WORKERS, usable_cores())
+        options.workers = (
+            0 if options.device == 'cpu' else min(WORKERS, usable_cores())
+        )
     return options
 
 
@@ -237,14 +277,22 @@ def main(argv=None):
         write_images(root, PAIRS)
         if options.device == 'cpu':
             torch.set_num_threads(options.threads)
-            figures, details = measure_on_host(options, str(root),
-                                               Path(folder))
+            figures, details = measure_on_host(
+                options, str(root), Path(folder)
+            )
         else:
             from step_device import measure_on_device
-            figures, details = measure_on_device(options, str(root),
-                                                 Path(folder))
-    return report('Training step', figures, options.out, seconds=details,
-                  torch=torch.__version__)
+
+            figures, details = measure_on_device(
+                options, str(root), Path(folder)
+            )
+    return report(
+        'Training step',
+        figures,
+        options.out,
+        seconds=details,
+        torch=torch.__version__,
+    )
 
 
 if __name__ == '__main__':

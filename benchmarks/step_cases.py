@@ -42,9 +42,14 @@ def add_method_option(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser of a benchmark.
     """
-    parser.add_argument('--only', nargs='+', choices=list(METHODS),
-                        default=list(METHODS), metavar='METHOD',
-                        help=f'of {", ".join(METHODS)}')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        choices=list(METHODS),
+        default=list(METHODS),
+        metavar='METHOD',
+        help=f'of {", ".join(METHODS)}',
+    )
 
 
 def quieten_log() -> None:
@@ -113,8 +118,9 @@ class StepCase:
         backbone = self.model.backbone
         maps = backbone(inputs, modality)
         losses = getattr(backbone, 'auxiliary_losses', dict)()
-        _backward((maps, [value for name, value in losses.items()
-                          if 'loss' in name]))
+        _backward(
+            (maps, [value for name, value in losses.items() if 'loss' in name])
+        )
 
 
 def _backward(outputs) -> None:
@@ -123,8 +129,13 @@ def _backward(outputs) -> None:
     torch.autograd.backward(leaves, [torch.ones_like(one) for one in leaves])
 
 
-def build_case(name: str, data_root: str, work_dir: Path,
-               options: argparse.Namespace, bf16: bool = False) -> StepCase:
+def build_case(
+    name: str,
+    data_root: str,
+    work_dir: Path,
+    options: argparse.Namespace,
+    bf16: bool = False,
+) -> StepCase:
     """Build a method as tools/train.py does.
 
     Args:
@@ -141,8 +152,13 @@ def build_case(name: str, data_root: str, work_dir: Path,
     cfg = benchmark_config(
         argparse.Namespace(
             config=config_dir() / 'mmgl' / METHODS[name],
-            cfg_options=options.cfg_options, steps=options.steps, amp=False),
-        data_root, str(work_dir))
+            cfg_options=options.cfg_options,
+            steps=options.steps,
+            amp=False,
+        ),
+        data_root,
+        str(work_dir),
+    )
     loader = cfg.train_dataloader
     loader['num_workers'] = options.workers
     loader['persistent_workers'] = options.workers > 0
@@ -154,19 +170,31 @@ def build_case(name: str, data_root: str, work_dir: Path,
         if bf16:
             device_type = torch.device(options.device).type
             wrapper.update(
-                type='AutocastOptimWrapper', device_type=device_type)
+                type='AutocastOptimWrapper', device_type=device_type
+            )
             autocast = partial(torch.autocast, device_type, torch.bfloat16)
         optim = build_optim_wrapper(model, wrapper)
     network = cfg.model.backbone
     network = network.get('network', network)
     bare = TwoStreamResNet(
-        depth=network.depth, base_channels=network.get('base_channels', 64),
-        last_stride=network.get('last_stride', 1))
+        depth=network.depth,
+        base_channels=network.get('base_channels', 64),
+        last_stride=network.get('last_stride', 1),
+    )
     bare = bare.to(options.device).train()
-    bare_optim = torch.optim.SGD(bare.parameters(), lr=1e-4, momentum=.9,
-                                 weight_decay=5e-4)
-    return StepCase(name, model, bare, next(iter(loader)), loader, optim,
-                    bare_optim, autocast)
+    bare_optim = torch.optim.SGD(
+        bare.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4
+    )
+    return StepCase(
+        name,
+        model,
+        bare,
+        next(iter(loader)),
+        loader,
+        optim,
+        bare_optim,
+        autocast,
+    )
 
 
 def without_backbone(case: StepCase) -> None:
@@ -182,6 +210,6 @@ def without_backbone(case: StepCase) -> None:
         small = case.model.backbone(*first)
     count = len(modality)
     maps = tree_map(
-        lambda one: torch.rand(count, *one.shape[1:], device=one.device),
-        small)
+        lambda one: torch.rand(count, *one.shape[1:], device=one.device), small
+    )
     case.model.backbone = GivenMaps(maps, case.model.backbone.out_channels)

@@ -69,13 +69,21 @@ def measure_mode(case, mode, options):
     found = []
     memory = peak_memory(
         lambda: found.append(time_steps(case.whole_step, options)),
-        options.device)
+        options.device,
+    )
     if memory is None:
         found.append(time_steps(case.whole_step, options))
     seconds, where = found[0], f'{case.name}, {mode}'
     images = len(case.batch['data_samples'])
-    figures = [Figure(f'{where}: rate', images / seconds, unit='images/s',
-                      at_least=True, note=f'{1e3 * seconds:.1f} ms a step')]
+    figures = [
+        Figure(
+            f'{where}: rate',
+            images / seconds,
+            unit='images/s',
+            at_least=True,
+            note=f'{1e3 * seconds:.1f} ms a step',
+        )
+    ]
     if memory is not None:
         figures.append(Figure(f'{where}: peak memory', memory, unit='GiB'))
     if mode == FASTEST:
@@ -83,8 +91,14 @@ def measure_mode(case, mode, options):
         if waits is not None:
             figures.append(Figure(f'{where}: waits in a step', waits, 0, ''))
         ratio = seconds / time_bare(case, options)
-        figures.append(Figure(f'{where}: beyond the bare backbone',
-                              100 * (ratio - 1), TARGET, unit='%'))
+        figures.append(
+            Figure(
+                f'{where}: beyond the bare backbone',
+                100 * (ratio - 1),
+                TARGET,
+                unit='%',
+            )
+        )
     return figures, seconds
 
 
@@ -103,8 +117,10 @@ def time_bare(case, options, channels_last=True):
     data = case.prepared()
     modality = routing_modality(data['targets'])
     inputs = data['inputs'].contiguous(
-        memory_format=torch.channels_last if channels_last else
-        torch.contiguous_format)
+        memory_format=torch.channels_last
+        if channels_last
+        else torch.contiguous_format
+    )
 
     def bare():
         case.bare_pass(inputs, modality)
@@ -127,7 +143,8 @@ def time_steps(function, options):
     for _ in range(WARM_UP):
         function()
     return alternate(
-        dict(step=function), options.steps, clock(options.device))['step']
+        dict(step=function), options.steps, clock(options.device)
+    )['step']
 
 
 def measure_end_to_end(name, root, folder, options):
@@ -145,23 +162,40 @@ def measure_end_to_end(name, root, folder, options):
     """
     flight = batches_in_flight(options.workers)
     warm_up, timed = WARM_UP + 2 * flight, options.loaded_steps
-    case = FASTEST.build(name, root, folder, argparse.Namespace(
-        **{**vars(options), 'steps': warm_up + timed + flight}))
+    case = FASTEST.build(
+        name,
+        root,
+        folder,
+        argparse.Namespace(
+            **{**vars(options), 'steps': warm_up + timed + flight}
+        ),
+    )
 
     def use(batch):
         case.batch = batch
         case.whole_step()
 
-    seconds = time_loaded(case.loader, use, warm_up, timed,
-                          clock(options.device))
+    seconds = time_loaded(
+        case.loader, use, warm_up, timed, clock(options.device)
+    )
     images = len(case.batch['data_samples'])
-    figures = [Figure(
-        f'{name}, {FASTEST}: rate with loading', images / seconds,
-        unit='images/s', at_least=True,
-        note=f'{options.workers} workers, {timed} steps after {warm_up}')]
+    figures = [
+        Figure(
+            f'{name}, {FASTEST}: rate with loading',
+            images / seconds,
+            unit='images/s',
+            at_least=True,
+            note=f'{options.workers} workers, {timed} steps after {warm_up}',
+        )
+    ]
     if name == 'mmgl':
-        figures.append(Figure(
-            f'{name}: {EPOCHS} epochs of SYSU-MM01, projected',
-            EPOCHS * STEPS_OF_EPOCH * seconds / 60, GOAL_MINUTES,
-            unit='min', note=f'paper: {PUBLISHED_HOURS} h on a 2080 Ti'))
+        figures.append(
+            Figure(
+                f'{name}: {EPOCHS} epochs of SYSU-MM01, projected',
+                EPOCHS * STEPS_OF_EPOCH * seconds / 60,
+                GOAL_MINUTES,
+                unit='min',
+                note=f'paper: {PUBLISHED_HOURS} h on a 2080 Ti',
+            )
+        )
     return figures

@@ -40,8 +40,9 @@ class Mode:
         tf32 = self.name == 'tf32'
         torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.backends.cudnn.allow_tf32 = tf32
-        case = build_case(name, root, folder, options,
-                          bf16=self.name == 'bf16')
+        case = build_case(
+            name, root, folder, options, bf16=self.name == 'bf16'
+        )
         if self.channels_last:
             case.model.to(memory_format=torch.channels_last)
             case.bare.to(memory_format=torch.channels_last)
@@ -54,9 +55,15 @@ class Mode:
 
 # The ratio to the bare step is that of this one.
 FASTEST = Mode('bf16', True)
-MODES = {mode.key: mode for mode in (
-    Mode(*parts) for parts in itertools.product(
-        ('fp32', 'tf32', 'bf16'), (False, True), (False, True)))}
+MODES = {
+    mode.key: mode
+    for mode in (
+        Mode(*parts)
+        for parts in itertools.product(
+            ('fp32', 'tf32', 'bf16'), (False, True), (False, True)
+        )
+    )
+}
 # Rate and memory in all modes are measured for these.
 RATED = ('mmgl', 'agw')
 
@@ -68,9 +75,14 @@ def add_mode_option(parser):
         parser (argparse.ArgumentParser): The parser of a benchmark.
     """
     parser.add_argument(
-        '--modes', nargs='+', choices=list(MODES), default=list(MODES),
-        metavar='MODE', help=f'of {" and ".join(RATED)} on a GPU, besides '
-        f'{FASTEST.key}: of {", ".join(MODES)}')
+        '--modes',
+        nargs='+',
+        choices=list(MODES),
+        default=list(MODES),
+        metavar='MODE',
+        help=f'of {" and ".join(RATED)} on a GPU, besides '
+        f'{FASTEST.key}: of {", ".join(MODES)}',
+    )
 
 
 def modes_of(name, keys):

@@ -49,8 +49,9 @@ METRICS = _child(MMENGINE_METRICS, 'mmgl.evaluation.metrics')
 # mmengine warns at each look-up in a scope that has no such registry.
 HOOKS = _child(MMENGINE_HOOKS, 'mmgl.engine')
 OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, 'mmgl.engine')
-OPTIM_WRAPPER_CONSTRUCTORS = _child(MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
-                                    'mmgl.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS, 'mmgl.engine'
+)
 OPTIMIZERS = _child(MMENGINE_OPTIMIZERS, 'mmgl.engine')
 PARAM_SCHEDULERS = _child(MMENGINE_PARAM_SCHEDULERS, 'mmgl.engine')
 RUNNERS = _child(MMENGINE_RUNNERS, 'mmgl.engine')

@@ -24,6 +24,7 @@ def fresh_mmengine_globals():
     from mmengine.logging import MessageHub, MMLogger
     from mmengine.registry import DefaultScope
     from mmengine.visualization import Visualizer
+
     for manager in (DefaultScope, MessageHub, MMLogger, Visualizer):
         manager._instance_dict.clear()
 
@@ -43,6 +44,7 @@ def protocol_root():
 def tiny_sysu(tmp_path_factory):
     """Embedded data set in the layout of SYSU-MM01; takes 3 s once."""
     from mmgl.datasets.synthetic import write_sysu
+
     root = str(tmp_path_factory.mktemp('tiny') / 'sysu')
     write_sysu(root, 'tiny')
     return root
@@ -52,6 +54,7 @@ def tiny_sysu(tmp_path_factory):
 def tiny_regdb(tmp_path_factory):
     """Embedded data set in the layout of RegDB; takes 2 s once."""
     from mmgl.datasets.synthetic import write_regdb
+
     root = str(tmp_path_factory.mktemp('tiny') / 'regdb')
     write_regdb(root, 'tiny')
     return root
@@ -61,10 +64,12 @@ def tiny_regdb(tmp_path_factory):
 def tiny_shards(tiny_sysu, tmp_path_factory):
     """Tar shards of the embedded data set; None without webdataset."""
     from importlib.util import find_spec
+
     if not find_spec('webdataset'):
         return None
     from mmgl.datasets import SYSUMM01
     from mmgl.datasets.shards import write_shards
+
     out = str(tmp_path_factory.mktemp('tiny') / 'shards')
     write_shards(SYSUMM01(tiny_sysu, 'train'), out, images_per_shard=10)
     return out
@@ -78,6 +83,7 @@ def toy_config(tmp_path, monkeypatch):
 
     def write(extra='', name='toy_config.py'):
         import toy
+
         path = tmp_path / name
         path.write_text(toy.CONFIG.format(base=base) + extra)
         return str(path)

@@ -28,19 +28,28 @@ def mean_step(model, data, world, find_unused_parameters=False):
     wrapped = model
     if world > 1:
         wrapped = DistributedDataParallel(
-            model, broadcast_buffers=False,
-            find_unused_parameters=find_unused_parameters)
-    losses = {key: value for key, value in wrapped(**data, mode='loss').items()
-              if 'loss' in key}
+            model,
+            broadcast_buffers=False,
+            find_unused_parameters=find_unused_parameters,
+        )
+    losses = {
+        key: value
+        for key, value in wrapped(**data, mode='loss').items()
+        if 'loss' in key
+    }
     sum(losses.values()).backward()
     losses = {key: value.detach().clone() for key, value in losses.items()}
     if world > 1:
         for value in losses.values():
             dist.all_reduce(value)
-    return ({key: value.item() / world for key, value in losses.items()},
-            {name: parameter.grad
-             for name, parameter in model.named_parameters()
-             if parameter.grad is not None})
+    return (
+        {key: value.item() / world for key, value in losses.items()},
+        {
+            name: parameter.grad
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None
+        },
+    )
 
 
 def _step_of_rank(rank, step, world, args, path):
@@ -56,13 +65,14 @@ def step_on_ranks(tmp_path, world, step, *args):
     return torch.load(path)
 
 
-def check_same_step(one, many, factor=1., rel=1e-4):
+def check_same_step(one, many, factor=1.0, rel=1e-4):
     """Compare losses, and gradients after a factor by their lengths."""
     (losses, grads), (other_losses, others) = one, many
     assert set(losses) == set(other_losses)
     for name, value in losses.items():
         assert other_losses[name] == pytest.approx(
-            value, rel=rel / 10, abs=rel / 1000), name
+            value, rel=rel / 10, abs=rel / 1000
+        ), name
     assert set(grads) == set(others)
     for name, grad in grads.items():
         error = (factor * others[name] - grad).norm()

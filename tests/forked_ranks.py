@@ -16,8 +16,8 @@ def _entry(function, rank, world, store, out, args):
     torch.set_num_threads(1)
     try:
         dist.init_process_group(
-            'gloo', init_method=f'file://{store}', rank=rank,
-            world_size=world)
+            'gloo', init_method=f'file://{store}', rank=rank, world_size=world
+        )
         result = function(rank, *args)
         # A rank that leaves early would cut the others off.
         dist.barrier()
@@ -37,7 +37,8 @@ def run_ranks(tmp_path, function, *args, world=2):
     store = tmp_path / f'store_{uuid.uuid4().hex}'
     procs = [
         context.Process(
-            target=_entry, args=(function, rank, world, store, out, args))
+            target=_entry, args=(function, rank, world, store, out, args)
+        )
         for rank in range(world)
     ]
     for proc in procs:

@@ -31,7 +31,8 @@ def score_query(ranking, pid, place, max_rank, unique):
     """None without a match, else (cmc hit list, AP, INP)."""
     kept = [entry for entry in ranking if entry[1] != place]
     places_of_hits = [
-        r for r, entry in enumerate(kept, start=1) if entry[0] == pid]
+        r for r, entry in enumerate(kept, start=1) if entry[0] == pid
+    ]
     if not places_of_hits:
         return None
     precision = [k / r for k, r in enumerate(places_of_hits, start=1)]
@@ -41,8 +42,11 @@ def score_query(ranking, pid, place, max_rank, unique):
             walk.append(entry[0])
     first = walk.index(pid) + 1
     cmc = [1.0 if first <= r else 0.0 for r in range(1, max_rank + 1)]
-    return (cmc, sum(precision) / len(precision),
-            len(places_of_hits) / places_of_hits[-1])
+    return (
+        cmc,
+        sum(precision) / len(precision),
+        len(places_of_hits) / places_of_hits[-1],
+    )
 
 
 def score(matrix, queries, gallery, max_rank=20, unique=True):
@@ -50,7 +54,8 @@ def score(matrix, queries, gallery, max_rank=20, unique=True):
     found = []
     for row, (pid, place) in zip(matrix, queries, strict=True):
         one = score_query(
-            rank_query(row, gallery), pid, place, max_rank, unique)
+            rank_query(row, gallery), pid, place, max_rank, unique
+        )
         if one is not None:
             found.append(one)
     if not found:
@@ -78,22 +83,29 @@ def official(cells, permutations, test_ids, mode, shots, trial):
                 for row in cells[cam][pid]:
                     queries.append((pid, PLACE[cam]))
                     query_rows.append(row)
-    matrix = [[plain_distance(q, g) for g in gallery_rows]
-              for q in query_rows]
+    matrix = [[plain_distance(q, g) for g in gallery_rows] for q in query_rows]
     result = score(matrix, queries, gallery)
     if result is None:
         return None
     cmc, ap, inp = result
-    return dict(r1=cmc[0], r5=cmc[4], r10=cmc[9], r20=cmc[19], mAP=ap,
-                mINP=inp)
+    return dict(
+        r1=cmc[0], r5=cmc[4], r10=cmc[9], r20=cmc[19], mAP=ap, mINP=inp
+    )
 
 
-def random_cells(rng, ids=8, dims=3, most=5, least=1, levels=None,
-                 absent=0.2, number_of_ids=None):
+def random_cells(
+    rng,
+    ids=8,
+    dims=3,
+    most=5,
+    least=1,
+    levels=None,
+    absent=0.2,
+    number_of_ids=None,
+):
     """Made-up features and permutations: cells, permutations, test ids."""
     number_of_ids = number_of_ids or ids + 3
-    test_ids = sorted(
-        (rng.permutation(number_of_ids)[:ids] + 1).tolist())
+    test_ids = sorted((rng.permutation(number_of_ids)[:ids] + 1).tolist())
     cells, permutations = {}, {}
     for cam in range(1, 7):
         cells[cam], permutations[cam] = {}, {}
@@ -106,7 +118,8 @@ def random_cells(rng, ids=8, dims=3, most=5, least=1, levels=None,
                 rows = np.round(rows * levels) / levels
             cells[cam][pid] = rows
             permutations[cam][pid] = np.stack(
-                [rng.permutation(count) + 1 for _ in range(10)])
+                [rng.permutation(count) + 1 for _ in range(10)]
+            )
     return cells, permutations, test_ids
 
 

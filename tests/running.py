@@ -30,7 +30,9 @@ def pretrain_options(root, epochs=1, workers=0, iters=6):
             'val_dataloader.dataset.data_root': root,
             'val_dataloader.num_workers': workers,
             'train_cfg.val_interval': 1,
-        }, **_common(root, epochs, workers))
+        },
+        **_common(root, epochs, workers),
+    )
 
 
 def finetune_options(root, epochs=1, workers=0, iters=6):
@@ -44,7 +46,9 @@ def finetune_options(root, epochs=1, workers=0, iters=6):
             'test_dataloader.dataset.data_root': root,
             'test_dataloader.num_workers': workers,
             'model.heads.id.num_classes': 12,
-        }, **_common(root, epochs, workers))
+        },
+        **_common(root, epochs, workers),
+    )
 
 
 def _common(root, epochs, workers):
@@ -71,14 +75,16 @@ def environment(**variables):
     """
     root = str(tool_dir().parent)
     path = os.pathsep.join(
-        p for p in (root, os.environ.get('PYTHONPATH')) if p)
+        p for p in (root, os.environ.get('PYTHONPATH')) if p
+    )
     return dict(
         os.environ,
         PYTHONPATH=path,
         PYTHON=sys.executable,
         PYTHONUNBUFFERED='1',
         OMP_NUM_THREADS='1',
-        **{'CUDA_VISIBLE_DEVICES': '', **variables})
+        **{'CUDA_VISIBLE_DEVICES': '', **variables},
+    )
 
 
 def run_tool(tool, *arguments, cwd, **variables):
@@ -92,7 +98,8 @@ def run_tool(tool, *arguments, cwd, **variables):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT)
+        timeout=TIMEOUT,
+    )
 
 
 def succeed(tool, *arguments, cwd, **variables):
@@ -111,7 +118,8 @@ def kill_at(line, tool, *arguments, cwd):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True)
+        start_new_session=True,
+    )
     seen = []
     try:
         for text in process.stdout:
@@ -140,14 +148,18 @@ def differences(one, other, path=''):
     if isinstance(one, dict) and isinstance(other, dict):
         keys = sorted({*one, *other}, key=str)
         return [
-            found for key in keys for found in differences(
-                one.get(key), other.get(key), f'{path}.{key}')
+            found
+            for key in keys
+            for found in differences(
+                one.get(key), other.get(key), f'{path}.{key}'
+            )
         ]
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         if len(one) != len(other):
             return [path]
         return [
-            found for n, (a, b) in enumerate(zip(one, other, strict=True))
+            found
+            for n, (a, b) in enumerate(zip(one, other, strict=True))
             for found in differences(a, b, f'{path}.{n}')
         ]
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):

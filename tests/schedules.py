@@ -7,8 +7,7 @@ from torch import nn
 
 def learning_rates(cfg, iters_per_epoch):
     """Rates of (backbone, rest) at every iteration of a schedule."""
-    model = nn.ModuleDict(
-        dict(backbone=nn.Linear(2, 2), neck=nn.Linear(2, 2)))
+    model = nn.ModuleDict(dict(backbone=nn.Linear(2, 2), neck=nn.Linear(2, 2)))
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     schedulers = []
     for item in cfg.param_scheduler:
@@ -23,11 +22,13 @@ def learning_rates(cfg, iters_per_epoch):
     rows = []
     for _ in range(cfg.train_cfg.max_epochs):
         for _ in range(iters_per_epoch):
-            rows.append({
-                owner[id(p)]: group['lr']
-                for group in wrapper.optimizer.param_groups
-                for p in group['params']
-            })
+            rows.append(
+                {
+                    owner[id(p)]: group['lr']
+                    for group in wrapper.optimizer.param_groups
+                    for p in group['params']
+                }
+            )
             wrapper.step()
             for scheduler in schedulers:
                 if not scheduler.by_epoch:

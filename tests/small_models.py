@@ -5,19 +5,23 @@ import torch
 from mmgl.structures import ReIDDataSample
 
 BACKBONE = dict(
-    type='TwoStreamResNet', depth=18, base_channels=4, norm_eval=True)
+    type='TwoStreamResNet', depth=18, base_channels=4, norm_eval=True
+)
 PRETRAIN = dict(
     type='MMGLPretrainer',
     backbone=BACKBONE,
     permutation_head=dict(
         type='PermutationHead',
         num_stripes=6,
-        loss=dict(type='PermutationReconstructionLoss')),
+        loss=dict(type='PermutationReconstructionLoss'),
+    ),
     part_head=dict(
         type='PartHead',
         num_stripes=6,
         out_channels=16,
-        contrast=dict(type='PartCycleContrastiveLoss')))
+        contrast=dict(type='PartCycleContrastiveLoss'),
+    ),
+)
 FINETUNE = dict(
     type='ReIDModel',
     backbone=BACKBONE,
@@ -27,7 +31,10 @@ FINETUNE = dict(
         triplet=dict(
             type='MetricHead',
             feature='pool',
-            loss=dict(type='WeightedRegularizedTripletLoss'))))
+            loss=dict(type='WeightedRegularizedTripletLoss'),
+        ),
+    ),
+)
 MODELS_UNDER_TEST = dict(pretrain=PRETRAIN, finetune=FINETUNE)
 
 
@@ -35,7 +42,8 @@ def global_batch():
     generator = torch.Generator().manual_seed(0)
     shape = (16, 3, 96, 48)
     images = torch.randint(
-        0, 256, shape, generator=generator, dtype=torch.uint8)
+        0, 256, shape, generator=generator, dtype=torch.uint8
+    )
     samples = []
     for i in range(16):
         order = torch.Generator().manual_seed(i // 2)
@@ -46,5 +54,7 @@ def global_batch():
                 pid=i // 4,
                 camid=1 + i % 2,
                 index=1,
-                permutation=torch.randperm(6, generator=order)))
+                permutation=torch.randperm(6, generator=order),
+            )
+        )
     return images, samples

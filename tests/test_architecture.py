@@ -6,21 +6,36 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(
-    p for p in (ROOT / 'mmgl').rglob('*.py') if '.mim' not in p.parts)
+    p for p in (ROOT / 'mmgl').rglob('*.py') if '.mim' not in p.parts
+)
 CONFIGS = sorted((ROOT / 'configs').rglob('*.py'))
-SCRIPTS = sorted(p for folder in ('tools', 'benchmarks')
-                 for p in (ROOT / folder).rglob('*.py'))
+SCRIPTS = sorted(
+    p
+    for folder in ('tools', 'benchmarks')
+    for p in (ROOT / folder).rglob('*.py')
+)
 TEXTS = [
-    p for folder in ('mmgl', 'configs', 'tools', 'benchmarks', 'docs',
-                   'requirements')
+    p
+    for folder in (
+        'mmgl',
+        'configs',
+        'tools',
+        'benchmarks',
+        'docs',
+        'requirements',
+    )
     for p in (ROOT / folder).rglob('*')
     if p.suffix in ('.py', '.sh', '.md', '.txt', '.yml')
     and '.mim' not in p.parts
 ] + list(ROOT.glob('*.md'))
 
 # Plain torch, numpy and OpenCV: no registry, no config, no Runner.
-FUNCTIONAL = ('mmgl.models.functional', 'mmgl.evaluation.ranking',
-              'mmgl.datasets.synthetic', 'mmgl.protocols')
+FUNCTIONAL = (
+    'mmgl.models.functional',
+    'mmgl.evaluation.ranking',
+    'mmgl.datasets.synthetic',
+    'mmgl.protocols',
+)
 # Longest prefix decides.
 FLOORS = {
     'mmgl': 9,
@@ -61,14 +76,16 @@ def imports(path):
         elif isinstance(node, ast.ImportFrom):
             base = []
             if node.level:
-                base = package[:len(package) - node.level + 1]
+                base = package[: len(package) - node.level + 1]
             module = '.'.join(base + ([node.module] if node.module else []))
             yield module
             # `from . import a` may import a module.
             for alias in node.names:
                 candidate = ROOT.joinpath(*module.split('.'), alias.name)
-                if candidate.with_suffix('.py').exists() or (
-                        candidate / '__init__.py').exists():
+                if (
+                    candidate.with_suffix('.py').exists()
+                    or (candidate / '__init__.py').exists()
+                ):
                     yield f'{module}.{alias.name}'
 
 
@@ -104,7 +121,8 @@ def test_functional_core_is_plain():
             for target in imports(path):
                 plain = target.split('.')[0] not in FRAMEWORKS
                 own = target == 'mmgl' or prefix_of(
-                    target, (*FUNCTIONAL, 'mmgl.version'))
+                    target, (*FUNCTIONAL, 'mmgl.version')
+                )
                 if not plain or target.startswith('mmgl') and not own:
                     yield f'{show(path)} imports {target}'
 
@@ -133,9 +151,14 @@ def test_floors():
 def test_no_circles():
     """Modules import one another in one direction only."""
     modules = {module_name(path): path for path in SOURCES}
-    graph = {name: {target for target in imports(path)
-                    if target in modules and target != name}
-             for name, path in modules.items()}
+    graph = {
+        name: {
+            target
+            for target in imports(path)
+            if target in modules and target != name
+        }
+        for name, path in modules.items()
+    }
     # Packages: their __init__ imports their own modules, which is no circle.
     for name, path in modules.items():
         if path.name == '__init__.py':
@@ -144,7 +167,7 @@ def test_no_circles():
 
     def visit(name):
         if name in trail:
-            return [*trail[trail.index(name):], name]
+            return [*trail[trail.index(name) :], name]
         if name not in done:
             trail.append(name)
             for target in sorted(graph[name]):
@@ -165,40 +188,54 @@ def test_visualization_uses_no_model():
         f'{show(path)} imports {target}'
         for path in (ROOT / 'mmgl/visualization').rglob('*.py')
         for target in imports(path)
-        if prefix_of(target, ('mmgl.models', 'mmgl.datasets')))
+        if prefix_of(target, ('mmgl.models', 'mmgl.datasets'))
+    )
 
 
 def test_no_compiled_operators():
     check_none(
-        show(path) for path in SOURCES + SCRIPTS for target in imports(path)
-        if target.startswith('mmcv.ops'))
+        show(path)
+        for path in SOURCES + SCRIPTS
+        for target in imports(path)
+        if target.startswith('mmcv.ops')
+    )
 
 
 def test_no_asserts():
     # They vanish under python -O; an error also names the remedy.
     check_none(
-        f'{show(path)}:{node.lineno}' for path in SOURCES + SCRIPTS
-        for node in ast.walk(tree_of(path)) if isinstance(node, ast.Assert))
+        f'{show(path)}:{node.lineno}'
+        for path in SOURCES + SCRIPTS
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Assert)
+    )
 
 
 def test_configs_import_nothing():
     # mmengine takes some modules of the standard library for lazy configs.
     check_none(
-        f'{show(path)} imports {target}' for path in CONFIGS
-        for target in imports(path))
+        f'{show(path)} imports {target}'
+        for path in CONFIGS
+        for target in imports(path)
+    )
 
 
 def test_leaf_configs_are_short():
     check_none(
-        show(path) for path in CONFIGS if '_base_' not in path.parts
-        and len(path.read_text(encoding='utf-8').splitlines()) > 20)
+        show(path)
+        for path in CONFIGS
+        if '_base_' not in path.parts
+        and len(path.read_text(encoding='utf-8').splitlines()) > 20
+    )
 
 
 def test_no_machine_paths():
     pattern = re.compile(r'(?<![\w.])/(?:work|tmp|root|home|mnt|opt)/\w+')
     check_none(
-        f'{show(path)}: {found[0]}' for path in TEXTS
-        if (found := pattern.search(path.read_text(encoding='utf-8'))))
+        f'{show(path)}: {found[0]}'
+        for path in TEXTS
+        if (found := pattern.search(path.read_text(encoding='utf-8')))
+    )
 
 
 def test_files_are_short():
@@ -206,20 +243,25 @@ def test_files_are_short():
         path: len(path.read_text(encoding='utf-8').splitlines())
         for path in SOURCES + SCRIPTS
     }
-    check_none(f'{show(path)}: {n} lines' for path, n in lengths.items()
-               if n > MAX_LINES)
+    check_none(
+        f'{show(path)}: {n} lines'
+        for path, n in lengths.items()
+        if n > MAX_LINES
+    )
 
 
 def public_objects(tree):
     """Public classes, functions and methods of a module, with their names."""
     for node in tree.body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef) or (
-                node.name.startswith('_')):
+            node.name.startswith('_')
+        ):
             continue
         yield node.name, node
         for item in node.body if isinstance(node, ast.ClassDef) else ():
             if isinstance(item, ast.FunctionDef) and not (
-                    item.name.startswith('_')):
+                item.name.startswith('_')
+            ):
                 yield f'{node.name}.{item.name}', item
 
 

@@ -11,7 +11,7 @@ from mmgl.utils.compat import registry_scope
 from mmgl.utils.paths import config_dir
 
 FINETUNE = config_dir() / 'mmgl/finetune'
-CIFAR = torch.tensor([.4914, .4822, .4465])
+CIFAR = torch.tensor([0.4914, 0.4822, 0.4465])
 
 
 def load(name):
@@ -25,14 +25,21 @@ def batches(name, root, number, **sampler):
     with registry_scope('mmgl'):
         dataset = DATASETS.build(loader.dataset)
         draws = DATA_SAMPLERS.build(
-            {**loader.sampler, **sampler, 'dataset': dataset, 'seed': 0,
-             'num_iters': number})
+            {
+                **loader.sampler,
+                **sampler,
+                'dataset': dataset,
+                'seed': 0,
+                'num_iters': number,
+            }
+        )
     draws = list(draws)
     size = len(draws) // number
     prepare = ReIDDataPreprocessor()
     for start in range(0, len(draws), size):
         batch = pseudo_collate(
-            [dataset[draw] for draw in draws[start:start + size]])
+            [dataset[draw] for draw in draws[start : start + size]]
+        )
         out = prepare(batch, training=True)
         yield out['inputs'], out['targets']
 
@@ -50,13 +57,14 @@ def erased(image):
     """Whether many pixels have the fill colour, in all or one channel."""
     fills = image - CIFAR[:, None, None]
     if copies(image):
-        return any(((image[0] - c).abs() < 2e-5).float().mean() > .015
-                   for c in CIFAR)
-    return ((fills.abs() < 2e-5).all(0)).float().mean() > .015
+        return any(
+            ((image[0] - c).abs() < 2e-5).float().mean() > 0.015 for c in CIFAR
+        )
+    return ((fills.abs() < 2e-5).all(0)).float().mean() > 0.015
 
 
 def test_batch_of_caj(tiny_sysu):
-    (inputs, targets), = batches('caj_r18-narrow_synthetic', tiny_sysu, 1)
+    ((inputs, targets),) = batches('caj_r18-narrow_synthetic', tiny_sysu, 1)
     # 8 identities, 4 + 4 images of each, the visible ones twice.
     assert inputs.shape == (96, 3, 96, 48)
     visible, view = targets['modality'] == 0, targets['view']
@@ -73,13 +81,13 @@ def test_batch_of_caj(tiny_sysu):
 
 def test_augmentation_of_caj(tiny_sysu):
     """Takes 3 s: shares of what is done to 320 images."""
-    counts = dict.fromkeys(('copied', 'erased'), 0.)
+    counts = dict.fromkeys(('copied', 'erased'), 0.0)
     counts = {group: dict(counts) for group in ('V0', 'V1', 'IR')}
     number = dict.fromkeys(counts, 0)
-    for inputs, targets in batches(
-            'caj_r18-narrow_synthetic', tiny_sysu, 5):
+    for inputs, targets in batches('caj_r18-narrow_synthetic', tiny_sysu, 5):
         for image, modality, view in zip(
-                inputs, targets['modality'], targets['view'], strict=True):
+            inputs, targets['modality'], targets['view'], strict=True
+        ):
             group = 'IR' if modality == 1 else f'V{view}'
             number[group] += 1
             counts[group]['copied'] += float(copies(image))
@@ -92,9 +100,9 @@ def test_augmentation_of_caj(tiny_sysu):
     # Every augmented view is one channel; 7 of 8 infrared ones are equal in
     # all channels, by copy or by greyscale.
     assert share['V1']['copied'] == 1 and share['V0']['copied'] == 0
-    assert share['IR']['copied'] == pytest.approx(7 / 8, abs=.1)
+    assert share['IR']['copied'] == pytest.approx(7 / 8, abs=0.1)
     for group in share:
-        assert share[group]['erased'] == pytest.approx(.5, abs=.16)
+        assert share[group]['erased'] == pytest.approx(0.5, abs=0.16)
 
 
 def steps(value, kind):
@@ -110,17 +118,22 @@ def steps(value, kind):
 def test_deltas_of_caj_plus():
     plain = load('caj_r50_96-100e_sysu')
     plus = load('caj-plus_r50_96-100e_sysu')
-    pipelines = [cfg.train_dataloader.dataset.pipeline
-                 for cfg in (plain, plus)]
-    assert [[step.prob for step in steps(p, 'ChannelRandomErasing')]
-            for p in pipelines] == [[.5, .5], [.6, .5, .6]]
-    assert [[step.gray_prob for step in steps(p, 'ChannelAdaptiveGray')]
-            for p in pipelines] == [[.5], [.6]]
+    pipelines = [
+        cfg.train_dataloader.dataset.pipeline for cfg in (plain, plus)
+    ]
+    assert [
+        [step.prob for step in steps(p, 'ChannelRandomErasing')]
+        for p in pipelines
+    ] == [[0.5, 0.5], [0.6, 0.5, 0.6]]
+    assert [
+        [step.gray_prob for step in steps(p, 'ChannelAdaptiveGray')]
+        for p in pipelines
+    ] == [[0.5], [0.6]]
     assert [len(steps(p, 'ChannelExchange')) for p in pipelines] == [1, 1]
-    gray, = steps(pipelines[1], 'RandomGrayscale')
-    assert gray.prob == .1 and gray.keep_channels
+    (gray,) = steps(pipelines[1], 'RandomGrayscale')
+    assert gray.prob == 0.1 and gray.keep_channels
     assert not steps(pipelines[0], 'RandomGrayscale')
-    assert plus.model.heads.id.consistency.loss_weight == 1.
+    assert plus.model.heads.id.consistency.loss_weight == 1.0
     assert 'consistency' not in plain.model.heads.id
     # All else is the same.
     del plus.model.heads.id['consistency']
@@ -129,17 +142,25 @@ def test_deltas_of_caj_plus():
 
 
 def test_loss_is_that_of_the_published_command():
-    agw, caj = (load(f'{name}_sysu').model.heads.triplet.loss
-                for name in ('agw_r50_64-81e', 'caj_r50_96-100e'))
+    agw, caj = (
+        load(f'{name}_sysu').model.heads.triplet.loss
+        for name in ('agw_r50_64-81e', 'caj_r50_96-100e')
+    )
     assert agw == dict(type='WeightedRegularizedTripletLoss', published=True)
     # --square 1 --alpha 1 --gamma 1
     assert caj == dict(type='EnhancedSquaredDifferenceLoss', published=True)
 
 
-@pytest.mark.parametrize('variant, loss', [
-    ('caj-exact', dict(type='WeightedRegularizedTripletLoss')),
-    ('caj-square-exact',
-     dict(type='EnhancedSquaredDifferenceLoss', published=False))])
+@pytest.mark.parametrize(
+    'variant, loss',
+    [
+        ('caj-exact', dict(type='WeightedRegularizedTripletLoss')),
+        (
+            'caj-square-exact',
+            dict(type='EnhancedSquaredDifferenceLoss', published=False),
+        ),
+    ],
+)
 def test_variants_differ_by_the_loss_alone(variant, loss):
     plain = load('caj_r50_96-100e_sysu')
     other = load(f'{variant}_r50_96-100e_sysu')
@@ -149,8 +170,9 @@ def test_variants_differ_by_the_loss_alone(variant, loss):
 
 
 def test_caj_is_agw_with_views_flip_and_another_loss():
-    agw, caj = (load(f'{name}_sysu')
-                for name in ('agw_r50_64-81e', 'caj_r50_96-100e'))
+    agw, caj = (
+        load(f'{name}_sysu') for name in ('agw_r50_64-81e', 'caj_r50_96-100e')
+    )
     assert caj.model.pop('flip_test')
     caj.model.heads.triplet.loss = agw.model.heads.triplet.loss
     assert caj.model == agw.model
@@ -160,8 +182,9 @@ def test_caj_is_agw_with_views_flip_and_another_loss():
 
 
 def test_batch_of_caj_plus_at_full_size(tiny_sysu):
-    (inputs, targets), = batches('caj-plus_r50_96-100e_sysu', tiny_sysu, 1,
-                                 num_ids=2, num_instances=2)
+    ((inputs, targets),) = batches(
+        'caj-plus_r50_96-100e_sysu', tiny_sysu, 1, num_ids=2, num_instances=2
+    )
     assert inputs.shape == (12, 3, 288, 144)
     second = targets['view'] == 1
     assert second.sum() == 4 and (targets['modality'][second] == 0).all()

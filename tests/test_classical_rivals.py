@@ -25,9 +25,11 @@ METHODS = {
     'jigsaw': JigsawPretrainer,
     'psl': PSLPretrainer,
 }
-MMGL, NATIVE, MINI = ('{}_two-stream_r50_96-100e_sysu',
-                      '{}-native_two-stream_r50_96-100e_sysu',
-                      '{}_two-stream_r18-narrow_synthetic')
+MMGL, NATIVE, MINI = (
+    '{}_two-stream_r50_96-100e_sysu',
+    '{}-native_two-stream_r50_96-100e_sysu',
+    '{}_two-stream_r18-narrow_synthetic',
+)
 KINDS = (MMGL, NATIVE, MINI)
 # --cfg-options model.backbone.type=OneStreamResNet
 ONE_STREAM = {'model.backbone.type': 'OneStreamResNet'}
@@ -113,16 +115,16 @@ def test_checkpoints_transfer(method, network, tmp_path):
     path = tmp_path / 'rival.pth'
     torch.save(dict(state_dict=source.state_dict()), path)
     cfg = load_config(
-        config_dir() / f'mmgl/finetune/{network}_r18-narrow_synthetic.py')
+        config_dir() / f'mmgl/finetune/{network}_r18-narrow_synthetic.py'
+    )
     apply_init(cfg, 'mmgl', str(path))
     if network == 'agw':
         # The blocks AGW adds to the two-stream network.
-        cfg.model.init_from.allow_missing = ('non_local.', )
+        cfg.model.init_from.allow_missing = ('non_local.',)
     model = build(cfg)
     model.init_weights()
     state = model.backbone.state_dict()
-    copied = {k: v for k, v in state.items()
-              if not k.startswith('non_local.')}
+    copied = {k: v for k, v in state.items() if not k.startswith('non_local.')}
     assert len(copied) == len(source.backbone.state_dict())
     for key, value in source.backbone.state_dict().items():
         assert torch.equal(value, copied[key]), key
@@ -134,9 +136,12 @@ def test_puzzles_of_data_and_model_agree(method, kind):
     cfg = load(method, kind)
     step = cfg.train_dataloader.dataset.pipeline[-2]
     stages = [[step]] if method == 'jigsaw' else step.stages
-    heads = ([cfg.model.head] if method == 'jigsaw' else
-             [stage.head for stage in cfg.model.stages])
-    for (tiles, ), head in zip(stages, heads, strict=True):
+    heads = (
+        [cfg.model.head]
+        if method == 'jigsaw'
+        else [stage.head for stage in cfg.model.stages]
+    )
+    for (tiles,), head in zip(stages, heads, strict=True):
         assert np.prod(tiles.grid) == head.num_tiles
         assert tiles.num_permutations == head.num_permutations
     # Nothing that changes pixels comes behind the tiles.
@@ -159,17 +164,41 @@ def test_every_stage_has_a_third_of_the_training(kind):
 def test_colours_are_not_augmented(kind):
     cfg = load('colorization', kind)
     assert [step.type for step in cfg.train_dataloader.dataset.pipeline] == [
-        'LoadImageFromFile', 'Resize' if kind == MINI else 'PILResize',
-        'mmpretrain.RandomCrop', 'RandomFlip', 'PackReIDInputs'
+        'LoadImageFromFile',
+        'Resize' if kind == MINI else 'PILResize',
+        'mmpretrain.RandomCrop',
+        'RandomFlip',
+        'PackReIDInputs',
     ]
 
 
-@pytest.mark.parametrize('method, table', [
-    ('jigsaw', {0: .25, 5: 1, 28: 1, 29: .1, 57: .01, 86: 1e-3, 95: 1e-4}),
-    ('psl', {0: .25, 5: 1, 19: 1, 20: .1, 29: .01, 33: .01, 34: 1, 54: .1,
-             63: .01, 68: 1, 87: .1, 95: .01}),
-    ('colorization', {0: 1, 44: 1, 45: .1, 90: .01, 99: .01}),
-])
+@pytest.mark.parametrize(
+    'method, table',
+    [
+        (
+            'jigsaw',
+            {0: 0.25, 5: 1, 28: 1, 29: 0.1, 57: 0.01, 86: 1e-3, 95: 1e-4},
+        ),
+        (
+            'psl',
+            {
+                0: 0.25,
+                5: 1,
+                19: 1,
+                20: 0.1,
+                29: 0.01,
+                33: 0.01,
+                34: 1,
+                54: 0.1,
+                63: 0.01,
+                68: 1,
+                87: 0.1,
+                95: 0.01,
+            },
+        ),
+        ('colorization', {0: 1, 44: 1, 45: 0.1, 90: 0.01, 99: 0.01}),
+    ],
+)
 def test_native_schedules(method, table):
     cfg = load(method, NATIVE)
     rows, _ = learning_rates(cfg, 1)
@@ -180,18 +209,19 @@ def test_native_schedules(method, table):
 
 
 def test_native_weight_decay():
-    model = torch.nn.Sequential(torch.nn.Linear(2, 2),
-                                torch.nn.BatchNorm1d(2))
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
     decays = {
         method: [
-            group['weight_decay'] for group in build_optim_wrapper(
-                model,
-                load(method, NATIVE).optim_wrapper).optimizer.param_groups
+            group['weight_decay']
+            for group in build_optim_wrapper(
+                model, load(method, NATIVE).optim_wrapper
+            ).optimizer.param_groups
         ]
         for method in METHODS
     }
     # Weight and bias of the linear layer, then of the batch norm.
     assert decays == dict(
-        jigsaw=[1e-4, 1e-4, 0., 0.],
-        psl=[1e-4, 1e-4, 0., 0.],
-        colorization=[1e-3])
+        jigsaw=[1e-4, 1e-4, 0.0, 0.0],
+        psl=[1e-4, 1e-4, 0.0, 0.0],
+        colorization=[1e-3],
+    )

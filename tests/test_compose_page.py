@@ -30,8 +30,11 @@ PARTS = {
     TRANSFORMS: [mmgl.datasets.transforms],
     HOOKS: [mmgl.engine.hooks],
     MODELS: [
-        mmgl.models.backbones, mmgl.models.heads, mmgl.models.layers,
-        mmgl.models.losses, mmgl.models.necks
+        mmgl.models.backbones,
+        mmgl.models.heads,
+        mmgl.models.layers,
+        mmgl.models.losses,
+        mmgl.models.necks,
     ],
 }
 
@@ -81,11 +84,16 @@ def train_and_evaluate(path, tiny_sysu, work_dir):
     return cfg.model, {k for k in losses if 'loss' in k} - {'loss'}
 
 
-@pytest.mark.parametrize('name, extra', [
-    ('mine/eighth_r50_64-81e_sysu.py', set()),
-    ('mine/ninth_r50_64-81e_sysu.py', {'center/loss'})])
-def test_configs_of_the_page(name, extra, configs, parts_of_page, tiny_sysu,
-                             tmp_path):
+@pytest.mark.parametrize(
+    'name, extra',
+    [
+        ('mine/eighth_r50_64-81e_sysu.py', set()),
+        ('mine/ninth_r50_64-81e_sysu.py', {'center/loss'}),
+    ],
+)
+def test_configs_of_the_page(
+    name, extra, configs, parts_of_page, tiny_sysu, tmp_path
+):
     (configs / 'mine').mkdir()
     for file, text in named_blocks().items():
         if file.startswith('mine/'):
@@ -93,7 +101,11 @@ def test_configs_of_the_page(name, extra, configs, parts_of_page, tiny_sysu,
             (configs / file).write_text(text)
     model, losses = train_and_evaluate(configs / name, tiny_sysu, tmp_path)
     assert losses == extra | {
-        'id/loss_bn', 'id/loss_part', 'triplet/loss', 'graph/loss'}
+        'id/loss_bn',
+        'id/loss_part',
+        'triplet/loss',
+        'graph/loss',
+    }
     assert model.neck.type == 'PartAttentionNeck'
     assert model.backbone.type == 'OneStreamResNet'
     assert model.backbone.plugins.layer3.type == 'ModalityAlleviation'
@@ -109,12 +121,16 @@ def test_config_of_the_readme(configs, tiny_sysu, tmp_path):
     assert model.heads.triplet.loss.type == 'BatchHardTripletLoss'
 
 
-@pytest.mark.parametrize('number, losses', [
-    (0, {'id/loss_bn', 'id/loss_part', 'triplet/loss'}),
-    (1, {'id/loss', 'triplet/loss', 'graph/loss'})])
+@pytest.mark.parametrize(
+    'number, losses',
+    [
+        (0, {'id/loss_bn', 'id/loss_part', 'triplet/loss'}),
+        (1, {'id/loss', 'triplet/loss', 'graph/loss'}),
+    ],
+)
 def test_ablations_of_ddag(number, losses, configs, tiny_sysu, tmp_path):
     leaf = (config_dir() / 'mmgl/finetune/ddag_r50_64-81e_sysu.py').read_text()
-    bases = leaf[:leaf.index(']') + 1]
+    bases = leaf[: leaf.index(']') + 1]
     path = configs / 'mmgl/finetune/ablation.py'
     path.parent.mkdir(parents=True)
     path.write_text(f'{bases}\n{blocks("docs/methods/ddag.md")[number]}')
@@ -124,7 +140,9 @@ def test_ablations_of_ddag(number, losses, configs, tiny_sysu, tmp_path):
 def test_every_part_is_on_the_page():
     page = (ROOT / 'docs/compose.md').read_text(encoding='utf-8')
     missing = [
-        name for registry, modules in PARTS.items() for module in modules
+        name
+        for registry, modules in PARTS.items()
+        for module in modules
         for name in module.__all__
         if name in registry.module_dict and f'`{name}`' not in page
     ]

@@ -26,7 +26,8 @@ from mmgl.utils.paths import config_dir
 
 LEAVES = sorted(
     str(path.relative_to(config_dir()))
-    for path in (config_dir() / 'mmgl').rglob('*.py'))
+    for path in (config_dir() / 'mmgl').rglob('*.py')
+)
 FINETUNING = [leaf for leaf in LEAVES if 'finetune' in leaf]
 # The rivals of MMGL, without validation.
 SSL = [leaf for leaf in LEAVES if '/ssl/' in leaf]
@@ -38,24 +39,25 @@ TERMS = {
     'caj-plus': {'id/loss', 'id/loss_consistency', 'triplet/loss'},
     'ddag': {'id/loss_bn', 'id/loss_part', 'triplet/loss', 'graph/loss'},
     'mpanet': {
-        'id/loss', 'center/loss', 'separation/loss', 'modality/loss_visible',
-        'modality/loss_infrared', 'modality/loss_kl'
+        'id/loss',
+        'center/loss',
+        'separation/loss',
+        'modality/loss_visible',
+        'modality/loss_infrared',
+        'modality/loss_kl',
     },
     'mutual-info': {
-        f'distillation/loss_{term}'
-        for term in ('ce', 'cml', 'vsd', 'vcd')
-    } | {
+        f'distillation/loss_{term}' for term in ('ce', 'cml', 'vsd', 'vcd')
+    }
+    | {
         f'ranking/loss_{kind}_{branch}'
         for kind in ('obs', 'rep')
         for branch in ('infrared', 'visible', 'shared_gray', 'shared')
     },
-    'nfs': {'id/loss', 'triplet/loss', 'contrast/loss'} | {
-        f'backbone/layer{n}_loss_selection' for n in range(1, 5)
-    },
+    'nfs': {'id/loss', 'triplet/loss', 'contrast/loss'}
+    | {f'backbone/layer{n}_loss_selection' for n in range(1, 5)},
 }
-TERMS['mutual-info-paper'] = {
-    *TERMS['mutual-info'], 'distillation/loss_vml'
-}
+TERMS['mutual-info-paper'] = {*TERMS['mutual-info'], 'distillation/loss_vml'}
 # Loss terms of a self-supervised rival beside their sum.
 SSL_TERMS = {
     'barlow-twins': set(),
@@ -78,7 +80,8 @@ STREAMS = {
 }
 SYSU_METRICS = {
     f'{mode}_{shots}/{name}'
-    for mode in ('all', 'indoor') for shots in ('single', 'multi')
+    for mode in ('all', 'indoor')
+    for shots in ('single', 'multi')
     for name in ('rank1', 'rank5', 'rank10', 'rank20', 'mAP', 'mINP')
 }
 REGDB_METRICS = {
@@ -91,7 +94,8 @@ REGDB_METRICS = {
 @pytest.fixture
 def roots(tiny_sysu, tiny_regdb, tiny_shards):
     return dict(
-        SYSUMM01=tiny_sysu, RegDB=tiny_regdb, StreamedPairs=tiny_shards)
+        SYSUMM01=tiny_sysu, RegDB=tiny_regdb, StreamedPairs=tiny_shards
+    )
 
 
 def method_of(leaf):
@@ -99,7 +103,8 @@ def method_of(leaf):
     name = Path(leaf).stem.split('_')[0]
     return next(
         (method for method in STREAMS if f'{name}-'.startswith(f'{method}-')),
-        name)
+        name,
+    )
 
 
 def ssl_method(leaf):
@@ -202,7 +207,8 @@ def run(cfg):
     assert runner.iter == 1
     still = sum(
         torch.equal(old, new)
-        for old, new in zip(before, backbone.parameters(), strict=True))
+        for old, new in zip(before, backbone.parameters(), strict=True)
+    )
     # A non-local block starts as the identity: behind its zero weights the
     # first step moves nothing.
     assert still < len(before) / 2
@@ -217,13 +223,18 @@ def test_configs_are_where_they_belong():
     assert sorted(PRETRAINING + SSL + FINETUNING) == LEAVES
     assert all(
         leaf.startswith(('mmgl/pretrain/', 'mmgl/ablation/'))
-        for leaf in PRETRAINING)
+        for leaf in PRETRAINING
+    )
     # Three leaves of each rival: the paper's schedule, its own, and small.
     assert sorted(SSL) == sorted(
-        f'mmgl/ssl/{method}{leaf}.py' for method in SSL_TERMS
-        for leaf in ('_two-stream_r50_96-100e_sysu',
-                     '-native_two-stream_r50_96-100e_sysu',
-                     '_two-stream_r18-narrow_synthetic'))
+        f'mmgl/ssl/{method}{leaf}.py'
+        for method in SSL_TERMS
+        for leaf in (
+            '_two-stream_r50_96-100e_sysu',
+            '-native_two-stream_r50_96-100e_sysu',
+            '_two-stream_r18-narrow_synthetic',
+        )
+    )
 
 
 @pytest.mark.parametrize('leaf', LEAVES)
@@ -245,15 +256,20 @@ def test_leaf_trains_and_evaluates(leaf, roots, tmp_path):
         terms, expected = SSL_TERMS[ssl_method(leaf)], set()
     elif leaf in PRETRAINING:
         terms = {'loss_permutation', 'loss_position', 'loss_pcc'}
-        expected = {
-            f'permutation/{who}{what}_acc'
-            for who in ('', 'visible_', 'infrared_')
-            for what in ('stripe', 'exact')
-        } if cfg.get('val_cfg') is not None else set()
+        expected = (
+            {
+                f'permutation/{who}{what}_acc'
+                for who in ('', 'visible_', 'infrared_')
+                for what in ('stripe', 'exact')
+            }
+            if cfg.get('val_cfg') is not None
+            else set()
+        )
     else:
         variant = Path(leaf).stem.split('_')[0]
         terms = TERMS.get(variant) or TERMS.get(
-            method_of(leaf), {'id/loss', 'triplet/loss'})
+            method_of(leaf), {'id/loss', 'triplet/loss'}
+        )
         expected = REGDB_METRICS if 'regdb' in leaf else SYSU_METRICS
     assert {k for k in losses if 'loss' in k} == terms | {'loss'}
     assert all(math.isfinite(v) for v in losses.values())
@@ -279,7 +295,9 @@ def matching_pretraining(leaf):
     name = STREAMS.get(method_of(leaf), method_of(leaf))
     data = Path(leaf).stem.split('_')[-1].removesuffix('-select')
     found = [
-        other for other in PRETRAINING if '/pretrain/' in other
+        other
+        for other in PRETRAINING
+        if '/pretrain/' in other
         and Path(other).stem.split('_')[1] == name
         and Path(other).stem.endswith(data)
     ]

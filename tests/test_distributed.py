@@ -25,7 +25,8 @@ def step(rank, world, name):
     size = len(images) // world
     share = slice(rank * size, (rank + 1) * size)
     data = model.data_preprocessor(
-        dict(inputs=images[share], data_samples=samples[share]), True)
+        dict(inputs=images[share], data_samples=samples[share]), True
+    )
     torch.manual_seed(1)
     return mean_step(model, data, world)
 
@@ -34,4 +35,5 @@ def step(rank, world, name):
 @pytest.mark.parametrize('name', list(MODELS_UNDER_TEST))
 def test_same_loss_and_gradient_as_one_process(name, world, tmp_path):
     check_same_step(
-        step(0, 1, name), step_on_ranks(tmp_path, world, step, name))
+        step(0, 1, name), step_on_ranks(tmp_path, world, step, name)
+    )

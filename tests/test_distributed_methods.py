@@ -22,10 +22,10 @@ from mmgl.utils.paths import config_dir
 
 # The images of two modalities of a whole batch, with or without labels.
 IDENTITIES, INSTANCES, UNLABELLED = 4, 2, 8
-NO_DROPOUT = {'model.heads.graph.dropout': 0.}
+NO_DROPOUT = {'model.heads.graph.dropout': 0.0}
 CONSISTENCY = {'model.heads.id.consistency': dict(type='ViewConsistencyLoss')}
 # With the published margin no two centers are near enough to count.
-WIDE_MARGIN = {'model.heads.center.loss.margin': 100.}
+WIDE_MARGIN = {'model.heads.center.loss.margin': 100.0}
 # Name of the config, epoch and options.
 CASES = {
     'one-stream': ('finetune/one-stream', 0, {}),
@@ -73,38 +73,50 @@ def share(cfg, epoch, rank, world):
     """This rank's share of the first batch, as the model gets it."""
     loader = cfg.train_dataloader
     if loader.sampler.type == 'IdentitySampler':
-        options = dict(
-            num_ids=IDENTITIES // world, num_instances=INSTANCES)
+        options = dict(num_ids=IDENTITIES // world, num_instances=INSTANCES)
     else:
         options = dict(batch_size=UNLABELLED // world)
     with registry_scope('mmgl'):
         dataset = DATASETS.build(loader.dataset)
-        sampler = DATA_SAMPLERS.build({
-            **loader.sampler, **options, 'dataset': dataset, 'seed': 0,
-            'rank': rank, 'world_size': world})
+        sampler = DATA_SAMPLERS.build(
+            {
+                **loader.sampler,
+                **options,
+                'dataset': dataset,
+                'seed': 0,
+                'rank': rank,
+                'world_size': world,
+            }
+        )
     sampler.set_epoch(epoch)
     draws = iter(sampler)
     return pseudo_collate(
-        [dataset[next(draws)] for _ in range(sampler.batch_size)])
+        [dataset[next(draws)] for _ in range(sampler.batch_size)]
+    )
 
 
 def step(rank, world, cfg, epoch):
     model = build(cfg)
     data = model.data_preprocessor(share(cfg, epoch, rank, world), True)
-    return mean_step(model, data, world,
-                     cfg.get('find_unused_parameters', False))
+    return mean_step(
+        model, data, world, cfg.get('find_unused_parameters', False)
+    )
 
 
 @pytest.mark.parametrize('case', list(CASES))
-def test_same_losses_and_gradients_as_one_process(case, tiny_sysu, tmp_path,
-                                                  monkeypatch):
+def test_same_losses_and_gradients_as_one_process(
+    case, tiny_sysu, tmp_path, monkeypatch
+):
     # In fp32 some gradients of attention are little more than round-off.
     monkeypatch.setattr(torch.Tensor, 'float', torch.Tensor.double)
     # Noise is drawn by the shape of a rank's batch.
-    monkeypatch.setattr('mmgl.models.layers.feature_search_cell'
-                        '.logistic_noise', torch.zeros_like)
+    monkeypatch.setattr(
+        'mmgl.models.layers.feature_search_cell.logistic_noise',
+        torch.zeros_like,
+    )
     cfg, epoch = load(case, tiny_sysu)
     one = step(0, 1, cfg, epoch)
     for world in (2, 4):
         check_same_step(
-            one, step_on_ranks(tmp_path, world, step, cfg, epoch), rel=1e-9)
+            one, step_on_ranks(tmp_path, world, step, cfg, epoch), rel=1e-9
+        )

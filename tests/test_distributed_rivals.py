@@ -31,7 +31,8 @@ MODALITY = (0, 1, 1, 0, 1, 0, 0, 1)
 UPSTREAM = {
     'simclr': {'model.head.type': 'mmpretrain.ContrastiveHead'},
     'barlow-twins': {
-        'model.head.type': 'mmpretrain.LatentCrossCorrelationHead'},
+        'model.head.type': 'mmpretrain.LatentCrossCorrelationHead'
+    },
 }
 
 
@@ -42,8 +43,10 @@ def step(rank, world, method, options=None):
     data = model.data_preprocessor(batch(method, MODALITY), training=True)
     size = len(MODALITY) // world
     share = slice(rank * size, (rank + 1) * size)
-    data = dict(inputs=[view[share] for view in data['inputs']],
-                data_samples=data['data_samples'][share])
+    data = dict(
+        inputs=[view[share] for view in data['inputs']],
+        data_samples=data['data_samples'][share],
+    )
     return mean_step(model, data, world)
 
 
@@ -51,7 +54,8 @@ def step(rank, world, method, options=None):
 @pytest.mark.parametrize('method', METHODS)
 def test_same_loss_and_gradient_as_one_process(method, world, tmp_path):
     check_same_step(
-        step(0, 1, method), step_on_ranks(tmp_path, world, step, method))
+        step(0, 1, method), step_on_ranks(tmp_path, world, step, method)
+    )
 
 
 @pytest.mark.parametrize('method', list(UPSTREAM))
@@ -60,7 +64,8 @@ def test_gradient_of_mmpretrain_is_that_of_a_share(method, tmp_path):
     check_same_step(
         step(0, 1, method),
         step_on_ranks(tmp_path, WORLD, step, method, UPSTREAM[method]),
-        factor=WORLD)
+        factor=WORLD,
+    )
 
 
 # -------------------------------------------------------- assignments of SwAV
@@ -69,26 +74,30 @@ def scores(rows=12, columns=5):
     # Rows of the first half prefer other columns than the others.
     return torch.randn(rows, columns, generator=generator) / 5 + torch.where(
         torch.arange(rows)[:, None] < rows // 2,
-        torch.arange(columns) / 20, -torch.arange(columns) / 20)
+        torch.arange(columns) / 20,
+        -torch.arange(columns) / 20,
+    )
 
 
 def test_assignments_on_one_process_are_those_of_mmpretrain():
     for rounds in (1, 3, 10):
         torch.testing.assert_close(
             balanced_assignment(scores(), 0.05, rounds),
-            distributed_sinkhorn(scores(), rounds, 1, 0.05))
+            distributed_sinkhorn(scores(), rounds, 1, 0.05),
+        )
 
 
 def test_assignments_are_balanced():
     shares = balanced_assignment(scores(), 0.05, 100)
     assert shares.sum(dim=1) == pytest.approx(torch.ones(12), abs=1e-5)
-    assert shares.sum(dim=0) == pytest.approx(torch.full((5, ), 12 / 5),
-                                              abs=1e-3)
+    assert shares.sum(dim=0) == pytest.approx(
+        torch.full((5,), 12 / 5), abs=1e-3
+    )
 
 
 def share_out(rank, world):
     size = 12 // world
-    own = scores()[rank * size:(rank + 1) * size]
+    own = scores()[rank * size : (rank + 1) * size]
     return balanced_assignment(own, 0.05, 3).tolist()
 
 
@@ -99,8 +108,8 @@ def test_assignments_of_all_ranks_are_those_of_one(world, tmp_path):
     together = torch.tensor(sum(parts, []))
     torch.testing.assert_close(together, whole)
     # Each rank by itself comes to something else.
-    alone = balanced_assignment(scores()[:12 // world], 0.05, 3)
-    assert (alone - whole[:12 // world]).abs().max() > 0.05
+    alone = balanced_assignment(scores()[: 12 // world], 0.05, 3)
+    assert (alone - whole[: 12 // world]).abs().max() > 0.05
 
 
 def test_loss_and_queue_of_swav_are_those_of_mmpretrain():
@@ -114,8 +123,10 @@ def test_loss_and_queue_of_swav_are_those_of_mmpretrain():
     for _ in range(4):
         x = torch.nn.functional.normalize(torch.randn(4 * 5, 6), dim=1)
         values = [loss(x) for loss in (ours, theirs)]
-        grads = [torch.autograd.grad(value, loss.prototypes.weight)[0]
-                 for value, loss in zip(values, (ours, theirs), strict=True)]
+        grads = [
+            torch.autograd.grad(value, loss.prototypes.weight)[0]
+            for value, loss in zip(values, (ours, theirs), strict=True)
+        ]
         torch.testing.assert_close(*values)
         torch.testing.assert_close(*grads)
         assert torch.equal(ours.queue, theirs.queue)
@@ -132,7 +143,7 @@ def crops_of(step, rank=0, world=1):
     generator = torch.Generator().manual_seed(step)
     x = torch.randn(sum(CROPS), BATCH, DIMS, generator=generator)
     size = BATCH // world
-    x = x[:, rank * size:(rank + 1) * size].flatten(0, 1)
+    x = x[:, rank * size : (rank + 1) * size].flatten(0, 1)
     return torch.nn.functional.normalize(x, dim=1)
 
 
@@ -143,21 +154,25 @@ def train_with_queue(rank, world, work_dir, asked):
     model = torch.nn.Module()
     model.head = SimpleNamespace(loss_module=loss)
     runner = SimpleNamespace(
-        model=model, work_dir=work_dir, world_size=world, epoch=0)
-    hook = SwAVQueueHook(
-        BATCH // world, 0, feat_dim=DIMS, queue_length=asked)
+        model=model, work_dir=work_dir, world_size=world, epoch=0
+    )
+    hook = SwAVQueueHook(BATCH // world, 0, feat_dim=DIMS, queue_length=asked)
     hook.before_run(runner)
     hook.before_train_epoch(runner)
     found = []
     for step in range(STEPS):
         value = loss(crops_of(step, rank, world))
-        grad, = torch.autograd.grad(value, loss.prototypes.weight)
+        (grad,) = torch.autograd.grad(value, loss.prototypes.weight)
         mean = torch.cat([value.detach()[None], grad.flatten()])
         if world > 1:
             dist.all_reduce(mean)
-        found.append(dict(
-            mean=(mean / world).tolist(), used=bool(loss.use_queue),
-            queue=None if loss.queue is None else loss.queue.tolist()))
+        found.append(
+            dict(
+                mean=(mean / world).tolist(),
+                used=bool(loss.use_queue),
+                queue=None if loss.queue is None else loss.queue.tolist(),
+            )
+        )
     return found
 
 
@@ -165,7 +180,8 @@ def test_queues_of_two_processes_are_that_of_one(tmp_path):
     # Two batches fit in 13 places.
     whole = train_with_queue(0, 1, str(tmp_path), 13)
     parts = run_ranks(
-        tmp_path, train_with_queue, WORLD, str(tmp_path), 13, world=WORLD)
+        tmp_path, train_with_queue, WORLD, str(tmp_path), 13, world=WORLD
+    )
     size = BATCH // WORLD
     for step, one in enumerate(whole):
         # Full after two steps.
@@ -180,8 +196,9 @@ def test_queues_of_two_processes_are_that_of_one(tmp_path):
                 past = crops_of(step - age, rank, WORLD)
                 for crop in range(2):
                     torch.testing.assert_close(
-                        own[crop, age * size:][:size],
-                        past[crop * size:][:size])
+                        own[crop, age * size :][:size],
+                        past[crop * size :][:size],
+                    )
     # It matters: other losses without a queue, as soon as it is full.
     without = train_with_queue(0, 1, str(tmp_path), 0)
     for step, (one, other) in enumerate(zip(whole, without, strict=True)):
@@ -190,21 +207,31 @@ def test_queues_of_two_processes_are_that_of_one(tmp_path):
 
 
 def queue_hook(monkeypatch, world, length):
-    for module in ('mmpretrain.engine.hooks.swav_hook',
-                   'mmgl.engine.hooks.swav_queue'):
+    for module in (
+        'mmpretrain.engine.hooks.swav_hook',
+        'mmgl.engine.hooks.swav_queue',
+    ):
         monkeypatch.setattr(f'{module}.get_world_size', lambda: world)
     return SwAVQueueHook(96, queue_length=length, feat_dim=DIMS)
 
 
 def test_queue_of_swav_is_never_lost_silently(tmp_path, monkeypatch):
     loss = SimpleNamespace()
-    runner = SimpleNamespace(work_dir=str(tmp_path), model=SimpleNamespace(
-        head=SimpleNamespace(loss_module=loss)))
-    with pytest.raises(ValueError, match='1920 is shorter than the 2016 '
-                                         'images .* 21 processes'):
+    runner = SimpleNamespace(
+        work_dir=str(tmp_path),
+        model=SimpleNamespace(head=SimpleNamespace(loss_module=loss)),
+    )
+    with pytest.raises(
+        ValueError,
+        match='1920 is shorter than the 2016 images .* 21 processes',
+    ):
         queue_hook(monkeypatch, 21, 1920).before_run(runner)
-    for world, length, kept in ((21, 0, 0), (20, 1920, 1920), (3, 1920, 1728),
-                                (1, 1920, 1920)):
+    for world, length, kept in (
+        (21, 0, 0),
+        (20, 1920, 1920),
+        (3, 1920, 1728),
+        (1, 1920, 1920),
+    ):
         hook = queue_hook(monkeypatch, world, length)
         hook.before_run(runner)
         assert hook.queue_length == kept
@@ -226,8 +253,9 @@ def target_of_byol(rank):
             parameter.add_(rank * torch.rand_like(parameter))
     wrapped = DistributedDataParallel(model)
     optimizer = torch.optim.SGD(
-        [p for p in model.parameters() if p.requires_grad], 0.05)
-    modality = MODALITY[4 * rank:4 * rank + 4]
+        [p for p in model.parameters() if p.requires_grad], 0.05
+    )
+    modality = MODALITY[4 * rank : 4 * rank + 4]
     data = model.data_preprocessor(batch('byol', modality), training=True)
     for view in data['inputs']:
         view[:, :3] += rank  # the fourth channel is the modality
@@ -237,8 +265,9 @@ def target_of_byol(rank):
         wrapped(**data, mode='loss')['loss'].backward()
         optimizer.step()
     same, moved = True, False
-    for before, parameter in zip(start, model.target_net.parameters(),
-                                 strict=True):
+    for before, parameter in zip(
+        start, model.target_net.parameters(), strict=True
+    ):
         parts = [torch.empty_like(parameter) for _ in range(WORLD)]
         dist.all_gather(parts, parameter.data)
         same = same and torch.equal(*parts)

@@ -15,22 +15,22 @@ from mmgl.experiments.reproduce.readme import BEGIN, END, write_readme
 
 ROOT = Path(__file__).parents[1]
 LEAVES = {
-    str(p.relative_to(ROOT))
-    for p in (ROOT / 'configs/mmgl').rglob('*.py')
+    str(p.relative_to(ROOT)) for p in (ROOT / 'configs/mmgl').rglob('*.py')
 }
-DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md'
-             ] + sorted((ROOT / 'docs').rglob('*.md'))
+DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md'] + sorted(
+    (ROOT / 'docs').rglob('*.md')
+)
 RESULTS = ROOT / 'docs/results.md'
 # What shows accuracies with two decimals quotes the tables of the results.
 QUOTING = [ROOT / 'README.md'] + [
-    ROOT / f'docs/{name}.md' for name in (
-        'finetuning', 'probe', 'quickstart', 'reproduction', 'rivals')]
+    ROOT / f'docs/{name}.md'
+    for name in ('finetuning', 'probe', 'quickstart', 'reproduction', 'rivals')
+]
 REWRITE = 'run python tools/reproduce.py all --write-only'
 
 
 def test_metafile_lists_every_config_once():
-    metafile = yaml.safe_load(
-        (ROOT / 'configs/mmgl/metafile.yml').read_text())
+    metafile = yaml.safe_load((ROOT / 'configs/mmgl/metafile.yml').read_text())
     configs = [model['Config'] for model in metafile['Models']]
     assert len(configs) == len(set(configs))
     assert set(configs) == LEAVES
@@ -48,8 +48,11 @@ def test_model_index_imports_the_metafile():
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda p: p.name)
 def test_paths_in_documents_exist(document):
     text = document.read_text()
-    named = set(re.findall(
-        r'\b(?:configs|tools|benchmarks|tests|docs)/[\w./-]+\.\w+', text))
+    named = set(
+        re.findall(
+            r'\b(?:configs|tools|benchmarks|tests|docs)/[\w./-]+\.\w+', text
+        )
+    )
     missing = [path for path in named if not (ROOT / path).exists()]
     assert not missing
 
@@ -64,13 +67,15 @@ def test_links_in_documents_lead_somewhere(document):
 @pytest.fixture(scope='module')
 def records():
     options = ReproduceOptions(
-        ['all'], results=ROOT / 'docs/results', root=ROOT)
+        ['all'], results=ROOT / 'docs/results', root=ROOT
+    )
     return {scale: marked_records(options, scale) for scale in SCALES}
 
 
 def test_results_are_those_of_the_records(records, tmp_path):
     written = write_document(
-        ROOT / 'docs/results', tmp_path / 'results.md', ROOT, records)
+        ROOT / 'docs/results', tmp_path / 'results.md', ROOT, records
+    )
     equal = written.read_text() == RESULTS.read_text()
     assert equal, REWRITE
     tables = write_summaries(tmp_path, 'mini', records['mini'])
@@ -102,6 +107,9 @@ def test_accuracies_are_quoted_as_the_results_have_them(document):
     # What the tool writes into the README is of several rows.
     text = re.sub(f'{BEGIN}.*{END}', '', document.read_text(), flags=re.S)
     rows = list(accuracies(RESULTS.read_text()))
-    wrong = [found for found in accuracies(text)
-             if not any(found <= row for row in rows)]
+    wrong = [
+        found
+        for found in accuracies(text)
+        if not any(found <= row for row in rows)
+    ]
     assert not wrong

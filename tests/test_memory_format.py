@@ -23,14 +23,35 @@ from mmgl.utils.compat import registry_scope
 from mmgl.utils.paths import config_dir
 
 LEAVES = [
-    *(f'finetune/{name}_r18-narrow_synthetic'
-      for name in ('one-stream', 'agw', 'ddag', 'nfs', 'caj', 'mutual-info',
-                   'mpanet')),
-    *(f'pretrain/mmgl_{name}_r18-narrow_synthetic'
-      for name in ('one-stream', 'two-stream', 'agw')),
-    *(f'ssl/{name}_two-stream_r18-narrow_synthetic'
-      for name in ('colorization', 'jigsaw', 'psl', 'simclr', 'swav', 'byol',
-                   'simsiam', 'barlow-twins')),
+    *(
+        f'finetune/{name}_r18-narrow_synthetic'
+        for name in (
+            'one-stream',
+            'agw',
+            'ddag',
+            'nfs',
+            'caj',
+            'mutual-info',
+            'mpanet',
+        )
+    ),
+    *(
+        f'pretrain/mmgl_{name}_r18-narrow_synthetic'
+        for name in ('one-stream', 'two-stream', 'agw')
+    ),
+    *(
+        f'ssl/{name}_two-stream_r18-narrow_synthetic'
+        for name in (
+            'colorization',
+            'jigsaw',
+            'psl',
+            'simclr',
+            'swav',
+            'byol',
+            'simsiam',
+            'barlow-twins',
+        )
+    ),
 ]
 RIVALS = ('simclr', 'swav', 'byol', 'simsiam', 'barlow-twins')
 
@@ -44,9 +65,14 @@ def narrow(cfg):
         # Behind the batch norm of the parts fewer are mostly noise.
         images = 16 if 'part_head' in cfg.model else 8
         loader.sampler.update(
-            batch_size=images, num_pairs_per_epoch=images // 2)
-    loader.update(batch_size=images, num_workers=0, persistent_workers=False,
-                  pin_memory=False)
+            batch_size=images, num_pairs_per_epoch=images // 2
+        )
+    loader.update(
+        batch_size=images,
+        num_workers=0,
+        persistent_workers=False,
+        pin_memory=False,
+    )
     network = cfg.model.backbone
     if 'network' not in network or 'heads' in cfg.model:
         network.get('network', network)['base_channels'] = 8
@@ -65,8 +91,7 @@ def case(request, tiny_sysu):
         model = MODELS.build(cfg.model).train()
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
     name = request.param.split('/')[1].split('_')[0]
-    return SimpleNamespace(
-        name=name, model=model, batch=next(iter(loader)))
+    return SimpleNamespace(name=name, model=model, batch=next(iter(loader)))
 
 
 def prepare(model):
@@ -74,7 +99,8 @@ def prepare(model):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     wrapper = OptimWrapper(optimizer)
     ChannelsLastHook().before_train(
-        SimpleNamespace(model=model, optim_wrapper=wrapper))
+        SimpleNamespace(model=model, optim_wrapper=wrapper)
+    )
 
 
 def step(model, batch):
@@ -84,7 +110,8 @@ def step(model, batch):
     loss, _ = model.parse_losses(model(**data, mode='loss'))
     loss.backward()
     return loss.item(), {
-        name: p.grad for name, p in model.named_parameters()
+        name: p.grad
+        for name, p in model.named_parameters()
         if p.grad is not None
     }
 
@@ -98,8 +125,11 @@ def distance(grads, others):
     assert grads.keys() == others.keys()
     pairs = [(one, others[name]) for name, one in grads.items()]
     difference = sum((a - b).double().square().sum() for a, b in pairs)
-    return (difference / sum(a.double().square().sum()
-                             for a, _ in pairs)).sqrt().item()
+    return (
+        (difference / sum(a.double().square().sum() for a, _ in pairs))
+        .sqrt()
+        .item()
+    )
 
 
 def wake(model):
@@ -113,9 +143,11 @@ def in_fp64(backbone):
     """Let a backbone work exactly, between a model's own fp32 parts."""
     backbone.double()
     backbone.register_forward_pre_hook(
-        lambda module, args: (args[0].double(), *args[1:]))
+        lambda module, args: (args[0].double(), *args[1:])
+    )
     backbone.register_forward_hook(
-        lambda module, args, maps: tree_map(torch.Tensor.float, maps))
+        lambda module, args, maps: tree_map(torch.Tensor.float, maps)
+    )
 
 
 def test_channels_last_is_the_same(case):
@@ -127,7 +159,8 @@ def test_channels_last_is_the_same(case):
         if isinstance(module, torch.nn.Conv2d):
             assert is_reordered(module.weight)
             module.register_forward_hook(
-                lambda m, x, y: seen.append(is_reordered(y)))
+                lambda m, x, y: seen.append(is_reordered(y))
+            )
     loss, grads = step(plain, case.batch)
     other_loss, other_grads = step(other, case.batch)
     # The maps follow the weights, but for the one channel in AGW's blocks.
@@ -157,12 +190,15 @@ def test_bfloat16_is_close(case):
     if case.name in RIVALS:
         BackboneAutocastHook().before_train(SimpleNamespace(model=other))
     wrapper = AutocastOptimWrapper(
-        optimizer=torch.optim.SGD(other.parameters(), lr=0.1))
+        optimizer=torch.optim.SGD(other.parameters(), lr=0.1)
+    )
     loss, grads = step(case.model, case.batch)
     with wrapper.optim_context(other):
         other_loss, other_grads = step(other, case.batch)
     assert other_loss == pytest.approx(loss, rel=0.05, abs=0.02)
     # Few images and channels: much noise, but the same direction.
     assert distance(grads, other_grads) < 0.9
-    assert all(g.dtype == torch.float32 and g.isfinite().all()
-               for g in other_grads.values())
+    assert all(
+        g.dtype == torch.float32 and g.isfinite().all()
+        for g in other_grads.values()
+    )

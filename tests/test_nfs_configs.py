@@ -20,7 +20,7 @@ def load(name):
 def search_hook(cfg):
     with registry_scope('mmgl'):
         hooks = [HOOKS.build(item) for item in cfg.custom_hooks]
-    (hook, ) = (h for h in hooks if isinstance(h, SearchPhaseHook))
+    (hook,) = (h for h in hooks if isinstance(h, SearchPhaseHook))
     return hook
 
 
@@ -43,9 +43,9 @@ def test_search_parameters_have_their_own_rate_and_no_decay(name):
     backbone = TwoStreamResNet(18, 8, plugins=plugins)
     optimizer = build_optim_wrapper(backbone, cfg.optim_wrapper).optimizer
     names = {id(p): n for n, p in backbone.named_parameters()}
-    search, full = (.05, 1e-3) if 'synthetic' in name else (3e-3, 3.5e-4)
+    search, full = (0.05, 1e-3) if 'synthetic' in name else (3e-3, 3.5e-4)
     for group in optimizer.param_groups:
-        (parameter, ) = group['params']
+        (parameter,) = group['params']
         own = names[id(parameter)].startswith('plugins.')
         rate = full
         if own:
@@ -58,10 +58,12 @@ def test_search_parameters_have_their_own_rate_and_no_decay(name):
 def test_the_recipe():
     cfg = load(NAMES[0])
     heads = cfg.model.heads
-    assert heads.id.loss.label_smoothing == .1
-    assert heads.triplet.loss.margin == .3
-    assert (heads.contrast.loss_weight, heads.contrast.feature) == (.5, 'bn')
-    (erase, ) = (
-        step for step in cfg.train_dataloader.dataset.pipeline
-        if step.type == 'mmpretrain.RandomErasing')
-    assert erase.erase_prob == .5
+    assert heads.id.loss.label_smoothing == 0.1
+    assert heads.triplet.loss.margin == 0.3
+    assert (heads.contrast.loss_weight, heads.contrast.feature) == (0.5, 'bn')
+    (erase,) = (
+        step
+        for step in cfg.train_dataloader.dataset.pipeline
+        if step.type == 'mmpretrain.RandomErasing'
+    )
+    assert erase.erase_prob == 0.5

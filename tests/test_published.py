@@ -35,7 +35,7 @@ def batch(median):
 @pytest.mark.parametrize('leaf', leaves('agw'))
 def test_agw_has_the_published_loss(leaf):
     loss = triplet_loss(leaf)
-    for median, value in ((13.5, .816), (20.3, 18.71), (40.5, 40.74)):
+    for median, value in ((13.5, 0.816), (20.3, 18.71), (40.5, 40.74)):
         x, pids = batch(median)
         got = loss(x, pids)
         assert got.item() == pytest.approx(value, rel=1e-3)
@@ -49,7 +49,7 @@ def test_agw_has_the_published_loss(leaf):
 @pytest.mark.parametrize('leaf', leaves('caj') + leaves('caj-plus'))
 def test_caj_has_the_published_loss(leaf):
     loss = triplet_loss(leaf)
-    for median, value in ((1., .6919), (13.5, .7232)):
+    for median, value in ((1.0, 0.6919), (13.5, 0.7232)):
         x, pids = batch(median)
         got = loss(x, pids)
         assert got.item() == pytest.approx(value, rel=1e-3)
@@ -64,7 +64,7 @@ def test_caj_has_the_published_loss(leaf):
 @pytest.mark.parametrize('leaf', leaves('agw-exact') + leaves('caj-exact'))
 def test_exact_variants_are_finite_at_any_distance(leaf):
     loss = triplet_loss(leaf)
-    for median, value in ((40.5, .9926), (107.8, 3.227)):
+    for median, value in ((40.5, 0.9926), (107.8, 3.227)):
         x, pids = batch(median)
         got = loss(x, pids)
         assert got.item() == pytest.approx(value, rel=1e-3)
@@ -75,13 +75,22 @@ def test_exact_variants_are_finite_at_any_distance(leaf):
 def test_mpanet_starts_erases_and_scores_as_published(leaf):
     cfg = load_config(LEAVES / leaf)
     assert cfg.model.heads.id.init_std is None
-    erase, = (step for step in cfg.train_dataloader.dataset.pipeline
-              if 'Erasing' in step.type)
+    (erase,) = (
+        step
+        for step in cfg.train_dataloader.dataset.pipeline
+        if 'Erasing' in step.type
+    )
     # The defaults of torchvision 0.4, 0 being the mean colour.
     assert erase == dict(
-        type='ChannelRandomErasing', prob=.5, area_range=(.02, .33),
-        aspect_range=(.3, 3.3), max_tries=10, fill=(0, 0, 0))
+        type='ChannelRandomErasing',
+        prob=0.5,
+        area_range=(0.02, 0.33),
+        aspect_range=(0.3, 3.3),
+        max_tries=10,
+        fill=(0, 0, 0),
+    )
     raw = 'regdb' in leaf
     assert cfg.model.get('normalize', True) is not raw
     assert cfg.test_evaluator.get('distance', 'cosine') == (
-        'euclidean' if raw else 'cosine')
+        'euclidean' if raw else 'cosine'
+    )

@@ -23,7 +23,8 @@ FILTERS = {
 }
 LEAVES = sorted(
     str(path.relative_to(config_dir()))
-    for path in (config_dir() / 'mmgl').rglob('*.py'))
+    for path in (config_dir() / 'mmgl').rglob('*.py')
+)
 DRAWN = [leaf for leaf in LEAVES if '_synthetic' in leaf]
 PUBLIC = [leaf for leaf in LEAVES if leaf not in DRAWN]
 
@@ -33,8 +34,11 @@ def filter_of(leaf):
     if '/ssl/' in leaf:  # compared with MMGL, on its images
         return FILTERS['mmgl']
     name = Path(leaf).stem.partition('_')[0]
-    found, = (kind for method, kind in FILTERS.items()
-              if f'{name}-'.startswith(f'{method}-'))
+    (found,) = (
+        kind
+        for method, kind in FILTERS.items()
+        if f'{name}-'.startswith(f'{method}-')
+    )
     return found
 
 
@@ -51,8 +55,9 @@ def resizing_steps(value):
 
 def pipelines(leaf):
     cfg = load_config(config_dir() / leaf)
-    loaders = [cfg.get(f'{stage}_dataloader')
-               for stage in ('train', 'val', 'test')]
+    loaders = [
+        cfg.get(f'{stage}_dataloader') for stage in ('train', 'val', 'test')
+    ]
     assert loaders[0] is not None
     return [one.dataset.pipeline for one in loaders if one is not None]
 
@@ -65,7 +70,7 @@ def test_leaves_are_found():
 @pytest.mark.parametrize('leaf', PUBLIC)
 def test_filter_of_the_public_code(leaf):
     for pipeline in pipelines(leaf):
-        step, = resizing_steps(pipeline)
+        (step,) = resizing_steps(pipeline)
         assert step == pipeline[1]
         assert step['type'] == 'PILResize'
         assert step['interpolation'] == filter_of(leaf)
@@ -75,4 +80,5 @@ def test_filter_of_the_public_code(leaf):
 def test_drawn_images_stay_as_recorded(leaf):
     for pipeline in pipelines(leaf):
         assert resizing_steps(pipeline) == [
-            dict(type='Resize', scale=(48, 96))]
+            dict(type='Resize', scale=(48, 96))
+        ]

@@ -7,13 +7,7 @@ import math
 
 import pytest
 import torch
-from test_configs import (
-    SSL_TERMS,
-    SYSU_METRICS,
-    load,
-    shrink,
-    use_tiny_data,
-)
+from test_configs import SSL_TERMS, SYSU_METRICS, load, shrink, use_tiny_data
 
 from mmgl.config.loading import apply_init, build_runner
 from mmgl.models.backbones import TwoStreamResNet

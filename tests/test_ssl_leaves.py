@@ -17,10 +17,13 @@ from mmgl.utils.compat import registry_scope, select_amp_wrapper
 from mmgl.utils.errors import TrainingDivergedError
 
 LEAVES = [
-    f'{method}{leaf}' for method in METHODS
-    for leaf in ('_two-stream_r50_96-100e_sysu',
-                 '-native_two-stream_r50_96-100e_sysu',
-                 '_two-stream_r18-narrow_synthetic')
+    f'{method}{leaf}'
+    for method in METHODS
+    for leaf in (
+        '_two-stream_r50_96-100e_sysu',
+        '-native_two-stream_r50_96-100e_sysu',
+        '_two-stream_r18-narrow_synthetic',
+    )
 ]
 
 
@@ -42,10 +45,10 @@ def test_views_depend_on_the_draw_alone(name, tiny_sysu):
         return [view.numpy() for view in inputs]
 
     first, again, other = views(3), views(3), views(4)
-    assert all(np.array_equal(a, b)
-               for a, b in zip(first, again, strict=True))
-    assert not any(np.array_equal(a, b)
-                   for a, b in zip(first, other, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not any(
+        np.array_equal(a, b) for a, b in zip(first, other, strict=True)
+    )
     # The views of one image differ too.
     assert not np.array_equal(first[0], first[1])
 
@@ -85,7 +88,8 @@ def test_heads_fit_the_backbone(name):
     model = leaf(name).model
     network = model.backbone.network
     width = network.get('base_channels', 64) * (
-        8 if network.depth == 18 else 32)
+        8 if network.depth == 18 else 32
+    )
     assert model.neck.in_channels == width
     neck = model.neck.out_channels
     predictor = model.head.get('predictor')
@@ -100,7 +104,7 @@ def test_heads_fit_the_backbone(name):
 @pytest.mark.parametrize('name', [n for n in LEAVES if 'swav' in n])
 def test_hook_of_swav_fits_the_loader(name):
     cfg = leaf(name)
-    hook, = (h for h in cfg.custom_hooks if h.type == 'mmgl.SwAVQueueHook')
+    (hook,) = (h for h in cfg.custom_hooks if h.type == 'mmgl.SwAVQueueHook')
     assert hook.batch_size == cfg.train_dataloader.batch_size
     assert hook.queue_length % hook.batch_size == 0
     assert hook.feat_dim == cfg.model.neck.out_channels
@@ -115,7 +119,8 @@ def prepare(cfg, root, work_dir, epochs=1, iters=2, batch_size=8, **kwargs):
     loader.update(num_workers=0, batch_size=batch_size)
     loader.dataset['data_root'] = root
     loader.sampler.update(
-        batch_size=batch_size, num_pairs_per_epoch=batch_size * iters // 2)
+        batch_size=batch_size, num_pairs_per_epoch=batch_size * iters // 2
+    )
     cfg.train_cfg['max_epochs'] = epochs
     cfg.update(kwargs)
     derive_loaders(cfg)
@@ -152,12 +157,19 @@ def test_two_steps_through_the_runner(method, tiny_sysu, tmp_path):
 
 def test_queue_of_swav_is_filled_and_resumed(tiny_sysu, tmp_path):
     """Two epochs at once are as one and another; three Runners, 5 s."""
+
     def config():
         cfg = small('swav')
-        hook, = (h for h in cfg.custom_hooks
-                 if h.type == 'mmgl.SwAVQueueHook')
-        hook.update(batch_size=4, queue_length=8, epoch_queue_starts=0,
-                    feat_dim=WIDTH, frozen_layers_cfg=dict(prototypes=1))
+        (hook,) = (
+            h for h in cfg.custom_hooks if h.type == 'mmgl.SwAVQueueHook'
+        )
+        hook.update(
+            batch_size=4,
+            queue_length=8,
+            epoch_queue_starts=0,
+            feat_dim=WIDTH,
+            frozen_layers_cfg=dict(prototypes=1),
+        )
         cfg.param_scheduler = []
         return cfg
 
@@ -191,11 +203,13 @@ def test_mixed_precision_is_for_the_backbone(tiny_sysu, tmp_path):
     def note(name):
         def hook(module, args, output):
             kinds[name] = output.dtype
+
         return hook
 
     model = runner.model
     model.backbone.network.visible_stem.conv1.register_forward_hook(
-        note('backbone'))
+        note('backbone')
+    )
     model.neck.fc0.register_forward_hook(note('neck'))
     model.head.loss_module.register_forward_hook(note('loss'))
     runner.train()
@@ -205,7 +219,7 @@ def test_mixed_precision_is_for_the_backbone(tiny_sysu, tmp_path):
 
 def test_collapse_ends_the_run_with_a_verdict(tiny_sysu, tmp_path):
     cfg = small('simsiam')
-    cfg.optim_wrapper.optimizer['lr'] = 0.
+    cfg.optim_wrapper.optimizer['lr'] = 0.0
     prepare(cfg, tiny_sysu, tmp_path)
     runner = build_runner(cfg)
     with torch.no_grad():
@@ -219,34 +233,52 @@ def test_collapse_ends_the_run_with_a_verdict(tiny_sysu, tmp_path):
 
 
 def test_native_recipes_by_parameter():
-    model = nn.ModuleDict(dict(
-        backbone=TwoStreamResNet(18, 4),
-        neck=nn.ModuleDict(dict(fc0=nn.Linear(2, 2),
-                                bn0=nn.BatchNorm1d(2))),
-        head=nn.ModuleDict(dict(predictor=nn.Linear(2, 2)))))
-    special = {id(p) for m in model.modules()
-               if isinstance(m, nn.modules.batchnorm._BatchNorm)
-               for p in m.parameters()}
-    special |= {id(p) for name, p in model.named_parameters()
-                if name.endswith('bias')}
+    model = nn.ModuleDict(
+        dict(
+            backbone=TwoStreamResNet(18, 4),
+            neck=nn.ModuleDict(
+                dict(fc0=nn.Linear(2, 2), bn0=nn.BatchNorm1d(2))
+            ),
+            head=nn.ModuleDict(dict(predictor=nn.Linear(2, 2))),
+        )
+    )
+    special = {
+        id(p)
+        for m in model.modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm)
+        for p in m.parameters()
+    }
+    special |= {
+        id(p) for name, p in model.named_parameters() if name.endswith('bias')
+    }
 
     def groups(method):
         cfg = leaf(f'{method}-native_two-stream_r50_96-100e_sysu')
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-        return {id(p): group for group in wrapper.optimizer.param_groups
-                for p in group['params']}
+        return {
+            id(p): group
+            for group in wrapper.optimizer.param_groups
+            for p in group['params']
+        }
 
-    rates = {'simclr': (.1125, .1125), 'byol': (.1125, .1125),
-             'barlow-twins': (.075, .075 * .024)}
+    rates = {
+        'simclr': (0.1125, 0.1125),
+        'byol': (0.1125, 0.1125),
+        'barlow-twins': (0.075, 0.075 * 0.024),
+    }
     for method, (rate, special_rate) in rates.items():
         for key, group in groups(method).items():
             decay = 0 if key in special else 1e-6
             assert group['weight_decay'] == pytest.approx(decay)
             assert group['lr'] == pytest.approx(
-                special_rate if key in special else rate)
-    fixed = {key for key, group in groups('simsiam').items()
-             if group.get('fix_lr')}
+                special_rate if key in special else rate
+            )
+    fixed = {
+        key for key, group in groups('simsiam').items() if group.get('fix_lr')
+    }
     assert fixed == {id(p) for p in model['head'].parameters()}
-    swav, = {(g['lr'], g['momentum'], g['weight_decay'])
-             for g in groups('swav').values()}
-    assert swav == (.225, 0, 0)
+    (swav,) = {
+        (g['lr'], g['momentum'], g['weight_decay'])
+        for g in groups('swav').values()
+    }
+    assert swav == (0.225, 0, 0)

@@ -40,10 +40,14 @@ def batch(method, modality):
             torch.randint(256, (3, *size), dtype=torch.uint8)
             for size in views_of(method)
         ]
-        items.append(dict(
-            inputs=views if method == 'swav' else torch.stack(views),
-            data_samples=ReIDDataSample(
-                pid=0, modality=m, camid=1, index=1)))
+        items.append(
+            dict(
+                inputs=views if method == 'swav' else torch.stack(views),
+                data_samples=ReIDDataSample(
+                    pid=0, modality=m, camid=1, index=1
+                ),
+            )
+        )
     return pseudo_collate(items)
 
 
@@ -61,8 +65,11 @@ def test_both_stems_learn(method):
     network = model.backbone.network
     for stem in (network.visible_stem, network.infrared_stem):
         assert stem.conv1.weight.grad.abs().sum() > 0
-    idle = [name for name, p in model.named_parameters()
-            if p.requires_grad and p.grad is None]
+    idle = [
+        name
+        for name, p in model.named_parameters()
+        if p.requires_grad and p.grad is None
+    ]
     assert not idle
 
 
@@ -97,8 +104,9 @@ def test_target_of_byol_routes_by_modality():
     online, copied = model.backbone, target
     assert torch.allclose(online(x)[0], copied(x)[0], atol=1e-6)
     copied.eval()
-    mine, its = (m.network.infrared_stem.conv1.weight
-                 for m in (online, copied))
+    mine, its = (
+        m.network.infrared_stem.conv1.weight for m in (online, copied)
+    )
     assert mine.data_ptr() != its.data_ptr() and not its.requires_grad
     before = copied(x)[0]
     with torch.no_grad():
@@ -123,7 +131,7 @@ class Constant(nn.Module):
         self.row = row
 
     def forward(self, x):
-        return (self.row.expand(len(x[0]), -1), )
+        return (self.row.expand(len(x[0]), -1),)
 
 
 def test_simclr_of_equal_features_is_log_of_the_others():
@@ -161,7 +169,8 @@ def test_barlow_twins_by_its_formula():
     model = build('barlow-twins')
     outputs = []
     model.neck.register_forward_hook(
-        lambda module, args, output: outputs.append(output[0]))
+        lambda module, args, output: outputs.append(output[0])
+    )
     loss = float(loss_of(model, 'barlow-twins').detach())
     a, b = (z.detach().double().numpy() for z in outputs)
     a, b = ((z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5) for z in (a, b))
@@ -169,7 +178,7 @@ def test_barlow_twins_by_its_formula():
     for i in range(WIDTH):
         for j in range(WIDTH):
             c = (a[:, i] * b[:, j]).mean()
-            expected += (c - 1)**2 if i == j else 0.0051 * c**2
+            expected += (c - 1) ** 2 if i == j else 0.0051 * c**2
     assert loss == pytest.approx(expected, rel=1e-4)
 
 
@@ -183,7 +192,8 @@ def test_checkpoint_transfers(method, tmp_path):
     # AGW's network has non-local blocks that no rival has trained.
     target = TwoStreamResNet(18, WIDTH // 8, non_local='agw')
     report = load_backbone(
-        target, path, 'mmgl', allow_missing=('non_local.', 'plugins.'))
+        target, path, 'mmgl', allow_missing=('non_local.', 'plugins.')
+    )
     source = model.backbone.network.state_dict()
     mine = target.state_dict()
     assert set(report.matched) == set(source)
@@ -191,7 +201,8 @@ def test_checkpoint_transfers(method, tmp_path):
     assert all(name.startswith('non_local.') for name in report.fresh)
     others = {name.split('.')[0] for name in report.dropped}
     expected = {'neck', 'head'} | (
-        {'target_net'} if method == 'byol' else set())
+        {'target_net'} if method == 'byol' else set()
+    )
     assert others <= expected and 'neck' in others
     assert ('target_net' in others) == (method == 'byol')
 
@@ -201,12 +212,14 @@ def test_one_stream_checkpoint_transfers_and_exports(tmp_path):
     target = OneStreamResNet(18, WIDTH // 8)
     load_backbone(target, model.state_dict(), 'mmgl')
     source = model.backbone.network.state_dict()
-    assert all(torch.equal(v, source[k])
-               for k, v in target.state_dict().items())
+    assert all(
+        torch.equal(v, source[k]) for k, v in target.state_dict().items()
+    )
     path = export_backbone(model, tmp_path / 'backbone.pth')
     names = torch.load(path, weights_only=True)['state_dict']
     assert set(names) == {f'backbone.{name}' for name in source}
     both = TwoStreamResNet(18, WIDTH // 8)
     load_backbone(both, path, 'mmgl', stems='duplicate')
-    assert torch.equal(both.infrared_stem.conv1.weight,
-                       source['stem.conv1.weight'])
+    assert torch.equal(
+        both.infrared_stem.conv1.weight, source['stem.conv1.weight']
+    )

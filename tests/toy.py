@@ -46,7 +46,8 @@ class ToyDataset(Dataset):
         generator = torch.Generator().manual_seed(0)
         self.data = torch.randn(length, 4, generator=generator)
         self.metainfo = dict(
-            dataset=dataset, split='train', trial=trial, num_pids=7)
+            dataset=dataset, split='train', trial=trial, num_pids=7
+        )
 
     def __len__(self):
         return len(self.data)
@@ -59,8 +60,12 @@ class ToyDataset(Dataset):
 class ToyModel(BaseModel):
     """Two layers with everything that makes resuming hard."""
 
-    def __init__(self, width: int = 4, flip_test: bool = False,
-                 init_from: dict | None = None):
+    def __init__(
+        self,
+        width: int = 4,
+        flip_test: bool = False,
+        init_from: dict | None = None,
+    ):
         super().__init__()
         self.init_from = init_from
         self.first = nn.Linear(4, width)
@@ -85,7 +90,6 @@ class ToyModel(BaseModel):
             self._note_step()
             return dict(loss_toy=error.mean() * scale)
         return [dict(error=float(e)) for e in error]
-
 
     def _note_step(self):
         """Tell a test that a step was trained, where it asks for it."""

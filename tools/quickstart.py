@@ -11,29 +11,35 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Write the embedded data set, pre-train by MMGL, '
         'fine-tune AGW from MMGL and from random weights, evaluate both and '
-        'report. Started again, it continues where it stopped.')
+        'report. Started again, it continues where it stopped.'
+    )
     parser.add_argument(
         '--smoke',
         action='store_true',
         help='do all of it in about two minutes, too briefly for the numbers '
-        'to mean anything')
+        'to mean anything',
+    )
     parser.add_argument(
         '--seeds',
         type=int,
         default=1,
-        help='repeat it with the seeds 0 ... N-1 and report mean and spread')
+        help='repeat it with the seeds 0 ... N-1 and report mean and spread',
+    )
     parser.add_argument(
         '--work-dir',
         help='folder of the results (default: work_dirs/quickstart, with '
-        '--smoke work_dirs/quickstart_smoke)')
+        '--smoke work_dirs/quickstart_smoke)',
+    )
     parser.add_argument(
         '--data-root',
         help='folder of the embedded data set (default: '
-        'data/synthetic/<preset>)')
+        'data/synthetic/<preset>)',
+    )
     parser.add_argument(
         '--workers',
         type=int,
-        help='processes that load images (default: as the configs say)')
+        help='processes that load images (default: as the configs say)',
+    )
     return parser.parse_args()
 
 
@@ -48,7 +54,8 @@ def main() -> int:
             seeds=args.seeds,
             work_dir=args.work_dir or f'work_dirs/{folder}',
             data_root=args.data_root,
-            workers=args.workers)
+            workers=args.workers,
+        )
     except (ValueError, FileNotFoundError) as error:
         print(f'Error: {error}', file=sys.stderr)
         return 1

@@ -41,18 +41,24 @@ class Proof:
         parts: What to run.
     """
 
-    def __init__(self, options: argparse.Namespace,
-                 parts: Sequence[Part] = PARTS) -> None:
+    def __init__(
+        self, options: argparse.Namespace, parts: Sequence[Part] = PARTS
+    ) -> None:
         self.options, self.parts = options, parts
         self.context = Context(
-            options.scratch, sizes_of(options.rehearse), options.rehearse)
+            options.scratch, sizes_of(options.rehearse), options.rehearse
+        )
         self.entries = {part.name: _new_entry(part) for part in parts}
         self.background: list[tuple[Part, Running]] = []
         self.report = dict(
-            command=options.shown, rehearse=options.rehearse,
+            command=options.shown,
+            rehearse=options.rehearse,
             date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
-            budget=options.budget, seconds=0., machine={},
-            parts=list(self.entries.values()))
+            budget=options.budget,
+            seconds=0.0,
+            machine={},
+            parts=list(self.entries.values()),
+        )
         self.env = _environment(options)
 
     def left(self) -> float:
@@ -72,24 +78,32 @@ class Proof:
             if part.background:
                 self.start(part)
             else:
-                self.run_part(part, self.parts[number + 1:])
+                self.run_part(part, self.parts[number + 1 :])
                 self.join()
             self.write()
         self.join()
         self.write()
-        print(f'gpu_proof: {summary(self.report["parts"])}; '
-              f'{self.report["seconds"]:.0f} s; '
-              f'page: {self.options.out / "report.md"}')
-        return int(any(entry['state'] != DONE
-                       for entry in self.entries.values()))
+        print(
+            f'gpu_proof: {summary(self.report["parts"])}; '
+            f'{self.report["seconds"]:.0f} s; '
+            f'page: {self.options.out / "report.md"}'
+        )
+        return int(
+            any(entry['state'] != DONE for entry in self.entries.values())
+        )
 
     def describe(self) -> dict[str, str]:
         """Name the machine, or say why it could not be done."""
         try:
             done = subprocess.run(
-                [sys.executable, '-m', 'proof.machine'], text=True,
-                capture_output=True, env=self.env, cwd=ROOT,
-                timeout=DESCRIBE_SECONDS, check=True)
+                [sys.executable, '-m', 'proof.machine'],
+                text=True,
+                capture_output=True,
+                env=self.env,
+                cwd=ROOT,
+                timeout=DESCRIBE_SECONDS,
+                check=True,
+            )
             return json.loads(done.stdout.splitlines()[-1])
         except (subprocess.SubprocessError, ValueError, IndexError) as error:
             text = getattr(error, 'stderr', None) or str(error)
@@ -116,8 +130,9 @@ class Proof:
         except Exception:
             self._note_error(part)
             return []
-        entry.update(state=RUNNING,
-                     commands=[self.show(one) for one in commands])
+        entry.update(
+            state=RUNNING, commands=[self.show(one) for one in commands]
+        )
         return commands
 
     def start(self, part: Part) -> None:
@@ -129,8 +144,11 @@ class Proof:
         """Wait for what runs beside."""
         for part, running in self.background:
             limit = part.limit * self.context.sizes.stretch
-            self._end(part, running, running.finish(
-                min(limit - running.seconds, self.left())))
+            self._end(
+                part,
+                running,
+                running.finish(min(limit - running.seconds, self.left())),
+            )
         self.background = []
 
     def run_part(self, part: Part, later: Sequence[Part]) -> None:
@@ -153,8 +171,7 @@ class Proof:
         end = time.monotonic() + seconds
         for command in commands:
             running = self._start(part, command)
-            self._end(part, running,
-                      running.finish(end - time.monotonic()))
+            self._end(part, running, running.finish(end - time.monotonic()))
         entry.update(self.read(part))
 
     def read(self, part: Part) -> dict[str, list]:
@@ -170,7 +187,8 @@ class Proof:
         entry = self.entries[part.name]
         entry['state'] = FAILED
         entry['tail'] += self.scrub(
-            traceback.format_exc().splitlines()[-TAIL_LINES:])
+            traceback.format_exc().splitlines()[-TAIL_LINES:]
+        )
 
     def _start(self, part: Part, command: list[str]) -> Running:
         log = self.context.scratch / f'{part.name}.log'
@@ -198,8 +216,12 @@ class Proof:
 
     def scrub(self, lines: Sequence[str]) -> list[str]:
         """Leave the folders of this machine out of text."""
-        folders = {str(self.options.scratch): 'SCRATCH', f'{ROOT}/': '',
-                   sys.prefix: 'PREFIX', str(Path.home()): '~'}
+        folders = {
+            str(self.options.scratch): 'SCRATCH',
+            f'{ROOT}/': '',
+            sys.prefix: 'PREFIX',
+            str(Path.home()): '~',
+        }
         found = []
         for line in lines:
             for folder, name in folders.items():
@@ -229,57 +251,93 @@ def _interrupt(*_) -> None:
 
 def _new_entry(part: Part) -> dict:
     """What the report says of a part that has not begun."""
-    return dict(name=part.name, title=part.title, state=NOT_REACHED,
-                seconds=0., limit=part.limit, commands=[], tail=[],
-                **empty_findings())
+    return dict(
+        name=part.name,
+        title=part.title,
+        state=NOT_REACHED,
+        seconds=0.0,
+        limit=part.limit,
+        commands=[],
+        tail=[],
+        **empty_findings(),
+    )
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:
     """Return the environment of all parts."""
     variables = dict(
-        PYTHONUNBUFFERED='1', MPLBACKEND='Agg', PYTHON=sys.executable,
+        PYTHONUNBUFFERED='1',
+        MPLBACKEND='Agg',
+        PYTHON=sys.executable,
         TORCHINDUCTOR_CACHE_DIR=str(options.scratch / 'inductor'),
-        TRITON_CACHE_DIR=str(options.scratch / 'triton'))
+        TRITON_CACHE_DIR=str(options.scratch / 'triton'),
+    )
     if options.rehearse:
-        variables |= {'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1',
-                      DEVICE_VARIABLE: 'cpu'}
+        variables |= {
+            'CUDA_VISIBLE_DEVICES': '',
+            'OMP_NUM_THREADS': '1',
+            DEVICE_VARIABLE: 'cpu',
+        }
     return os.environ | variables
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Measure everything that needs a GPU.')
+        description='Measure everything that needs a GPU.'
+    )
     parser.add_argument('--out', type=Path, required=True, metavar='FOLDER')
-    parser.add_argument('--scratch', type=Path, required=True,
-                        metavar='FOLDER')
-    parser.add_argument('--budget', type=float, metavar='SECONDS',
-                        help=f'in all; {BUDGET} by default')
+    parser.add_argument(
+        '--scratch', type=Path, required=True, metavar='FOLDER'
+    )
+    parser.add_argument(
+        '--budget',
+        type=float,
+        metavar='SECONDS',
+        help=f'in all; {BUDGET} by default',
+    )
     parser.add_argument('--rehearse', action='store_true')
-    parser.add_argument('--only', nargs='+', metavar='PART', default=(),
-                        choices=[part.name for part in PARTS],
-                        help=f'of {", ".join(part.name for part in PARTS)}; '
-                        f'{_asked()} runs so and in the rehearsal only')
-    parser.add_argument('--started', type=float, default=time.time(),
-                        help='when the clock started, of the epoch')
-    parser.add_argument('--shown', default='bash benchmarks/gpu_proof.sh',
-                        help='command that the page names')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        metavar='PART',
+        default=(),
+        choices=[part.name for part in PARTS],
+        help=f'of {", ".join(part.name for part in PARTS)}; '
+        f'{_asked()} runs so and in the rehearsal only',
+    )
+    parser.add_argument(
+        '--started',
+        type=float,
+        default=time.time(),
+        help='when the clock started, of the epoch',
+    )
+    parser.add_argument(
+        '--shown',
+        default='bash benchmarks/gpu_proof.sh',
+        help='command that the page names',
+    )
     options = parser.parse_args(argv)
     if options.budget is None:
         options.budget = BUDGET * sizes_of(options.rehearse).stretch
     for folder in (options.out, options.scratch):
         folder.mkdir(parents=True, exist_ok=True)
     options.out, options.scratch = (
-        options.out.resolve(), options.scratch.resolve())
+        options.out.resolve(),
+        options.scratch.resolve(),
+    )
     return options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the proof; see :meth:`Proof.run`."""
     options = parse_args(argv)
-    parts = [part for part in PARTS
-             if part.name in options.only or (not options.only and (
-                 options.rehearse or not part.asked))]
+    parts = [
+        part
+        for part in PARTS
+        if part.name in options.only
+        or (not options.only and (options.rehearse or not part.asked))
+    ]
     proof = Proof(options, parts)
     signal.signal(signal.SIGTERM, _interrupt)
     try:

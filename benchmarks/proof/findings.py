@@ -44,8 +44,7 @@ class Findings:
         self.path = Path(path)
         self.content = empty_findings()
         if columns:
-            self.content['tables'].append(
-                dict(columns=list(columns), rows=[]))
+            self.content['tables'].append(dict(columns=list(columns), rows=[]))
         self._write()
 
     def add(self, *figures: Figure) -> None:

@@ -5,9 +5,11 @@ from xml.etree import ElementTree
 
 from .findings import empty_findings
 
-SELECTION = ('tests/test_gpu',
-             'tests/test_models/test_functional/test_gather.py'
-             '::test_nothing_waits_for_the_device')
+SELECTION = (
+    'tests/test_gpu',
+    'tests/test_models/test_functional/test_gather.py'
+    '::test_nothing_waits_for_the_device',
+)
 # Lets tests/test_gpu run on a processor; see its conftest.py.
 DEVICE_VARIABLE = 'MMGL_TEST_DEVICE'
 MESSAGE_LENGTH = 200
@@ -15,8 +17,16 @@ MESSAGE_LENGTH = 200
 
 def pytest_command(xml: Path) -> list[str]:
     """Return the arguments of the interpreter."""
-    return ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--durations=5',
-            f'--junitxml={xml}', *SELECTION]
+    return [
+        '-m',
+        'pytest',
+        '-q',
+        '-p',
+        'no:cacheprovider',
+        '--durations=5',
+        f'--junitxml={xml}',
+        *SELECTION,
+    ]
 
 
 def read_tests(xml: Path) -> dict[str, list]:
@@ -40,17 +50,25 @@ def read_tests(xml: Path) -> dict[str, list]:
         seconds = f'{float(case.get("time", 0)):.1f}'
         rows.append([f'{module}: {case.get("name")}', end, seconds, why])
     findings['tables'].append(
-        dict(columns=['test', 'end', 's', 'reason'], rows=rows))
-    findings['notes'].append(', '.join(
-        f'{ends.count(end)} {end}' for end in ('passed', 'failed', 'skipped')
-    ) + '.')
+        dict(columns=['test', 'end', 's', 'reason'], rows=rows)
+    )
+    findings['notes'].append(
+        ', '.join(
+            f'{ends.count(end)} {end}'
+            for end in ('passed', 'failed', 'skipped')
+        )
+        + '.'
+    )
     return findings
 
 
 def _end_of(case: ElementTree.Element) -> tuple[str, str]:
     """How a test ended, and the first line of the reason."""
-    for tag, end in (('failure', 'failed'), ('error', 'failed'),
-                     ('skipped', 'skipped')):
+    for tag, end in (
+        ('failure', 'failed'),
+        ('error', 'failed'),
+        ('skipped', 'skipped'),
+    ):
         found = case.find(tag)
         if found is not None:
             lines = (found.get('message') or '').splitlines() or ['']

@@ -28,27 +28,33 @@ ENOUGH = 3
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and write the findings."""
-    options = parse_part(
-        part_parser('Measure the loading of images.'), argv)
+    options = parse_part(part_parser('Measure the loading of images.'), argv)
     silence_upstream_warnings()
     findings = Findings(options.out)
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         folder = Path(name)
         root = str(folder / 'data')
-        write_images(Path(root), PAIRS, IMAGES_EACH, large_and_noisy(),
-                     quality=90)
+        write_images(
+            Path(root), PAIRS, IMAGES_EACH, large_and_noisy(), quality=90
+        )
         dataset = SYSUMM01(root, 'train')
-        paths = [dataset.get_data_info(n)['img_path']
-                 for n in range(len(dataset))]
+        paths = [
+            dataset.get_data_info(n)['img_path'] for n in range(len(dataset))
+        ]
         write_pack(root, paths, str(folder / 'pack'), *SIZE)
         for kind in KINDS:
             for source, images in data_sets(root, folder, kind).items():
                 if options.left() < ENOUGH:
                     findings.note(f'{kind}, {source}: not reached.')
                     continue
-                findings.add(*measure_workers(
-                    kind, {source: images}, options.sizes.workers,
-                    options.sizes.turns))
+                findings.add(
+                    *measure_workers(
+                        kind,
+                        {source: images},
+                        options.sizes.workers,
+                        options.sizes.turns,
+                    )
+                )
     if not findings.content['figures']:
         sys.exit(f'loading: nothing measured; the goal is {RATE} images/s')
 

@@ -33,8 +33,9 @@ def missing(folder: Path) -> list[str]:
     Returns:
         Their names.
     """
-    names = sorted(path.name.split('-')[0].lower()
-                   for path in folder.glob('*.whl'))
+    names = sorted(
+        path.name.split('-')[0].lower() for path in folder.glob('*.whl')
+    )
     return [name for name in names if not is_there(name)]
 
 

@@ -20,16 +20,21 @@ def write_report(report: dict, out: Path) -> None:
             ``machine`` and ``parts``.
         out: Folder.
     """
-    for name, text in (('report.json', json.dumps(report, indent=1) + '\n'),
-                       ('report.md', page(report))):
+    for name, text in (
+        ('report.json', json.dumps(report, indent=1) + '\n'),
+        ('report.md', page(report)),
+    ):
         with replace_whole(out / name) as partial:
             partial.write_text(text)
 
 
 def summary(parts: list[dict]) -> str:
     """Say in one line how the parts ended."""
-    ends = [f'{part["name"]} {part["state"]}' for part in parts
-            if part['state'] != DONE]
+    ends = [
+        f'{part["name"]} {part["state"]}'
+        for part in parts
+        if part['state'] != DONE
+    ]
     done = len(parts) - len(ends)
     return '; '.join([f'{done} of {len(parts)} parts done', *ends])
 
@@ -44,20 +49,35 @@ def page(report: dict) -> str:
         The text of the page.
     """
     machine, parts = report['machine'], report['parts']
-    title = ('Rehearsal of the GPU proof' if report['rehearse'] else
-             f'Performance on {machine.get("card", "an unknown card")}')
+    title = (
+        'Rehearsal of the GPU proof'
+        if report['rehearse']
+        else f'Performance on {machine.get("card", "an unknown card")}'
+    )
     intro = (
         'Everything at small sizes on a processor, to see that it runs: no '
-        'figure here says anything about a GPU.' if report['rehearse'] else
-        'Measured by one command, each part in a process of its own and cut '
-        'off when its time is over. What was cut, failed or was not reached '
-        'says so; nothing is filled in.')
+        'figure here says anything about a GPU.'
+        if report['rehearse']
+        else 'Measured by one command, each part in a process of its own and '
+        'cut off when its time is over. What was cut, failed or not reached '
+        'says so; nothing is filled in.'
+    )
     lines = [
-        f'# {title}', '', intro, '', '```bash', report['command'], '```', '',
+        f'# {title}',
+        '',
+        intro,
+        '',
+        '```bash',
+        report['command'],
+        '```',
+        '',
         f'{report["date"]}; {report["seconds"]:.0f} of '
-        f'{report["budget"]:.0f} s. {summary(parts)}.', '',
-        markdown_table([('machine', ''), *machine.items()]), '',
-        _states(parts)]
+        f'{report["budget"]:.0f} s. {summary(parts)}.',
+        '',
+        markdown_table([('machine', ''), *machine.items()]),
+        '',
+        _states(parts),
+    ]
     for part in parts:
         lines += ['', *_section(part)]
     return '\n'.join(lines) + '\n'
@@ -66,8 +86,15 @@ def page(report: dict) -> str:
 def _states(parts: list[dict]) -> str:
     """One line a part."""
     rows = [('part', 'state', 'seconds', 'limit, s')]
-    rows += [(part['title'], part['state'], f'{part["seconds"]:.0f}',
-              f'{part["limit"]:.0f}') for part in parts]
+    rows += [
+        (
+            part['title'],
+            part['state'],
+            f'{part["seconds"]:.0f}',
+            f'{part["limit"]:.0f}',
+        )
+        for part in parts
+    ]
     return markdown_table(rows)
 
 
@@ -77,11 +104,20 @@ def _section(part: dict) -> list[str]:
     if part['commands']:
         lines += ['```bash', *part['commands'], '```', '']
     if part['state'] != DONE:
-        lines += [f'**This part: {part["state"]}** after '
-                  f'{part["seconds"]:.0f} of {part["limit"]:.0f} s.', '']
+        lines += [
+            f'**This part: {part["state"]}** after '
+            f'{part["seconds"]:.0f} of {part["limit"]:.0f} s.',
+            '',
+        ]
     if part['tail']:
-        lines += ['Last lines of its output:', '', '```text', *part['tail'],
-                  '```', '']
+        lines += [
+            'Last lines of its output:',
+            '',
+            '```text',
+            *part['tail'],
+            '```',
+            '',
+        ]
     for table in part['tables']:
         rows = [[_cell(one) for one in row] for row in table['rows']]
         lines += [markdown_table([table['columns'], *rows]), '']

@@ -32,16 +32,22 @@ def part_parser(description: str) -> argparse.ArgumentParser:
     """Return a parser of the common options."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('--out', type=Path, required=True, metavar='JSON')
-    parser.add_argument('--scratch', type=Path, required=True,
-                        metavar='FOLDER')
-    parser.add_argument('--seconds', type=float, default=float('inf'),
-                        help='nothing new is begun after them')
+    parser.add_argument(
+        '--scratch', type=Path, required=True, metavar='FOLDER'
+    )
+    parser.add_argument(
+        '--seconds',
+        type=float,
+        default=float('inf'),
+        help='nothing new is begun after them',
+    )
     parser.add_argument('--rehearse', action='store_true')
     return parser
 
 
-def parse_part(parser: argparse.ArgumentParser,
-               argv: Sequence[str] | None = None) -> PartOptions:
+def parse_part(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
+) -> PartOptions:
     """Parse the options and start the clock."""
     options = parser.parse_args(argv, PartOptions())
     options.started = time.monotonic()

@@ -62,7 +62,8 @@ class Context:
         """Images per second with loading, if they were measured."""
         for figure in read_findings(self.json('steps'))['figures']:
             if figure['name'].startswith(f'{method}, ') and (
-                    'rate with loading' in figure['name']):
+                'rate with loading' in figure['name']
+            ):
                 return figure['value']
         return None
 
@@ -95,9 +96,18 @@ class Part:
 def draw_commands(context: Context, seconds: float) -> list[list[str]]:
     """Draw the data set on all cores but two."""
     workers = max(1, context.sizes.workers - 2)
-    return [['tools/dataset_converters/make_synthetic.py', '--root',
-             str(context.data), '--preset', context.sizes.preset,
-             '--workers', str(workers), '--quiet']]
+    return [
+        [
+            'tools/dataset_converters/make_synthetic.py',
+            '--root',
+            str(context.data),
+            '--preset',
+            context.sizes.preset,
+            '--workers',
+            str(workers),
+            '--quiet',
+        ]
+    ]
 
 
 def read_nothing(context: Context) -> dict[str, list]:
@@ -120,13 +130,23 @@ def script(name: str, *arguments: str) -> Callable:
     return commands
 
 
-def _script(name: str, context: Context, seconds: float,
-            *arguments: str) -> list[str]:
+def _script(
+    name: str, context: Context, seconds: float, *arguments: str
+) -> list[str]:
     out = context.json('compiled' if '--compiled' in arguments else name)
     rehearse = ['--rehearse'] if context.rehearse else []
-    return ['-m', f'proof.{name}', '--out', str(out), '--scratch',
-            str(context.scratch), '--seconds', f'{seconds:.0f}', *rehearse,
-            *arguments]
+    return [
+        '-m',
+        f'proof.{name}',
+        '--out',
+        str(out),
+        '--scratch',
+        str(context.scratch),
+        '--seconds',
+        f'{seconds:.0f}',
+        *rehearse,
+        *arguments,
+    ]
 
 
 def reader(name: str) -> Callable[[Context], dict[str, list]]:
@@ -140,7 +160,8 @@ def pretrain_commands(context: Context, seconds: float) -> list[list[str]]:
         raise NotReadyError('there are no drawn images')
     run = context.run_of('mmgl')
     iterations = iterations_within(
-        seconds, context.rate('mmgl'), run, context.sizes)
+        seconds, context.rate('mmgl'), run, context.sizes
+    )
     return [train_command(run, iterations, context.sizes)]
 
 
@@ -151,7 +172,8 @@ def finetune_commands(context: Context, seconds: float) -> list[list[str]]:
         raise NotReadyError('the pre-training has left no checkpoint')
     run = context.run_of('agw')
     iterations = iterations_within(
-        seconds, context.rate('agw'), run, context.sizes)
+        seconds, context.rate('agw'), run, context.sizes
+    )
     return [train_command(run, iterations, context.sizes, weights)]
 
 
@@ -161,17 +183,35 @@ def evaluate_commands(context: Context, seconds: float) -> list[list[str]]:
     run = context.run_of('agw')
     checkpoint = last_checkpoint(run)
     if checkpoint is not None:
-        commands.append(evaluation_command(
-            run, checkpoint, context.json('metrics'), sizes))
+        commands.append(
+            evaluation_command(run, checkpoint, context.json('metrics'), sizes)
+        )
     commands += [
-        ['benchmarks/evaluation.py', '--device', sizes.device,
-         '--scale', str(sizes.scale), '--repeats', str(sizes.repeats),
-         '--out', str(context.json('evaluation'))],
-        _script('search', context, seconds)]
+        [
+            'benchmarks/evaluation.py',
+            '--device',
+            sizes.device,
+            '--scale',
+            str(sizes.scale),
+            '--repeats',
+            str(sizes.repeats),
+            '--out',
+            str(context.json('evaluation')),
+        ],
+        _script('search', context, seconds),
+    ]
     if has_faiss_for_gpus():
         commands.append(
-            ['benchmarks/retrieval.py', '--device', 'gpu', '--size',
-             '200000', '--out', str(context.json('retrieval'))])
+            [
+                'benchmarks/retrieval.py',
+                '--device',
+                'gpu',
+                '--size',
+                '200000',
+                '--out',
+                str(context.json('retrieval')),
+            ]
+        )
     return commands
 
 
@@ -180,6 +220,7 @@ def has_faiss_for_gpus() -> bool:
     if not find_spec('faiss'):
         return False
     import faiss
+
     return hasattr(faiss, 'StandardGpuResources')
 
 
@@ -194,31 +235,76 @@ def read_evaluation(context: Context) -> dict[str, list]:
         findings['tables'].append(read_metrics(metrics))
     else:
         findings['notes'].append(
-            'The fine-tuned model was not tested: no checkpoint, or cut.')
+            'The fine-tuned model was not tested: no checkpoint, or cut.'
+        )
     if not has_faiss_for_gpus():
         findings['notes'].append(
             'FAISS indexes on the GPU: not measured, since there is no '
-            'FAISS built for GPUs.')
+            'FAISS built for GPUs.'
+        )
     return findings
 
 
 # In the order of running. The compiled steps take minutes each: the first of
 # them was not there after 80 s on a card that does the others in seven.
 PARTS = (
-    Part('draw', 'Drawing of the data set', 5, 75, draw_commands,
-         read_nothing, background=True),
-    Part('tests', 'Tests on the device', 20, 120, tests_commands,
-         lambda context: read_tests(context.scratch / 'tests.xml')),
-    Part('steps', 'Training steps', 30, 110, script('steps'),
-         reader('steps')),
-    Part('loading', 'Loading of images', 15, 45, script('loading'),
-         reader('loading')),
-    Part('pretrain', 'Pre-training by MMGL', 45, 125, pretrain_commands,
-         lambda context: read_run(context.run_of('mmgl'), context.sizes)),
-    Part('finetune', 'AGW from these weights', 50, 70, finetune_commands,
-         lambda context: read_run(context.run_of('agw'), context.sizes)),
-    Part('evaluate', 'Evaluation and search', 45, 80, evaluate_commands,
-         read_evaluation),
-    Part('compiled', 'Training steps, compiled', 45, 400,
-         script('steps', '--compiled'), reader('compiled'), asked=True),
+    Part(
+        'draw',
+        'Drawing of the data set',
+        5,
+        75,
+        draw_commands,
+        read_nothing,
+        background=True,
+    ),
+    Part(
+        'tests',
+        'Tests on the device',
+        20,
+        120,
+        tests_commands,
+        lambda context: read_tests(context.scratch / 'tests.xml'),
+    ),
+    Part('steps', 'Training steps', 30, 110, script('steps'), reader('steps')),
+    Part(
+        'loading',
+        'Loading of images',
+        15,
+        45,
+        script('loading'),
+        reader('loading'),
+    ),
+    Part(
+        'pretrain',
+        'Pre-training by MMGL',
+        45,
+        125,
+        pretrain_commands,
+        lambda context: read_run(context.run_of('mmgl'), context.sizes),
+    ),
+    Part(
+        'finetune',
+        'AGW from these weights',
+        50,
+        70,
+        finetune_commands,
+        lambda context: read_run(context.run_of('agw'), context.sizes),
+    ),
+    Part(
+        'evaluate',
+        'Evaluation and search',
+        45,
+        80,
+        evaluate_commands,
+        read_evaluation,
+    ),
+    Part(
+        'compiled',
+        'Training steps, compiled',
+        45,
+        400,
+        script('steps', '--compiled'),
+        reader('compiled'),
+        asked=True,
+    ),
 )

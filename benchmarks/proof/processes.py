@@ -22,14 +22,20 @@ class Running:
         cwd: Where it runs.
     """
 
-    def __init__(self, command: Sequence[str], log: Path,
-                 env: dict[str, str], cwd: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, env: dict[str, str], cwd: Path
+    ) -> None:
         self.log, self.started, self.ended = log, time.monotonic(), None
         with log.open('w') as stream:
             self.process = subprocess.Popen(
-                list(command), stdin=subprocess.DEVNULL, stdout=stream,
-                stderr=subprocess.STDOUT, env=env, cwd=cwd,
-                start_new_session=True)
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:

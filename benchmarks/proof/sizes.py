@@ -41,12 +41,21 @@ class Sizes:
     model: tuple[str, ...] = ()
     images: int | None = None
     modes: tuple[str, ...] = (
-        'bf16+channels-last', 'bf16', 'tf32+channels-last', 'tf32',
-        'fp32+channels-last', 'fp32')
+        'bf16+channels-last',
+        'bf16',
+        'tf32+channels-last',
+        'tf32',
+        'fp32+channels-last',
+        'fp32',
+    )
     compiled: tuple[str, ...] = (
-        'bf16+channels-last+compiled', 'tf32+channels-last+compiled',
-        'fp32+channels-last+compiled', 'bf16+compiled', 'tf32+compiled',
-        'fp32+compiled')
+        'bf16+channels-last+compiled',
+        'tf32+channels-last+compiled',
+        'fp32+channels-last+compiled',
+        'bf16+compiled',
+        'tf32+compiled',
+        'fp32+compiled',
+    )
     backend: str = 'inductor'
     steps: int = 10
     loaded_steps: int = 100
@@ -60,11 +69,24 @@ class Sizes:
 
 
 REHEARSAL = Sizes(
-    device='cpu:0', workers=1, preset='tiny', model=NARROW, images=16,
+    device='cpu:0',
+    workers=1,
+    preset='tiny',
+    model=NARROW,
+    images=16,
     modes=('bf16+channels-last', 'fp32'),
-    compiled=('fp32+compiled', ), backend='aot_eager', steps=1,
-    loaded_steps=1, turns=1, epochs=2, learning_rate=0.01, gallery=5000,
-    scale=0.02, repeats=1, stretch=4)
+    compiled=('fp32+compiled',),
+    backend='aot_eager',
+    steps=1,
+    loaded_steps=1,
+    turns=1,
+    epochs=2,
+    learning_rate=0.01,
+    gallery=5000,
+    scale=0.02,
+    repeats=1,
+    stretch=4,
+)
 
 
 def sizes_of(rehearse: bool) -> Sizes:
@@ -81,8 +103,10 @@ def sizes_of(rehearse: bool) -> Sizes:
     cores = usable_cores()
     drawn = DRAWING_SECONDS * max(1, cores - 2) / SECONDS_OF_AN_IMAGE
     return replace(
-        Sizes(), workers=max(1, min(16, cores)),
-        preset='full' if drawn > FULL_IMAGES else 'mini')
+        Sizes(),
+        workers=max(1, min(16, cores)),
+        preset='full' if drawn > FULL_IMAGES else 'mini',
+    )
 
 
 def config_options(method: str, sizes: Sizes) -> list[str]:
@@ -101,8 +125,12 @@ def config_options(method: str, sizes: Sizes) -> list[str]:
     if sizes.images:
         loader, images = 'train_dataloader', sizes.images
         options.append(f'{loader}.batch_size={images}')
-        options += ([f'{loader}.sampler.batch_size={images}']
-                    if method == 'mmgl' else
-                    [f'{loader}.sampler.num_ids={images // 4}',
-                     f'{loader}.sampler.num_instances=2'])
+        options += (
+            [f'{loader}.sampler.batch_size={images}']
+            if method == 'mmgl'
+            else [
+                f'{loader}.sampler.num_ids={images // 4}',
+                f'{loader}.sampler.num_instances=2',
+            ]
+        )
     return options

@@ -35,9 +35,16 @@ from .findings import Findings
 from .part_options import PartOptions, parse_part, part_parser
 from .sizes import Sizes, config_options
 
-COLUMNS = ('method', 'mode', 'images/s', 'ms a step', 'bare backbone, ms',
-           'step / bare', 'peak memory, GiB',
-           f'{EPOCHS} epochs of SYSU-MM01, min')
+COLUMNS = (
+    'method',
+    'mode',
+    'images/s',
+    'ms a step',
+    'bare backbone, ms',
+    'step / bare',
+    'peak memory, GiB',
+    f'{EPOCHS} epochs of SYSU-MM01, min',
+)
 # Seconds that the first mode may take; it is left out if fewer are left.
 ENOUGH, ENOUGH_TO_COMPILE = 5, 35
 
@@ -46,9 +53,12 @@ def step_options(method: str, sizes: Sizes, workers: int = 0) -> Namespace:
     """Return the options that the step benchmark reads."""
     pairs = (one.split('=') for one in config_options(method, sizes))
     return Namespace(
-        device=sizes.device, steps=sizes.steps, workers=workers,
+        device=sizes.device,
+        steps=sizes.steps,
+        workers=workers,
         loaded_steps=sizes.loaded_steps,
-        cfg_options={key: literal_eval(value) for key, value in pairs})
+        cfg_options={key: literal_eval(value) for key, value in pairs},
+    )
 
 
 @contextmanager
@@ -62,11 +72,13 @@ def cudnn_benchmark(wanted: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = before
 
 
-def build(method: str, mode: Mode, root: str, folder: Path,
-          sizes: Sizes) -> StepCase:
+def build(
+    method: str, mode: Mode, root: str, folder: Path, sizes: Sizes
+) -> StepCase:
     """Build a method in a mode, compiled by the backend of the sizes."""
     case = replace(mode, compiled=False).build(
-        method, root, folder, step_options(method, sizes))
+        method, root, folder, step_options(method, sizes)
+    )
     if mode.compiled:
         # After eight models of one class it would not compile any more.
         torch.compiler.reset()
@@ -74,8 +86,9 @@ def build(method: str, mode: Mode, root: str, folder: Path,
     return case
 
 
-def measure(case: StepCase, mode: Mode, label: str,
-            options: Namespace) -> list[str]:
+def measure(
+    case: StepCase, mode: Mode, label: str, options: Namespace
+) -> list[str]:
     """Time whole steps and those of the bare backbone.
 
     Args:
@@ -101,14 +114,20 @@ def measure(case: StepCase, mode: Mode, label: str,
     images = len(case.batch['data_samples'])
     minutes = EPOCHS * STEPS_OF_EPOCH * seconds / 60
     return [
-        case.name, label, f'{images / seconds:.0f}', f'{1e3 * seconds:.1f}',
-        f'{1e3 * bare:.1f}', f'{seconds / bare:.2f}',
+        case.name,
+        label,
+        f'{images / seconds:.0f}',
+        f'{1e3 * seconds:.1f}',
+        f'{1e3 * bare:.1f}',
+        f'{seconds / bare:.2f}',
         '-' if memory is None else f'{memory:.2f}',
-        f'{minutes:.1f}' if case.name == 'mmgl' else '-']
+        f'{minutes:.1f}' if case.name == 'mmgl' else '-',
+    ]
 
 
-def planned(options: PartOptions,
-            compiled: bool) -> list[tuple[str, Mode, str, bool]]:
+def planned(
+    options: PartOptions, compiled: bool
+) -> list[tuple[str, Mode, str, bool]]:
     """List what to measure, the most wanted first.
 
     Args:
@@ -120,16 +139,22 @@ def planned(options: PartOptions,
         algorithms.
     """
     keys = options.sizes.compiled if compiled else options.sizes.modes
-    plan = [(method, MODES[key], str(MODES[key]), False)
-            for key in keys for method in RATED]
+    plan = [
+        (method, MODES[key], str(MODES[key]), False)
+        for key in keys
+        for method in RATED
+    ]
     if not compiled:
-        plan += [(method, FASTEST, f'{FASTEST}, cuDNN benchmark', True)
-                 for method in RATED]
+        plan += [
+            (method, FASTEST, f'{FASTEST}, cuDNN benchmark', True)
+            for method in RATED
+        ]
     return plan
 
 
-def fill_table(options: PartOptions, findings: Findings, root: str,
-               compiled: bool) -> None:
+def fill_table(
+    options: PartOptions, findings: Findings, root: str, compiled: bool
+) -> None:
     """Measure mode by mode until the time is over.
 
     Args:
@@ -146,14 +171,17 @@ def fill_table(options: PartOptions, findings: Findings, root: str,
             continue
         try:
             with cudnn_benchmark(tries):
-                case = build(method, mode, root, options.scratch,
-                             options.sizes)
-                row = measure(case, mode, label,
-                              step_options(method, options.sizes))
+                case = build(
+                    method, mode, root, options.scratch, options.sizes
+                )
+                row = measure(
+                    case, mode, label, step_options(method, options.sizes)
+                )
         except Exception as error:  # the next mode may well work
             text = (str(error).splitlines() or [''])[0]
             findings.note(
-                f'{method}, {label}: failed, {type(error).__name__}: {text}')
+                f'{method}, {label}: failed, {type(error).__name__}: {text}'
+            )
         else:
             findings.add_row(*row)
             print(*row, flush=True)
@@ -162,24 +190,35 @@ def fill_table(options: PartOptions, findings: Findings, root: str,
         enough = max(enough, before - options.left())
 
 
-def measure_loaded(options: PartOptions, findings: Findings,
-                   root: str) -> None:
+def measure_loaded(
+    options: PartOptions, findings: Findings, root: str
+) -> None:
     """Time steps while workers load their images."""
     for method in RATED:
         try:
-            findings.add(*measure_end_to_end(
-                method, root, options.scratch,
-                step_options(method, options.sizes, options.sizes.workers)))
+            findings.add(
+                *measure_end_to_end(
+                    method,
+                    root,
+                    options.scratch,
+                    step_options(method, options.sizes, options.sizes.workers),
+                )
+            )
         except Exception as error:
-            findings.note(f'{method} with loading: failed, '
-                          f'{type(error).__name__}: {error}')
+            findings.note(
+                f'{method} with loading: failed, '
+                f'{type(error).__name__}: {error}'
+            )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and write the findings."""
     parser = part_parser('Measure training steps on a device.')
-    parser.add_argument('--compiled', action='store_true',
-                        help='the steps through torch.compile, and no others')
+    parser.add_argument(
+        '--compiled',
+        action='store_true',
+        help='the steps through torch.compile, and no others',
+    )
     options = parse_part(parser, argv)
     silence_upstream_warnings()
     quieten_log()

@@ -21,7 +21,7 @@ FINETUNE = 'configs/mmgl/finetune/agw_r50_64-81e_sysu.py'
 # tries its algorithms), validating and writing checkpoints.
 OVERHEAD_SECONDS, SHARE_OF_STEPS = dict(mmgl=55, agw=30), 0.9
 # Images per second where none were measured.
-CAUTIOUS_RATE = 600.
+CAUTIOUS_RATE = 600.0
 BATCH = dict(mmgl=96, agw=64)
 
 
@@ -42,8 +42,9 @@ class Run:
     work_dir: Path
 
 
-def iterations_within(seconds: float, rate: float | None, run: Run,
-                      sizes: Sizes) -> int:
+def iterations_within(
+    seconds: float, rate: float | None, run: Run, sizes: Sizes
+) -> int:
     """Tell how many iterations an epoch has so that the run ends in time.
 
     Args:
@@ -57,14 +58,14 @@ def iterations_within(seconds: float, rate: float | None, run: Run,
     """
     if sizes.images:
         return 2
-    stepping = SHARE_OF_STEPS * max(
-        0, seconds - OVERHEAD_SECONDS[run.method])
+    stepping = SHARE_OF_STEPS * max(0, seconds - OVERHEAD_SECONDS[run.method])
     steps = stepping * (rate or CAUTIOUS_RATE) / BATCH[run.method]
     return max(2, int(steps / sizes.epochs))
 
 
-def train_command(run: Run, iterations: int, sizes: Sizes,
-                  init: Path | None = None) -> list[str]:
+def train_command(
+    run: Run, iterations: int, sizes: Sizes, init: Path | None = None
+) -> list[str]:
     """Put a run together.
 
     Args:
@@ -85,13 +86,26 @@ def train_command(run: Run, iterations: int, sizes: Sizes,
         'default_hooks.logger.interval=10',
         'env_cfg.cudnn_benchmark=True',
         *config_options(run.method, sizes),
-        *(_pretrain_options if run.method == 'mmgl' else
-          _finetune_options)(run, iterations, sizes),
+        *(_pretrain_options if run.method == 'mmgl' else _finetune_options)(
+            run, iterations, sizes
+        ),
     ]
-    start = [] if init is None else [
-        '--init', 'mmgl', '--init-checkpoint', str(init)]
-    return ['tools/train.py', run.config, '--work-dir', str(run.work_dir),
-            '--amp', 'bf16', *start, '--cfg-options', *options]
+    start = (
+        []
+        if init is None
+        else ['--init', 'mmgl', '--init-checkpoint', str(init)]
+    )
+    return [
+        'tools/train.py',
+        run.config,
+        '--work-dir',
+        str(run.work_dir),
+        '--amp',
+        'bf16',
+        *start,
+        '--cfg-options',
+        *options,
+    ]
 
 
 def _pretrain_options(run: Run, iterations: int, sizes: Sizes) -> list[str]:
@@ -102,9 +116,11 @@ def _pretrain_options(run: Run, iterations: int, sizes: Sizes) -> list[str]:
         f'{iterations * images // 2}',
         f'val_dataloader.dataset.data_root={run.data}',
         f'val_dataloader.num_workers={min(8, sizes.workers)}',
-        'param_scheduler.0.end=1', 'param_scheduler.1.begin=1',
+        'param_scheduler.0.end=1',
+        'param_scheduler.1.begin=1',
         f'param_scheduler.1.end={sizes.epochs}',
-        f'param_scheduler.1.T_max={sizes.epochs - 1}']
+        f'param_scheduler.1.T_max={sizes.epochs - 1}',
+    ]
 
 
 def _finetune_options(run: Run, iterations: int, sizes: Sizes) -> list[str]:
@@ -114,7 +130,8 @@ def _finetune_options(run: Run, iterations: int, sizes: Sizes) -> list[str]:
         f'train_dataloader.sampler.num_iters={iterations}',
         f'model.heads.id.num_classes={identities(sizes)}',
         'param_scheduler.0.end=1',
-        f'param_scheduler.1.milestones=[{drops[0]},{drops[1]}]']
+        f'param_scheduler.1.milestones=[{drops[0]},{drops[1]}]',
+    ]
 
 
 def identities(sizes: Sizes) -> int:
@@ -123,15 +140,24 @@ def identities(sizes: Sizes) -> int:
     return counts['train']['ids'] + counts['val']['ids']
 
 
-def evaluation_command(run: Run, checkpoint: Path, out: Path,
-                 sizes: Sizes) -> list[str]:
+def evaluation_command(
+    run: Run, checkpoint: Path, out: Path, sizes: Sizes
+) -> list[str]:
     """Put the test of a fine-tuned model together."""
     return [
-        'tools/test.py', run.config, str(checkpoint), '--work-dir',
-        str(run.work_dir / 'test'), '--out', str(out), '--cfg-options',
+        'tools/test.py',
+        run.config,
+        str(checkpoint),
+        '--work-dir',
+        str(run.work_dir / 'test'),
+        '--out',
+        str(out),
+        '--cfg-options',
         f'test_dataloader.dataset.data_root={run.data}',
-        f'test_dataloader.num_workers={sizes.workers}', *sizes.model,
-        f'model.heads.id.num_classes={identities(sizes)}']
+        f'test_dataloader.num_workers={sizes.workers}',
+        *sizes.model,
+        f'model.heads.id.num_classes={identities(sizes)}',
+    ]
 
 
 def last_checkpoint(run: Run) -> Path | None:
@@ -167,7 +193,8 @@ def read_run(run: Run, sizes: Sizes) -> dict[str, list]:
         f'{last["step"]} iterations of {rate} images in {last["epoch"]} '
         f'epochs, bf16, channels last; {1e3 * last["time"]:.0f} ms an '
         f'iteration in the last ones ({rate / last["time"]:.0f} images/s), '
-        f'{1e3 * last["data_time"]:.0f} ms of it waiting for images.')
+        f'{1e3 * last["data_time"]:.0f} ms of it waiting for images.'
+    )
     return findings
 
 
@@ -178,27 +205,38 @@ def _table_of(log: RunLog) -> dict[str, list]:
     for record in log.train:
         epochs[record['epoch']] = record
     values = {record['step']: record for record in log.val}
-    accuracies = [key for key in log.keys('val')
-                  if not key.partition('/')[2].startswith(
-                      ('visible_', 'infrared_'))]
+    accuracies = [
+        key
+        for key in log.keys('val')
+        if not key.partition('/')[2].startswith(('visible_', 'infrared_'))
+    ]
     # The first line of the log says where it began.
-    first = [record for record in log.train[:1]
-             if record not in epochs.values()]
+    first = [
+        record for record in log.train[:1] if record not in epochs.values()
+    ]
     rows = [_row(record, {}, losses, accuracies) for record in first]
-    rows += [_row(record, values.get(epoch, {}), losses, accuracies)
-             for epoch, record in epochs.items()]
-    return dict(columns=['epoch', 'iteration', *losses, *accuracies],
-                rows=rows)
+    rows += [
+        _row(record, values.get(epoch, {}), losses, accuracies)
+        for epoch, record in epochs.items()
+    ]
+    return dict(
+        columns=['epoch', 'iteration', *losses, *accuracies], rows=rows
+    )
 
 
-def _row(record: dict, values: dict, losses: list[str],
-         accuracies: list[str]) -> list[str]:
+def _row(
+    record: dict, values: dict, losses: list[str], accuracies: list[str]
+) -> list[str]:
     """One line of the table."""
     return [
-        str(record['epoch']), str(record['step']),
+        str(record['epoch']),
+        str(record['step']),
         *(f'{record[key]:.4f}' for key in losses),
-        *(f'{values[key]:.4f}' if key in values else '-'
-          for key in accuracies)]
+        *(
+            f'{values[key]:.4f}' if key in values else '-'
+            for key in accuracies
+        ),
+    ]
 
 
 def read_metrics(path: Path) -> dict[str, list]:
@@ -211,6 +249,9 @@ def read_metrics(path: Path) -> dict[str, list]:
         Metric and value in percent.
     """
     metrics = json.loads(path.read_text())['metrics']
-    rows = [[name, f'{value:.2f}'] for name, value in metrics.items()
-            if name.endswith(('/rank1', '/mAP', '/mINP'))]
+    rows = [
+        [name, f'{value:.2f}']
+        for name, value in metrics.items()
+        if name.endswith(('/rank1', '/mAP', '/mINP'))
+    ]
     return dict(columns=['fine-tuned AGW, drawn test set', '%'], rows=rows)

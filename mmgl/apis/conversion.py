@@ -38,41 +38,50 @@ def conversion_parser() -> argparse.ArgumentParser:
         A parser of method, files and options.
     """
     parser = argparse.ArgumentParser(
-        description='Translate a released checkpoint to mmgl, or back.')
+        description='Translate a released checkpoint to mmgl, or back.'
+    )
     parser.add_argument('method', choices=(*METHODS, RESNET))
     parser.add_argument('source', metavar='IN', help='file to read')
     parser.add_argument('out', metavar='OUT', help='file to write')
     parser.add_argument(
-        '--reverse', action='store_true', help='from mmgl to the release')
+        '--reverse', action='store_true', help='from mmgl to the release'
+    )
     parser.add_argument(
         '--config',
         help='config whose model the tensors must fit (default: ResNet-50 '
-        'on SYSU-MM01, with the number of identities of the file)')
+        'on SYSU-MM01, with the number of identities of the file)',
+    )
     parser.add_argument(
-        '--num-classes', type=int, help='identities the file must have')
+        '--num-classes', type=int, help='identities the file must have'
+    )
     parser.add_argument(
         '--trial',
         type=int,
         choices=range(1, 11),
         help='trial of RegDB it was trained on; kept in the file, so that '
-        'tools/test.py refuses other trials')
+        'tools/test.py refuses other trials',
+    )
     parser.add_argument(
         '--two-stream',
         action='store_true',
-        help=f'{RESNET}: to a backbone with two equal stems')
+        help=f'{RESNET}: to a backbone with two equal stems',
+    )
     parser.add_argument(
         '--stem',
         choices=STEMS,
         default=STEMS[0],
-        help=f'{RESNET} --reverse: which of two stems to take')
+        help=f'{RESNET} --reverse: which of two stems to take',
+    )
     parser.add_argument(
         '--drop',
         nargs='+',
         default=[],
         metavar='PREFIX',
-        help='tensors of IN to leave out, such as backbone.non_local.')
+        help='tensors of IN to leave out, such as backbone.non_local.',
+    )
     parser.add_argument(
-        '--debug', action='store_true', help='show tracebacks of mistakes')
+        '--debug', action='store_true', help='show tracebacks of mistakes'
+    )
     return parser
 
 
@@ -99,7 +108,8 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
             raise ConfigError(
                 f'{options.source}: {str(error).removeprefix(f"{KEY}: ")} '
                 f'(method {options.method!r}'
-                f'{", reverse" if options.reverse else ""})') from error
+                f'{", reverse" if options.reverse else ""})'
+            ) from error
         out = _save(content, options.out)
     print(f'{len(work.done)} tensors written to {out}')
     for word, names in (('dropped', work.dropped), ('made', work.filled)):
@@ -109,34 +119,39 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
     return out
 
 
-def _method(state: Mapping[str, Tensor],
-            options: argparse.Namespace) -> tuple[Work, dict]:
+def _method(
+    state: Mapping[str, Tensor], options: argparse.Namespace
+) -> tuple[Work, dict]:
     """Translate a whole model."""
     method = METHODS[options.method]
     rules = _drops(options) + method.rules
     work = translate(state, rules, options.reverse)
-    ours, theirs = ((state, work.done) if options.reverse else
-                    (work.done, state))
+    ours, theirs = (
+        (state, work.done) if options.reverse else (work.done, state)
+    )
     if method.classifier not in theirs:
         raise ValueError(f'no classifier ({method.classifier})')
     classes = len(theirs[method.classifier])
     if options.num_classes not in (None, classes):
-        raise ValueError(f'{classes} identities, but --num-classes '
-                         f'{options.num_classes}')
+        raise ValueError(
+            f'{classes} identities, but --num-classes {options.num_classes}'
+        )
     dropped = tuple(options.drop) if options.reverse else ()
     ours = {k: v for k, v in ours.items() if not k.startswith(dropped)}
     check_tensors(ours, model_tensors(method, options.config, classes))
     if not options.reverse:
-        return work, _packed(work, options, num_classes=classes,
-                             class_order=method.class_order)
+        return work, _packed(
+            work, options, num_classes=classes, class_order=method.class_order
+        )
     if method.container:
         # The public test scripts print the epoch.
         return work, {method.container: work.done, 'epoch': 0}
     return work, work.done
 
 
-def model_tensors(method: Method, config: str | None,
-                  num_classes: int) -> dict[str, Tensor]:
+def model_tensors(
+    method: Method, config: str | None, num_classes: int
+) -> dict[str, Tensor]:
     """Tensors a model has, without their values.
 
     Args:
@@ -161,7 +176,8 @@ def model_tensors(method: Method, config: str | None,
         elif head.get('num_classes', num_classes) != num_classes:
             raise ValueError(
                 f'{num_classes} identities, but model.heads.{name}.'
-                f'num_classes={head.num_classes} in {config}')
+                f'num_classes={head.num_classes} in {config}'
+            )
     cfg.model.init_from = None
     return _meta_tensors(cfg.model)
 
@@ -173,25 +189,30 @@ def _meta_tensors(cfg: dict) -> dict[str, Tensor]:
         return MODELS.build(cfg).state_dict()
 
 
-def _resnet(state: Mapping[str, Tensor],
-            options: argparse.Namespace) -> tuple[Work, dict]:
+def _resnet(
+    state: Mapping[str, Tensor], options: argparse.Namespace
+) -> tuple[Work, dict]:
     """Translate a backbone."""
     two_stream = options.two_stream
     if options.reverse:
         two_stream = any(
-            name.startswith(f'backbone.{options.stem}_stem.')
-            for name in state)
+            name.startswith(f'backbone.{options.stem}_stem.') for name in state
+        )
     rules = _drops(options) + resnet_rules(two_stream, options.stem)
     work = translate(state, rules, options.reverse)
-    ours, theirs = ((state, work.done) if options.reverse else
-                    (work.done, state))
+    ours, theirs = (
+        (state, work.done) if options.reverse else (work.done, state)
+    )
     backbone = _meta_tensors(
         dict(
             type='TwoStreamResNet' if two_stream else 'OneStreamResNet',
-            **resnet_settings(theirs)))
+            **resnet_settings(theirs),
+        )
+    )
     # Only the other stem is dropped and must be there nevertheless.
     ours = {
-        name: value for name, value in ours.items()
+        name: value
+        for name, value in ours.items()
         if name not in work.dropped or '_stem.' in name
     }
     check_tensors(ours, {f'backbone.{k}': v for k, v in backbone.items()})
@@ -201,7 +222,8 @@ def _resnet(state: Mapping[str, Tensor],
 def _drops(options: argparse.Namespace) -> tuple[OneSided, ...]:
     return tuple(
         OneSided(prefix, 'named by --drop', official=not options.reverse)
-        for prefix in options.drop)
+        for prefix in options.drop
+    )
 
 
 def _packed(work: Work, options: argparse.Namespace, **meta) -> dict:
@@ -209,7 +231,8 @@ def _packed(work: Work, options: argparse.Namespace, **meta) -> dict:
     meta.update(
         converted_from=options.method,
         source=Path(options.source).name,
-        dropped=list(work.dropped))
+        dropped=list(work.dropped),
+    )
     if options.trial is not None:
         meta[META_KEY] = dict(dataset='regdb', trial=options.trial)
     return {'meta': meta, 'state_dict': work.done}

@@ -42,11 +42,15 @@ def prepare_evaluation(options: Namespace) -> Runner:
     loader = runner.test_loop.dataloader
     check_loader(loader, LOADERS[2])
     check_state(
-        bare_model(runner), checkpoint['state_dict'], options.checkpoint)
+        bare_model(runner), checkpoint['state_dict'], options.checkpoint
+    )
     metainfo = getattr(loader.dataset, 'metainfo', None) or {}
     check_trial(
-        checkpoint.get('meta'), metainfo, options.checkpoint,
-        options.allow_trial_mismatch)
+        checkpoint.get('meta'),
+        metainfo,
+        options.checkpoint,
+        options.allow_trial_mismatch,
+    )
     return runner
 
 
@@ -62,7 +66,8 @@ def write_metrics(path: str | Path, metrics: dict, options: Namespace) -> None:
         config=str(options.config),
         checkpoint=str(options.checkpoint),
         flip_test=options.flip_test,
-        metrics={k: float(v) for k, v in metrics.items()})
+        metrics={k: float(v) for k, v in metrics.items()},
+    )
     with replace_whole(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + '\n')
 

@@ -28,27 +28,40 @@ def probe_parser() -> ArgumentParser:
         A parser of config, checkpoints and options.
     """
     parser = ArgumentParser(
-        description='Judge pre-trained features without fine-tuning.')
+        description='Judge pre-trained features without fine-tuning.'
+    )
     parser.add_argument('config', help='config with the backbone and the data')
     parser.add_argument(
-        'checkpoints', nargs='*',
-        help="files, torchvision://resnetNN, or 'random'")
-    parser.add_argument('--names', nargs='+',
-                        help='names in the table (default: the folders)')
-    parser.add_argument('--out', metavar='JSON', help='file for the figures')
-    parser.add_argument('--compare', nargs='+', default=[], metavar='JSON',
-                        help='earlier outputs to put into the same table')
+        'checkpoints',
+        nargs='*',
+        help="files, torchvision://resnetNN, or 'random'",
+    )
     parser.add_argument(
-        '--split', help='default: held-out identities, val_test of SYSU-MM01 '
-        'and test of RegDB')
-    parser.add_argument('--num-parts', type=int, default=6,
-                        help='horizontal stripes')
+        '--names', nargs='+', help='names in the table (default: the folders)'
+    )
+    parser.add_argument('--out', metavar='JSON', help='file for the figures')
+    parser.add_argument(
+        '--compare',
+        nargs='+',
+        default=[],
+        metavar='JSON',
+        help='earlier outputs to put into the same table',
+    )
+    parser.add_argument(
+        '--split',
+        help='default: held-out identities, val_test of SYSU-MM01 '
+        'and test of RegDB',
+    )
+    parser.add_argument(
+        '--num-parts', type=int, default=6, help='horizontal stripes'
+    )
     add_extraction_options(parser)
     return parser
 
 
-def probe_checkpoint(config: str, checkpoint: str, name: str,
-                     options: Namespace) -> dict:
+def probe_checkpoint(
+    config: str, checkpoint: str, name: str, options: Namespace
+) -> dict:
     """Probe one checkpoint.
 
     Args:
@@ -66,11 +79,13 @@ def probe_checkpoint(config: str, checkpoint: str, name: str,
         ValueError: If the checkpoint does not fit.
     """
     start = time.perf_counter()
-    found = extract_by_options(config, checkpoint, options,
-                               num_parts=options.num_parts, shuffled=True)
+    found = extract_by_options(
+        config, checkpoint, options, num_parts=options.num_parts, shuffled=True
+    )
     extracted = time.perf_counter()
-    report = probe_features(found.images, found.parts, found.metainfo,
-                            found.shuffled)
+    report = probe_features(
+        found.images, found.parts, found.metainfo, found.shuffled
+    )
     return dict(
         name=name,
         config=str(config),
@@ -84,8 +99,10 @@ def probe_checkpoint(config: str, checkpoint: str, name: str,
         dimensions=int(found.images.features.shape[1]),
         seconds=dict(
             features=round(extracted - start, 2),
-            figures=round(time.perf_counter() - extracted, 2)),
-        **report)
+            figures=round(time.perf_counter() - extracted, 2),
+        ),
+        **report,
+    )
 
 
 def read_probes(paths: Sequence[str]) -> list[dict]:
@@ -108,7 +125,8 @@ def read_probes(paths: Sequence[str]) -> list[dict]:
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f'--compare {path} is no output of this tool '
-                f'({type(error).__name__}: {error})') from error
+                f'({type(error).__name__}: {error})'
+            ) from error
     return probes
 
 
@@ -128,13 +146,16 @@ def probe_table(probes: Sequence[dict]) -> list[list[str]]:
         values = [probe['metrics'].get(key) for probe in probes]
         chances = {
             f'{probe["chance"][key]:.1f}'
-            for probe in probes if probe['chance'].get(key) is not None
+            for probe in probes
+            if probe['chance'].get(key) is not None
         }
-        rows.append([
-            key, *('' if value is None else f'{value:.1f}'
-                   for value in values),
-            chances.pop() if len(chances) == 1 else ''
-        ])
+        rows.append(
+            [
+                key,
+                *('' if value is None else f'{value:.1f}' for value in values),
+                chances.pop() if len(chances) == 1 else '',
+            ]
+        )
     return rows
 
 
@@ -154,14 +175,17 @@ def run_probe(arguments: Sequence[str] | None = None) -> list[dict]:
     silence_upstream_warnings()
     with report_errors():
         if not options.checkpoints and not options.compare:
-            raise ConfigError("nothing to probe: name a checkpoint, 'random' "
-                              'or --compare JSON')
+            raise ConfigError(
+                "nothing to probe: name a checkpoint, 'random' "
+                'or --compare JSON'
+            )
         names = panel_names(options.checkpoints, options.names)
         earlier = read_probes(options.compare)
         probes = [
             probe_checkpoint(options.config, checkpoint, name, options)
             for checkpoint, name in zip(
-                options.checkpoints, names, strict=True)
+                options.checkpoints, names, strict=True
+            )
         ]
     print(AsciiTable(probe_table(earlier + probes), 'probe').table)
     if options.out:

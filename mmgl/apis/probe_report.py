@@ -35,8 +35,13 @@ class _Figures(dict):
     def __init__(self) -> None:
         super().__init__(metrics={}, chance={})
 
-    def add(self, name: str, value: float, chance: float | None,
-            unit: float = 100.0) -> None:
+    def add(
+        self,
+        name: str,
+        value: float,
+        chance: float | None,
+        unit: float = 100.0,
+    ) -> None:
         self['metrics'][name] = float(value) * unit
         self['chance'][name] = None if chance is None else float(chance) * unit
 
@@ -55,8 +60,9 @@ def _searchable_modes(data: FeatureSet) -> tuple[str, ...]:
     return tuple(modes)
 
 
-def _retrieval(data: FeatureSet, features: np.ndarray,
-               metainfo: Mapping) -> dict[str, float]:
+def _retrieval(
+    data: FeatureSet, features: np.ndarray, metainfo: Mapping
+) -> dict[str, float]:
     """Score features by the protocol of their data set, as fractions."""
     if metainfo['dataset'] == 'regdb':
         report = evaluate_regdb(features, data.pids, data.modality)
@@ -65,9 +71,16 @@ def _retrieval(data: FeatureSet, features: np.ndarray,
         modes = _searchable_modes(data)
         permutations = metainfo.get('rand_perm_cam')
         report = evaluate_sysu(
-            features, data.pids, data.camids, data.modality, data.index,
-            permutations, modes, shots=(1, ),
-            draw='random_seeded' if permutations is None else 'official')
+            features,
+            data.pids,
+            data.camids,
+            data.modality,
+            data.index,
+            permutations,
+            modes,
+            shots=(1,),
+            draw='random_seeded' if permutations is None else 'official',
+        )
         names = {report_key(mode, 1): f'{mode}_single' for mode in modes}
     return {
         f'{names[key]}/{name}': part['mean'][measure]
@@ -76,12 +89,14 @@ def _retrieval(data: FeatureSet, features: np.ndarray,
     }
 
 
-def _add_retrieval(figures: _Figures, data: FeatureSet, parts: np.ndarray,
-                   metainfo: Mapping) -> None:
+def _add_retrieval(
+    figures: _Figures, data: FeatureSet, parts: np.ndarray, metainfo: Mapping
+) -> None:
     # Where all images are tied, the mean over all orders is chance.
     chance = _retrieval(data, np.ones((len(data.pids), 1)), metainfo)
     unit = parts / np.maximum(
-        np.linalg.norm(parts, axis=2, keepdims=True), 1e-12)
+        np.linalg.norm(parts, axis=2, keepdims=True), 1e-12
+    )
     variants = {
         'retrieval': data.features,
         'retrieval_standardised': standardise(data.features, data.modality),
@@ -96,69 +111,123 @@ def _add_retrieval(figures: _Figures, data: FeatureSet, parts: np.ndarray,
 def _directions(modality: np.ndarray) -> dict:
     """Names of the cross-modal directions, labelled and tested images."""
     return {
-        f'{MODALITY_NAMES[a]}_to_{MODALITY_NAMES[b]}':
-        (modality == a, modality == b)
+        f'{MODALITY_NAMES[a]}_to_{MODALITY_NAMES[b]}': (
+            modality == a,
+            modality == b,
+        )
         for a, b in ((VISIBLE, INFRARED), (INFRARED, VISIBLE))
     }
 
 
 def _add_knn(figures: _Figures, data: FeatureSet) -> None:
     for name, (known, asked) in _directions(data.modality).items():
-        figures.add(f'knn/{name}', *knn_accuracy(
-            data.features[known], data.pids[known], data.features[asked],
-            data.pids[asked]))
+        figures.add(
+            f'knn/{name}',
+            *knn_accuracy(
+                data.features[known],
+                data.pids[known],
+                data.features[asked],
+                data.pids[asked],
+            ),
+        )
     for number, name in enumerate(MODALITY_NAMES):
         mine = data.select(data.modality == number)
-        cameras = {(p, c) for p, c in zip(
-            mine.pids.tolist(), mine.camids.tolist(), strict=True)}
+        cameras = {
+            (p, c)
+            for p, c in zip(
+                mine.pids.tolist(), mine.camids.tolist(), strict=True
+            )
+        }
         # Images of one camera are near copies of each other.
         apart = len(cameras) > len(np.unique(mine.pids))
         groups = mine.camids if apart else np.arange(len(mine.pids))
         rule = 'other_cameras' if apart else 'other_images'
-        figures.add(f'knn/{name}_{rule}', *knn_accuracy(
-            mine.features, mine.pids, mine.features, mine.pids, groups,
-            groups))
+        figures.add(
+            f'knn/{name}_{rule}',
+            *knn_accuracy(
+                mine.features,
+                mine.pids,
+                mine.features,
+                mine.pids,
+                groups,
+                groups,
+            ),
+        )
 
 
 def _add_linear(figures: _Figures, data: FeatureSet) -> None:
     train = half_split(data.index, data.pids, data.modality, data.camids)
-    figures.add('linear/half_of_images', *linear_accuracy(
-        data.features[train], data.pids[train], data.features[~train],
-        data.pids[~train]))
+    figures.add(
+        'linear/half_of_images',
+        *linear_accuracy(
+            data.features[train],
+            data.pids[train],
+            data.features[~train],
+            data.pids[~train],
+        ),
+    )
     for name, (known, asked) in _directions(data.modality).items():
-        figures.add(f'linear/{name}', *linear_accuracy(
-            data.features[known], data.pids[known], data.features[asked],
-            data.pids[asked]))
-    figures.add('modality/linear', *linear_accuracy(
-        data.features[train], data.modality[train], data.features[~train],
-        data.modality[~train]))
+        figures.add(
+            f'linear/{name}',
+            *linear_accuracy(
+                data.features[known],
+                data.pids[known],
+                data.features[asked],
+                data.pids[asked],
+            ),
+        )
+    figures.add(
+        'modality/linear',
+        *linear_accuracy(
+            data.features[train],
+            data.modality[train],
+            data.features[~train],
+            data.modality[~train],
+        ),
+    )
 
 
 def _add_shape(figures: _Figures, data: FeatureSet) -> None:
     features = torch.from_numpy(data.features)
     modality = torch.from_numpy(data.modality)
     # Labels given at random explain 1 / (n - 1) of the variance.
-    figures.add('modality/gap', modality_gap(features, modality),
-                1 / max(len(features) - 1, 1))
+    figures.add(
+        'modality/gap',
+        modality_gap(features, modality),
+        1 / max(len(features) - 1, 1),
+    )
     figures.add('features/spread', feature_spread(features), None)
-    figures.add('features/spread_in_modality',
-                within_modality_spread(features, modality), None)
-    figures.add('features/effective_rank', effective_rank(data.features),
-                None, unit=1)
+    figures.add(
+        'features/spread_in_modality',
+        within_modality_spread(features, modality),
+        None,
+    )
+    figures.add(
+        'features/effective_rank', effective_rank(data.features), None, unit=1
+    )
 
 
 def _add_parts(figures: _Figures, shuffled: PartFeatures) -> None:
     stripes = torch.nn.functional.normalize(
-        torch.from_numpy(shuffled.features).float(), dim=2)
-    figures.add('parts/consistency', part_consistency(
-        stripes, torch.from_numpy(shuffled.modality),
-        torch.from_numpy(shuffled.places)), 1 / stripes.shape[1])
+        torch.from_numpy(shuffled.features).float(), dim=2
+    )
+    figures.add(
+        'parts/consistency',
+        part_consistency(
+            stripes,
+            torch.from_numpy(shuffled.modality),
+            torch.from_numpy(shuffled.places),
+        ),
+        1 / stripes.shape[1],
+    )
 
 
-def probe_features(data: FeatureSet, parts: np.ndarray,
-                   metainfo: Mapping,
-                   shuffled: PartFeatures | None = None
-                   ) -> dict[str, dict[str, float]]:
+def probe_features(
+    data: FeatureSet,
+    parts: np.ndarray,
+    metainfo: Mapping,
+    shuffled: PartFeatures | None = None,
+) -> dict[str, dict[str, float]]:
     """Measure frozen features; the order of the images changes nothing.
 
     Args:
@@ -175,11 +244,16 @@ def probe_features(data: FeatureSet, parts: np.ndarray,
     Raises:
         ValueError: For NaN or Inf, or if a figure cannot be computed.
     """
-    missing = [name for number, name in enumerate(MODALITY_NAMES)
-               if not (data.modality == number).any()]
+    missing = [
+        name
+        for number, name in enumerate(MODALITY_NAMES)
+        if not (data.modality == number).any()
+    ]
     if missing:
-        raise ValueError(f'the split has no {missing[0]} image; probe one '
-                         'with images of both modalities')
+        raise ValueError(
+            f'the split has no {missing[0]} image; probe one '
+            'with images of both modalities'
+        )
     order = canonical_order(data.pids, data.camids, data.modality, data.index)
     data, parts = data.select(order), np.asarray(parts)[order]
     figures = _Figures()

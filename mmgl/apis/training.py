@@ -29,7 +29,8 @@ def check_loader(loader, name: str) -> None:
         raise ConfigError(
             f'{name}.batch_size is {loader.batch_size}, but '
             f'{type(loader.sampler).__name__} yields batches of {planned}; '
-            f'set {name}.batch_size={planned}')
+            f'set {name}.batch_size={planned}'
+        )
 
 
 def prepare_training(options: Namespace) -> Runner:
@@ -56,8 +57,10 @@ def prepare_training(options: Namespace) -> Runner:
         path = init['checkpoint']
         check_trial(
             read_checkpoint(path).get('meta'),
-            runner.train_dataloader.dataset.metainfo, path,
-            options.allow_trial_mismatch)
+            runner.train_dataloader.dataset.metainfo,
+            path,
+            options.allow_trial_mismatch,
+        )
     return runner
 
 

@@ -11,9 +11,11 @@ from .fit import PREFIX
 from .reader import read_state_dict
 
 
-def export_backbone(source: nn.Module | str | Path | dict,
-                    out: str | Path,
-                    meta: dict | None = None) -> Path:
+def export_backbone(
+    source: nn.Module | str | Path | dict,
+    out: str | Path,
+    meta: dict | None = None,
+) -> Path:
     """Write the backbone alone to a file that loads with weights_only=True.
 
     The file holds ``meta`` and a ``state_dict`` of ``backbone.*`` tensors,
@@ -56,5 +58,7 @@ def _check_plain(value: object, where: str) -> None:
         for item in value:
             _check_plain(item, where)
     elif value is not None and type(value) not in (str, int, float, bool):
-        raise ValueError(f'{where} is a {type(value).__name__}; store plain '
-                         'strings, numbers, lists and dicts only')
+        raise ValueError(
+            f'{where} is a {type(value).__name__}; store plain '
+            'strings, numbers, lists and dicts only'
+        )

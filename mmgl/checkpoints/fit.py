@@ -40,21 +40,27 @@ class LoadReport:
 
     def __str__(self) -> str:
         """One sentence for the log."""
-        text = (f'backbone initialised from {self.source}: '
-                f'{len(self.matched)} tensors loaded')
-        for word, names in (('kept at their initial values', self.fresh),
-                            ('of the checkpoint not used', self.dropped)):
+        text = (
+            f'backbone initialised from {self.source}: '
+            f'{len(self.matched)} tensors loaded'
+        )
+        for word, names in (
+            ('kept at their initial values', self.fresh),
+            ('of the checkpoint not used', self.dropped),
+        ):
             if names:
                 text += f'; {len(names)} {word} ({_some(names)})'
         return text
 
 
-def load_backbone(backbone: nn.Module,
-                  checkpoint: str | Path | dict,
-                  kind: str,
-                  stems: str = 'exact',
-                  allow_missing: Sequence[str] = (),
-                  allow_unused: Sequence[str] = ()) -> LoadReport:
+def load_backbone(
+    backbone: nn.Module,
+    checkpoint: str | Path | dict,
+    kind: str,
+    stems: str = 'exact',
+    allow_missing: Sequence[str] = (),
+    allow_unused: Sequence[str] = (),
+) -> LoadReport:
     """Load pre-trained weights into a one- or two-stream backbone.
 
     Every parameter and buffer of the backbone must be found with the same
@@ -91,8 +97,14 @@ def load_backbone(backbone: nn.Module,
     networks = getattr(backbone, 'networks', None)
     if networks is not None:
         reports = {
-            name: load_backbone(network, read_network(checkpoint, name), kind,
-                                stems, allow_missing, allow_unused)
+            name: load_backbone(
+                network,
+                read_network(checkpoint, name),
+                kind,
+                stems,
+                allow_missing,
+                allow_unused,
+            )
             for name, network in networks.items()
         }
         return _merge_reports(reports)
@@ -118,8 +130,11 @@ def load_backbone(backbone: nn.Module,
             if name in source:
                 value.copy_(source[name])
     report = LoadReport(
-        str(where), tuple(n for n in target if n in source), tuple(fresh),
-        tuple(dropped + unused_stem + left_allowed))
+        str(where),
+        tuple(n for n in target if n in source),
+        tuple(fresh),
+        tuple(dropped + unused_stem + left_allowed),
+    )
     print_log(str(report), logger='current')
     return report
 
@@ -138,34 +153,44 @@ def check_init_from(init_from: dict | None) -> None:
     known = ('kind', 'checkpoint', 'stems', 'allow_missing', 'allow_unused')
     unknown = sorted(set(init_from) - set(known))
     if unknown:
-        raise ValueError(f'model.init_from has unknown keys {unknown}; '
-                         f'known are {known}')
+        raise ValueError(
+            f'model.init_from has unknown keys {unknown}; known are {known}'
+        )
     if init_from.get('kind') not in KINDS:
-        raise ValueError(f'model.init_from.kind must be one of {KINDS}, got '
-                         f'{init_from.get("kind")!r}; for random weights set '
-                         'model.init_from=None')
+        raise ValueError(
+            f'model.init_from.kind must be one of {KINDS}, got '
+            f'{init_from.get("kind")!r}; for random weights set '
+            'model.init_from=None'
+        )
     stems = init_from.get('stems', 'exact')
     if stems not in STEM_MODES:
-        raise ValueError(f'model.init_from.stems must be one of {STEM_MODES}'
-                         f', got {stems!r}')
+        raise ValueError(
+            f'model.init_from.stems must be one of {STEM_MODES}, got {stems!r}'
+        )
     if init_from['kind'] == 'imagenet' and stems in STEMS:
         raise ValueError(
             f"model.init_from.stems={stems!r} is for kind='mmgl'; ImageNet "
-            'weights have one stem, which goes into every stem')
+            'weights have one stem, which goes into every stem'
+        )
 
 
 def _merge_reports(reports: dict[str, LoadReport]) -> LoadReport:
     """Join the reports of the networks of one backbone."""
     first = next(iter(reports.values()))
     matched, fresh = (
-        tuple(f'networks.{name}.{tensor}' for name, report in reports.items()
-              for tensor in getattr(report, field))
-        for field in ('matched', 'fresh'))
+        tuple(
+            f'networks.{name}.{tensor}'
+            for name, report in reports.items()
+            for tensor in getattr(report, field)
+        )
+        for field in ('matched', 'fresh')
+    )
     return LoadReport(first.source, matched, fresh, first.dropped)
 
 
-def _source_tensors(checkpoint: str | Path | dict,
-                    kind: str) -> tuple[dict[str, Tensor], list[str]]:
+def _source_tensors(
+    checkpoint: str | Path | dict, kind: str
+) -> tuple[dict[str, Tensor], list[str]]:
     """Backbone tensors in this package's names, and the names dropped."""
     state = read_state_dict(checkpoint)
     has_prefix = any(name.startswith(PREFIX) for name in state)
@@ -173,13 +198,15 @@ def _source_tensors(checkpoint: str | Path | dict,
         raise ValueError(
             f'{KEY}: no tensor named {PREFIX}* among {_some(list(state))}; '
             "is it a checkpoint of this package? For torchvision's ImageNet "
-            "weights set model.init_from.kind='imagenet'")
+            "weights set model.init_from.kind='imagenet'"
+        )
     dropped = []
     if has_prefix:
         dropped = [name for name in state if not name.startswith(PREFIX)]
         state = {
             name.removeprefix(PREFIX): value
-            for name, value in state.items() if name.startswith(PREFIX)
+            for name, value in state.items()
+            if name.startswith(PREFIX)
         }
     if kind == 'mmgl':
         return state, dropped
@@ -194,9 +221,9 @@ def _source_tensors(checkpoint: str | Path | dict,
     return tensors, dropped
 
 
-def _map_stems(source: dict[str, Tensor], target: dict[str, Tensor],
-               kind: str,
-               stems: str) -> tuple[dict[str, Tensor], list[str]]:
+def _map_stems(
+    source: dict[str, Tensor], target: dict[str, Tensor], kind: str, stems: str
+) -> tuple[dict[str, Tensor], list[str]]:
     """Rename the stems of the source as asked; also names then unused."""
     from_two = any(name.startswith(STEMS['visible']) for name in source)
     to_two = any(name.startswith(STEMS['visible']) for name in target)
@@ -208,12 +235,16 @@ def _map_stems(source: dict[str, Tensor], target: dict[str, Tensor],
     }.get(stems, from_two and not to_two)
     if not fits:
         words = {False: 'one stem', True: 'two stems'}
-        remedy = 'exact' if from_two == to_two else (
-            'duplicate' if to_two else "visible' or 'infrared")
+        remedy = (
+            'exact'
+            if from_two == to_two
+            else ('duplicate' if to_two else "visible' or 'infrared")
+        )
         raise ValueError(
             f'{KEY}: the checkpoint has {words[from_two]} and the backbone '
             f'{words[to_two]}, which does not go with model.init_from.stems='
-            f"'{stems}'; set it to '{remedy}'")
+            f"'{stems}'; set it to '{remedy}'"
+        )
     mapped, unused = {}, []
     for name, value in source.items():
         names = _target_names(name, stems)
@@ -235,15 +266,22 @@ def _target_names(name: str, stems: str) -> list[str]:
     return [name]
 
 
-def _absent(source: dict[str, Tensor], target: dict[str, Tensor], kind: str,
-            allowed: tuple[str, ...]) -> tuple[list[str], list[str]]:
+def _absent(
+    source: dict[str, Tensor],
+    target: dict[str, Tensor],
+    kind: str,
+    allowed: tuple[str, ...],
+) -> tuple[list[str], list[str]]:
     """Target tensors the source lacks: those that may, those that must not.
 
     A prefix is forgiven only if the source has nothing under it: a part that
     is half there is a mistake.
     """
-    allowed = tuple(prefix for prefix in allowed
-                    if not any(name.startswith(prefix) for name in source))
+    allowed = tuple(
+        prefix
+        for prefix in allowed
+        if not any(name.startswith(prefix) for name in source)
+    )
     fresh, missing = [], []
     for name in target:
         if name in source:
@@ -255,8 +293,9 @@ def _absent(source: dict[str, Tensor], target: dict[str, Tensor], kind: str,
     return fresh, missing
 
 
-def _raise_misfit(where: str, missing: list[str], wrong: list[str],
-                  unused: list[str]) -> None:
+def _raise_misfit(
+    where: str, missing: list[str], wrong: list[str], unused: list[str]
+) -> None:
     """Raise with everything that does not fit, or return."""
     problems = []
     if missing:
@@ -264,19 +303,22 @@ def _raise_misfit(where: str, missing: list[str], wrong: list[str],
     if wrong:
         problems.append(f'{len(wrong)} of another shape: {_some(wrong)}')
     if unused:
-        problems.append(f'{len(unused)} without a place in the backbone: '
-                        f'{_some(unused)}')
+        problems.append(
+            f'{len(unused)} without a place in the backbone: {_some(unused)}'
+        )
     if not problems:
         return
     raise ValueError(
-        f'{KEY}: {where} does not fit model.backbone; ' +
-        '; '.join(problems) + '. Use the same depth, base_channels and '
+        f'{KEY}: {where} does not fit model.backbone; '
+        + '; '.join(problems)
+        + '. Use the same depth, base_channels and '
         'non_local as in pre-training, or name what may differ in '
-        "model.init_from.allow_missing / allow_unused, e.g. ('non_local.',)")
+        "model.init_from.allow_missing / allow_unused, e.g. ('non_local.',)"
+    )
 
 
 def _prefixes(names: Sequence[str] | str) -> tuple[str, ...]:
-    return (names, ) if isinstance(names, str) else tuple(names)
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _some(names: Sequence[str], limit: int = 8) -> str:

@@ -41,8 +41,10 @@ def read_checkpoint(path: str | Path) -> dict:
         except pickle.UnpicklingError:
             loaded = load_from_local(str(path), map_location='cpu')
     except Exception as error:
-        raise ConfigError(f'checkpoint {path} is damaged or no checkpoint '
-                          f'({type(error).__name__}: {error})') from error
+        raise ConfigError(
+            f'checkpoint {path} is damaged or no checkpoint '
+            f'({type(error).__name__}: {error})'
+        ) from error
     if not isinstance(loaded, Mapping) or 'state_dict' not in loaded:
         raise ConfigError(f'checkpoint {path} has no state_dict')
     return loaded
@@ -70,30 +72,37 @@ def check_state(model: torch.nn.Module, state: Mapping, path: str) -> None:
         if name.startswith(OPTIONAL_PREFIX):
             optional.append(name)
         elif name in state:
-            reshaped.append(f'{name} {tuple(state[name].shape)} instead of '
-                            f'{tuple(value.shape)}')
+            reshaped.append(
+                f'{name} {tuple(state[name].shape)} instead of '
+                f'{tuple(value.shape)}'
+            )
         else:
             missing.append(name)
     if missing or reshaped:
         parts = [
             f'{len(names)} {what} ({", ".join(names[:3])}'
             f'{", ..." if len(names) > 3 else ""})'
-            for what, names in (('missing', missing), ('of another shape',
-                                                       reshaped)) if names
+            for what, names in (
+                ('missing', missing),
+                ('of another shape', reshaped),
+            )
+            if names
         ]
-        raise ConfigError(f'checkpoint {path} does not fit the model of the '
-                          f'config: tensors {"; ".join(parts)}')
+        raise ConfigError(
+            f'checkpoint {path} does not fit the model of the '
+            f'config: tensors {"; ".join(parts)}'
+        )
     if optional:
         print_log(
             f'{len(optional)} tensors of heads are not in {path}; testing '
             'does not use them',
-            logger='current')
+            logger='current',
+        )
 
 
-def check_trial(meta: Mapping | None,
-                metainfo: Mapping,
-                path: str,
-                allow: bool = False) -> None:
+def check_trial(
+    meta: Mapping | None, metainfo: Mapping, path: str, allow: bool = False
+) -> None:
     """Refuse a checkpoint that may have been trained on the test identities.
 
     The trials of RegDB divide the same persons differently.
@@ -117,7 +126,8 @@ def check_trial(meta: Mapping | None,
     message = (
         f'checkpoint {path} was trained on trial {there} of '
         f'{metainfo.get("dataset")}, this is trial {here}, whose test '
-        'identities it may have seen')
+        'identities it may have seen'
+    )
     if not allow:
         raise ConfigError(f'{message}; use the same trial or {ALLOW_OPTION}')
     print_log(f'{message} (allowed by {ALLOW_OPTION})', logger='current')

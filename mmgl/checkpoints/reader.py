@@ -60,12 +60,13 @@ class _TensorUnpickler(pickle.Unpickler):
 _TENSOR_PICKLE = SimpleNamespace(
     __name__='mmgl_tensor_pickle',
     Unpickler=_TensorUnpickler,
-    load=lambda file, **kwargs: _TensorUnpickler(file, **kwargs).load())
+    load=lambda file, **kwargs: _TensorUnpickler(file, **kwargs).load(),
+)
 
 
 def read_state_dict(
-        checkpoint: str | Path | dict,
-        containers: Sequence[str] = ('state_dict', )) -> dict[str, Tensor]:
+    checkpoint: str | Path | dict, containers: Sequence[str] = ('state_dict',)
+) -> dict[str, Tensor]:
     """Read the state dict of a checkpoint onto the CPU.
 
     Files of plain tensors are read with ``torch.load(weights_only=True)``.
@@ -93,20 +94,27 @@ def read_state_dict(
     elif not checkpoint:
         raise ValueError(
             f'no checkpoint to initialise from: set {KEY} in the config or '
-            f'{OPTION} PATH on the command line')
+            f'{OPTION} PATH on the command line'
+        )
     else:
         source = str(checkpoint)
         loaded = _read_source(source)
     if not isinstance(loaded, dict):
-        raise ValueError(f'{KEY}: {source} holds a {type(loaded).__name__}, '
-                         'not a dict of tensors')
+        raise ValueError(
+            f'{KEY}: {source} holds a {type(loaded).__name__}, '
+            'not a dict of tensors'
+        )
     state = next((loaded[key] for key in containers if key in loaded), loaded)
-    if not isinstance(state, dict) or not state or not all(
-            isinstance(value, Tensor) for value in state.values()):
+    if (
+        not isinstance(state, dict)
+        or not state
+        or not all(isinstance(value, Tensor) for value in state.values())
+    ):
         raise ValueError(
             f'{KEY}: {source} has no state dict (names and tensors) at the '
-            f"top level or under {' or '.join(map(repr, containers))}; found "
-            f'{list(loaded)[:8]}')
+            f'top level or under {" or ".join(map(repr, containers))}; found '
+            f'{list(loaded)[:8]}'
+        )
     return {_own_name(name): value.detach() for name, value in state.items()}
 
 
@@ -118,8 +126,9 @@ def _own_name(name: str) -> str:
     return name
 
 
-def read_network(checkpoint: str | Path | dict,
-                 name: str) -> str | Path | dict:
+def read_network(
+    checkpoint: str | Path | dict, name: str
+) -> str | Path | dict:
     """Read the part for one network of a backbone made of several.
 
     Args:
@@ -145,11 +154,13 @@ def _read_source(source: str) -> Any:
     if '://' in source:
         raise ValueError(
             f'{KEY}: {source} is neither a file nor {TORCHVISION}resnetNN; '
-            'download it first and give the path')
+            'download it first and give the path'
+        )
     path = Path(source).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
-            f'{KEY}: no file {source}; correct the key or pass {OPTION} PATH')
+            f'{KEY}: no file {source}; correct the key or pass {OPTION} PATH'
+        )
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception:
@@ -161,15 +172,19 @@ def _read_source(source: str) -> Any:
             path,
             map_location='cpu',
             weights_only=False,
-            pickle_module=_TENSOR_PICKLE)
+            pickle_module=_TENSOR_PICKLE,
+        )
     except Exception as error:
-        raise ValueError(f'{KEY}: {source} is no readable torch checkpoint '
-                         f'({type(error).__name__}: {error})') from error
+        raise ValueError(
+            f'{KEY}: {source} is no readable torch checkpoint '
+            f'({type(error).__name__}: {error})'
+        ) from error
 
 
 def _read_torchvision(source: str) -> dict[str, Tensor]:
     """Fetch ImageNet weights by name through torchvision."""
     from torchvision.models import get_model_weights
+
     name = source.removeprefix(TORCHVISION)
     known = ('resnet18', 'resnet34', 'resnet50', 'resnet101')
     if name not in known:
@@ -177,10 +192,12 @@ def _read_torchvision(source: str) -> dict[str, Tensor]:
     weights = get_model_weights(name)['IMAGENET1K_V1']
     try:
         return weights.get_state_dict(
-            progress=False, check_hash=True, weights_only=True)
+            progress=False, check_hash=True, weights_only=True
+        )
     except OSError as error:
         raise FileNotFoundError(
             f'{KEY}: {source} is not in the cache of torch and could not be '
             f'downloaded ({error}). Download {weights.url} on a machine with '
             f'network and set {KEY} (or {OPTION}) to the file, or put it '
-            f'into {torch.hub.get_dir()}/checkpoints.') from error
+            f'into {torch.hub.get_dir()}/checkpoints.'
+        ) from error

@@ -55,17 +55,22 @@ def find_resumable(work_dir: str | Path) -> Path | None:
             if is_intact(path):
                 return path
     numbered = sorted(
-        (int(match[1]), path) for path in work_dir.glob('*.pth')
-        if (match := _NUMBERED.fullmatch(path.name)))
+        (int(match[1]), path)
+        for path in work_dir.glob('*.pth')
+        if (match := _NUMBERED.fullmatch(path.name))
+    )
     for _, path in reversed(numbered):
         if is_intact(path):
-            warnings.warn(f'{note} names no intact checkpoint ({named!r}): '
-                          f'going on from {path}')
+            warnings.warn(
+                f'{note} names no intact checkpoint ({named!r}): '
+                f'going on from {path}'
+            )
             return path
     if numbered:
         raise ConfigError(
             f'--resume: all checkpoints in {work_dir} are damaged; remove '
-            'them to start again')
+            'them to start again'
+        )
     return None
 
 

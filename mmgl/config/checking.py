@@ -60,15 +60,19 @@ LOADER_KEYS = set(inspect.signature(DataLoader.__init__).parameters) - {
     'self'
 } | {'num_batch_per_epoch', 'disable_subprocess_warning'}
 # Keys at the top that are no arguments of the Runner but read by it.
-TOP_KEYS = (set(inspect.signature(Runner.__init__).parameters)
-            - {'self', 'cfg'}) | {
-                'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn',
-                'compile', 'activation_checkpointing',
-                'efficient_conv_bn_eval', 'runner_type'
-            }
+TOP_KEYS = (
+    set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+) | {
+    'model_wrapper_cfg',
+    'find_unused_parameters',
+    'sync_bn',
+    'compile',
+    'activation_checkpointing',
+    'efficient_conv_bn_eval',
+    'runner_type',
+}
 # Keys of env_cfg: tf32 is read by build_runner, the others by the Runner.
-ENV_KEYS = {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit',
-            'tf32'}
+ENV_KEYS = {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit', 'tf32'}
 
 
 def nearest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str:
@@ -120,12 +124,14 @@ def _check_environment(settings: Mapping) -> None:
     """Refuse keys of env_cfg that nothing would read."""
     for key in settings:
         if key not in ENV_KEYS:
-            raise ConfigError(f'env_cfg: unknown key {key!r}'
-                              f'{nearest(key, ENV_KEYS)}')
+            raise ConfigError(
+                f'env_cfg: unknown key {key!r}{nearest(key, ENV_KEYS)}'
+            )
     tf32 = settings.get('tf32')
     if tf32 is not None and not isinstance(tf32, bool):
         raise ConfigError(
-            f'env_cfg.tf32 must be True, False or None, got {tf32!r}')
+            f'env_cfg.tf32 must be True, False or None, got {tf32!r}'
+        )
 
 
 def _check_value(value: Any, path: str, registry: Registry) -> None:
@@ -150,15 +156,16 @@ def _check_mapping(value: Mapping, path: str, registry: Registry) -> None:
     named = 'type' not in value and registry is not nodes.OPTIM_WRAPPERS
     for key, item in value.items():
         _check_value(
-            item, f'{path}.{key}',
-            registry if named else REGISTRY_OF_KEY.get(key, registry))
+            item,
+            f'{path}.{key}',
+            registry if named else REGISTRY_OF_KEY.get(key, registry),
+        )
 
 
 def _check_component(value: Mapping, path: str, registry: Registry) -> None:
     """Check type, keys and plain values of one component."""
     kind = value['type']
-    component = _find(kind, registry, path) if isinstance(kind,
-                                                          str) else kind
+    component = _find(kind, registry, path) if isinstance(kind, str) else kind
     if not callable(component):
         raise ConfigError(f'{path}.type must name a component, got {kind!r}')
     signature = read_signature(component)
@@ -173,18 +180,22 @@ def _check_component(value: Mapping, path: str, registry: Registry) -> None:
             if expected:
                 raise ConfigError(
                     f'{path}.{key} of {component.__name__} must be '
-                    f'{expected}, got {item!r}')
+                    f'{expected}, got {item!r}'
+                )
 
 
-def _complain_unknown(key: str, known: set[str], signature: Signature,
-                      path: str, component) -> None:
+def _complain_unknown(
+    key: str, known: set[str], signature: Signature, path: str, component
+) -> None:
     """Refuse a key; of an open constructor only a near miss."""
     hint = nearest(key, known, 0.8 if signature.is_open else 0.6)
     if signature.is_open and not hint:
         return
     listing = '' if hint else f' (it takes {", ".join(sorted(known))})'
-    raise ConfigError(f'{path}: {component.__name__} has no argument '
-                      f'{key!r}{hint or listing}')
+    raise ConfigError(
+        f'{path}: {component.__name__} has no argument '
+        f'{key!r}{hint or listing}'
+    )
 
 
 def _find(name: str, registry: Registry, path: str) -> Any:
@@ -200,8 +211,9 @@ def _find(name: str, registry: Registry, path: str) -> Any:
         while parent is not None:
             names |= set(parent.module_dict)
             parent = parent.parent
-    raise ConfigError(f'{path}.type: no {node.name} is called {name!r}'
-                      f'{nearest(name, names)}')
+    raise ConfigError(
+        f'{path}.type: no {node.name} is called {name!r}{nearest(name, names)}'
+    )
 
 
 def _check_loader(value: Any, path: str) -> None:
@@ -212,8 +224,10 @@ def _check_loader(value: Any, path: str) -> None:
         raise ConfigError(f'{path} must be a dict, got {value!r}')
     for key in value:
         if key not in LOADER_KEYS:
-            raise ConfigError(f'{path}: a data loader has no argument '
-                              f'{key!r}{nearest(key, LOADER_KEYS)}')
+            raise ConfigError(
+                f'{path}: a data loader has no argument '
+                f'{key!r}{nearest(key, LOADER_KEYS)}'
+            )
     for key in ('dataset', 'sampler', 'batch_sampler', 'collate_fn'):
         _check_value(value.get(key), f'{path}.{key}', REGISTRY_OF_KEY[key])
     _check_batch_size(value, path)
@@ -237,7 +251,8 @@ def _check_batch_size(loader: Mapping, path: str) -> None:
     if size != loader['batch_size']:
         raise ConfigError(
             f'{path}.batch_size is {loader["batch_size"]} but '
-            f'{path}.sampler.batch_size is {size}; set both alike')
+            f'{path}.sampler.batch_size is {size}; set both alike'
+        )
 
 
 def _check_data_roots(value: Any, path: str) -> None:
@@ -254,7 +269,8 @@ def _check_data_roots(value: Any, path: str) -> None:
                 f'the data set there, name its place by --cfg-options '
                 f'{path}.data_root=FOLDER, or write synthetic data with '
                 f'python tools/dataset_converters/make_synthetic.py '
-                f'--root {root} --layout {layout}')
+                f'--root {root} --layout {layout}'
+            )
         for key, item in value.items():
             _check_data_roots(item, f'{path}.{key}')
 
@@ -263,8 +279,11 @@ def _check_checkpoints(cfg) -> None:
     """Check that the checkpoint files named in the config exist."""
     init = (cfg.get('model') or {}).get('init_from')
     if isinstance(init, Mapping) and 'checkpoint' in init:
-        _check_file(init['checkpoint'], 'model.init_from.checkpoint',
-                    '--init-checkpoint PATH')
+        _check_file(
+            init['checkpoint'],
+            'model.init_from.checkpoint',
+            '--init-checkpoint PATH',
+        )
     if cfg.get('load_from'):
         _check_file(cfg['load_from'], 'load_from', '--resume PATH')
 
@@ -276,4 +295,5 @@ def _check_file(path: str | None, key: str, option: str) -> None:
     if '://' not in str(path) and not osp.isfile(osp.expanduser(path)):
         raise ConfigError(
             f'{key}: there is no file {str(path)!r}; correct it or give '
-            f'{option}')
+            f'{option}'
+        )

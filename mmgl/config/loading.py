@@ -25,8 +25,12 @@ from .checking import LOADERS, check_config, nearest
 
 VALIDATION = ('val_cfg', 'val_dataloader', 'val_evaluator')
 TESTING = ('test_cfg', 'test_dataloader', 'test_evaluator')
-TRAINING = ('train_cfg', 'train_dataloader', 'optim_wrapper',
-            'param_scheduler')
+TRAINING = (
+    'train_cfg',
+    'train_dataloader',
+    'optim_wrapper',
+    'param_scheduler',
+)
 
 
 def load_config(path: str | Path) -> Config:
@@ -46,15 +50,25 @@ def load_config(path: str | Path) -> Config:
             str(Path('configs', p.relative_to(config_dir())))
             for p in config_dir().rglob('*.py')
         ]
-        raise ConfigError(f'there is no config {str(path)!r}'
-                          f'{nearest(str(path), shipped)}')
+        raise ConfigError(
+            f'there is no config {str(path)!r}{nearest(str(path), shipped)}'
+        )
     try:
         # Lazy configs take imports for components; ours have no imports.
         return Config.fromfile(str(path), lazy_import=False)
-    except (ConfigParsingError, OSError, SyntaxError, NameError, KeyError,
-            TypeError, AttributeError, ValueError) as error:
+    except (
+        ConfigParsingError,
+        OSError,
+        SyntaxError,
+        NameError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ValueError,
+    ) as error:
         raise ConfigError(
-            f'config {path}: {type(error).__name__}: {error}') from error
+            f'config {path}: {type(error).__name__}: {error}'
+        ) from error
 
 
 def init_names() -> list[str]:
@@ -80,8 +94,10 @@ def apply_init(cfg: Config, name: str | None, checkpoint: str | None) -> None:
     """
     if name is not None:
         if name not in init_names():
-            raise ConfigError(f'--init must be one of '
-                              f'{", ".join(init_names())}; got {name!r}')
+            raise ConfigError(
+                f'--init must be one of '
+                f'{", ".join(init_names())}; got {name!r}'
+            )
         chosen = load_config(config_dir() / f'_base_/init/{name}.py')
         value = chosen.model.init_from
         if value is not None:
@@ -92,7 +108,8 @@ def apply_init(cfg: Config, name: str | None, checkpoint: str | None) -> None:
         if not cfg.model.get('init_from'):
             raise ConfigError(
                 '--init-checkpoint needs initial weights to replace: add '
-                '--init mmgl or --init imagenet')
+                '--init mmgl or --init imagenet'
+            )
         cfg.model.init_from['checkpoint'] = checkpoint
 
 
@@ -108,8 +125,9 @@ def forget_init(cfg: Config) -> None:
         cfg.model['init_from'] = None
 
 
-def set_work_dir(cfg: Config, work_dir: str | None, config: str | Path,
-                 suffix: str = '') -> None:
+def set_work_dir(
+    cfg: Config, work_dir: str | None, config: str | Path, suffix: str = ''
+) -> None:
     """Choose the output folder: option, then config, then the config's name.
 
     Args:
@@ -121,8 +139,7 @@ def set_work_dir(cfg: Config, work_dir: str | None, config: str | Path,
     if work_dir is not None:
         cfg['work_dir'] = work_dir
     elif cfg.get('work_dir') is None:
-        cfg['work_dir'] = os.path.join('work_dirs',
-                                       Path(config).stem + suffix)
+        cfg['work_dir'] = os.path.join('work_dirs', Path(config).stem + suffix)
 
 
 def derive_loaders(cfg: Config) -> None:
@@ -173,24 +190,33 @@ def training_config(options: Namespace) -> Config:
     """
     cfg = load_config(options.config)
     if not cfg.get('model') or not cfg.get('train_dataloader'):
-        raise ConfigError(f'config {options.config} has no model and '
-                          'train_dataloader: it is a part of other configs')
+        raise ConfigError(
+            f'config {options.config} has no model and '
+            'train_dataloader: it is a part of other configs'
+        )
     apply_init(cfg, options.init, options.init_checkpoint)
-    set_work_dir(cfg, options.work_dir, options.config,
-                 f'_{options.init}' if options.init else '')
+    set_work_dir(
+        cfg,
+        options.work_dir,
+        options.config,
+        f'_{options.init}' if options.init else '',
+    )
     if options.seed is not None:
-        cfg['randomness'] = dict(cfg.get('randomness') or {},
-                                 seed=options.seed)
+        cfg['randomness'] = dict(
+            cfg.get('randomness') or {}, seed=options.seed
+        )
     if options.auto_scale_lr:
         if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
             raise ConfigError(
                 '--auto-scale-lr needs auto_scale_lr.base_batch_size in the '
-                'config, the batch size the learning rate was chosen for')
+                'config, the batch size the learning rate was chosen for'
+            )
         cfg.auto_scale_lr['enable'] = True
     _apply_common(cfg, options)
     if options.amp:
-        cfg['optim_wrapper'] = select_amp_wrapper(cfg.optim_wrapper,
-                                                  options.amp)
+        cfg['optim_wrapper'] = select_amp_wrapper(
+            cfg.optim_wrapper, options.amp
+        )
     found = options.resume and resolve_resume(options.resume, cfg.work_dir)
     if found:
         cfg['resume'], cfg['load_from'] = True, str(found)
@@ -227,8 +253,10 @@ def evaluation_config(options: Namespace) -> Config:
             for key, value in (options.cfg_options or {}).items()
         }
     if not cfg.get('model') or not cfg.get('test_dataloader'):
-        raise ConfigError(f'config {options.config} has nothing to test: it '
-                          'needs model and test_dataloader')
+        raise ConfigError(
+            f'config {options.config} has nothing to test: it '
+            'needs model and test_dataloader'
+        )
     # Beside the training run, whose config must not be overwritten.
     set_work_dir(cfg, options.work_dir, options.config, '/test')
     if options.flip_test:

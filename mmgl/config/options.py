@@ -17,12 +17,14 @@ def add_picture_option(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser.
     """
-    parser.add_argument('--out', required=True,
-                        help='picture to write: .png, .svg or .pdf')
+    parser.add_argument(
+        '--out', required=True, help='picture to write: .png, .svg or .pdf'
+    )
 
 
-def distinct_names(names: Sequence[str] | None,
-                   defaults: Sequence[str]) -> list[str]:
+def distinct_names(
+    names: Sequence[str] | None, defaults: Sequence[str]
+) -> list[str]:
     """Choose what the inputs of a tool are called.
 
     Args:
@@ -39,39 +41,49 @@ def distinct_names(names: Sequence[str] | None,
     if len(chosen) != len(defaults) or len(set(chosen)) != len(chosen):
         raise ConfigError(
             f'{len(defaults)} inputs but the names {chosen}; give --names '
-            'with one different name an input')
+            'with one different name an input'
+        )
     return chosen
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing share."""
     parser.add_argument(
-        '--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)')
+        '--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         metavar='KEY=VALUE',
         help='change the config, e.g. train_cfg.max_epochs=5 '
-        'model.backbone.depth=18; lists as "[a,b]", without spaces')
+        'model.backbone.depth=18; lists as "[a,b]", without spaces',
+    )
     parser.add_argument(
         '--launcher',
         choices=LAUNCHERS,
         default='none',
         help='how several processes were started; without GPUs they talk '
-        'by gloo')
+        'by gloo',
+    )
     parser.add_argument(
-        '--local-rank', '--local_rank', type=int, default=0,
-        help='set by older launchers')
+        '--local-rank',
+        '--local_rank',
+        type=int,
+        default=0,
+        help='set by older launchers',
+    )
     parser.add_argument(
         '--allow-trial-mismatch',
         action='store_true',
         help='use a checkpoint of another RegDB trial, which has seen the '
-        'test identities')
+        'test identities',
+    )
     parser.add_argument(
         '--debug',
         action='store_true',
-        help='show tracebacks of config mistakes (also: MMGL_DEBUG=1)')
+        help='show tracebacks of config mistakes (also: MMGL_DEBUG=1)',
+    )
 
 
 def _amp_type(text: str) -> str:
@@ -79,7 +91,8 @@ def _amp_type(text: str) -> str:
     if text not in AMP_TYPES:
         raise argparse.ArgumentTypeError(
             f'{text!r} is none of {", ".join(AMP_TYPES)}; a config comes '
-            'before --amp')
+            'before --amp'
+        )
     return text
 
 
@@ -90,7 +103,8 @@ def training_parser() -> argparse.ArgumentParser:
         A parser of config and options.
     """
     parser = argparse.ArgumentParser(
-        description='Pre-train or fine-tune a model.')
+        description='Pre-train or fine-tune a model.'
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--resume',
@@ -98,16 +112,19 @@ def training_parser() -> argparse.ArgumentParser:
         const='auto',
         metavar='PATH',
         help='go on from a checkpoint; without PATH, or with "auto", from '
-        'the newest one in the output folder, if there is any')
+        'the newest one in the output folder, if there is any',
+    )
     parser.add_argument(
         '--init',
         metavar='NAME',
         help='initial weights: random, imagenet or mmgl (a file of '
-        'configs/_base_/init)')
+        'configs/_base_/init)',
+    )
     parser.add_argument(
         '--init-checkpoint',
         metavar='PATH',
-        help='file with the initial weights')
+        help='file with the initial weights',
+    )
     parser.add_argument('--seed', type=int, help='seed of everything random')
     parser.add_argument(
         '--amp',
@@ -116,13 +133,16 @@ def training_parser() -> argparse.ArgumentParser:
         type=_amp_type,
         metavar='TYPE',
         help='mixed precision, fp16 or bf16; without TYPE, or with "auto", '
-        'fp16 on GPU and bf16 on CPU')
+        'fp16 on GPU and bf16 on CPU',
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate with the batch size')
+        help='scale the learning rate with the batch size',
+    )
     parser.add_argument(
-        '--no-validate', action='store_true', help='do not validate')
+        '--no-validate', action='store_true', help='do not validate'
+    )
     _add_common(parser)
     return parser
 
@@ -140,6 +160,7 @@ def evaluation_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--flip-test',
         action='store_true',
-        help='average the features of each image and its mirror image')
+        help='average the features of each image and its mirror image',
+    )
     _add_common(parser)
     return parser

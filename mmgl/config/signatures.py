@@ -73,8 +73,9 @@ def _read(functions: list[Callable]) -> Signature:
             elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
                 result.parameters.setdefault(parameter.name, parameter)
                 if parameter.name in hints:
-                    result.hints.setdefault(parameter.name,
-                                            hints[parameter.name])
+                    result.hints.setdefault(
+                        parameter.name, hints[parameter.name]
+                    )
         if not result.is_open:
             break
     result.parameters.pop('self', None)
@@ -90,8 +91,7 @@ def _hints(function: Callable) -> dict[str, Any]:
         return {}
 
 
-def expected_scalar(signature: Signature, name: str,
-                    value: Any) -> str | None:
+def expected_scalar(signature: Signature, name: str, value: Any) -> str | None:
     """Check a value against an annotation of plain scalars.
 
     Only annotations made of bool, int, float, str and None are checked:
@@ -109,7 +109,7 @@ def expected_scalar(signature: Signature, name: str,
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         options = typing.get_args(hint)
     else:
-        options = (hint, )
+        options = (hint,)
     if not all(o in _SCALARS or o in (None, type(None)) for o in options):
         return None
     default = signature.parameters[name].default
@@ -119,7 +119,8 @@ def expected_scalar(signature: Signature, name: str,
         return None
     # A default of another kind shows that the annotation is loose.
     loose = default is not inspect.Parameter.empty and not any(
-        _fits(default, option) for option in options)
+        _fits(default, option) for option in options
+    )
     if loose and type(value) is type(default):
         return None
     return ' or '.join(o.__name__ for o in options if o is not type(None))
@@ -133,5 +134,6 @@ def _fits(value: Any, kind: type) -> bool:
         # 1e3 in a config is a float; that is what the author meant.
         whole = isinstance(value, float) and value.is_integer()
         return (isinstance(value, int) or whole) and not isinstance(
-            value, bool)
+            value, bool
+        )
     return isinstance(value, kind)

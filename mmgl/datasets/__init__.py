@@ -5,5 +5,10 @@ from .streamed_pairs import StreamedPairs
 from .sysu_mm01 import SYSUMM01
 
 __all__ = [
-    'Draw', 'RegDB', 'ReIDDataset', 'SYSUMM01', 'StreamedPairs', 'rng_scope'
+    'Draw',
+    'RegDB',
+    'ReIDDataset',
+    'SYSUMM01',
+    'StreamedPairs',
+    'rng_scope',
 ]

@@ -76,7 +76,8 @@ class RowWriter:
         self.root, self.paths = root, index.paths
         self.steps = build_pipeline(index.steps)
         self.images = np.lib.format.open_memmap(
-            osp.join(out, IMAGES), mode='r+')
+            osp.join(out, IMAGES), mode='r+'
+        )
 
     def __call__(self, number: int) -> Row:
         """Write a row.
@@ -101,10 +102,16 @@ class RowWriter:
         except (OSError, AssertionError, cv2.error) as error:
             raise ValueError(
                 f'image {path!r} cannot be read ({error}); restore it, then '
-                'run the same command again') from error
+                'run the same command again'
+            ) from error
         self.images[number] = results['img']
-        return Row(number, *state, source_sum, checksum(results['img']),
-                   *results['ori_shape'])
+        return Row(
+            number,
+            *state,
+            source_sum,
+            checksum(results['img']),
+            *results['ori_shape'],
+        )
 
 
 _writer: RowWriter | None = None
@@ -125,16 +132,17 @@ def _write_row(number: int) -> Row:
     return _writer(number)
 
 
-def write_pack(root: str,
-               paths: Iterable[str],
-               out: str,
-               height: int,
-               width: int,
-               interpolation: str = 'lanczos',
-               workers: int = 1,
-               overwrite: bool = False,
-               progress: Callable[[int, int], None] | None = None
-               ) -> PackIndex:
+def write_pack(
+    root: str,
+    paths: Iterable[str],
+    out: str,
+    height: int,
+    width: int,
+    interpolation: str = 'lanczos',
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> PackIndex:
     """Decode and resize images into one memory-mapped file.
 
     Goes on where an earlier call was stopped, and rewrites rows whose source
@@ -160,8 +168,9 @@ def write_pack(root: str,
         OSError: If the disk is too small.
     """
     names = sorted({relative_path(root, path) for path in paths})
-    job = PackIndex(names, loading_steps(height, width, interpolation),
-                    (height, width))
+    job = PackIndex(
+        names, loading_steps(height, width, interpolation), (height, width)
+    )
     index = _prepare(out, job, overwrite)
     _refresh(out, root, index)
     todo = np.flatnonzero(~index.columns['done']).tolist()
@@ -180,16 +189,18 @@ def write_pack(root: str,
 
 
 @contextmanager
-def _written_rows(out: str, root: str, index: PackIndex, todo: Sequence[int],
-                  workers: int) -> Iterator[Iterator[Row]]:
+def _written_rows(
+    out: str, root: str, index: PackIndex, todo: Sequence[int], workers: int
+) -> Iterator[Iterator[Row]]:
     """Write rows, in this process or in several, and iterate over them."""
     if not todo:
         yield iter(())
     elif workers < 2:
         yield map(RowWriter(out, root, index), todo)
     else:
-        with multiprocessing.Pool(workers, _start_worker,
-                                  (out, root, index)) as pool:
+        with multiprocessing.Pool(
+            workers, _start_worker, (out, root, index)
+        ) as pool:
             yield pool.imap_unordered(_write_row, todo, chunksize=16)
 
 
@@ -204,14 +215,16 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
                 f'{index.shape[0]} x {index.shape[1]}, asked for are '
                 f'{len(job)} of {job.shape[0]} x {job.shape[1]}, or other '
                 'ones or another interpolation; choose another folder, or '
-                'replace it by --overwrite')
+                'replace it by --overwrite'
+            )
         if osp.isfile(osp.join(out, IMAGES)):
             return index
     # An index without rows first: a kill in between leaves no wrong pair.
     job.save(out)
     with replace_whole(osp.join(out, IMAGES)) as path:
         np.lib.format.open_memmap(
-            path, mode='w+', dtype=np.uint8, shape=(len(job), *job.shape, 3))
+            path, mode='w+', dtype=np.uint8, shape=(len(job), *job.shape, 3)
+        )
         if hasattr(os, 'posix_fallocate'):
             # Else a full disk is a crash in the middle of the work.
             with open(path, 'r+b') as file:
@@ -257,7 +270,8 @@ def broken_rows(out: str, index: PackIndex) -> list[int]:
     """
     images = np.load(osp.join(out, IMAGES), mmap_mode='r')
     return [
-        number for number in np.flatnonzero(index.columns['done']).tolist()
+        number
+        for number in np.flatnonzero(index.columns['done']).tolist()
         if checksum(images[number]) != index.columns['row_sums'][number]
     ]
 
@@ -281,5 +295,6 @@ def verify_pack(out: str) -> int:
         raise ValueError(
             f'{out!r}: {index.num_done} of {len(index)} images are packed, '
             f'{len(broken)} of them damaged{first}; pack the data set again '
-            f'by {TOOL}' + (' --overwrite' if broken else ''))
+            f'by {TOOL}' + (' --overwrite' if broken else '')
+        )
     return len(index)

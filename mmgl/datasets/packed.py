@@ -88,8 +88,11 @@ class PackIndex:
 
     def same_job(self, other: 'PackIndex') -> bool:
         """Tell whether another index is of the same images and steps."""
-        return (self.paths == other.paths and self.shape == other.shape
-                and self.steps == other.steps)
+        return (
+            self.paths == other.paths
+            and self.shape == other.shape
+            and self.steps == other.steps
+        )
 
     def save(self, folder: str) -> None:
         """Write ``index.npz``, whole or not at all.
@@ -98,14 +101,18 @@ class PackIndex:
             folder: Folder of the pack.
         """
         header = json.dumps(
-            dict(format=FORMAT, steps=self.steps, shape=self.shape))
-        with replace_whole(osp.join(folder, INDEX)) as path, open(
-                path, 'wb') as file:
+            dict(format=FORMAT, steps=self.steps, shape=self.shape)
+        )
+        with (
+            replace_whole(osp.join(folder, INDEX)) as path,
+            open(path, 'wb') as file,
+        ):
             np.savez(
                 file,
                 header=np.array(header),
                 paths=np.array(self.paths),
-                **self.columns)
+                **self.columns,
+            )
 
     @classmethod
     def load(cls, folder: str) -> 'PackIndex':
@@ -125,7 +132,8 @@ class PackIndex:
         if not osp.isfile(path):
             raise FileNotFoundError(
                 f'{folder!r} is no pack of images: there is no {INDEX}; '
-                f'write one by {TOOL}')
+                f'write one by {TOOL}'
+            )
         try:
             # The archive checks the sums of its members itself.
             with np.load(path, allow_pickle=False) as data:
@@ -133,13 +141,23 @@ class PackIndex:
                 if header['format'] != FORMAT:
                     raise ValueError(f'format {header["format"]}')
                 columns = {name: data[name] for name in COLUMNS}
-                return cls(data['paths'].tolist(), header['steps'],
-                           tuple(header['shape']), columns)
-        except (ValueError, KeyError, OSError, BadZipFile,
-                zlib.error) as error:
+                return cls(
+                    data['paths'].tolist(),
+                    header['steps'],
+                    tuple(header['shape']),
+                    columns,
+                )
+        except (
+            ValueError,
+            KeyError,
+            OSError,
+            BadZipFile,
+            zlib.error,
+        ) as error:
             raise ValueError(
                 f'{path!r} cannot be read ({error}); pack the data set '
-                f'again by {TOOL} --overwrite') from error
+                f'again by {TOOL} --overwrite'
+            ) from error
 
 
 class PackedImages:
@@ -164,7 +182,8 @@ class PackedImages:
             raise ValueError(
                 f'the pack {folder!r} is not finished: {index.num_done} of '
                 f'{len(index)} images; run {TOOL} again, it goes on where '
-                'it stopped')
+                'it stopped'
+            )
         self.steps, self.shape = index.steps, (len(index), *index.shape, 3)
         self._map = None
         self._open()
@@ -178,12 +197,14 @@ class PackedImages:
             except (OSError, ValueError) as error:
                 raise ValueError(
                     f'{path!r} cannot be read ({error}); pack the data set '
-                    f'again by {TOOL} --overwrite') from error
+                    f'again by {TOOL} --overwrite'
+                ) from error
             if images.shape != self.shape or images.dtype != np.uint8:
                 raise ValueError(
                     f'{path!r} holds {images.dtype} {images.shape}, the '
                     f'index names uint8 {self.shape}; pack the data set '
-                    f'again by {TOOL} --overwrite')
+                    f'again by {TOOL} --overwrite'
+                )
             self._map = images
         return self._map
 
@@ -196,8 +217,9 @@ class PackedImages:
         return np.array(self._open()[row])
 
 
-def find_rows(folder: str, root: str,
-              paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def find_rows(
+    folder: str, root: str, paths: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Look images up in a pack and check that their files are unchanged.
 
     Args:
@@ -221,20 +243,24 @@ def find_rows(folder: str, root: str,
         raise ValueError(
             f'{len(missing)} images of {root!r} are not in the pack '
             f'{folder!r}, the first is {missing[0]!r}; pack the data set '
-            f'again by {TOOL} --overwrite')
+            f'again by {TOOL} --overwrite'
+        )
     rows = np.array([numbers[name] for name in names], dtype=np.int64)
     columns = {name: column[rows] for name, column in index.columns.items()}
     known = zip(
-        columns['sizes'].tolist(), columns['times'].tolist(), strict=True)
+        columns['sizes'].tolist(), columns['times'].tolist(), strict=True
+    )
     stale = [
-        name for name, path, state in zip(names, paths, known, strict=True)
+        name
+        for name, path, state in zip(names, paths, known, strict=True)
         if stat_source(path) != state
     ]
     if stale:
         raise ValueError(
             f'the pack {folder!r} is stale: {len(stale)} of {len(names)} '
             f'images of {root!r} have changed since, the first is '
-            f'{stale[0]!r}; run {TOOL} again, it rewrites what differs')
+            f'{stale[0]!r}; run {TOOL} again, it rewrites what differs'
+        )
     return rows, np.stack([columns['heights'], columns['widths']], axis=1)
 
 

@@ -63,7 +63,8 @@ def seed_sequence(key: tuple[int, ...], stream: str) -> np.random.SeedSequence:
         The sequence.
     """
     return np.random.SeedSequence(
-        key, spawn_key=(zlib.crc32(stream.encode()), ))
+        key, spawn_key=(zlib.crc32(stream.encode()),)
+    )
 
 
 def keyed_generator(key: tuple[int, ...], stream: str) -> np.random.Generator:
@@ -91,11 +92,15 @@ def check_seed(seed: int) -> int:
     Raises:
         ValueError: If it is no whole number from 0 to 2**32 - 1.
     """
-    if (isinstance(seed, bool) or not isinstance(seed, int | np.integer)
-            or not 0 <= seed < MAX_SEED):
+    if (
+        isinstance(seed, bool)
+        or not isinstance(seed, int | np.integer)
+        or not 0 <= seed < MAX_SEED
+    ):
         raise ValueError(
             f'seed must be a whole number from 0 to {MAX_SEED - 1}, got '
-            f'{seed!r}')
+            f'{seed!r}'
+        )
     return int(seed)
 
 
@@ -122,9 +127,11 @@ class rng_scope:
             return
         self.states = None
         if get_worker_info() is None:
-            self.states = (random.getstate(),
-                           np.random.get_state(legacy=False),
-                           default_generator.get_state())
+            self.states = (
+                random.getstate(),
+                np.random.get_state(legacy=False),
+                default_generator.get_state(),
+            )
         words = seed_sequence(self.draw[1:4], 'augment').generate_state(6)
         random.seed(int(words[0]))
         np.random.seed(words[1:5])

@@ -51,20 +51,24 @@ class RegDB(ReIDDataset):
 
     SPLITS = ('train', 'test', 'query', 'gallery')
 
-    def __init__(self,
-                 data_root: str,
-                 split: str,
-                 trial: int = 1,
-                 direction: str = 'visible_to_infrared',
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str,
+        split: str,
+        trial: int = 1,
+        direction: str = 'visible_to_infrared',
+        **kwargs,
+    ) -> None:
         if trial not in TRIALS:
             raise ValueError(
                 f'RegDB.trial must be a whole number from 1 to 10; got '
-                f'{trial!r}')
+                f'{trial!r}'
+            )
         if direction not in DIRECTIONS:
             raise ValueError(
                 f'RegDB.direction must be one of {", ".join(DIRECTIONS)}; '
-                f'got {direction!r}')
+                f'got {direction!r}'
+            )
         self.trial = int(trial)
         self.direction = direction
         super().__init__(data_root, split, **kwargs)
@@ -74,7 +78,8 @@ class RegDB(ReIDDataset):
         half = 'train' if self.split == 'train' else 'test'
         self._rows = {
             modality: read_index_file(
-                index_file(self.data_root, half, modality, self.trial))
+                index_file(self.data_root, half, modality, self.trial)
+            )
             for modality in (VISIBLE, INFRARED)
         }
         pids = check_labels(self._rows, f'{half} of trial {self.trial}')
@@ -84,15 +89,15 @@ class RegDB(ReIDDataset):
             trial=self.trial,
             direction=self.direction,
             num_pids=len(pids),
-            pids=pids)
+            pids=pids,
+        )
 
     def load_data_list(self) -> list[dict]:
         """List the images in the order of the files, visible first."""
         query, gallery = DIRECTIONS[self.direction]
-        modalities = {
-            'query': (query, ),
-            'gallery': (gallery, )
-        }.get(self.split, (VISIBLE, INFRARED))
+        modalities = {'query': (query,), 'gallery': (gallery,)}.get(
+            self.split, (VISIBLE, INFRARED)
+        )
         entries = []
         for modality in modalities:
             counts: Counter[int] = Counter()
@@ -105,14 +110,17 @@ class RegDB(ReIDDataset):
                         raw_pid=row.raw_pid,
                         camid=modality + 1,
                         modality=modality,
-                        index=counts[row.label]))
+                        index=counts[row.label],
+                    )
+                )
         if self.listing == 'disk':
             for entry in entries:
                 if not osp.isfile(entry['img_path']):
                     raise FileNotFoundError(
                         f'RegDB: image {entry["img_path"]!r}, named by the '
                         f'split files of trial {self.trial}, is missing; '
-                        'restore it, or correct data_root.')
+                        'restore it, or correct data_root.'
+                    )
         return entries
 
 
@@ -128,8 +136,9 @@ def index_file(data_root: str, half: str, modality: int, trial: int) -> str:
     Returns:
         The path.
     """
-    return osp.join(data_root, 'idx',
-                    f'{half}_{FILE_WORDS[modality]}_{trial}.txt')
+    return osp.join(
+        data_root, 'idx', f'{half}_{FILE_WORDS[modality]}_{trial}.txt'
+    )
 
 
 def read_index_file(path: str) -> list[RegDBRow]:
@@ -148,7 +157,8 @@ def read_index_file(path: str) -> list[RegDBRow]:
     if not osp.isfile(path):
         raise FileNotFoundError(
             f'RegDB: split file {path!r} is missing; copy the idx folder of '
-            'the official data set there.')
+            'the official data set there.'
+        )
     rows = []
     with open(path, encoding='utf-8') as file:
         for number, line in enumerate(file, 1):
@@ -156,17 +166,23 @@ def read_index_file(path: str) -> list[RegDBRow]:
             if not words:
                 continue
             parts = words[0].split('/')
-            if (len(words) != 2 or not words[1].isdecimal() or len(parts) < 2
-                    or not parts[-2].isdecimal()):
+            if (
+                len(words) != 2
+                or not words[1].isdecimal()
+                or len(parts) < 2
+                or not parts[-2].isdecimal()
+            ):
                 raise ValueError(
                     f'RegDB: line {number} of {path!r} must be '
                     f'"Folder/person/image.bmp label", got {line.strip()!r}; '
-                    'restore the official file.')
+                    'restore the official file.'
+                )
             rows.append(RegDBRow(words[0], int(words[1]), int(parts[-2])))
     if not rows or len({row.path for row in rows}) != len(rows):
         raise ValueError(
             f'RegDB: {path!r} is empty or names an image twice; restore the '
-            'official file.')
+            'official file.'
+        )
     return rows
 
 
@@ -187,18 +203,23 @@ def check_labels(rows: dict[int, list[RegDBRow]], where: str) -> list[int]:
     for modality, its_rows in rows.items():
         pairs = {(row.label, row.raw_pid) for row in its_rows}
         maps[modality] = dict(pairs)
-        if (len(maps[modality]) != len(pairs)
-                or sorted(maps[modality]) != list(range(len(pairs)))):
+        if len(maps[modality]) != len(pairs) or sorted(maps[modality]) != list(
+            range(len(pairs))
+        ):
             raise ValueError(
                 f'RegDB: the {FILE_WORDS[modality]} labels of {where} are '
                 'not contiguous from 0 with one person each; restore the '
-                'official files.')
+                'official files.'
+            )
     if maps[VISIBLE] != maps[INFRARED]:
-        differing = sorted({
-            label
-            for label, _ in maps[VISIBLE].items() ^ maps[INFRARED].items()
-        })
+        differing = sorted(
+            {
+                label
+                for label, _ in maps[VISIBLE].items() ^ maps[INFRARED].items()
+            }
+        )
         raise ValueError(
             f'RegDB: visible and thermal files of {where} disagree about the '
-            f'persons of labels {differing[:5]}; restore the official files.')
+            f'persons of labels {differing[:5]}; restore the official files.'
+        )
     return [maps[VISIBLE][label] for label in range(len(maps[VISIBLE]))]

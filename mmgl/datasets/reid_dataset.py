@@ -17,8 +17,8 @@ from .randomness import Draw, rng_scope
 
 MODALITIES = {
     'both': (VISIBLE, INFRARED),
-    'visible': (VISIBLE, ),
-    'infrared': (INFRARED, ),
+    'visible': (VISIBLE,),
+    'infrared': (INFRARED,),
 }
 NUMBERS = ('pid', 'raw_pid', 'modality', 'camid', 'index')
 
@@ -60,17 +60,19 @@ class ReIDDataset(BaseDataset):
 
     SPLITS: Sequence[str] = ()
 
-    def __init__(self,
-                 data_root: str,
-                 split: str,
-                 pipeline: Sequence[dict | Callable] = (),
-                 modality: str = 'both',
-                 listing: str = 'disk',
-                 indices: int | Sequence[int] | None = None,
-                 serialize_data: bool = True,
-                 lazy_init: bool = False,
-                 test_mode: bool = False,
-                 packed: str | None = None) -> None:
+    def __init__(
+        self,
+        data_root: str,
+        split: str,
+        pipeline: Sequence[dict | Callable] = (),
+        modality: str = 'both',
+        listing: str = 'disk',
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        lazy_init: bool = False,
+        test_mode: bool = False,
+        packed: str | None = None,
+    ) -> None:
         name = type(self).__name__
         _check_choice(f'{name}.split', split, self.SPLITS)
         _check_choice(f'{name}.modality', modality, tuple(MODALITIES))
@@ -78,7 +80,8 @@ class ReIDDataset(BaseDataset):
         if not osp.isdir(data_root):
             raise FileNotFoundError(
                 f'{name}.data_root: no folder {data_root!r}. Set data_root '
-                'to the folder of the data set, see docs/datasets.md.')
+                'to the folder of the data set, see docs/datasets.md.'
+            )
         self.split = split
         self.modality = modality
         self.listing = listing
@@ -92,7 +95,8 @@ class ReIDDataset(BaseDataset):
             indices=indices,
             serialize_data=serialize_data,
             test_mode=test_mode,
-            lazy_init=True)
+            lazy_init=True,
+        )
         # Not passed to the base class, which would look for files named as
         # the values.
         self._metainfo.update(self.read_metainfo())
@@ -107,8 +111,15 @@ class ReIDDataset(BaseDataset):
         splits.
         """
 
-    def make_entry(self, path: Sequence[str], pid: int, raw_pid: int,
-                   camid: int, modality: int, index: int) -> dict:
+    def make_entry(
+        self,
+        path: Sequence[str],
+        pid: int,
+        raw_pid: int,
+        camid: int,
+        modality: int,
+        index: int,
+    ) -> dict:
         """Return one entry of the data list.
 
         Args:
@@ -128,7 +139,8 @@ class ReIDDataset(BaseDataset):
             raw_pid=raw_pid,
             camid=camid,
             modality=modality,
-            index=index)
+            index=index,
+        )
 
     def filter_data(self) -> list[dict]:
         """Keep the wanted modality; a split without images is an error."""
@@ -141,14 +153,17 @@ class ReIDDataset(BaseDataset):
                 f'{self.data_root!r} has no image for '
                 f'modality={self.modality!r}; it holds '
                 f'{[MODALITY_NAMES[m] for m in have] or "nothing"}. Choose '
-                'another modality or split.')
+                'another modality or split.'
+            )
         if self.packed is not None:
-            rows, shapes = find_rows(self.packed, self.data_root,
-                                     [e['img_path'] for e in kept])
+            rows, shapes = find_rows(
+                self.packed, self.data_root, [e['img_path'] for e in kept]
+            )
             kept = [
                 dict(entry, packed_row=row, ori_shape=tuple(shape))
                 for entry, row, shape in zip(
-                    kept, rows.tolist(), shapes.tolist(), strict=True)
+                    kept, rows.tolist(), shapes.tolist(), strict=True
+                )
             ]
         return kept
 
@@ -165,7 +180,8 @@ class ReIDDataset(BaseDataset):
         if name not in NUMBERS:
             raise ValueError(
                 f'{type(self).__name__}.field: no number {name!r}; choose '
-                f'one of {", ".join(NUMBERS)}')
+                f'one of {", ".join(NUMBERS)}'
+            )
         items = (self.get_data_info(i)[name] for i in range(len(self)))
         return np.fromiter(items, dtype=np.int64, count=len(self))
 
@@ -194,24 +210,29 @@ class ReIDDataset(BaseDataset):
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f'{type(self).__name__}: image {path!r} is missing; restore '
-                f'it or correct data_root={self.data_root!r}.') from error
+                f'it or correct data_root={self.data_root!r}.'
+            ) from error
         except (AssertionError, cv2.error) as error:
             raise ValueError(
                 f'{type(self).__name__}: image {path!r} cannot be read or '
                 f'transformed ({error}); restore the file, or check '
-                'the pipeline if the file is sound.') from error
+                'the pipeline if the file is sound.'
+            ) from error
         if data is None:
-            raise ValueError(f'{type(self).__name__}: the pipeline returned '
-                             f'nothing for {path!r}; each image must yield '
-                             'a sample.')
+            raise ValueError(
+                f'{type(self).__name__}: the pipeline returned '
+                f'nothing for {path!r}; each image must yield '
+                'a sample.'
+            )
         return data
 
 
 def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
     """Raise for a value outside the choices."""
     if value not in choices:
-        raise ValueError(f'{key} must be one of {", ".join(choices)}; got '
-                         f'{value!r}')
+        raise ValueError(
+            f'{key} must be one of {", ".join(choices)}; got {value!r}'
+        )
 
 
 def build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
@@ -230,8 +251,9 @@ def build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
         ]
 
 
-def load_from_pack(key: str, steps: Sequence[Callable],
-                   folder: str) -> list[Callable]:
+def load_from_pack(
+    key: str, steps: Sequence[Callable], folder: str
+) -> list[Callable]:
     """Replace the first steps of a pipeline by reading their result.
 
     Args:
@@ -247,15 +269,18 @@ def load_from_pack(key: str, steps: Sequence[Callable],
             the pack.
     """
     packed = [describe(s) for s in build_pipeline(PackedImages(folder).steps)]
-    given = [describe(step) for step in steps[:len(packed)]]
+    given = [describe(step) for step in steps[: len(packed)]]
     if given != packed:
         raise ValueError(
             f'{key}: the images in {folder!r} come from the steps {packed}, '
             f'but the pipeline begins with {given}; pack the data set with '
             'the height, width and interpolation of the pipeline, or leave '
-            'packed out.')
-    return [*build_pipeline([dict(type='LoadPackedImage', folder=folder)]),
-            *steps[len(packed):]]
+            'packed out.'
+        )
+    return [
+        *build_pipeline([dict(type='LoadPackedImage', folder=folder)]),
+        *steps[len(packed) :],
+    ]
 
 
 def describe(step: Callable) -> str:

@@ -40,7 +40,8 @@ def require_webdataset():
         import webdataset
     except ImportError as error:
         raise ImportError(
-            'streamed data need webdataset; pip install webdataset') from error
+            'streamed data need webdataset; pip install webdataset'
+        ) from error
     return webdataset
 
 
@@ -68,8 +69,10 @@ class ShardList:
         self.urls = list(urls)
         self.counts = np.asarray(counts, dtype=np.int64)
         if not len(self.urls) or self.counts.min() < 1:
-            raise ValueError('an index of shards needs at least one shard, '
-                             f'each with an image; got {list(counts)[:5]}')
+            raise ValueError(
+                'an index of shards needs at least one shard, '
+                f'each with an image; got {list(counts)[:5]}'
+            )
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -95,21 +98,27 @@ class ShardList:
         if not is_remote(url) and not osp.isfile(url):
             raise FileNotFoundError(
                 f'there is no index of shards {url!r}; write shards by '
-                f'{TOOL}, or an index of existing ones by its option --index')
+                f'{TOOL}, or an index of existing ones by its option --index'
+            )
         try:
             with require_webdataset().gopen(url) as stream:
                 index = json.load(io.BytesIO(stream.read()))
             if index['format'] != FORMAT:
                 raise ValueError(f'format {index["format"]}')
             rows = [(row['name'], row['images']) for row in index['shards']]
-            return cls([shard_url(location, row[0]) for row in rows],
-                       [row[1] for row in rows])
+            return cls(
+                [shard_url(location, row[0]) for row in rows],
+                [row[1] for row in rows],
+            )
         except (ValueError, KeyError, TypeError, OSError) as error:
-            raise ValueError(f'{url!r} cannot be read as an index of shards '
-                             f'({error}); write it again by {TOOL}') from error
+            raise ValueError(
+                f'{url!r} cannot be read as an index of shards '
+                f'({error}); write it again by {TOOL}'
+            ) from error
 
-    def segments(self, key: tuple[int, ...], stream: str, first: int,
-                 last: int) -> Iterator[Segment]:
+    def segments(
+        self, key: tuple[int, ...], stream: str, first: int, last: int
+    ) -> Iterator[Segment]:
         """Cut a range out of the endless sequence of passes.
 
         A pass goes through all shards once, in an order of its own.
@@ -126,7 +135,8 @@ class ShardList:
         while first < last:
             number, begin = divmod(first, len(self))
             order = keyed_generator((*key, number), stream).permutation(
-                len(self.urls))
+                len(self.urls)
+            )
             ends = np.cumsum(self.counts[order])
             place = int(np.searchsorted(ends, begin, side='right'))
             shard = int(order[place])
@@ -186,14 +196,17 @@ def read_segment(segment: Segment) -> Iterator[dict]:
                 yield sample
     except Exception as error:
         # webdataset, tarfile and the opener of the URL raise what they like.
-        raise ValueError(f'shard {segment.url!r} cannot be read ({error!r}); '
-                         f'fetch or write it again by {TOOL}') from error
+        raise ValueError(
+            f'shard {segment.url!r} cannot be read ({error!r}); '
+            f'fetch or write it again by {TOOL}'
+        ) from error
     if read < segment.stop or (more and segment.stop == segment.count):
         found = 'more' if more else f'only {read}'
         raise ValueError(
             f'shard {segment.url!r} should hold {segment.count} images by '
             f'its index and holds {found}; write shards and index again by '
-            f'{TOOL}')
+            f'{TOOL}'
+        )
 
 
 def image_of(sample: dict) -> bytes:
@@ -214,13 +227,13 @@ def image_of(sample: dict) -> bytes:
     raise ValueError(
         f'sample {sample["__key__"]!r} of shard {sample["__url__"]!r} has no '
         f'member of type {", ".join(IMAGE_KEYS)}, only '
-        f'{[k for k in sample if not k.startswith("__")]}')
+        f'{[k for k in sample if not k.startswith("__")]}'
+    )
 
 
-def write_shards(dataset: ReIDDataset,
-                 out: str,
-                 images_per_shard: int = 1000,
-                 seed: int = 0) -> dict[str, int]:
+def write_shards(
+    dataset: ReIDDataset, out: str, images_per_shard: int = 1000, seed: int = 0
+) -> dict[str, int]:
     """Write the images of a data set, each modality into shards of its own.
 
     The files are copied as they are, in a random order; equal arguments give
@@ -239,19 +252,21 @@ def write_shards(dataset: ReIDDataset,
         ValueError: If ``images_per_shard`` is below 1.
     """
     if images_per_shard < 1:
-        raise ValueError('images_per_shard must be above 0, got '
-                         f'{images_per_shard}')
+        raise ValueError(
+            f'images_per_shard must be above 0, got {images_per_shard}'
+        )
     modalities = dataset.field('modality')
     written = {}
     for modality in (VISIBLE, INFRARED):
         name = MODALITY_NAMES[modality]
         members = np.flatnonzero(modalities == modality)
-        order = keyed_generator((seed, ),
-                                f'shards of {name}').permutation(members)
+        order = keyed_generator((seed,), f'shards of {name}').permutation(
+            members
+        )
         rows = []
         for first in range(0, len(order), images_per_shard):
             file = f'{name}-{len(rows):06d}.tar'
-            chosen = order[first:first + images_per_shard].tolist()
+            chosen = order[first : first + images_per_shard].tolist()
             _write_shard(dataset, chosen, osp.join(out, file))
             rows.append(dict(name=file, images=len(chosen)))
         if rows:
@@ -260,8 +275,9 @@ def write_shards(dataset: ReIDDataset,
     return written
 
 
-def _write_shard(dataset: ReIDDataset, chosen: Sequence[int],
-                 path: str) -> None:
+def _write_shard(
+    dataset: ReIDDataset, chosen: Sequence[int], path: str
+) -> None:
     """Write one tar file."""
     wds = require_webdataset()
     with replace_whole(path) as partial, open(partial, 'wb') as file:
@@ -274,11 +290,13 @@ def _write_shard(dataset: ReIDDataset, chosen: Sequence[int],
                 notes = {key: entry[key] for key in ANNOTATIONS}
                 notes['img_path'] = osp.relpath(image, dataset.data_root)
                 with open(image, 'rb') as source:
-                    writer.write({
-                        '__key__': f'{number:09d}',
-                        suffix: source.read(),
-                        'json': json.dumps(notes).encode(),
-                    })
+                    writer.write(
+                        {
+                            '__key__': f'{number:09d}',
+                            suffix: source.read(),
+                            'json': json.dumps(notes).encode(),
+                        }
+                    )
 
 
 def write_index(path: str, rows: Sequence[dict]) -> None:
@@ -290,8 +308,8 @@ def write_index(path: str, rows: Sequence[dict]) -> None:
     """
     with replace_whole(path) as partial:
         partial.write_text(
-            json.dumps(dict(format=FORMAT, shards=list(rows)), indent=1) +
-            '\n')
+            json.dumps(dict(format=FORMAT, shards=list(rows)), indent=1) + '\n'
+        )
 
 
 def count_images(url: str) -> int:

@@ -37,8 +37,9 @@ class StreamPlan(NamedTuple):
     rank: int
     world_size: int
 
-    def share(self, epoch: int, worker: int,
-              num_workers: int) -> tuple[int, int]:
+    def share(
+        self, epoch: int, worker: int, num_workers: int
+    ) -> tuple[int, int]:
         """Return which pairs a worker reads.
 
         The pairs of all epochs form one endless sequence, from which each
@@ -96,21 +97,28 @@ class StreamedPairs(Dataset):
         ValueError: If an index or a shard is broken.
     """
 
-    def __init__(self,
-                 shards: str,
-                 visible: str = 'visible.json',
-                 infrared: str = 'infrared.json',
-                 pipeline: Sequence[dict | Callable] = (),
-                 shuffle_buffer: int = 1000) -> None:
+    def __init__(
+        self,
+        shards: str,
+        visible: str = 'visible.json',
+        infrared: str = 'infrared.json',
+        pipeline: Sequence[dict | Callable] = (),
+        shuffle_buffer: int = 1000,
+    ) -> None:
         if shuffle_buffer < 0:
-            raise ValueError('StreamedPairs.shuffle_buffer must be 0 or more, '
-                             f'got {shuffle_buffer}')
-        self.lists = (ShardList.load(shards, visible),
-                      ShardList.load(shards, infrared))
+            raise ValueError(
+                'StreamedPairs.shuffle_buffer must be 0 or more, '
+                f'got {shuffle_buffer}'
+            )
+        self.lists = (
+            ShardList.load(shards, visible),
+            ShardList.load(shards, infrared),
+        )
         self.pipeline = build_pipeline(pipeline)
         self.shuffle_buffer = shuffle_buffer
         self.metainfo = dict(
-            dataset='streamed', split=shards, trial=None, num_pids=None)
+            dataset='streamed', split=shards, trial=None, num_pids=None
+        )
         self.plan: StreamPlan | None = None
         self._pairs: Iterator[tuple[dict, dict]] = iter(())
         # (seed, epoch, number of the next batch, workers)
@@ -139,13 +147,15 @@ class StreamedPairs(Dataset):
         """
         draw, plan = draws[0], self.plan
         if plan is None or not isinstance(draw, Draw):
-            raise ValueError('StreamedPairs needs '
-                             "sampler=dict(type='StreamSampler', ...)")
+            raise ValueError(
+                "StreamedPairs needs sampler=dict(type='StreamSampler', ...)"
+            )
         if len(draws) != plan.batch_size:
             raise ValueError(
                 f'a batch of {len(draws)} images was asked for, the '
                 f'StreamSampler has batch_size={plan.batch_size}; set the '
-                "data loader's batch_size alike")
+                "data loader's batch_size alike"
+            )
         self._seek(draw)
         half = plan.batch_size // 2
         pairs = list(islice(self._pairs, half))
@@ -158,8 +168,10 @@ class StreamedPairs(Dataset):
 
     def __getitem__(self, draw: Draw) -> dict:
         """Refuse: images come in batches only."""
-        raise TypeError('StreamedPairs yields whole batches; use it in a data '
-                        'loader with StreamSampler and batch_size')
+        raise TypeError(
+            'StreamedPairs yields whole batches; use it in a data '
+            'loader with StreamSampler and batch_size'
+        )
 
     def _seek(self, draw: Draw) -> None:
         """Begin the stream of a batch, unless it is the next one anyway."""
@@ -169,33 +181,46 @@ class StreamedPairs(Dataset):
             raise ValueError(
                 f'batch {draw.index} came to worker {worker} of {workers}: '
                 'StreamedPairs needs batches to go to the workers in turn, '
-                'as data loaders do unless in_order is False')
+                'as data loaders do unless in_order is False'
+            )
         wanted = draw.seed, draw.epoch, draw.index, workers
         if self._next != wanted:
             first, last = self.plan.share(draw.epoch, worker, workers)
             done = draw.index // workers * (self.plan.batch_size // 2)
             self._pairs = islice(
-                zip(*(self._images(m, draw, first, last)
-                      for m in (VISIBLE, INFRARED)), strict=True), done, None)
+                zip(
+                    *(
+                        self._images(m, draw, first, last)
+                        for m in (VISIBLE, INFRARED)
+                    ),
+                    strict=True,
+                ),
+                done,
+                None,
+            )
             self._next = wanted
 
-    def _images(self, modality: int, draw: Draw, first: int,
-                last: int) -> Iterator[dict]:
+    def _images(
+        self, modality: int, draw: Draw, first: int, last: int
+    ) -> Iterator[dict]:
         """Read a range of the images of one modality and shuffle them."""
         purpose = f'stream of {MODALITY_NAMES[modality]}'
-        segments = self.lists[modality].segments((draw.seed, ), purpose,
-                                                 first, last)
-        samples = (sample for segment in segments
-                   for sample in read_segment(segment))
+        segments = self.lists[modality].segments(
+            (draw.seed,), purpose, first, last
+        )
+        samples = (
+            sample for segment in segments for sample in read_segment(segment)
+        )
         if self.shuffle_buffer > 1:
             # The first pair tells one worker from the other.
             words = seed_sequence(
                 (draw.seed, draw.epoch, first % 2**32, first >> 32),
-                f'buffer of {purpose}').generate_state(4)
+                f'buffer of {purpose}',
+            ).generate_state(4)
             rng = random.Random(words.tobytes())
             samples = require_webdataset().shuffle(
-                self.shuffle_buffer, initial=self.shuffle_buffer,
-                rng=rng)(samples)
+                self.shuffle_buffer, initial=self.shuffle_buffer, rng=rng
+            )(samples)
         return (_entry(sample, modality) for sample in samples)
 
     def _transform(self, entry: dict, draw: Draw) -> dict:
@@ -208,7 +233,8 @@ class StreamedPairs(Dataset):
                     raise ValueError(
                         'StreamedPairs: the pipeline returned nothing for '
                         f'{entry["shard_path"]!r}; each image must yield a '
-                        'sample.')
+                        'sample.'
+                    )
         return data
 
 
@@ -220,11 +246,13 @@ def _entry(sample: dict, modality: int) -> dict:
         raise ValueError(
             f'{path!r} in the shards of {MODALITY_NAMES[modality]} images '
             f'has modality {notes["modality"]}; check which index is '
-            'StreamedPairs.visible and which is infrared')
+            'StreamedPairs.visible and which is infrared'
+        )
     numbers = {key: notes.get(key, -1) for key in ANNOTATIONS}
     return dict(
         numbers,
         modality=modality,
         img_path=notes.get('img_path', path),
         shard_path=path,
-        img_bytes=image_of(sample))
+        img_bytes=image_of(sample),
+    )

@@ -15,10 +15,7 @@ from mmgl.structures import INFRARED, VISIBLE
 from .reid_dataset import ReIDDataset
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
-CAMERAS = {
-    VISIBLE: (1, 2, 4, 5),
-    INFRARED: (3, 6),
-}
+CAMERAS = {VISIBLE: (1, 2, 4, 5), INFRARED: (3, 6)}
 ALL_CAMERAS = (1, 2, 3, 4, 5, 6)
 RAND_PERM_FILE = osp.join('exp', 'rand_perm_cam.mat')
 
@@ -50,13 +47,13 @@ class SYSUMM01(ReIDDataset):
     """
 
     ID_FILES = {
-        'train': ('train', ),
-        'val': ('val', ),
+        'train': ('train',),
+        'val': ('val',),
         'trainval': ('train', 'val'),
-        'query': ('test', ),
-        'gallery': ('test', ),
-        'test': ('test', ),
-        'val_test': ('val', ),
+        'query': ('test',),
+        'gallery': ('test',),
+        'test': ('test',),
+        'val_test': ('val',),
     }
     SPLITS = tuple(ID_FILES)
     TRAIN_SPLITS = ('train', 'val', 'trainval')
@@ -70,7 +67,8 @@ class SYSUMM01(ReIDDataset):
             split=self.split,
             trial=None,
             num_pids=len(pids),
-            pids=pids)
+            pids=pids,
+        )
         self._permutations = None
         if self.split not in self.TRAIN_SPLITS:
             self._permutations = read_permutations(self.data_root, pids)
@@ -98,25 +96,30 @@ class SYSUMM01(ReIDDataset):
                 for index, file in images.items():
                     path = (f'cam{camid}', f'{raw_pid:04d}', file)
                     entries.append(
-                        self.make_entry(path, pid, raw_pid, camid, modality,
-                                        index))
+                        self.make_entry(
+                            path, pid, raw_pid, camid, modality, index
+                        )
+                    )
         if gaps:
             warnings.warn(
                 f'SYSUMM01: {len(gaps)} folders of {self.data_root!r} are not '
                 f'numbered 0001, 0002, ... without gap: {gaps[:5]}...; files '
-                'may be missing. tools/misc/verify_dataset.py lists them.')
+                'may be missing. tools/misc/verify_dataset.py lists them.'
+            )
         return entries
 
     def _images(self, camid: int, raw_pid: int) -> dict[int, str]:
         """Return {image number: file name} of one folder, or {}."""
         if self.listing == 'disk':
             return list_numbered_images(
-                osp.join(self.data_root, f'cam{camid}', f'{raw_pid:04d}'))
+                osp.join(self.data_root, f'cam{camid}', f'{raw_pid:04d}')
+            )
         count = permutation_length(self._permutations, camid, raw_pid)
         return {i: f'{i:04d}.jpg' for i in range(1, count + 1)}
 
-    def _check_person(self, raw_pid: int, found: dict[int, dict[int, str]],
-                      gaps: list[str]) -> None:
+    def _check_person(
+        self, raw_pid: int, found: dict[int, dict[int, str]], gaps: list[str]
+    ) -> None:
         """Check one person's folders; gaps of training splits are noted."""
         for modality, name in ((VISIBLE, 'visible'), (INFRARED, 'infrared')):
             cameras = [c for c in CAMERAS[modality] if c in found]
@@ -127,7 +130,8 @@ class SYSUMM01(ReIDDataset):
                     f'SYSUMM01: person {raw_pid:04d} of split {self.split!r} '
                     f'has no {name} image in any of cam{cameras} of '
                     f'{self.data_root!r}; restore the folders, or remove the '
-                    'id from the split files.')
+                    'id from the split files.'
+                )
         for camid, images in found.items():
             folder = osp.join(f'cam{camid}', f'{raw_pid:04d}')
             if self._permutations is not None:
@@ -162,7 +166,8 @@ def read_split_ids(data_root: str, names: Iterable[str]) -> list[int]:
         raise ValueError(
             f'SYSU-MM01: the id files of {tuple(names)} in '
             f'{osp.join(data_root, "exp")!r} share a person; restore the '
-            'official files.')
+            'official files.'
+        )
     return sorted(pids)
 
 
@@ -187,21 +192,23 @@ def read_permutations(data_root: str, pids: Iterable[int]) -> dict:
     except MatReadError as error:
         raise ValueError(
             f'SYSU-MM01: {path!r} cannot be read ({error}); restore the '
-            'official file.') from error
+            'official file.'
+        ) from error
     wanted = set(pids)
     permutations = {
-        camid: {pid: rows
-                for pid, rows in per_pid.items() if pid in wanted}
+        camid: {pid: rows for pid, rows in per_pid.items() if pid in wanted}
         for camid, per_pid in everyone.items()
     }
     for camid, per_pid in permutations.items():
         for pid, rows in per_pid.items():
             if len(rows) != 10 or np.any(
-                    np.sort(rows) != np.arange(1, rows.shape[1] + 1)):
+                np.sort(rows) != np.arange(1, rows.shape[1] + 1)
+            ):
                 raise ValueError(
                     f'SYSU-MM01: the entry of camera {camid}, person {pid} '
                     f'in {path!r} is not ten permutations of 1 to '
-                    f'{rows.shape[1]}; restore the official file.')
+                    f'{rows.shape[1]}; restore the official file.'
+                )
     return permutations
 
 
@@ -217,7 +224,8 @@ def check_camera_folders(data_root: str, cameras: Iterable[int]) -> None:
         if not osp.isdir(osp.join(data_root, f'cam{camid}')):
             raise FileNotFoundError(
                 f'SYSU-MM01: folder cam{camid} is missing in {data_root!r}; '
-                'data_root must hold cam1 ... cam6 and exp.')
+                'data_root must hold cam1 ... cam6 and exp.'
+            )
 
 
 def list_numbered_images(folder: str) -> dict[int, str]:
@@ -244,13 +252,15 @@ def list_numbered_images(folder: str) -> dict[int, str]:
             raise ValueError(
                 f'SYSU-MM01: {folder!r} holds two images of number '
                 f'{int(stem)}: {images[int(stem)]!r} and {file!r}; remove '
-                'one of them.')
+                'one of them.'
+            )
         images[int(stem)] = file
     return dict(sorted(images.items()))
 
 
-def check_numbering(data_root: str, folder: str, images: Iterable[int],
-                    count: int) -> None:
+def check_numbering(
+    data_root: str, folder: str, images: Iterable[int], count: int
+) -> None:
     """Compare a folder's image numbers with the permutation file.
 
     Args:
@@ -269,4 +279,5 @@ def check_numbering(data_root: str, folder: str, images: Iterable[int],
             f'images where {RAND_PERM_FILE} names 1 to {count}; missing '
             f'numbers {sorted(expected - found)[:5]}, unknown numbers '
             f'{sorted(found - expected)[:5]}. Restore the images, or the '
-            'file that belongs to them.')
+            'file that belongs to them.'
+        )

@@ -75,12 +75,13 @@ class Report:
             if self.counts.get(name) != number:
                 self.problems.append(
                     f'{name}: found {self.counts.get(name)}, the official '
-                    f'data set has {number}')
+                    f'data set has {number}'
+                )
 
 
-def verify_sysu(data_root: str,
-                official: bool = False,
-                decode: bool = False) -> Report:
+def verify_sysu(
+    data_root: str, official: bool = False, decode: bool = False
+) -> Report:
     """Check ids, cameras, numbering and permutations of SYSU-MM01.
 
     Args:
@@ -102,7 +103,8 @@ def verify_sysu(data_root: str,
         if shared:
             report.problems.append(
                 f'exp: {name}_id.txt and {other}_id.txt share the persons '
-                f'{shared[:5]}; restore the official files')
+                f'{shared[:5]}; restore the official files'
+            )
     everyone = sorted(set().union(*ids.values()))
     permutations = report.attempt(read_permutations, data_root, everyone)
     for name, pids in ids.items():
@@ -110,17 +112,20 @@ def verify_sysu(data_root: str,
         _check_sysu_split(report, data_root, name, pids, permutations, decode)
     for name in ('visible', 'infrared'):
         report.counts[f'trainval {name} images'] = (
-            report.counts[f'train {name} images'] +
-            report.counts[f'val {name} images'])
+            report.counts[f'train {name} images']
+            + report.counts[f'val {name} images']
+        )
     if official:
         report.compare(OFFICIAL_SYSU)
     return report
 
 
-def verify_regdb(data_root: str,
-                 official: bool = False,
-                 decode: bool = False,
-                 trials: Iterable[int] = TRIALS) -> Report:
+def verify_regdb(
+    data_root: str,
+    official: bool = False,
+    decode: bool = False,
+    trials: Iterable[int] = TRIALS,
+) -> Report:
     """Check the split files and images of RegDB.
 
     Args:
@@ -137,8 +142,9 @@ def verify_regdb(data_root: str,
         persons = {}
         for half in ('train', 'test'):
             rows = {
-                m: report.attempt(read_index_file,
-                                  index_file(data_root, half, m, trial))
+                m: report.attempt(
+                    read_index_file, index_file(data_root, half, m, trial)
+                )
                 for m in (VISIBLE, INFRARED)
             }
             if None in rows.values():
@@ -152,16 +158,23 @@ def verify_regdb(data_root: str,
         if len(persons) == 2 and shared:
             report.problems.append(
                 f'idx: train and test of trial {trial} share the persons '
-                f'{sorted(shared)[:5]}; restore the official files')
+                f'{sorted(shared)[:5]}; restore the official files'
+            )
     report.counts['images named by the split files'] = len(paths)
-    _check_files(report, (osp.join(data_root, p) for p in sorted(paths)),
-                 decode)
+    _check_files(
+        report, (osp.join(data_root, p) for p in sorted(paths)), decode
+    )
     return report
 
 
-def _check_sysu_split(report: Report, data_root: str, name: str,
-                      pids: list[int], permutations: dict | None,
-                      decode: bool) -> None:
+def _check_sysu_split(
+    report: Report,
+    data_root: str,
+    name: str,
+    pids: list[int],
+    permutations: dict | None,
+    decode: bool,
+) -> None:
     """Check the folders of one split and count its images."""
     for modality, cameras in CAMERAS.items():
         total = 0
@@ -169,28 +182,43 @@ def _check_sysu_split(report: Report, data_root: str, name: str,
             of_person = 0
             for camid in cameras:
                 folder = osp.join(f'cam{camid}', f'{pid:04d}')
-                images = report.attempt(list_numbered_images,
-                                        osp.join(data_root, folder)) or {}
+                images = (
+                    report.attempt(
+                        list_numbered_images, osp.join(data_root, folder)
+                    )
+                    or {}
+                )
                 of_person += len(images)
                 if permutations is not None:
                     report.attempt(
-                        check_numbering, data_root, folder, images,
-                        permutation_length(permutations, camid, pid))
+                        check_numbering,
+                        data_root,
+                        folder,
+                        images,
+                        permutation_length(permutations, camid, pid),
+                    )
                 _note_strays(report, osp.join(data_root, folder), images)
-                _check_files(report,
-                             (osp.join(data_root, folder, file)
-                              for file in images.values()), decode)
+                _check_files(
+                    report,
+                    (
+                        osp.join(data_root, folder, file)
+                        for file in images.values()
+                    ),
+                    decode,
+                )
             if not of_person:
                 report.problems.append(
                     f'person {pid:04d} of {name}_id.txt has no '
                     f'{MODALITY_NAMES[modality]} image in any of '
-                    f'cameras {cameras}; restore the folders')
+                    f'cameras {cameras}; restore the folders'
+                )
             total += of_person
         report.counts[f'{name} {MODALITY_NAMES[modality]} images'] = total
 
 
-def _compare_regdb(report: Report, rows: dict, pids: list[int], where: str,
-                   official: bool) -> None:
+def _compare_regdb(
+    report: Report, rows: dict, pids: list[int], where: str, official: bool
+) -> None:
     """Count one half of one trial."""
     for modality, its_rows in rows.items():
         count = len(its_rows)
@@ -198,12 +226,14 @@ def _compare_regdb(report: Report, rows: dict, pids: list[int], where: str,
         if official and count != OFFICIAL_REGDB['rows of each file']:
             report.problems.append(
                 f'{where}: {count} {MODALITY_NAMES[modality]} rows, the '
-                f'official file has {OFFICIAL_REGDB["rows of each file"]}')
+                f'official file has {OFFICIAL_REGDB["rows of each file"]}'
+            )
     report.counts[f'{where}: ids'] = len(pids)
     if official and len(pids) != OFFICIAL_REGDB['ids of each half']:
         report.problems.append(
             f'{where}: {len(pids)} persons, the official files have '
-            f'{OFFICIAL_REGDB["ids of each half"]}')
+            f'{OFFICIAL_REGDB["ids of each half"]}'
+        )
 
 
 def _check_files(report: Report, paths: Iterator[str], decode: bool) -> None:
@@ -219,7 +249,8 @@ def _check_files(report: Report, paths: Iterator[str], decode: bool) -> None:
                     image.load()
             except (OSError, SyntaxError) as error:
                 report.problems.append(
-                    f'{path}: cannot be decoded ({error}); restore the image')
+                    f'{path}: cannot be decoded ({error}); restore the image'
+                )
 
 
 def _note_strays(report: Report, folder: str, images: dict[int, str]) -> None:
@@ -236,6 +267,7 @@ def _note_strays(report: Report, folder: str, images: dict[int, str]) -> None:
         if is_image and not file.startswith('.'):
             report.problems.append(
                 f'{path}: image without a number for a name, left out; '
-                'rename or remove it')
+                'rename or remove it'
+            )
         else:
             report.notes.append(f'{path}: no image, left out')

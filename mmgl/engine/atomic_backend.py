@@ -32,10 +32,9 @@ class AtomicLocalBackend(LocalBackend):
             os.fsync(file.fileno())
         os.replace(temporary, path)
 
-    def put_text(self,
-                 obj: str,
-                 filepath: str | Path,
-                 encoding: str = 'utf-8') -> None:
+    def put_text(
+        self, obj: str, filepath: str | Path, encoding: str = 'utf-8'
+    ) -> None:
         """Write text to a file.
 
         Args:

@@ -32,6 +32,8 @@ def bare_backbone(runner, user: str) -> nn.Module:
     """
     backbone = getattr(bare_model(runner), 'backbone', None)
     if not isinstance(backbone, nn.Module):
-        raise ValueError(f'{user}: the model has no backbone; remove the '
-                         'hook from custom_hooks')
+        raise ValueError(
+            f'{user}: the model has no backbone; remove the '
+            'hook from custom_hooks'
+        )
     return backbone

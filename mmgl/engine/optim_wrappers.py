@@ -33,7 +33,8 @@ class AutocastOptimWrapper(OptimWrapper):
         if device_type is not None and not _has_autocast(device_type):
             raise ValueError(
                 f'optim_wrapper.device_type={device_type!r} has no mixed '
-                "precision; set it to 'cpu' or 'cuda', or leave it out")
+                "precision; set it to 'cpu' or 'cuda', or leave it out"
+            )
         self.device_type = device_type
 
     @contextmanager
@@ -43,10 +44,11 @@ class AutocastOptimWrapper(OptimWrapper):
         Args:
             model: The model of the step.
         """
-        device_type = (
-            self.device_type or next(model.parameters()).device.type)
-        with super().optim_context(model), torch.autocast(
-                device_type, dtype=torch.bfloat16):
+        device_type = self.device_type or next(model.parameters()).device.type
+        with (
+            super().optim_context(model),
+            torch.autocast(device_type, dtype=torch.bfloat16),
+        ):
             yield
 
 

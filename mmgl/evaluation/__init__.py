@@ -13,8 +13,18 @@ from .ranking.scoring import RankingScores, score_galleries
 from .reports import evaluate_regdb, evaluate_sysu, merge_reports
 
 __all__ = [
-    'FeatureSet', 'RankingScores', 'evaluate_regdb', 'evaluate_sysu',
-    'hungarian_permutation', 'load_features', 'load_rand_perm_cam',
-    'merge_reports', 'pairwise_distances', 'permutation_accuracy',
-    'permutation_matches', 'read_id_list', 'save_features', 'score_galleries'
+    'FeatureSet',
+    'RankingScores',
+    'evaluate_regdb',
+    'evaluate_sysu',
+    'hungarian_permutation',
+    'load_features',
+    'load_rand_perm_cam',
+    'merge_reports',
+    'pairwise_distances',
+    'permutation_accuracy',
+    'permutation_matches',
+    'read_id_list',
+    'save_features',
+    'score_galleries',
 ]

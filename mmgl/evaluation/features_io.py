@@ -113,7 +113,8 @@ def _load_npz(path):
         if missing:
             raise ValueError(
                 f'{path} lacks {", ".join(missing)}; it must hold '
-                f'{", ".join(NPZ_FIELDS)}.')
+                f'{", ".join(NPZ_FIELDS)}.'
+            )
         arrays = {name: data[name] for name in NPZ_FIELDS}
         if 'img_paths' in data:
             arrays['img_paths'] = data['img_paths']
@@ -129,12 +130,14 @@ def _camera_files(path):
     if path.is_dir():
         found = sorted(path.glob('*_cam[1-6].mat'))
         names = sorted(
-            {_CAMERA_FILE.match(file.name)['prefix'] for file in found})
+            {_CAMERA_FILE.match(file.name)['prefix'] for file in found}
+        )
         if len(names) != 1:
             raise FileNotFoundError(
                 f'{path} must hold NAME_cam1.mat to NAME_cam6.mat of one '
                 f'NAME; found {names if names else "none"}. Give the path '
-                'with the NAME to choose one.')
+                'with the NAME to choose one.'
+            )
         path = path / names[0]
     else:
         match = _CAMERA_FILE.match(path.name)
@@ -147,7 +150,8 @@ def _camera_files(path):
     if missing:
         raise FileNotFoundError(
             f'no feature file {", ".join(missing)}; give an .npz, or all six '
-            'cameras in the official layout.')
+            'cameras in the official layout.'
+        )
     return files
 
 
@@ -159,23 +163,27 @@ def _load_cameras(files, wanted):
             if rows.ndim != 2 or rows.dtype.kind not in 'fiub':
                 raise ValueError(
                     f'{file}: feature{{{pid}}} is {rows.dtype} {rows.shape}; '
-                    'expected a matrix, one row an image.')
+                    'expected a matrix, one row an image.'
+                )
             width = width or rows.shape[1]
             if rows.shape[1] != width:
                 raise ValueError(
                     f'{file}: feature{{{pid}}} has {rows.shape[1]} columns, '
-                    f'others have {width}.')
+                    f'others have {width}.'
+                )
             count = len(rows)
             parts['features'].append(rows)
             parts['pids'].append(np.full(count, pid))
             parts['camids'].append(np.full(count, camid))
             parts['modality'].append(
-                np.full(count, int(camid in INFRARED_CAMERAS)))
+                np.full(count, int(camid in INFRARED_CAMERAS))
+            )
             parts['index'].append(np.arange(1, count + 1))
     if width is None:
         raise ValueError(
             f'{", ".join(map(str, files.values()))}: no image of the wanted '
-            'identities.')
+            'identities.'
+        )
     return FeatureSet(**{k: np.concatenate(v) for k, v in parts.items()})
 
 
@@ -191,7 +199,8 @@ def _read_cell(file, wanted):
     if cell is None or cell.dtype != object:
         raise ValueError(
             f"{file} has no cell named 'feature' with one matrix for each "
-            'identity.')
+            'identity.'
+        )
     return {
         pid: entry
         for pid, entry in enumerate(cell.ravel(), start=1)
@@ -205,13 +214,15 @@ def _read_cell_hdf5(file, wanted):
     except ImportError as error:
         raise ImportError(
             f'{file} is a .mat file of version 7.3, which needs h5py: '
-            'pip install h5py, or save it from MATLAB with -v7.') from error
+            'pip install h5py, or save it from MATLAB with -v7.'
+        ) from error
     result = {}
     with h5py.File(file, 'r') as content:
         if 'feature' not in content or content['feature'].dtype != object:
             raise ValueError(
                 f"{file} has no cell named 'feature' with one matrix for "
-                'each identity.')
+                'each identity.'
+            )
         # MATLAB stores columns first, so its cells and matrices arrive
         # transposed; empty ones hold their shape instead of values.
         cell = content['feature'][()].T.ravel(order='F')

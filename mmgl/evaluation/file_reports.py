@@ -42,7 +42,8 @@ def find_split_files(data_root):
     raise FileNotFoundError(
         f'{data_root} has no rand_perm_cam.mat together with test_id.mat or '
         'test_id.txt, neither in exp/ nor directly; give the root of '
-        'SYSU-MM01.')
+        'SYSU-MM01.'
+    )
 
 
 def drop_absent(feature_set, rand_perm_cam):
@@ -59,19 +60,24 @@ def drop_absent(feature_set, rand_perm_cam):
         FeatureSet: Without those images; a warning names them.
     """
     pairs = np.stack([feature_set.camids, feature_set.pids], axis=1)
-    absent = {(camid, pid) for camid, pid in set(map(tuple, pairs.tolist()))
-              if pid not in rand_perm_cam.get(camid, {})}
+    absent = {
+        (camid, pid)
+        for camid, pid in set(map(tuple, pairs.tolist()))
+        if pid not in rand_perm_cam.get(camid, {})
+    }
     if not absent:
         return feature_set
     warnings.warn(
         'left out as in the official evaluation, because rand_perm_cam is '
-        f'empty there (camera, identity): {sorted(absent)}.')
+        f'empty there (camera, identity): {sorted(absent)}.'
+    )
     keep = [tuple(pair) not in absent for pair in pairs.tolist()]
     return feature_set.select(np.array(keep))
 
 
-def report_sysu(features, data_root, distance='euclidean', draw='official',
-                ties=None):
+def report_sysu(
+    features, data_root, distance='euclidean', draw='official', ties=None
+):
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
     Args:
@@ -94,9 +100,16 @@ def report_sysu(features, data_root, distance='euclidean', draw='official',
         feature_set = drop_absent(feature_set, rand_perm_cam)
         _check_gallery(feature_set, rand_perm_cam, test_ids, features)
     report = evaluate_sysu(
-        feature_set.features, feature_set.pids, feature_set.camids,
-        feature_set.modality, feature_set.index, rand_perm_cam,
-        draw=draw, distance=distance, ties=ties)
+        feature_set.features,
+        feature_set.pids,
+        feature_set.camids,
+        feature_set.modality,
+        feature_set.index,
+        rand_perm_cam,
+        draw=draw,
+        distance=distance,
+        ties=ties,
+    )
     report['settings'] = _settings('sysu', distance, ties, draw=draw)
     return report
 
@@ -105,12 +118,16 @@ def _check_gallery(feature_set, rand_perm_cam, test_ids, path):
     """Find test identities without any feature, which no later step sees."""
     known = set(feature_set.pids.tolist())
     for camid in VISIBLE_CAMERAS:
-        lost = [pid for pid in test_ids
-                if pid in rand_perm_cam.get(camid, {}) and pid not in known]
+        lost = [
+            pid
+            for pid in test_ids
+            if pid in rand_perm_cam.get(camid, {}) and pid not in known
+        ]
         if lost:
             raise ValueError(
                 f'{path} has no feature of the test identities {lost}, which '
-                f'rand_perm_cam puts in the gallery of camera {camid}.')
+                f'rand_perm_cam puts in the gallery of camera {camid}.'
+            )
 
 
 def report_regdb(features, distance='euclidean', ties=None):
@@ -141,13 +158,20 @@ def report_regdb(features, distance='euclidean', ties=None):
         if feature_set.trial is None and len(files) > 1:
             raise ValueError(
                 f'{file} has no field trial; RegDB labels count anew in each '
-                'split, so each of several files must name its split.')
+                'split, so each of several files must name its split.'
+            )
         if feature_set.trial in reports:
-            raise ValueError(f'{file}: trial {feature_set.trial} is given '
-                             'by another file too.')
+            raise ValueError(
+                f'{file}: trial {feature_set.trial} is given '
+                'by another file too.'
+            )
         reports[feature_set.trial] = evaluate_regdb(
-            feature_set.features, feature_set.pids, feature_set.modality,
-            distance, ties)
+            feature_set.features,
+            feature_set.pids,
+            feature_set.modality,
+            distance,
+            ties,
+        )
     trials = sorted(reports) if len(files) > 1 else list(reports)
     report = merge_reports([reports[trial] for trial in trials])
     report['settings'] = _settings('regdb', distance, ties, trials=trials)
@@ -155,8 +179,13 @@ def report_regdb(features, distance='euclidean', ties=None):
 
 
 def _settings(protocol, distance, ties, **others):
-    return dict(protocol=protocol, distance=distance, ties=ties, **others,
-                version=__version__)
+    return dict(
+        protocol=protocol,
+        distance=distance,
+        ties=ties,
+        **others,
+        version=__version__,
+    )
 
 
 def report_table(report):

@@ -26,10 +26,12 @@ def hungarian_permutation(logits):
     logits = to_numpy(logits)
     if logits.ndim not in (2, 3) or logits.shape[-1] != logits.shape[-2]:
         raise ValueError(
-            f'logits have shape {logits.shape}; give (n, n) or (b, n, n).')
+            f'logits have shape {logits.shape}; give (n, n) or (b, n, n).'
+        )
     if not np.isfinite(logits).all():
-        raise ValueError('logits have NaN or Inf; check that pre-training '
-                         'did not diverge.')
+        raise ValueError(
+            'logits have NaN or Inf; check that pre-training did not diverge.'
+        )
     if logits.ndim == 2:
         return linear_sum_assignment(logits, maximize=True)[1]
     found = [linear_sum_assignment(one, maximize=True)[1] for one in logits]
@@ -56,7 +58,8 @@ def permutation_matches(logits, permutations):
     if found.ndim != 2 or truth.shape != found.shape:
         raise ValueError(
             f'permutations have shape {truth.shape}, logits '
-            f'{np.shape(logits)}; give (b, n) and (b, n, n).')
+            f'{np.shape(logits)}; give (b, n) and (b, n, n).'
+        )
     if (np.sort(truth, axis=1) != np.arange(truth.shape[1])).any():
         raise ValueError('permutations must hold 0..n-1 once in each row.')
     return found == truth
@@ -80,4 +83,5 @@ def permutation_accuracy(logits, permutations):
     if not matches.size:
         raise ValueError('there is no permutation to score.')
     return dict(
-        exact=float(matches.all(axis=1).mean()), stripe=float(matches.mean()))
+        exact=float(matches.all(axis=1).mean()), stripe=float(matches.mean())
+    )

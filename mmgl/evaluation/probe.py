@@ -52,7 +52,8 @@ def standardise(features, groups):
         flat = deviation <= 1e-6 * scale
         centred = result[rows] - result[rows].mean(axis=0)
         result[rows] = np.where(flat, 0, centred) / np.where(
-            flat, 1, deviation)
+            flat, 1, deviation
+        )
     return result
 
 
@@ -82,7 +83,8 @@ def _votes(distances, hidden, neighbours, temperature):
     distances = np.where(hidden, np.inf, distances)
     shown = (~hidden).sum(axis=1)
     kth = np.sort(distances, axis=1)[
-        np.arange(len(shown)), np.minimum(neighbours, shown) - 1]
+        np.arange(len(shown)), np.minimum(neighbours, shown) - 1
+    ]
     nearer = distances < kth[:, None]
     tied = distances == kth[:, None]
     places = np.minimum(neighbours, shown) - nearer.sum(axis=1)
@@ -103,9 +105,16 @@ def _balanced(right, labels):
     return float((np.bincount(label, right) / np.bincount(label)).mean())
 
 
-def knn_accuracy(features, pids, queries, query_pids, groups=None,
-                 query_groups=None, neighbours=NEIGHBOURS,
-                 temperature=TEMPERATURE):
+def knn_accuracy(
+    features,
+    pids,
+    queries,
+    query_pids,
+    groups=None,
+    query_groups=None,
+    neighbours=NEIGHBOURS,
+    temperature=TEMPERATURE,
+):
     """Share of images whose identity a vote of their neighbours names.
 
     The nearest labelled images by cosine similarity s vote with the weight
@@ -135,21 +144,26 @@ def knn_accuracy(features, pids, queries, query_pids, groups=None,
             identity.
     """
     if neighbours < 1 or temperature <= 0:
-        raise ValueError(f'neighbours={neighbours}, temperature={temperature}'
-                         '; give at least 1 neighbour and a positive '
-                         'temperature.')
+        raise ValueError(
+            f'neighbours={neighbours}, temperature={temperature}'
+            '; give at least 1 neighbour and a positive '
+            'temperature.'
+        )
     pids, query_pids = np.asarray(pids), np.asarray(query_pids)
     known, label = np.unique(pids, return_inverse=True)
     one_hot = np.eye(len(known))[label]
     distances = PairwiseDistances(
-        check_features(queries, 'query features'), features, 'cosine')
+        check_features(queries, 'query features'), features, 'cosine'
+    )
     credits, asked = [], []
     for start in range(0, len(query_pids), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(query_pids)))
         hidden = np.zeros((len(rows), len(pids)), dtype=bool)
         if groups is not None:
-            hidden = (np.asarray(query_groups)[rows][:, None]
-                      == np.asarray(groups)[None, :])
+            hidden = (
+                np.asarray(query_groups)[rows][:, None]
+                == np.asarray(groups)[None, :]
+            )
         own = pids[None, :] == query_pids[rows][:, None]
         seen = (own & ~hidden).any(axis=1)
         rows, hidden = rows[seen], hidden[seen]
@@ -164,10 +178,13 @@ def knn_accuracy(features, pids, queries, query_pids, groups=None,
         credits.append(hits / winners.sum(axis=1))
         asked.append(mine)
     if not asked:
-        raise ValueError('no query sees a labelled image of its identity; '
-                         'check pids and groups of both sides.')
-    return _balanced(np.concatenate(credits),
-                     np.concatenate(asked)), 1 / len(known)
+        raise ValueError(
+            'no query sees a labelled image of its identity; '
+            'check pids and groups of both sides.'
+        )
+    return _balanced(np.concatenate(credits), np.concatenate(asked)), 1 / len(
+        known
+    )
 
 
 def linear_accuracy(features, labels, queries, query_labels):
@@ -195,6 +212,7 @@ def linear_accuracy(features, labels, queries, query_labels):
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+
     features = check_features(features).astype(np.float64)
     queries = check_features(queries, 'query features').astype(np.float64)
     labels, query_labels = np.asarray(labels), np.asarray(query_labels)
@@ -204,10 +222,14 @@ def linear_accuracy(features, labels, queries, query_labels):
         raise ValueError(
             f'a linear classifier needs two labels to learn and one of them '
             f'to test; there are {len(known)} labels and {tested.sum()} '
-            'images to test.')
-    probe = make_pipeline(StandardScaler(),
-                          LogisticRegression(C=1.0, max_iter=_MAX_STEPS,
-                                             class_weight='balanced'))
+            'images to test.'
+        )
+    probe = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(
+            C=1.0, max_iter=_MAX_STEPS, class_weight='balanced'
+        ),
+    )
     with warnings.catch_warnings():
         # A fixed number of steps is part of the recipe.
         warnings.simplefilter('ignore', ConvergenceWarning)

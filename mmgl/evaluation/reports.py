@@ -57,11 +57,14 @@ def _labels(length, **arrays):
         if values.shape != (length,):
             raise ValueError(
                 f'{name} has shape {values.shape}; there are {length} '
-                'feature rows, so give one number for each.')
+                'feature rows, so give one number for each.'
+            )
         if values.dtype.kind not in 'iub' and (
-                values.dtype.kind != 'f' or (values % 1 != 0).any()):
-            raise ValueError(f'{name} must hold whole numbers, not '
-                             f'{values.dtype}.')
+            values.dtype.kind != 'f' or (values % 1 != 0).any()
+        ):
+            raise ValueError(
+                f'{name} must hold whole numbers, not {values.dtype}.'
+            )
         result.append(values.astype(np.int64))
     return result
 
@@ -69,33 +72,39 @@ def _labels(length, **arrays):
 def _check_modality(modality, camids):
     """Infrared exactly where the camera is an infrared one."""
     wrong = np.flatnonzero(
-        modality != np.isin(camids, INFRARED_CAMERAS).astype(np.int64))
+        modality != np.isin(camids, INFRARED_CAMERAS).astype(np.int64)
+    )
     if wrong.size:
         row = int(wrong[0])
         raise ValueError(
             f'modality disagrees with the camera in {wrong.size} rows; first '
             f'row {row}: camera {camids[row]}, modality {modality[row]}. '
-            'Cameras 3 and 6 are infrared (1), the others visible (0).')
+            'Cameras 3 and 6 are infrared (1), the others visible (0).'
+        )
 
 
 def _check_options(modes, shots, trials, draw, rand_perm_cam):
     unknown = [mode for mode in modes if mode not in GALLERY_CAMERAS]
     if unknown or not modes:
         raise ValueError(
-            f'modes={tuple(modes)!r}; choose from {tuple(GALLERY_CAMERAS)}.')
+            f'modes={tuple(modes)!r}; choose from {tuple(GALLERY_CAMERAS)}.'
+        )
     if not shots or min(shots) < 1 or trials < 1:
         raise ValueError(
-            f'shots={tuple(shots)!r}, trials={trials}; give 1 or more.')
+            f'shots={tuple(shots)!r}, trials={trials}; give 1 or more.'
+        )
     if draw not in DRAWS:
         raise ValueError(f'draw={draw!r} is not known; choose from {DRAWS}.')
     if draw == 'official' and rand_perm_cam is None:
         raise ValueError(
             "draw='official' needs rand_perm_cam; read it with "
-            "load_rand_perm_cam, or choose draw='random_seeded'.")
+            "load_rand_perm_cam, or choose draw='random_seeded'."
+        )
 
 
-def sysu_galleries(pids, camids, index, rand_perm_cam, modes, shots, trials,
-                   draw):
+def sysu_galleries(
+    pids, camids, index, rand_perm_cam, modes, shots, trials, draw
+):
     """Draw every gallery of a report.
 
     Args:
@@ -126,14 +135,26 @@ def sysu_galleries(pids, camids, index, rand_perm_cam, modes, shots, trials,
                     drawn = random_seeded_gallery(*args)
                 result[mode, shot, trial] = np.array(
                     [row_of[tuple(key)] for key in drawn.tolist()],
-                    dtype=np.intp)
+                    dtype=np.intp,
+                )
     return result
 
 
-def evaluate_sysu(features, pids, camids, modality, index, rand_perm_cam=None,
-                  modes=('all', 'indoor'), shots=(1, 10), trials=10,
-                  draw='official', distance='cosine', ties='expected',
-                  share=None):
+def evaluate_sysu(
+    features,
+    pids,
+    camids,
+    modality,
+    index,
+    rand_perm_cam=None,
+    modes=('all', 'indoor'),
+    shots=(1, 10),
+    trials=10,
+    draw='official',
+    distance='cosine',
+    ties='expected',
+    share=None,
+):
     """Score features of SYSU-MM01 test images in all modes, shots, trials.
 
     Queries are all images of cameras 3 and 6. Give the features of every
@@ -168,12 +189,15 @@ def evaluate_sysu(features, pids, camids, modality, index, rand_perm_cam=None,
             gallery that cannot be drawn (naming identity and camera).
     """
     pids, camids, modality, index = _labels(
-        len(features), pids=pids, camids=camids, modality=modality,
-        index=index)
+        len(features), pids=pids, camids=camids, modality=modality, index=index
+    )
     features = check_features(
-        features, keep_device=distance == 'cosine',
-        images=lambda row: f'camera {camids[row]}, identity {pids[row]}, '
-        f'image {index[row]}')
+        features,
+        keep_device=distance == 'cosine',
+        images=lambda row: (
+            f'camera {camids[row]}, identity {pids[row]}, image {index[row]}'
+        ),
+    )
     locations = sysu_locations(camids)
     _check_modality(modality, camids)
     _check_options(modes, shots, trials, draw, rand_perm_cam)
@@ -182,29 +206,39 @@ def evaluate_sysu(features, pids, camids, modality, index, rand_perm_cam=None,
     if not len(queries):
         raise ValueError('there is no query: no image of cameras 3 and 6.')
     galleries = sysu_galleries(
-        pids, camids, index, rand_perm_cam, modes, shots, trials, draw)
+        pids, camids, index, rand_perm_cam, modes, shots, trials, draw
+    )
 
     # One pool of all images that some gallery uses, in gallery order.
     pool = np.unique(np.concatenate(list(galleries.values())))
     if not len(pool):
-        raise ValueError('every gallery is empty: no image of cameras '
-                         '1, 2, 4, 5.')
+        raise ValueError(
+            'every gallery is empty: no image of cameras 1, 2, 4, 5.'
+        )
     pool = pool[gallery_order(camids[pool], pids[pool], index[pool], draw)]
     members = np.zeros((len(galleries), len(features)), dtype=bool)
     for number, rows in enumerate(galleries.values()):
         members[number, rows] = True
     scores = score_galleries(
         distances_between(features[queries], features[pool], distance),
-        pids[queries], pids[pool], members[:, pool], locations[queries],
-        locations[pool], cmc='unique_identity', ties=ties, share=share)
+        pids[queries],
+        pids[pool],
+        members[:, pool],
+        locations[queries],
+        locations[pool],
+        cmc='unique_identity',
+        ties=ties,
+        share=share,
+    )
     report = {}
     for (mode, shot, _), score in zip(galleries, scores, strict=True):
         report.setdefault(report_key(mode, shot), []).append(score.as_dict())
     return {key: summarise(rows) for key, rows in report.items()}
 
 
-def evaluate_regdb(features, pids, modality, distance='cosine',
-                   ties='expected', share=None):
+def evaluate_regdb(
+    features, pids, modality, distance='cosine', ties='expected', share=None
+):
     """Score features of one RegDB test split in both directions.
 
     Every image of one modality is a query, every image of the other is in
@@ -234,15 +268,23 @@ def evaluate_regdb(features, pids, modality, distance='cosine',
     if not np.isin(modality, (0, 1)).all():
         raise ValueError('modality must be 0 (visible) or 1 (infrared).')
     features = check_features(
-        features, keep_device=distance == 'cosine',
-        images=lambda row: f'{("visible", "infrared")[int(modality[row])]} '
-        f'image of identity {pids[row]}')
+        features,
+        keep_device=distance == 'cosine',
+        images=lambda row: (
+            f'{("visible", "infrared")[int(modality[row])]} '
+            f'image of identity {pids[row]}'
+        ),
+    )
     report = {}
     for name, (queries, gallery) in regdb_directions(modality).items():
-        score, = score_galleries(
+        (score,) = score_galleries(
             distances_between(features[queries], features[gallery], distance),
-            pids[queries], pids[gallery], cmc='standard', ties=ties,
-            share=share)
+            pids[queries],
+            pids[gallery],
+            cmc='standard',
+            ties=ties,
+            share=share,
+        )
         report[name] = summarise([score.as_dict()])
     return report
 

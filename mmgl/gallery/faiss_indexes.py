@@ -23,7 +23,8 @@ def import_faiss():
         import faiss
     except ImportError as error:
         raise ImportError(
-            'GalleryIndex needs FAISS: pip install faiss-cpu') from error
+            'GalleryIndex needs FAISS: pip install faiss-cpu'
+        ) from error
     return faiss
 
 
@@ -37,7 +38,8 @@ def check_gpu():
         raise ValueError(
             "device='gpu' needs a FAISS built for it (faiss-gpu of conda, or "
             'pip install faiss-gpu-cu12 in place of faiss-cpu); or use '
-            "device='cpu'.")
+            "device='cpu'."
+        )
 
 
 def to_gpu(index):
@@ -82,13 +84,15 @@ def read_index(path, on_disk):
             return faiss.read_index(str(path), flags)
         index = faiss.read_index(str(path), flags | _mapping(path))
         if hasattr(index, 'invlists') and (
-                _lists(index).filename != str(path)):
+            _lists(index).filename != str(path)
+        ):
             # They are mapped without being asked, and only so.
             index = faiss.read_index(str(path), flags)
         return index
     except RuntimeError as error:
         raise ValueError(
-            f'{path} is not an index of FAISS: {error}') from error
+            f'{path} is not an index of FAISS: {error}'
+        ) from error
 
 
 def _mapping(path):
@@ -101,7 +105,8 @@ def _mapping(path):
     if not hasattr(faiss, 'IO_FLAG_MMAP_IFC'):
         raise ValueError(
             f"FAISS {faiss.__version__} cannot leave an index of kind 'flat' "
-            'on disk; install a newer one, or load it without on_disk.')
+            'on disk; install a newer one, or load it without on_disk.'
+        )
     return faiss.IO_FLAG_MMAP_IFC
 
 
@@ -133,13 +138,15 @@ def join_lists(parts, path):
     """
     faiss = import_faiss()
     from faiss.contrib.ondisk import merge_ondisk
+
     indexes = [read_index(part, on_disk=True) for part in parts]
     for part, index in zip(parts, indexes, strict=True):
         learned = _learned(index)
         if learned is None or learned != _learned(indexes[0]):
             raise ValueError(
                 f'{part} and {parts[0]} cannot be joined; parts have the kind '
-                "'ivfpq' and were loaded from one fitted index.")
+                "'ivfpq' and were loaded from one fitted index."
+            )
     whole = indexes[0]
     empty = faiss.ArrayInvertedLists(whole.nlist, whole.code_size)
     whole.replace_invlists(empty, True)
@@ -156,8 +163,10 @@ def _learned(index):
     if not hasattr(index, 'pq'):
         return None
     faiss = import_faiss()
-    return (faiss.serialize_index(index.quantizer).tobytes()
-            + faiss.vector_to_array(index.pq.centroids).tobytes())
+    return (
+        faiss.serialize_index(index.quantizer).tobytes()
+        + faiss.vector_to_array(index.pq.centroids).tobytes()
+    )
 
 
 def search_all(index, queries, count):
@@ -188,9 +197,14 @@ def search_all(index, queries, count):
         best = faiss.ResultHeap(len(part), count, keep_max=True)
         step = max(1, _PRODUCTS // len(part))
         for start in range(0, size[0], step):
-            products = part @ stored[start:start + step].T
-            best.heaps.addn(products.shape[1], faiss.swig_ptr(products),
-                            start, 0, len(part))
+            products = part @ stored[start : start + step].T
+            best.heaps.addn(
+                products.shape[1],
+                faiss.swig_ptr(products),
+                start,
+                0,
+                len(part),
+            )
         best.finalize()
         found[own], places[own] = best.D, best.I
     return found, faiss.vector_to_array(index.id_map)[places]

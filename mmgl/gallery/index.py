@@ -56,21 +56,34 @@ class GalleryIndex:
         ValueError: For an unknown or impossible option.
     """
 
-    def __init__(self, dims, kind='flat', lists=1024, codes=64,
-                 code_bits=8, probes=32, device='cpu'):
-        for name, value, choices in (('kind', kind, KINDS),
-                                     ('device', device, DEVICES)):
+    def __init__(
+        self,
+        dims,
+        kind='flat',
+        lists=1024,
+        codes=64,
+        code_bits=8,
+        probes=32,
+        device='cpu',
+    ):
+        for name, value, choices in (
+            ('kind', kind, KINDS),
+            ('device', device, DEVICES),
+        ):
             if value not in choices:
                 raise ValueError(
-                    f'{name}={value!r} is not known; choose from {choices}.')
+                    f'{name}={value!r} is not known; choose from {choices}.'
+                )
         if min(dims, lists, codes, code_bits, probes) < 1 or probes > lists:
             raise ValueError(
                 f'dims={dims}, lists={lists}, codes={codes}, code_bits='
                 f'{code_bits}, probes={probes}; give 1 or more, and no more '
-                'probes than lists.')
+                'probes than lists.'
+            )
         if kind == 'ivfpq' and dims % codes:
-            raise ValueError(f'codes={codes} does not divide dims={dims}; '
-                             'give a divisor.')
+            raise ValueError(
+                f'codes={codes} does not divide dims={dims}; give a divisor.'
+            )
         faiss = import_faiss()
         recipe = 'IDMap,Flat'
         if kind == 'ivfpq':
@@ -102,7 +115,8 @@ class GalleryIndex:
             raise ValueError(
                 f'{len(features)} features are too few to fit '
                 f'{self._index.nlist} lists; give at least {self._least}, or '
-                "make fewer lists, or use kind='flat'.")
+                "make fewer lists, or use kind='flat'."
+            )
         self._index.train(features)
         return self
 
@@ -121,18 +135,24 @@ class GalleryIndex:
             ValueError: Before 'ivfpq' is fitted, for an index on disk,
                 for wrong shapes, and for NaN or Inf.
         """
-        self._check_in_memory('takes no more images; load it without on_disk, '
-                              'or add them to another and merge the two')
+        self._check_in_memory(
+            'takes no more images; load it without on_disk, '
+            'or add them to another and merge the two'
+        )
         if not self._index.is_trained:
-            raise ValueError("kind='ivfpq' has to be fitted first: call fit "
-                             'with a sample of the features.')
+            raise ValueError(
+                "kind='ivfpq' has to be fitted first: call fit "
+                'with a sample of the features.'
+            )
         features = self._unit(features)
         if ids is None:
             ids = np.arange(len(self), len(self) + len(features))
         ids = np.ascontiguousarray(ids, dtype=np.int64)
         if ids.shape != (len(features),):
-            raise ValueError(f'ids has shape {ids.shape}; there are '
-                             f'{len(features)} features.')
+            raise ValueError(
+                f'ids has shape {ids.shape}; there are '
+                f'{len(features)} features.'
+            )
         self._index.add_with_ids(features, ids)
         return self
 
@@ -159,7 +179,8 @@ class GalleryIndex:
         if not len(self) or count < 1 or candidates < 1:
             raise ValueError(
                 f'count={count} of {len(self)} images, candidates='
-                f'{candidates}; add images and ask for 1 or more.')
+                f'{candidates}; add images and ask for 1 or more.'
+            )
         wanted = count if gallery is None else count * candidates
         wanted = min(wanted, len(self))
         if self.kind == 'flat' and not self._on_gpu:
@@ -207,8 +228,10 @@ class GalleryIndex:
         """
         path = as_path(path)
         if device not in DEVICES or on_disk and device != 'cpu':
-            raise ValueError(f'device={device!r}, on_disk={on_disk}; choose '
-                             f"from {DEVICES}; on_disk goes with 'cpu'.")
+            raise ValueError(
+                f'device={device!r}, on_disk={on_disk}; choose '
+                f"from {DEVICES}; on_disk goes with 'cpu'."
+            )
         index = read_index(path, on_disk)
         self = cls.__new__(cls)
         self._take(index, device, on_disk)
@@ -244,8 +267,7 @@ class GalleryIndex:
         self.kind = 'ivfpq' if hasattr(index, 'nlist') else 'flat'
         if self.kind == 'ivfpq':
             on_disk = on_disk or is_on_disk(index)
-            self._least = _LEAST_POINTS * max(
-                index.nlist, 2**index.pq.nbits)
+            self._least = _LEAST_POINTS * max(index.nlist, 2**index.pq.nbits)
         self._on_disk, self._on_gpu = on_disk, device == 'gpu'
         self._index = to_gpu(index) if self._on_gpu else index
 
@@ -256,15 +278,18 @@ class GalleryIndex:
     def _unit(self, features):
         features = check_features(features)
         if features.shape[1] != self.dims:
-            raise ValueError(f'features have {features.shape[1]} columns; '
-                             f'the index has dims={self.dims}.')
+            raise ValueError(
+                f'features have {features.shape[1]} columns; '
+                f'the index has dims={self.dims}.'
+            )
         return _normalise(features)
 
 
 def _normalise(features):
     norms = np.linalg.norm(features, axis=-1, keepdims=True)
     return np.ascontiguousarray(
-        features / np.maximum(norms, 1e-12), dtype=np.float32)
+        features / np.maximum(norms, 1e-12), dtype=np.float32
+    )
 
 
 def _rank_again(features, ids, gallery, count):
@@ -276,6 +301,6 @@ def _rank_again(features, ids, gallery, count):
         exact = _normalise(np.asarray(gallery[own])) @ query
         order = np.argsort(-exact, kind='stable')[:count]
         found[number], best[number] = -np.inf, -1
-        found[number, :len(order)] = exact[order]
-        best[number, :len(order)] = own[order]
+        found[number, : len(order)] = exact[order]
+        best[number, : len(order)] = own[order]
     return found, best

@@ -10,6 +10,12 @@ from . import (
 )
 
 __all__ = [
-    'backbones', 'data_preprocessors', 'heads', 'layers', 'losses', 'necks',
-    'pretrainers', 'reid'
+    'backbones',
+    'data_preprocessors',
+    'heads',
+    'layers',
+    'losses',
+    'necks',
+    'pretrainers',
+    'reid',
 ]

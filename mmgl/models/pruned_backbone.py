@@ -61,7 +61,7 @@ class HardPixelGate(nn.Module):
     def __init__(self, cell: FeatureSearchCell, modality: int) -> None:
         super().__init__()
         self.num_channels = cell.in_channels
-        bias = cell.pixel_biases()[modality:modality + 1]
+        bias = cell.pixel_biases()[modality : modality + 1]
         self.register_buffer('weight', cell.pixel_weight.detach().clone())
         self.register_buffer('bias', bias.detach().clone())
 
@@ -87,12 +87,17 @@ class PrunedStream(nn.Module):
         subsets: Boolean ``(C,)`` of each stage, the channels to keep.
     """
 
-    def __init__(self, backbone: BaseReIDResNet, modality: int,
-                 subsets: dict[str, Tensor]) -> None:
+    def __init__(
+        self,
+        backbone: BaseReIDResNet,
+        modality: int,
+        subsets: dict[str, Tensor],
+    ) -> None:
         super().__init__()
         names = backbone.stem_names
         self.stem = copy.deepcopy(
-            getattr(backbone, names[min(modality, len(names) - 1)]))
+            getattr(backbone, names[min(modality, len(names) - 1)])
+        )
         before = None
         for name in STAGES:
             stage = copy.deepcopy(getattr(backbone, name))
@@ -101,10 +106,13 @@ class PrunedStream(nn.Module):
             before = subsets[name]
             _prune_outputs(stage[-1], before)
             self.add_module(name, stage)
-        self.gates = nn.ModuleDict({
-            name: HardPixelGate(cell, modality)
-            for name, cell in search_cells(backbone).items() if cell.by_pixel
-        })
+        self.gates = nn.ModuleDict(
+            {
+                name: HardPixelGate(cell, modality)
+                for name, cell in search_cells(backbone).items()
+                if cell.by_pixel
+            }
+        )
         self.out_channels = len(before)
         self.register_buffer('kept', before.nonzero().flatten())
 
@@ -141,13 +149,17 @@ class PrunedBackbone(nn.Module):
             or a stage would be left without channels.
     """
 
-    def __init__(self,
-                 backbone: BaseReIDResNet,
-                 subsets: dict[str, dict[str, Tensor]] | None = None) -> None:
+    def __init__(
+        self,
+        backbone: BaseReIDResNet,
+        subsets: dict[str, dict[str, Tensor]] | None = None,
+    ) -> None:
         super().__init__()
         if hasattr(backbone, 'non_local'):
-            raise ValueError('PrunedBackbone: non-local blocks read closed '
-                             'channels; set model.backbone.non_local=None')
+            raise ValueError(
+                'PrunedBackbone: non-local blocks read closed '
+                'channels; set model.backbone.non_local=None'
+            )
         subsets = subsets or channel_subsets(backbone)
         self.out_channels = backbone.out_channels
         for name, modality in STREAMS.items():
@@ -155,9 +167,11 @@ class PrunedBackbone(nn.Module):
             if empty:
                 raise ValueError(
                     f'PrunedBackbone: nothing is left of {empty} for '
-                    f'{name} images; raise channel_target of the cells')
+                    f'{name} images; raise channel_target of the cells'
+                )
             self.add_module(
-                name, PrunedStream(backbone, modality, subsets[name]))
+                name, PrunedStream(backbone, modality, subsets[name])
+            )
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
         """Compute the feature map.
@@ -171,8 +185,10 @@ class PrunedBackbone(nn.Module):
         """
         indices = modality_indices(modality, x.device)
         parts = [
-            stream(x[index]) for index, stream in zip(
-                indices, (self.visible, self.infrared), strict=True)
+            stream(x[index])
+            for index, stream in zip(
+                indices, (self.visible, self.infrared), strict=True
+            )
             if len(index)
         ]
         return torch.cat(parts)[torch.cat(indices).argsort()]
@@ -195,12 +211,12 @@ def search_cells(backbone: BaseReIDResNet) -> dict[str, FeatureSearchCell]:
         if not isinstance(plugin, FeatureSearchCell):
             raise ValueError(
                 f'cannot prune behind model.backbone.plugins.{stage}, a '
-                f'{type(plugin).__name__}; only FeatureSearchCell is known')
+                f'{type(plugin).__name__}; only FeatureSearchCell is known'
+            )
     return plugins
 
 
-def channel_subsets(
-        backbone: BaseReIDResNet) -> dict[str, dict[str, Tensor]]:
+def channel_subsets(backbone: BaseReIDResNet) -> dict[str, dict[str, Tensor]]:
     """Channels that each modality keeps behind each stage.
 
     Args:
@@ -218,8 +234,8 @@ def channel_subsets(
     for name, modality in STREAMS.items():
         subsets[name] = {
             stage: cells[stage].channel_subsets()[modality].cpu()
-            if stage in cells else torch.ones(
-                backbone.stage_channels(stage), dtype=torch.bool)
+            if stage in cells
+            else torch.ones(backbone.stage_channels(stage), dtype=torch.bool)
             for stage in STAGES
         }
     return subsets
@@ -248,9 +264,9 @@ def _prune_outputs(block: nn.Module, kept: Tensor) -> None:
     block.downsample = SelectChannels(kept)
 
 
-def _slice_conv(conv: nn.Conv2d,
-                rows: Tensor | None = None,
-                columns: Tensor | None = None) -> None:
+def _slice_conv(
+    conv: nn.Conv2d, rows: Tensor | None = None, columns: Tensor | None = None
+) -> None:
     weight = conv.weight.detach()
     if rows is not None:
         weight = weight[rows.to(weight.device)]

@@ -10,11 +10,7 @@ from mmgl.registry import MODELS
 from mmgl.utils.files import replace_whole
 
 from .functional.feature_search import HARD
-from .pruned_backbone import (
-    PrunedBackbone,
-    channel_subsets,
-    search_cells,
-)
+from .pruned_backbone import PrunedBackbone, channel_subsets, search_cells
 
 
 def prune_model(model: nn.Module) -> nn.Module:
@@ -35,7 +31,8 @@ def prune_model(model: nn.Module) -> nn.Module:
     if not cells or any(int(cell.phase) != HARD for cell in cells.values()):
         raise ValueError(
             'only a network whose search has ended can be pruned: train past '
-            'search_end of SearchPhaseHook and take a later checkpoint')
+            'search_end of SearchPhaseHook and take a later checkpoint'
+        )
     return _replace_backbone(model, PrunedBackbone(model.backbone))
 
 
@@ -57,7 +54,10 @@ def save_pruned(model: nn.Module, cfg: dict, path: str | Path) -> nn.Module:
             dict(
                 model=cfg,
                 subsets=channel_subsets(model.backbone),
-                state_dict=pruned.state_dict()), partial)
+                state_dict=pruned.state_dict(),
+            ),
+            partial,
+        )
     return pruned
 
 
@@ -80,12 +80,15 @@ def load_pruned(path: str | Path) -> nn.Module:
     content = torch.load(path, map_location='cpu', weights_only=True)
     missing = {'model', 'subsets', 'state_dict'} - set(content)
     if missing:
-        raise ValueError(f'{path} is no pruned model, it lacks '
-                         f'{sorted(missing)}; write one by '
-                         'tools/model_converters/export_pruned_nfs.py')
+        raise ValueError(
+            f'{path} is no pruned model, it lacks '
+            f'{sorted(missing)}; write one by '
+            'tools/model_converters/export_pruned_nfs.py'
+        )
     model = MODELS.build(content['model'])
     pruned = _replace_backbone(
-        model, PrunedBackbone(model.backbone, content['subsets']))
+        model, PrunedBackbone(model.backbone, content['subsets'])
+    )
     pruned.load_state_dict(content['state_dict'])
     return pruned
 

@@ -14,10 +14,19 @@ import numpy as np
 from .split_files import load_rand_perm_cam, read_id_list
 
 __all__ = [
-    'DRAWS', 'GALLERY_CAMERAS', 'INFRARED_CAMERAS', 'VISIBLE_CAMERAS',
-    'gallery_order', 'group_images', 'load_rand_perm_cam',
-    'official_gallery', 'one_based_index', 'random_seeded_gallery',
-    'read_id_list', 'regdb_directions', 'sysu_locations'
+    'DRAWS',
+    'GALLERY_CAMERAS',
+    'INFRARED_CAMERAS',
+    'VISIBLE_CAMERAS',
+    'gallery_order',
+    'group_images',
+    'load_rand_perm_cam',
+    'official_gallery',
+    'one_based_index',
+    'random_seeded_gallery',
+    'read_id_list',
+    'regdb_directions',
+    'sysu_locations',
 ]
 
 VISIBLE_CAMERAS = (1, 2, 4, 5)
@@ -41,7 +50,8 @@ def sysu_locations(camids):
     unknown = sorted(set(np.unique(camids).tolist()) - set(_LOCATIONS))
     if unknown:
         raise ValueError(
-            f'camid {unknown} is not a SYSU-MM01 camera; give 1 to 6.')
+            f'camid {unknown} is not a SYSU-MM01 camera; give 1 to 6.'
+        )
     return np.where(camids == 3, 2, camids)
 
 
@@ -71,7 +81,8 @@ def group_images(pids, camids, index):
                 raise ValueError(
                     f'identity {pid}, camera {camid}: an image number appears '
                     f'twice in index ({numbers}); each image may be given '
-                    'once.')
+                    'once.'
+                )
     return groups
 
 
@@ -94,8 +105,10 @@ def one_based_index(pids, camids, index):
     given = np.asarray(index)
     index = given.astype(np.int64)
     if (index != given).any() or index.min(initial=0) < 0:
-        raise ValueError('index must hold image numbers, whole and counted '
-                         'from 1 (or all from 0).')
+        raise ValueError(
+            'index must hold image numbers, whole and counted '
+            'from 1 (or all from 0).'
+        )
     groups = group_images(pids, camids, index)
     if index.min(initial=1) > 0:
         return index
@@ -104,7 +117,8 @@ def one_based_index(pids, camids, index):
             if numbers == list(range(1, len(numbers) + 1)):
                 raise ValueError(
                     f'index counts from 0 elsewhere but from 1 for identity '
-                    f'{pid}, camera {camid}; use one count throughout.')
+                    f'{pid}, camera {camid}; use one count throughout.'
+                )
     return index + 1
 
 
@@ -116,20 +130,23 @@ def _official_entry(rand_perm_cam, present, pid, camid, shots, trial):
         if present:
             raise ValueError(
                 f'rand_perm_cam has no entry for {where}, which has '
-                f'{len(present)} images; it does not belong to this data.')
+                f'{len(present)} images; it does not belong to this data.'
+            )
         return []
     if trial >= len(entry) or entry.shape[1] < shots:
         raise ValueError(
             f'rand_perm_cam entry of {where} is {entry.shape}; trial {trial} '
             f'(from 0) with {shots} shots needs at least '
-            f'({trial + 1}, {shots}).')
+            f'({trial + 1}, {shots}).'
+        )
     numbers = [int(number) for number in entry[trial, :shots]]
     missing = sorted(set(numbers) - set(present))
     if missing:
         raise ValueError(
             f'{where}: the gallery of trial {trial} (from 0) needs the images '
             f'{missing}, but only {len(present)} images are there; extract '
-            'features of every image of the test identities.')
+            'features of every image of the test identities.'
+        )
     return numbers
 
 
@@ -161,7 +178,8 @@ def official_gallery(rand_perm_cam, images, cameras, shots, trial):
         for pid in pids:
             present = images.get(camid, {}).get(pid, [])
             numbers = _official_entry(
-                rand_perm_cam, present, pid, camid, shots, trial)
+                rand_perm_cam, present, pid, camid, shots, trial
+            )
             gallery += [(camid, pid, number) for number in numbers]
     return np.array(gallery, dtype=np.int64).reshape(-1, 3)
 
@@ -197,7 +215,8 @@ def random_seeded_gallery(images, cameras, shots, trial):
             if len(present) < shots:
                 raise ValueError(
                     f'identity {pid}, camera {camid} has {len(present)} '
-                    f'images, fewer than {shots} shots.')
+                    f'images, fewer than {shots} shots.'
+                )
             if shots == 1:
                 numbers = [generator.choice(present)]
             else:
@@ -244,7 +263,8 @@ def regdb_directions(modality):
     if not len(visible) or not len(infrared):
         raise ValueError(
             f'RegDB needs both modalities; found {len(visible)} visible and '
-            f'{len(infrared)} infrared images.')
+            f'{len(infrared)} infrared images.'
+        )
     return {
         'visible_to_infrared': (visible, infrared),
         'infrared_to_visible': (infrared, visible),

@@ -10,7 +10,8 @@ def _load_mat(path, key):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f'{path} does not exist; it is part of exp/ of SYSU-MM01.')
+            f'{path} does not exist; it is part of exp/ of SYSU-MM01.'
+        )
     try:
         content = loadmat(path)
     except (NotImplementedError, ValueError) as error:
@@ -41,13 +42,15 @@ def read_id_list(path):
     else:
         if not path.is_file():
             raise FileNotFoundError(
-                f'{path} does not exist; it is part of exp/ of SYSU-MM01.')
+                f'{path} does not exist; it is part of exp/ of SYSU-MM01.'
+            )
         words = path.read_text().replace(',', ' ').split()
         try:
             ids = [int(word) for word in words]
         except ValueError as error:
             raise ValueError(
-                f'{path} is not a list of whole numbers: {error}.') from error
+                f'{path} is not a list of whole numbers: {error}.'
+            ) from error
     if not ids or len(set(ids)) < len(ids):
         raise ValueError(f'{path} is empty or repeats an identity.')
     return sorted(ids)
@@ -83,11 +86,13 @@ def load_rand_perm_cam(path):
             if entry.ndim != 2 or entry.dtype.kind not in 'iuf':
                 raise ValueError(
                     f'{path}: entry of camera {camid}, identity {pid} is '
-                    f'{entry.dtype} {entry.shape}; expected numbers (10, n).')
+                    f'{entry.dtype} {entry.shape}; expected numbers (10, n).'
+                )
             whole = entry.astype(np.int64)
             if (whole != entry).any() or whole.min() < 1:
                 raise ValueError(
                     f'{path}: entry of camera {camid}, identity {pid} has '
-                    'values that are not image numbers from 1.')
+                    'values that are not image numbers from 1.'
+                )
             result[camid][pid] = whole
     return result

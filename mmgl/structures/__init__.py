@@ -9,7 +9,12 @@ from .permutation_set import permutation_codes, permutation_set
 from .reid_data_sample import ReIDDataSample
 
 __all__ = [
-    'HOST_MODALITY', 'INFRARED', 'MODALITY_NAMES', 'VISIBLE',
-    'ReIDDataSample', 'permutation_codes', 'permutation_set',
-    'routing_modality'
+    'HOST_MODALITY',
+    'INFRARED',
+    'MODALITY_NAMES',
+    'VISIBLE',
+    'ReIDDataSample',
+    'permutation_codes',
+    'permutation_set',
+    'routing_modality',
 ]

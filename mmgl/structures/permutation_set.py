@@ -38,14 +38,16 @@ def permutation_set(num_tiles: int, size: int, seed: int = 0) -> np.ndarray:
         ValueError: If a number is out of range.
     """
     if not 2 <= num_tiles <= MAX_TILES:
-        raise ValueError(f'a puzzle has 2 to {MAX_TILES} tiles, got '
-                         f'{num_tiles}; choose a smaller grid')
+        raise ValueError(
+            f'a puzzle has 2 to {MAX_TILES} tiles, got '
+            f'{num_tiles}; choose a smaller grid'
+        )
     if not 2 <= size <= factorial(num_tiles):
         raise ValueError(
             f'num_permutations={size} is not possible with {num_tiles} '
-            f'tiles; choose 2 to {factorial(num_tiles)}')
-    everything = np.array(
-        list(permutations(range(num_tiles))), dtype=np.uint8)
+            f'tiles; choose 2 to {factorial(num_tiles)}'
+        )
+    everything = np.array(list(permutations(range(num_tiles))), dtype=np.uint8)
     order = np.random.default_rng(seed).permutation(len(everything))
     everything = everything[order]
     chosen = everything[_farthest(everything, size)].astype(np.int64)

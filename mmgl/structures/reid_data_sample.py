@@ -44,11 +44,13 @@ class ReIDDataSample(BaseDataElement):
         (3, False)
     """
 
-    def set_field(self,
-                  value: Any,
-                  name: str,
-                  dtype: Any = None,
-                  field_type: str = 'data') -> None:
+    def set_field(
+        self,
+        value: Any,
+        name: str,
+        dtype: Any = None,
+        field_type: str = 'data',
+    ) -> None:
         """Set one field after checking it.
 
         Checking here and not in properties keeps the public name as the
@@ -71,12 +73,16 @@ class ReIDDataSample(BaseDataElement):
 def _as_int(name: str, value: Any) -> int:
     """Return a python int, refusing everything that is not a whole number."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f'ReIDDataSample.{name} must be an int, got '
-                        f'{value!r} of type {type(value).__name__}')
+        raise TypeError(
+            f'ReIDDataSample.{name} must be an int, got '
+            f'{value!r} of type {type(value).__name__}'
+        )
     value = int(value)
     if name == 'modality' and value not in range(len(MODALITY_NAMES)):
-        raise ValueError('ReIDDataSample.modality must be 0 (visible) or 1 '
-                         f'(infrared), got {value}')
+        raise ValueError(
+            'ReIDDataSample.modality must be 0 (visible) or 1 '
+            f'(infrared), got {value}'
+        )
     return value
 
 
@@ -84,12 +90,17 @@ def _check_tensor(name: str, value: Any) -> None:
     """Refuse a value that is no array or has the wrong shape or type."""
     # numpy arrays are let in because BaseDataElement.numpy() sets them.
     if not isinstance(value, torch.Tensor | np.ndarray):
-        raise TypeError(f'ReIDDataSample.{name} must be a tensor, got '
-                        f'{type(value).__name__}')
+        raise TypeError(
+            f'ReIDDataSample.{name} must be a tensor, got '
+            f'{type(value).__name__}'
+        )
     if value.ndim != TENSOR_DIMS[name]:
         raise ValueError(
             f'ReIDDataSample.{name} must have {TENSOR_DIMS[name]} '
-            f'dimension(s), got shape {tuple(value.shape)}')
+            f'dimension(s), got shape {tuple(value.shape)}'
+        )
     if name == 'permutation' and value.dtype not in (torch.int64, np.int64):
-        raise TypeError('ReIDDataSample.permutation must be of type int64, '
-                        f'got {value.dtype}')
+        raise TypeError(
+            'ReIDDataSample.permutation must be of type int64, '
+            f'got {value.dtype}'
+        )

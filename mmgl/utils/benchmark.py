@@ -44,8 +44,11 @@ class Figure:
         """'met', 'missed', or '-' without a target."""
         if self.target is None:
             return '-'
-        better = (self.value >= self.target if self.at_least
-                  else self.value <= self.target)
+        better = (
+            self.value >= self.target
+            if self.at_least
+            else self.value <= self.target
+        )
         return 'met' if better else 'missed'
 
 
@@ -76,7 +79,7 @@ def alternate(
 
 
 def run_python(
-    script: str | Path, *arguments: str, capture: bool = False,
+    script: str | Path, *arguments: str, capture: bool = False
 ) -> subprocess.CompletedProcess:
     """Run a script in a process of its own, with the same package.
 
@@ -91,10 +94,12 @@ def run_python(
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, os.environ.get('PYTHONPATH', '')]
     return subprocess.run(
-        [sys.executable, str(script), *arguments], check=False, text=True,
+        [sys.executable, str(script), *arguments],
+        check=False,
+        text=True,
         stdout=subprocess.PIPE if capture else None,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(
-            filter(None, paths))})
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))},
+    )
 
 
 def peak_memory() -> float:
@@ -110,6 +115,7 @@ def peak_memory() -> float:
             if line.startswith('VmHWM:'):
                 return int(line.split()[1]) / 2**20
     import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts kilobytes, macOS bytes.
     return peak / (2**30 if sys.platform == 'darwin' else 2**20)
@@ -144,7 +150,8 @@ def describe_machine() -> dict[str, object]:
         cores=os.cpu_count(),
         load=[round(one, 1) for one in os.getloadavg()],
         python=platform.python_version(),
-        system=platform.platform())
+        system=platform.platform(),
+    )
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
@@ -159,10 +166,13 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows = [rows[0], ['-' * width for width in widths], *rows[1:]]
     return '\n'.join(
-        '| ' + ' | '.join(
-            cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)) + ' |'
-        for row in rows)
+        '| '
+        + ' | '.join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        )
+        + ' |'
+        for row in rows
+    )
 
 
 def format_table(figures: Sequence[Figure]) -> str:
@@ -178,8 +188,15 @@ def format_table(figures: Sequence[Figure]) -> str:
     for one in figures:
         sign = '>=' if one.at_least else '<='
         target = '-' if one.target is None else f'{sign} {one.target:g}'
-        rows.append((one.name, f'{one.value:.3g} {one.unit}', target,
-                     one.verdict, one.note))
+        rows.append(
+            (
+                one.name,
+                f'{one.value:.3g} {one.unit}',
+                target,
+                one.verdict,
+                one.note,
+            )
+        )
     return markdown_table(rows)
 
 
@@ -207,7 +224,8 @@ def report(
         title=title,
         figures=[asdict(one) | dict(verdict=one.verdict) for one in figures],
         machine=machine,
-        **details)
+        **details,
+    )
     if out is not None:
         out = Path(out)
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -30,8 +30,10 @@ UPSTREAM_WARNINGS = (
     # mmcv-lite has no compiled operators; none is used here.
     (r'Fail to import ``?MultiScaleDeformableAttention', 'UserWarning'),
     # https://github.com/open-mmlab/mmengine/pull/1675
-    (r'`torch\.cuda\.amp\.GradScaler\(args\.\.\.\)` is deprecated',
-     'FutureWarning'),
+    (
+        r'`torch\.cuda\.amp\.GradScaler\(args\.\.\.\)` is deprecated',
+        'FutureWarning',
+    ),
     # torchvision and mmpretrain, with torch 2.9 and later.
     (r'`torch\.jit\.(script|interface)` is deprecated', 'DeprecationWarning'),
 )
@@ -47,10 +49,13 @@ def needs_checkpoint_loader() -> bool:
     branch and in onedl-mmengine, in no release of mmengine up to 0.10.7).
     """
     import torch
+
     name, version = installed_version('mmengine') or ('', '0')
-    return (not name.startswith('onedl')
-            and release(version) <= LAST_MMENGINE_WITHOUT_WEIGHTS_ONLY
-            and release(torch.__version__) >= FIRST_TORCH_WEIGHTS_ONLY)
+    return (
+        not name.startswith('onedl')
+        and release(version) <= LAST_MMENGINE_WITHOUT_WEIGHTS_ONLY
+        and release(torch.__version__) >= FIRST_TORCH_WEIGHTS_ONLY
+    )
 
 
 def load_from_local(filename: str, map_location=None) -> dict:
@@ -71,6 +76,7 @@ def load_from_local(filename: str, map_location=None) -> dict:
         FileNotFoundError: If there is no such file.
     """
     import torch
+
     filename = os.path.expanduser(filename)
     if not os.path.isfile(filename):
         raise FileNotFoundError(f'checkpoint {filename!r} does not exist')
@@ -88,8 +94,10 @@ def install_checkpoint_loader() -> bool:
     if not needs_checkpoint_loader():
         return False
     from mmengine.runner import CheckpointLoader
+
     CheckpointLoader.register_scheme(
-        prefixes='', loader=load_from_local, force=True)
+        prefixes='', loader=load_from_local, force=True
+    )
     return True
 
 
@@ -111,7 +119,8 @@ def _slurm_master() -> str:
         ['scontrol', 'show', 'hostname', nodes],
         check=True,
         capture_output=True,
-        text=True)
+        text=True,
+    )
     return hosts.stdout.split()[0]
 
 
@@ -120,20 +129,27 @@ def _export_ranks(launcher: str) -> None:
     names = {
         'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
         'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-        'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE',
-                'OMPI_COMM_WORLD_LOCAL_RANK'),
+        'mpi': (
+            'OMPI_COMM_WORLD_RANK',
+            'OMPI_COMM_WORLD_SIZE',
+            'OMPI_COMM_WORLD_LOCAL_RANK',
+        ),
     }
     if launcher not in names:
-        raise ValueError(f'launcher must be one of none, {", ".join(names)}; '
-                         f'got {launcher!r}')
+        raise ValueError(
+            f'launcher must be one of none, {", ".join(names)}; '
+            f'got {launcher!r}'
+        )
     missing = [name for name in names[launcher] if name not in os.environ]
     if missing:
         raise ValueError(
             f'launcher={launcher!r} expects the environment variable(s) '
             f'{", ".join(missing)}; start the tool through '
-            f'{"tools/dist_train.sh" if launcher == "pytorch" else launcher}.')
+            f'{"tools/dist_train.sh" if launcher == "pytorch" else launcher}.'
+        )
     for target, name in zip(
-        ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), names[launcher], strict=True):
+        ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), names[launcher], strict=True
+    ):
         os.environ[target] = os.environ[name]
     if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
         os.environ['MASTER_ADDR'] = _slurm_master()
@@ -141,7 +157,8 @@ def _export_ranks(launcher: str) -> None:
     if 'MASTER_ADDR' not in os.environ:
         raise ValueError(
             f'launcher={launcher!r} expects MASTER_ADDR, the host name of '
-            'the process of rank 0.')
+            'the process of rank 0.'
+        )
 
 
 def setup_cpu_distributed(cfg) -> bool:
@@ -165,6 +182,7 @@ def setup_cpu_distributed(cfg) -> bool:
         ValueError: If the launcher's environment variables are missing.
     """
     import torch
+
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or torch.cuda.is_available():
         return False
@@ -174,14 +192,16 @@ def setup_cpu_distributed(cfg) -> bool:
     wrapper = dict(cfg.get('model_wrapper_cfg') or {})
     wrapper.setdefault('type', 'MMDistributedDataParallel')
     wrapper.setdefault('broadcast_buffers', False)
-    wrapper.setdefault('find_unused_parameters',
-                       cfg.get('find_unused_parameters', False))
+    wrapper.setdefault(
+        'find_unused_parameters', cfg.get('find_unused_parameters', False)
+    )
     wrapper['device_ids'] = None
     cfg['model_wrapper_cfg'] = wrapper
     if cfg.get('sync_bn') is not None:
         warnings.warn(
             f'sync_bn={cfg["sync_bn"]!r} needs GPUs: the batch statistics of '
-            'this CPU run stay local to each process.')
+            'this CPU run stay local to each process.'
+        )
         cfg['sync_bn'] = None
     return True
 
@@ -190,7 +210,7 @@ def setup_cpu_distributed(cfg) -> bool:
 AMP_TYPES = ('auto', 'fp16', 'bf16')
 # Arguments that only one of the two wrappers has.
 _OF_AMP = ('loss_scale', 'use_fsdp', 'dtype')
-_OF_AUTOCAST = ('device_type', )
+_OF_AUTOCAST = ('device_type',)
 
 
 def select_amp_wrapper(optim_wrapper: dict, kind: str = 'auto') -> dict:
@@ -214,19 +234,23 @@ def select_amp_wrapper(optim_wrapper: dict, kind: str = 'auto') -> dict:
             if ``kind`` is unknown, or for fp16 without a GPU.
     """
     import torch
+
     if kind not in AMP_TYPES:
-        raise ValueError(f'--amp must be one of {", ".join(AMP_TYPES)}, got '
-                         f'{kind!r}')
+        raise ValueError(
+            f'--amp must be one of {", ".join(AMP_TYPES)}, got {kind!r}'
+        )
     known = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
     given = optim_wrapper.get('type', 'OptimWrapper')
     if given not in known:
         raise ValueError(
             f'--amp can replace optim_wrapper.type {", ".join(known)}, not '
-            f'{given!r}; set the mixed precision in the config instead.')
+            f'{given!r}; set the mixed precision in the config instead.'
+        )
     on_gpu = torch.cuda.is_available()
     if kind == 'fp16' and not on_gpu:
-        raise ValueError('--amp fp16 needs a GPU, and none was found; use '
-                         '--amp bf16')
+        raise ValueError(
+            '--amp fp16 needs a GPU, and none was found; use --amp bf16'
+        )
     if kind == 'bf16' or not on_gpu:
         new = _without(optim_wrapper, _OF_AMP + _OF_AUTOCAST)
         new['type'] = 'AutocastOptimWrapper'
@@ -259,6 +283,7 @@ def registry_scope(name: str = 'mmgl') -> Iterator[None]:
         name: Package whose registries come first.
     """
     from mmengine.registry import DefaultScope
+
     with DefaultScope.overwrite_default_scope(name):
         yield
 
@@ -266,6 +291,7 @@ def registry_scope(name: str = 'mmgl') -> Iterator[None]:
 def forget_default_scope() -> None:
     """Drop all default scopes of the process, as in a fresh one."""
     from mmengine.registry import DefaultScope
+
     DefaultScope._instance_dict.clear()
 
 
@@ -273,6 +299,7 @@ def forget_default_scope() -> None:
 def silence_upstream_warnings() -> None:
     """Filter the warnings of ``UPSTREAM_WARNINGS``, by exact message."""
     import builtins
+
     for message, category in UPSTREAM_WARNINGS:
         kind = getattr(builtins, category) if category else Warning
         warnings.filterwarnings('ignore', message=message, category=kind)

@@ -45,8 +45,11 @@ def one_line(error: BaseException) -> str:
         text = str(error)
     text = ' '.join(text.split())
     plain = (ConfigError, ValueError, FileNotFoundError)
-    return text if isinstance(error, plain) and text else (
-        f'{type(error).__name__}: {text}')
+    return (
+        text
+        if isinstance(error, plain) and text
+        else (f'{type(error).__name__}: {text}')
+    )
 
 
 @contextmanager
@@ -62,14 +65,23 @@ def report_errors(debug: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, OSError, TypeError, KeyError, AttributeError,
-            ImportError) as error:
+    except (
+        ValueError,
+        OSError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        ImportError,
+    ) as error:
         if debugging(debug):
             raise
         rank = os.environ.get('RANK')
         where = f' (rank {rank})' if rank not in (None, '0') else ''
-        hint = ' [--debug shows where]' if not isinstance(
-            error, ConfigError | FileNotFoundError) else ''
+        hint = (
+            ' [--debug shows where]'
+            if not isinstance(error, ConfigError | FileNotFoundError)
+            else ''
+        )
         print(f'error{where}: {one_line(error)}{hint}', file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
 
@@ -97,5 +109,6 @@ def report_outcome(debug: bool = False) -> Iterator[None]:
         print(
             '\ninterrupted; the same command with --resume auto goes on from '
             'the newest checkpoint',
-            file=sys.stderr)
+            file=sys.stderr,
+        )
         raise SystemExit(INTERRUPTED) from None

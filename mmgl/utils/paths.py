@@ -16,7 +16,8 @@ def _shipped(name: str) -> Path:
             return folder
     raise FileNotFoundError(
         f'the folder {name!r} of mmgl is neither {candidates[0]} nor '
-        f'{candidates[1]}; install the package again from its source.')
+        f'{candidates[1]}; install the package again from its source.'
+    )
 
 
 def config_dir() -> Path:

@@ -21,7 +21,8 @@ def allow_tf32(allowed: bool | None) -> None:
     if allowed is None:
         return
     if not isinstance(allowed, bool):
-        raise ValueError('env_cfg.tf32 must be True, False or None, got '
-                         f'{allowed!r}')
+        raise ValueError(
+            f'env_cfg.tf32 must be True, False or None, got {allowed!r}'
+        )
     torch.set_float32_matmul_precision('high' if allowed else 'highest')
     torch.backends.cudnn.allow_tf32 = allowed

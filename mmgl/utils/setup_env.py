@@ -29,5 +29,6 @@ def register_all_modules(init_default_scope: bool = True) -> None:
         from mmengine.registry import DefaultScope
 
         from .compat import forget_default_scope
+
         forget_default_scope()
         DefaultScope.get_instance('mmgl', scope_name='mmgl')

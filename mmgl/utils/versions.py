@@ -8,15 +8,26 @@ from mmgl.version import __version__
 # Import name: (distributions that provide it, first good, first bad version).
 # The onedl-* distributions are a maintained fork under the same import names.
 REQUIRED = {
-    'mmengine': (('mmengine', 'mmengine-lite', 'onedl-mmengine'), '0.10.7',
-                 '1.0.0'),
+    'mmengine': (
+        ('mmengine', 'mmengine-lite', 'onedl-mmengine'),
+        '0.10.7',
+        '1.0.0',
+    ),
     'mmcv': (('mmcv-lite', 'mmcv', 'onedl-mmcv'), '2.0.0', '2.4.0'),
     'mmpretrain': (('mmpretrain', 'onedl-mmpretrain'), '1.2.0', '2.0.0'),
 }
 
 # What a result may depend on; recorded with it.
-RECORDED = ('torch', 'torchvision', 'mmengine', 'mmcv-lite', 'mmpretrain',
-            'numpy', 'opencv-python', 'scikit-learn')
+RECORDED = (
+    'torch',
+    'torchvision',
+    'mmengine',
+    'mmcv-lite',
+    'mmpretrain',
+    'numpy',
+    'opencv-python',
+    'scikit-learn',
+)
 
 
 def package_versions() -> dict[str, str]:
@@ -93,9 +104,11 @@ def check_versions() -> None:
         if found is None:
             raise ImportError(
                 f'mmgl needs {import_name} (any of {", ".join(names)}), '
-                f'which is not installed; {remedy}')
+                f'which is not installed; {remedy}'
+            )
         name, version = found
         if not release(low) <= release(version) < release(high):
             raise ImportError(
                 f'mmgl needs {import_name} >={low},<{high}, found {name} '
-                f'{version}; {remedy}')
+                f'{version}; {remedy}'
+            )

@@ -17,10 +17,11 @@ from .style import (
 
 
 def draw_comparison(
-        results: Mapping[str, Mapping[str, Sequence[float]]],
-        path: str | os.PathLike,
-        title: str = '',
-        ylabel: str = 'percent') -> Path:
+    results: Mapping[str, Mapping[str, Sequence[float]]],
+    path: str | os.PathLike,
+    title: str = '',
+    ylabel: str = 'percent',
+) -> Path:
     """Draw the mean of each metric for each run, with every seed as a dot.
 
     Args:
@@ -45,7 +46,8 @@ def draw_comparison(
         if set(results[name]) != set(metrics):
             raise ValueError(
                 f'Run {name!r} has the metrics {sorted(results[name])}, run '
-                f'{names[0]!r} has {sorted(metrics)}; they must agree.')
+                f'{names[0]!r} has {sorted(metrics)}; they must agree.'
+            )
     colours = [NEUTRAL_COLOUR, *PALETTE]
     width = 0.8 / len(names)
     with figure_style():
@@ -56,16 +58,33 @@ def draw_comparison(
             place += (n - (len(names) - 1) / 2) * width
             values = [np.asarray(results[name][m], float) for m in metrics]
             means = [v.mean() for v in values]
-            ax.bar(place, means, width * 0.92, label=name,
-                   color=colours[n % len(colours)])
+            ax.bar(
+                place,
+                means,
+                width * 0.92,
+                label=name,
+                color=colours[n % len(colours)],
+            )
             for x, seeds, mean in zip(place, values, means, strict=True):
                 top = seeds.max() if len(seeds) > 1 else mean
                 if len(seeds) > 1:
-                    ax.scatter(np.full(len(seeds), x), seeds, s=9, zorder=3,
-                               color='white', edgecolor='#222222',
-                               linewidth=0.7)
-                ax.annotate(f'{mean:.1f}', (x, top), (0, 3), ha='center',
-                            textcoords='offset points', fontsize=7.5)
+                    ax.scatter(
+                        np.full(len(seeds), x),
+                        seeds,
+                        s=9,
+                        zorder=3,
+                        color='white',
+                        edgecolor='#222222',
+                        linewidth=0.7,
+                    )
+                ax.annotate(
+                    f'{mean:.1f}',
+                    (x, top),
+                    (0, 3),
+                    ha='center',
+                    textcoords='offset points',
+                    fontsize=7.5,
+                )
         ax.set_xticks(np.arange(len(metrics)), metrics)
         ax.tick_params(axis='x', length=0)
         ax.grid(axis='x', visible=False)

@@ -45,7 +45,8 @@ class CostRecord(NamedTuple):
 
 
 def read_cost_records(
-        source: str | os.PathLike | Sequence[Mapping]) -> list[CostRecord]:
+    source: str | os.PathLike | Sequence[Mapping],
+) -> list[CostRecord]:
     """Read and check records.
 
     Args:
@@ -66,38 +67,50 @@ def read_cost_records(
         if not Path(source).is_file():
             raise FileNotFoundError(
                 f'No file {where}; give a JSON list of objects with '
-                f'{", ".join(_FIELDS[:3])} and perhaps spread.')
+                f'{", ".join(_FIELDS[:3])} and perhaps spread.'
+            )
         try:
             source = json.loads(Path(source).read_text(encoding='utf-8'))
         except json.JSONDecodeError as error:
             raise ValueError(f'{where} is no JSON ({error}).') from error
     if not isinstance(source, Sequence) or not source:
         raise ValueError(f'{where} must be a list with at least one record.')
-    return [_record(one, f'{where}, record {number}')
-            for number, one in enumerate(source, 1)]
+    return [
+        _record(one, f'{where}, record {number}')
+        for number, one in enumerate(source, 1)
+    ]
 
 
 def _record(one: Mapping, where: str) -> CostRecord:
     """Check one record."""
     if not isinstance(one, Mapping) or not set(_FIELDS[:3]) <= set(one):
-        raise ValueError(f'{where}: needs {", ".join(_FIELDS[:3])}, got '
-                         f'{one!r}.')
+        raise ValueError(
+            f'{where}: needs {", ".join(_FIELDS[:3])}, got {one!r}.'
+        )
     unknown = sorted(set(one) - set(_FIELDS))
     if unknown:
-        raise ValueError(f'{where}: unknown fields {unknown}; known are '
-                         f'{", ".join(_FIELDS)}.')
+        raise ValueError(
+            f'{where}: unknown fields {unknown}; known are '
+            f'{", ".join(_FIELDS)}.'
+        )
     numbers = {
-        name: one[name]
-        for name in _FIELDS[1:] if one.get(name) is not None
+        name: one[name] for name in _FIELDS[1:] if one.get(name) is not None
     }
     for name, value in numbers.items():
-        if not isinstance(value, int | float) or not math.isfinite(value) or (
-                value < 0):
-            raise ValueError(f'{where}: {name} must be a number of 0 or more,'
-                             f' got {value!r}.')
+        if (
+            not isinstance(value, int | float)
+            or not math.isfinite(value)
+            or (value < 0)
+        ):
+            raise ValueError(
+                f'{where}: {name} must be a number of 0 or more,'
+                f' got {value!r}.'
+            )
     if not {'seconds', 'accuracy'} <= set(numbers):
-        raise ValueError(f'{where}: seconds and accuracy must be numbers; '
-                         'give 0 seconds for no pre-training.')
+        raise ValueError(
+            f'{where}: seconds and accuracy must be numbers; '
+            'give 0 seconds for no pre-training.'
+        )
     return CostRecord(str(one['label']), **numbers)
 
 
@@ -116,35 +129,57 @@ def _log_axis(ax: Axes) -> None:
 
 def _line_across(ax: Axes, record: CostRecord) -> None:
     """Draw what costs nothing."""
-    ax.axhline(record.accuracy, color=NEUTRAL_COLOUR, linestyle='--',
-               linewidth=1.2)
+    ax.axhline(
+        record.accuracy, color=NEUTRAL_COLOUR, linestyle='--', linewidth=1.2
+    )
     ax.annotate(
-        f'{record.label} (no pre-training)', (1, record.accuracy), (-2, 3),
-        fontsize=8, ha='right', xycoords=ax.get_yaxis_transform(),
-        textcoords='offset points', color=NEUTRAL_COLOUR)
+        f'{record.label} (no pre-training)',
+        (1, record.accuracy),
+        (-2, 3),
+        fontsize=8,
+        ha='right',
+        xycoords=ax.get_yaxis_transform(),
+        textcoords='offset points',
+        color=NEUTRAL_COLOUR,
+    )
 
 
-def _point(ax: Axes, record: CostRecord, x: float, number: int,
-           side: int) -> None:
+def _point(
+    ax: Axes, record: CostRecord, x: float, number: int, side: int
+) -> None:
     """Draw a point; its name stands right (1) or left (-1) of it, or not."""
     colour = PALETTE[number % len(PALETTE)]
-    ax.errorbar([x], [record.accuracy],
-                yerr=None if record.spread is None else [record.spread],
-                fmt=_MARKERS[number % len(_MARKERS)], markersize=6, capsize=3,
-                color=colour, label=record.label)
+    ax.errorbar(
+        [x],
+        [record.accuracy],
+        yerr=None if record.spread is None else [record.spread],
+        fmt=_MARKERS[number % len(_MARKERS)],
+        markersize=6,
+        capsize=3,
+        color=colour,
+        label=record.label,
+    )
     if side:
         ax.annotate(
-            record.label, (x, record.accuracy), (7 * side, 5),
-            textcoords='offset points', fontsize=8, fontweight='bold',
-            color=colour, ha='left' if side > 0 else 'right', va='bottom')
+            record.label,
+            (x, record.accuracy),
+            (7 * side, 5),
+            textcoords='offset points',
+            fontsize=8,
+            fontweight='bold',
+            color=colour,
+            ha='left' if side > 0 else 'right',
+            va='bottom',
+        )
 
 
 def cost_figure(
-        records: Sequence[CostRecord],
-        log_time: bool = False,
-        ylabel: str = 'Rank-1 (%)',
-        xlabel: str = 'pre-training time',
-        title: str = '') -> Figure:
+    records: Sequence[CostRecord],
+    log_time: bool = False,
+    ylabel: str = 'Rank-1 (%)',
+    xlabel: str = 'pre-training time',
+    title: str = '',
+) -> Figure:
     """Draw accuracy against the cost of pre-training, as Fig. 1.
 
     Each record is a point with its name; without pre-training (0 seconds) it
@@ -182,8 +217,7 @@ def cost_figure(
                 continue
             x = record.seconds / length
             right = len(times) > 1 and place(x) > middle
-            _point(ax, record, x, number,
-                   0 if crowded else -1 if right else 1)
+            _point(ax, record, x, number, 0 if crowded else -1 if right else 1)
         if log_time and times:
             _log_axis(ax)
         elif times:
@@ -196,12 +230,13 @@ def cost_figure(
 
 
 def draw_cost(
-        records: Sequence[CostRecord],
-        path: str | os.PathLike,
-        log_time: bool = False,
-        ylabel: str = 'Rank-1 (%)',
-        xlabel: str = 'pre-training time',
-        title: str = '') -> Path:
+    records: Sequence[CostRecord],
+    path: str | os.PathLike,
+    log_time: bool = False,
+    ylabel: str = 'Rank-1 (%)',
+    xlabel: str = 'pre-training time',
+    title: str = '',
+) -> Path:
     """Write the figure of :func:`cost_figure`.
 
     Args:
@@ -220,4 +255,5 @@ def draw_cost(
     """
     checked_path(path)
     return save_figure(
-        cost_figure(records, log_time, ylabel, xlabel, title), path)
+        cost_figure(records, log_time, ylabel, xlabel, title), path
+    )

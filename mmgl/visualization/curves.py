@@ -31,24 +31,39 @@ _MODES = ('all', 'indoor')
 _DASHES = ('-', (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 
 
-def _line(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, number: int,
-          smoothing: float, colour: str | None = None) -> None:
+def _line(
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    label: str,
+    number: int,
+    smoothing: float,
+    colour: str | None = None,
+) -> None:
     colour = colour or PALETTE[number % len(PALETTE)]
     style = _DASHES[number % len(_DASHES)]
     if smoothing and len(y) > 4:
         ax.plot(x, y, color=colour, alpha=0.22, linewidth=0.9)
         y = smooth(y, smoothing * len(y))
     marker = 'o' if len(y) < 15 else None
-    ax.plot(x, y, color=colour, linestyle=style, label=label, marker=marker,
-            markersize=3)
+    ax.plot(
+        x,
+        y,
+        color=colour,
+        linestyle=style,
+        label=label,
+        marker=marker,
+        markersize=3,
+    )
 
 
 def series_figure(
-        panels: Mapping[str, Mapping[str, Series]],
-        xlabel: str = 'epoch',
-        smoothing: float = 0.0,
-        log_scale: bool = False,
-        ylabel: str = '') -> Figure:
+    panels: Mapping[str, Mapping[str, Series]],
+    xlabel: str = 'epoch',
+    smoothing: float = 0.0,
+    log_scale: bool = False,
+    ylabel: str = '',
+) -> Figure:
     """Draw named curves in a grid of panels.
 
     Args:
@@ -70,34 +85,37 @@ def series_figure(
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = -(-len(panels) // columns)
     with figure_style():
-        figure = new_figure(3.5 * columns + (1.0 if columns == 1 else 0),
-                            2.5 * rows + 0.2)
+        figure = new_figure(
+            3.5 * columns + (1.0 if columns == 1 else 0), 2.5 * rows + 0.2
+        )
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for ax, (title, curves) in zip(axes, panels.items(), strict=False):
             for number, (name, (x, y)) in enumerate(curves.items()):
-                _line(ax, np.asarray(x), np.asarray(y), name, number,
-                      smoothing)
+                _line(
+                    ax, np.asarray(x), np.asarray(y), name, number, smoothing
+                )
             ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             if log_scale:
                 ax.set_yscale('log')
-        for ax in axes[len(panels):]:
+        for ax in axes[len(panels) :]:
             ax.set_axis_off()
         # One legend is enough where all panels hold the same curves.
         same = len({tuple(curves) for curves in panels.values()}) == 1
-        for ax in axes[:1] if same else axes[:len(panels)]:
+        for ax in axes[:1] if same else axes[: len(panels)]:
             if ax.get_legend_handles_labels()[0]:
                 ax.legend()
     return figure
 
 
 def draw_series(
-        panels: Mapping[str, Mapping[str, Series]],
-        path: str | os.PathLike,
-        xlabel: str = 'epoch',
-        smoothing: float = 0.0,
-        log_scale: bool = False,
-        ylabel: str = '') -> Path:
+    panels: Mapping[str, Mapping[str, Series]],
+    path: str | os.PathLike,
+    xlabel: str = 'epoch',
+    smoothing: float = 0.0,
+    log_scale: bool = False,
+    ylabel: str = '',
+) -> Path:
     """Write the figure of :func:`series_figure`.
 
     Args:
@@ -116,7 +134,8 @@ def draw_series(
     """
     checked_path(path)
     return save_figure(
-        series_figure(panels, xlabel, smoothing, log_scale, ylabel), path)
+        series_figure(panels, xlabel, smoothing, log_scale, ylabel), path
+    )
 
 
 def _pretty(key: str) -> str:
@@ -135,11 +154,12 @@ def _loss_keys(run: RunLog) -> list[str]:
 
 
 def draw_losses(
-        runs: Mapping[str, RunLog],
-        path: str | os.PathLike,
-        keys: Sequence[str] | None = None,
-        smoothing: float = 0.012,
-        overlay: bool = False) -> Path:
+    runs: Mapping[str, RunLog],
+    path: str | os.PathLike,
+    keys: Sequence[str] | None = None,
+    smoothing: float = 0.012,
+    overlay: bool = False,
+) -> Path:
     """Draw training losses, as Fig. 6 of the MMGL paper or run against run.
 
     Args:
@@ -161,12 +181,14 @@ def draw_losses(
         for key in keys or _loss_keys(run):
             if key not in run.keys('train'):
                 continue
-            outer, inner = ((name, _pretty(key)) if overlay else
-                            (_pretty(key), name))
+            outer, inner = (
+                (name, _pretty(key)) if overlay else (_pretty(key), name)
+            )
             panels.setdefault(outer, {})[inner] = run.series('train', key)
     epochs = all(run.iters_per_epoch() for run in runs.values())
-    return draw_series(panels, path, 'epoch' if epochs else 'iteration',
-                       smoothing)
+    return draw_series(
+        panels, path, 'epoch' if epochs else 'iteration', smoothing
+    )
 
 
 def _metric_title(key: str) -> str:
@@ -181,9 +203,10 @@ def _metric_title(key: str) -> str:
 
 
 def draw_metrics(
-        runs: Mapping[str, RunLog],
-        path: str | os.PathLike,
-        keys: Sequence[str] | None = None) -> Path:
+    runs: Mapping[str, RunLog],
+    path: str | os.PathLike,
+    keys: Sequence[str] | None = None,
+) -> Path:
     """Draw validation metrics, one panel a metric, one curve a run (Fig. 8).
 
     Args:
@@ -204,32 +227,45 @@ def draw_metrics(
             raise ValueError(
                 f'Run {name!r} logged none of {", ".join(keys)}; its '
                 f'validations hold: {", ".join(run.keys("val")) or "nothing"}'
-                '.')
+                '.'
+            )
         for key in found:
             panels.setdefault(_metric_title(key), {})[name] = run.series(
-                'val', key)
+                'val', key
+            )
     return draw_series(panels, path, ylabel='%')
 
 
-def _permutation_lines(runs: RunLog | Mapping[str, RunLog], prefix: str,
-                       measure: str) -> list[tuple[str, Series, str]]:
+def _permutation_lines(
+    runs: RunLog | Mapping[str, RunLog], prefix: str, measure: str
+) -> list[tuple[str, Series, str]]:
     """Name, curve and colour: of one run both modalities, else each run."""
     if isinstance(runs, Mapping) and len(runs) == 1:
-        runs, = runs.values()
+        (runs,) = runs.values()
     if isinstance(runs, RunLog):
-        modalities = (('visible', VISIBLE_COLOUR),
-                      ('infrared', INFRARED_COLOUR))
-        return [(name, runs.series('val', f'{prefix}/{name}_{measure}'),
-                 colour) for name, colour in modalities]
-    return [(name, run.series('val', f'{prefix}/{measure}'),
-             PALETTE[number % len(PALETTE)])
-            for number, (name, run) in enumerate(runs.items())]
+        modalities = (
+            ('visible', VISIBLE_COLOUR),
+            ('infrared', INFRARED_COLOUR),
+        )
+        return [
+            (name, runs.series('val', f'{prefix}/{name}_{measure}'), colour)
+            for name, colour in modalities
+        ]
+    return [
+        (
+            name,
+            run.series('val', f'{prefix}/{measure}'),
+            PALETTE[number % len(PALETTE)],
+        )
+        for number, (name, run) in enumerate(runs.items())
+    ]
 
 
 def permutation_figure(
-        runs: RunLog | Mapping[str, RunLog],
-        num_stripes: int = 6,
-        prefix: str = 'permutation') -> Figure:
+    runs: RunLog | Mapping[str, RunLog],
+    num_stripes: int = 6,
+    prefix: str = 'permutation',
+) -> Figure:
     """Draw permutation recovery on held-out identities, as Fig. 7.
 
     Two panels: share of stripes put in the right place, and share of images
@@ -250,21 +286,27 @@ def permutation_figure(
     """
     if isinstance(runs, Mapping) and not runs:
         raise ValueError('Nothing to draw: no runs given.')
-    panels = (('stripes in the right place', 'stripe_acc',
-               100 / num_stripes),
-              ('whole permutation right', 'exact_acc',
-               100 / factorial(num_stripes)))
+    panels = (
+        ('stripes in the right place', 'stripe_acc', 100 / num_stripes),
+        ('whole permutation right', 'exact_acc', 100 / factorial(num_stripes)),
+    )
     with figure_style():
         figure = new_figure(7.2, 2.9)
         axes = figure.subplots(1, 2, sharey=True)
         for ax, (title, measure, chance) in zip(axes, panels, strict=True):
             lines = _permutation_lines(runs, prefix, measure)
             for number, (name, (x, y), colour) in enumerate(lines):
-                _line(ax, x, y, f'{name} (last {y[-1]:.1f} %)', number, 0,
-                      colour)
-            ax.axhline(chance, color=NEUTRAL_COLOUR, linestyle=':',
-                       label=f'chance ({chance:.2g} %)'
-                       if chance < 1 else f'chance ({chance:.1f} %)')
+                _line(
+                    ax, x, y, f'{name} (last {y[-1]:.1f} %)', number, 0, colour
+                )
+            ax.axhline(
+                chance,
+                color=NEUTRAL_COLOUR,
+                linestyle=':',
+                label=f'chance ({chance:.2g} %)'
+                if chance < 1
+                else f'chance ({chance:.1f} %)',
+            )
             ax.set(title=title, xlabel='epoch', ylim=(-3, 103))
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             ax.legend(loc='best')
@@ -273,10 +315,11 @@ def permutation_figure(
 
 
 def draw_permutation_accuracy(
-        runs: RunLog | Mapping[str, RunLog],
-        path: str | os.PathLike,
-        num_stripes: int = 6,
-        prefix: str = 'permutation') -> Path:
+    runs: RunLog | Mapping[str, RunLog],
+    path: str | os.PathLike,
+    num_stripes: int = 6,
+    prefix: str = 'permutation',
+) -> Path:
     """Write the figure of :func:`permutation_figure`.
 
     Args:

@@ -25,11 +25,12 @@ class EmbeddedPoints(NamedTuple):
 
 
 def select_identities(
-        pids: np.ndarray,
-        modality: np.ndarray,
-        num_ids: int = 10,
-        per_modality: int | None = 30,
-        seed: int = 0) -> np.ndarray:
+    pids: np.ndarray,
+    modality: np.ndarray,
+    num_ids: int = 10,
+    per_modality: int | None = 30,
+    seed: int = 0,
+) -> np.ndarray:
     """Draw identities seen in both modalities and keep some of their images.
 
     Args:
@@ -47,8 +48,9 @@ def select_identities(
         ValueError: If no identity has images of both modalities.
     """
     pids, modality = np.asarray(pids), np.asarray(modality)
-    both = np.intersect1d(pids[modality == VISIBLE],
-                          pids[modality == INFRARED])
+    both = np.intersect1d(
+        pids[modality == VISIBLE], pids[modality == INFRARED]
+    )
     if not len(both):
         raise ValueError('No identity has images of both modalities.')
     rng = np.random.default_rng(seed)
@@ -76,18 +78,20 @@ def tsne_embed(features: np.ndarray, seed: int = 0) -> np.ndarray:
         ValueError: If there are fewer than four features or any is not finite.
     """
     from sklearn.manifold import TSNE
+
     features = np.asarray(features, dtype=np.float64)
     if len(features) < 4:
         raise ValueError(
-            f't-SNE needs at least 4 features, not {len(features)}.')
+            f't-SNE needs at least 4 features, not {len(features)}.'
+        )
     if not np.isfinite(features).all():
         raise ValueError('t-SNE: some features are not finite.')
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     unit = features / np.maximum(norms, 1e-12)
     perplexity = min(30.0, (len(unit) - 1) / 3)
     return TSNE(
-        n_components=2, perplexity=perplexity, init='pca',
-        random_state=seed).fit_transform(unit)
+        n_components=2, perplexity=perplexity, init='pca', random_state=seed
+    ).fit_transform(unit)
 
 
 def _label(ax: Axes, part: EmbeddedPoints, pid: int, colour: str) -> None:
@@ -104,9 +108,18 @@ def _label(ax: Axes, part: EmbeddedPoints, pid: int, colour: str) -> None:
         spot = at[np.linalg.norm(at - median, axis=1).argmin()]
         if all(np.linalg.norm(spot - other) > apart for other in written):
             written.append(spot)
-            ax.annotate(str(pid), spot, (0, 8), textcoords='offset points',
-                        color=colour, fontsize=7.5, fontweight='bold',
-                        ha='center', va='center', path_effects=[halo])
+            ax.annotate(
+                str(pid),
+                spot,
+                (0, 8),
+                textcoords='offset points',
+                color=colour,
+                fontsize=7.5,
+                fontweight='bold',
+                ha='center',
+                va='center',
+                path_effects=[halo],
+            )
 
 
 def _panel(ax: Axes, part: EmbeddedPoints, order: list, labels: bool) -> None:
@@ -116,10 +129,16 @@ def _panel(ax: Axes, part: EmbeddedPoints, order: list, labels: bool) -> None:
         mine = part.pids == pid
         for modality, marker, size in markers:
             at = part.points[mine & (part.modality == modality)]
-            ax.scatter(at[:, 0], at[:, 1], s=size, marker=marker, color=colour,
-                       linewidth=0.5 if marker == 'o' else 1.1,
-                       edgecolor='white' if marker == 'o' else None,
-                       alpha=0.9)
+            ax.scatter(
+                at[:, 0],
+                at[:, 1],
+                s=size,
+                marker=marker,
+                color=colour,
+                linewidth=0.5 if marker == 'o' else 1.1,
+                edgecolor='white' if marker == 'o' else None,
+                alpha=0.9,
+            )
         if labels:
             _label(ax, part, pid, colour)
     ax.set(xticks=[], yticks=[])
@@ -130,8 +149,8 @@ def _panel(ax: Axes, part: EmbeddedPoints, order: list, labels: bool) -> None:
 
 
 def embedding_figure(
-        panels: Mapping[str, EmbeddedPoints],
-        label_identities: bool = True) -> Figure:
+    panels: Mapping[str, EmbeddedPoints], label_identities: bool = True
+) -> Figure:
     """Draw embeddings side by side, as Fig. 3 and 4 of the MMGL paper.
 
     Args:
@@ -152,7 +171,8 @@ def embedding_figure(
         for title, part in panels.items()
     }
     order = sorted(
-        {pid for part in panels.values() for pid in part.pids.tolist()})
+        {pid for part in panels.values() for pid in part.pids.tolist()}
+    )
     with figure_style():
         figure = new_figure(3.9 * len(panels), 4.2)
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -160,21 +180,41 @@ def embedding_figure(
             _panel(ax, part, order, label_identities)
             ax.set_title(title)
         handles = [
-            Line2D([], [], color='#444444', marker='o', linestyle='',
-                   label='visible', markersize=5),
-            Line2D([], [], color='#444444', marker='x', linestyle='',
-                   label='infrared', markersize=5),
+            Line2D(
+                [],
+                [],
+                color='#444444',
+                marker='o',
+                linestyle='',
+                label='visible',
+                markersize=5,
+            ),
+            Line2D(
+                [],
+                [],
+                color='#444444',
+                marker='x',
+                linestyle='',
+                label='infrared',
+                markersize=5,
+            ),
         ]
         hint = ' and number' if label_identities else ''
-        figure.legend(handles=handles, loc='outside lower center', ncols=2,
-                      title=f'colour{hint}: identity', title_fontsize=8)
+        figure.legend(
+            handles=handles,
+            loc='outside lower center',
+            ncols=2,
+            title=f'colour{hint}: identity',
+            title_fontsize=8,
+        )
     return figure
 
 
 def draw_embedding(
-        panels: Mapping[str, EmbeddedPoints],
-        path: str | os.PathLike,
-        label_identities: bool = True) -> Path:
+    panels: Mapping[str, EmbeddedPoints],
+    path: str | os.PathLike,
+    label_identities: bool = True,
+) -> Path:
     """Write the figure of :func:`embedding_figure`.
 
     Args:

@@ -47,20 +47,24 @@ def load_feature_dump(path: str | os.PathLike) -> FeatureDump:
     if not path.is_file():
         raise FileNotFoundError(
             f'No feature dump {path}; write one with tools/test.py CONFIG '
-            f'CHECKPOINT --cfg-options test_evaluator.dump={path}.')
+            f'CHECKPOINT --cfg-options test_evaluator.dump={path}.'
+        )
     with np.load(path, allow_pickle=False) as data:
         missing = [name for name in _FIELDS if name not in data]
         if missing:
             raise ValueError(
                 f'Feature dump {path} lacks {", ".join(missing)}; it must '
-                f'hold {", ".join(_FIELDS)}.')
+                f'hold {", ".join(_FIELDS)}.'
+            )
         arrays = {name: data[name] for name in _FIELDS}
     if arrays['features'].ndim != 2:
         raise ValueError(
             f'Feature dump {path}: features has the shape '
-            f'{arrays["features"].shape}, not (n, d).')
+            f'{arrays["features"].shape}, not (n, d).'
+        )
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(
-            f'Feature dump {path}: arrays differ in length: {lengths}.')
+            f'Feature dump {path}: arrays differ in length: {lengths}.'
+        )
     return FeatureDump(**arrays)

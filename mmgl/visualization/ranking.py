@@ -53,7 +53,8 @@ def _may_compare(query_camid: int, gallery_camids: np.ndarray) -> np.ndarray:
 
 
 def choose_queries(
-        dump: FeatureDump, num_queries: int = 5, seed: int = 0) -> np.ndarray:
+    dump: FeatureDump, num_queries: int = 5, seed: int = 0
+) -> np.ndarray:
     """Draw infrared queries of different identities that can be matched.
 
     Args:
@@ -79,8 +80,7 @@ def choose_queries(
     return np.array(picked, dtype=int)
 
 
-def _one_shot(dump: FeatureDump, gallery: np.ndarray,
-              seed: int) -> np.ndarray:
+def _one_shot(dump: FeatureDump, gallery: np.ndarray, seed: int) -> np.ndarray:
     """Keep one image of each (identity, camera), the same for every query."""
     order = np.random.default_rng(seed).permutation(gallery)
     keys = np.stack([dump.pids[order], dump.camids[order]], axis=1)
@@ -109,12 +109,13 @@ def find_image(path: str, root: str | os.PathLike | None = None) -> str:
 
 
 def rank_gallery(
-        dump: FeatureDump,
-        query: int,
-        top_k: int = 10,
-        single_shot: bool = True,
-        seed: int = 0,
-        image_root: str | os.PathLike | None = None) -> RankedQuery:
+    dump: FeatureDump,
+    query: int,
+    top_k: int = 10,
+    single_shot: bool = True,
+    seed: int = 0,
+    image_root: str | os.PathLike | None = None,
+) -> RankedQuery:
     """Rank the visible images for one infrared query by cosine similarity.
 
     Follows the camera rule of SYSU-MM01: a query of camera 3 skips camera 2,
@@ -138,7 +139,8 @@ def rank_gallery(
     """
     if dump.modality[query] != INFRARED:
         raise ValueError(
-            f'Query {query} ({dump.img_paths[query]}) is not infrared.')
+            f'Query {query} ({dump.img_paths[query]}) is not infrared.'
+        )
     gallery = np.flatnonzero(dump.modality == VISIBLE)
     if single_shot:
         gallery = _one_shot(dump, gallery, seed)
@@ -152,11 +154,13 @@ def rank_gallery(
     best = gallery[order]
     return RankedQuery(
         query_path=find_image(dump.img_paths[query], image_root),
-        gallery_paths=[find_image(p, image_root)
-                       for p in dump.img_paths[best]],
+        gallery_paths=[
+            find_image(p, image_root) for p in dump.img_paths[best]
+        ],
         matches=(dump.pids[best] == dump.pids[query]).tolist(),
         scores=scores[order].tolist(),
-        camids=dump.camids[best].tolist())
+        camids=dump.camids[best].tolist(),
+    )
 
 
 def _read(path: str, size: tuple[int, int]) -> np.ndarray:
@@ -164,13 +168,15 @@ def _read(path: str, size: tuple[int, int]) -> np.ndarray:
     if image is None:
         raise FileNotFoundError(
             f'Image {path} is missing or cannot be read; give the folder that '
-            'the paths start from.')
+            'the paths start from.'
+        )
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _tile(ax: Axes, image: np.ndarray, colour: str, mark: str,
-          note: str) -> None:
+def _tile(
+    ax: Axes, image: np.ndarray, colour: str, mark: str, note: str
+) -> None:
     height, width = image.shape[:2]
     ax.imshow(image, interpolation='bilinear')
     ax.set(xticks=[], yticks=[])
@@ -179,9 +185,17 @@ def _tile(ax: Axes, image: np.ndarray, colour: str, mark: str,
         spine.set(visible=True, color=colour, linewidth=2.4)
     if mark:
         # A sign beside the colour, for readers who cannot tell them apart.
-        ax.text(width * 0.97, height * 0.985, mark, color='white', fontsize=7,
-                fontweight='bold', ha='right', va='bottom',
-                bbox={'facecolor': colour, 'edgecolor': 'none', 'pad': 1.2})
+        ax.text(
+            width * 0.97,
+            height * 0.985,
+            mark,
+            color='white',
+            fontsize=7,
+            fontweight='bold',
+            ha='right',
+            va='bottom',
+            bbox={'facecolor': colour, 'edgecolor': 'none', 'pad': 1.2},
+        )
     if note:
         ax.set_xlabel(note, fontsize=6, labelpad=2)
 
@@ -192,33 +206,53 @@ def _note(query: RankedQuery, k: int) -> str:
     return '  '.join(part for part in (camera, score) if part)
 
 
-def _row(axes: Sequence[Axes], query: RankedQuery, size: tuple[int, int],
-         heading: bool) -> None:
+def _row(
+    axes: Sequence[Axes],
+    query: RankedQuery,
+    size: tuple[int, int],
+    heading: bool,
+) -> None:
     if len(query.gallery_paths) != len(query.matches):
         raise ValueError(
             f'Query {query.query_path}: {len(query.gallery_paths)} gallery '
-            f'images but {len(query.matches)} match flags.')
-    _tile(axes[0], _read(query.query_path, size), INK, '',
-          MODALITY_NAMES[query.query_modality])
+            f'images but {len(query.matches)} match flags.'
+        )
+    _tile(
+        axes[0],
+        _read(query.query_path, size),
+        INK,
+        '',
+        MODALITY_NAMES[query.query_modality],
+    )
     axes[1].set_axis_off()
-    for ax in axes[2 + len(query.gallery_paths):]:
+    for ax in axes[2 + len(query.gallery_paths) :]:
         ax.set_axis_off()
     pairs = zip(query.gallery_paths, query.matches, strict=True)
     for k, (path, match) in enumerate(pairs):
-        _tile(axes[2 + k], _read(path, size),
-              MATCH_COLOUR if match else MISMATCH_COLOUR,
-              '✓' if match else '✗', _note(query, k))
+        _tile(
+            axes[2 + k],
+            _read(path, size),
+            MATCH_COLOUR if match else MISMATCH_COLOUR,
+            '✓' if match else '✗',
+            _note(query, k),
+        )
     if heading:
         axes[0].set_title('query', loc='center', fontsize=8, pad=3)
         for k in range(len(query.gallery_paths)):
-            axes[2 + k].set_title(str(k + 1), loc='center', fontsize=8, pad=3,
-                                  fontweight='normal')
+            axes[2 + k].set_title(
+                str(k + 1),
+                loc='center',
+                fontsize=8,
+                pad=3,
+                fontweight='normal',
+            )
 
 
 def ranking_figure(
-        panels: Mapping[str, Sequence[RankedQuery]],
-        tile_size: tuple[int, int] = (64, 128),
-        stacked: bool = False) -> Figure:
+    panels: Mapping[str, Sequence[RankedQuery]],
+    tile_size: tuple[int, int] = (64, 128),
+    stacked: bool = False,
+) -> Figure:
     """Draw queries with their top matches, as Fig. 5 of the MMGL paper.
 
     The query stands on the left; matches follow from best to worst in a frame
@@ -247,32 +281,41 @@ def ranking_figure(
     tile_h = tile_w * tile_size[1] / tile_size[0] + 0.16
     down, across = (len(panels), 1) if stacked else (1, len(panels))
     with figure_style():
-        figure = new_figure(across * ((top + 1.7) * (tile_w + 0.05)),
-                            down * (rows * tile_h + 0.42))
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0,
-                                       hspace=0)
+        figure = new_figure(
+            across * ((top + 1.7) * (tile_w + 0.05)),
+            down * (rows * tile_h + 0.42),
+        )
+        figure.get_layout_engine().set(
+            w_pad=0.02, h_pad=0.02, wspace=0, hspace=0
+        )
         parts = figure.subfigures(down, across, squeeze=False, wspace=0.03)
-        for part, (title, queries) in zip(parts.ravel(), panels.items(),
-                                          strict=True):
+        for part, (title, queries) in zip(
+            parts.ravel(), panels.items(), strict=True
+        ):
             gallery = MODALITY_NAMES[queries[0].gallery_modality]
-            part.suptitle(f'{title}  ({gallery} gallery, best first)',
-                          fontsize=10, fontweight='bold')
+            part.suptitle(
+                f'{title}  ({gallery} gallery, best first)',
+                fontsize=10,
+                fontweight='bold',
+            )
             axes = part.subplots(
-                rows, top + 2, squeeze=False,
-                width_ratios=[1, 0.2, *[1] * top])
+                rows, top + 2, squeeze=False, width_ratios=[1, 0.2, *[1] * top]
+            )
             for number, (row, query) in enumerate(
-                    zip(axes, queries, strict=False)):
+                zip(axes, queries, strict=False)
+            ):
                 _row(row, query, tile_size, heading=number == 0)
-            for ax in axes[len(queries):].ravel():
+            for ax in axes[len(queries) :].ravel():
                 ax.set_axis_off()
     return figure
 
 
 def draw_ranking(
-        panels: Mapping[str, Sequence[RankedQuery]],
-        path: str | os.PathLike,
-        tile_size: tuple[int, int] = (64, 128),
-        stacked: bool = False) -> Path:
+    panels: Mapping[str, Sequence[RankedQuery]],
+    path: str | os.PathLike,
+    tile_size: tuple[int, int] = (64, 128),
+    stacked: bool = False,
+) -> Path:
     """Write the figure of :func:`ranking_figure`.
 
     Args:

@@ -69,7 +69,8 @@ class RunLog:
         if not records:
             raise ValueError(
                 f'No {part} record has the scalar {key!r}; there are: '
-                f'{", ".join(self.keys(part)) or "none"}.')
+                f'{", ".join(self.keys(part)) or "none"}.'
+            )
         steps = np.array([r['step'] for r in records], dtype=float)
         if part == 'train':
             steps /= self.iters_per_epoch() or 1.0
@@ -90,7 +91,8 @@ def _read_lines(path: Path) -> list[dict]:
                 break
             raise ValueError(
                 f'{path}, line {number} is not JSON ({error}); the file is '
-                'damaged, remove the line or the file.') from error
+                'damaged, remove the line or the file.'
+            ) from error
     return records
 
 
@@ -111,12 +113,16 @@ def find_scalars(source: str | os.PathLike) -> list[Path]:
     if source.is_file():
         return [source]
     found = sorted(
-        {*source.glob('vis_data/scalars.json'),
-         *source.glob('*/vis_data/scalars.json')})
+        {
+            *source.glob('vis_data/scalars.json'),
+            *source.glob('*/vis_data/scalars.json'),
+        }
+    )
     if not found:
         raise FileNotFoundError(
             f'No vis_data/scalars.json under {source}; give the work dir of a '
-            'training run (or the file itself).')
+            'training run (or the file itself).'
+        )
     return found
 
 
@@ -154,7 +160,8 @@ def load_run_log(source: str | os.PathLike) -> RunLog:
                 part.update(new)
     return RunLog(
         train=[train[s] for s in sorted(train)],
-        val=[val[s] for s in sorted(val)])
+        val=[val[s] for s in sorted(val)],
+    )
 
 
 def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
@@ -179,6 +186,8 @@ def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
     # Dividing by the filtered mask also corrects both ends.
     mass = gaussian_filter1d(finite.astype(float), sigma, mode='constant')
     total = gaussian_filter1d(
-        np.where(finite, values, 0.0), sigma, mode='constant')
+        np.where(finite, values, 0.0), sigma, mode='constant'
+    )
     return np.divide(
-        total, mass, out=np.full(len(values), np.nan), where=mass > 1e-12)
+        total, mass, out=np.full(len(values), np.nan), where=mass > 1e-12
+    )

@@ -14,8 +14,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 # Ordered so that neighbours differ in lightness as well as in hue.
-PALETTE = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9',
-           '#5D3A9B', '#8C564B', '#4B4B4B', '#B2AE00')
+PALETTE = (
+    '#0072B2',
+    '#D55E00',
+    '#009E73',
+    '#CC79A7',
+    '#E69F00',
+    '#56B4E9',
+    '#5D3A9B',
+    '#8C564B',
+    '#4B4B4B',
+    '#B2AE00',
+)
 VISIBLE_COLOUR = PALETTE[0]
 INFRARED_COLOUR = PALETTE[1]
 MATCH_COLOUR = PALETTE[2]
@@ -96,12 +106,14 @@ def checked_path(path: str | os.PathLike) -> Path:
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
             f'Picture {path}: the suffix {path.suffix!r} is not one of '
-            f'{", ".join(SUFFIXES)}; name the file with one of them.')
+            f'{", ".join(SUFFIXES)}; name the file with one of them.'
+        )
     return path
 
 
 def save_figure(
-        figure: Figure, path: str | os.PathLike, dpi: int = 200) -> Path:
+    figure: Figure, path: str | os.PathLike, dpi: int = 200
+) -> Path:
     """Write a figure; the suffix chooses the format.
 
     The file appears whole or not at all, because it is written beside its
@@ -122,16 +134,19 @@ def save_figure(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
     # No date inside, so that the same input gives the same bytes.
-    metadata = {
-        '.svg': {'Date': None},
-        '.pdf': {'CreationDate': None}
-    }.get(path.suffix.lower())
+    metadata = {'.svg': {'Date': None}, '.pdf': {'CreationDate': None}}.get(
+        path.suffix.lower()
+    )
     try:
         # Layout and SVG ids are settled while saving.
         with figure_style():
             figure.savefig(
-                partial, dpi=dpi, bbox_inches='tight', pad_inches=0.06,
-                metadata=metadata)
+                partial,
+                dpi=dpi,
+                bbox_inches='tight',
+                pad_inches=0.06,
+                metadata=metadata,
+            )
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

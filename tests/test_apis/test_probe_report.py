@@ -10,20 +10,27 @@ from mmgl.evaluation.features_io import FeatureSet
 PARTS, IDS = 3, 6
 
 
-def make_set(offset=0.0, signal=1.0, noise=0.05, seed=0, cameras=range(1, 7),
-             images=4):
+def make_set(
+    offset=0.0, signal=1.0, noise=0.05, seed=0, cameras=range(1, 7), images=4
+):
     """Identities as unit vectors, plus noise, plus a step in infrared."""
     rng = np.random.default_rng(seed)
-    rows = [(p, c, i + 1) for p in range(IDS) for c in cameras
-            for i in range(images)]
+    rows = [
+        (p, c, i + 1)
+        for p in range(IDS)
+        for c in cameras
+        for i in range(images)
+    ]
     pids, camids, index = np.array(rows).T
     modality = np.isin(camids, (3, 6)).astype(int)
     size = (len(rows), IDS + 1)
     features = signal * np.eye(*size[1:] * 2)[pids] + noise * rng.normal(
-        size=size)
+        size=size
+    )
     features[:, -1] += offset * modality
-    return FeatureSet(features.astype(np.float32), pids, camids, modality,
-                      index)
+    return FeatureSet(
+        features.astype(np.float32), pids, camids, modality, index
+    )
 
 
 def make_parts(data, seed=0):
@@ -32,16 +39,23 @@ def make_parts(data, seed=0):
 
 
 def probe(data, shuffled=None, dataset='sysu'):
-    return probe_features(data, make_parts(data), dict(dataset=dataset),
-                          shuffled)
+    return probe_features(
+        data, make_parts(data), dict(dataset=dataset), shuffled
+    )
 
 
 def test_separable_identities():
     metrics = probe(make_set())['metrics']
-    for key in ('retrieval/all_single/rank1', 'retrieval/all_single/mAP',
-                'retrieval/indoor_single/mINP', 'knn/visible_to_infrared',
-                'knn/infrared_to_visible', 'knn/visible_other_cameras',
-                'linear/half_of_images', 'linear/visible_to_infrared'):
+    for key in (
+        'retrieval/all_single/rank1',
+        'retrieval/all_single/mAP',
+        'retrieval/indoor_single/mINP',
+        'knn/visible_to_infrared',
+        'knn/infrared_to_visible',
+        'knn/visible_other_cameras',
+        'linear/half_of_images',
+        'linear/visible_to_infrared',
+    ):
         assert metrics[key] == pytest.approx(100), key
     # Identities span 5 dimensions; noise adds a little.
     assert 5 < metrics['features/effective_rank'] < 7
@@ -57,10 +71,12 @@ def test_noise_scores_at_chance():
             assert abs(report['metrics'][key] - chance) < 4 * deviation, key
     assert report['metrics']['modality/gap'] < 2
     assert report['chance']['knn/visible_to_infrared'] == pytest.approx(
-        100 / IDS)
+        100 / IDS
+    )
     # Rank-1 of a random order: one of six people.
     assert report['chance']['retrieval/all_single/rank1'] == pytest.approx(
-        100 / IDS, abs=0.5)
+        100 / IDS, abs=0.5
+    )
 
 
 def test_modality_offset_is_seen():
@@ -69,7 +85,8 @@ def test_modality_offset_is_seen():
     assert far['modality/gap'] > 99 and far['modality/linear'] == 100
     # Taking each modality's mean away undoes it.
     assert far['retrieval_standardised/all_single/rank1'] == (
-        pytest.approx(100))
+        pytest.approx(100)
+    )
     assert far['knn/visible_other_cameras'] == pytest.approx(100)
 
 
@@ -81,8 +98,7 @@ def test_collapse_is_seen():
     assert report['metrics']['features/spread_in_modality'] < 1e-4
     assert report['metrics']['features/effective_rank'] == 0
     for key in ('retrieval/all_single/rank1', 'knn/visible_to_infrared'):
-        assert report['metrics'][key] == pytest.approx(
-            report['chance'][key])
+        assert report['metrics'][key] == pytest.approx(report['chance'][key])
 
 
 def test_part_consistency_uses_the_places():
@@ -90,12 +106,19 @@ def test_part_consistency_uses_the_places():
     places = np.stack([rng.permutation(PARTS) for _ in range(20)])
     modality = np.arange(20) % 2
     content = np.eye(PARTS, dtype=np.float32)[places]
-    for parts, want in ((content, 100),
-                        (np.eye(PARTS, dtype=np.float32)[[0, 1, 2]][None]
-                         .repeat(20, axis=0), 100 / 3)):
+    for parts, want in (
+        (content, 100),
+        (
+            np.eye(PARTS, dtype=np.float32)[[0, 1, 2]][None].repeat(
+                20, axis=0
+            ),
+            100 / 3,
+        ),
+    ):
         report = probe(make_set(), PartFeatures(parts, modality, places))
         assert report['metrics']['parts/consistency'] == pytest.approx(
-            want, abs=18 if want < 100 else 0)
+            want, abs=18 if want < 100 else 0
+        )
         assert report['chance']['parts/consistency'] == pytest.approx(100 / 3)
 
 
@@ -105,8 +128,10 @@ def test_order_of_images_changes_nothing():
     order = np.random.default_rng(1).permutation(len(parts))
     reports = [
         probe_features(one, its_parts, dict(dataset='sysu'))
-        for one, its_parts in ((data, parts),
-                               (data.select(order), parts[order]))
+        for one, its_parts in (
+            (data, parts),
+            (data.select(order), parts[order]),
+        )
     ]
     assert reports[0] == reports[1]
 
@@ -117,9 +142,11 @@ def test_regdb_and_missing_modality():
     data.camids = data.modality + 1
     data.index = np.arange(len(data.pids)) + 1
     metrics = probe(data, dataset='regdb')['metrics']
-    for key in ('retrieval/visible_to_infrared/rank1',
-                'retrieval/infrared_to_visible/mAP',
-                'knn/infrared_other_images'):
+    for key in (
+        'retrieval/visible_to_infrared/rank1',
+        'retrieval/infrared_to_visible/mAP',
+        'knn/infrared_other_images',
+    ):
         assert metrics[key] == pytest.approx(100), key
     with pytest.raises(ValueError, match='no infrared'):
         probe(make_set(cameras=(1, 2, 4)))

@@ -13,6 +13,7 @@ BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
 def meters(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import meters
+
     return meters
 
 
@@ -20,7 +21,7 @@ class Loader:
     """Batches that take a second each, but for those made ahead."""
 
     def __init__(self, ahead):
-        self.now, self.ahead = 0., ahead
+        self.now, self.ahead = 0.0, ahead
 
     def __iter__(self):
         for number in range(100):
@@ -32,11 +33,13 @@ class Loader:
 def test_what_was_prepared_ahead_is_not_timed(meters):
     loader, used = Loader(ahead=8), []
     seconds = meters.time_loaded(
-        loader, used.append, 9, 20, lambda: loader.now)
+        loader, used.append, 9, 20, lambda: loader.now
+    )
     assert seconds == 1 and used == list(range(29))
     loader = Loader(ahead=8)
-    assert meters.time_loaded(
-        loader, used.append, 2, 20, lambda: loader.now) < 1
+    assert (
+        meters.time_loaded(loader, used.append, 2, 20, lambda: loader.now) < 1
+    )
     assert meters.batches_in_flight(16) == 32
 
 
@@ -52,12 +55,18 @@ def test_peak_memory(meters, monkeypatch):
     calls = []
     for name in ('empty_cache', 'reset_peak_memory_stats', 'synchronize'):
         monkeypatch.setattr(
-            torch.cuda, name, lambda *_, name=name: calls.append(name))
+            torch.cuda, name, lambda *_, name=name: calls.append(name)
+        )
     monkeypatch.setattr(
-        torch.cuda, 'max_memory_allocated', lambda device: 3 * 2**29)
+        torch.cuda, 'max_memory_allocated', lambda device: 3 * 2**29
+    )
     assert meters.peak_memory(lambda: calls.append('work'), 'cuda') == 1.5
-    assert calls == ['empty_cache', 'reset_peak_memory_stats', 'work',
-                     'synchronize']
+    assert calls == [
+        'empty_cache',
+        'reset_peak_memory_stats',
+        'work',
+        'synchronize',
+    ]
 
 
 def test_waits_of_one_call(meters, monkeypatch):

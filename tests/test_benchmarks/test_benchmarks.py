@@ -27,7 +27,9 @@ def search(distances, q, g, hidden=None):
             inverses.append(len(ranks) / ranks[-1])
     return np.array([np.mean(hits)]), precisions, inverses
 """
-AGW = NAIVE + """
+AGW = (
+    NAIVE
+    + """
 
 def eval_regdb(distances, q, g, max_rank=20):
     cmc, ap, inp = search(distances, q, g)
@@ -39,7 +41,10 @@ def eval_sysu(distances, q, g, q_cams, g_cams, max_rank=20):
     cmc, ap, inp = search(distances, q, g, hidden)
     return cmc, np.mean(ap), np.mean(inp)
 """
-MARKET = NAIVE + """
+)
+MARKET = (
+    NAIVE
+    + """
 try:
     from .rank_cylib.rank_cy import evaluate_cy
     IS_CYTHON_AVAI = True
@@ -55,6 +60,7 @@ def evaluate_rank(
     cmc, ap, inp = search(distances, q, g, hidden)
     return RESULT
 """
+)
 
 
 @pytest.fixture
@@ -71,30 +77,58 @@ def write(path, text):
 
 def test_evaluation_and_peers(tools, tmp_path):
     import evaluation
+
     write(tmp_path / 'a/eval_metrics.py', AGW)
-    write(tmp_path / 'f/fastreid/evaluation/rank.py',
-          MARKET.replace('RESULT', 'cmc, ap, inp'))
-    write(tmp_path / 't/torchreid/metrics/rank.py',
-          MARKET.replace('RESULT', 'cmc, np.mean(ap)'))
+    write(
+        tmp_path / 'f/fastreid/evaluation/rank.py',
+        MARKET.replace('RESULT', 'cmc, ap, inp'),
+    )
+    write(
+        tmp_path / 't/torchreid/metrics/rank.py',
+        MARKET.replace('RESULT', 'cmc, np.mean(ap)'),
+    )
     # As a build in the checkout leaves it, here at chance on purpose.
-    write(tmp_path / 'f/fastreid/evaluation/rank_cylib/rank_cy.py', """
+    write(
+        tmp_path / 'f/fastreid/evaluation/rank_cylib/rank_cy.py',
+        """
 def evaluate_cy(distances, q, *others):
     return [0.0], [0.0] * len(q), [0.0] * len(q)
-""")
+""",
+    )
     (tmp_path / 'f/fastreid/evaluation/rank_cylib/__init__.py').write_text('')
     modules = set(sys.modules)
     try:
-        found = evaluation.main([
-            '--scale', '0.02', '--repeats', '1', '--trials', '2', '--only',
-            'sysu', 'regdb', 'trial', 'large', 'peers',
-            '--out', str(tmp_path / 'figures.json'),
-            '--peer-agw', str(tmp_path / 'a'),
-            '--peer-fastreid', str(tmp_path / 'f'),
-            '--peer-torchreid', str(tmp_path / 't')])
+        found = evaluation.main(
+            [
+                '--scale',
+                '0.02',
+                '--repeats',
+                '1',
+                '--trials',
+                '2',
+                '--only',
+                'sysu',
+                'regdb',
+                'trial',
+                'large',
+                'peers',
+                '--out',
+                str(tmp_path / 'figures.json'),
+                '--peer-agw',
+                str(tmp_path / 'a'),
+                '--peer-fastreid',
+                str(tmp_path / 'f'),
+                '--peer-torchreid',
+                str(tmp_path / 't'),
+            ]
+        )
     finally:
         for name in set(sys.modules) - modules:
-            if name.split('.')[0] in ('peer_agw', 'peer_fastreid',
-                                      'torchreid'):
+            if name.split('.')[0] in (
+                'peer_agw',
+                'peer_fastreid',
+                'torchreid',
+            ):
                 del sys.modules[name]
     assert json.loads((tmp_path / 'figures.json').read_text()) == found
     figures = {one['name']: one for one in found['figures']}
@@ -102,10 +136,14 @@ def evaluate_cy(distances, q, *others):
     assert all(one['value'] > 0 for one in figures.values())
     # Verdicts are for the full size.
     assert {one['verdict'] for one in figures.values()} == {'-'}
-    for name in ('agw, RegDB direction', 'agw, SYSU-MM01 trial, single shot',
-                 'fastreid, Python, RegDB direction'):
+    for name in (
+        'agw, RegDB direction',
+        'agw, SYSU-MM01 trial, single shot',
+        'fastreid, Python, RegDB direction',
+    ):
         assert figures[name]['note'].endswith(
-            'R1 +0.0000, mAP +0.0000, mINP +0.0000')
+            'R1 +0.0000, mAP +0.0000, mINP +0.0000'
+        )
     assert 'torchreid, compiled, RegDB direction' not in figures
     note = figures['fastreid, compiled, RegDB direction']['note']
     assert 'R1 -' in note and 'mAP -' in note
@@ -114,8 +152,10 @@ def evaluate_cy(distances, q, *others):
 def test_evaluation_on_a_device(tools):
     import evaluation
     import evaluation_device
+
     options = evaluation.parse_args(
-        ['--scale', '0.02', '--repeats', '1', '--trials', '2'])
+        ['--scale', '0.02', '--repeats', '1', '--trials', '2']
+    )
     figures = evaluation_device.measure_on_device(options)
     assert len(figures) == 2 and all(one.value > 0 for one in figures)
 
@@ -123,11 +163,15 @@ def test_evaluation_on_a_device(tools):
 def test_memory_of_a_device(tools, monkeypatch):
     import evaluation
     import evaluation_device
+
     monkeypatch.setattr(
-        evaluation_device, 'peak_memory',
-        lambda function, device: function() or 1.5)
-    ratio, memory = evaluation_device.measure_large(evaluation.parse_args(
-        ['--scale', '0.02', '--repeats', '1']))
+        evaluation_device,
+        'peak_memory',
+        lambda function, device: function() or 1.5,
+    )
+    ratio, memory = evaluation_device.measure_large(
+        evaluation.parse_args(['--scale', '0.02', '--repeats', '1'])
+    )
     assert ratio.target == 1.5 and ratio.unit == 'x'
     assert memory.value == 1.5 and memory.target == 1
     assert memory.unit == 'GiB' and memory.verdict == 'missed'
@@ -135,13 +179,16 @@ def test_memory_of_a_device(tools, monkeypatch):
 
 def test_missing_checkout_is_named(tools, tmp_path):
     import evaluation
+
     with pytest.raises(FileNotFoundError, match='checkout'):
-        evaluation.main(['--scale', '0.02', '--only', 'peers',
-                         '--peer-agw', str(tmp_path)])
+        evaluation.main(
+            ['--scale', '0.02', '--only', 'peers', '--peer-agw', str(tmp_path)]
+        )
 
 
 def test_true_numbers_of_images(tools):
     from evaluation_cases import sysu_case
+
     case = sysu_case()
     assert (case.modality == 1).sum() == 3803
     assert (case.modality == 0).sum() == 6775
@@ -152,14 +199,17 @@ def test_true_numbers_of_images(tools):
 
 def test_peak_memory_is_measured_in_another_process(tools):
     import evaluation
-    figure, = evaluation.measure_memory(
-        evaluation.parse_args(['--scale', '0.01']))
+
+    (figure,) = evaluation.measure_memory(
+        evaluation.parse_args(['--scale', '0.01'])
+    )
     assert 0.01 < figure.value < 1
 
 
 def test_exact_ranking_of_retrieval(tools):
     import numpy as np
     import retrieval
+
     rng = np.random.default_rng(0)
     gallery = rng.normal(size=(50, 4)).astype(np.float32)
     queries = gallery[:5]
@@ -174,9 +224,19 @@ def test_retrieval_at_a_small_size(tools, tmp_path):
     """Three processes import FAISS: 3 s."""
     pytest.importorskip('faiss')
     import retrieval
-    found = retrieval.main([
-        '--size', '3000', '--queries', '5', '--only', 'flat', '--out',
-        str(tmp_path / 'figures.json')])
+
+    found = retrieval.main(
+        [
+            '--size',
+            '3000',
+            '--queries',
+            '5',
+            '--only',
+            'flat',
+            '--out',
+            str(tmp_path / 'figures.json'),
+        ]
+    )
     figures = {one['name']: one for one in found['figures']}
     assert len(figures) == 12
     assert figures['flat: peak memory of building']['value'] > 0.01
@@ -190,37 +250,53 @@ def test_retrieval_tells_how_to_get_a_gpu(tools):
     if hasattr(faiss, 'StandardGpuResources'):
         pytest.skip('FAISS is built for GPUs')
     import retrieval
+
     with pytest.raises(SystemExit, match='faiss-gpu'):
         retrieval.main(['--device', 'gpu'])
 
 
-def test_run_all_names_what_it_leaves_out(tools, monkeypatch, tmp_path,
-                                          capfd):
+def test_run_all_names_what_it_leaves_out(tools, monkeypatch, tmp_path, capfd):
     import run_all
+
     (tmp_path / 'good.py').write_text(
         'import json, sys\n'
         'figures = [dict(name="slow", verdict="missed")]\n'
-        'open(sys.argv[-1], "w").write(json.dumps(dict(figures=figures)))\n')
+        'open(sys.argv[-1], "w").write(json.dumps(dict(figures=figures)))\n'
+    )
     (tmp_path / 'bad.py').write_text('raise SystemExit(3)\n')
     (tmp_path / 'idle.py').write_text('')
     monkeypatch.setattr(run_all, 'HERE', tmp_path)
-    monkeypatch.setattr(run_all, 'SCRIPTS', tuple(
-        (f'{name}.py', ('--cpu',), ()) for name in (
-            'good', 'bad', 'idle', 'absent')))
+    monkeypatch.setattr(
+        run_all,
+        'SCRIPTS',
+        tuple(
+            (f'{name}.py', ('--cpu',), ())
+            for name in ('good', 'bad', 'idle', 'absent')
+        ),
+    )
     assert run_all.main(['--out', str(tmp_path / 'out')]) == 1
     summary = capfd.readouterr().out.split('## Summary')[1]
     assert [line[2:] for line in summary.splitlines()[2:]] == [
-        'good: done, 1 missed: slow', 'bad: failed', 'idle: skipped',
-        'absent: skipped']
-    assert run_all.main(
-        ['--out', str(tmp_path / 'out'), '--only', 'good']) == 0
+        'good: done, 1 missed: slow',
+        'bad: failed',
+        'idle: skipped',
+        'absent: skipped',
+    ]
+    assert (
+        run_all.main(['--out', str(tmp_path / 'out'), '--only', 'good']) == 0
+    )
 
 
 def test_run_all_passes_options_on(tools, capsys):
     import run_all
+
     cpu = run_all.parse_args(['--peer-agw', 'a', '--peer-torchreid', 't'])
     assert run_all.options_of('evaluation.py', cpu) == [
-        '--peer-agw', 'a', '--peer-torchreid', 't']
+        '--peer-agw',
+        'a',
+        '--peer-torchreid',
+        't',
+    ]
     assert '--compile' in run_all.options_of('step.py', cpu)
     gpu = run_all.parse_args(['--gpu'])
     for script in ('step.py', 'data_loading.py'):
@@ -233,11 +309,14 @@ def test_run_all_passes_options_on(tools, capsys):
 
 def test_a_million_images_need_a_disk(tools, monkeypatch, capsys):
     import run_all
+
     options = run_all.parse_args([])
     for free, expected in ((2**40, ['--size', '1000000']), (2**30, [])):
         monkeypatch.setattr(
-            run_all.shutil, 'disk_usage',
-            lambda path, free=free: run_all.argparse.Namespace(free=free))
+            run_all.shutil,
+            'disk_usage',
+            lambda path, free=free: run_all.argparse.Namespace(free=free),
+        )
         assert run_all.options_of('retrieval.py', options) == expected
     assert 'TMPDIR' in capsys.readouterr().out
 
@@ -246,17 +325,22 @@ def test_scripts_accept_what_run_all_gives(tools):
     from importlib import import_module
 
     import run_all
+
     for arguments in ([], ['--gpu']):
         options = run_all.parse_args(arguments)
         for name, _, _ in run_all.SCRIPTS:
             import_module(Path(name).stem).parse_args(
-                run_all.options_of(name, options))
+                run_all.options_of(name, options)
+            )
 
 
 def test_scripts_have_help():
     for name in ('evaluation', 'retrieval', 'run_all'):
         done = subprocess.run(
             [sys.executable, BENCHMARKS / f'{name}.py', '--help'],
-            capture_output=True, text=True, check=True,
-            env={'PYTHONPATH': str(BENCHMARKS.parent)})
+            capture_output=True,
+            text=True,
+            check=True,
+            env={'PYTHONPATH': str(BENCHMARKS.parent)},
+        )
         assert '--out' in done.stdout

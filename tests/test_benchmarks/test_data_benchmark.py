@@ -16,8 +16,18 @@ def test_data_loading(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(FOLDER))
     tool = runpy.run_path(str(FOLDER / 'data_loading.py'))
     out = tmp_path / 'data.json'
-    result = tool['main'](['--images', '10', '--augmix-images', '4',
-                           '--repeats', '1', '--out', str(out)])
+    result = tool['main'](
+        [
+            '--images',
+            '10',
+            '--augmix-images',
+            '4',
+            '--repeats',
+            '1',
+            '--out',
+            str(out),
+        ]
+    )
     assert json.loads(out.read_text())['title'] == result['title']
     figures = {f['name']: f for f in result['figures']}
     for kind in ('fine-tuning', 'pre-training'):
@@ -39,30 +49,48 @@ def test_workers_together_and_the_device(tools, monkeypatch):
     """On a few images; the processor stands in for the device."""
     import data_loading
     import data_workers
+
     monkeypatch.setattr(data_workers, 'BATCH', 4)
     monkeypatch.setattr(data_workers, 'TURNS', 1)
-    found = data_loading.main([
-        '--images', '10', '--augmix-images', '2', '--repeats', '1',
-        '--workers', '1', '--device', 'cpu:0', '--by', 'torchvision'])
+    found = data_loading.main(
+        [
+            '--images',
+            '10',
+            '--augmix-images',
+            '2',
+            '--repeats',
+            '1',
+            '--workers',
+            '1',
+            '--device',
+            'cpu:0',
+            '--by',
+            'torchvision',
+        ]
+    )
     values = {one['name']: one for one in found['figures']}
     for kind in ('fine-tuning', 'pre-training'):
         for source in ('JPEG files', 'packed'):
             one = values[f'{kind}, {source}, 1 workers']
             assert one['value'] > 0 and one['verdict'] == '-'
-    assert 'cores for 3000' in values['AugMix + erasing by mmgl, one worker'][
-        'note']
+    assert (
+        'cores for 3000'
+        in values['AugMix + erasing by mmgl, one worker']['note']
+    )
     assert sum('torchvision v2' in name for name in values) == 2
 
 
 def test_only_sixteen_cores_have_the_target(tools, monkeypatch):
     import data_workers
+
     monkeypatch.setattr(data_workers, 'DataLoader', lambda *_, **__: [])
     monkeypatch.setattr(data_workers, 'time_loaded', lambda *_: 96 / 3200)
 
     def target(workers, cores):
         monkeypatch.setattr(data_workers, 'usable_cores', lambda: cores)
-        figure, = data_workers.measure_workers(
-            'fine-tuning', dict(packed=range(5)), workers)
+        (figure,) = data_workers.measure_workers(
+            'fine-tuning', dict(packed=range(5)), workers
+        )
         assert figure.value == pytest.approx(3200)
         return figure.target
 
@@ -72,15 +100,19 @@ def test_only_sixteen_cores_have_the_target(tools, monkeypatch):
 
 def test_batches_go_on(tools, monkeypatch):
     import data_workers
+
     monkeypatch.setattr(data_workers, 'BATCH', 4)
     batches = list(data_workers.Batches(3, 2))
     assert [[one.index for one in batch] for batch in batches] == [
-        [0, 1, 2, 0], [1, 2, 0, 1]]
+        [0, 1, 2, 0],
+        [1, 2, 0, 1],
+    ]
     assert len({one.position for batch in batches for one in batch}) == 8
 
 
 def test_kornia_is_named_before_any_work(tools, monkeypatch):
     import data_loading
+
     monkeypatch.setattr(data_loading, 'write_images', None)
     real = builtins.__import__
 
@@ -97,15 +129,24 @@ def test_kornia_is_named_before_any_work(tools, monkeypatch):
 def test_batched_augmix_against_a_loop(tools, monkeypatch):
     """Each image goes through its own chains, and no other one's."""
     import kornia_augmix
-    monkeypatch.setattr(kornia_augmix, 'kornia_operations', lambda: [
-        lambda images, s: images * 2 + s[:, None, None, None],
-        lambda images, s: images ** 2,
-        lambda images, s: 1 - images])
+
+    monkeypatch.setattr(
+        kornia_augmix,
+        'kornia_operations',
+        lambda: [
+            lambda images, s: images * 2 + s[:, None, None, None],
+            lambda images, s: images**2,
+            lambda images, s: 1 - images,
+        ],
+    )
     augment = kornia_augmix.KorniaAugMix(seed=3)
     drawn = []
     draw = augment._draw_operations
-    monkeypatch.setattr(augment, '_draw_operations',
-                        lambda size: drawn.append(draw(size)) or drawn[0])
+    monkeypatch.setattr(
+        augment,
+        '_draw_operations',
+        lambda size: drawn.append(draw(size)) or drawn[0],
+    )
     batch = torch.rand(7, 3, 4, 2)
     before = batch.clone()
     found = augment(batch)
@@ -113,7 +154,7 @@ def test_batched_augmix_against_a_loop(tools, monkeypatch):
     order, groups = drawn[0]
     rng = np.random.default_rng(3)
     share, each = rng.beta(1, 1, 7), rng.dirichlet([1] * 3, 7)
-    strength = rng.uniform(.1, 3, (3, 3, 7)) / 10
+    strength = rng.uniform(0.1, 3, (3, 3, 7)) / 10
     strength *= rng.choice([-1, 1], strength.shape)
     used = np.zeros((3, 7), dtype=int)
     for n, image in enumerate(batch.double()):

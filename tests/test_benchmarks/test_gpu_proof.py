@@ -12,19 +12,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FIGURE = dict(name='rate', value=3210., target=3000, unit='images/s',
-              at_least=True, note='a note', verdict='met')
+FIGURE = dict(
+    name='rate',
+    value=3210.0,
+    target=3000,
+    unit='images/s',
+    at_least=True,
+    note='a note',
+    verdict='met',
+)
 # Writes a figure, and then does something.
-WRITE = ('import json, sys, time; '
-         f'json.dump(dict(figures=[{FIGURE!r}], notes=["a | b"]), '
-         'open(sys.argv[1], "w")); ')
+WRITE = (
+    'import json, sys, time; '
+    f'json.dump(dict(figures=[{FIGURE!r}], notes=["a | b"]), '
+    'open(sys.argv[1], "w")); '
+)
 
 
 def make_proof(tmp_path, parts, *arguments):
     from proof import driver
+
     options = driver.parse_args(
-        ['--out', str(tmp_path / 'out'), '--scratch',
-         str(tmp_path / 'scratch'), '--rehearse', *arguments])
+        [
+            '--out',
+            str(tmp_path / 'out'),
+            '--scratch',
+            str(tmp_path / 'scratch'),
+            '--rehearse',
+            *arguments,
+        ]
+    )
     proof = driver.Proof(options, parts)
     proof.describe = lambda: dict(card='a card', torch='2')
     return proof
@@ -32,22 +49,35 @@ def make_proof(tmp_path, parts, *arguments):
 
 def make_part(name, code, least=1, limit=60, **more):
     from proof.parts import Part, reader
-    return Part(name, f'Title of {name}', least, limit,
-                lambda context, seconds: [
-                    ['-c', WRITE + code, str(context.json(name))]],
-                reader(name), **more)
+
+    return Part(
+        name,
+        f'Title of {name}',
+        least,
+        limit,
+        lambda context, seconds: [
+            ['-c', WRITE + code, str(context.json(name))]
+        ],
+        reader(name),
+        **more,
+    )
 
 
 def report_of(proof):
     found = json.loads((proof.options.out / 'report.json').read_text())
     return {part['name']: part for part in found['parts']}, (
-        proof.options.out / 'report.md').read_text()
+        proof.options.out / 'report.md'
+    ).read_text()
 
 
 def test_all_is_well(tmp_path, capsys):
-    proof = make_proof(tmp_path, [
-        make_part('beside', 'time.sleep(1)', background=True),
-        make_part('good', 'print("well")')])
+    proof = make_proof(
+        tmp_path,
+        [
+            make_part('beside', 'time.sleep(1)', background=True),
+            make_part('good', 'print("well")'),
+        ],
+    )
     assert proof.run() == 0
     assert 'gpu_proof: 2 of 2 parts done; ' in capsys.readouterr().out
     parts, page = report_of(proof)
@@ -55,7 +85,8 @@ def test_all_is_well(tmp_path, capsys):
     assert parts['beside']['seconds'] >= 1
     assert parts['good']['figures'] == [FIGURE]
     assert re.search(
-        r'\| rate +\| 3.21e\+03 images/s \| >= 3000 \| met ', page)
+        r'\| rate +\| 3.21e\+03 images/s \| >= 3000 \| met ', page
+    )
     assert '- a | b' in page and 'Title of good' in page
     assert 'a card' in page and 'no figure here says' in page
     assert str(tmp_path) not in page and 'SCRATCH/good.json' in page
@@ -63,23 +94,35 @@ def test_all_is_well(tmp_path, capsys):
     assert '=== good: done\nwell' in log
     # No more than a few files may have to be brought home.
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {
-        'report.json', 'report.md', 'log.txt'}
+        'report.json',
+        'report.md',
+        'log.txt',
+    }
 
 
 def test_failed_and_cut_parts_say_so(tmp_path):
-    child = ('import subprocess; print("child", subprocess.Popen('
-             '[sys.executable, "-c", "import time; time.sleep(300)"]).pid, '
-             'flush=True); time.sleep(300)')
+    child = (
+        'import subprocess; print("child", subprocess.Popen('
+        '[sys.executable, "-c", "import time; time.sleep(300)"]).pid, '
+        'flush=True); time.sleep(300)'
+    )
     started = time.monotonic()
-    proof = make_proof(tmp_path, [
-        make_part('bad', f'raise OSError(sys.argv[1] + "{ROOT}/x")'),
-        make_part('slow', child, limit=.5),  # times the stretch, 2 s
-        make_part('good', '')])
+    proof = make_proof(
+        tmp_path,
+        [
+            make_part('bad', f'raise OSError(sys.argv[1] + "{ROOT}/x")'),
+            make_part('slow', child, limit=0.5),  # times the stretch, 2 s
+            make_part('good', ''),
+        ],
+    )
     assert proof.run() == 1
     assert time.monotonic() - started < 30
     parts, page = report_of(proof)
     assert [part['state'] for part in parts.values()] == [
-        'failed', 'cut off', 'done']
+        'failed',
+        'cut off',
+        'done',
+    ]
     # What was found before counts, and the end is explained.
     assert parts['slow']['figures'] == parts['bad']['figures'] == [FIGURE]
     assert parts['bad']['tail'][-1] == 'OSError: SCRATCH/bad.jsonx'
@@ -101,8 +144,12 @@ def test_failed_and_cut_parts_say_so(tmp_path):
 
 def test_a_part_may_have_to_be_asked_for(tmp_path, monkeypatch):
     from proof import driver
-    monkeypatch.setattr(driver, 'PARTS', [
-        make_part('usual', ''), make_part('rare', '', asked=True)])
+
+    monkeypatch.setattr(
+        driver,
+        'PARTS',
+        [make_part('usual', ''), make_part('rare', '', asked=True)],
+    )
     ran = []
 
     class Silent(driver.Proof):
@@ -122,8 +169,14 @@ def test_later_parts_keep_their_time(tmp_path):
     proof = make_proof(tmp_path, [first, second], '--budget', '100')
     assert proof.allowed(first, [second]) == pytest.approx(70, abs=5)
     assert proof.allowed(first, []) == pytest.approx(100, abs=5)
-    late = make_proof(tmp_path, [first, second], '--budget', '100',
-                      '--started', str(time.time() - 90))
+    late = make_proof(
+        tmp_path,
+        [first, second],
+        '--budget',
+        '100',
+        '--started',
+        str(time.time() - 90),
+    )
     assert late.run() == 1
     parts, page = report_of(late)
     assert parts['second']['state'] == 'not reached'
@@ -141,10 +194,14 @@ def test_broken_findings_and_missing_beginnings(tmp_path):
     def half(context):
         return json.loads('{"figures": [')
 
-    proof = make_proof(tmp_path, [
-        replace(make_part('broken', ''), read=half),
-        replace(make_part('waiting', ''), commands=wait_for_data),
-        replace(make_part('lost', ''), commands=lambda *_: 1 / 0)])
+    proof = make_proof(
+        tmp_path,
+        [
+            replace(make_part('broken', ''), read=half),
+            replace(make_part('waiting', ''), commands=wait_for_data),
+            replace(make_part('lost', ''), commands=lambda *_: 1 / 0),
+        ],
+    )
     assert proof.run() == 1
     parts, page = report_of(proof)
     assert parts['broken']['state'] == 'failed'
@@ -157,6 +214,7 @@ def test_broken_findings_and_missing_beginnings(tmp_path):
 
 def test_page_is_there_before_a_part_ends(tmp_path):
     from proof.page import CUT
+
     proof = make_proof(tmp_path, [])
 
     def look():
@@ -178,10 +236,21 @@ def test_a_request_to_end_leaves_the_page(tmp_path):
     """The driver itself, from its command line: 5 s."""
     paths = [ROOT, ROOT / 'benchmarks', ROOT / 'benchmarks']
     process = subprocess.Popen(
-        [sys.executable, '-m', 'proof.driver', '--rehearse', '--only',
-         'tests', '--out', str(tmp_path / 'out'), '--scratch',
-         str(tmp_path / 'scratch')], cwd=ROOT, env=os.environ | dict(
-             PYTHONPATH=os.pathsep.join(map(str, paths))))
+        [
+            sys.executable,
+            '-m',
+            'proof.driver',
+            '--rehearse',
+            '--only',
+            'tests',
+            '--out',
+            str(tmp_path / 'out'),
+            '--scratch',
+            str(tmp_path / 'scratch'),
+        ],
+        cwd=ROOT,
+        env=os.environ | dict(PYTHONPATH=os.pathsep.join(map(str, paths))),
+    )
     page = tmp_path / 'out/report.md'
     for _ in range(600):
         if page.is_file() and 'running' in page.read_text():
@@ -196,26 +265,40 @@ def test_iterations_fit_the_time(tmp_path):
     from proof.parts import Context
     from proof.sizes import REHEARSAL, Sizes
     from proof.training import iterations_within, train_command
+
     context = Context(tmp_path, Sizes(), False)
     run = context.run_of('mmgl')
     # 65 of 120 s, 90 % of them for steps of 96 images, in six epochs.
-    assert iterations_within(120, 1920., run, Sizes()) == 195
+    assert iterations_within(120, 1920.0, run, Sizes()) == 195
     assert iterations_within(120, None, run, Sizes()) == 60
-    assert iterations_within(5, 1920., run, Sizes()) == 2
-    assert iterations_within(120, 1920., run, REHEARSAL) == 2
+    assert iterations_within(5, 1920.0, run, Sizes()) == 2
+    assert iterations_within(120, 1920.0, run, REHEARSAL) == 2
     command = train_command(run, 195, Sizes())
     assert 'train_dataloader.sampler.num_pairs_per_epoch=9360' in command
     assert not any('base_channels' in one for one in command)
     # The measured rate is that of the step benchmark.
-    context.json('steps').write_text(json.dumps(dict(figures=[
-        dict(name='agw, bf16, channels last: rate with loading', value=7.),
-        dict(name='mmgl, bf16, channels last: rate with loading', value=5.)
-    ])))
+    context.json('steps').write_text(
+        json.dumps(
+            dict(
+                figures=[
+                    dict(
+                        name='agw, bf16, channels last: rate with loading',
+                        value=7.0,
+                    ),
+                    dict(
+                        name='mmgl, bf16, channels last: rate with loading',
+                        value=5.0,
+                    ),
+                ]
+            )
+        )
+    )
     assert context.rate('mmgl') == 5 and context.rate('agw') == 7
 
 
 def test_tests_are_counted(tmp_path):
     from proof.gpu_tests import read_tests
+
     assert 'did not come' in read_tests(tmp_path / 'none')['notes'][0]
     (tmp_path / 'xml').write_text(
         '<testsuites><testsuite>'
@@ -224,18 +307,26 @@ def test_tests_are_counted(tmp_path):
         '<failure message="first&#10;second"/></testcase>'
         '<testcase classname="a.b" name="three" time="0">'
         '<skipped message="why"/></testcase>'
-        '</testsuite></testsuites>')
+        '</testsuite></testsuites>'
+    )
     found = read_tests(tmp_path / 'xml')
     assert found['notes'] == ['1 passed, 1 failed, 1 skipped.']
     assert found['tables'][0]['rows'] == [
-        ['b: one', 'passed', '1.5', ''], ['b: two', 'failed', '0.0', 'first'],
-        ['b: three', 'skipped', '0.0', 'why']]
+        ['b: one', 'passed', '1.5', ''],
+        ['b: two', 'failed', '0.0', 'first'],
+        ['b: three', 'skipped', '0.0', 'why'],
+    ]
 
 
 def test_missing_packages(tmp_path):
     from proof.missing import missing
-    for name in ('pytest-9-py3-none-any.whl', 'No_Such_Thing-1-py3.whl',
-                 'mmcv_lite-2.2.0-py2.whl', 'python_dateutil-4.whl'):
+
+    for name in (
+        'pytest-9-py3-none-any.whl',
+        'No_Such_Thing-1-py3.whl',
+        'mmcv_lite-2.2.0-py2.whl',
+        'python_dateutil-4.whl',
+    ):
         (tmp_path / name).touch()
     assert missing(tmp_path) == ['no_such_thing']
     assert missing(tmp_path / 'none') == []
@@ -245,26 +336,40 @@ def test_log_of_a_cut_run(tmp_path):
     from proof.parts import Context
     from proof.sizes import Sizes
     from proof.training import last_checkpoint, read_run
+
     run = Context(tmp_path, Sizes(), False).run_of('mmgl')
     assert read_run(run, Sizes())['tables'] == []
     assert last_checkpoint(run) is None
     folder = run.work_dir / '1/vis_data'
     folder.mkdir(parents=True)
-    lines = [dict(loss=3. - step / 10, lr=.1, time=.04, data_time=.01,
-                  epoch=1 + step // 30, iter=step, step=step)
-             for step in (10, 20, 30, 40)]
-    lines.insert(2, {'permutation/stripe_acc': 25., 'step': 1})
+    lines = [
+        dict(
+            loss=3.0 - step / 10,
+            lr=0.1,
+            time=0.04,
+            data_time=0.01,
+            epoch=1 + step // 30,
+            iter=step,
+            step=step,
+        )
+        for step in (10, 20, 30, 40)
+    ]
+    lines.insert(2, {'permutation/stripe_acc': 25.0, 'step': 1})
     (folder / 'scalars.json').write_text(
-        '\n'.join(map(json.dumps, lines)) + '\n{"loss": ')
+        '\n'.join(map(json.dumps, lines)) + '\n{"loss": '
+    )
     found = read_run(run, Sizes())
     assert found['tables'][0]['rows'] == [
-        ['1', '10', '2.0000', '-'], ['1', '20', '1.0000', '25.0000'],
-        ['2', '40', '-1.0000', '-']]
+        ['1', '10', '2.0000', '-'],
+        ['1', '20', '1.0000', '25.0000'],
+        ['2', '40', '-1.0000', '-'],
+    ]
     assert '40 iterations of 96 images' in found['notes'][0]
     assert '2400 images/s' in found['notes'][0]
     (run.work_dir / 'epoch_1.pth').touch()
     (run.work_dir / 'last_checkpoint').write_text(
-        f'{run.work_dir}/epoch_1.pth')
+        f'{run.work_dir}/epoch_1.pth'
+    )
     assert last_checkpoint(run).name == 'epoch_1.pth'
 
 
@@ -272,15 +377,25 @@ def test_log_of_a_cut_run(tmp_path):
 def test_rehearsal(tmp_path):
     """All parts, small, on the processor: three minutes of two cores."""
     done = subprocess.run(
-        ['bash', str(ROOT / 'benchmarks/gpu_proof.sh'), '--rehearse',
-         '--out', 'out'], cwd=tmp_path, text=True, capture_output=True,
-        env=os.environ | dict(PYTHON=sys.executable))
+        [
+            'bash',
+            str(ROOT / 'benchmarks/gpu_proof.sh'),
+            '--rehearse',
+            '--out',
+            'out',
+        ],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        env=os.environ | dict(PYTHON=sys.executable),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert '8 of 8 parts done' in done.stdout
     found = json.loads((tmp_path / 'out/report.json').read_text())
     parts = {part['name']: part for part in found['parts']}
-    assert [len(parts[name]['tables'][0]['rows'])
-            for name in ('steps', 'compiled')] == [6, 2]
+    assert [
+        len(parts[name]['tables'][0]['rows']) for name in ('steps', 'compiled')
+    ] == [6, 2]
     assert not parts['steps']['notes'] + parts['compiled']['notes']
     assert len(parts['loading']['figures']) == 4
     columns = parts['pretrain']['tables'][0]['columns']
@@ -288,6 +403,7 @@ def test_rehearsal(tmp_path):
     assert parts['finetune']['tables'][0]['rows'][-1][0] == '2'
     metrics = dict(parts['evaluate']['tables'][0]['rows'])
     assert 0 < float(metrics['all_single/rank1']) <= 100
-    planted = [one for one in parts['evaluate']['figures']
-               if 'planted' in one['name']]
+    planted = [
+        one for one in parts['evaluate']['figures'] if 'planted' in one['name']
+    ]
     assert planted[0]['verdict'] == 'met'

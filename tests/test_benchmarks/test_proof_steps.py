@@ -13,9 +13,11 @@ def filled(tmp_path, monkeypatch):
     from proof.part_options import parse_part, part_parser
 
     def fill(seconds, compiled=False, broken=None, takes=1):
-        options = parse_part(part_parser(''), [
-            '--out', str(tmp_path / 'a.json'), '--scratch', str(tmp_path)])
-        clock = [0.]
+        options = parse_part(
+            part_parser(''),
+            ['--out', str(tmp_path / 'a.json'), '--scratch', str(tmp_path)],
+        )
+        clock = [0.0]
         options.left = lambda: seconds - clock[0]
 
         def build(method, mode, root, folder, sizes):
@@ -25,12 +27,14 @@ def filled(tmp_path, monkeypatch):
             return SimpleNamespace(name=method)
 
         monkeypatch.setattr(steps, 'build', build)
-        monkeypatch.setattr(steps, 'measure', lambda case, mode, label, _: [
-            case.name, label, *'123456'])
+        monkeypatch.setattr(
+            steps,
+            'measure',
+            lambda case, mode, label, _: [case.name, label, *'123456'],
+        )
         findings = Findings(options.out, steps.COLUMNS)
         steps.fill_table(options, findings, '', compiled)
-        return findings.content['tables'][0]['rows'], findings.content[
-            'notes']
+        return findings.content['tables'][0]['rows'], findings.content['notes']
 
     return fill
 
@@ -39,10 +43,18 @@ def test_all_modes(filled):
     rows, notes = filled(100)
     assert not notes and len(rows) == 14
     assert [row[:2] for row in rows[:2]] == [
-        ['mmgl', 'bf16, channels last'], ['agw', 'bf16, channels last']]
+        ['mmgl', 'bf16, channels last'],
+        ['agw', 'bf16, channels last'],
+    ]
     assert {row[1] for row in rows} == {
-        'fp32', 'tf32', 'bf16', 'fp32, channels last', 'tf32, channels last',
-        'bf16, channels last', 'bf16, channels last, cuDNN benchmark'}
+        'fp32',
+        'tf32',
+        'bf16',
+        'fp32, channels last',
+        'tf32, channels last',
+        'bf16, channels last',
+        'bf16, channels last, cuDNN benchmark',
+    }
     rows, notes = filled(100, compiled=True)
     assert not notes and len(rows) == 12
     assert all('compiled' in row[1] for row in rows)
@@ -66,9 +78,14 @@ def test_nothing_is_begun_that_cannot_end(filled):
 def test_rehearsal_is_small():
     from proof.sizes import REHEARSAL, Sizes
     from proof.steps import step_options
+
     options = step_options('agw', REHEARSAL)
     assert options.cfg_options['model.backbone.depth'] == 18
     assert options.cfg_options['train_dataloader.sampler.num_ids'] == 4
-    assert step_options('mmgl', REHEARSAL).cfg_options[
-        'train_dataloader.sampler.batch_size'] == 16
+    assert (
+        step_options('mmgl', REHEARSAL).cfg_options[
+            'train_dataloader.sampler.batch_size'
+        ]
+        == 16
+    )
     assert step_options('mmgl', Sizes()).cfg_options == {}

@@ -31,13 +31,16 @@ def files(tmp_path):
     # As written by the public code: not loadable with weights_only.
     torch.save(
         dict(net=net, cmc=np.zeros(3), mAP=np.float64(0.5), epoch=3),
-        tmp_path / 'agw.t', _use_new_zipfile_serialization=False)
+        tmp_path / 'agw.t',
+        _use_new_zipfile_serialization=False,
+    )
     return tmp_path, model
 
 
 def convert(folder, *arguments):
-    run_conversion([*map(str, arguments), '--config',
-                    str(folder / 'config.py')])
+    run_conversion(
+        [*map(str, arguments), '--config', str(folder / 'config.py')]
+    )
 
 
 def test_tool_there_and_back(files, capsys):
@@ -66,12 +69,13 @@ def test_tool_refuses_in_one_sentence(files, capsys):
         (['agw', folder / 'none.t'], 'no file'),
         (['ddag', folder / 'agw.t'], 'no rule for NL_2.0.theta.weight'),
         (['agw', folder / 'agw.t', '--num-classes', 8], '7 identities'),
-        (['agw', folder / 'agw.t', '--drop', 'NL_2.'],
-         '26 missing: backbone.non_local.layer2_2.theta.weight'),
+        (
+            ['agw', folder / 'agw.t', '--drop', 'NL_2.'],
+            '26 missing: backbone.non_local.layer2_2.theta.weight',
+        ),
     ):
         with pytest.raises(SystemExit) as error:
-            convert(folder, *arguments[:2], folder / 'out.pth',
-                    *arguments[2:])
+            convert(folder, *arguments[:2], folder / 'out.pth', *arguments[2:])
         assert error.value.code == 2
         message = capsys.readouterr().err
         assert words in message and 'Traceback' not in message
@@ -95,13 +99,15 @@ def test_tool_takes_the_number_of_identities_from_the_file(files, capsys):
 
 def torchvision_like(depth):
     backbone = MODELS.build(
-        dict(type='OneStreamResNet', depth=depth, base_channels=WIDTH))
-    state = {k.removeprefix('stem.'): v
-             for k, v in backbone.state_dict().items()}
+        dict(type='OneStreamResNet', depth=depth, base_channels=WIDTH)
+    )
+    state = {
+        k.removeprefix('stem.'): v for k, v in backbone.state_dict().items()
+    }
     length = backbone.out_channels
     return dict(state) | {
         'fc.weight': torch.zeros(1000, length),
-        'fc.bias': torch.zeros(1000)
+        'fc.bias': torch.zeros(1000),
     }
 
 
@@ -117,7 +123,9 @@ def test_resnet(tmp_path, depth, two_stream):
         dict(
             type='TwoStreamResNet' if two_stream else 'OneStreamResNet',
             depth=depth,
-            base_channels=WIDTH))
+            base_channels=WIDTH,
+        )
+    )
     report = load_backbone(backbone, files[1], 'mmgl')
     assert len(report.matched) == len(backbone.state_dict())
     # And back, without the classifier.
@@ -138,8 +146,9 @@ def test_resnet_of_one_of_two_stems(tmp_path):
     run_conversion([*arguments, '--drop', 'backbone.non_local.'])
     back = torch.load(files[1], weights_only=True)
     assert len(back) == STEM + TRUNK
-    assert torch.equal(back['conv1.weight'],
-                       model.backbone.infrared_stem.conv1.weight)
+    assert torch.equal(
+        back['conv1.weight'], model.backbone.infrared_stem.conv1.weight
+    )
 
 
 def test_resnet_names_are_those_of_torchvision():

@@ -36,7 +36,7 @@ def test_exact_copies_every_tensor_and_drops_heads(cls):
     report = load_backbone(target, checkpoint(source), 'mmgl')
     assert equal(source, target)
     assert set(report.matched) == set(target.state_dict())
-    assert report.fresh == () and report.dropped == ('part_head.fc.weight', )
+    assert report.fresh == () and report.dropped == ('part_head.fc.weight',)
 
 
 def test_duplicate_stem():
@@ -55,30 +55,44 @@ def test_take_one_stem(stems):
     assert any('_stem.conv1' in name for name in report.dropped)
 
 
-@pytest.mark.parametrize('source,target,stems,match', [
-    (OneStreamResNet, TwoStreamResNet, 'exact', "set it to 'duplicate'"),
-    (TwoStreamResNet, OneStreamResNet, 'exact', "'visible' or 'infrared'"),
-    (TwoStreamResNet, TwoStreamResNet, 'duplicate', "set it to 'exact'"),
-    (OneStreamResNet, OneStreamResNet, 'duplicate', "set it to 'exact'"),
-    (OneStreamResNet, OneStreamResNet, 'visible', "set it to 'exact'"),
-    (TwoStreamResNet, TwoStreamResNet, 'infrared', "set it to 'exact'"),
-    (TwoStreamResNet, TwoStreamResNet, 'both', 'model.init_from.stems'),
-])
+@pytest.mark.parametrize(
+    'source,target,stems,match',
+    [
+        (OneStreamResNet, TwoStreamResNet, 'exact', "set it to 'duplicate'"),
+        (TwoStreamResNet, OneStreamResNet, 'exact', "'visible' or 'infrared'"),
+        (TwoStreamResNet, TwoStreamResNet, 'duplicate', "set it to 'exact'"),
+        (OneStreamResNet, OneStreamResNet, 'duplicate', "set it to 'exact'"),
+        (OneStreamResNet, OneStreamResNet, 'visible', "set it to 'exact'"),
+        (TwoStreamResNet, TwoStreamResNet, 'infrared', "set it to 'exact'"),
+        (TwoStreamResNet, TwoStreamResNet, 'both', 'model.init_from.stems'),
+    ],
+)
 def test_stems_that_do_not_fit(source, target, stems, match):
     with pytest.raises(ValueError, match=match):
         load_backbone(net(target), checkpoint(net(source)), 'mmgl', stems)
 
 
-@pytest.mark.parametrize('change,match', [
-    (lambda s: s.pop('backbone.layer3.0.conv1.weight'),
-     '1 missing: layer3.0.conv1.weight'),
-    (lambda s: s.pop('backbone.layer1.0.bn1.running_var'),
-     '1 missing: layer1.0.bn1.running_var'),
-    (lambda s: s.update({'backbone.layer1.0.bn1.bias': torch.zeros(9)}),
-     r'1 of another shape: layer1.0.bn1.bias \(9,\) instead of \(4,\)'),
-    (lambda s: s.update({'backbone.layer5.weight': torch.zeros(9)}),
-     '1 without a place in the backbone: layer5.weight'),
-])
+@pytest.mark.parametrize(
+    'change,match',
+    [
+        (
+            lambda s: s.pop('backbone.layer3.0.conv1.weight'),
+            '1 missing: layer3.0.conv1.weight',
+        ),
+        (
+            lambda s: s.pop('backbone.layer1.0.bn1.running_var'),
+            '1 missing: layer1.0.bn1.running_var',
+        ),
+        (
+            lambda s: s.update({'backbone.layer1.0.bn1.bias': torch.zeros(9)}),
+            r'1 of another shape: layer1.0.bn1.bias \(9,\) instead of \(4,\)',
+        ),
+        (
+            lambda s: s.update({'backbone.layer5.weight': torch.zeros(9)}),
+            '1 without a place in the backbone: layer5.weight',
+        ),
+    ],
+)
 def test_misfit_loads_nothing_and_names_it(change, match):
     state = checkpoint(net())
     change(state)
@@ -87,7 +101,8 @@ def test_misfit_loads_nothing_and_names_it(change, match):
     with pytest.raises(ValueError, match=match):
         load_backbone(target, state, 'mmgl')
     assert all(
-        torch.equal(v, before[k]) for k, v in target.state_dict().items())
+        torch.equal(v, before[k]) for k, v in target.state_dict().items()
+    )
 
 
 def test_missing_non_local_blocks_must_be_allowed():
@@ -95,15 +110,15 @@ def test_missing_non_local_blocks_must_be_allowed():
     with pytest.raises(ValueError, match=r'missing: non_local\.layer2_0'):
         load_backbone(target, source, 'mmgl')
     report = load_backbone(
-        target, source, 'mmgl', allow_missing=('non_local.', ))
+        target, source, 'mmgl', allow_missing=('non_local.',)
+    )
     assert set(report.fresh) == {
-        k
-        for k in target.state_dict() if k.startswith('non_local.')
+        k for k in target.state_dict() if k.startswith('non_local.')
     }
     # Half of the blocks is a mistake even so.
     source['backbone.non_local.layer2_0.g.bias'] = torch.zeros(1)
     with pytest.raises(ValueError, match='missing'):
-        load_backbone(target, source, 'mmgl', allow_missing=('non_local.', ))
+        load_backbone(target, source, 'mmgl', allow_missing=('non_local.',))
 
 
 def test_unused_non_local_blocks_must_be_allowed():
@@ -111,8 +126,9 @@ def test_unused_non_local_blocks_must_be_allowed():
     with pytest.raises(ValueError, match='without a place.*non_local'):
         load_backbone(target, source, 'mmgl')
     load_backbone(target, source, 'mmgl', allow_unused='non_local.')
-    assert torch.equal(target.layer1[0].conv1.weight,
-                       source['backbone.layer1.0.conv1.weight'])
+    assert torch.equal(
+        target.layer1[0].conv1.weight, source['backbone.layer1.0.conv1.weight']
+    )
 
 
 def test_imagenet_goes_into_both_stems(tmp_path):
@@ -129,7 +145,8 @@ def test_imagenet_goes_into_both_stems(tmp_path):
         assert torch.equal(stem.conv1.weight, reference.conv1.weight)
     assert all(
         name.startswith('non_local.') or 'num_batches' in name
-        for name in report.fresh)
+        for name in report.fresh
+    )
     assert report.dropped == ('fc.weight', 'fc.bias')
 
 
@@ -151,10 +168,13 @@ def test_torchvision_offline_names_the_remedy(monkeypatch):
         raise urllib.error.URLError('no network')
 
     monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', offline)
-    monkeypatch.setattr(torchvision.models._api, 'load_state_dict_from_url',
-                        offline)
-    with pytest.raises(FileNotFoundError, match='Download https://.*'
-                       'resnet50.*--init-checkpoint'):
+    monkeypatch.setattr(
+        torchvision.models._api, 'load_state_dict_from_url', offline
+    )
+    with pytest.raises(
+        FileNotFoundError,
+        match='Download https://.*resnet50.*--init-checkpoint',
+    ):
         load_backbone(net(), 'torchvision://resnet50', 'imagenet')
     with pytest.raises(ValueError, match='torchvision:// knows'):
         load_backbone(net(), 'torchvision://vgg16', 'imagenet')
@@ -195,29 +215,26 @@ def explode():
 
 @pytest.mark.parametrize('zipped', [True, False])
 def test_training_checkpoint_is_read_without_running_its_code(
-        tmp_path, zipped):
+    tmp_path, zipped
+):
     """What mmengine writes, plus an object that runs code on loading."""
     source, path = net(), tmp_path / 'epoch_1.pth'
-    optim = torch.optim.SGD(source.parameters(), lr=.1)
-    history = HistoryBuffer([1., 2.], [1, 1])
+    optim = torch.optim.SGD(source.parameters(), lr=0.1)
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
     torch.save(
         {
             'meta': ConfigDict(epoch=1),
             'message_hub': {
-                'log_scalars': {
-                    'loss': history
-                },
-                'runtime_info': {
-                    'lr': np.float64(.1),
-                    'x': np.arange(3)
-                }
+                'log_scalars': {'loss': history},
+                'runtime_info': {'lr': np.float64(0.1), 'x': np.arange(3)},
             },
             'optimizer': optim.state_dict(),
             'bomb': Bomb(),
-            'state_dict': checkpoint(source)
+            'state_dict': checkpoint(source),
         },
         path,
-        _use_new_zipfile_serialization=zipped)
+        _use_new_zipfile_serialization=zipped,
+    )
     with pytest.raises(pickle.UnpicklingError):
         torch.load(path, weights_only=True)
     target = net()
@@ -252,7 +269,8 @@ def test_export_round_trip(tmp_path):
 def test_export_refuses_odd_meta_and_no_backbone(tmp_path):
     with pytest.raises(ValueError, match=r"meta\['lr'\] is a float64"):
         export_backbone(
-            checkpoint(net()), tmp_path / 'b.pth', {'lr': np.float64(1)})
+            checkpoint(net()), tmp_path / 'b.pth', {'lr': np.float64(1)}
+        )
     with pytest.raises(ValueError, match='nothing to export'):
         export_backbone(torch.nn.Linear(2, 2), tmp_path / 'b.pth')
     assert not (tmp_path / 'b.pth').exists()

@@ -97,10 +97,10 @@ def test_named_checkpoints(run_dir):
 
 def test_damage_inside_is_noticed(run_dir):
     path = run_dir / 'epoch_9.pth'
-    torch.save(dict(weight=torch.full((1000, ), 0.5)), path)
+    torch.save(dict(weight=torch.full((1000,), 0.5)), path)
     content = path.read_bytes()
     at = content.index(torch.tensor([0.5]).numpy().tobytes() * 8) + 16
-    path.write_bytes(content[:at] + b'\xff' + content[at + 1:])
+    path.write_bytes(content[:at] + b'\xff' + content[at + 1 :])
     assert not is_intact(path)
 
 
@@ -110,34 +110,40 @@ class Stop(Exception):
 
 @HOOKS.register_module()
 class StopAt(Hook):
-
     def __init__(self, iteration):
         self.iteration = iteration
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None,
-                         outputs=None):
+    def after_train_iter(
+        self, runner, batch_idx, data_batch=None, outputs=None
+    ):
         if runner.iter + 1 == self.iteration:
             raise Stop
 
 
-def test_interrupted_in_an_epoch_and_resumed_is_bit_exact(toy_config,
-                                                          tmp_path):
+def test_interrupted_in_an_epoch_and_resumed_is_bit_exact(
+    toy_config, tmp_path
+):
     config = toy_config()
     run_training([config, '--work-dir', 'whole'])
     stopping = toy_config(
         "custom_hooks = [dict(type='IterationSeedHook'), "
-        "dict(type='StopAt', iteration=12)]\n", 'stopping.py')
+        "dict(type='StopAt', iteration=12)]\n",
+        'stopping.py',
+    )
     with pytest.raises(Stop):
         run_training([stopping, '--work-dir', 'parts'])
     assert (tmp_path / 'parts/epoch_1.pth').is_file()
     # Other numbers were drawn meanwhile.
     torch.manual_seed(99)
     run_training([config, '--work-dir', 'parts', '--resume'])
-    whole, parts = (load(tmp_path / d / 'epoch_3.pth')
-                    for d in ('whole', 'parts'))
+    whole, parts = (
+        load(tmp_path / d / 'epoch_3.pth') for d in ('whole', 'parts')
+    )
     assert same(whole['state_dict'], parts['state_dict'])
-    momentum = [[s['momentum_buffer'] for s in c['optimizer']['state']
-                 .values()] for c in (whole, parts)]
+    momentum = [
+        [s['momentum_buffer'] for s in c['optimizer']['state'].values()]
+        for c in (whole, parts)
+    ]
     assert all(map(torch.equal, *momentum))
 
 
@@ -146,23 +152,37 @@ def test_without_the_seed_hook_it_would_not_be(toy_config, tmp_path):
     plain = toy_config('custom_hooks = []\n')
     run_training([plain, '--work-dir', 'whole'])
     stopping = toy_config(
-        "custom_hooks = [dict(type='StopAt', iteration=12)]\n", 'stopping.py')
+        "custom_hooks = [dict(type='StopAt', iteration=12)]\n", 'stopping.py'
+    )
     with pytest.raises(Stop):
         run_training([stopping, '--work-dir', 'parts'])
     run_training([plain, '--work-dir', 'parts', '--resume'])
-    whole, parts = (load(tmp_path / d / 'epoch_3.pth')['state_dict']
-                    for d in ('whole', 'parts'))
+    whole, parts = (
+        load(tmp_path / d / 'epoch_3.pth')['state_dict']
+        for d in ('whole', 'parts')
+    )
     assert not same(whole, parts)
 
 
 def start(config, work_dir, *arguments, delay='0'):
     path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
-    env = dict(os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1',
-               TOY_DELAY=delay)
+    env = dict(
+        os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1', TOY_DELAY=delay
+    )
     return subprocess.Popen(
-        [sys.executable, str(TRAIN), config, '--work-dir', str(work_dir),
-         *arguments], env=env, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True)
+        [
+            sys.executable,
+            str(TRAIN),
+            config,
+            '--work-dir',
+            str(work_dir),
+            *arguments,
+        ],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_killed_in_an_epoch_and_resumed_is_bit_exact(toy_config, tmp_path):
@@ -187,4 +207,5 @@ def test_killed_in_an_epoch_and_resumed_is_bit_exact(toy_config, tmp_path):
         assert process.returncode == 0, errors
     assert same(
         load(whole / 'epoch_3.pth')['state_dict'],
-        load(parts / 'epoch_3.pth')['state_dict'])
+        load(parts / 'epoch_3.pth')['state_dict'],
+    )

@@ -29,7 +29,7 @@ MISTAKES = [
     ('model.flip_test', 1, 'must be bool'),
     ('model.type', 'ToyModle', "model.type: no model.*mean 'ToyModel'"),
     ('model.type', 3, 'model.type must name'),
-    ('optim_wrapper.optimizer.mometum', .9, "optimizer: SGD.*'momentum'"),
+    ('optim_wrapper.optimizer.mometum', 0.9, "optimizer: SGD.*'momentum'"),
     ('optim_wrapper.clipgrad', {}, "OptimWrapper.*'clip_grad'"),
     ('param_scheduler.start_facter', 1, "LinearLR.*'start_factor'"),
     ('default_hooks.checkpoint.intervall', 1, "'interval'"),
@@ -42,14 +42,20 @@ MISTAKES = [
     ('train_cfg.max_epoch', 3, 'max_epoch'),
     ('train_dataloder', {}, "key 'train_dataloder'.*'train_dataloader'"),
     ('test_dataloader', [1], 'test_dataloader must be a dict'),
-    ('val_dataloader.dataset.data_root', 'data/nothing',
-     r"data_root: there is no folder 'data/nothing'.*make_synthetic.py"),
+    (
+        'val_dataloader.dataset.data_root',
+        'data/nothing',
+        r"data_root: there is no folder 'data/nothing'.*make_synthetic.py",
+    ),
     ('env_cfg.tf23', True, "env_cfg: unknown key 'tf23'.*'tf32'"),
     ('env_cfg.tf32', 'yes', "env_cfg.tf32 must be True, .* got 'yes'"),
     ('default_hooks.memory.type', 'ChannelsFirstHook', "'ChannelsLastHook'"),
     ('load_from', 'nothing.pth', "load_from: there is no file 'nothing.pth'"),
-    ('model.init_from', dict(kind='mmgl', checkpoint=None),
-     'model.init_from.checkpoint is not set.*--init-checkpoint'),
+    (
+        'model.init_from',
+        dict(kind='mmgl', checkpoint=None),
+        'model.init_from.checkpoint is not set.*--init-checkpoint',
+    ),
 ]
 
 
@@ -70,10 +76,16 @@ def test_a_mistake_is_named(config, key, value, message):
 
 def test_own_variables_and_urls_are_allowed(config):
     config.merge_from_dict(
-        dict(num_ids=8, test_pipeline=[], backbone=dict(type='None'),
-             load_from='https://example.org/a.pth'))
+        dict(
+            num_ids=8,
+            test_pipeline=[],
+            backbone=dict(type='None'),
+            load_from='https://example.org/a.pth',
+        )
+    )
     config.model['init_from'] = dict(
-        kind='imagenet', checkpoint='torchvision://resnet50')
+        kind='imagenet', checkpoint='torchvision://resnet50'
+    )
     check_config(config)
 
 
@@ -84,7 +96,8 @@ def test_parts_of_other_packages_are_found_in_their_scope():
         _scope_='mmpretrain',
         policies=[dict(type='AutoContrast')],
         num_policies=1,
-        magnitude_level=1)
+        magnitude_level=1,
+    )
 
     def check(transform):
         dataset = dict(type='SYSUMM01', split='val', pipeline=[transform])
@@ -102,8 +115,8 @@ def test_parts_of_other_packages_are_found_in_their_scope():
 
 def test_batch_size_of_loader_and_sampler():
     loader = dict(
-        batch_size=8,
-        sampler=dict(type='CrossModalPairSampler', batch_size=8))
+        batch_size=8, sampler=dict(type='CrossModalPairSampler', batch_size=8)
+    )
     check_config(Config(dict(train_dataloader=loader)))
     loader['batch_size'] = 16
     with pytest.raises(ConfigError, match='batch_size is 16 but.*is 8'):
@@ -111,60 +124,61 @@ def test_batch_size_of_loader_and_sampler():
 
 
 class Base(nn.Module):
-
     def __init__(self, a: int, b: 'float | None' = None):
         super().__init__()
 
 
 class Forwards(Base):
-
     def __init__(self, c: str = '', *, d: list = (), **kwargs):
         super().__init__(**kwargs)
 
 
 class Closed(Forwards):
-
     def __init__(self, e: bool = False):
         super().__init__()
 
 
 class Keeps:
-
     def __init__(self, f=1, **kwargs):
         self.kwargs = kwargs
 
 
 class Refuses(nn.Module):
-
     def __init__(self, f=1, **kwargs):
         super().__init__(**kwargs)
 
 
-@pytest.mark.parametrize('component, names, is_open', [
-    (Base, {'a', 'b'}, False),
-    (Forwards, {'a', 'b', 'c', 'd'}, False),
-    (Closed, {'e'}, False),
-    (Keeps, {'f'}, True),
-    (Refuses, {'f'}, False),
-    (lambda x, **kwargs: x, {'x'}, True),
-])
+@pytest.mark.parametrize(
+    'component, names, is_open',
+    [
+        (Base, {'a', 'b'}, False),
+        (Forwards, {'a', 'b', 'c', 'd'}, False),
+        (Closed, {'e'}, False),
+        (Keeps, {'f'}, True),
+        (Refuses, {'f'}, False),
+        (lambda x, **kwargs: x, {'x'}, True),
+    ],
+)
 def test_signature_follows_kwargs(component, names, is_open):
     signature = read_signature(component)
     assert set(signature.parameters) == names
     assert signature.is_open is is_open
 
 
-@pytest.mark.parametrize('name, value, expected', [
-    ('a', 3, None),
-    ('a', 3.0, None),
-    ('a', 3.5, 'int'),
-    ('a', '3', 'int'),
-    ('a', None, 'int'),
-    ('b', 3, None),
-    ('b', None, None),
-    ('b', '3', 'float'),
-    ('c', 3, 'str'),
-    ('d', 3, None),
-])
+@pytest.mark.parametrize(
+    'name, value, expected',
+    [
+        ('a', 3, None),
+        ('a', 3.0, None),
+        ('a', 3.5, 'int'),
+        ('a', '3', 'int'),
+        ('a', None, 'int'),
+        ('b', 3, None),
+        ('b', None, None),
+        ('b', '3', 'float'),
+        ('c', 3, 'str'),
+        ('d', 3, None),
+    ],
+)
 def test_scalar_annotations(name, value, expected):
     assert expected_scalar(read_signature(Forwards), name, value) == expected

@@ -20,8 +20,7 @@ from mmgl.utils.errors import ConfigError, one_line, report_errors
 
 
 def build(config, *arguments):
-    return training_config(
-        training_parser().parse_args([config, *arguments]))
+    return training_config(training_parser().parse_args([config, *arguments]))
 
 
 def weights(path):
@@ -39,10 +38,19 @@ def test_defaults(toy_config):
 
 
 def test_options(toy_config, tmp_path):
-    cfg = build(toy_config(), '--work-dir', 'here', '--seed', '7',
-                '--no-validate', '--auto-scale-lr', '--cfg-options',
-                'model.width=6', 'train_cfg.max_epochs=1',
-                'train_dataloader.num_workers=2')
+    cfg = build(
+        toy_config(),
+        '--work-dir',
+        'here',
+        '--seed',
+        '7',
+        '--no-validate',
+        '--auto-scale-lr',
+        '--cfg-options',
+        'model.width=6',
+        'train_cfg.max_epochs=1',
+        'train_dataloader.num_workers=2',
+    )
     assert cfg.work_dir == 'here' and cfg.randomness.seed == 7
     assert cfg.val_dataloader is None and cfg.auto_scale_lr.enable
     assert cfg.model.width == 6 and cfg.train_cfg.max_epochs == 1
@@ -54,8 +62,13 @@ def test_work_dir_of_the_config_stands(toy_config):
 
 
 def test_workers_may_be_switched_off_in_any_config():
-    cfg = Config(dict(train_dataloader=dict(
-        num_workers=0, persistent_workers=True, prefetch_factor=4)))
+    cfg = Config(
+        dict(
+            train_dataloader=dict(
+                num_workers=0, persistent_workers=True, prefetch_factor=4
+            )
+        )
+    )
     derive_loaders(cfg)
     loader = cfg.train_dataloader
     assert not loader.persistent_workers and 'prefetch_factor' not in loader
@@ -96,8 +109,11 @@ def test_amp_on_cpu(toy_config):
 
 def test_type_of_amp_is_passed_on(toy_config, monkeypatch):
     seen = []
-    monkeypatch.setattr(run_config, 'select_amp_wrapper',
-                        lambda cfg, kind: seen.append(kind) or cfg)
+    monkeypatch.setattr(
+        run_config,
+        'select_amp_wrapper',
+        lambda cfg, kind: seen.append(kind) or cfg,
+    )
     for option in ('--amp', '--amp=fp16', '--amp=bf16'):
         build(toy_config(), option)
     assert seen == ['auto', 'fp16', 'bf16']
@@ -133,12 +149,20 @@ def test_unknown_type_of_amp(toy_config, capsys):
 def test_evaluation_config_needs_no_training_data(toy_config, tmp_path):
     checkpoint = tmp_path / 'a.pth'
     checkpoint.touch()
-    extra = ("train_dataloader['dataset']['data_root'] = 'nowhere'\n"
-             "model['init_from'] = dict(kind='mmgl', checkpoint='gone')\n"
-             'test_dataloader = test_cfg = test_evaluator = None\n')
+    extra = (
+        "train_dataloader['dataset']['data_root'] = 'nowhere'\n"
+        "model['init_from'] = dict(kind='mmgl', checkpoint='gone')\n"
+        'test_dataloader = test_cfg = test_evaluator = None\n'
+    )
     options = evaluation_parser().parse_args(
-        [toy_config(extra), str(checkpoint), '--flip-test', '--cfg-options',
-         'val_dataloader.batch_size=3'])
+        [
+            toy_config(extra),
+            str(checkpoint),
+            '--flip-test',
+            '--cfg-options',
+            'val_dataloader.batch_size=3',
+        ]
+    )
     cfg = evaluation_config(options)
     assert cfg.train_dataloader is None and cfg.optim_wrapper is None
     assert cfg.model.flip_test and cfg.model.init_from is None
@@ -176,8 +200,11 @@ def test_missing_and_broken_configs(toy_config, tmp_path):
         load_config('configs/_base_/default_runtme.py')
     with pytest.raises(ConfigError, match='part of other configs'):
         build(str(run_config.config_dir() / '_base_/default_runtime.py'))
-    for text, message in (('a = (', 'SyntaxError'), ('a = b', 'NameError'),
-                          ("_base_ = 'gone.py'", 'gone.py')):
+    for text, message in (
+        ('a = (', 'SyntaxError'),
+        ('a = b', 'NameError'),
+        ("_base_ = 'gone.py'", 'gone.py'),
+    ):
         path = tmp_path / 'broken.py'
         path.write_text(text)
         with pytest.raises(ConfigError, match=f'broken.py: .*{message}'):
@@ -195,11 +222,14 @@ def test_debug_shows_the_traceback(toy_config, monkeypatch):
         run_training([config, '--init', 'x'])
 
 
-@pytest.mark.parametrize('error, text', [
-    (ConfigError('one\n  two'), 'one two'),
-    (KeyError('missing'), 'KeyError: missing'),
-    (TypeError('bad'), 'TypeError: bad'),
-])
+@pytest.mark.parametrize(
+    'error, text',
+    [
+        (ConfigError('one\n  two'), 'one two'),
+        (KeyError('missing'), 'KeyError: missing'),
+        (TypeError('bad'), 'TypeError: bad'),
+    ],
+)
 def test_one_line(error, text):
     assert one_line(error) == text
 
@@ -219,7 +249,8 @@ def test_train_then_evaluate(toy_config, tmp_path, capfd):
     checkpoint = folder / 'epoch_2.pth'
     meta = torch.load(checkpoint, weights_only=False)['meta']
     assert meta['trained_on'] == dict(
-        dataset='regdb', split='train', trial=1, num_pids=7)
+        dataset='regdb', split='train', trial=1, num_pids=7
+    )
     out = tmp_path / 'results/metrics.json'
     metrics = run_evaluation([config, str(checkpoint), '--out', str(out)])
     saved = json.loads(out.read_text())
@@ -232,8 +263,9 @@ def test_train_then_evaluate(toy_config, tmp_path, capfd):
 
 
 def test_amp_run_trains(toy_config):
-    run_training([toy_config(), '--amp', '--cfg-options',
-                  'train_cfg.max_epochs=1'])
+    run_training(
+        [toy_config(), '--amp', '--cfg-options', 'train_cfg.max_epochs=1']
+    )
 
 
 def test_batch_size_of_a_computing_sampler_is_checked(toy_config, capsys):
@@ -245,21 +277,24 @@ def test_batch_size_of_a_computing_sampler_is_checked(toy_config, capsys):
     class PlanningSampler(DefaultSampler):
         batch_size = 6
 
-    config = toy_config("train_dataloader['sampler'] = "
-                        "dict(type='PlanningSampler')\n")
+    config = toy_config(
+        "train_dataloader['sampler'] = dict(type='PlanningSampler')\n"
+    )
     with pytest.raises(SystemExit):
         run_training([config])
     assert 'set train_dataloader.batch_size=6' in capsys.readouterr().err
 
 
-def test_divergence_ends_the_run_in_one_sentence(toy_config, tmp_path,
-                                                 monkeypatch, capsys):
+def test_divergence_ends_the_run_in_one_sentence(
+    toy_config, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv('TOY_SCALE', 'nan')
     with pytest.raises(SystemExit) as caught:
         run_training([toy_config()])
     assert caught.value.code == 3
     shown = capsys.readouterr().err
-    assert shown.startswith('error: training diverged, non-finite loss: '
-                            'loss, loss_toy at')
+    assert shown.startswith(
+        'error: training diverged, non-finite loss: loss, loss_toy at'
+    )
     assert shown.count('\n') == 1
     assert not list(tmp_path.rglob('*.pth'))

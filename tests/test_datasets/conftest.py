@@ -20,7 +20,8 @@ STANDARD_PIPELINE = [
         erase_prob=0.5,
         mode='rand',
         min_area_ratio=0.02,
-        max_area_ratio=0.4),
+        max_area_ratio=0.4,
+    ),
 ]
 
 
@@ -28,7 +29,8 @@ def write_image(path, seed):
     """A small random image; the seed makes each one different."""
     os.makedirs(osp.dirname(path), exist_ok=True)
     img = np.random.default_rng(seed).integers(
-        0, 256, (*SIZE, 3), dtype=np.uint8)
+        0, 256, (*SIZE, 3), dtype=np.uint8
+    )
     assert cv2.imwrite(str(path), img)
 
 
@@ -50,15 +52,19 @@ def write_sysu(root, train=(1, 4, 2), val=(9, 7), test=(6, 17, 10), n=3):
             # More visible than infrared images, as in the real set.
             count = n + (cam == 1)
             inner[pid - 1, 0] = np.stack(
-                [rng.permutation(count) + 1
-                 for _ in range(10)]).astype(np.uint8)
+                [rng.permutation(count) + 1 for _ in range(10)]
+            ).astype(np.uint8)
             for index in range(1, count + 1):
                 write_image(
-                    osp.join(root, f'cam{cam}', f'{pid:04d}',
-                             f'{index:04d}.jpg'), (cam, pid, index))
+                    osp.join(
+                        root, f'cam{cam}', f'{pid:04d}', f'{index:04d}.jpg'
+                    ),
+                    (cam, pid, index),
+                )
         cells[cam - 1, 0] = inner
     savemat(
-        osp.join(root, 'exp', 'rand_perm_cam.mat'), dict(rand_perm_cam=cells))
+        osp.join(root, 'exp', 'rand_perm_cam.mat'), dict(rand_perm_cam=cells)
+    )
     return str(root)
 
 
@@ -73,13 +79,16 @@ def write_regdb(root, num_ids=3, n=4):
                 lines = []
                 for label, pid in enumerate(pids):
                     for number in range(n):
-                        path = (f'{word.title()}/{pid}/'
-                                f'male_back_{letter}_{number:05d}_{pid}.bmp')
+                        path = (
+                            f'{word.title()}/{pid}/'
+                            f'male_back_{letter}_{number:05d}_{pid}.bmp'
+                        )
                         lines.append(f'{path} {label}\n')
                         if trial == 1:
                             write_image(
                                 osp.join(root, path),
-                                (letter == 't', pid, number))
+                                (letter == 't', pid, number),
+                            )
                 name = f'{half}_{word}_{trial}.txt'
                 with open(osp.join(root, 'idx', name), 'w') as file:
                     file.writelines(lines)
@@ -124,6 +133,16 @@ def shard_tool():
 def shards(shard_tool, sysu_root, tmp_path_factory):
     """65 visible and 30 infrared images, 9 in a shard."""
     out = str(tmp_path_factory.mktemp('shards'))
-    shard_tool['main'](['--root', sysu_root, '--split', 'trainval', '--out',
-                        out, '--images-per-shard', '9'])
+    shard_tool['main'](
+        [
+            '--root',
+            sysu_root,
+            '--split',
+            'trainval',
+            '--out',
+            out,
+            '--images-per-shard',
+            '9',
+        ]
+    )
     return out

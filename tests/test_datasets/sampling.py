@@ -10,7 +10,7 @@ from mmgl.datasets import ReIDDataset
 class Arrays(ReIDDataset):
     """A data set of given pids and modalities, without images."""
 
-    SPLITS = ('train', )
+    SPLITS = ('train',)
 
     def __init__(self, pids, modalities, tmp_path='.'):
         self.pids, self.modalities = pids, modalities
@@ -23,12 +23,12 @@ class Arrays(ReIDDataset):
         return [
             self.make_entry([str(i)], int(p), int(p), 1, int(m), 1)
             for i, (p, m) in enumerate(
-                zip(self.pids, self.modalities, strict=True))
+                zip(self.pids, self.modalities, strict=True)
+            )
         ]
 
 
 class NoLabels(Arrays):
-
     def field(self, name):
         assert name == 'modality', 'a label was read'
         return super().field(name)
@@ -61,7 +61,7 @@ def global_batches(cls, world, **kwargs):
         sampler = cls(rank=rank, world_size=world, seed=3, **kwargs)
         rows = draws(sampler, 1)
         size = sampler.batch_size
-        shares.append([rows[i:i + size] for i in range(0, len(rows), size)])
+        shares.append([rows[i : i + size] for i in range(0, len(rows), size)])
     return [sum(parts, []) for parts in zip(*shares, strict=True)]
 
 

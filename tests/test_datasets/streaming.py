@@ -19,14 +19,25 @@ class Keep:
         return dict(
             path=results['img_path'],
             draw=results['draw'],
-            modality=results['modality'])
+            modality=results['modality'],
+        )
 
 
-PATHS_ONLY = (Keep(), )
+PATHS_ONLY = (Keep(),)
 
 
-def loader(shards, batch_size=4, workers=0, rank=0, world_size=1,
-           pipeline=PATHS_ONLY, buffer=7, seed=3, pairs=None, collate=list):
+def loader(
+    shards,
+    batch_size=4,
+    workers=0,
+    rank=0,
+    world_size=1,
+    pipeline=PATHS_ONLY,
+    buffer=7,
+    seed=3,
+    pairs=None,
+    collate=list,
+):
     dataset = StreamedPairs(shards, pipeline=pipeline, shuffle_buffer=buffer)
     sampler = StreamSampler(dataset, batch_size, seed, pairs, rank, world_size)
     return DataLoader(
@@ -34,7 +45,8 @@ def loader(shards, batch_size=4, workers=0, rank=0, world_size=1,
         batch_size,
         sampler=sampler,
         num_workers=workers,
-        collate_fn=collate)
+        collate_fn=collate,
+    )
 
 
 def epoch(data_loader, number):

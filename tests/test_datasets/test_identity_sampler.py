@@ -23,7 +23,8 @@ def test_identity_batches(world):
         world,
         dataset=dataset,
         num_ids=num_ids,
-        num_instances=k)
+        num_instances=k,
+    )
     assert len(batches) == 66 // (num_ids * k * world) + 1
     for batch in batches:
         rows = np.array([d.index for d in batch]).reshape(-1, 2, k)
@@ -37,15 +38,18 @@ def test_identity_batches(world):
     members = {}
     for d in flat:
         members.setdefault(d.pair, []).append(d.index)
-    assert all(pid[a] == pid[b] and modality[a] != modality[b]
-               for a, b in members.values())
+    assert all(
+        pid[a] == pid[b] and modality[a] != modality[b]
+        for a, b in members.values()
+    )
 
 
 def test_identity_draws_are_uniform():
     dataset = make()
     pid = dataset.field('pid')
     sampler = IdentitySampler(
-        dataset, num_ids=4, num_instances=1, seed=0, num_iters=3000)
+        dataset, num_ids=4, num_instances=1, seed=0, num_iters=3000
+    )
     rows = np.array([d.index for d in draws(sampler)]).reshape(-1, 2)
     # Each of 12 identities in a third of the iterations: 1000, sigma 26.
     counts = np.bincount(pid[rows[:, 0]])[1::3]
@@ -57,20 +61,25 @@ def test_identity_draws_are_uniform():
 
 def test_identity_instances_are_drawn_with_replacement():
     dataset = make(visible=2, infrared=1)
-    rows = [d.index for d in draws(
-        IdentitySampler(dataset, num_ids=4, num_instances=4, seed=0))]
+    rows = [
+        d.index
+        for d in draws(
+            IdentitySampler(dataset, num_ids=4, num_instances=4, seed=0)
+        )
+    ]
     groups = np.array(rows).reshape(-1, 4)
     assert max(len(set(g)) for g in groups.tolist()) <= 3
     assert min(len(set(g)) for g in groups.tolist()) == 1
 
 
-@pytest.mark.parametrize('visible, infrared, num_ids, iters', [
-    (22258, 11909, 395, 696),
-    (2060, 2060, 206, 65),
-])
+@pytest.mark.parametrize(
+    'visible, infrared, num_ids, iters',
+    [(22258, 11909, 395, 696), (2060, 2060, 206, 65)],
+)
 def test_identity_published_epoch_lengths(visible, infrared, num_ids, iters):
     pids = np.concatenate(
-        [np.arange(n) % num_ids for n in (visible, infrared)])
+        [np.arange(n) % num_ids for n in (visible, infrared)]
+    )
     dataset = Arrays(pids, np.repeat([0, 1], [visible, infrared]))
     sampler = IdentitySampler(dataset, seed=0)
     assert sampler.batch_size == 64
@@ -99,7 +108,8 @@ def test_identity_mistakes(epoch):
 
 def test_unknown_kind_of_epoch():
     with pytest.raises(
-            ValueError, match="'iterations', 'ids', 'images', got 'pids'"):
+        ValueError, match="'iterations', 'ids', 'images', got 'pids'"
+    ):
         IdentitySampler(make(), epoch='pids')
 
 
@@ -130,13 +140,21 @@ def test_each_rank_has_whole_identities(world, epoch):
     dataset = make(visible=9, infrared=6)
     pid, modality = dataset.field('pid'), dataset.field('modality')
     samplers = [
-        IdentitySampler(dataset, num_ids=3, num_instances=2, epoch=epoch,
-                        seed=0, rank=rank, world_size=world)
+        IdentitySampler(
+            dataset,
+            num_ids=3,
+            num_instances=2,
+            epoch=epoch,
+            seed=0,
+            rank=rank,
+            world_size=world,
+        )
         for rank in range(world)
     ]
     assert len({len(sampler) for sampler in samplers}) == 1
-    rows = np.array([[d.index for d in draws(sampler, 2)]
-                     for sampler in samplers])
+    rows = np.array(
+        [[d.index for d in draws(sampler, 2)] for sampler in samplers]
+    )
     rows = rows.reshape(world, samplers[0].num_iters, 3, 2, 2)
     ids = pid[rows]
     assert (ids == ids[..., :1, :1]).all()

@@ -28,8 +28,16 @@ def draw(position=0, epoch=0, seed=0):
 
 
 def results(height=36, width=18, **keys):
-    return dict(img=coordinates(height, width), sample_idx=5, pid=1, camid=1,
-                index=1, modality=0, img_path='a.jpg', **keys)
+    return dict(
+        img=coordinates(height, width),
+        sample_idx=5,
+        pid=1,
+        camid=1,
+        index=1,
+        modality=0,
+        img_path='a.jpg',
+        **keys,
+    )
 
 
 # ---------------------------------------------------------------------- tiles
@@ -43,21 +51,25 @@ def test_coordinates_invert_exactly(grid):
         for tile, place in zip(out['img'], out['permutation'], strict=True):
             top, left = tile[0, 0, :2].astype(int)
             # The tile is a piece of the image, of its own cell.
-            piece = coordinates(36, 18)[top:top + tile.shape[0],
-                                        left:left + tile.shape[1]]
+            piece = coordinates(36, 18)[
+                top : top + tile.shape[0], left : left + tile.shape[1]
+            ]
             assert (tile == piece).all()
             corners = tile[[0, -1], [0, -1], :2].astype(int)
             for row, column in corners:
                 assert (row // cell[0]) * grid[1] + column // cell[1] == place
 
 
-@pytest.mark.parametrize('size, grid, tile', [
-    ((288, 144), (3, 3), (80, 40)),
-    ((288, 144), (2, 2), (120, 60)),
-    ((288, 144), (3, 2), (80, 60)),
-    ((96, 48), (3, 3), (26, 13)),
-    ((96, 48), (2, 2), (40, 20)),
-])
+@pytest.mark.parametrize(
+    'size, grid, tile',
+    [
+        ((288, 144), (3, 3), (80, 40)),
+        ((288, 144), (2, 2), (120, 60)),
+        ((288, 144), (3, 2), (80, 60)),
+        ((96, 48), (3, 3), (26, 13)),
+        ((96, 48), (2, 2), (40, 20)),
+    ],
+)
 def test_sizes_of_tiles(size, grid, tile):
     step = JigsawTiles(grid=grid, num_permutations=24)
     assert {t.shape[:2] for t in step(results(*size))['img']} == {tile}
@@ -111,8 +123,9 @@ def test_tiles_become_rows_of_the_batch():
     assert targets['source'].tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert targets['view'].tolist() == [0, 1, 2, 3] * 3
     assert targets['permutation'].shape == (12, 4)
-    assert torch.equal(targets['permutation'][4],
-                       items[1]['data_samples'].permutation)
+    assert torch.equal(
+        targets['permutation'][4], items[1]['data_samples'].permutation
+    )
 
 
 def test_wrong_settings_are_refused():
@@ -120,7 +133,7 @@ def test_wrong_settings_are_refused():
         JigsawTiles(grid=(5, 1))(results())
     with pytest.raises(ValueError, match='leaves nothing'):
         JigsawTiles(grid=(3, 3), gap=0.99)(results())
-    for wrong in (dict(grid=(3, )), dict(grid=(0, 3)), dict(gap=1.)):
+    for wrong in (dict(grid=(3,)), dict(grid=(0, 3)), dict(gap=1.0)):
         with pytest.raises(ValueError, match='JigsawTiles'):
             JigsawTiles(**wrong)
 
@@ -142,8 +155,9 @@ def mark(name):
 
 def test_stages_change_at_exact_epochs():
     step = EpochStages(34, [[mark(n)] for n in range(3)])
-    stages = [step(dict(draw=draw(epoch=epoch)))['stage']
-              for epoch in range(110)]
+    stages = [
+        step(dict(draw=draw(epoch=epoch)))['stage'] for epoch in range(110)
+    ]
     assert stages == [0] * 34 + [1] * 34 + [2] * 42
     step = EpochStages((1, 3, 1), [[mark(n)] for n in range(3)])
     assert [step.stage_of(epoch) for epoch in range(6)] == [0, 1, 1, 1, 2, 2]
@@ -174,10 +188,9 @@ class Epochs:
 class Staged:
     """Data set of one image whose tiles depend on the epoch."""
 
-    step = EpochStages(2, [
-        [JigsawTiles((2, 2), num_permutations=24)],
-        [JigsawTiles((3, 2))],
-    ])
+    step = EpochStages(
+        2, [[JigsawTiles((2, 2), num_permutations=24)], [JigsawTiles((3, 2))]]
+    )
 
     def __getitem__(self, draw):
         return len(self.step(results(draw=draw))['img'])
@@ -186,8 +199,13 @@ class Staged:
 def test_workers_that_live_on_see_the_new_stage():
     """One second: a process is started."""
     sampler = Epochs()
-    loader = DataLoader(Staged(), sampler=sampler, batch_size=1,
-                        num_workers=1, persistent_workers=True)
+    loader = DataLoader(
+        Staged(),
+        sampler=sampler,
+        batch_size=1,
+        num_workers=1,
+        persistent_workers=True,
+    )
     seen = []
     for sampler.epoch in range(4):
         seen += [int(batch) for batch in loader]

@@ -33,8 +33,9 @@ def tool():
 @pytest.fixture(scope='session')
 def sysu_pack(tool, sysu_root, tmp_path_factory):
     out = str(tmp_path_factory.mktemp('pack') / 'sysu')
-    tool['main'](['--root', sysu_root, '--out', out, '--height', '48',
-                  '--width', '24'])
+    tool['main'](
+        ['--root', sysu_root, '--out', out, '--height', '48', '--width', '24']
+    )
     return out
 
 
@@ -49,11 +50,13 @@ def pack(root, out, **kwargs):
 # ---- equality ------------------------------------------------------------
 
 
-def test_loading_gives_the_same_results(sysu_root, sysu_pack,
-                                        standard_pipeline):
+def test_loading_gives_the_same_results(
+    sysu_root, sysu_pack, standard_pipeline
+):
     plain = SYSUMM01(sysu_root, 'test', standard_pipeline[:2])
     packed = SYSUMM01(
-        sysu_root, 'test', standard_pipeline[:2], packed=sysu_pack)
+        sysu_root, 'test', standard_pipeline[:2], packed=sysu_pack
+    )
     assert len(plain) == len(packed) > 20
     for number in range(len(plain)):
         one, other = plain[number], packed[number]
@@ -63,11 +66,13 @@ def test_loading_gives_the_same_results(sysu_root, sysu_pack,
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_training_batches_are_the_same(sysu_root, sysu_pack, num_workers,
-                                       standard_pipeline):
+def test_training_batches_are_the_same(
+    sysu_root, sysu_pack, num_workers, standard_pipeline
+):
     def batches(**kwargs):
-        dataset = SYSUMM01(sysu_root, 'trainval', standard_pipeline + PACK,
-                           **kwargs)
+        dataset = SYSUMM01(
+            sysu_root, 'trainval', standard_pipeline + PACK, **kwargs
+        )
         sampler = CrossModalPairSampler(dataset, 8, seed=3)
         return list(
             DataLoader(
@@ -75,7 +80,9 @@ def test_training_batches_are_the_same(sysu_root, sysu_pack, num_workers,
                 8,
                 sampler=sampler,
                 num_workers=num_workers,
-                collate_fn=pseudo_collate))
+                collate_fn=pseudo_collate,
+            )
+        )
 
     plain, packed = batches(), batches(packed=sysu_pack)
     assert len(plain) == len(packed) > 3
@@ -83,21 +90,47 @@ def test_training_batches_are_the_same(sysu_root, sysu_pack, num_workers,
         for a, b in zip(one['inputs'], other['inputs'], strict=True):
             assert np.array_equal(a.numpy(), b.numpy())
         for a, b in zip(
-                one['data_samples'], other['data_samples'], strict=True):
-            assert (a.img_path, a.pid, a.modality) == (b.img_path, b.pid,
-                                                       b.modality)
+            one['data_samples'], other['data_samples'], strict=True
+        ):
+            assert (a.img_path, a.pid, a.modality) == (
+                b.img_path,
+                b.pid,
+                b.modality,
+            )
 
 
-def test_regdb_pack_serves_all_trials(tool, regdb_root, tmp_path,
-                                      standard_pipeline):
+def test_regdb_pack_serves_all_trials(
+    tool, regdb_root, tmp_path, standard_pipeline
+):
     out = str(tmp_path / 'pack')
-    tool['main'](['--root', regdb_root, '--layout', 'regdb', '--out', out,
-                  '--height', '48', '--width', '24', '--workers', '2'])
+    tool['main'](
+        [
+            '--root',
+            regdb_root,
+            '--layout',
+            'regdb',
+            '--out',
+            out,
+            '--height',
+            '48',
+            '--width',
+            '24',
+            '--workers',
+            '2',
+        ]
+    )
     for trial in (1, 7):
         for split in ('train', 'test'):
             plain, packed = (
-                RegDB(regdb_root, split, trial, pipeline=standard_pipeline[:2],
-                      **kwargs) for kwargs in ({}, dict(packed=out)))
+                RegDB(
+                    regdb_root,
+                    split,
+                    trial,
+                    pipeline=standard_pipeline[:2],
+                    **kwargs,
+                )
+                for kwargs in ({}, dict(packed=out))
+            )
             assert np.array_equal(plain[5]['img'], packed[5]['img'])
 
 
@@ -105,11 +138,12 @@ def test_resize_is_part_of_the_pack(broken_sysu, tmp_path):
     write_pack(broken_sysu, paths_of(broken_sysu), str(tmp_path / 'p'), 30, 20)
     steps = [
         dict(type='LoadImageFromFile'),
-        dict(type='PILResize', scale=(20, 30), interpolation='lanczos')
+        dict(type='PILResize', scale=(20, 30), interpolation='lanczos'),
     ]
     plain, packed = (
         SYSUMM01(broken_sysu, 'train', steps, **kwargs)[2]
-        for kwargs in ({}, dict(packed=str(tmp_path / 'p'))))
+        for kwargs in ({}, dict(packed=str(tmp_path / 'p')))
+    )
     assert packed['img'].shape == (30, 20, 3)
     assert np.array_equal(plain['img'], packed['img'])
     assert plain['scale_factor'] == packed['scale_factor']
@@ -132,15 +166,30 @@ def test_reader_maps_lazily_and_gives_copies(sysu_pack):
     assert images._map.mode == 'r'
 
 
-@pytest.mark.parametrize('steps, text', [
-    ([dict(type='LoadImageFromFile'),
-      dict(type='PILResize', scale=(24, 50), interpolation='lanczos')],
-     '24, 50'),
-    ([dict(type='LoadImageFromFile', color_type='grayscale'),
-      dict(type='PILResize', scale=(24, 48), interpolation='lanczos')],
-     'grayscale'),
-    ([dict(type='LoadImageFromFile')], 'PILResize'),
-])
+@pytest.mark.parametrize(
+    'steps, text',
+    [
+        (
+            [
+                dict(type='LoadImageFromFile'),
+                dict(
+                    type='PILResize', scale=(24, 50), interpolation='lanczos'
+                ),
+            ],
+            '24, 50',
+        ),
+        (
+            [
+                dict(type='LoadImageFromFile', color_type='grayscale'),
+                dict(
+                    type='PILResize', scale=(24, 48), interpolation='lanczos'
+                ),
+            ],
+            'grayscale',
+        ),
+        ([dict(type='LoadImageFromFile')], 'PILResize'),
+    ],
+)
 def test_other_loading_steps_are_refused(sysu_root, sysu_pack, steps, text):
     with pytest.raises(ValueError, match=f'packed.*{text}.*height, width'):
         SYSUMM01(sysu_root, 'train', steps, packed=sysu_pack)
@@ -148,8 +197,12 @@ def test_other_loading_steps_are_refused(sysu_root, sysu_pack, steps, text):
 
 def test_no_pack(sysu_root, tmp_path, standard_pipeline):
     with pytest.raises(FileNotFoundError, match='pack_dataset'):
-        SYSUMM01(sysu_root, 'train', standard_pipeline,
-                 packed=str(tmp_path / 'nothing'))
+        SYSUMM01(
+            sysu_root,
+            'train',
+            standard_pipeline,
+            packed=str(tmp_path / 'nothing'),
+        )
 
 
 # ---- stale, broken, unfinished -------------------------------------------
@@ -158,7 +211,7 @@ def test_no_pack(sysu_root, tmp_path, standard_pipeline):
 def open_train(root, out):
     steps = [
         dict(type='LoadImageFromFile'),
-        dict(type='PILResize', scale=(24, 48), interpolation='lanczos')
+        dict(type='PILResize', scale=(24, 48), interpolation='lanczos'),
     ]
     return SYSUMM01(root, 'train', steps, packed=str(out))
 
@@ -289,29 +342,32 @@ def test_goes_on_after_a_kill(broken_sysu, tmp_path):
         'root, out = sys.argv[1:]\n'
         'paths = [str(p) for p in Path(root).rglob("*.jpg")]\n'
         'write_pack(root, paths, out, 48, 24,\n'
-        '           progress=lambda done, total: time.sleep(done > 14))\n')
+        '           progress=lambda done, total: time.sleep(done > 14))\n'
+    )
     process = subprocess.Popen(
         [sys.executable, '-c', code, broken_sysu, str(out)],
-        cwd=Path(__file__).parents[2])
+        cwd=Path(__file__).parents[2],
+    )
     try:
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             if (out / 'index.npz').exists() and PackIndex.load(
-                    str(out)).num_done >= 15:
+                str(out)
+            ).num_done >= 15:
                 break
             assert process.poll() is None
             time.sleep(0.05)
     finally:
         process.kill()
         process.wait()
-    assert 15 <= PackIndex.load(str(out)).num_done < len(
-        paths_of(broken_sysu))
+    assert 15 <= PackIndex.load(str(out)).num_done < len(paths_of(broken_sysu))
     pack(broken_sysu, out)
     verify_pack(str(out))
     fresh = tmp_path / 'fresh'
     pack(broken_sysu, fresh)
     assert (out / 'images.npy').read_bytes() == (
-        fresh / 'images.npy').read_bytes()
+        fresh / 'images.npy'
+    ).read_bytes()
 
 
 # ---- the tool ------------------------------------------------------------

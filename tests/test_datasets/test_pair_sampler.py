@@ -24,12 +24,15 @@ def test_pairs_epoch_length_and_coverage(round_up, iters):
     dataset = make()
     modality = dataset.field('modality')
     sampler = CrossModalPairSampler(
-        dataset, batch_size=16, seed=0, round_up=round_up)
+        dataset, batch_size=16, seed=0, round_up=round_up
+    )
     assert (sampler.num_iters, sampler.num_pairs) == (iters, iters * 8)
     rows = draws(sampler)
     assert len(rows) == iters * 16
-    counts = [Counter(d.index for d in rows if modality[d.index] == m)
-              for m in (0, 1)]
+    counts = [
+        Counter(d.index for d in rows if modality[d.index] == m)
+        for m in (0, 1)
+    ]
     if round_up:
         assert set(counts[0]) == set(np.flatnonzero(modality == 0))
         assert Counter(counts[0].values()) == {1: 60, 2: 6}
@@ -41,7 +44,8 @@ def test_pairs_epoch_length_and_coverage(round_up, iters):
 
 def test_pairs_number_of_pairs_override():
     sampler = CrossModalPairSampler(
-        make(), batch_size=8, seed=0, num_pairs_per_epoch=150)
+        make(), batch_size=8, seed=0, num_pairs_per_epoch=150
+    )
     assert sampler.num_pairs == 152
     counts = Counter(d.index for d in draws(sampler))
     assert max(counts.values()) == 4
@@ -58,7 +62,7 @@ def test_pairing_is_random():
         rows = draws(sampler, epoch)
         place = next(i for i, d in enumerate(rows) if d.index == first)
         partners[rows[place + 1].index] += 1
-    chi2 = sum((partners[i] - 10)**2 / 10 for i in infrared)
+    chi2 = sum((partners[i] - 10) ** 2 / 10 for i in infrared)
     assert chi2 < 75  # 99.9 % point of 41 degrees of freedom is 74.7
 
 
@@ -82,8 +86,14 @@ def test_pairs_of_all_ranks_cover_the_images(world, round_up):
     # 66 visible and 42 infrared images, global batches of 4 x world pairs.
     dataset = make()
     samplers = [
-        CrossModalPairSampler(dataset, batch_size=8, seed=0, rank=rank,
-                              world_size=world, round_up=round_up)
+        CrossModalPairSampler(
+            dataset,
+            batch_size=8,
+            seed=0,
+            rank=rank,
+            world_size=world,
+            round_up=round_up,
+        )
         for rank in range(world)
     ]
     iters = -(-66 // (4 * world)) if round_up else 66 // (4 * world)
@@ -94,10 +104,11 @@ def test_pairs_of_all_ranks_cover_the_images(world, round_up):
     assert counts.total() == 2 * pairs
     modality = dataset.field('modality')
     for number, images in ((0, 66), (1, 42)):
-        seen = Counter(
-            counts[i] for i in np.flatnonzero(modality == number))
+        seen = Counter(counts[i] for i in np.flatnonzero(modality == number))
         # Whole passes, and a part of the next one.
         passes, rest = divmod(pairs, images)
         assert seen == Counter(
-            {passes: images - rest, passes + 1: rest} if rest else
-            {passes: images})
+            {passes: images - rest, passes + 1: rest}
+            if rest
+            else {passes: images}
+        )

@@ -43,7 +43,8 @@ def pictures(rng, height, width):
         board=np.repeat(board[..., None], 3, axis=2),
         stripes=np.repeat(noise[:, :1], width, axis=1),
         smooth=smooth,
-        grey=np.repeat(noise[..., :1], 3, axis=2))
+        grey=np.repeat(noise[..., :1], 3, axis=2),
+    )
 
 
 def random_sources(rng, size, count):
@@ -68,10 +69,18 @@ def test_pixels_are_those_of_pil(interpolation, size):
 
 
 @pytest.mark.parametrize('interpolation', KERNELS)
-@pytest.mark.parametrize('source', [
-    (128, 64),  # RegDB
-    (96, 96), (576, 288), (288, 100), (100, 144), (288, 300), (600, 144),
-])
+@pytest.mark.parametrize(
+    'source',
+    [
+        (128, 64),  # RegDB
+        (96, 96),
+        (576, 288),
+        (288, 100),
+        (100, 144),
+        (288, 300),
+        (600, 144),
+    ],
+)
 def test_simple_ratios_and_single_passes(source, interpolation):
     rng = np.random.default_rng(0)
     for size in SIZES:
@@ -91,8 +100,10 @@ def test_opencv_differs_by_far_where_images_shrink():
     """What the filter is for."""
     img = pictures(np.random.default_rng(2), 500, 250)['noise']
     plain = cv2.resize(img, (144, 288))
-    assert np.abs(plain.astype(float) - by_pil(
-        img, (144, 288), 'lanczos')).mean() > 20
+    assert (
+        np.abs(plain.astype(float) - by_pil(img, (144, 288), 'lanczos')).mean()
+        > 20
+    )
 
 
 def test_memory_order_and_shapes():
@@ -128,17 +139,21 @@ def test_results_have_the_keys_of_resize():
     assert ours == theirs
 
 
-@pytest.mark.parametrize('options, text', [
-    (dict(interpolation='area'), "interpolation.*lanczos.*'area'"),
-    (dict(scale=144), 'scale.*width and height.*144'),
-    (dict(scale=(144, 0)), r'scale.*\(144, 0\)'),
-    (dict(scale=(144., 288.)), r'scale.*144\.0'),
-    (dict(scale=(1, 2, 3)), 'scale'),
-])
+@pytest.mark.parametrize(
+    'options, text',
+    [
+        (dict(interpolation='area'), "interpolation.*lanczos.*'area'"),
+        (dict(scale=144), 'scale.*width and height.*144'),
+        (dict(scale=(144, 0)), r'scale.*\(144, 0\)'),
+        (dict(scale=(144.0, 288.0)), r'scale.*144\.0'),
+        (dict(scale=(1, 2, 3)), 'scale'),
+    ],
+)
 def test_wrong_options(options, text):
     with pytest.raises(ValueError, match=f'PILResize.{text}'):
-        PILResize(**(dict(scale=(144, 288), interpolation='lanczos')
-                     | options))
+        PILResize(
+            **(dict(scale=(144, 288), interpolation='lanczos') | options)
+        )
 
 
 def test_float_images_are_refused():

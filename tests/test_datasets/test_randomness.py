@@ -29,12 +29,10 @@ def test_same_key_same_numbers():
     assert scoped(DRAW._replace(index=8)) == first
 
 
-@pytest.mark.parametrize('change', [
-    dict(seed=2),
-    dict(epoch=3),
-    dict(position=4),
-    dict(seed=2, epoch=1),
-])
+@pytest.mark.parametrize(
+    'change',
+    [dict(seed=2), dict(epoch=3), dict(position=4), dict(seed=2, epoch=1)],
+)
 def test_other_key_other_numbers(change):
     other = scoped(DRAW._replace(**change))
     assert all(a != b for a, b in zip(scoped(DRAW), other, strict=True))
@@ -49,8 +47,9 @@ def test_states_are_restored():
         raise RuntimeError('inside')
     after = (random.getstate(), np.random.get_state(), torch.get_rng_state())
     assert before[0] == after[0]
-    assert all(np.array_equal(a, b) for a, b in zip(before[1], after[1],
-                                                    strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(before[1], after[1], strict=True)
+    )
     assert torch.equal(before[2], after[2])
 
 
@@ -68,16 +67,21 @@ def test_generator_is_keyed_by_pair_and_stream():
     first = DRAW.generator('a').random(4)
     same = DRAW._replace(index=9, position=7).generator('a').random(4)
     assert np.array_equal(first, same)
-    for other in (DRAW.generator('b'), DRAW._replace(pair=2).generator('a'),
-                  DRAW._replace(epoch=0).generator('a')):
+    for other in (
+        DRAW.generator('b'),
+        DRAW._replace(pair=2).generator('a'),
+        DRAW._replace(epoch=0).generator('a'),
+    ):
         assert not np.array_equal(first, other.random(4))
 
 
 def test_positions_do_not_correlate():
     # Neighbouring keys must give unrelated numbers; 3 sigma of the mean
     # product of 2000 pairs is 0.0056 for uniform numbers around 0.5.
-    values = np.array([
-        scoped(DRAW._replace(position=p)) for p in range(2001)]) - 0.5
+    values = (
+        np.array([scoped(DRAW._replace(position=p)) for p in range(2001)])
+        - 0.5
+    )
     assert np.abs((values[1:] * values[:-1]).mean(axis=0)).max() < 0.008
     assert np.abs(values.mean(axis=0)).max() < 0.03
 

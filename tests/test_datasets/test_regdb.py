@@ -33,8 +33,10 @@ def test_index_runs_inside_pid_and_modality(regdb_root):
     assert dataset.field('index').tolist() == [1, 2, 3, 4] * 6
 
 
-@pytest.mark.parametrize('direction, query', [('visible_to_infrared', 0),
-                                              ('infrared_to_visible', 1)])
+@pytest.mark.parametrize(
+    'direction, query',
+    [('visible_to_infrared', 0), ('infrared_to_visible', 1)],
+)
 def test_direction(regdb_root, direction, query):
     for split, modality in (('query', query), ('gallery', 1 - query)):
         dataset = RegDB(regdb_root, split, direction=direction)
@@ -43,8 +45,10 @@ def test_direction(regdb_root, direction, query):
 
 
 def test_trials_differ(regdb_root):
-    pids = {tuple(RegDB(regdb_root, 'train', trial=t).metainfo['pids'])
-            for t in range(1, 11)}
+    pids = {
+        tuple(RegDB(regdb_root, 'train', trial=t).metainfo['pids'])
+        for t in range(1, 11)
+    }
     # Two of the ten random orders may coincide, more hardly.
     assert len(pids) >= 8
 
@@ -64,16 +68,25 @@ def test_missing_split_file_is_named(broken_regdb):
         RegDB(broken_regdb, 'query')
 
 
-@pytest.mark.parametrize('edit, message', [
-    (lambda lines: ['Visible/1/a.bmp\n', *lines], 'line 1'),
-    (lambda lines: ['Visible/x/a.bmp 0\n', *lines], 'line 1'),
-    (lambda lines: [lines[0], *lines], 'twice'),
-    (lambda lines: [], 'empty'),
-    (lambda lines: [line.replace(' 1\n', ' 2\n') for line in lines],
-     'contiguous'),
-    (lambda lines: [line[:-2] + '10'[int(line[-2])] + '\n'
-                    for line in lines], 'disagree'),
-])
+@pytest.mark.parametrize(
+    'edit, message',
+    [
+        (lambda lines: ['Visible/1/a.bmp\n', *lines], 'line 1'),
+        (lambda lines: ['Visible/x/a.bmp 0\n', *lines], 'line 1'),
+        (lambda lines: [lines[0], *lines], 'twice'),
+        (lambda lines: [], 'empty'),
+        (
+            lambda lines: [line.replace(' 1\n', ' 2\n') for line in lines],
+            'contiguous',
+        ),
+        (
+            lambda lines: [
+                line[:-2] + '10'[int(line[-2])] + '\n' for line in lines
+            ],
+            'disagree',
+        ),
+    ],
+)
 def test_broken_split_file(broken_regdb, edit, message):
     path = osp.join(broken_regdb, 'idx', 'train_visible_1.txt')
     with open(path) as file:
@@ -84,12 +97,15 @@ def test_broken_split_file(broken_regdb, edit, message):
         RegDB(broken_regdb, 'train')
 
 
-@pytest.mark.parametrize('options', [
-    dict(trial=0),
-    dict(trial=11),
-    dict(trial='1'),
-    dict(direction='rgb_to_ir'),
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(trial=0),
+        dict(trial=11),
+        dict(trial='1'),
+        dict(direction='rgb_to_ir'),
+    ],
+)
 def test_bad_options(regdb_root, options):
     with pytest.raises(ValueError, match=f'RegDB.{next(iter(options))}'):
         RegDB(regdb_root, 'train', **options)
@@ -104,7 +120,8 @@ def test_official_counts(protocol_root):
                 osp.join(protocol_root, 'regdb'),
                 split,
                 trial=trial,
-                listing='protocol')
+                listing='protocol',
+            )
             modality = dataset.field('modality')
             counts += np.bincount(modality).tolist()
             assert dataset.metainfo['num_pids'] == 206

@@ -22,12 +22,14 @@ def build_loader(root, pipeline, sampler=PAIRS, workers=0, seed=3):
             pipeline=[
                 *pipeline,
                 dict(type='SharedStripeShuffle', num_stripes=6),
-                dict(type='PackReIDInputs')
-            ]),
+                dict(type='PackReIDInputs'),
+            ],
+        ),
         sampler=dict(sampler),
         batch_size=8,
         num_workers=workers,
-        persistent_workers=workers == 3)
+        persistent_workers=workers == 3,
+    )
     with DefaultScope.overwrite_default_scope('mmgl'):
         return Runner.build_dataloader(config, seed=seed)
 
@@ -47,15 +49,16 @@ def same(first, second):
                 return False
         for x, y in zip(a['data_samples'], b['data_samples'], strict=True):
             if x.img_path != y.img_path or not torch.equal(
-                    x.permutation, y.permutation):
+                x.permutation, y.permutation
+            ):
                 return False
     return True
 
 
-
 @pytest.mark.parametrize('sampler', [PAIRS, IDENTITIES])
-def test_workers_do_not_matter_and_epochs_differ(sysu_root, standard_pipeline,
-                                                 sampler):
+def test_workers_do_not_matter_and_epochs_differ(
+    sysu_root, standard_pipeline, sampler
+):
     # Takes seconds because it starts five pools of workers.
     runs = {}
     for workers in (0, 1, 3):
@@ -68,22 +71,25 @@ def test_workers_do_not_matter_and_epochs_differ(sysu_root, standard_pipeline,
 
 
 @pytest.mark.parametrize('sampler', [PAIRS, IDENTITIES])
-def test_resuming_equals_running_through(sysu_root, standard_pipeline,
-                                         sampler):
+def test_resuming_equals_running_through(
+    sysu_root, standard_pipeline, sampler
+):
     through = build_loader(sysu_root, standard_pipeline, sampler)
     batches = [epoch(through, e) for e in range(3)][2]
     resumed = build_loader(sysu_root, standard_pipeline, sampler)
     np.random.seed(99)
     torch.manual_seed(99)
     assert same(batches, epoch(resumed, 2))
-    assert not same(batches, epoch(
-        build_loader(sysu_root, standard_pipeline, sampler, seed=4), 2))
+    assert not same(
+        batches,
+        epoch(build_loader(sysu_root, standard_pipeline, sampler, seed=4), 2),
+    )
 
 
 def test_same_image_is_augmented_differently(sysu_root, standard_pipeline):
     dataset = SYSUMM01(
-        sysu_root, 'train', [*standard_pipeline,
-                             dict(type='PackReIDInputs')])
+        sysu_root, 'train', [*standard_pipeline, dict(type='PackReIDInputs')]
+    )
 
     def image(**key):
         draw = Draw(0, 0, 0, 0, 0)._replace(**key)
@@ -115,8 +121,9 @@ def test_global_generators_stay_as_they_were(sysu_root, standard_pipeline):
 
 
 @pytest.mark.parametrize('scope', ['mmengine', 'mmgl', None])
-def test_every_step_of_the_standard_pipeline(sysu_root, standard_pipeline,
-                                             scope):
+def test_every_step_of_the_standard_pipeline(
+    sysu_root, standard_pipeline, scope
+):
     # The pipeline is built in scope mmgl whatever the scope around it.
     def build():
         return SYSUMM01(sysu_root, 'train', standard_pipeline)
@@ -135,7 +142,8 @@ def test_every_step_of_the_standard_pipeline(sysu_root, standard_pipeline,
 def test_built_from_the_root_registry(sysu_root):
     with DefaultScope.overwrite_default_scope('mmgl'):
         dataset = DATASETS.build(
-            dict(type='SYSUMM01', data_root=sysu_root, split='val'))
+            dict(type='SYSUMM01', data_root=sysu_root, split='val')
+        )
     assert isinstance(dataset, SYSUMM01)
 
 

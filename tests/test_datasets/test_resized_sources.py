@@ -21,12 +21,12 @@ def resize_step(interpolation):
 
 
 def images_of(root, interpolation, **kwargs):
-    dataset = SYSUMM01(root, 'trainval', [LOAD, resize_step(interpolation)],
-                       **kwargs)
+    dataset = SYSUMM01(
+        root, 'trainval', [LOAD, resize_step(interpolation)], **kwargs
+    )
     items = (dataset[n] for n in range(len(dataset)))
     return {
-        os.path.relpath(item['img_path'], root): item['img']
-        for item in items
+        os.path.relpath(item['img_path'], root): item['img'] for item in items
     }
 
 
@@ -36,21 +36,29 @@ def packs(sysu_root, tmp_path_factory):
     dataset = SYSUMM01(sysu_root, 'trainval')
     paths = [dataset.get_data_info(n)['img_path'] for n in range(len(dataset))]
     for interpolation in INTERPOLATIONS:
-        write_pack(sysu_root, paths, str(folder / interpolation), HEIGHT,
-                   WIDTH, interpolation)
+        write_pack(
+            sysu_root,
+            paths,
+            str(folder / interpolation),
+            HEIGHT,
+            WIDTH,
+            interpolation,
+        )
     return folder
 
 
 @pytest.mark.parametrize('interpolation', INTERPOLATIONS)
-def test_files_packs_and_shards_give_the_same(sysu_root, shards, packs,
-                                              interpolation):
+def test_files_packs_and_shards_give_the_same(
+    sysu_root, shards, packs, interpolation
+):
     pytest.importorskip('webdataset')
     plain = images_of(sysu_root, interpolation)
-    packed = images_of(sysu_root, interpolation,
-                       packed=str(packs / interpolation))
+    packed = images_of(
+        sysu_root, interpolation, packed=str(packs / interpolation)
+    )
     [batch] = epoch(
-        loader(shards, 130, pipeline=[*DECODE, resize_step(interpolation)]),
-        0)
+        loader(shards, 130, pipeline=[*DECODE, resize_step(interpolation)]), 0
+    )
     streamed = {item['img_path']: item['img'] for item in batch}
     assert plain.keys() == packed.keys() == streamed.keys()
     for path, img in plain.items():

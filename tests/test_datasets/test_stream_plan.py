@@ -27,7 +27,8 @@ def simulate(counts, batch_size, world_size, workers, epochs, pairs):
                 first, last = plan.share(number, worker, max(workers, 1))
                 got = 0
                 for url, start, stop, count in shards.segments(
-                    (1, ), 'test', first, last):
+                    (1,), 'test', first, last
+                ):
                     assert 0 <= start < stop <= count
                     read.update((url, n) for n in range(start, stop))
                     got += stop - start
@@ -41,8 +42,9 @@ def simulate(counts, batch_size, world_size, workers, epochs, pairs):
 def test_each_image_once_an_epoch(world_size, workers):
     # 96 images, epochs of 96 pairs; fewer shards than workers, unequal ones.
     for counts in ([96], [1, 50, 45], [8] * 12, [17, 2, 60, 9, 8]):
-        read, lengths, iters = simulate(counts, 8, world_size, workers, 1,
-                                        None)
+        read, lengths, iters = simulate(
+            counts, 8, world_size, workers, 1, None
+        )
         assert len(read) == 96 and set(read.values()) == {1}
         assert sum(lengths) == iters * world_size
 
@@ -52,8 +54,9 @@ def test_each_image_once_an_epoch(world_size, workers):
 def test_each_image_once_a_pass_whatever_the_epoch(world_size, workers):
     # 7 epochs of 40 pairs are 4 passes over 70 images: no image is lost at
     # the end of an epoch or read twice.
-    read, _, _ = simulate([20, 33, 17], 10 if world_size == 1 else 20,
-                          world_size, workers, 7, 40)
+    read, _, _ = simulate(
+        [20, 33, 17], 10 if world_size == 1 else 20, world_size, workers, 7, 40
+    )
     assert len(read) == 70 and set(read.values()) == {4}
 
 
@@ -62,12 +65,13 @@ def test_ranks_may_change_between_epochs():
     shards = ShardList(list('abc'), [20, 33, 11])
     read = Counter()
     for number, (world_size, batch_size, workers) in enumerate(
-        [(1, 16, 1), (2, 8, 3), (4, 4, 2), (1, 16, 2)]):
+        [(1, 16, 1), (2, 8, 3), (4, 4, 2), (1, 16, 2)]
+    ):
         for rank in range(world_size):
             plan = StreamPlan(batch_size, 2, rank, world_size)
             for worker in range(workers):
                 share = plan.share(number, worker, workers)
-                for url, start, stop, _ in shards.segments((1, ), 'x', *share):
+                for url, start, stop, _ in shards.segments((1,), 'x', *share):
                     read.update((url, n) for n in range(start, stop))
     assert len(read) == 64 and set(read.values()) == {1}
 
@@ -84,8 +88,12 @@ def test_passes_have_orders_of_their_own():
     shards = ShardList(list('abcdefgh'), [3] * 8)
 
     def order(seed, number):
-        return ''.join(s.url for s in shards.segments(
-            (seed, ), 'x', 24 * number, 24 * number + 24))
+        return ''.join(
+            s.url
+            for s in shards.segments(
+                (seed,), 'x', 24 * number, 24 * number + 24
+            )
+        )
 
     orders = {order(seed, number) for seed in (0, 1) for number in range(4)}
     assert len(orders) == 8
@@ -102,8 +110,7 @@ def test_real_shards_each_image_once(shards, world_size, workers):
         batches = epoch(loader(shards, 4, workers, rank, world_size), 0)
         for batch in batches:
             assert [item['modality'] for item in batch] == [0, 1, 0, 1]
-            for visible, infrared in zip(batch[::2], batch[1::2],
-                                         strict=True):
+            for visible, infrared in zip(batch[::2], batch[1::2], strict=True):
                 assert visible['draw'].pair == infrared['draw'].pair
             everything.update(item['path'] for item in batch)
             pairs.update(item['draw'].pair for item in batch)
@@ -111,8 +118,9 @@ def test_real_shards_each_image_once(shards, world_size, workers):
     # 65 pairs, completed to whole batches of all ranks.
     total = -(-65 // (2 * world_size)) * 2 * world_size
     assert pairs == set(range(total)) and keys == set(range(2 * total))
-    visible = Counter({p: n for p, n in everything.items()
-                       if int(p[3]) in (1, 2, 4, 5)})
+    visible = Counter(
+        {p: n for p, n in everything.items() if int(p[3]) in (1, 2, 4, 5)}
+    )
     infrared = everything - visible
     assert len(visible) == 65 and len(infrared) == 30
     # The first pass, and the beginning of the next one.
@@ -127,5 +135,5 @@ def test_memory_does_not_grow_with_the_images():
     assert len(pickle.dumps(few)) == len(pickle.dumps(many))
     plan = StreamPlan(96, 10**7, 3, 4)
     first, last = plan.share(5, 1, 2)
-    [segment] = many.segments((0, ), 'x', first, first + 48)
+    [segment] = many.segments((0,), 'x', first, first + 48)
     assert segment.stop - segment.start == 48

@@ -36,29 +36,45 @@ def test_pixels_and_notes_are_those_of_the_files(shards, sysu_root):
     for data in batch:
         item = known[data['img_path']]
         assert np.array_equal(data['img'], item['img'])
-        for key in ('pid', 'camid', 'modality', 'index', 'ori_shape',
-                    'img_shape'):
+        for key in (
+            'pid',
+            'camid',
+            'modality',
+            'index',
+            'ori_shape',
+            'img_shape',
+        ):
             assert data[key] == item[key], key
 
 
-def test_training_pixels_equal_the_plain_path(shards, sysu_root,
-                                              standard_pipeline):
+def test_training_pixels_equal_the_plain_path(
+    shards, sysu_root, standard_pipeline
+):
     """The same image with the same draw comes out the same, to the bit."""
     [batch] = epoch(
-        loader(shards, 60, pipeline=DECODE + standard_pipeline[1:] + PACK,
-               pairs=30, collate=pseudo_collate), 0)
+        loader(
+            shards,
+            60,
+            pipeline=DECODE + standard_pipeline[1:] + PACK,
+            pairs=30,
+            collate=pseudo_collate,
+        ),
+        0,
+    )
     plain = SYSUMM01(sysu_root, 'trainval', standard_pipeline + PACK)
     places = {
         os.path.relpath(plain.get_data_info(n)['img_path'], sysu_root): n
         for n in range(len(plain))
     }
     for place, (pixels, sample) in enumerate(
-            zip(batch['inputs'], batch['data_samples'], strict=True)):
+        zip(batch['inputs'], batch['data_samples'], strict=True)
+    ):
         draw = Draw(places[sample.img_path], 3, 0, place, place // 2)
         expected = plain[draw]
         assert np.array_equal(pixels.numpy(), expected['inputs'].numpy())
-        assert (sample.permutation == expected['data_samples'].permutation
-                ).all()
+        assert (
+            sample.permutation == expected['data_samples'].permutation
+        ).all()
         assert sample.pair_key == place // 2
 
 
@@ -66,9 +82,11 @@ def test_draws_equal_those_of_the_pair_sampler(shards, sysu_root):
     dataset = SYSUMM01(sysu_root, 'trainval')
     for rank in (0, 1):
         plain = CrossModalPairSampler(
-            dataset, 8, seed=3, rank=rank, world_size=2)
+            dataset, 8, seed=3, rank=rank, world_size=2
+        )
         stream = StreamSampler(
-            StreamedPairs(shards), 8, seed=3, rank=rank, world_size=2)
+            StreamedPairs(shards), 8, seed=3, rank=rank, world_size=2
+        )
         assert len(plain) == len(stream)
         assert [d[1:] for d in plain] == [d[1:] for d in stream]
 
@@ -84,10 +102,18 @@ def test_images_without_notes(tmp_path, shards):
                     new.addfile(member, old.extractfile(member))
         (tmp_path / f'{modality}.json').write_text(
             json.dumps(
-                dict(format=1, shards=[dict(name=target.name, images=9)])))
+                dict(format=1, shards=[dict(name=target.name, images=9)])
+            )
+        )
     [batch] = epoch(
-        loader(str(tmp_path), 18, pipeline=DECODE + PACK[1:],
-               collate=pseudo_collate), 0)
+        loader(
+            str(tmp_path),
+            18,
+            pipeline=DECODE + PACK[1:],
+            collate=pseudo_collate,
+        ),
+        0,
+    )
     samples = batch['data_samples']
     assert [s.modality for s in samples] == [0, 1] * 9
     assert {s.pid for s in samples} == {-1}
@@ -123,7 +149,8 @@ def test_persistent_workers_follow_the_epoch(shards):
         sampler=StreamSampler(dataset, 4, 3, 20),
         num_workers=2,
         persistent_workers=True,
-        collate_fn=list)
+        collate_fn=list,
+    )
     for number in range(3):
         assert paths(epoch(one, number)) == paths(epoch(other, number))
 
@@ -131,14 +158,16 @@ def test_persistent_workers_follow_the_epoch(shards):
 def test_the_buffer_shuffles_and_loses_nothing(shards):
     plain, mixed = (
         sum(paths(epoch(loader(shards, 26, buffer=buffer), 0)), [])
-        for buffer in (0, 20))
+        for buffer in (0, 20)
+    )
     assert plain != mixed and Counter(plain) == Counter(mixed)
     # Without it shards come one after the other: 9 images, here visible.
     known = ShardList.load(shards, 'visible.json')
-    first = next(known.segments((3, ), 'stream of visible', 0, 65))
+    first = next(known.segments((3,), 'stream of visible', 0, 65))
     with tarfile.open(first.url) as tar:
         members = [
-            json.load(tar.extractfile(m))['img_path'] for m in tar
+            json.load(tar.extractfile(m))['img_path']
+            for m in tar
             if m.name.endswith('.json')
         ]
     assert plain[:18:2] == members[:9]
@@ -230,6 +259,7 @@ def test_wrong_use(shards, sysu_root):
 
 def test_bytes_that_are_no_image():
     from mmgl.datasets.transforms import LoadImageFromBytes
+
     for data in (b'', b'no image'):
         with pytest.raises(ValueError, match='a.tar/7'):
             LoadImageFromBytes()(dict(img_bytes=data, shard_path='a.tar/7'))

@@ -9,40 +9,47 @@ from scipy.io import loadmat, savemat
 from mmgl.datasets import SYSUMM01
 
 
-@pytest.mark.parametrize('split, raw_pids', [
-    ('train', [1, 2, 4]),
-    ('val', [7, 9]),
-    ('trainval', [1, 2, 4, 7, 9]),
-])
+@pytest.mark.parametrize(
+    'split, raw_pids',
+    [('train', [1, 2, 4]), ('val', [7, 9]), ('trainval', [1, 2, 4, 7, 9])],
+)
 def test_training_splits_have_contiguous_sorted_labels(
-        sysu_root, split, raw_pids):
+    sysu_root, split, raw_pids
+):
     dataset = SYSUMM01(sysu_root, split)
     assert len(dataset) == len(raw_pids) * 19
     assert dataset.metainfo['pids'] == raw_pids
     assert dataset.metainfo['num_pids'] == len(raw_pids)
     labels, raw = dataset.field('pid'), dataset.field('raw_pid')
     assert sorted(set(labels)) == list(range(len(raw_pids)))
-    assert all(raw_pids[label] == pid
-               for label, pid in zip(labels, raw, strict=True))
+    assert all(
+        raw_pids[label] == pid for label, pid in zip(labels, raw, strict=True)
+    )
 
 
 def test_entries_name_existing_files(sysu_root):
     dataset = SYSUMM01(sysu_root, 'trainval')
     for i in range(len(dataset)):
         item = dataset.get_data_info(i)
-        expected = osp.join(sysu_root, f'cam{item["camid"]}',
-                            f'{item["raw_pid"]:04d}',
-                            f'{item["index"]:04d}.jpg')
+        expected = osp.join(
+            sysu_root,
+            f'cam{item["camid"]}',
+            f'{item["raw_pid"]:04d}',
+            f'{item["index"]:04d}.jpg',
+        )
         assert item['img_path'] == expected and osp.isfile(expected)
         assert item['modality'] == int(item['camid'] in (3, 6))
 
 
-@pytest.mark.parametrize('split, count, cameras', [
-    ('query', 18, {3, 6}),
-    ('gallery', 33, {1, 2, 4, 5}),
-    ('test', 51, {1, 2, 3, 4, 5, 6}),
-    ('val_test', 38, {1, 2, 3, 4, 5, 6}),
-])
+@pytest.mark.parametrize(
+    'split, count, cameras',
+    [
+        ('query', 18, {3, 6}),
+        ('gallery', 33, {1, 2, 4, 5}),
+        ('test', 51, {1, 2, 3, 4, 5, 6}),
+        ('val_test', 38, {1, 2, 3, 4, 5, 6}),
+    ],
+)
 def test_test_splits_keep_raw_pids(sysu_root, split, count, cameras):
     dataset = SYSUMM01(sysu_root, split)
     assert len(dataset) == count
@@ -60,14 +67,14 @@ def test_test_splits_keep_raw_pids(sysu_root, split, count, cameras):
 def test_test_is_query_and_gallery(sysu_root):
     def paths(split):
         dataset = SYSUMM01(sysu_root, split)
-        return [dataset.get_data_info(i)['img_path']
-                for i in range(len(dataset))]
+        return [
+            dataset.get_data_info(i)['img_path'] for i in range(len(dataset))
+        ]
 
     assert sorted(paths('query') + paths('gallery')) == sorted(paths('test'))
 
 
-@pytest.mark.parametrize('modality, number', [('visible', 0),
-                                              ('infrared', 1)])
+@pytest.mark.parametrize('modality, number', [('visible', 0), ('infrared', 1)])
 def test_one_modality(sysu_root, modality, number):
     dataset = SYSUMM01(sysu_root, 'train', modality=modality)
     assert set(dataset.field('modality')) == {number}
@@ -79,8 +86,10 @@ def test_protocol_listing_equals_the_disk(sysu_root):
         disk = SYSUMM01(sysu_root, split)
         protocol = SYSUMM01(sysu_root, split, listing='protocol')
         assert len(disk) == len(protocol)
-        assert all(disk.get_data_info(i) == protocol.get_data_info(i)
-                   for i in range(len(disk)))
+        assert all(
+            disk.get_data_info(i) == protocol.get_data_info(i)
+            for i in range(len(disk))
+        )
 
 
 def test_lazy_init_indices_and_pickling(sysu_root):
@@ -128,23 +137,29 @@ def test_person_without_infrared_images(broken_sysu):
     assert SYSUMM01(broken_sysu, 'train', modality='visible')
 
 
-@pytest.mark.parametrize('path, split', [
-    ('exp/train_id.txt', 'train'),
-    ('exp/rand_perm_cam.mat', 'test'),
-    ('cam4', 'train'),
-])
+@pytest.mark.parametrize(
+    'path, split',
+    [
+        ('exp/train_id.txt', 'train'),
+        ('exp/rand_perm_cam.mat', 'test'),
+        ('cam4', 'train'),
+    ],
+)
 def test_missing_part_is_named(broken_sysu, path, split):
     os.rename(osp.join(broken_sysu, path), osp.join(broken_sysu, 'gone'))
     with pytest.raises(FileNotFoundError, match=osp.basename(path)):
         SYSUMM01(broken_sysu, split)
 
 
-@pytest.mark.parametrize('text, message', [
-    ('1,2,x\n', 'train_id.txt.*whole numbers'),
-    ('\n', 'train_id.txt.*empty'),
-    ('1,2,2\n', 'train_id.txt.*repeats'),
-    ('1,7\n', 'share a person'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('1,2,x\n', 'train_id.txt.*whole numbers'),
+        ('\n', 'train_id.txt.*empty'),
+        ('1,2,2\n', 'train_id.txt.*repeats'),
+        ('1,7\n', 'share a person'),
+    ],
+)
 def test_broken_id_file(broken_sysu, text, message):
     with open(osp.join(broken_sysu, 'exp', 'train_id.txt'), 'w') as file:
         file.write(text)
@@ -166,12 +181,15 @@ def test_broken_permutations(broken_sysu):
         SYSUMM01(broken_sysu, 'test')
 
 
-@pytest.mark.parametrize('options', [
-    dict(split='training'),
-    dict(split='train', modality='thermal'),
-    dict(split='train', listing='web'),
-    dict(split='query', modality='visible'),
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(split='training'),
+        dict(split='train', modality='thermal'),
+        dict(split='train', listing='web'),
+        dict(split='query', modality='visible'),
+    ],
+)
 def test_bad_options(sysu_root, options):
     with pytest.raises(ValueError, match='SYSUMM01'):
         SYSUMM01(sysu_root, **options)
@@ -195,13 +213,20 @@ def test_official_counts(protocol_root):
     assert trainval.metainfo['num_pids'] == 395
     assert set(trainval.field('pid')) == set(range(395))
     assert [load(s).metainfo['num_pids'] for s in ('train', 'val')] == [
-        296, 99]
+        296,
+        99,
+    ]
     query = load('query')
     assert len(query) == 3803
     # Per trial one or ten images of each person and visible camera.
     gallery = load('gallery')
-    folders = set(zip(gallery.field('camid').tolist(),
-                      gallery.field('pid').tolist(), strict=True))
+    folders = set(
+        zip(
+            gallery.field('camid').tolist(),
+            gallery.field('pid').tolist(),
+            strict=True,
+        )
+    )
     permutations = gallery.metainfo['rand_perm_cam']
     for cameras, size in (((1, 2, 4, 5), 301), ((1, 2), 112)):
         drawn = [permutations[c][p][0] for c, p in folders if c in cameras]

@@ -66,8 +66,12 @@ def test_pair_members_share_and_pairs_differ():
 def test_plain_index_gives_a_fixed_permutation():
     def permutations_of(seed):
         shuffle = SharedStripeShuffle(6, seed=seed)
-        return [tuple(shuffle(dict(img=coded_image(), sample_idx=i))
-                      ['permutation']) for i in range(20)]
+        return [
+            tuple(
+                shuffle(dict(img=coded_image(), sample_idx=i))['permutation']
+            )
+            for i in range(20)
+        ]
 
     assert permutations_of(0) == permutations_of(0)
     assert permutations_of(0) != permutations_of(1)
@@ -80,9 +84,11 @@ def test_permutations_are_uniform():
     expected = 10
     counts = Counter(
         tuple(shuffle(dict(img=img, draw=draw(pair=p)))['permutation'])
-        for p in range(720 * expected))
-    chi2 = sum((counts[p] - expected)**2 / expected
-               for p in permutations(range(6)))
+        for p in range(720 * expected)
+    )
+    chi2 = sum(
+        (counts[p] - expected) ** 2 / expected for p in permutations(range(6))
+    )
     # 719 degrees of freedom: mean 719, standard deviation 38.
     assert abs(chi2 - 719) < 4 * math.sqrt(2 * 719)
 
@@ -110,8 +116,9 @@ def test_height_must_be_a_multiple():
 
 
 @pytest.mark.parametrize('transform', [AugMix(), PackReIDInputs()])
-@pytest.mark.parametrize('img', [
-    np.zeros((4, 4, 3), np.float64), np.zeros((4, 4), np.uint8)])
+@pytest.mark.parametrize(
+    'img', [np.zeros((4, 4, 3), np.float64), np.zeros((4, 4), np.uint8)]
+)
 def test_float_or_grey_images_are_refused(transform, img):
     with pytest.raises(ValueError, match='uint8'):
         transform(dict(img=img))
@@ -121,9 +128,19 @@ def test_float_or_grey_images_are_refused(transform, img):
 
 
 def packed(meta_keys=(), **extra):
-    return PackReIDInputs(meta_keys)({
-        **dict(img=coded_image(), img_path='x.jpg', pid=3, modality=1,
-               camid=6, index=2), **extra})
+    return PackReIDInputs(meta_keys)(
+        {
+            **dict(
+                img=coded_image(),
+                img_path='x.jpg',
+                pid=3,
+                modality=1,
+                camid=6,
+                index=2,
+            ),
+            **extra,
+        }
+    )
 
 
 def test_pack():
@@ -134,7 +151,11 @@ def test_pack():
     assert data['inputs'][0, :, 0].tolist() == list(range(12))
     sample = data['data_samples']
     assert (sample.pid, sample.modality, sample.camid, sample.index) == (
-        3, 1, 6, 2)
+        3,
+        1,
+        6,
+        2,
+    )
     assert sample.permutation.tolist() == [1, 2, 0]
     assert sample.permutation.dtype == torch.int64
     assert (sample.img_path, sample.pair_key) == ('x.jpg', 7)
@@ -169,7 +190,10 @@ def test_pack_views_of_several_sizes_as_a_list():
     views = [coded_image(), coded_image()[:6, :2], coded_image()[::-1]]
     inputs = packed(img=views)['inputs']
     assert [tuple(view.shape) for view in inputs] == [
-        (3, 12, 4), (3, 6, 2), (3, 12, 4)]
+        (3, 12, 4),
+        (3, 6, 2),
+        (3, 12, 4),
+    ]
     for got, view in zip(inputs, views, strict=True):
         assert np.array_equal(got.numpy(), view.transpose(2, 0, 1))
     with pytest.raises(ValueError, match='shape'):

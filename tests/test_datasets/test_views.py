@@ -5,11 +5,7 @@ from mmengine.registry import DefaultScope
 
 from mmgl.datasets import SYSUMM01, Draw, rng_scope
 from mmgl.datasets.samplers import IdentitySampler
-from mmgl.datasets.transforms import (
-    ModalityTransform,
-    PackReIDInputs,
-    Views,
-)
+from mmgl.datasets.transforms import ModalityTransform, PackReIDInputs, Views
 from mmgl.models.data_preprocessors import ReIDDataPreprocessor
 from mmgl.registry import TRANSFORMS
 
@@ -42,8 +38,10 @@ def test_modality_chooses_the_pipeline():
 
 
 def test_empty_and_missing_pipelines():
-    for step in (ModalityTransform(visible=[add(1)]),
-                 ModalityTransform([add(1)], [])):
+    for step in (
+        ModalityTransform(visible=[add(1)]),
+        ModalityTransform([add(1)], []),
+    ):
         assert (step(image(1))['img'] == 0).all()
         assert (step(image(0))['img'] == 1).all()
     step = ModalityTransform(visible=None)
@@ -54,11 +52,18 @@ def test_empty_and_missing_pipelines():
 @pytest.mark.parametrize('scope', ['mmgl', 'mmengine', 'mmpretrain'])
 def test_configs_are_built_in_any_scope(scope):
     with DefaultScope.overwrite_default_scope(scope):
-        step = ModalityTransform(visible=[dict(type='Views', views=[
-            [dict(type='ChannelExchange')],
-            [dict(type='RandomFlip', prob=1.)],
-            [dict(type='mmpretrain.RandomErasing')],
-        ])])
+        step = ModalityTransform(
+            visible=[
+                dict(
+                    type='Views',
+                    views=[
+                        [dict(type='ChannelExchange')],
+                        [dict(type='RandomFlip', prob=1.0)],
+                        [dict(type='mmpretrain.RandomErasing')],
+                    ],
+                )
+            ]
+        )
     results = dict(img=np.zeros((9, 5, 3), np.uint8), modality=0)
     assert [view.shape for view in step(results)['img']] == [(9, 5, 3)] * 3
 
@@ -119,11 +124,23 @@ def test_a_view_may_be_left_out():
 
 def test_multi_view_of_mmpretrain_fits_too():
     with DefaultScope.overwrite_default_scope('mmgl'):
-        step = TRANSFORMS.build(dict(
-            type='mmpretrain.MultiView', num_views=2,
-            transforms=[[dict(type='ChannelRandomErasing', prob=1.)]]))
-    results = step(dict(img=np.zeros((24, 12, 3), np.uint8), img_path='x',
-                        pid=0, modality=0, camid=1, index=1))
+        step = TRANSFORMS.build(
+            dict(
+                type='mmpretrain.MultiView',
+                num_views=2,
+                transforms=[[dict(type='ChannelRandomErasing', prob=1.0)]],
+            )
+        )
+    results = step(
+        dict(
+            img=np.zeros((24, 12, 3), np.uint8),
+            img_path='x',
+            pid=0,
+            modality=0,
+            camid=1,
+            index=1,
+        )
+    )
     assert PackReIDInputs()(results)['inputs'].shape == (2, 3, 24, 12)
 
 
@@ -133,9 +150,15 @@ def test_two_views_of_every_image(tiny_sysu):
     pipeline = [
         dict(type='LoadImageFromFile'),
         dict(type='Resize', scale=(12, 24)),
-        dict(type='Views', views=[[], []], first=[
-            dict(type='mmpretrain.RandomCrop', crop_size=(24, 12),
-                 padding=4)]),
+        dict(
+            type='Views',
+            views=[[], []],
+            first=[
+                dict(
+                    type='mmpretrain.RandomCrop', crop_size=(24, 12), padding=4
+                )
+            ],
+        ),
         dict(type='PackReIDInputs'),
     ]
     dataset = SYSUMM01(tiny_sysu, 'trainval', pipeline)

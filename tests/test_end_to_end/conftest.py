@@ -19,8 +19,13 @@ def pretrained(tiny_sysu, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('pretrained')
     options = pretrain_options(tiny_sysu, epochs=2)
     succeed(
-        'train.py', config(PRETRAIN), '--work-dir', work_dir,
-        *cfg_options(options), cwd=work_dir)
+        'train.py',
+        config(PRETRAIN),
+        '--work-dir',
+        work_dir,
+        *cfg_options(options),
+        cwd=work_dir,
+    )
     return Trained(work_dir, work_dir / 'epoch_2.pth', options)
 
 
@@ -30,7 +35,15 @@ def finetuned(tiny_sysu, pretrained, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('finetuned')
     options = finetune_options(tiny_sysu, epochs=1)
     succeed(
-        'train.py', config(FINETUNE), '--work-dir', work_dir, '--init',
-        'mmgl', '--init-checkpoint', pretrained.checkpoint,
-        *cfg_options(options), cwd=work_dir)
+        'train.py',
+        config(FINETUNE),
+        '--work-dir',
+        work_dir,
+        '--init',
+        'mmgl',
+        '--init-checkpoint',
+        pretrained.checkpoint,
+        *cfg_options(options),
+        cwd=work_dir,
+    )
     return Trained(work_dir, work_dir / 'epoch_1.pth', options)

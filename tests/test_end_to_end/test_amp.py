@@ -17,8 +17,10 @@ from mmgl.apis.training import run_training
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='takes fp16 on a GPU')
-@pytest.mark.parametrize('leaf, options', [(PRETRAIN, pretrain_options),
-                                           (FINETUNE, finetune_options)])
+@pytest.mark.parametrize(
+    'leaf, options',
+    [(PRETRAIN, pretrain_options), (FINETUNE, finetune_options)],
+)
 def test_step_in_bfloat16(leaf, options, tiny_sysu, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen = []
@@ -33,11 +35,16 @@ def test_step_in_bfloat16(leaf, options, tiny_sysu, tmp_path, monkeypatch):
         self.register_forward_hook(keep)
 
     monkeypatch.setattr(torch.nn.Conv2d, '__init__', hooked)
-    runner = run_training([
-        config(leaf), '--work-dir',
-        str(tmp_path), '--amp', '--no-validate',
-        *cfg_options(options(tiny_sysu, iters=1))
-    ])
+    runner = run_training(
+        [
+            config(leaf),
+            '--work-dir',
+            str(tmp_path),
+            '--amp',
+            '--no-validate',
+            *cfg_options(options(tiny_sysu, iters=1)),
+        ]
+    )
     assert type(runner.optim_wrapper).__name__ == 'AutocastOptimWrapper'
     # Weights stay in single precision, convolutions work in bfloat16.
     assert set(seen) == {(torch.float32, torch.bfloat16)}

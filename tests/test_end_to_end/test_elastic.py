@@ -30,8 +30,13 @@ EPOCHS, ITERS = 2, 6
 
 def arguments(root, work_dir):
     return [
-        config(FINETUNE), 2, '--work-dir', work_dir, '--seed', 3,
-        *cfg_options(finetune_options(root, EPOCHS, iters=ITERS))
+        config(FINETUNE),
+        2,
+        '--work-dir',
+        work_dir,
+        '--seed',
+        3,
+        *cfg_options(finetune_options(root, EPOCHS, iters=ITERS)),
     ]
 
 
@@ -41,8 +46,9 @@ def worker_of_rank(launcher, rank):
         if not entry.name.isdigit():
             continue
         try:
-            parent = int((entry / 'stat').read_text().rsplit(')', 1)[1]
-                         .split()[1])
+            parent = int(
+                (entry / 'stat').read_text().rsplit(')', 1)[1].split()[1]
+            )
             variables = (entry / 'environ').read_bytes().split(b'\0')
         except OSError:  # gone by now
             continue
@@ -55,8 +61,13 @@ def train_and_kill(line, rank, *given, cwd, **variables):
     """Start by the script and SIGKILL one worker at the line, once."""
     process = subprocess.Popen(
         ['bash', str(tool_dir() / 'dist_train.sh'), *map(str, given)],
-        cwd=cwd, env=environment(**variables), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        cwd=cwd,
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     seen, killed = [], False
     try:
         for text in process.stdout:
@@ -78,16 +89,25 @@ def test_killed_worker_is_started_again(tiny_sysu, tmp_path):
     """With the weights of a run that nothing happened to, to the bit."""
     through, restarted = tmp_path / 'through', tmp_path / 'restarted'
     through.mkdir()
-    succeed('dist_train.sh', *arguments(tiny_sysu, through), cwd=through,
-            PORT=free_port())
+    succeed(
+        'dist_train.sh',
+        *arguments(tiny_sysu, through),
+        cwd=through,
+        PORT=free_port(),
+    )
     restarted.mkdir()
     log = train_and_kill(
-        rf'Epoch\(train\)\s+\[2\]\[\s*3/{ITERS}\]', 1,
-        *arguments(tiny_sysu, restarted), cwd=restarted, PORT=free_port(),
-        MAX_RESTARTS='1')
+        rf'Epoch\(train\)\s+\[2\]\[\s*3/{ITERS}\]',
+        1,
+        *arguments(tiny_sysu, restarted),
+        cwd=restarted,
+        PORT=free_port(),
+        MAX_RESTARTS='1',
+    )
     assert 'resumed epoch: 1, iter: 6' in log
-    one, other = (load(folder / f'epoch_{EPOCHS}.pth')
-                  for folder in (through, restarted))
+    one, other = (
+        load(folder / f'epoch_{EPOCHS}.pth') for folder in (through, restarted)
+    )
     for part in ('state_dict', 'optimizer'):
         assert differences(one[part], other[part]) == []
     assert one['meta']['iter'] == other['meta']['iter'] == EPOCHS * ITERS

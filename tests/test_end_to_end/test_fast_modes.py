@@ -17,8 +17,10 @@ from running import (
 from mmgl.apis.training import run_training
 
 CHANNELS_LAST = {'default_hooks.channels_last.type': 'ChannelsLastHook'}
-COMPILED = {'default_hooks.compile.type': 'CompileBackboneHook',
-            'default_hooks.compile.backend': 'aot_eager'}
+COMPILED = {
+    'default_hooks.compile.type': 'CompileBackboneHook',
+    'default_hooks.compile.backend': 'aot_eager',
+}
 TF32 = {'env_cfg.tf32': True}
 
 
@@ -34,9 +36,16 @@ def own_settings(tmp_path, monkeypatch):
 
 def train(leaf, options, *arguments):
     """Train; returns the loss and a weight of the backbone."""
-    runner = run_training([
-        config(leaf), '--work-dir', 'run', '--no-validate', *arguments,
-        *cfg_options(options)])
+    runner = run_training(
+        [
+            config(leaf),
+            '--work-dir',
+            'run',
+            '--no-validate',
+            *arguments,
+            *cfg_options(options),
+        ]
+    )
     loss = runner.message_hub.get_scalar('train/loss').data[0][-1]
     assert math.isfinite(loss)
     return loss, runner.model.backbone.layer1[0].conv1.weight
@@ -60,8 +69,13 @@ def test_fine_tuning_in_each_mode(tiny_sysu):
     assert loss == pytest.approx(plain, rel=1e-2)
     # With precision and hook in one, on from a checkpoint without them.
     options = options | {'train_cfg.max_epochs': 2}
-    _, weight = train(FINETUNE, options | CHANNELS_LAST | COMPILED, '--amp',
-                      'bf16', '--resume')
+    _, weight = train(
+        FINETUNE,
+        options | CHANNELS_LAST | COMPILED,
+        '--amp',
+        'bf16',
+        '--resume',
+    )
     assert is_reordered(weight)
     saved = load('run/epoch_2.pth')
     assert saved['meta']['iter'] == 2
@@ -69,10 +83,12 @@ def test_fine_tuning_in_each_mode(tiny_sysu):
 
 def test_pre_training_in_all_modes(tiny_sysu):
     options = pretrain_options(tiny_sysu, iters=1)
-    _, weight = train(PRETRAIN, options | CHANNELS_LAST | TF32, '--amp',
-                      'bf16')
+    _, weight = train(
+        PRETRAIN, options | CHANNELS_LAST | TF32, '--amp', 'bf16'
+    )
     assert is_reordered(weight)
     # The next epoch without them.
-    _, weight = train(PRETRAIN, options | {'train_cfg.max_epochs': 2},
-                      '--resume')
+    _, weight = train(
+        PRETRAIN, options | {'train_cfg.max_epochs': 2}, '--resume'
+    )
     assert not is_reordered(weight)

@@ -23,7 +23,8 @@ from running import (
 EPOCHS, ITERS = 3, 6
 JOBS = dict(
     pretrain=(PRETRAIN, pretrain_options),
-    finetune=(FINETUNE, finetune_options))
+    finetune=(FINETUNE, finetune_options),
+)
 
 
 def arguments(job, root, work_dir, workers, extra=()):
@@ -31,8 +32,14 @@ def arguments(job, root, work_dir, workers, extra=()):
     chosen = options(root, EPOCHS, workers, ITERS)
     chosen.update(extra)
     return [
-        config(leaf), '--work-dir', work_dir, '--seed', 3, '--resume', 'auto',
-        *cfg_options(chosen)
+        config(leaf),
+        '--work-dir',
+        work_dir,
+        '--seed',
+        3,
+        '--resume',
+        'auto',
+        *cfg_options(chosen),
     ]
 
 
@@ -44,7 +51,8 @@ def uninterrupted(tiny_sysu, tmp_path_factory):
     def run(job):
         work_dir = tmp_path_factory.mktemp(f'{job}_through')
         succeed(
-            'train.py', *arguments(job, tiny_sysu, work_dir, 0), cwd=work_dir)
+            'train.py', *arguments(job, tiny_sysu, work_dir, 0), cwd=work_dir
+        )
         return load(work_dir / f'epoch_{EPOCHS}.pth')
 
     return run
@@ -57,7 +65,8 @@ def interrupt(job, root, work_dir, workers, extra=()):
         rf'Epoch\(train\)\s+\[2\]\[\s*3/{ITERS}\]',
         'train.py',
         *given,
-        cwd=work_dir)
+        cwd=work_dir,
+    )
     assert (work_dir / 'epoch_1.pth').is_file()
     assert not (work_dir / 'epoch_2.pth').exists(), 'not killed in epoch 2'
     log = succeed('train.py', *given, cwd=work_dir)
@@ -72,16 +81,18 @@ def check_same_bits(one, other):
     assert one['meta']['iter'] == other['meta']['iter'] == EPOCHS * ITERS
 
 
-def test_pretraining_killed_with_two_workers(tiny_sysu, uninterrupted,
-                                             tmp_path):
+def test_pretraining_killed_with_two_workers(
+    tiny_sysu, uninterrupted, tmp_path
+):
     """Against a run without workers: their number must not matter either."""
     resumed = interrupt('pretrain', tiny_sysu, tmp_path, workers=2)
     check_same_bits(resumed, uninterrupted('pretrain'))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('job, workers', [('pretrain', 0), ('finetune', 0),
-                                          ('finetune', 2)])
+@pytest.mark.parametrize(
+    'job, workers', [('pretrain', 0), ('finetune', 0), ('finetune', 2)]
+)
 def test_killed_and_resumed(job, workers, tiny_sysu, uninterrupted, tmp_path):
     resumed = interrupt(job, tiny_sysu, tmp_path, workers)
     check_same_bits(resumed, uninterrupted(job))
@@ -92,5 +103,6 @@ def test_comparison_sees_missing_seeds(tiny_sysu, uninterrupted, tmp_path):
     """Without IterationSeedHook the resumed run takes other Gumbel noise."""
     extra = {'custom_hooks.0.enabled': False}
     resumed = interrupt('pretrain', tiny_sysu, tmp_path, 0, extra)
-    assert differences(resumed['state_dict'],
-                       uninterrupted('pretrain')['state_dict'])
+    assert differences(
+        resumed['state_dict'], uninterrupted('pretrain')['state_dict']
+    )

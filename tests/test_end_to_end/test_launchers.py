@@ -30,8 +30,15 @@ def free_port():
 def train(leaf, options, work_dir, processes=2):
     work_dir.mkdir()
     log = succeed(
-        'dist_train.sh', config(leaf), processes, '--work-dir', work_dir,
-        *cfg_options(options), cwd=work_dir, PORT=free_port())
+        'dist_train.sh',
+        config(leaf),
+        processes,
+        '--work-dir',
+        work_dir,
+        *cfg_options(options),
+        cwd=work_dir,
+        PORT=free_port(),
+    )
     return log, work_dir / 'epoch_1.pth'
 
 
@@ -45,19 +52,27 @@ def metrics(leaf, checkpoint, options, work_dir, processes):
     }
     arguments = ['--work-dir', work_dir, '--out', out, *cfg_options(options)]
     if processes == 1:
-        succeed(
-            'test.py', config(leaf), checkpoint, *arguments, cwd=work_dir)
+        succeed('test.py', config(leaf), checkpoint, *arguments, cwd=work_dir)
     else:
         succeed(
-            'dist_test.sh', config(leaf), checkpoint, processes, *arguments,
-            cwd=work_dir, PORT=free_port())
+            'dist_test.sh',
+            config(leaf),
+            checkpoint,
+            processes,
+            *arguments,
+            cwd=work_dir,
+            PORT=free_port(),
+        )
     return json.loads(out.read_text())['metrics']
 
 
-@pytest.mark.parametrize('leaf, options', [(FINETUNE, finetune_options),
-                                           (PRETRAIN, pretrain_options)])
-def test_train_on_two_and_test_on_any_number(leaf, options, tiny_sysu,
-                                             tmp_path):
+@pytest.mark.parametrize(
+    'leaf, options',
+    [(FINETUNE, finetune_options), (PRETRAIN, pretrain_options)],
+)
+def test_train_on_two_and_test_on_any_number(
+    leaf, options, tiny_sysu, tmp_path
+):
     # Per process; the data set has 12 identities for 2 x 4.
     chosen = options(tiny_sysu, iters=4)
     log, checkpoint = train(leaf, chosen, tmp_path / 'train')

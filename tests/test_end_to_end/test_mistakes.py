@@ -15,33 +15,42 @@ from mmgl.apis.evaluation import run_evaluation
 from mmgl.apis.training import run_training
 
 CASES = {
-    'unknown key of a component': ({
-        'model.backbone.dpeth': 18
-    }, "no argument 'dpeth' (did you mean 'depth'?)"),
-    'unknown key of a transform': ({
-        'train_dataloader.dataset.pipeline.2.crop_siez': '[96,48]'
-    }, "did you mean 'crop_size'?"),
-    'unknown component': ({
-        'model.backbone.type': 'TwoStreamResnet'
-    }, "did you mean 'TwoStreamResNet'?"),
-    'missing data root': ({
-        'train_dataloader.dataset.data_root': 'nowhere/at/all'
-    }, "no folder 'nowhere/at/all'"),
-    'wrong type': ({
-        'model.backbone.last_stride': 'one'
-    }, "last_stride of TwoStreamResNet must be int, got 'one'"),
-    'value out of range': ({
-        'model.backbone.depth': 19
-    }, 'depth must be one of (18, 34, 50, 101)'),
-    'batch size of the sampler': ({
-        'train_dataloader.batch_size': 24
-    }, 'train_dataloader.sampler.batch_size is 16'),
-    'unknown split': ({
-        'train_dataloader.dataset.split': 'trian'
-    }, 'split must be one of train'),
-    'no stripes to shuffle': ({
-        'val_dataloader.dataset.pipeline.2.num_stripes': 1
-    }, 'num_stripes must be a whole number above 1'),
+    'unknown key of a component': (
+        {'model.backbone.dpeth': 18},
+        "no argument 'dpeth' (did you mean 'depth'?)",
+    ),
+    'unknown key of a transform': (
+        {'train_dataloader.dataset.pipeline.2.crop_siez': '[96,48]'},
+        "did you mean 'crop_size'?",
+    ),
+    'unknown component': (
+        {'model.backbone.type': 'TwoStreamResnet'},
+        "did you mean 'TwoStreamResNet'?",
+    ),
+    'missing data root': (
+        {'train_dataloader.dataset.data_root': 'nowhere/at/all'},
+        "no folder 'nowhere/at/all'",
+    ),
+    'wrong type': (
+        {'model.backbone.last_stride': 'one'},
+        "last_stride of TwoStreamResNet must be int, got 'one'",
+    ),
+    'value out of range': (
+        {'model.backbone.depth': 19},
+        'depth must be one of (18, 34, 50, 101)',
+    ),
+    'batch size of the sampler': (
+        {'train_dataloader.batch_size': 24},
+        'train_dataloader.sampler.batch_size is 16',
+    ),
+    'unknown split': (
+        {'train_dataloader.dataset.split': 'trian'},
+        'split must be one of train',
+    ),
+    'no stripes to shuffle': (
+        {'val_dataloader.dataset.pipeline.2.num_stripes': 1},
+        'num_stripes must be a whole number above 1',
+    ),
 }
 
 
@@ -56,8 +65,7 @@ def only_sentence(code, text):
 
 
 @pytest.mark.parametrize('case', CASES)
-def test_mistake_in_the_config(case, tiny_sysu, tmp_path, monkeypatch,
-                               capsys):
+def test_mistake_in_the_config(case, tiny_sysu, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     changes, words = CASES[case]
     options = dict(pretrain_options(tiny_sysu), **changes)
@@ -76,20 +84,30 @@ def test_mistake_seen_from_the_shell(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (['--init', 'mgml'], '--init must be one of imagenet, mmgl, random'),
-    (['--init', 'mmgl'], '--init-checkpoint'),
-    (['--init', 'mmgl', '--init-checkpoint', 'no.pth'], "no file 'no.pth'"),
-    (['--resume', 'no.pth'], "no file 'no.pth'"),
-])
-def test_mistake_in_the_options(arguments, words, tiny_sysu, tmp_path,
-                                monkeypatch, capsys):
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['--init', 'mgml'], '--init must be one of imagenet, mmgl, random'),
+        (['--init', 'mmgl'], '--init-checkpoint'),
+        (
+            ['--init', 'mmgl', '--init-checkpoint', 'no.pth'],
+            "no file 'no.pth'",
+        ),
+        (['--resume', 'no.pth'], "no file 'no.pth'"),
+    ],
+)
+def test_mistake_in_the_options(
+    arguments, words, tiny_sysu, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:
-        run_training([
-            config(FINETUNE), *arguments,
-            *cfg_options(finetune_options(tiny_sysu))
-        ])
+        run_training(
+            [
+                config(FINETUNE),
+                *arguments,
+                *cfg_options(finetune_options(tiny_sysu)),
+            ]
+        )
     text = capsys.readouterr().err
     assert words in only_sentence(stopped.value.code, text)
 
@@ -101,17 +119,22 @@ def test_missing_config(tmp_path, monkeypatch, capsys):
         run_training([wrong])
     line = only_sentence(stopped.value.code, capsys.readouterr().err)
     assert "did you mean 'configs/mmgl/finetune/agw_r50_64-81e_sysu.py'" in (
-        line)
+        line
+    )
 
 
-def test_checkpoint_of_another_model(pretrained, tiny_sysu, tmp_path,
-                                     monkeypatch, capsys):
+def test_checkpoint_of_another_model(
+    pretrained, tiny_sysu, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     options = finetune_options(tiny_sysu)
     with pytest.raises(SystemExit) as stopped:
-        run_evaluation([
-            config(FINETUNE),
-            str(pretrained.checkpoint), *cfg_options(options)
-        ])
+        run_evaluation(
+            [
+                config(FINETUNE),
+                str(pretrained.checkpoint),
+                *cfg_options(options),
+            ]
+        )
     line = only_sentence(stopped.value.code, capsys.readouterr().err)
     assert 'does not fit the model' in line and 'neck.' in line

@@ -12,8 +12,9 @@ from mmgl.utils.compat import registry_scope
 
 
 @pytest.mark.parametrize('variant', ['agw', 'agw-exact'])
-def test_features_with_distances_of_hundreds(variant, tiny_sysu, tmp_path,
-                                             monkeypatch):
+def test_features_with_distances_of_hundreds(
+    variant, tiny_sysu, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     leaf = config(FINETUNE.replace('agw_', f'{variant}_'))
     options = finetune_options(tiny_sysu, iters=2)
@@ -24,8 +25,10 @@ def test_features_with_distances_of_hundreds(variant, tiny_sysu, tmp_path,
     state['backbone.layer4.1.bn2.weight'] *= 300
     torch.save(dict(state_dict=state), 'far.pth')
     arguments = [
-        leaf, '--work-dir', 'run',
-        *cfg_options(dict(options, load_from='far.pth'))
+        leaf,
+        '--work-dir',
+        'run',
+        *cfg_options(dict(options, load_from='far.pth')),
     ]
     if variant == 'agw-exact':
         run_training(arguments)

@@ -29,8 +29,7 @@ def small(options, trial, evaluation):
 
 
 def finetuning(root, trial=1):
-    options = small(
-        finetune_options(root, iters=1), trial, 'test_dataloader')
+    options = small(finetune_options(root, iters=1), trial, 'test_dataloader')
     return dict(options, **{'model.heads.id.num_classes': 6})
 
 
@@ -39,18 +38,24 @@ def pretraining(root, trial=1):
 
 
 def train(leaf, options, work_dir, *arguments):
-    run_training([
-        config(leaf), '--work-dir',
-        str(work_dir), '--no-validate', *arguments,
-        *cfg_options(options)
-    ])
+    run_training(
+        [
+            config(leaf),
+            '--work-dir',
+            str(work_dir),
+            '--no-validate',
+            *arguments,
+            *cfg_options(options),
+        ]
+    )
     return str(work_dir / 'epoch_1.pth')
 
 
 @pytest.fixture
 def trial_1(tiny_regdb, tmp_path):
-    return train(FINETUNE, finetuning(tiny_regdb), tmp_path / 'fine',
-                 '--init', 'random')
+    return train(
+        FINETUNE, finetuning(tiny_regdb), tmp_path / 'fine', '--init', 'random'
+    )
 
 
 def test_test_on_another_trial(trial_1, tiny_regdb, tmp_path, capsys):
@@ -80,5 +85,6 @@ def test_fine_tune_from_another_trial(tiny_regdb, tmp_path, capsys):
     assert stopped.value.code == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert 'trained on trial 1 of regdb, this is trial 2' in error
-    train(FINETUNE, other, tmp_path / 'allowed', *init,
-          '--allow-trial-mismatch')
+    train(
+        FINETUNE, other, tmp_path / 'allowed', *init, '--allow-trial-mismatch'
+    )

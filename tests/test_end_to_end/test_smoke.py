@@ -13,13 +13,17 @@ def quickstart(folder):
     return subprocess.run(
         [
             sys.executable,
-            str(tool_dir() / 'quickstart.py'), '--smoke', '--work-dir',
-            str(folder / 'result'), '--data-root',
-            str(folder / 'data')
+            str(tool_dir() / 'quickstart.py'),
+            '--smoke',
+            '--work-dir',
+            str(folder / 'result'),
+            '--data-root',
+            str(folder / 'data'),
         ],
         text=True,
         capture_output=True,
-        timeout=600)
+        timeout=600,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -46,7 +50,9 @@ def test_second_run_has_nothing_left_to_do(smoke):
     assert second.returncode == 0
     trained = list((folder / 'result').glob('seed_0/*/2*'))
     assert trained
-    assert json.loads(metrics)['seeds'] == json.loads(
-        (folder / 'result/metrics.json').read_text())['seeds']
+    assert (
+        json.loads(metrics)['seeds']
+        == json.loads((folder / 'result/metrics.json').read_text())['seeds']
+    )
     table = [line for line in first.stdout.splitlines() if '|' in line][-8:]
     assert all(line in second.stdout for line in table)

@@ -56,12 +56,12 @@ def train(cfg):
 
 
 @pytest.mark.parametrize(
-    'workers', [0, pytest.param(2, marks=pytest.mark.slow)])
+    'workers', [0, pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_resumed_run_is_the_uninterrupted_one(tiny_shards, tmp_path, workers):
     """Trains six epochs of two steps, about ten seconds."""
     pytest.importorskip('webdataset')
-    expected, weights = train(
-        config(tiny_shards, tmp_path / 'a', 3, workers))
+    expected, weights = train(config(tiny_shards, tmp_path / 'a', 3, workers))
     assert len(expected) == 6 and len(set(expected)) == 6
     first, _ = train(config(tiny_shards, tmp_path / 'b', 2, workers))
     cfg = config(tiny_shards, tmp_path / 'b', 3, workers)
@@ -69,4 +69,5 @@ def test_resumed_run_is_the_uninterrupted_one(tiny_shards, tmp_path, workers):
     rest, resumed = train(cfg)
     assert first + rest == expected
     assert all(
-        torch.equal(value, resumed[name]) for name, value in weights.items())
+        torch.equal(value, resumed[name]) for name, value in weights.items()
+    )

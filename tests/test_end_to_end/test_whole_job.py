@@ -15,7 +15,8 @@ from mmgl.config.options import training_parser
 
 SYSU_METRICS = {
     f'{mode}_{shots}/{name}'
-    for mode in ('all', 'indoor') for shots in ('single', 'multi')
+    for mode in ('all', 'indoor')
+    for shots in ('single', 'multi')
     for name in ('rank1', 'rank5', 'rank10', 'rank20', 'mAP', 'mINP')
 }
 
@@ -30,9 +31,16 @@ def scalars(work_dir):
 def test_metrics_of_the_fine_tuned_model(finetuned, tmp_path):
     out = tmp_path / 'out/metrics.json'
     succeed(
-        'test.py', config(FINETUNE), finetuned.checkpoint, '--work-dir',
-        tmp_path, '--out', out, *cfg_options(finetuned.options),
-        cwd=tmp_path)
+        'test.py',
+        config(FINETUNE),
+        finetuned.checkpoint,
+        '--work-dir',
+        tmp_path,
+        '--out',
+        out,
+        *cfg_options(finetuned.options),
+        cwd=tmp_path,
+    )
     written = json.loads(out.read_text())
     metrics = written['metrics']
     assert set(metrics) == SYSU_METRICS
@@ -51,7 +59,8 @@ def test_curves_of_pretraining_are_logged(pretrained):
     assert len(losses) == 12
     assert all(math.isfinite(v) for row in losses for v in row.values())
     accuracy = [
-        row['permutation/infrared_stripe_acc'] for row in rows
+        row['permutation/infrared_stripe_acc']
+        for row in rows
         if 'permutation/exact_acc' in row
     ]
     assert len(accuracy) == 2
@@ -62,7 +71,8 @@ def test_checkpoints_say_what_they_were_trained_on(pretrained, finetuned):
     assert meta == dict(dataset='sysu', split='train', trial=None, num_pids=8)
     meta = load(finetuned.checkpoint)['meta']['trained_on']
     assert meta == dict(
-        dataset='sysu', split='trainval', trial=None, num_pids=12)
+        dataset='sysu', split='trainval', trial=None, num_pids=12
+    )
 
 
 class Stopped(Exception):
@@ -85,17 +95,23 @@ def backbone_at_start(arguments):
     return kept
 
 
-def test_fine_tuning_starts_from_the_very_tensors(pretrained, finetuned,
-                                                  tmp_path):
+def test_fine_tuning_starts_from_the_very_tensors(
+    pretrained, finetuned, tmp_path
+):
     source = {
         name.removeprefix('backbone.'): value
         for name, value in load(pretrained.checkpoint)['state_dict'].items()
         if name.startswith('backbone.')
     }
     arguments = [
-        config(FINETUNE), '--work-dir', str(tmp_path), '--init', 'mmgl',
-        '--init-checkpoint', str(pretrained.checkpoint),
-        *cfg_options(finetuned.options)
+        config(FINETUNE),
+        '--work-dir',
+        str(tmp_path),
+        '--init',
+        'mmgl',
+        '--init-checkpoint',
+        str(pretrained.checkpoint),
+        *cfg_options(finetuned.options),
     ]
     start = backbone_at_start(arguments)
     assert set(start) == set(source)
@@ -103,8 +119,8 @@ def test_fine_tuning_starts_from_the_very_tensors(pretrained, finetuned,
         assert torch.equal(value, source[name]), name
     # It was trained: neither the random start nor what came out.
     random = backbone_at_start(
-        [*arguments[:3], '--init', 'random',
-         *cfg_options(finetuned.options)])
+        [*arguments[:3], '--init', 'random', *cfg_options(finetuned.options)]
+    )
     end = load(finetuned.checkpoint)['state_dict']
     name = 'layer1.0.conv1.weight'
     assert not torch.equal(start[name], random[name])

@@ -10,7 +10,6 @@ from mmgl.models.backbones import OneStreamResNet
 
 
 class Model(nn.Module):
-
     def __init__(self):
         super().__init__()
         self.backbone = OneStreamResNet(depth=18, base_channels=4)
@@ -30,8 +29,9 @@ def build(reordered=False, checkpoint=None):
         model.load_state_dict(saved['model'])
         optimizer.load_state_dict(saved['optimizer'])
     if reordered:
-        ChannelsLastHook().before_train(SimpleNamespace(
-            model=model, optim_wrapper=OptimWrapper(optimizer)))
+        ChannelsLastHook().before_train(
+            SimpleNamespace(model=model, optim_wrapper=OptimWrapper(optimizer))
+        )
     return model, optimizer
 
 
@@ -49,12 +49,16 @@ def test_weights_and_what_the_optimizer_knows_of_them():
     model, optimizer = build()
     train_step(model, optimizer)
     weights = [p.detach().clone() for p in model.parameters()]
-    momenta = [optimizer.state[p]['momentum_buffer'].clone()
-               for p in model.parameters()]
+    momenta = [
+        optimizer.state[p]['momentum_buffer'].clone()
+        for p in model.parameters()
+    ]
     ChannelsLastHook().before_train(
-        SimpleNamespace(model=model, optim_wrapper=OptimWrapper(optimizer)))
+        SimpleNamespace(model=model, optim_wrapper=OptimWrapper(optimizer))
+    )
     for parameter, weight, momentum in zip(
-            model.parameters(), weights, momenta, strict=True):
+        model.parameters(), weights, momenta, strict=True
+    ):
         kept = optimizer.state[parameter]['momentum_buffer']
         assert torch.equal(parameter, weight) and torch.equal(kept, momentum)
         assert kept.stride() == parameter.stride()
@@ -71,18 +75,20 @@ def test_checkpoints_are_interchangeable(first, second, tmp_path):
     def two_steps(first, second):
         model, optimizer = build(first, start)
         train_step(model, optimizer)
-        torch.save(dict(model=model.state_dict(),
-                        optimizer=optimizer.state_dict()), path)
+        torch.save(
+            dict(model=model.state_dict(), optimizer=optimizer.state_dict()),
+            path,
+        )
         model, optimizer = build(second, path)
-        assert is_reordered(
-            model.backbone.layer1[0].conv1.weight) is second
+        assert is_reordered(model.backbone.layer1[0].conv1.weight) is second
         train_step(model, optimizer)
         return model.state_dict()
 
     torch.manual_seed(0)
     model, optimizer = build()
-    torch.save(dict(model=model.state_dict(),
-                    optimizer=optimizer.state_dict()), start)
+    torch.save(
+        dict(model=model.state_dict(), optimizer=optimizer.state_dict()), start
+    )
     plain, other = two_steps(False, False), two_steps(first, second)
     assert list(plain) == list(other)
     for name, value in plain.items():

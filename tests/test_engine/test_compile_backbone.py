@@ -12,7 +12,6 @@ BACKEND = 'aot_eager'
 
 
 class Model(nn.Module):
-
     def __init__(self, backbone):
         super().__init__()
         self.backbone = backbone
@@ -37,8 +36,9 @@ def test_compiled_backbone_is_the_same(kind):
     (maps, plain), (compiled_maps, compiled) = results
     assert torch.allclose(maps, compiled_maps, rtol=1e-4, atol=1e-6)
     assert plain.state_dict().keys() == compiled.state_dict().keys()
-    for (name, one), other in zip(plain.named_parameters(),
-                                  compiled.parameters(), strict=True):
+    for (name, one), other in zip(
+        plain.named_parameters(), compiled.parameters(), strict=True
+    ):
         error = (one.grad - other.grad).norm()
         assert error <= 1e-3 * one.grad.norm() + 1e-6, name
 
@@ -48,5 +48,6 @@ def test_options_reach_torch(monkeypatch):
     backbone = OneStreamResNet(depth=18, base_channels=4)
     monkeypatch.setattr(backbone, 'compile', lambda **kw: seen.update(kw))
     CompileBackboneHook(mode='max-autotune').before_train(
-        SimpleNamespace(model=Model(backbone)))
+        SimpleNamespace(model=Model(backbone))
+    )
     assert seen == dict(mode='max-autotune')

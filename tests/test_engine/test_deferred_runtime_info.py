@@ -23,9 +23,14 @@ class Loader(list):
 
 def runner_of(name):
     return SimpleNamespace(
-        message_hub=MessageHub.get_instance(name), epoch=0, iter=0,
-        max_epochs=1, max_iters=LENGTH, hooks=[LoggerHook(interval=3)],
-        train_dataloader=Loader(range(LENGTH)))
+        message_hub=MessageHub.get_instance(name),
+        epoch=0,
+        iter=0,
+        max_epochs=1,
+        max_iters=LENGTH,
+        hooks=[LoggerHook(interval=3)],
+        train_dataloader=Loader(range(LENGTH)),
+    )
 
 
 def train(hook, name):
@@ -34,8 +39,7 @@ def train(hook, name):
     hook.before_train(runner)
     lengths = []
     for batch_idx in range(LENGTH):
-        hook.after_train_iter(runner, batch_idx,
-                              outputs=outputs_of(batch_idx))
+        hook.after_train_iter(runner, batch_idx, outputs=outputs_of(batch_idx))
         log = runner.message_hub.log_scalars.get('train/loss')
         lengths.append(0 if log is None else len(log.data[0]))
     return runner, lengths
@@ -60,8 +64,9 @@ def test_values_are_read_for_the_log_only():
 def test_every_step_is_one_copy(monkeypatch):
     calls = []
     tolist = torch.Tensor.tolist
-    monkeypatch.setattr(torch.Tensor, 'tolist',
-                        lambda x: calls.append(len(x)) or tolist(x))
+    monkeypatch.setattr(
+        torch.Tensor, 'tolist', lambda x: calls.append(len(x)) or tolist(x)
+    )
     monkeypatch.setattr(torch.Tensor, 'item', lambda x: pytest.fail('read'))
     train(DeferredRuntimeInfoHook(), 'one copy')
     assert calls == [6, 6, 2]
@@ -72,8 +77,7 @@ def test_checkpoint_has_the_whole_log():
     runner = runner_of('saved')
     hook.before_train(runner)
     for batch_idx in range(4):
-        hook.after_train_iter(runner, batch_idx,
-                              outputs=outputs_of(batch_idx))
+        hook.after_train_iter(runner, batch_idx, outputs=outputs_of(batch_idx))
     checkpoint = dict(message_hub=runner.message_hub.state_dict())
     hook.before_save_checkpoint(runner, checkpoint)
     history = checkpoint['message_hub']['log_scalars']['train/loss']

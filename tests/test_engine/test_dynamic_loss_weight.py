@@ -19,16 +19,19 @@ class Model(BaseModel):
         super().__init__()
         self.factor = nn.Parameter(torch.ones(()))
         self.heads = nn.ModuleDict(
-            dict(graph=GraphAttentionHead(4, 2), id=nn.Identity()))
+            dict(graph=GraphAttentionHead(4, 2), id=nn.Identity())
+        )
         self.seen = []
 
     def forward(self, x, mode='loss'):
         ramp = self.heads['graph'].ramp
         self.seen.append(ramp.item())
         return {
-            'id/loss_bn': x.sum(), 'id/loss_part': 2 * x.sum() * self.factor,
-            'id/accuracy': torch.tensor(50.), 'graph/loss': 7 * ramp,
-            'graph/nll': torch.tensor(7.)
+            'id/loss_bn': x.sum(),
+            'id/loss_part': 2 * x.sum() * self.factor,
+            'id/accuracy': torch.tensor(50.0),
+            'graph/loss': 7 * ramp,
+            'graph/nll': torch.tensor(7.0),
         }
 
 
@@ -51,13 +54,24 @@ def test_formula():
     runner = fake_runner(model)
     hook.before_train(runner)
     assert ramp == 0
-    rows = [{
-        'loss': 99., 'id/loss_bn': 1., 'id/loss_part': 2., 'backbone/x_loss':
-        .5, 'triplet/loss': .5, 'triplet/spread': 3., 'graph/loss': 50.,
-        'graph/weight': 2.
-    }, {
-        'loss': 99., 'id/loss_bn': 1., 'id/loss_part': 0., 'triplet/loss': 0.
-    }]
+    rows = [
+        {
+            'loss': 99.0,
+            'id/loss_bn': 1.0,
+            'id/loss_part': 2.0,
+            'backbone/x_loss': 0.5,
+            'triplet/loss': 0.5,
+            'triplet/spread': 3.0,
+            'graph/loss': 50.0,
+            'graph/weight': 2.0,
+        },
+        {
+            'loss': 99.0,
+            'id/loss_bn': 1.0,
+            'id/loss_part': 0.0,
+            'triplet/loss': 0.0,
+        },
+    ]
     feed(hook, runner, rows)
     # Sums of 4 and 1, of which the mean is 2.5.
     assert ramp.item() == pytest.approx(1 / 3.5)
@@ -69,9 +83,9 @@ def test_formula():
 
 def test_fresh_run_forgets_and_resumed_run_keeps_the_weight():
     model = Model()
-    model.heads['graph'].ramp.fill_(.4)
+    model.heads['graph'].ramp.fill_(0.4)
     DynamicLossWeightHook().before_train(fake_runner(model, epoch=3))
-    assert model.heads['graph'].ramp == torch.tensor(.4)
+    assert model.heads['graph'].ramp == torch.tensor(0.4)
     DynamicLossWeightHook().before_train(fake_runner(model, epoch=0))
     assert model.heads['graph'].ramp == 0
 
@@ -86,23 +100,26 @@ def test_needs_epochs():
     loop = object.__new__(IterBasedTrainLoop)
     with pytest.raises(ValueError, match='by_epoch'):
         DynamicLossWeightHook().before_train(
-            fake_runner(Model(), train_loop=loop))
+            fake_runner(Model(), train_loop=loop)
+        )
 
 
 def train(work_dir, epochs, resume=False):
     model = Model()
-    optimizer = torch.optim.SGD(model.parameters(), lr=.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     runner = Runner(
         model,
         str(work_dir),
         train_dataloader=DataLoader(
-            [dict(x=torch.tensor(n)) for n in (1., 2.)]),
+            [dict(x=torch.tensor(n)) for n in (1.0, 2.0)]
+        ),
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
         optim_wrapper=OptimWrapper(optimizer),
         custom_hooks=[DynamicLossWeightHook()],
         default_hooks=dict(checkpoint=dict(type='CheckpointHook')),
         resume=resume,
-        experiment_name=f'{work_dir.name}_{epochs}_{resume}')
+        experiment_name=f'{work_dir.name}_{epochs}_{resume}',
+    )
     runner.train()
     return model.seen
 
@@ -113,7 +130,7 @@ def test_resumed_runner_is_the_uninterrupted_one(tmp_path):
     assert whole[:2] == [0, 0]
     assert whole[2] == whole[3] != whole[4] == whole[5] > 0
     # The second iteration sees the factor 1 - .1 * 2 of the first step.
-    assert whole[2] == pytest.approx(1 / (1 + (1 + 2 + 2 + 4 * .8) / 2))
+    assert whole[2] == pytest.approx(1 / (1 + (1 + 2 + 2 + 4 * 0.8) / 2))
     first = train(tmp_path / 'parts', 2)
     rest = train(tmp_path / 'parts', 3, resume=True)
     assert first + rest == whole

@@ -54,21 +54,25 @@ def test_iteration_seed_can_be_disabled():
 
 
 def test_dataset_meta_is_written():
-    metainfo = dict(dataset='regdb', trial=4, num_pids=206, split='train',
-                    rand_perm_cam={})
+    metainfo = dict(
+        dataset='regdb', trial=4, num_pids=206, split='train', rand_perm_cam={}
+    )
     dataset = SimpleNamespace(metainfo=metainfo)
     runner = runner_at(train_dataloader=SimpleNamespace(dataset=dataset))
     checkpoint = dict(meta=dict(epoch=1))
     DatasetMetaHook().before_save_checkpoint(runner, checkpoint)
     assert checkpoint['meta'] == dict(
         epoch=1,
-        trained_on=dict(dataset='regdb', split='train', trial=4,
-                        num_pids=206))
+        trained_on=dict(dataset='regdb', split='train', trial=4, num_pids=206),
+    )
 
 
 def losses(value):
-    return dict(loss=torch.tensor(value), loss_id=torch.tensor(1.5),
-                accuracy=float('nan'))
+    return dict(
+        loss=torch.tensor(value),
+        loss_id=torch.tensor(1.5),
+        accuracy=float('nan'),
+    )
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
@@ -76,14 +80,21 @@ def losses(value):
 def test_divergence_is_reported(value, batch_idx, tmp_path):
     # Batch 4 is the fifth, batch 7 the last one.
     runner = runner_at(
-        train_dataloader=range(8), iter=20, epoch=2, work_dir=tmp_path)
+        train_dataloader=range(8), iter=20, epoch=2, work_dir=tmp_path
+    )
     for epoch in (1, 2, 3):
         (tmp_path / f'epoch_{epoch}.pth').write_text(f'weights {epoch}')
     with pytest.raises(TrainingDivergedError) as caught:
         DivergenceHook(5).after_train_iter(
-            runner, batch_idx, outputs=losses(value))
-    for part in ('iteration 21', 'epoch 3', 'non-finite loss: loss at',
-                 'loss_id=1.5', 'last_good.pth'):
+            runner, batch_idx, outputs=losses(value)
+        )
+    for part in (
+        'iteration 21',
+        'epoch 3',
+        'non-finite loss: loss at',
+        'loss_id=1.5',
+        'last_good.pth',
+    ):
         assert part in str(caught.value)
     assert 'accuracy' not in str(caught.value)
     assert read_verdict(tmp_path) == 'non-finite loss: loss'
@@ -97,32 +108,53 @@ def feed(hook, tmp_path, rows):
     """Give a hook one row of outputs a check, an epoch every two rows."""
     for number, row in enumerate(rows):
         runner = runner_at(
-            train_dataloader=range(2), iter=number, epoch=number // 2,
-            work_dir=tmp_path)
+            train_dataloader=range(2),
+            iter=number,
+            epoch=number // 2,
+            work_dir=tmp_path,
+        )
         hook.after_train_iter(runner, number % 2, outputs=row)
 
 
 def test_divergence_check_skips_iterations_and_healthy_losses(tmp_path):
     hook = DivergenceHook(5)
     runner = runner_at(
-        train_dataloader=range(8), iter=20, epoch=2, work_dir=tmp_path)
+        train_dataloader=range(8), iter=20, epoch=2, work_dir=tmp_path
+    )
     hook.after_train_iter(runner, 3, outputs=losses(float('nan')))
     hook.after_train_iter(runner, 4, outputs=losses(2.0))
     # Moving losses, a triplet loss at rest and a wide spread are fine.
-    for rest in (0., 88.):
-        feed(DivergenceHook(1, window=3), tmp_path, [
-            {'loss': rest + 2 + 1e-2 * i, 'id/loss': 2 + 1e-2 * i,
-             'triplet/loss': rest, 'triplet/spread': .1} for i in range(9)])
+    for rest in (0.0, 88.0):
+        feed(
+            DivergenceHook(1, window=3),
+            tmp_path,
+            [
+                {
+                    'loss': rest + 2 + 1e-2 * i,
+                    'id/loss': 2 + 1e-2 * i,
+                    'triplet/loss': rest,
+                    'triplet/spread': 0.1,
+                }
+                for i in range(9)
+            ],
+        )
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('rows, verdict', [
-    ([{'id/loss': 3e5}], 'exploding loss: id/loss above'),
-    ([{'loss': 90., 'triplet/loss': 88., 'id/loss': 2.}] * 6,
-     'constant loss at 90'),
-    ([{'id/loss': float(i), 'triplet/spread': 1e-9} for i in range(6)],
-     'collapsed features: triplet/spread'),
-])
+@pytest.mark.parametrize(
+    'rows, verdict',
+    [
+        ([{'id/loss': 3e5}], 'exploding loss: id/loss above'),
+        (
+            [{'loss': 90.0, 'triplet/loss': 88.0, 'id/loss': 2.0}] * 6,
+            'constant loss at 90',
+        ),
+        (
+            [{'id/loss': float(i), 'triplet/spread': 1e-9} for i in range(6)],
+            'collapsed features: triplet/spread',
+        ),
+    ],
+)
 def test_divergence_verdicts(rows, verdict, tmp_path):
     (tmp_path / 'epoch_1.pth').write_text('weights 1')
     with pytest.raises(TrainingDivergedError, match=verdict):
@@ -132,15 +164,16 @@ def test_divergence_verdicts(rows, verdict, tmp_path):
     assert not (tmp_path / 'last_good.pth').exists()
 
 
-@pytest.mark.parametrize('bad', [
-    dict(interval=0), dict(window=1), dict(max_loss=0), dict(min_spread=-1)])
+@pytest.mark.parametrize(
+    'bad',
+    [dict(interval=0), dict(window=1), dict(max_loss=0), dict(min_spread=-1)],
+)
 def test_divergence_hook_refuses_bad_settings(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         DivergenceHook(**bad)
 
 
 class Terminal(io.StringIO):
-
     def isatty(self):
         return True
 
@@ -153,9 +186,14 @@ class Clock:
 
 
 def progress_runner(iteration):
-    return runner_at(iter=iteration, max_iters=100, epoch=iteration // 20,
-                     max_epochs=5, val_dataloader=range(4),
-                     test_dataloader=range(10))
+    return runner_at(
+        iter=iteration,
+        max_iters=100,
+        epoch=iteration // 20,
+        max_epochs=5,
+        val_dataloader=range(4),
+        test_dataloader=range(10),
+    )
 
 
 @pytest.mark.filterwarnings('error')
@@ -166,9 +204,11 @@ def test_progress_lines_in_a_log():
     hook.before_train(progress_runner(40))
     for iteration in range(40, 60):
         clock.now += 2
-        hook.after_train_iter(progress_runner(iteration), 0,
-                              outputs=dict(
-                                  loss=torch.tensor(1.25, requires_grad=True)))
+        hook.after_train_iter(
+            progress_runner(iteration),
+            0,
+            outputs=dict(loss=torch.tensor(1.25, requires_grad=True)),
+        )
     lines = stream.getvalue().splitlines()
     assert lines == ['run  55% | epoch 3/5, loss 1.250 | 1:30 left']
 
@@ -182,8 +222,10 @@ def test_progress_on_a_terminal_ends_complete():
     hook.after_train_iter(progress_runner(99), 1)
     hook.after_run(None)
     shown = stream.getvalue().replace('\033[K', '').split('\r')[1:]
-    assert shown == ['run  99% | epoch 5/5 | 0:10 left',
-                     'run 100% | epoch 5/5 | 0:00 left\n']
+    assert shown == [
+        'run  99% | epoch 5/5 | 0:10 left',
+        'run 100% | epoch 5/5 | 0:00 left\n',
+    ]
 
 
 def test_progress_file(tmp_path, monkeypatch):
@@ -208,8 +250,10 @@ def test_progress_file(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ['progress.json']
 
 
-@pytest.mark.parametrize('seconds, text', [(0.4, '0:00'), (59.6, '1:00'),
-                                           (3725, '1:02:05'), (-3, '0:00')])
+@pytest.mark.parametrize(
+    'seconds, text',
+    [(0.4, '0:00'), (59.6, '1:00'), (3725, '1:02:05'), (-3, '0:00')],
+)
 def test_format_duration(seconds, text):
     assert format_duration(seconds) == text
 
@@ -228,8 +272,14 @@ def test_loss_ramp_depends_on_the_iteration_alone():
     hook = LossRampHook('part_head.contrast', begin=1, end=3)
     runner = runner_at(model=model, iter=0, train_dataloader=range(10))
     hook.before_train(runner)
-    for iteration, expected in ((0, 0), (10, 0), (15, .25), (20, .5),
-                                (30, 1), (99, 1)):
+    for iteration, expected in (
+        (0, 0),
+        (10, 0),
+        (15, 0.25),
+        (20, 0.5),
+        (30, 1),
+        (99, 1),
+    ):
         runner.iter = iteration
         hook.before_train_iter(runner, 0)
         assert loss.ramp.item() == pytest.approx(expected)
@@ -239,6 +289,7 @@ def test_loss_ramp_names_a_missing_loss():
     model, _ = ramp_model()
     with pytest.raises(ValueError, match='part_head.other'):
         LossRampHook('part_head.other', end=1).before_train(
-            runner_at(model=model))
+            runner_at(model=model)
+        )
     with pytest.raises(ValueError, match='begin'):
         LossRampHook('part_head.contrast', end=1, begin=2)

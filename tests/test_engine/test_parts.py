@@ -21,7 +21,8 @@ def test_atomic_backend_writes(tmp_path):
 
 
 def test_atomic_backend_keeps_old_file_when_writing_fails(
-        tmp_path, monkeypatch):
+    tmp_path, monkeypatch
+):
     path = tmp_path / 'a.pth'
     path.write_bytes(b'old')
 
@@ -46,7 +47,9 @@ def test_autocast_wrapper_trains_in_bfloat16():
     wrapper = OPTIM_WRAPPERS.build(
         dict(
             type='AutocastOptimWrapper',
-            optimizer=torch.optim.SGD(model.parameters(), lr=0.1)))
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        )
+    )
     assert isinstance(wrapper, AutocastOptimWrapper)
     with wrapper.optim_context(model):
         y = model(torch.ones(4, 8))

@@ -19,7 +19,7 @@ class Net(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.first = nn.Conv2d(3, 6, 1)
-        self.cell = FeatureSearchCell(6, init_logit=1., loss_weight=10.)
+        self.cell = FeatureSearchCell(6, init_logit=1.0, loss_weight=10.0)
         self.last = nn.Linear(6, 2)
 
     def forward(self, x):
@@ -28,16 +28,22 @@ class Net(nn.Module):
         return self.last(x).square().mean()
 
 
-def runner_of(model, lr=.05):
+def runner_of(model, lr=0.05):
     groups = [
-        dict(params=[p for n, p in model.named_parameters()
-                     if 'cell' not in n], weight_decay=.1),
-        dict(params=list(model.cell.parameters()))
+        dict(
+            params=[p for n, p in model.named_parameters() if 'cell' not in n],
+            weight_decay=0.1,
+        ),
+        dict(params=list(model.cell.parameters())),
     ]
     wrapper = SimpleNamespace(optimizer=torch.optim.Adam(groups, lr=lr))
     return SimpleNamespace(
-        model=model, optim_wrapper=wrapper, iter=0, max_epochs=6,
-        train_dataloader=range(ITERS))
+        model=model,
+        optim_wrapper=wrapper,
+        iter=0,
+        max_epochs=6,
+        train_dataloader=range(ITERS),
+    )
 
 
 def train(hook, runner, stop):
@@ -60,8 +66,13 @@ def train(hook, runner, stop):
             for old, new in zip(before, model.cell.parameters(), strict=True)
         ]
         assert not torch.equal(weight, model.first.weight)
-        history.append((PHASES[int(model.cell.phase)],
-                        model.cell.temperature.item(), moved))
+        history.append(
+            (
+                PHASES[int(model.cell.phase)],
+                model.cell.temperature.item(),
+                moved,
+            )
+        )
         runner.iter += 1
     hook.after_train(runner)
     return history
@@ -74,20 +85,20 @@ def test_phases_temperature_and_freezing():
         want = 'warm-up' if epoch < 1 else 'search' if epoch < 4 else 'hard'
         assert phase == want
         done = min(max((epoch - 1) / 3, 0), 1)
-        assert temperature == pytest.approx(.1**done, rel=1e-5)
+        assert temperature == pytest.approx(0.1**done, rel=1e-5)
         # Adam would go on by momentum when the search has ended.
         assert all(moved) if phase == 'search' else not any(moved)
 
 
 def test_schedule_is_a_function_of_the_time():
     hook = SearchPhaseHook(10, 70)
-    assert hook.state_at(0) == ('warm-up', 1.)
+    assert hook.state_at(0) == ('warm-up', 1.0)
     assert hook.state_at(9.99)[0] == 'warm-up'
-    assert hook.state_at(10) == ('search', 1.)
-    assert hook.state_at(40) == ('search', pytest.approx(10**-.5))
+    assert hook.state_at(10) == ('search', 1.0)
+    assert hook.state_at(40) == ('search', pytest.approx(10**-0.5))
     assert hook.state_at(69.99)[0] == 'search'
-    assert hook.state_at(70) == ('hard', pytest.approx(.1))
-    assert hook.state_at(119) == ('hard', pytest.approx(.1))
+    assert hook.state_at(70) == ('hard', pytest.approx(0.1))
+    assert hook.state_at(119) == ('hard', pytest.approx(0.1))
 
 
 @pytest.mark.parametrize('stop', [5, 23, 45])
@@ -99,7 +110,8 @@ def test_resumed_run_is_the_uninterrupted_one(stop):
     second = runner_of(Net())
     second.model.load_state_dict(copy.deepcopy(first.model.state_dict()))
     second.optim_wrapper.optimizer.load_state_dict(
-        copy.deepcopy(first.optim_wrapper.optimizer.state_dict()))
+        copy.deepcopy(first.optim_wrapper.optimizer.state_dict())
+    )
     second.iter = stop
     train(SearchPhaseHook(1, 4), second, 5 * ITERS)
     for name, value in whole.model.state_dict().items():

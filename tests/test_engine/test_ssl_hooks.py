@@ -24,8 +24,8 @@ class Backbone(nn.Module):
     def forward(self, x):
         features = x[:, :1, 0, 0] @ self.scale[:1]
         if self.features is not None:
-            features = features * 0 + self.features[:len(x)]
-        return (features[:, :, None, None].expand(-1, -1, 3, 2), )
+            features = features * 0 + self.features[: len(x)]
+        return (features[:, :, None, None].expand(-1, -1, 3, 2),)
 
 
 class Model(nn.Module):
@@ -48,16 +48,24 @@ def images(modality):
 
 
 def runner_of(model, work_dir, **values):
-    return SimpleNamespace(**{
-        'model': model, 'work_dir': work_dir, 'iter': 0, 'epoch': 0,
-        'max_iters': 100, 'train_dataloader': range(2),
-        'message_hub': MessageHub.get_instance('spread'), **values})
+    return SimpleNamespace(
+        **{
+            'model': model,
+            'work_dir': work_dir,
+            'iter': 0,
+            'epoch': 0,
+            'max_iters': 100,
+            'train_dataloader': range(2),
+            'message_hub': MessageHub.get_instance('spread'),
+            **values,
+        }
+    )
 
 
 def directions(count, spread):
     """Vectors around two opposite ones, one for each modality."""
     base = torch.zeros(count, 5)
-    base[:, 0] = torch.tensor([1., -1.]).repeat(count // 2)
+    base[:, 0] = torch.tensor([1.0, -1.0]).repeat(count // 2)
     return base + spread * torch.randn(count, 5)
 
 
@@ -86,7 +94,7 @@ def test_spread_is_that_within_a_modality(tmp_path):
     assert 0 < value < 1e-4
     assert len(runner.message_hub.get_scalar('train/neck/spread').data[0]) == 2
     # The means of the modalities are opposite, and nothing else differs.
-    assert runner.message_hub.get_scalar('train/modality_gap').current() > .99
+    assert runner.message_hub.get_scalar('train/modality_gap').current() > 0.99
     hook.after_train(runner)
     hook.before_train_iter(runner, 0)
     model(images([0, 1]))
@@ -97,7 +105,6 @@ def test_views_of_several_sizes_in_one_call_of_the_neck(tmp_path):
     """SwAV: two calls of the backbone, one of the neck."""
 
     class MultiCrop(Model):
-
         def forward(self, big, small):
             maps = [self.backbone(x)[0].mean((2, 3)) for x in (big, small)]
             return self.neck(torch.cat(maps))
@@ -135,20 +142,28 @@ def test_the_last_epoch_decides_alone(tmp_path):
     model = Model()
     model.backbone.features = directions(20, 1e-3)
     with pytest.raises(TrainingDivergedError):
-        train(FeatureSpreadHook(), model,
-              runner_of(model, tmp_path, max_iters=4), [0, 1])
+        train(
+            FeatureSpreadHook(),
+            model,
+            runner_of(model, tmp_path, max_iters=4),
+            [0, 1],
+        )
 
 
 def test_healthy_features_and_one_bad_iteration_pass(tmp_path):
     model = Model()
     model.backbone.features = directions(20, 0.3)
-    train(FeatureSpreadHook(patience=1), model,
-          runner_of(model, tmp_path, max_iters=4), [0, 1])
+    train(
+        FeatureSpreadHook(patience=1),
+        model,
+        runner_of(model, tmp_path, max_iters=4),
+        [0, 1],
+    )
     assert not list(tmp_path.iterdir())
 
 
 def test_settings_and_models_that_do_not_fit():
-    for bad in (dict(min_spread=1), dict(min_spread=-.1), dict(patience=0)):
+    for bad in (dict(min_spread=1), dict(min_spread=-0.1), dict(patience=0)):
         with pytest.raises(ValueError, match=next(iter(bad))):
             FeatureSpreadHook(**bad)
     for hook in (FeatureSpreadHook(), BackboneAutocastHook()):
@@ -168,15 +183,17 @@ class Watched(nn.Module):
         self.broken = broken
 
     def forward(self, x):
-        kinds = dict(backbone=self.backbone(x).dtype,
-                     target=self.target(x).dtype, head=self.head(x).dtype)
+        kinds = dict(
+            backbone=self.backbone(x).dtype,
+            target=self.target(x).dtype,
+            head=self.head(x).dtype,
+        )
         if self.broken:
             raise RuntimeError('broken')
         return kinds
 
 
 class Part(nn.Linear):
-
     def __init__(self):
         super().__init__(4, 4)
 

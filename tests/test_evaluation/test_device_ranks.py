@@ -19,25 +19,37 @@ def everything_on_device(monkeypatch):
     for module in ('feature_arrays', 'distances'):
         monkeypatch.setattr(
             f'mmgl.evaluation.ranking.{module}.is_on_accelerator',
-            torch.is_tensor)
+            torch.is_tensor,
+        )
 
 
 @pytest.fixture
 def sysu():
-    pids, camids, index = (part.ravel() for part in np.meshgrid(
-        np.arange(8), CAMERAS, np.arange(1, 12), indexing='ij'))
+    pids, camids, index = (
+        part.ravel()
+        for part in np.meshgrid(
+            np.arange(8), CAMERAS, np.arange(1, 12), indexing='ij'
+        )
+    )
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(len(pids), 16)) + 2 * rng.normal(
-        size=(8, 16))[pids]
+    features = (
+        rng.normal(size=(len(pids), 16)) + 2 * rng.normal(size=(8, 16))[pids]
+    )
     features[::7] = features[3]  # equal images, ties between identities
-    return features.astype(np.float32), pids, camids, np.isin(
-        camids, (3, 6)).astype(int), index
+    return (
+        features.astype(np.float32),
+        pids,
+        camids,
+        np.isin(camids, (3, 6)).astype(int),
+        index,
+    )
 
 
 def assert_close(found, expected):
     for key, part in expected.items():
         for one, other in zip(
-                found[key]['trials'], part['trials'], strict=True):
+            found[key]['trials'], part['trials'], strict=True
+        ):
             assert one == pytest.approx(other, abs=1e-9)
 
 
@@ -46,29 +58,39 @@ def test_reports_equal_those_of_the_host(sysu, ties, everything_on_device):
     features, *labels = sysu
     tensor = torch.from_numpy(features)
     arguments = dict(shots=(1, 3), trials=3, draw='random_seeded', ties=ties)
-    assert_close(evaluate_sysu(tensor, *labels, **arguments),
-                 evaluate_sysu(features, *labels, **arguments))
-    assert_close(evaluate_regdb(tensor, labels[0], labels[2], ties=ties),
-                 evaluate_regdb(features, labels[0], labels[2], ties=ties))
+    assert_close(
+        evaluate_sysu(tensor, *labels, **arguments),
+        evaluate_sysu(features, *labels, **arguments),
+    )
+    assert_close(
+        evaluate_regdb(tensor, labels[0], labels[2], ties=ties),
+        evaluate_regdb(features, labels[0], labels[2], ties=ties),
+    )
     # Euclidean distances are those of the host in any case.
     assert evaluate_regdb(
-        tensor, labels[0], labels[2], 'euclidean') == evaluate_regdb(
-            features, labels[0], labels[2], 'euclidean')
+        tensor, labels[0], labels[2], 'euclidean'
+    ) == evaluate_regdb(features, labels[0], labels[2], 'euclidean')
 
 
 @pytest.mark.parametrize('few', [0, 64])
 def test_counting_and_sorting_agree(few, monkeypatch, everything_on_device):
-    monkeypatch.setattr(
-        'mmgl.evaluation.ranking.device_ranks._FEW', few)
+    monkeypatch.setattr('mmgl.evaluation.ranking.device_ranks._FEW', few)
     rng = np.random.default_rng(1)
     query, gallery = rng.normal(size=(30, 4)), rng.normal(size=(200, 4))
     q, g = rng.integers(0, 9, 30), rng.integers(0, 9, 200)
     for cmc in ('unique_identity', 'standard'):
-        found, = score_galleries(DeviceDistances(
-            torch.from_numpy(query), torch.from_numpy(gallery)), q, g,
-            cmc=cmc, memory=200 * 8 * 7)
-        expected, = score_galleries(
-            PairwiseDistances(query, gallery), q, g, cmc=cmc)
+        (found,) = score_galleries(
+            DeviceDistances(
+                torch.from_numpy(query), torch.from_numpy(gallery)
+            ),
+            q,
+            g,
+            cmc=cmc,
+            memory=200 * 8 * 7,
+        )
+        (expected,) = score_galleries(
+            PairwiseDistances(query, gallery), q, g, cmc=cmc
+        )
         np.testing.assert_allclose(found.cmc, expected.cmc, atol=1e-12)
         assert found.as_dict() == pytest.approx(expected.as_dict())
 
@@ -80,7 +102,8 @@ def test_equal_rows_get_equal_distances(everything_on_device):
     gallery[0] = -torch.zeros(33)
     gallery[1] = torch.zeros(33)
     distances = DeviceDistances(
-        torch.randn(9, 33, generator=generator), gallery).rows(np.arange(9))
+        torch.randn(9, 33, generator=generator), gallery
+    ).rows(np.arange(9))
     for one in range(0, 333, 9):
         same = (gallery == gallery[one]).all(dim=1)
         equal = (distances == distances[:, [one]]).all(dim=0)
@@ -97,7 +120,7 @@ def test_half_precision_is_widened_and_inputs_stay(everything_on_device):
 
 def test_errors(everything_on_device):
     good = torch.ones(3, 2)
-    bad = torch.tensor([[1., 2.], [float('inf'), 1.], [1., 1.]])
+    bad = torch.tensor([[1.0, 2.0], [float('inf'), 1.0], [1.0, 1.0]])
     with pytest.raises(ValueError, match=r'gallery features has NaN.* 1 of'):
         DeviceDistances(good, bad)
     with pytest.raises(ValueError, match='2 columns and gallery features 3'):
@@ -118,8 +141,10 @@ def test_memory_is_bounded(monkeypatch, everything_on_device):
     monkeypatch.setattr(DeviceDistances, 'memory', 2**18)
     monkeypatch.setattr(device_ranks, '_PART_BYTES', 2**16)
     rng = np.random.default_rng(0)
-    query, gallery = (torch.from_numpy(
-        rng.normal(size=(n, 8)).astype(np.float32)) for n in (200, 1000))
+    query, gallery = (
+        torch.from_numpy(rng.normal(size=(n, 8)).astype(np.float32))
+        for n in (200, 1000)
+    )
     pids, blocks, parts = np.arange(1000) % 200, [], []
     rows, rank = DeviceDistances.rows, device_ranks._rank
 
@@ -133,8 +158,9 @@ def test_memory_is_bounded(monkeypatch, everything_on_device):
 
     monkeypatch.setattr(DeviceDistances, 'rows', record)
     monkeypatch.setattr(device_ranks, '_rank', record_part)
-    score_galleries(DeviceDistances(query, gallery), pids[:200], pids,
-                    cmc='standard')
+    score_galleries(
+        DeviceDistances(query, gallery), pids[:200], pids, cmc='standard'
+    )
     assert sum(map(len, blocks)) == 200 and len(blocks) == 4
     assert max(block.nbytes for block in blocks) <= 2**18
     # They share their memory.

@@ -22,8 +22,12 @@ from mmgl.evaluation.file_reports import (
 from mmgl.evaluation.reports import evaluate_regdb
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/eval_features.py'
-KEYS = ['all_search_1shot', 'all_search_10shot', 'indoor_search_1shot',
-        'indoor_search_10shot']
+KEYS = [
+    'all_search_1shot',
+    'all_search_10shot',
+    'indoor_search_1shot',
+    'indoor_search_10shot',
+]
 
 
 @pytest.fixture(scope='module')
@@ -37,9 +41,16 @@ def main():
 def write_split(root, permutations, test_ids, number_of_ids):
     (root / 'exp').mkdir(parents=True)
     empty = np.zeros((10, 0))
-    write_cells(root / 'exp' / 'rand_perm_cam.mat', [
-        [permutations[cam].get(pid, empty)
-         for pid in range(1, number_of_ids + 1)] for cam in range(1, 7)])
+    write_cells(
+        root / 'exp' / 'rand_perm_cam.mat',
+        [
+            [
+                permutations[cam].get(pid, empty)
+                for pid in range(1, number_of_ids + 1)
+            ]
+            for cam in range(1, 7)
+        ],
+    )
     savemat(root / 'exp' / 'test_id.mat', dict(id=np.array([test_ids])))
 
 
@@ -47,13 +58,19 @@ def write_split(root, permutations, test_ids, number_of_ids):
 def sysu(tmp_path_factory):
     root = tmp_path_factory.mktemp('sysu')
     cells, perms, ids = random_cells(
-        np.random.default_rng(5), ids=7, least=10, most=13, levels=2,
-        absent=0.15)
+        np.random.default_rng(5),
+        ids=7,
+        least=10,
+        most=13,
+        levels=2,
+        absent=0.15,
+    )
     write_split(root, perms, ids, 10)
     (root / 'mat').mkdir()
     write_cameras(root / 'mat', cells, 10)
     save_features(
-        root / 'all.npz', FeatureSet(*as_arrays(cells, range(1, 11))))
+        root / 'all.npz', FeatureSet(*as_arrays(cells, range(1, 11)))
+    )
     return root, cells, perms, ids
 
 
@@ -61,16 +78,27 @@ def sysu(tmp_path_factory):
 def test_sysu_tool_follows_official_code(sysu, source, main, tmp_path, capsys):
     root, cells, perms, ids = sysu
     out = tmp_path / 'deep' / 'metrics.json'
-    main(['--protocol', 'sysu', '--features', str(root / source),
-          '--data-root', str(root), '--out', str(out)])
+    main(
+        [
+            '--protocol',
+            'sysu',
+            '--features',
+            str(root / source),
+            '--data-root',
+            str(root),
+            '--out',
+            str(out),
+        ]
+    )
     report = json.loads(out.read_text())
     assert report.pop('settings')['ties'] == 'gallery_order'
     assert list(report) == KEYS
     for key, part in report.items():
         mode, _, shots = key.split('_')
         for trial, found in enumerate(part['trials']):
-            expected = official(cells, perms, ids, mode,
-                                int(shots.removesuffix('shot')), trial)
+            expected = official(
+                cells, perms, ids, mode, int(shots.removesuffix('shot')), trial
+            )
             assert found == pytest.approx(expected, abs=1e-12)
     table = capsys.readouterr().out
     assert f'{100 * report[KEYS[0]]["mean"]["mINP"]:.2f}' in table
@@ -89,11 +117,11 @@ def test_data_root_may_be_exp_itself(sysu, tmp_path):
 def test_images_the_permutations_do_not_know_are_left_out(tmp_path):
     """An empty permutation hides an identity under that camera."""
     cells, perms, ids = random_cells(
-        np.random.default_rng(6), ids=6, least=10, most=11, absent=0)
+        np.random.default_rng(6), ids=6, least=10, most=11, absent=0
+    )
     del perms[3][ids[0]], perms[4][ids[1]]
     write_split(tmp_path, perms, ids, 9)
-    save_features(
-        tmp_path / 'a.npz', FeatureSet(*as_arrays(cells, ids)))
+    save_features(tmp_path / 'a.npz', FeatureSet(*as_arrays(cells, ids)))
     with pytest.warns(UserWarning, match=rf'\(3, {ids[0]}\), \(4, {ids[1]}\)'):
         report = report_sysu(tmp_path / 'a.npz', tmp_path)
     expected = official(cells, perms, ids, 'all', 1, 0)
@@ -103,7 +131,8 @@ def test_images_the_permutations_do_not_know_are_left_out(tmp_path):
 def test_missing_test_identity_is_an_error(sysu, tmp_path):
     root, cells, _, ids = sysu
     save_features(
-        tmp_path / 'part.npz', FeatureSet(*as_arrays(cells, ids[1:])))
+        tmp_path / 'part.npz', FeatureSet(*as_arrays(cells, ids[1:]))
+    )
     with pytest.raises(ValueError, match=rf'identities \[{ids[0]}\]'):
         report_sysu(tmp_path / 'part.npz', root)
 
@@ -112,8 +141,14 @@ def regdb_trial(seed, trial):
     rng = np.random.default_rng(seed)
     pids, modality = np.tile(np.arange(6), 6), np.repeat([0, 1], 18)
     index = np.tile(np.repeat([1, 2, 3], 6), 2)
-    return FeatureSet(rng.normal(size=(36, 4)), pids, modality + 1, modality,
-                      index, trial=trial)
+    return FeatureSet(
+        rng.normal(size=(36, 4)),
+        pids,
+        modality + 1,
+        modality,
+        index,
+        trial=trial,
+    )
 
 
 def test_regdb_folder_pattern_and_file(main, tmp_path):
@@ -122,17 +157,29 @@ def test_regdb_folder_pattern_and_file(main, tmp_path):
         save_features(tmp_path / f'f{number}_{trial}.npz', one)
     out = tmp_path / 'metrics.json'
     for given in (tmp_path, tmp_path / 'f*.npz'):
-        main(['--protocol', 'regdb', '--features', str(given),
-              '--out', str(out)])
+        main(
+            [
+                '--protocol',
+                'regdb',
+                '--features',
+                str(given),
+                '--out',
+                str(out),
+            ]
+        )
         report = json.loads(out.read_text())
         assert report['settings']['trials'] == [1, 2, 10]
         for key in ('visible_to_infrared', 'infrared_to_visible'):
-            for trial, row in zip((1, 2, 10), report[key]['trials'],
-                                  strict=True):
+            for trial, row in zip(
+                (1, 2, 10), report[key]['trials'], strict=True
+            ):
                 one = sets[trial]
-                assert row == evaluate_regdb(
-                    one.features, one.pids, one.modality,
-                    'euclidean')[key]['mean']
+                assert (
+                    row
+                    == evaluate_regdb(
+                        one.features, one.pids, one.modality, 'euclidean'
+                    )[key]['mean']
+                )
     alone = report_regdb(tmp_path / 'f1_2.npz')
     assert len(alone['infrared_to_visible']['trials']) == 1
     assert len(report_table(alone)) == 3

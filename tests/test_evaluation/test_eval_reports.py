@@ -13,8 +13,10 @@ KEYS = {'r1', 'r5', 'r10', 'r20', 'mAP', 'mINP'}
 
 
 def restrict(permutations, ids):
-    return {cam: {pid: rows for pid, rows in entries.items() if pid in ids}
-            for cam, entries in permutations.items()}
+    return {
+        cam: {pid: rows for pid, rows in entries.items() if pid in ids}
+        for cam, entries in permutations.items()
+    }
 
 
 @pytest.mark.parametrize('mode', ['all', 'indoor'])
@@ -27,13 +29,27 @@ def test_sysu_equals_literal_reference(mode, shots, levels):
     for case in range(12):
         ids = 1 + case % 8
         cells, perms, test_ids = random_cells(
-            rng, ids=ids, least=2, levels=levels,
-            absent=0.5 if case % 2 else 0.1)
+            rng,
+            ids=ids,
+            least=2,
+            levels=levels,
+            absent=0.5 if case % 2 else 0.1,
+        )
         arrays = as_arrays(cells, test_ids)
-        expected = [official(cells, perms, test_ids, mode, shots, trial)
-                    for trial in range(10)]
-        args = (*arrays, restrict(perms, test_ids), (mode, ), (shots, ), 10,
-                'official', 'euclidean', 'gallery_order')
+        expected = [
+            official(cells, perms, test_ids, mode, shots, trial)
+            for trial in range(10)
+        ]
+        args = (
+            *arrays,
+            restrict(perms, test_ids),
+            (mode,),
+            (shots,),
+            10,
+            'official',
+            'euclidean',
+            'gallery_order',
+        )
         if None in expected or not len(arrays[0]):
             with pytest.raises(ValueError):
                 evaluate_sysu(*args)
@@ -53,7 +69,8 @@ def test_sysu_equals_literal_reference(mode, shots, levels):
 def made_up(seed=0, **kwargs):
     rng = np.random.default_rng(seed)
     cells, perms, ids = random_cells(
-        rng, ids=6, least=3, absent=0.1, dims=5, **kwargs)
+        rng, ids=6, least=3, absent=0.1, dims=5, **kwargs
+    )
     return as_arrays(cells, ids), restrict(perms, ids)
 
 
@@ -61,8 +78,11 @@ def test_report_has_every_protocol_and_python_floats():
     arrays, perms = made_up()
     report = evaluate_sysu(*arrays, perms, shots=(1, 3), trials=4)
     assert set(report) == {
-        'all_search_1shot', 'all_search_3shot', 'indoor_search_1shot',
-        'indoor_search_3shot'}
+        'all_search_1shot',
+        'all_search_3shot',
+        'indoor_search_1shot',
+        'indoor_search_3shot',
+    }
     for part in report.values():
         assert len(part['trials']) == 4
         for one in (part['mean'], *part['trials']):
@@ -72,12 +92,13 @@ def test_report_has_every_protocol_and_python_floats():
 
 def test_row_order_index_base_and_tensors_do_not_matter():
     arrays, perms = made_up()
-    expected = evaluate_sysu(*arrays, perms, shots=(1, ), trials=3)
+    expected = evaluate_sysu(*arrays, perms, shots=(1,), trials=3)
     order = np.random.default_rng(1).permutation(len(arrays[0]))
     shuffled = [array[order] for array in arrays]
     shuffled[4] = shuffled[4] - 1
     found = evaluate_sysu(
-        *map(torch.from_numpy, shuffled), perms, shots=(1, ), trials=3)
+        *map(torch.from_numpy, shuffled), perms, shots=(1,), trials=3
+    )
     for key, part in expected.items():
         for name, value in part['mean'].items():
             assert abs(found[key]['mean'][name] - value) < 1e-12
@@ -86,13 +107,24 @@ def test_row_order_index_base_and_tensors_do_not_matter():
 def test_camera_three_ignores_all_of_camera_two():
     # The nearest image is of another person at camera 2: it must not count
     # for a camera-3 query, and must count for a camera-6 query.
-    features = np.array([[0.], [0.1], [1.]])
-    pids, perms = [1, 2, 1], {1: {1: np.ones((1, 1), int)},
-                              2: {2: np.ones((1, 1), int)}}
-    for cam, first in ((3, 1.), (6, 0.)):
+    features = np.array([[0.0], [0.1], [1.0]])
+    pids, perms = (
+        [1, 2, 1],
+        {1: {1: np.ones((1, 1), int)}, 2: {2: np.ones((1, 1), int)}},
+    )
+    for cam, first in ((3, 1.0), (6, 0.0)):
         report = evaluate_sysu(
-            features, pids, [cam, 2, 1], [1, 0, 0], [1, 1, 1], perms,
-            ('all', ), (1, ), 1, distance='euclidean')
+            features,
+            pids,
+            [cam, 2, 1],
+            [1, 0, 0],
+            [1, 1, 1],
+            perms,
+            ('all',),
+            (1,),
+            1,
+            distance='euclidean',
+        )
         assert report['all_search_1shot']['mean']['r1'] == first
 
 
@@ -108,14 +140,23 @@ def test_random_seeded_draw_is_scored():
 @pytest.mark.parametrize('draw', ['official', 'random_seeded'])
 def test_expected_ties_give_chance_for_collapsed_features(draw):
     ids, images = 25, 4
-    perms = {cam: {pid: np.tile(np.arange(1, images + 1), (10, 1))
-                   for pid in range(1, ids + 1)} for cam in range(1, 7)}
-    rows = [(pid, cam, int(cam in (3, 6)), number)
-            for cam in perms for pid in perms[cam]
-            for number in range(1, images + 1)]
+    perms = {
+        cam: {
+            pid: np.tile(np.arange(1, images + 1), (10, 1))
+            for pid in range(1, ids + 1)
+        }
+        for cam in range(1, 7)
+    }
+    rows = [
+        (pid, cam, int(cam in (3, 6)), number)
+        for cam in perms
+        for pid in perms[cam]
+        for number in range(1, images + 1)
+    ]
     labels = np.array(rows).T
     report = evaluate_sysu(
-        np.ones((len(rows), 8)), *labels, perms, shots=(1, 3), draw=draw)
+        np.ones((len(rows), 8)), *labels, perms, shots=(1, 3), draw=draw
+    )
     for part in report.values():
         for rank in (1, 5, 10, 20):
             assert abs(part['mean'][f'r{rank}'] - rank / ids) < 1e-9
@@ -131,13 +172,23 @@ def test_wrong_arrays_are_errors():
         evaluate_sysu(features, pids + 0.5, camids, modality, index, perms)
     with pytest.raises(ValueError, match='modes'):
         evaluate_sysu(
-            features, pids, camids, modality, index, perms, ('outdoor', ))
+            features, pids, camids, modality, index, perms, ('outdoor',)
+        )
     with pytest.raises(ValueError, match='draw'):
         evaluate_sysu(
-            features, pids, camids, modality, index, perms, draw='ye')
+            features, pids, camids, modality, index, perms, draw='ye'
+        )
     with pytest.raises(ValueError, match='distance'):
-        evaluate_sysu(features, pids, camids, modality, index, perms,
-                      shots=(1, ), distance='l1')
+        evaluate_sysu(
+            features,
+            pids,
+            camids,
+            modality,
+            index,
+            perms,
+            shots=(1,),
+            distance='l1',
+        )
     with pytest.raises(ValueError, match='with 10 shots'):
         evaluate_sysu(features, pids, camids, modality, index, perms)
     bad = features.copy()
@@ -146,8 +197,15 @@ def test_wrong_arrays_are_errors():
         evaluate_sysu(bad, pids, camids, modality, index, perms)
     seen = modality == 0
     with pytest.raises(ValueError, match='no query'):
-        evaluate_sysu(features[seen], pids[seen], camids[seen],
-                      modality[seen], index[seen], perms, shots=(1, ))
+        evaluate_sysu(
+            features[seen],
+            pids[seen],
+            camids[seen],
+            modality[seen],
+            index[seen],
+            perms,
+            shots=(1,),
+        )
 
 
 def test_regdb_equals_loops():
@@ -155,25 +213,34 @@ def test_regdb_equals_loops():
     features = np.round(rng.normal(size=(60, 3)), 1)
     pids, modality = rng.integers(0, 9, 60), rng.integers(0, 2, 60)
     report = evaluate_regdb(
-        features, pids, modality, 'euclidean', 'gallery_order')
-    for name, query in (('visible_to_infrared', 0),
-                        ('infrared_to_visible', 1)):
+        features, pids, modality, 'euclidean', 'gallery_order'
+    )
+    for name, query in (
+        ('visible_to_infrared', 0),
+        ('infrared_to_visible', 1),
+    ):
         q, g = modality == query, modality != query
         matrix = np.linalg.norm(
-            features[q][:, None] - features[g][None], axis=2).round(12)
+            features[q][:, None] - features[g][None], axis=2
+        ).round(12)
         cmc, ap, inp = score(
-            matrix, [(pid, -1) for pid in pids[q]],
-            [(pid, 0) for pid in pids[g]], unique=False)
-        found, = report[name]['trials']
+            matrix,
+            [(pid, -1) for pid in pids[q]],
+            [(pid, 0) for pid in pids[g]],
+            unique=False,
+        )
+        (found,) = report[name]['trials']
         assert found == report[name]['mean']
         expected = [cmc[0], cmc[4], cmc[9], cmc[19], ap, inp]
         np.testing.assert_allclose(list(found.values()), expected, atol=1e-12)
 
 
 def test_merge_reports_averages_trials():
-    reports = [{'a': dict(mean=dict(r1=v), trials=[dict(r1=v)])}
-               for v in (0.25, 0.75)]
+    reports = [
+        {'a': dict(mean=dict(r1=v), trials=[dict(r1=v)])} for v in (0.25, 0.75)
+    ]
     assert merge_reports(reports) == {
-        'a': dict(mean=dict(r1=0.5), trials=[dict(r1=0.25), dict(r1=0.75)])}
+        'a': dict(mean=dict(r1=0.5), trials=[dict(r1=0.25), dict(r1=0.75)])
+    }
     with pytest.raises(ValueError, match='no report'):
         merge_reports([])

@@ -13,8 +13,7 @@ from mmgl.evaluation.features_io import (
 
 @pytest.fixture
 def cells():
-    return random_cells(
-        np.random.default_rng(0), ids=5, absent=0.3, dims=4)[0]
+    return random_cells(np.random.default_rng(0), ids=5, absent=0.3, dims=4)[0]
 
 
 @pytest.mark.parametrize('given', ['', 'feat_net', 'feat_net_cam4.mat'])
@@ -70,7 +69,8 @@ def test_version_73_needs_h5py_or_reads(tmp_path, cells):
             file.write(head + b'\x00\x02IM')
     found = load_features(tmp_path)
     for name, array in zip(
-            NPZ_FIELDS, as_arrays(cells, range(1, 9)), strict=True):
+        NPZ_FIELDS, as_arrays(cells, range(1, 9)), strict=True
+    ):
         assert np.array_equal(getattr(found, name), array)
 
 
@@ -96,7 +96,13 @@ def test_npz_errors(tmp_path):
     np.savez(path, features=np.ones((2, 2)), pids=[1, 1])
     with pytest.raises(ValueError, match='camids, modality, index'):
         load_features(path)
-    np.savez(path, features=np.ones((2, 2)), pids=[1], camids=[1, 1],
-             modality=[0, 0], index=[1, 2])
+    np.savez(
+        path,
+        features=np.ones((2, 2)),
+        pids=[1],
+        camids=[1, 1],
+        modality=[0, 0],
+        index=[1, 2],
+    )
     with pytest.raises(ValueError, match='differ in length'):
         load_features(path)

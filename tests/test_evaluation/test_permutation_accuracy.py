@@ -15,13 +15,15 @@ def test_matching_equals_best_of_all_permutations():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(40, 5, 5))
     for one, found in zip(logits, hungarian_permutation(logits), strict=True):
-        best = max(itertools.permutations(range(5)),
-                   key=lambda perm: one[range(5), list(perm)].sum())
+        best = max(
+            itertools.permutations(range(5)),
+            key=lambda perm: one[range(5), list(perm)].sum(),
+        )
         assert found.tolist() == list(best)
 
 
 def test_greedy_choice_would_be_wrong():
-    logits = [[3., 2.9], [2.8, 0.]]
+    logits = [[3.0, 2.9], [2.8, 0.0]]
     assert hungarian_permutation(np.array(logits)).tolist() == [1, 0]
 
 
@@ -56,23 +58,33 @@ def test_bad_input_is_an_error():
 
 def sample(perm, found, modality):
     logits = torch.zeros(len(perm), len(perm))
-    logits[torch.arange(len(perm)), torch.tensor(found)] = 5.
-    return dict(permutation=torch.tensor(perm), permutation_logits=logits,
-                modality=modality)
+    logits[torch.arange(len(perm)), torch.tensor(found)] = 5.0
+    return dict(
+        permutation=torch.tensor(perm),
+        permutation_logits=logits,
+        modality=modality,
+    )
 
 
 def test_metric_splits_modalities():
     metric = METRICS.build(dict(type='PermutationAccuracy'))
-    metric.process(None, [sample([0, 2, 1], [0, 2, 1], 0),
-                          sample([0, 2, 1], [0, 1, 2], 1)])
+    metric.process(
+        None,
+        [sample([0, 2, 1], [0, 2, 1], 0), sample([0, 2, 1], [0, 1, 2], 1)],
+    )
     metric.process(None, [sample([1, 2, 0], [1, 2, 0], 1)])
     found = metric.evaluate(3)
     expected = {
-        'stripe_acc': 700 / 9, 'exact_acc': 200 / 3,
-        'visible_stripe_acc': 100, 'visible_exact_acc': 100,
-        'infrared_stripe_acc': 400 / 6, 'infrared_exact_acc': 50}
+        'stripe_acc': 700 / 9,
+        'exact_acc': 200 / 3,
+        'visible_stripe_acc': 100,
+        'visible_exact_acc': 100,
+        'infrared_stripe_acc': 400 / 6,
+        'infrared_exact_acc': 50,
+    }
     assert found == pytest.approx(
-        {f'permutation/{key}': value for key, value in expected.items()})
+        {f'permutation/{key}': value for key, value in expected.items()}
+    )
     assert all(type(value) is float for value in found.values())
 
 
@@ -91,7 +103,8 @@ def test_metric_names_missing_fields():
 def test_metric_counts_overflow_as_wrong():
     metric = METRICS.build(dict(type='PermutationAccuracy'))
     good = dict(
-        permutation_logits=np.eye(3), permutation=np.arange(3), modality=0)
+        permutation_logits=np.eye(3), permutation=np.arange(3), modality=0
+    )
     bad = dict(good, permutation_logits=np.full((3, 3), np.nan), modality=1)
     metric.process(None, [good, bad])
     scores = metric.compute_metrics(metric.results)

@@ -18,8 +18,9 @@ def clusters(ids=8, images=6, noise=0.1, seed=0):
     return features, pids
 
 
-def naive_knn(features, pids, queries, query_pids, groups, query_groups, k,
-              temperature):
+def naive_knn(
+    features, pids, queries, query_pids, groups, query_groups, k, temperature
+):
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     hits = {}
     for q, pid, group in zip(queries, query_pids, query_groups, strict=True):
@@ -42,10 +43,12 @@ def test_knn_against_a_loop(k):
     known, asked = rng.normal(size=(60, 5)), rng.normal(size=(40, 5))
     pids, query_pids = rng.integers(6, size=60), rng.integers(8, size=40)
     groups, query_groups = rng.integers(3, size=60), rng.integers(4, size=40)
-    got, chance = knn_accuracy(known, pids, asked, query_pids, groups,
-                               query_groups, k, 0.3)
-    want = naive_knn(known, pids, asked, query_pids, groups, query_groups, k,
-                     0.3)
+    got, chance = knn_accuracy(
+        known, pids, asked, query_pids, groups, query_groups, k, 0.3
+    )
+    want = naive_knn(
+        known, pids, asked, query_pids, groups, query_groups, k, 0.3
+    )
     assert got == pytest.approx(want)
     assert chance == pytest.approx(1 / 6)
 
@@ -88,13 +91,15 @@ def test_collapsed_features_score_at_chance():
 def test_tied_neighbours_share_the_last_places():
     # One image of 0 is nearest; two images tie for the second place. On
     # average they give half a vote each: 0 wins with 1 against 0.5 + 0.5.
-    features = np.array([[1., 0], [1, 1], [1, 1]])
-    accuracy, _ = knn_accuracy(features, [0, 1, 2], [[1., 0]], [0],
-                               neighbours=2, temperature=1e9)
+    features = np.array([[1.0, 0], [1, 1], [1, 1]])
+    accuracy, _ = knn_accuracy(
+        features, [0, 1, 2], [[1.0, 0]], [0], neighbours=2, temperature=1e9
+    )
     assert accuracy == 1
     # Both of one identity: 1 against 1, half the credit.
-    accuracy, _ = knn_accuracy(features, [0, 1, 1], [[1., 0]], [0],
-                               neighbours=2, temperature=1e12)
+    accuracy, _ = knn_accuracy(
+        features, [0, 1, 1], [[1.0, 0]], [0], neighbours=2, temperature=1e12
+    )
     assert accuracy == pytest.approx(0.5)
 
 
@@ -103,8 +108,9 @@ def test_leave_one_out_does_not_see_the_image_itself():
     everyone = np.arange(4)
     assert knn_accuracy(features, pids, features, pids, neighbours=1)[0] == 1
     # All others tie: of three neighbours one is right.
-    accuracy, _ = knn_accuracy(features, pids, features, pids, everyone,
-                               everyone, neighbours=1)
+    accuracy, _ = knn_accuracy(
+        features, pids, features, pids, everyone, everyone, neighbours=1
+    )
     assert accuracy == 0
 
 
@@ -127,7 +133,8 @@ def test_half_split_alternates_inside_groups():
     assert train.tolist() == [False, False, True, True, True, False]
     order = np.random.default_rng(0).permutation(6)
     np.testing.assert_array_equal(
-        half_split(index[order], pids[order]), train[order])
+        half_split(index[order], pids[order]), train[order]
+    )
 
 
 def test_canonical_order_counts_the_first_label_most():
@@ -145,7 +152,8 @@ def test_standardise():
     for group in (0, 1):
         mine = features[groups == group]
         want = (mine - mine.mean(axis=0)) / np.where(
-            np.arange(4) == 1, 1, mine.std(axis=0))
+            np.arange(4) == 1, 1, mine.std(axis=0)
+        )
         np.testing.assert_allclose(got[groups == group], want, atol=1e-9)
     assert (got[:, 1] == 0).all()
 

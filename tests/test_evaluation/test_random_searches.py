@@ -38,10 +38,13 @@ def searches(draw, most=14, galleries=5):
     distances = integers((n, m), levels)
     return SimpleNamespace(
         distances=distances.astype(draw(st.sampled_from(['f4', 'f8', 'i8']))),
-        q=integers(n, ids), g=integers(m, ids),
-        q_place=integers(n, 2), g_place=integers(m, 3),
+        q=integers(n, ids),
+        g=integers(m, ids),
+        q_place=integers(n, 2),
+        g_place=integers(m, 3),
         members=integers((t, m), 3) > 0,
-        cmc=draw(st.sampled_from(['unique_identity', 'standard'])))
+        cmc=draw(st.sampled_from(['unique_identity', 'standard'])),
+    )
 
 
 class TensorRows:
@@ -63,9 +66,17 @@ def run(case, ties, distances=None, **options):
         distances = case.distances
     try:
         found = score_galleries(
-            distances, case.q, case.g, case.members, case.q_place,
-            case.g_place, cmc=case.cmc, max_rank=MAX_RANK, ties=ties,
-            **options)
+            distances,
+            case.q,
+            case.g,
+            case.members,
+            case.q_place,
+            case.g_place,
+            cmc=case.cmc,
+            max_rank=MAX_RANK,
+            ties=ties,
+            **options,
+        )
     except ValueError as error:
         assert 'no query has a true match' in str(error)
         return None
@@ -82,7 +93,9 @@ def loop(case, order=slice(None)):
             case.distances[:, columns],
             list(zip(case.q, case.q_place, strict=True)),
             list(zip(case.g[columns], case.g_place[columns], strict=True)),
-            MAX_RANK, case.cmc == 'unique_identity')
+            MAX_RANK,
+            case.cmc == 'unique_identity',
+        )
         if one is None:
             return None
         found.append([*one[0], *one[1:]])
@@ -104,7 +117,8 @@ def check_orders(case):
     orders = itertools.permutations(range(len(case.g)))
     expected = [loop(case, list(order)) for order in orders]
     assert_same(
-        found, None if expected[0] is None else np.mean(expected, axis=0))
+        found, None if expected[0] is None else np.mean(expected, axis=0)
+    )
 
 
 def check_ways(case, ties, rows, cache, long, world_size):
@@ -112,8 +126,11 @@ def check_ways(case, ties, rows, cache, long, world_size):
     whole = run(case, ties)
     memory = rows * case.distances.itemsize * len(case.g)
     with mock.patch.multiple(
-            match_ranks, _CACHE_BYTES=cache, _LEAST_ROWS=1,
-            _LONG=0 if long else 2**14):
+        match_ranks,
+        _CACHE_BYTES=cache,
+        _LEAST_ROWS=1,
+        _LONG=0 if long else 2**14,
+    ):
         one = run(case, ties, memory=memory)
     assert_same(one, whole)
     assert_same(run(case, ties, TensorRows(case.distances)), whole)
@@ -129,29 +146,41 @@ def check_ways(case, ties, rows, cache, long, world_size):
 
     for rank in range(world_size):
         with pytest.raises(Enough):
-            run(case, ties, memory=memory,
-                share=Share(rank, world_size, keep))
+            run(case, ties, memory=memory, share=Share(rank, world_size, keep))
     # No query is ranked twice, none is left out.
-    assert (np.count_nonzero(np.abs(parts).sum(axis=(2, 3)), axis=0) <=
-            1).all()
-    several = run(case, ties, memory=memory,
-                  share=Share(0, world_size, lambda _: sum(parts)))
+    assert (
+        np.count_nonzero(np.abs(parts).sum(axis=(2, 3)), axis=0) <= 1
+    ).all()
+    several = run(
+        case,
+        ties,
+        memory=memory,
+        share=Share(0, world_size, lambda _: sum(parts)),
+    )
     again = run(case, ties, memory=memory)
     assert (several is None) == (again is None)
     assert several is None or (several == again).all()
 
 
 WAYS = dict(
-    case=searches(), ties=st.sampled_from(['expected', 'gallery_order']),
-    rows=st.integers(1, 4), cache=st.sampled_from([1, 50, 2**21]),
-    long=st.booleans(), world_size=st.integers(1, 4))
+    case=searches(),
+    ties=st.sampled_from(['expected', 'gallery_order']),
+    rows=st.integers(1, 4),
+    cache=st.sampled_from([1, 50, 2**21]),
+    long=st.booleans(),
+    world_size=st.integers(1, 4),
+)
 SMALL = searches(most=5, galleries=2)
 
 
 def often(count):
     return settings(
-        max_examples=count, deadline=None, derandomize=True, database=None,
-        suppress_health_check=[HealthCheck.too_slow])
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 
 @often(250)

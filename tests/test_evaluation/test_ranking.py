@@ -16,8 +16,13 @@ def random_case(rng, ties):
     distances = rng.random((n, m))
     if ties:
         distances = np.floor(distances * rng.integers(1, 8))
-    return (distances, rng.integers(0, ids, n), rng.integers(0, ids, m),
-            rng.integers(0, 3, n), rng.integers(0, 4, m))
+    return (
+        distances,
+        rng.integers(0, ids, n),
+        rng.integers(0, ids, m),
+        rng.integers(0, 3, n),
+        rng.integers(0, 4, m),
+    )
 
 
 def assert_same(found, expected):
@@ -38,10 +43,19 @@ def test_gallery_order_equals_loops(cmc, ties, places):
         if not places:
             q_place, g_place = np.full(len(q), -1), np.zeros(len(g))
         expected = score(
-            distances, list(zip(q, q_place, strict=True)),
-            list(zip(g, g_place, strict=True)), 7, cmc == 'unique_identity')
-        args = dict(query_locations=q_place, gallery_locations=g_place,
-                    cmc=cmc, max_rank=7, ties='gallery_order')
+            distances,
+            list(zip(q, q_place, strict=True)),
+            list(zip(g, g_place, strict=True)),
+            7,
+            cmc == 'unique_identity',
+        )
+        args = dict(
+            query_locations=q_place,
+            gallery_locations=g_place,
+            cmc=cmc,
+            max_rank=7,
+            ties='gallery_order',
+        )
         if expected is None:
             with pytest.raises(ValueError, match='no query has a true match'):
                 score_galleries(distances, q, g, **args)
@@ -60,11 +74,18 @@ def test_many_galleries_equal_single_ones(ties):
     q_place, g_place = rng.integers(0, 3, n), rng.integers(0, 3, m)
     members = rng.random((11, m)) < rng.random((11, 1)) * 0.7 + 0.3
     together = score_galleries(
-        distances, q, g, members, q_place, g_place, ties=ties)
+        distances, q, g, members, q_place, g_place, ties=ties
+    )
     for member, found in zip(members, together, strict=True):
-        alone, = score_galleries(
-            distances[:, member], q, g[member], None, q_place,
-            g_place[member], ties=ties)
+        (alone,) = score_galleries(
+            distances[:, member],
+            q,
+            g[member],
+            None,
+            q_place,
+            g_place[member],
+            ties=ties,
+        )
         assert found.num_queries == alone.num_queries
         assert_same(found, (alone.cmc, alone.mAP, alone.mINP))
 
@@ -77,13 +98,21 @@ def test_expected_equals_mean_over_all_orders(cmc):
         distances = np.floor(rng.random((1, m)) * rng.integers(1, 4))
         g = rng.integers(0, 3, m)
         q = g[:1]
-        found, = score_galleries(distances, q, g, cmc=cmc, max_rank=4)
+        (found,) = score_galleries(distances, q, g, cmc=cmc, max_rank=4)
         expected = [
-            score(distances[:, order], [(q[0], -1)],
-                  [(g[i], 0) for i in order], 4, cmc == 'unique_identity')
-            for order in map(list, itertools.permutations(range(m)))]
-        assert_same(found, [np.mean(part, axis=0)
-                            for part in zip(*expected, strict=True)])
+            score(
+                distances[:, order],
+                [(q[0], -1)],
+                [(g[i], 0) for i in order],
+                4,
+                cmc == 'unique_identity',
+            )
+            for order in map(list, itertools.permutations(range(m)))
+        ]
+        assert_same(
+            found,
+            [np.mean(part, axis=0) for part in zip(*expected, strict=True)],
+        )
 
 
 @pytest.mark.parametrize('cmc', ['unique_identity', 'standard'])
@@ -92,13 +121,14 @@ def test_expected_does_not_see_gallery_order(cmc):
     distances = np.floor(rng.random((30, 80)) * 10)
     q, g = rng.integers(0, 6, 30), rng.integers(0, 6, 80)
     order = rng.permutation(80)
-    first, = score_galleries(distances, q, g, cmc=cmc)
-    second, = score_galleries(distances[:, order], q, g[order], cmc=cmc)
+    (first,) = score_galleries(distances, q, g, cmc=cmc)
+    (second,) = score_galleries(distances[:, order], q, g[order], cmc=cmc)
     assert_same(first, (second.cmc, second.mAP, second.mINP))
     # The rule of MATLAB does see it, which is why it is not the default.
-    first, = score_galleries(distances, q, g, cmc=cmc, ties='gallery_order')
-    second, = score_galleries(
-        distances[:, order], q, g[order], cmc=cmc, ties='gallery_order')
+    (first,) = score_galleries(distances, q, g, cmc=cmc, ties='gallery_order')
+    (second,) = score_galleries(
+        distances[:, order], q, g[order], cmc=cmc, ties='gallery_order'
+    )
     assert abs(first.mAP - second.mAP) > 1e-4
 
 
@@ -108,15 +138,23 @@ def test_collapsed_features_score_at_chance(cmc):
     ids, each = 20, 3
     pids = np.repeat(np.arange(ids), each)
     features = np.ones((ids * each, 4))
-    found, = score_galleries(
-        pairwise_distances(features, features), pids, pids, cmc=cmc,
-        max_rank=ids * each)
+    (found,) = score_galleries(
+        pairwise_distances(features, features),
+        pids,
+        pids,
+        cmc=cmc,
+        max_rank=ids * each,
+    )
     if cmc == 'unique_identity':
         chance = np.minimum(np.arange(1, ids * each + 1) / ids, 1)
         np.testing.assert_allclose(found.cmc, chance, atol=1e-12)
     rng = np.random.default_rng(0)
-    runs = [score_galleries(rng.random((60, 60)), pids, pids, cmc=cmc,
-                            max_rank=60)[0] for _ in range(60)]
+    runs = [
+        score_galleries(
+            rng.random((60, 60)), pids, pids, cmc=cmc, max_rank=60
+        )[0]
+        for _ in range(60)
+    ]
     assert abs(found.mAP - np.mean([run.mAP for run in runs])) < 0.006
     assert abs(found.mINP - np.mean([run.mINP for run in runs])) < 0.006
     mean = np.mean([run.cmc for run in runs], axis=0)
@@ -126,24 +164,24 @@ def test_collapsed_features_score_at_chance(cmc):
 def test_cmc_kinds_differ_where_people_repeat():
     # Two images of person 2, then one of person 1.
     args = np.array([[1.0, 2.0, 3.0]]), [1], [2, 2, 1]
-    unique, = score_galleries(*args, cmc='unique_identity', max_rank=3)
-    standard, = score_galleries(*args, cmc='standard', max_rank=3)
+    (unique,) = score_galleries(*args, cmc='unique_identity', max_rank=3)
+    (standard,) = score_galleries(*args, cmc='standard', max_rank=3)
     assert unique.cmc.tolist() == [0, 1, 1]
     assert standard.cmc.tolist() == [0, 0, 1]
     assert unique.mAP == standard.mAP == unique.mINP == 1 / 3
 
 
 def test_small_gallery_keeps_last_value():
-    found, = score_galleries(np.array([[0.3]]), [1], [1])
+    (found,) = score_galleries(np.array([[0.3]]), [1], [1])
     assert found.cmc.shape == (20,)
     assert found.as_dict() == dict(r1=1, r5=1, r10=1, r20=1, mAP=1, mINP=1)
-    short, = score_galleries(np.array([[2., 1.]]), [1], [1, 2], max_rank=2)
-    assert short.as_dict() == dict(r1=0, r5=1, r10=1, r20=1, mAP=.5, mINP=.5)
+    (short,) = score_galleries(np.array([[2.0, 1.0]]), [1], [1, 2], max_rank=2)
+    assert short.as_dict() == dict(r1=0, r5=1, r10=1, r20=1, mAP=0.5, mINP=0.5)
 
 
 def test_queries_without_match_are_left_out():
-    distances = np.array([[1., 2.], [1., 2.]])
-    found, = score_galleries(distances, [1, 9], [1, 2])
+    distances = np.array([[1.0, 2.0], [1.0, 2.0]])
+    (found,) = score_galleries(distances, [1, 9], [1, 2])
     assert found.num_queries == 1
     assert found.mAP == 1
 
@@ -203,7 +241,7 @@ def test_euclidean_ranks_as_plain_sums(offset, levels, scale):
     query, gallery = (query + offset) * scale, (gallery + offset) * scale
     plain = np.zeros((9, 200))
     for dim in range(6):
-        plain += (query[:, None, dim] - gallery[None, :, dim])**2
+        plain += (query[:, None, dim] - gallery[None, :, dim]) ** 2
     plain = np.sqrt(plain)
     found = pairwise_distances(query, gallery, 'euclidean')
     np.testing.assert_allclose(found, plain, rtol=1e-6)
@@ -218,16 +256,22 @@ def test_cosine_equals_definition_and_accepts_tensors():
     expected = -a @ b.T / norm(a, axis=1)[:, None] / norm(b, axis=1)
     np.testing.assert_allclose(pairwise_distances(a, b), expected, atol=1e-12)
     half = pairwise_distances(
-        torch.tensor(a).bfloat16(), torch.tensor(b).requires_grad_())
+        torch.tensor(a).bfloat16(), torch.tensor(b).requires_grad_()
+    )
     np.testing.assert_allclose(half, expected, atol=2e-2)
     assert (pairwise_distances(np.zeros((1, 8)), b) == 0).all()
 
 
 def test_inputs_stay_as_they_are():
     rng = np.random.default_rng(2)
-    arrays = [rng.normal(size=(5, 8)), rng.normal(size=(6, 8)),
-              np.arange(5) % 2, np.arange(6) % 2, np.arange(5) % 3,
-              np.arange(6) % 3]
+    arrays = [
+        rng.normal(size=(5, 8)),
+        rng.normal(size=(6, 8)),
+        np.arange(5) % 2,
+        np.arange(6) % 2,
+        np.arange(5) % 3,
+        np.arange(6) % 3,
+    ]
     for array in arrays:
         array.flags.writeable = False
     for metric in ('cosine', 'euclidean'):
@@ -241,9 +285,9 @@ def test_blocks_do_not_change_scores(cmc):
     rng = np.random.default_rng(9)
     distances = np.floor(rng.random((50, 40)) * 12)
     q, g = rng.integers(0, 5, 50), rng.integers(0, 5, 40)
-    whole, = score_galleries(distances, q, g, cmc=cmc)
+    (whole,) = score_galleries(distances, q, g, cmc=cmc)
     for memory in (1, 40 * 8 * 7, 10**9):
-        parts, = score_galleries(distances, q, g, cmc=cmc, memory=memory)
+        (parts,) = score_galleries(distances, q, g, cmc=cmc, memory=memory)
         assert_same(whole, (parts.cmc, parts.mAP, parts.mINP))
     with pytest.raises(ValueError, match='memory=0'):
         score_galleries(distances, q, g, memory=0)
@@ -261,10 +305,9 @@ def test_long_galleries_are_sorted_in_part(cmc, ties, far, monkeypatch):
         distances[q[:, None] == g] /= 10
     args = distances, q, g
     options = dict(cmc=cmc, ties=ties)
-    found, = score_galleries(*args, **options)
-    monkeypatch.setattr(
-        'mmgl.evaluation.ranking.match_ranks._LONG', 10**9)
-    whole, = score_galleries(*args, **options)
+    (found,) = score_galleries(*args, **options)
+    monkeypatch.setattr('mmgl.evaluation.ranking.match_ranks._LONG', 10**9)
+    (whole,) = score_galleries(*args, **options)
     assert found.as_dict() == whole.as_dict()
 
 
@@ -274,7 +317,8 @@ def test_unique_rows(keys, dims, monkeypatch):
     if keys != 'good':
         monkeypatch.setattr(
             'mmgl.evaluation.ranking.distances._row_keys',
-            lambda array: np.zeros(len(array), dtype=np.uint64))
+            lambda array: np.zeros(len(array), dtype=np.uint64),
+        )
     rng = np.random.default_rng(0)
     array = np.ones((60, dims), dtype=np.float32)
     array[:, -2:] = rng.integers(-1, 2, (60, 2))  # the rest is no help

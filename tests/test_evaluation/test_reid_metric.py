@@ -10,48 +10,66 @@ from mmgl.evaluation.reports import evaluate_regdb, evaluate_sysu
 from mmgl.registry import METRICS
 from mmgl.structures import ReIDDataSample
 
-NAMES = dict(r1='rank1', r5='rank5', r10='rank10', r20='rank20', mAP='mAP',
-             mINP='mINP')
+NAMES = dict(
+    r1='rank1', r5='rank5', r10='rank10', r20='rank20', mAP='mAP', mINP='mINP'
+)
 
 
 @pytest.fixture(scope='module')
 def data():
     cells, perms, ids = random_cells(
-        np.random.default_rng(0), ids=6, least=10, most=11, absent=0)
+        np.random.default_rng(0), ids=6, least=10, most=11, absent=0
+    )
     features, *labels = as_arrays(cells, ids)
-    return features.astype(np.float32), *labels, {
-        cam: {pid: entries[pid] for pid in ids}
-        for cam, entries in perms.items()}
+    return (
+        features.astype(np.float32),
+        *labels,
+        {
+            cam: {pid: entries[pid] for pid in ids}
+            for cam, entries in perms.items()
+        },
+    )
 
 
 def feed(metric, features, pids, camids, modality, index, size=32):
     samples = []
     for n in range(len(features)):
         one = ReIDDataSample(
-            pid=int(pids[n]), camid=int(camids[n]), modality=int(modality[n]),
-            index=int(index[n]), feature=torch.from_numpy(features[n]))
+            pid=int(pids[n]),
+            camid=int(camids[n]),
+            modality=int(modality[n]),
+            index=int(index[n]),
+            feature=torch.from_numpy(features[n]),
+        )
         one.set_metainfo(dict(img_path=f'{n}.jpg'))
         samples.append(one.to_dict())
     for start in range(0, len(samples), size):
-        metric.process(None, samples[start:start + size])
+        metric.process(None, samples[start : start + size])
     return metric.evaluate(len(samples))
 
 
 def test_sysu_all_modes_in_percent(data, tmp_path):
     *arrays, perms = data
-    metric = METRICS.build(dict(
-        type='ReIDMetric', protocol='sysu', out=str(tmp_path / 'm/out.json'),
-        dump=str(tmp_path / 'd/dump.npz')))
-    metric.dataset_meta = dict(dataset='sysu', split='val_test',
-                               rand_perm_cam=perms)
+    metric = METRICS.build(
+        dict(
+            type='ReIDMetric',
+            protocol='sysu',
+            out=str(tmp_path / 'm/out.json'),
+            dump=str(tmp_path / 'd/dump.npz'),
+        )
+    )
+    metric.dataset_meta = dict(
+        dataset='sysu', split='val_test', rand_perm_cam=perms
+    )
     found = feed(metric, *arrays)
     report = evaluate_sysu(*arrays, perms)
     expected = {
-        f'{mode}_{shots}/{name}':
-        100 * report[f'{mode}_search_{number}shot']['mean'][key]
+        f'{mode}_{shots}/{name}': 100
+        * report[f'{mode}_search_{number}shot']['mean'][key]
         for mode in ('all', 'indoor')
         for shots, number in (('single', 1), ('multi', 10))
-        for key, name in NAMES.items()}
+        for key, name in NAMES.items()
+    }
     assert found == pytest.approx(expected, abs=1e-9)
     assert list(found)[0] == 'all_single/rank1'
     assert all(type(value) is float for value in found.values())
@@ -66,38 +84,62 @@ def test_sysu_all_modes_in_percent(data, tmp_path):
 
 def test_regdb_both_directions(data, tmp_path):
     features, pids, camids, modality, index, _ = data
-    metric = METRICS.build(dict(type='ReIDMetric', protocol='regdb',
-                                dump=str(tmp_path / 'dump.npz')))
+    metric = METRICS.build(
+        dict(
+            type='ReIDMetric',
+            protocol='regdb',
+            dump=str(tmp_path / 'dump.npz'),
+        )
+    )
     metric.dataset_meta = dict(dataset='regdb', trial=3)
     found = feed(metric, features, pids, camids, modality, index)
     report = evaluate_regdb(features, pids, modality)
     for direction, part in report.items():
         for key, name in NAMES.items():
             assert found[f'{direction}/{name}'] == pytest.approx(
-                100 * part['mean'][key])
+                100 * part['mean'][key]
+            )
     assert len(found) == 12
     assert load_features(tmp_path / 'dump.npz').trial == 3
 
 
 def test_options_are_handed_on(data):
     *arrays, perms = data
-    metric = METRICS.build(dict(
-        type='ReIDMetric', modes=['indoor'], shots=[2], trials=2,
-        gallery_draw='random_seeded', distance='euclidean'))
+    metric = METRICS.build(
+        dict(
+            type='ReIDMetric',
+            modes=['indoor'],
+            shots=[2],
+            trials=2,
+            gallery_draw='random_seeded',
+            distance='euclidean',
+        )
+    )
     metric.dataset_meta = dict(dataset='sysu')
     found = feed(metric, *arrays)
     report = evaluate_sysu(
-        *arrays, modes=['indoor'], shots=[2], trials=2, draw='random_seeded',
-        distance='euclidean')['indoor_search_2shot']['mean']
+        *arrays,
+        modes=['indoor'],
+        shots=[2],
+        trials=2,
+        draw='random_seeded',
+        distance='euclidean',
+    )['indoor_search_2shot']['mean']
     assert found['indoor_2shot/mAP'] == pytest.approx(100 * report['mAP'])
     assert len(found) == 6
 
 
 def test_errors_say_what_to_do(data):
     *arrays, perms = data
-    for key, value in dict(protocol='market', modes='all', shots=(),
-                           gallery_draw='ye', distance='l1', ties='lucky',
-                           trials=0).items():
+    for key, value in dict(
+        protocol='market',
+        modes='all',
+        shots=(),
+        gallery_draw='ye',
+        distance='l1',
+        ties='lucky',
+        trials=0,
+    ).items():
         with pytest.raises(ValueError, match=key):
             METRICS.build(dict(type='ReIDMetric', **{key: value}))
     metric = METRICS.build(dict(type='ReIDMetric'))
@@ -106,7 +148,7 @@ def test_errors_say_what_to_do(data):
     metric.dataset_meta = dict(dataset='regdb')
     with pytest.raises(ValueError, match="set protocol='regdb'"):
         feed(metric, *arrays)
-    metric = METRICS.build(dict(type='ReIDMetric', shots=(12, )))
+    metric = METRICS.build(dict(type='ReIDMetric', shots=(12,)))
     metric.dataset_meta = dict(dataset='sysu', rand_perm_cam=perms)
     with pytest.raises(ValueError, match='identity .* camera .*12 shots'):
         feed(metric, *arrays)

@@ -10,16 +10,28 @@ from mmgl.experiments.jobs import Display, StageDiverged, StageError
 from mmgl.experiments.reproduce import ReproduceOptions, reproduce
 from mmgl.experiments.reproduce.tables import RANKS, REGDB, SYSU
 
-KEYS = [f'{group}/{measure}' for group in (*SYSU, *REGDB)
-        for measure in RANKS.values()]
+KEYS = [
+    f'{group}/{measure}'
+    for group in (*SYSU, *REGDB)
+    for measure in RANKS.values()
+]
 
 
 def make_options(tmp_path, **changes):
-    return ReproduceOptions(**{
-        'targets': ['table2'], 'seeds': 2, 'only': ['agw', 'one-stream'],
-        'work_dir': tmp_path / 'work', 'results': tmp_path / 'results',
-        'document': tmp_path / 'results.md', 'data_root': tmp_path / 'data',
-        'jobs': 1, 'gpus': [], **changes})
+    return ReproduceOptions(
+        **{
+            'targets': ['table2'],
+            'seeds': 2,
+            'only': ['agw', 'one-stream'],
+            'work_dir': tmp_path / 'work',
+            'results': tmp_path / 'results',
+            'document': tmp_path / 'results.md',
+            'data_root': tmp_path / 'data',
+            'jobs': 1,
+            'gpus': [],
+            **changes,
+        }
+    )
 
 
 class FakeRunner:
@@ -31,7 +43,7 @@ class FakeRunner:
 
     def __call__(self, stage, tick):
         self.commands[stage.name] = stage.build_command()
-        tick(.5, 'half')
+        tick(0.5, 'half')
         self.ran.append(stage.name)
         self.envs.append(stage.env)
         if stage.name in self.fail:
@@ -41,9 +53,10 @@ class FakeRunner:
         for path in stage.outputs:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.name == 'metrics.json':
-                value = 10. * stage.seed + (30 if 'mmgl' in stage.name else 5)
-                path.write_text(json.dumps(
-                    {'metrics': dict.fromkeys(KEYS, value)}))
+                value = 10.0 * stage.seed + (30 if 'mmgl' in stage.name else 5)
+                path.write_text(
+                    json.dumps({'metrics': dict.fromkeys(KEYS, value)})
+                )
             elif path.name == 'last_checkpoint':
                 (stage.work_dir / 'epoch_1.pth').touch()
                 path.write_text('epoch_1.pth')

@@ -12,12 +12,12 @@ def record(rank, **seconds):
 
 def test_cost_is_the_mean_of_what_was_timed():
     records = {
-        Cell('mini', 'agw', 'random', 0): record(4.),
-        Cell('mini', 'agw', 'psl', 0): record(10., pretrain=60.),
-        Cell('mini', 'agw', 'psl', 1): record(20., pretrain=100.),
+        Cell('mini', 'agw', 'random', 0): record(4.0),
+        Cell('mini', 'agw', 'psl', 0): record(10.0, pretrain=60.0),
+        Cell('mini', 'agw', 'psl', 1): record(20.0, pretrain=100.0),
         # Interrupted and put together from two runs: not timed.
-        Cell('mini', 'agw', 'psl', 2): record(30.),
-        Cell('mini', 'agw', 'byol', 0): record(9.),
+        Cell('mini', 'agw', 'psl', 2): record(30.0),
+        Cell('mini', 'agw', 'byol', 0): record(9.0),
     }
     points = {p['label']: p for p in cost_points('mini', records)}
     assert points.keys() == {'random', 'PSL'}
@@ -28,5 +28,5 @@ def test_cost_is_the_mean_of_what_was_timed():
 
 
 def test_a_row_that_failed_has_no_point():
-    failed = {'metrics': 'fail', 'seconds': {'pretrain': 60.}}
+    failed = {'metrics': 'fail', 'seconds': {'pretrain': 60.0}}
     assert cost_points('mini', {Cell('mini', 'agw', 'swav', 0): failed}) == []

@@ -22,9 +22,15 @@ from mmgl.utils.errors import ConfigError
 
 def make_stage(folder, code, name='s', kind='pretrain', seconds=1.0):
     folder.mkdir(exist_ok=True)
-    return Stage(name=name, title=name, kind=kind, work_dir=folder,
-                 ingredients={}, command=[sys.executable, '-c', code],
-                 seconds=seconds)
+    return Stage(
+        name=name,
+        title=name,
+        kind=kind,
+        work_dir=folder,
+        ingredients={},
+        command=[sys.executable, '-c', code],
+        seconds=seconds,
+    )
 
 
 def gone(pid):
@@ -45,15 +51,17 @@ def wait_for(condition, seconds=10.0):
 
 def test_child_progress_arrives_and_output_is_logged(tmp_path):
     # The child ends once its progress has been seen, however slow the machine.
-    code = ('import os, json, time\n'
-            'path = os.environ["MMGL_PROGRESS_FILE"]\n'
-            'text = json.dumps(dict(done=3, total=4, text="epoch 3/4"))\n'
-            'open(path + ".new", "w").write(text)\n'
-            'os.replace(path + ".new", path)\n'
-            'print("hello")\n'
-            'end = time.monotonic() + 60\n'
-            'while not os.path.exists("seen") and time.monotonic() < end:\n'
-            '    time.sleep(0.02)\n')
+    code = (
+        'import os, json, time\n'
+        'path = os.environ["MMGL_PROGRESS_FILE"]\n'
+        'text = json.dumps(dict(done=3, total=4, text="epoch 3/4"))\n'
+        'open(path + ".new", "w").write(text)\n'
+        'os.replace(path + ".new", path)\n'
+        'print("hello")\n'
+        'end = time.monotonic() + 60\n'
+        'while not os.path.exists("seen") and time.monotonic() < end:\n'
+        '    time.sleep(0.02)\n'
+    )
     stage, seen = make_stage(tmp_path / 's', code), []
 
     def tick(*state):
@@ -69,8 +77,12 @@ def test_child_progress_arrives_and_output_is_logged(tmp_path):
 def test_failure_shows_the_end_of_the_log_and_its_path(tmp_path):
     code = 'for i in range(30): print("line", i)\nraise SystemExit(3)'
     with pytest.raises(StageError) as error:
-        launch_stage(make_stage(tmp_path / 's', code), lambda *_: None,
-                     tmp_path, poll=0.02)
+        launch_stage(
+            make_stage(tmp_path / 's', code),
+            lambda *_: None,
+            tmp_path,
+            poll=0.02,
+        )
     text = str(error.value)
     assert 'exit code 3' in text and str(tmp_path / 's/stage.log') in text
     assert 'line 29' in text and 'line 10\n' in text
@@ -79,44 +91,51 @@ def test_failure_shows_the_end_of_the_log_and_its_path(tmp_path):
 
 def test_interrupt_stops_the_child_and_its_children(tmp_path):
     pids = tmp_path / 'pids'
-    code = ('import os, subprocess, sys, time\n'
-            'p = subprocess.Popen([sys.executable, "-c", '
-            '"import time; time.sleep(60)"])\n'
-            f'open({str(pids)!r} + ".new", "w").write('
-            'f"{os.getpid()} {p.pid}")\n'
-            f'os.replace({str(pids)!r} + ".new", {str(pids)!r})\n'
-            'time.sleep(60)\n')
+    code = (
+        'import os, subprocess, sys, time\n'
+        'p = subprocess.Popen([sys.executable, "-c", '
+        '"import time; time.sleep(60)"])\n'
+        f'open({str(pids)!r} + ".new", "w").write('
+        'f"{os.getpid()} {p.pid}")\n'
+        f'os.replace({str(pids)!r} + ".new", {str(pids)!r})\n'
+        'time.sleep(60)\n'
+    )
 
     def tick(*_):
         if pids.exists():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        launch_stage(make_stage(tmp_path / 's', code), tick, tmp_path,
-                     poll=0.05)
+        launch_stage(
+            make_stage(tmp_path / 's', code), tick, tmp_path, poll=0.05
+        )
     for pid in map(int, pids.read_text().split()):
         assert wait_for(lambda pid=pid: gone(pid))
 
 
-@pytest.mark.skipif(not sys.platform.startswith('linux'),
-                    reason='only Linux can tie a child to its parent')
+@pytest.mark.skipif(
+    not sys.platform.startswith('linux'),
+    reason='only Linux can tie a child to its parent',
+)
 def test_child_dies_with_a_killed_parent(tmp_path):
     """Imports the package in a second Python, hence a few seconds."""
     pid_file = tmp_path / 'pid'
-    child = ('import os, time; '
-             f'open({str(pid_file)!r}, "w").write(str(os.getpid())); '
-             'time.sleep(60)')
+    child = (
+        'import os, time; '
+        f'open({str(pid_file)!r}, "w").write(str(os.getpid())); '
+        'time.sleep(60)'
+    )
     parent = (
         'import sys; from pathlib import Path\n'
         'from mmgl.experiments.jobs import Stage, launch_stage\n'
         f'd = Path({str(tmp_path)!r})\n'
         's = Stage("s", "s", "data", d, {}, '
         f'command=[sys.executable, "-c", {child!r}])\n'
-        'launch_stage(s, lambda *_: None, d)\n')
+        'launch_stage(s, lambda *_: None, d)\n'
+    )
     process = subprocess.Popen([sys.executable, '-c', parent])
     try:
-        assert wait_for(lambda: pid_file.exists() and pid_file.read_text(),
-                        60)
+        assert wait_for(lambda: pid_file.exists() and pid_file.read_text(), 60)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -136,11 +155,15 @@ def test_a_wrong_number_of_threads_is_named(tmp_path, monkeypatch, value):
 def test_lock_keeps_a_second_one_out_and_is_given_back(tmp_path):
     with locked(tmp_path) as descriptor:
         assert descriptor >= 0
-        with (tmp_path / '.lock').open() as other, \
-                pytest.raises(BlockingIOError):
+        with (
+            (tmp_path / '.lock').open() as other,
+            pytest.raises(BlockingIOError),
+        ):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with pytest.raises(RuntimeError, match=str(os.getpid())), \
-                locked(tmp_path, patience=0):
+        with (
+            pytest.raises(RuntimeError, match=str(os.getpid())),
+            locked(tmp_path, patience=0),
+        ):
             pass
     with locked(tmp_path, patience=0):
         pass
@@ -154,8 +177,13 @@ def make_chain(tmp_path, *kinds_and_seconds):
 
 
 def test_estimate_scales_by_what_was_measured(tmp_path):
-    chain = make_chain(tmp_path, ('data', 10), ('pretrain', 100),
-                       ('finetune', 50), ('finetune', 50))
+    chain = make_chain(
+        tmp_path,
+        ('data', 10),
+        ('pretrain', 100),
+        ('finetune', 50),
+        ('finetune', 50),
+    )
     estimator = Estimator(chain)
     # Nothing known: the expectations.
     assert estimator.outlook('s0', 0, 0) == Outlook(0.0, 10, 210)
@@ -187,7 +215,11 @@ def test_estimate_follows_the_running_stage(tmp_path):
 
 def test_clock():
     assert [clock(s) for s in (0, 59.4, 61, 3600)] == [
-        '0:00', '0:59', '1:01', '1:00:00']
+        '0:00',
+        '0:59',
+        '1:01',
+        '1:00:00',
+    ]
 
 
 class Terminal(io.StringIO):
@@ -206,8 +238,11 @@ def test_display_refreshes_on_a_terminal_and_is_sparse_in_a_log(monkeypatch):
             display.progress(2, 6, 'pre-train', fraction, look, 'epoch 1/9')
         display.say('done')
     lines = log.getvalue().splitlines()
-    assert lines == ['[2/6] pre-train:  10 %, 1:05 left | whole job  25 %, '
-                     '2:10 left | epoch 1/9', 'done']
+    assert lines == [
+        '[2/6] pre-train:  10 %, 1:05 left | whole job  25 %, '
+        '2:10 left | epoch 1/9',
+        'done',
+    ]
     assert living.getvalue().count('\r\x1b[2K') == 3
     assert living.getvalue().endswith('\r\x1b[2Kdone\n')
     shown = living.getvalue().split('\r\x1b[2K')[:3]
@@ -230,6 +265,7 @@ def test_data_progress_file(tmp_path):
     # The hook and the stages mean the same file.
     from mmgl.engine.hooks import progress
     from mmgl.experiments.jobs import launch
+
     assert progress.PROGRESS_VARIABLE == launch.PROGRESS_VARIABLE
     assert read_json(path) == {'done': 10, 'total': 10, 'text': 'image 10/10'}
     file_progress(None)(1, 10)

@@ -40,9 +40,16 @@ def project(tmp_path):
 
 
 def make_options(root, **changes):
-    return QuickstartOptions(**{
-        'work_dir': root / 'work', 'data_root': root / 'data', 'root': root,
-        'pretrain_config': 'pre.py', 'finetune_config': 'fine.py', **changes})
+    return QuickstartOptions(
+        **{
+            'work_dir': root / 'work',
+            'data_root': root / 'data',
+            'root': root,
+            'pretrain_config': 'pre.py',
+            'finetune_config': 'fine.py',
+            **changes,
+        }
+    )
 
 
 class FakeRunner:
@@ -70,24 +77,30 @@ class FakeRunner:
         logs.mkdir(parents=True)
         lines = []
         for epoch in range(1, 4):
-            lines.append(dict(lr=.1, loss=3. / epoch, iter=1, epoch=epoch,
-                              step=epoch))
-            lines.append({
-                f'permutation/{m}{k}_acc': 30. * epoch
-                for m in ('', 'visible_', 'infrared_')
-                for k in ('stripe', 'exact')
-            } | {'step': epoch})
+            lines.append(
+                dict(lr=0.1, loss=3.0 / epoch, iter=1, epoch=epoch, step=epoch)
+            )
+            lines.append(
+                {
+                    f'permutation/{m}{k}_acc': 30.0 * epoch
+                    for m in ('', 'visible_', 'infrared_')
+                    for k in ('stripe', 'exact')
+                }
+                | {'step': epoch}
+            )
         (logs / 'scalars.json').write_text(
-            '\n'.join(map(json.dumps, lines)) + '\n')
+            '\n'.join(map(json.dumps, lines)) + '\n'
+        )
         (stage.work_dir / 'epoch_3.pth').touch()
         (stage.work_dir / 'last_checkpoint').write_text(
-            '/elsewhere/epoch_3.pth')
+            '/elsewhere/epoch_3.pth'
+        )
 
     finetune = pretrain
 
     def evaluate(self, stage):
         metrics, dump = stage.outputs
-        value = 10. * stage.seed + (20 if 'mmgl' in stage.name else 5)
+        value = 10.0 * stage.seed + (20 if 'mmgl' in stage.name else 5)
         metrics.write_text(json.dumps(dict.fromkeys(metric_keys(), value)))
         rows = [(pid, cam) for pid in range(4) for cam in range(1, 7)]
         pids, camids = np.array(rows).T
@@ -95,10 +108,15 @@ class FakeRunner:
         for pid, cam in rows:
             paths.append(f'{stage.work_dir}/{pid}_{cam}.jpg')
             cv2.imwrite(paths[-1], np.full((20, 10, 3), 90, np.uint8))
-        np.savez(dump, features=np.random.default_rng(0).normal(size=(24, 4)),
-                 pids=pids, camids=camids, index=np.ones(24, int),
-                 modality=np.isin(camids, (3, 6)).astype(int),
-                 img_paths=np.array(paths))
+        np.savez(
+            dump,
+            features=np.random.default_rng(0).normal(size=(24, 4)),
+            pids=pids,
+            camids=camids,
+            index=np.ones(24, int),
+            modality=np.isin(camids, (3, 6)).astype(int),
+            img_paths=np.array(paths),
+        )
 
 
 def start(options, runner):
@@ -116,12 +134,14 @@ def test_whole_job_reports_mean_and_spread(project):
     metrics = json.loads((options.work_dir / 'metrics.json').read_text())
     key = 'all_single/rank1'
     assert metrics['summary']['mmgl'][key] == dict(
-        mean=30.0, std=10.0, min=20.0, max=40.0)
+        mean=30.0, std=10.0, min=20.0, max=40.0
+    )
     assert metrics['summary']['difference'][key]['mean'] == 15.0
     assert metrics['summary']['difference'][key]['std'] == 0.0
     assert metrics['per_seed']['1']['random'][key] == 15.0
-    assert metrics['summary']['permutation']['visible_stripe_acc'][
-        'mean'] == 90.0
+    assert (
+        metrics['summary']['permutation']['visible_stripe_acc']['mean'] == 90.0
+    )
     assert metrics['num_stripes'] == 5
     assert set(metrics['stages']) == set(runner.ran)
     assert metrics['versions']['torch']
@@ -137,8 +157,9 @@ def test_whole_job_reports_mean_and_spread(project):
 
 def run_stages(options, runner, monkeypatch):
     """Run without the slow report."""
-    monkeypatch.setattr('mmgl.experiments.quickstart.driver._report',
-                        lambda *args: None)
+    monkeypatch.setattr(
+        'mmgl.experiments.quickstart.driver._report', lambda *args: None
+    )
     return start(options, runner)
 
 
@@ -177,8 +198,11 @@ def test_changed_config_restarts_it_and_what_follows(project, monkeypatch):
     code, text = run_stages(make_options(project), again, monkeypatch)
     assert code == 0 and not stale.exists()
     assert 'train_cfg.max_epochs: 9 -> 12' in text
-    assert again.ran == ['seed_0/pretrain', 'seed_0/finetune_mmgl',
-                         'seed_0/evaluate_mmgl']
+    assert again.ran == [
+        'seed_0/pretrain',
+        'seed_0/finetune_mmgl',
+        'seed_0/evaluate_mmgl',
+    ]
     assert 'an earlier stage is a different one' in text
 
 
@@ -192,8 +216,9 @@ def test_lost_result_is_made_again(project, monkeypatch):
 
 def test_workers_and_places_change_no_fingerprint(project):
     first, _ = plan_stages(make_options(project))
-    second, _ = plan_stages(make_options(
-        project, workers=0, work_dir=project / 'other'))
+    second, _ = plan_stages(
+        make_options(project, workers=0, work_dir=project / 'other')
+    )
     assert [s.fingerprint for s in first] == [s.fingerprint for s in second]
     assert len({s.fingerprint for s in first}) == len(first)
 
@@ -237,14 +262,20 @@ def test_interrupt_is_reported(project, monkeypatch):
 
 
 def test_stage_without_its_output_fails(project, monkeypatch):
-    code, text = run_stages(make_options(project), lambda stage, tick: None,
-                            monkeypatch)
+    code, text = run_stages(
+        make_options(project), lambda stage, tick: None, monkeypatch
+    )
     assert code == 1 and 'ended without' in text
 
 
-@pytest.mark.parametrize('changes, words', [
-    (dict(scale='huge'), 'huge'), (dict(seeds=0), 'seeds'),
-    (dict(workers=-1), 'workers')])
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        (dict(scale='huge'), 'huge'),
+        (dict(seeds=0), 'seeds'),
+        (dict(workers=-1), 'workers'),
+    ],
+)
 def test_wrong_options(project, changes, words):
     with pytest.raises(ValueError, match=words):
         make_options(project, **changes)

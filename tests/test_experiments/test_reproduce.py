@@ -20,7 +20,8 @@ def test_pretraining_is_shared_and_results_are_recorded(tmp_path):
     # Data, two streams x two seeds, and eight cells of two stages.
     assert len(runner.ran) == 1 + 4 + 8 * 2
     assert runner.ran.index('agw_mmgl_seed0/finetune') > runner.ran.index(
-        'pretrain/mmgl_two-stream_seed0')
+        'pretrain/mmgl_two-stream_seed0'
+    )
     records = load_records(options.results, 'mini')
     assert len(records) == 8
     record = records[Cell('mini', 'agw', 'mmgl', 1)]
@@ -29,10 +30,16 @@ def test_pretraining_is_shared_and_results_are_recorded(tmp_path):
     assert record['config'] == 'agw_r18-narrow_synthetic.py'
     assert record['pretraining'] == 'mmgl_two-stream_r18-narrow_synthetic.py'
     assert record['cell'] == {
-        'scale': 'mini', 'method': 'agw', 'init': 'mmgl', 'seed': 1}
-    row = next(line for line in options.document.read_text().splitlines()
-               if line.startswith('| AGW') and '| MMGL' in line
-               and '35.00' in line)
+        'scale': 'mini',
+        'method': 'agw',
+        'init': 'mmgl',
+        'seed': 1,
+    }
+    row = next(
+        line
+        for line in options.document.read_text().splitlines()
+        if line.startswith('| AGW') and '| MMGL' in line and '35.00' in line
+    )
     assert row.count('35.00 ± 7.07') == 4 and '56.61' in row
     assert '35.00 ± 7.07 [56.61]' in text
     again = FakeRunner()
@@ -54,26 +61,31 @@ def test_records_outlive_the_work_dir(tmp_path):
 def test_a_record_names_every_number_of_threads(tmp_path, monkeypatch):
     monkeypatch.setattr('os.cpu_count', lambda: 5)
     changes = dict(seeds=1, only=['agw', 'mmgl'])
-    for threads, failing in (('3', 'pretrain/mmgl_two-stream_seed0'),
-                             ('7,1', 'agw_mmgl_seed0/finetune')):
+    for threads, failing in (
+        ('3', 'pretrain/mmgl_two-stream_seed0'),
+        ('7,1', 'agw_mmgl_seed0/finetune'),
+    ):
         monkeypatch.setenv('OMP_NUM_THREADS', threads)
         options = make_options(tmp_path, jobs=1, **changes)
         assert start(options, FakeRunner(fail=[failing]))[0] == 1
     monkeypatch.delenv('OMP_NUM_THREADS')
     start(options, FakeRunner())
-    record, = load_records(options.results, 'mini').values()
+    (record,) = load_records(options.results, 'mini').values()
     # The pre-training went on with 7, the fine-tuning with 5.
     assert record['threads'] == [3, 5, 7]
     # What is done anew has no past.
     (options.results / 'mini/agw_mmgl_seed0.json').unlink()
-    for name in ('pretrain/mmgl_two-stream_seed0', 'agw_mmgl_seed0/finetune',
-                 'agw_mmgl_seed0/evaluate'):
+    for name in (
+        'pretrain/mmgl_two-stream_seed0',
+        'agw_mmgl_seed0/finetune',
+        'agw_mmgl_seed0/evaluate',
+    ):
         for path in (options.work_dir / name).iterdir():
             if path.name != 'stage.json':
                 path.unlink()
     monkeypatch.setenv('OMP_NUM_THREADS', '2')
     start(options, FakeRunner())
-    record, = load_records(options.results, 'mini').values()
+    (record,) = load_records(options.results, 'mini').values()
     assert record['threads'] == [2]
 
 
@@ -81,12 +93,16 @@ def test_a_table_is_also_json(tmp_path):
     options = make_options(tmp_path)
     start(options, FakeRunner(diverge=['agw_random_seed1/finetune']))
     table = json.loads(
-        (options.results / 'mini/tables/table2.json').read_text())
+        (options.results / 'mini/tables/table2.json').read_text()
+    )
     rows = {(r['method'], r['init']): r for r in table['rows']}
     assert len(rows) == 7 * 2 and table['unit'] == 'percent'
     value = rows['agw', 'mmgl']['ours']['all_single/rank1']
-    assert value == {'mean': 35, 'std': pytest.approx(7.0711, abs=1e-4),
-                     'values': [30, 40]}
+    assert value == {
+        'mean': 35,
+        'std': pytest.approx(7.0711, abs=1e-4),
+        'values': [30, 40],
+    }
     assert rows['agw', 'mmgl']['paper']['all_single/mAP'] == 54.5
     assert rows['agw', 'random']['failed'] == 1
     assert rows['agw', 'random']['verdicts'] == ['non-finite loss: loss']
@@ -100,7 +116,8 @@ def test_divergence_is_a_result_and_is_not_repeated(tmp_path):
     code, text = start(options, FakeRunner(diverge=[f'{name}/finetune']))
     assert code == 0 and 'diverged (non-finite loss: loss)' in text
     record = load_records(options.results, 'mini')[
-        Cell('mini', 'agw', 'random', 0)]
+        Cell('mini', 'agw', 'random', 0)
+    ]
     assert record['metrics'] == 'fail'
     assert record['verdict'] == 'non-finite loss: loss'
     assert record['failed_stage'] == 'finetune'
@@ -114,14 +131,16 @@ def test_divergence_is_a_result_and_is_not_repeated(tmp_path):
 
 
 def test_a_collapsed_pretraining_fails_its_cells(tmp_path):
-    options = make_options(tmp_path, targets=['table4'], seeds=1,
-                           only=['simsiam', 'byol'])
+    options = make_options(
+        tmp_path, targets=['table4'], seeds=1, only=['simsiam', 'byol']
+    )
     runner = FakeRunner(diverge=['pretrain/simsiam_two-stream_seed0'])
     code, text = start(options, runner)
     assert code == 0, text
     assert 'agw_simsiam_seed0/finetune' not in runner.ran
     record = load_records(options.results, 'mini')[
-        Cell('mini', 'agw', 'simsiam', 0)]
+        Cell('mini', 'agw', 'simsiam', 0)
+    ]
     assert record['metrics'] == 'fail'
     assert record['failed_stage'] == 'pretrain'
     line = next(line for line in text.splitlines() if '| SimSiam' in line)
@@ -147,8 +166,7 @@ def test_several_stages_at_a_time(tmp_path):
     assert make_options(tmp_path, jobs=2).slots()[1]['OMP_NUM_THREADS']
     # More stages than GPUs share them.
     shared = make_options(tmp_path, gpus=[3, 5], jobs=3).slots()
-    assert [slot['CUDA_VISIBLE_DEVICES'] for slot in shared] == [
-        '3', '5', '3']
+    assert [slot['CUDA_VISIBLE_DEVICES'] for slot in shared] == ['3', '5', '3']
 
 
 def test_srun_goes_before_every_command(tmp_path, monkeypatch):
@@ -159,23 +177,41 @@ def test_srun_goes_before_every_command(tmp_path, monkeypatch):
         '#!/bin/sh\n'
         f'echo "$@" >> {tmp_path}/calls\n'
         'while [ "${1#--}" != "$1" ]; do shift; done\n'
-        'exec "$@"\n')
+        'exec "$@"\n'
+    )
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv('PATH', f'{fake.parent}{os.pathsep}'
-                       f'{os.environ["PATH"]}')
+    monkeypatch.setenv(
+        'PATH', f'{fake.parent}{os.pathsep}{os.environ["PATH"]}'
+    )
     options = make_options(
-        tmp_path, slurm='gpu', slurm_args='--qos=long --time=2-0', gpus=None,
-        jobs=None)
+        tmp_path,
+        slurm='gpu',
+        slurm_args='--qos=long --time=2-0',
+        gpus=None,
+        jobs=None,
+    )
     folder = tmp_path / 'stage'
     folder.mkdir()
-    stage = Stage('a/finetune', 'a', 'finetune', folder, {}, command=[
-        sys.executable, '-c', f'open({str(folder / "out")!r}, "w")'])
-    launch_stage(stage, lambda *_: None, tmp_path, poll=.01,
-                 prefix=options.prefix)
+    stage = Stage(
+        'a/finetune',
+        'a',
+        'finetune',
+        folder,
+        {},
+        command=[sys.executable, '-c', f'open({str(folder / "out")!r}, "w")'],
+    )
+    launch_stage(
+        stage, lambda *_: None, tmp_path, poll=0.01, prefix=options.prefix
+    )
     assert (folder / 'out').exists()
     calls = (tmp_path / 'calls').read_text()
-    for word in ('--partition=gpu', '--gres=gpu:1', '--qos=long',
-                 '--time=2-0', '--job-name=a/finetune'):
+    for word in (
+        '--partition=gpu',
+        '--gres=gpu:1',
+        '--qos=long',
+        '--time=2-0',
+        '--job-name=a/finetune',
+    ):
         assert word in calls.split()
     # The coordinating process waits for as many jobs at a time.
     assert len(options.slots()) == 8
@@ -188,11 +224,17 @@ def test_srun_goes_before_every_command(tmp_path, monkeypatch):
 
 
 def test_dry_run_says_how_far_each_stage_is(tmp_path):
-    options = make_options(tmp_path, seeds=1, targets=['fig1', 'table4'],
-                           only=['simsiam', 'byol', 'random'])
+    options = make_options(
+        tmp_path,
+        seeds=1,
+        targets=['fig1', 'table4'],
+        only=['simsiam', 'byol', 'random'],
+    )
     diverged = 'pretrain/simsiam_two-stream_seed0'
-    start(options, FakeRunner(diverge=[diverged],
-                              fail=['agw_byol_seed0/finetune']))
+    start(
+        options,
+        FakeRunner(diverge=[diverged], fail=['agw_byol_seed0/finetune']),
+    )
     # As a kill leaves it.
     state = options.work_dir / 'agw_byol_seed0/finetune/stage.json'
     saved = json.loads(state.read_text())
@@ -201,22 +243,32 @@ def test_dry_run_says_how_far_each_stage_is(tmp_path):
     for name in ('random', 'simsiam'):
         (options.results / f'mini/agw_{name}_seed0.json').unlink()
     before = sorted(tmp_path.rglob('*'))
-    code, text = start(make_options(
-        tmp_path, seeds=1, targets=['fig1', 'table4'], dry_run=True,
-        only=['simsiam', 'byol', 'random']))
+    code, text = start(
+        make_options(
+            tmp_path,
+            seeds=1,
+            targets=['fig1', 'table4'],
+            dry_run=True,
+            only=['simsiam', 'byol', 'random'],
+        )
+    )
     assert code == 0 and sorted(tmp_path.rglob('*')) == before
 
     def line(name):
-        found, = (line for line in text.splitlines()
-                  if line.startswith(f'  {name}: '))
+        (found,) = (
+            line
+            for line in text.splitlines()
+            if line.startswith(f'  {name}: ')
+        )
         return found
 
-    assert line(diverged).endswith(
-        '(seed 0, diverged: non-finite loss: loss)')
+    assert line(diverged).endswith('(seed 0, diverged: non-finite loss: loss)')
     assert line('agw_simsiam_seed0/evaluate').endswith(
-        'not run, agw_simsiam_seed0/finetune has diverged)')
+        'not run, agw_simsiam_seed0/finetune has diverged)'
+    )
     assert line('agw_byol_seed0/finetune').endswith(
-        '(seed 0, continues, 1:10 spent of about 2:10)')
+        '(seed 0, continues, 1:10 spent of about 2:10)'
+    )
     assert line('agw_byol_seed0/evaluate').endswith('(seed 0, about 0:20)')
     assert line('agw_random_seed0/finetune').endswith('(seed 0, done)')
     assert line('figures/fig1').endswith('pre-training (about 0:40)')
@@ -226,16 +278,21 @@ def test_dry_run_says_how_far_each_stage_is(tmp_path):
 
 def test_changed_runs_keep_off_the_official_results(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    changes = dict(overrides={'train_cfg.max_epochs': 1}, seeds=1,
-                   only=['agw', 'random'])
-    for official in ({'results': 'docs/results'},
-                     {'document': tmp_path / 'docs/results.md'}):
+    changes = dict(
+        overrides={'train_cfg.max_epochs': 1}, seeds=1, only=['agw', 'random']
+    )
+    for official in (
+        {'results': 'docs/results'},
+        {'document': tmp_path / 'docs/results.md'},
+    ):
         with pytest.raises(ValueError, match=f'--{[*official][0]}'):
             make_options(tmp_path, **changes, **official)
         # The usual ones are for runs that nothing changes.
         make_options(tmp_path, **official)
-    cell, options = Cell('mini', 'agw', 'random', 0), make_options(
-        tmp_path, **changes)
+    cell, options = (
+        Cell('mini', 'agw', 'random', 0),
+        make_options(tmp_path, **changes),
+    )
     start(options, FakeRunner())
     record = load_records(options.results, 'mini')[cell]
     assert record['overrides'] == {'train_cfg.max_epochs': 1}
@@ -261,16 +318,23 @@ def test_records_of_other_configs_are_marked_and_not_averaged(tmp_path):
     _, shown = start(make_options(tmp_path, write_only=True), FakeRunner())
     text = options.document.read_text()
     mmgl, random = (
-        [line for line in text.splitlines() if line.startswith('| AGW')
-         and f'| {init}' in line and '.00' in line.split('|')[4]][0]
-        for init in ('MMGL', 'random'))
+        [
+            line
+            for line in text.splitlines()
+            if line.startswith('| AGW')
+            and f'| {init}' in line
+            and '.00' in line.split('|')[4]
+        ][0]
+        for init in ('MMGL', 'random')
+    )
     assert '30.00 |' in mmgl and mmgl.endswith('| 1 (left out: 2) |')
     assert '15.00 ± 10.00 |' in random and random.endswith('3 (outdated) |')
     # Random weights stand in other tables too.
-    second = text[:text.index('## Table III')]
+    second = text[: text.index('## Table III')]
     assert second.count(STALE) == shown.count(STALE) == 1
     table = json.loads(
-        (options.results / 'mini/tables/table2.json').read_text())
+        (options.results / 'mini/tables/table2.json').read_text()
+    )
     rows = {r['init']: r for r in table['rows'] if r['method'] == 'agw'}
     assert rows['mmgl']['left_out'] == 2 and rows['mmgl']['seeds'] == [0]
     assert rows['random']['outdated']
@@ -283,21 +347,27 @@ def test_notes_enter_the_document(tmp_path):
     (options.results / 'notes/table5.md').write_text('P alone is weaker.')
     assert start(options, FakeRunner())[0] == 0
     text = options.document.read_text()
-    assert text.index('Table V:') < text.index('P alone') < text.index(
-        'Table VI:')
+    assert (
+        text.index('Table V:')
+        < text.index('P alone')
+        < text.index('Table VI:')
+    )
 
 
 def test_wrong_options(tmp_path):
-    for changes, words in (({'jobs': 0}, 'jobs'),
-                           ({'scale': 'huge'}, 'huge'),
-                           ({'targets': ['table1']}, 'table1'),
-                           ({'data_root': {'cuhk': '.'}}, 'cuhk')):
+    for changes, words in (
+        ({'jobs': 0}, 'jobs'),
+        ({'scale': 'huge'}, 'huge'),
+        ({'targets': ['table1']}, 'table1'),
+        ({'data_root': {'cuhk': '.'}}, 'cuhk'),
+    ):
         with pytest.raises(ValueError, match=words):
             make_options(tmp_path, **changes)
     code, text = start(make_options(tmp_path, only=['resnet']), FakeRunner())
     assert code == 1 and 'resnet' in text
-    code, text = start(make_options(tmp_path, targets=['table4-native']),
-                       FakeRunner())
+    code, text = start(
+        make_options(tmp_path, targets=['table4-native']), FakeRunner()
+    )
     assert code == 1 and 'full only' in text
 
 

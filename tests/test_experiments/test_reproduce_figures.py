@@ -10,8 +10,11 @@ from reproducing import FakeRunner, make_options, start
 
 def test_figures_come_after_what_they_show(tmp_path):
     options = make_options(
-        tmp_path, seeds=1, only=(),
-        targets=['fig1', 'fig3', 'fig4', 'fig5', 'fig6', 'fig7', 'fig8'])
+        tmp_path,
+        seeds=1,
+        only=(),
+        targets=['fig1', 'fig3', 'fig4', 'fig5', 'fig6', 'fig7', 'fig8'],
+    )
     runner = FakeRunner()
     code, text = start(options, runner)
     assert code == 0, text
@@ -22,11 +25,16 @@ def test_figures_come_after_what_they_show(tmp_path):
     for name in ('fig1', 'fig3', 'fig4', 'fig5', 'fig6', 'fig7', 'fig8'):
         command = runner.commands[f'figures/{name}']
         assert command[command.index('--out') + 1] == str(
-            options.work_dir / f'figures/{name}.png')
+            options.work_dir / f'figures/{name}.png'
+        )
     words = runner.commands['figures/fig3']
-    assert 'random' in words and str(
-        options.work_dir / 'pretrain/mmgl_two-stream_seed0/epoch_1.pth'
-    ) in words
+    assert (
+        'random' in words
+        and str(
+            options.work_dir / 'pretrain/mmgl_two-stream_seed0/epoch_1.pth'
+        )
+        in words
+    )
     assert words[words.index('--data-root') + 1] == str(tmp_path / 'data')
     points = json.loads((options.work_dir / 'figures/fig1.json').read_text())
     assert {p['label'] for p in points} >= {'random', 'SimCLR', 'MMGL'}
@@ -37,16 +45,19 @@ def test_figures_come_after_what_they_show(tmp_path):
 
 
 @pytest.mark.parametrize('scale', ['mini', 'full'])
-def test_figure_commands_are_understood_by_the_tools(scale, tmp_path,
-                                                     monkeypatch):
+def test_figure_commands_are_understood_by_the_tools(
+    scale, tmp_path, monkeypatch
+):
     names = ['fig3', 'fig4']
     if scale == 'mini':
         names += ['fig1', 'fig5', 'fig6', 'fig7', 'fig8']
     # There are no images to look for.
     monkeypatch.setattr(
-        'mmgl.experiments.reproduce.driver.check_data', lambda *_, **__: [])
+        'mmgl.experiments.reproduce.driver.check_data', lambda *_, **__: []
+    )
     options = make_options(
-        tmp_path, seeds=1, only=(), targets=names, scale=scale)
+        tmp_path, seeds=1, only=(), targets=names, scale=scale
+    )
     runner = FakeRunner()
     start(options, runner)
     for name in names:
@@ -59,8 +70,9 @@ def test_figure_commands_are_understood_by_the_tools(scale, tmp_path,
 
 
 def test_a_figure_without_points_is_a_failure_among_others(tmp_path):
-    options = make_options(tmp_path, seeds=1, targets=['fig1', 'table4'],
-                           only=['mmgl'])
+    options = make_options(
+        tmp_path, seeds=1, targets=['fig1', 'table4'], only=['mmgl']
+    )
     lost = FakeRunner(fail=['agw_mmgl-10e_seed0/evaluate'])
     code, text = start(options, lost)
     assert code == 1

@@ -26,7 +26,7 @@ def make_planner(scale='mini', **changes):
 def options_of(stage):
     """Read the --cfg-options of a command that needs no checkpoint."""
     words = [str(word) for word in stage.command]
-    given = words[words.index('--cfg-options') + 1:]
+    given = words[words.index('--cfg-options') + 1 :]
     return dict(word.split('=', 1) for word in given)
 
 
@@ -41,8 +41,12 @@ def test_cells():
     assert len(cells_of('table4', 'full')) == 8 + 3
     assert len(cells_of('table5', 'mini', 1)) == 5
     assert len(cells_of('table6', 'mini', 1)) == 6
-    for bad in (('table1', 'mini'), ('table2', 'huge'),
-                ('table4-native', 'mini'), ('table2', 'mini', 0)):
+    for bad in (
+        ('table1', 'mini'),
+        ('table2', 'huge'),
+        ('table4-native', 'mini'),
+        ('table2', 'mini', 0),
+    ):
         with pytest.raises(ValueError):
             cells_of(*bad)
 
@@ -53,14 +57,19 @@ def test_some_cells_only(tmp_path):
         return [cell.name for cell in options.cells()]
 
     assert names('agw', 'caj') == [
-        'agw_random_seed0', 'agw_mmgl_seed0', 'caj_random_seed0',
-        'caj_mmgl_seed0']
-    assert names('agw', 'caj', 'mmgl') == [
-        'agw_mmgl_seed0', 'caj_mmgl_seed0']
+        'agw_random_seed0',
+        'agw_mmgl_seed0',
+        'caj_random_seed0',
+        'caj_mmgl_seed0',
+    ]
+    assert names('agw', 'caj', 'mmgl') == ['agw_mmgl_seed0', 'caj_mmgl_seed0']
     assert len(names('random')) == 7
     # The last of them is a name of other tables.
-    for bad in (['agw', 'mmlg'], ['agw', 'simclr'],
-                ['agw', 'random', 'simclr']):
+    for bad in (
+        ['agw', 'mmlg'],
+        ['agw', 'simclr'],
+        ['agw', 'random', 'simclr'],
+    ):
         with pytest.raises(ValueError, match=rf'only.*table2.*{bad[-1]}'):
             names(*bad)
     with pytest.raises(ValueError, match='fig3'):
@@ -68,29 +77,48 @@ def test_some_cells_only(tmp_path):
 
 
 @pytest.mark.parametrize('scale', ['mini', 'full'])
-@pytest.mark.parametrize('target, label', [
-    ('table2', 'MMGL'), ('table3', 'MMGL'), ('table4', 'MMGL'),
-    ('table5', 'P + C + E'), ('table6', '6'), ('table7', '0.07'),
-    ('table8', '0.2'), ('ablation-streams', 'two-stream'),
-    ('ablation-source', 'SYSU-MM01'), ('ablation-source-regdb', 'SYSU-MM01'),
-])
-def test_mmgl_means_the_plain_method_in_every_table(target, label, scale,
-                                                    tmp_path):
+@pytest.mark.parametrize(
+    'target, label',
+    [
+        ('table2', 'MMGL'),
+        ('table3', 'MMGL'),
+        ('table4', 'MMGL'),
+        ('table5', 'P + C + E'),
+        ('table6', '6'),
+        ('table7', '0.07'),
+        ('table8', '0.2'),
+        ('ablation-streams', 'two-stream'),
+        ('ablation-source', 'SYSU-MM01'),
+        ('ablation-source-regdb', 'SYSU-MM01'),
+    ],
+)
+def test_mmgl_means_the_plain_method_in_every_table(
+    target, label, scale, tmp_path
+):
     options = make_options(
-        tmp_path, targets=[target], scale=scale, only=['mmgl'], seeds=1)
-    wanted, = {row.init for row in TABLES[target].rows(scale)
-               if row.labels[-1] == label}
+        tmp_path, targets=[target], scale=scale, only=['mmgl'], seeds=1
+    )
+    (wanted,) = {
+        row.init
+        for row in TABLES[target].rows(scale)
+        if row.labels[-1] == label
+    }
     assert {cell.init for cell in options.cells()} == {wanted}
 
 
 def test_names_are_unique_and_those_of_old_records_stay():
-    cells = {cell for scale in ('mini', 'full') for name in TABLES
-             if scale in TABLES[name].scales
-             for cell in cells_of(name, scale)}
+    cells = {
+        cell
+        for scale in ('mini', 'full')
+        for name in TABLES
+        if scale in TABLES[name].scales
+        for cell in cells_of(name, scale)
+    }
     assert len({(cell.scale, cell.name) for cell in cells}) == len(cells)
     assert Cell('mini', 'agw', 'mmgl', 2).name == 'agw_mmgl_seed2'
     assert Cell('full', 'agw', 'mmgl', 0, 'regdb', 3).name == (
-        'agw_mmgl_regdb_trial3_seed0')
+        'agw_mmgl_regdb_trial3_seed0'
+    )
     old = dict(scale='mini', method='agw', init='mmgl', seed=2)
     assert Cell(**old).to_dict() == old
 
@@ -99,8 +127,9 @@ def test_names_are_unique_and_those_of_old_records_stay():
 @pytest.mark.parametrize('method', METHODS)
 def test_every_method_has_one_config(method, scale):
     for data in ('sysu', 'regdb'):
-        assert find_config(ROOT, 'finetune', method,
-                           DATASETS[scale][data].ending)
+        assert find_config(
+            ROOT, 'finetune', method, DATASETS[scale][data].ending
+        )
     with pytest.raises(FileNotFoundError, match='0 configs'):
         find_config(ROOT, 'finetune', 'unknown', 'sysu')
 
@@ -125,14 +154,35 @@ def test_fingerprints_of_table2_depend_on_configs_only(method, init):
     source = None
     if init == 'mmgl':
         source = factory.train(
-            find_config(ROOT, 'pretrain', f'mmgl_{stream}', 'synthetic'), {},
-            1, needs=[data], name='p', kind='pretrain', **text)
+            find_config(ROOT, 'pretrain', f'mmgl_{stream}', 'synthetic'),
+            {},
+            1,
+            needs=[data],
+            name='p',
+            kind='pretrain',
+            **text,
+        )
     trained = factory.train(
-        find_config(ROOT, 'finetune', method, 'synthetic'), {}, 1, init=init,
-        source=source, needs=[data], name='f', kind='finetune', **text)
+        find_config(ROOT, 'finetune', method, 'synthetic'),
+        {},
+        1,
+        init=init,
+        source=source,
+        needs=[data],
+        name='f',
+        kind='finetune',
+        **text,
+    )
     tested = factory.evaluate(
-        trained.config, {}, trained, dump=False, ingredients={'init': init},
-        name='e', kind='evaluate', **text)
+        trained.config,
+        {},
+        trained,
+        dump=False,
+        ingredients={'init': init},
+        name='e',
+        kind='evaluate',
+        **text,
+    )
     planned = make_planner().evaluation(Cell('mini', method, init, 1))
     assert planned.fingerprint == tested.fingerprint
     other = make_planner().evaluation(Cell('mini', method, init, 2))
@@ -146,9 +196,17 @@ def test_fingerprint_ignores_what_is_only_reported():
 
     def fingerprint(**overrides):
         return factory.train(
-            config, {key.replace('__', '.'): value
-                     for key, value in overrides.items()}, 1, name='f',
-            kind='finetune', title='', seconds=1).fingerprint
+            config,
+            {
+                key.replace('__', '.'): value
+                for key, value in overrides.items()
+            },
+            1,
+            name='f',
+            kind='finetune',
+            title='',
+            seconds=1,
+        ).fingerprint
 
     plain = fingerprint()
     # What files of _base_ offer, but no part of this run takes.
@@ -162,8 +220,11 @@ def test_fingerprint_ignores_what_is_only_reported():
 
 def test_what_cells_share_is_planned_once():
     planner = make_planner()
-    cells = [cell for name in ('table4', 'table5', 'table7')
-             for cell in cells_of(name, 'mini', 1)]
+    cells = [
+        cell
+        for name in ('table4', 'table5', 'table7')
+        for cell in cells_of(name, 'mini', 1)
+    ]
     stages = with_needs(map(planner.evaluation, cells))
     names = [stage.name for stage in stages]
     assert len(names) == len(set(names))
@@ -183,35 +244,50 @@ def test_what_cells_share_is_planned_once():
 
 
 @pytest.mark.parametrize('scale', ['mini', 'full'])
-@pytest.mark.parametrize('key, expected', [
-    ('mmgl-p', {'model.part_head': 'None'}),
-    ('mmgl-pe', {'model.part_head.contrast': 'None'}),
-    ('mmgl-pc', {'model.part_head.position': 'False'}),
-    ('mmgl-tau0.05', {'model.part_head.contrast.temperature': '0.05'}),
-    ('mmgl-lambda1', {'model.part_head.contrast.loss_weight': '1'}),
-    ('mmgl-n9', {'model.permutation_head.num_stripes': '9',
-                 'model.part_head.num_stripes': '9'}),
-])
+@pytest.mark.parametrize(
+    'key, expected',
+    [
+        ('mmgl-p', {'model.part_head': 'None'}),
+        ('mmgl-pe', {'model.part_head.contrast': 'None'}),
+        ('mmgl-pc', {'model.part_head.position': 'False'}),
+        ('mmgl-tau0.05', {'model.part_head.contrast.temperature': '0.05'}),
+        ('mmgl-lambda1', {'model.part_head.contrast.loss_weight': '1'}),
+        (
+            'mmgl-n9',
+            {
+                'model.permutation_head.num_stripes': '9',
+                'model.part_head.num_stripes': '9',
+            },
+        ),
+    ],
+)
 def test_ablations_are_overrides(scale, key, expected):
     stage = make_planner(scale).pretraining(key, 'two-stream', 0)
     given = options_of(stage)
     assert expected.items() <= given.items()
     if key == 'mmgl-n9':
-        shuffles = [path for path, value in given.items()
-                    if path.endswith('num_stripes') and 'pipeline' in path]
+        shuffles = [
+            path
+            for path, value in given.items()
+            if path.endswith('num_stripes') and 'pipeline' in path
+        ]
         assert {path.split('.')[0] for path in shuffles} == {
-            'train_dataloader', 'val_dataloader'}
+            'train_dataloader',
+            'val_dataloader',
+        }
 
 
 def test_eighteen_rows_at_mini_scale():
     planner = make_planner()
     tested = planner.evaluation(
-        Cell('mini', 'agw', 'mmgl-n18', 0, 'sysu-18rows'))
+        Cell('mini', 'agw', 'mmgl-n18', 0, 'sysu-18rows')
+    )
     trained = tested.needs[0]
     for stage in (tested, trained, trained.needs[-1]):
         given = options_of(stage)
-        sizes = {value for key, value in given.items()
-                 if key.endswith('.scale')}
+        sizes = {
+            value for key, value in given.items() if key.endswith('.scale')
+        }
         assert sizes == {'(48, 288)'}
         assert given['model.backbone.base_channels'] == '16'
         assert any(key.endswith('.crop_size') for key in given)
@@ -221,10 +297,14 @@ def test_eighteen_rows_at_mini_scale():
 def test_a_trial_is_trained_and_tested(trial):
     planner = make_planner('full')
     tested = planner.evaluation(
-        Cell('full', 'mpanet', 'mmgl-regdb', 0, 'regdb', trial))
-    trained, = tested.needs
-    for stage, section in ((tested, 'test'), (trained, 'train'),
-                           (trained.needs[-1], 'train')):
+        Cell('full', 'mpanet', 'mmgl-regdb', 0, 'regdb', trial)
+    )
+    (trained,) = tested.needs
+    for stage, section in (
+        (tested, 'test'),
+        (trained, 'train'),
+        (trained.needs[-1], 'train'),
+    ):
         key = f'{section}_dataloader.dataset.trial'
         assert options_of(stage)[key] == str(trial)
     shared = planner.pretraining('mmgl', 'one-stream', 0, trial)
@@ -233,8 +313,7 @@ def test_a_trial_is_trained_and_tested(trial):
 
 def test_embedded_regdb_at_mini_scale():
     planner = make_planner()
-    tested = planner.evaluation(
-        Cell('mini', 'mpanet', 'mmgl', 0, 'regdb', 1))
+    tested = planner.evaluation(Cell('mini', 'mpanet', 'mmgl', 0, 'regdb', 1))
     given = options_of(tested)
     assert given['test_dataloader.dataset.type'] == 'RegDB'
     assert given['test_evaluator.protocol'] == 'regdb'
@@ -248,7 +327,8 @@ def test_embedded_regdb_at_mini_scale():
 
 def test_one_stem_is_copied_into_both():
     stage = make_planner().finetuning(
-        Cell('mini', 'agw', 'mmgl-one-stream', 0))
+        Cell('mini', 'agw', 'mmgl-one-stream', 0)
+    )
     assert options_of(stage)['model.init_from.stems'] == 'duplicate'
     assert stage.ingredients['init_options'] == {'stems': 'duplicate'}
     pretrained = stage.needs[-1]
@@ -257,9 +337,11 @@ def test_one_stem_is_copied_into_both():
 
 def test_unknown_key_is_named():
     config = read_config(
-        ROOT / 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py', {})
+        ROOT / 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py', {}
+    )
     assert expand(config, {'*.num_instances': 2}, 'c') == {
-        'train_dataloader.sampler.num_instances': 2}
+        'train_dataloader.sampler.num_instances': 2
+    }
     with pytest.raises(ValueError, match=r"agw.*'stripes'"):
         expand(config, {'*.stripes': 2}, 'agw')
 
@@ -282,10 +364,18 @@ def test_measured_seconds_make_the_estimate():
 @pytest.mark.parametrize('target', TARGETS)
 def test_full_scale_plans_from_split_files(target, tmp_path, protocol_root):
     """One to ten seconds each: hundreds of configs are merged."""
-    options = make_options(tmp_path, scale='full', targets=[target], only=(),
-                           seeds=None, dry_run=True,
-                           data_root={'sysu': protocol_root / 'sysu_mm01',
-                                      'regdb': protocol_root / 'regdb'})
+    options = make_options(
+        tmp_path,
+        scale='full',
+        targets=[target],
+        only=(),
+        seeds=None,
+        dry_run=True,
+        data_root={
+            'sysu': protocol_root / 'sysu_mm01',
+            'regdb': protocol_root / 'regdb',
+        },
+    )
     code, text = start(options)
     assert code == 0, text
     assert '0 recorded' in text and 'About ' in text
@@ -299,8 +389,13 @@ def test_full_scale_plans_from_split_files(target, tmp_path, protocol_root):
 
 def test_full_scale_needs_images_to_run(tmp_path):
     roots = write_splits(tmp_path)
-    plan = dict(scale='full', targets=['ablation-source'], seeds=1,
-                only=['mmgl-regdb'], data_root=roots)
+    plan = dict(
+        scale='full',
+        targets=['ablation-source'],
+        seeds=1,
+        only=['mmgl-regdb'],
+        data_root=roots,
+    )
     options = make_options(tmp_path, **plan, dry_run=True)
     code, text = start(options)
     assert code == 0, text
@@ -313,7 +408,7 @@ def test_full_scale_needs_images_to_run(tmp_path):
 def test_missing_split_files_are_named(tmp_path):
     roots = write_splits(tmp_path)
     trials = range(1, 11)
-    line, = describe_splits('regdb', roots['regdb'], trials)
+    (line,) = describe_splits('regdb', roots['regdb'], trials)
     assert '10 trials: 6 identities (120 images) in train' in line
     (roots['regdb'] / 'idx/test_thermal_9.txt').unlink()
     assert describe_splits('regdb', roots['regdb'], [1])

@@ -22,14 +22,15 @@ def faiss():
 def gallery():
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(60, DIMS))
-    return (np.repeat(centres, 21, axis=0) +
-            .4 * rng.normal(size=(60 * 21, DIMS))).astype(np.float32)
+    return (
+        np.repeat(centres, 21, axis=0) + 0.4 * rng.normal(size=(60 * 21, DIMS))
+    ).astype(np.float32)
 
 
 @pytest.fixture(scope='module')
 def queries(gallery):
     rng = np.random.default_rng(1)
-    return gallery[::25] + .3 * rng.normal(size=(51, DIMS))
+    return gallery[::25] + 0.3 * rng.normal(size=(51, DIMS))
 
 
 def exact(queries, gallery, count):
@@ -41,8 +42,14 @@ def exact(queries, gallery, count):
 
 
 def recall(found, expected):
-    return np.mean([len(set(one) & set(other)) / len(other) for one, other
-                    in zip(found.tolist(), expected.tolist(), strict=True)])
+    return np.mean(
+        [
+            len(set(one) & set(other)) / len(other)
+            for one, other in zip(
+                found.tolist(), expected.tolist(), strict=True
+            )
+        ]
+    )
 
 
 def test_flat_is_exact_in_any_number_of_parts(faiss, gallery, queries):
@@ -68,7 +75,8 @@ def test_own_numbers_and_small_galleries(faiss, gallery):
 
 def test_ivfpq_and_ranking_again(faiss, gallery, queries, tmp_path):
     index = GalleryIndex(
-        DIMS, 'ivfpq', lists=16, codes=8, code_bits=4, probes=8)
+        DIMS, 'ivfpq', lists=16, codes=8, code_bits=4, probes=8
+    )
     with pytest.raises(ValueError, match='fitted first'):
         index.add(gallery)
     with pytest.raises(ValueError, match='too few'):
@@ -87,25 +95,29 @@ def test_ivfpq_and_ranking_again(faiss, gallery, queries, tmp_path):
 
 @pytest.mark.parametrize('kind', ['flat', 'ivfpq'])
 @pytest.mark.parametrize('on_disk', [False, True])
-def test_saved_index_finds_the_same(kind, on_disk, faiss, gallery, queries,
-                                    tmp_path):
+def test_saved_index_finds_the_same(
+    kind, on_disk, faiss, gallery, queries, tmp_path
+):
     index = GalleryIndex(DIMS, kind, lists=16, codes=8, code_bits=4, probes=3)
     index.fit(gallery).add(gallery)
     path = tmp_path / 'new/gallery.index'
     index.save(path)
     again = GalleryIndex.load(path, on_disk=on_disk)
     assert (len(again), again.kind, again.dims) == (len(gallery), kind, DIMS)
-    for one, other in zip(index.search(queries, 5), again.search(queries, 5),
-                          strict=True):
+    for one, other in zip(
+        index.search(queries, 5), again.search(queries, 5), strict=True
+    ):
         assert np.array_equal(one, other)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_errors_say_what_to_do(faiss, gallery, tmp_path):
-    for options, message in ((dict(kind='tree'), 'kind'),
-                             (dict(device='tpu'), 'device'),
-                             (dict(kind='ivfpq', codes=5), 'divisor'),
-                             (dict(kind='ivfpq', lists=2), 'probes')):
+    for options, message in (
+        (dict(kind='tree'), 'kind'),
+        (dict(device='tpu'), 'device'),
+        (dict(kind='ivfpq', codes=5), 'divisor'),
+        (dict(kind='ivfpq', lists=2), 'probes'),
+    ):
         with pytest.raises(ValueError, match=message):
             GalleryIndex(DIMS, **options)
     index = GalleryIndex(DIMS)
@@ -141,12 +153,13 @@ def test_index_on_disk_is_for_reading(kind, faiss, gallery, tmp_path):
 def anonymous_memory():
     """Bytes that this process holds and that are not in a file."""
     lines = Path('/proc/self/status').read_text().splitlines()
-    size, = (line.split()[1] for line in lines if line.startswith('RssAnon'))
+    (size,) = (line.split()[1] for line in lines if line.startswith('RssAnon'))
     return 1024 * int(size)
 
 
-@pytest.mark.skipif(not Path('/proc/self/status').is_file(),
-                    reason='the system does not tell')
+@pytest.mark.skipif(
+    not Path('/proc/self/status').is_file(), reason='the system does not tell'
+)
 def test_exact_search_leaves_the_features_on_disk(faiss, tmp_path):
     rng = np.random.default_rng(0)
     features = rng.standard_normal((40_000, 256), dtype=np.float32)
@@ -160,7 +173,8 @@ def test_exact_search_leaves_the_features_on_disk(faiss, tmp_path):
 
 
 def test_old_faiss_cannot_leave_all_features_on_disk(
-        faiss, gallery, tmp_path, monkeypatch):
+    faiss, gallery, tmp_path, monkeypatch
+):
     path = tmp_path / 'gallery.index'
     GalleryIndex(DIMS).add(gallery).save(path)
     monkeypatch.delattr(faiss, 'IO_FLAG_MMAP_IFC')
@@ -184,7 +198,8 @@ def test_exact_search_in_blocks(faiss, gallery, queries, monkeypatch):
 
 def test_parts_are_joined_on_disk(faiss, gallery, queries, tmp_path):
     index = GalleryIndex(
-        DIMS, 'ivfpq', lists=16, codes=8, code_bits=4, probes=8)
+        DIMS, 'ivfpq', lists=16, codes=8, code_bits=4, probes=8
+    )
     index.fit(gallery).save(tmp_path / 'fitted.index')
     paths = []
     for rows in np.array_split(np.arange(len(gallery)), 3):
@@ -198,8 +213,9 @@ def test_parts_are_joined_on_disk(faiss, gallery, queries, tmp_path):
     shutil.move(tmp_path / 'here', tmp_path / 'there')
     expected = index.add(gallery).search(queries, 20)
     for on_disk in (False, True):
-        whole = GalleryIndex.load(tmp_path / 'there/whole.index',
-                                  on_disk=on_disk)
+        whole = GalleryIndex.load(
+            tmp_path / 'there/whole.index', on_disk=on_disk
+        )
         assert len(whole) == len(gallery)
         found = whole.search(queries, 20)
         np.testing.assert_allclose(found[0], expected[0], atol=1e-6)
@@ -224,8 +240,9 @@ def test_only_parts_of_one_index_are_joined(faiss, gallery, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['flat', 'ivfpq'])
-def test_index_on_a_pretended_gpu(kind, faiss, gallery, queries, monkeypatch,
-                                  tmp_path):
+def test_index_on_a_pretended_gpu(
+    kind, faiss, gallery, queries, monkeypatch, tmp_path
+):
     """The copies stay on the host; what is asked of FAISS is seen."""
     halves = []
 
@@ -248,20 +265,24 @@ def test_index_on_a_pretended_gpu(kind, faiss, gallery, queries, monkeypatch,
         return Copy(index)
 
     for name, value in (
-            ('StandardGpuResources', lambda: types.SimpleNamespace(gpu=True)),
-            ('GpuClonerOptions', types.SimpleNamespace),
-            ('index_cpu_to_gpu', copy),
-            ('index_gpu_to_cpu', lambda copied: copied.index)):
+        ('StandardGpuResources', lambda: types.SimpleNamespace(gpu=True)),
+        ('GpuClonerOptions', types.SimpleNamespace),
+        ('index_cpu_to_gpu', copy),
+        ('index_gpu_to_cpu', lambda copied: copied.index),
+    ):
         monkeypatch.setattr(faiss, name, value, raising=False)
     options = dict(lists=16, codes=8, code_bits=4, probes=8)
-    plain, moved = (GalleryIndex(DIMS, kind, device=device, **options)
-                    for device in ('cpu', 'gpu'))
+    plain, moved = (
+        GalleryIndex(DIMS, kind, device=device, **options)
+        for device in ('cpu', 'gpu')
+    )
     for index in (plain, moved):
         index.fit(gallery).add(gallery)
     moved.save(tmp_path / 'moved')
     for index in (moved, GalleryIndex.load(tmp_path / 'moved', 'gpu')):
-        for one, other in zip(index.search(queries, 5),
-                              plain.search(queries, 5), strict=True):
+        for one, other in zip(
+            index.search(queries, 5), plain.search(queries, 5), strict=True
+        ):
             np.testing.assert_allclose(one, other, atol=1e-6)
     assert halves == [kind == 'ivfpq'] * 2
 

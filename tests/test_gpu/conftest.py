@@ -31,6 +31,7 @@ def full_fp32():
 def same_noise(monkeypatch):
     """Draw Gumbel noise on the host: devices draw other numbers."""
     from mmgl.models.losses import permutation_reconstruction
+
     gumbel_noise = permutation_reconstruction.gumbel_noise
 
     def draw(shape, like):

@@ -8,20 +8,27 @@ from mmgl.evaluation.ranking.distances import distances_between
 from mmgl.evaluation.ranking.scoring import score_galleries
 
 
-@pytest.mark.parametrize('noise', [1., 30.])
+@pytest.mark.parametrize('noise', [1.0, 30.0])
 def test_scores(device, noise):
     rng = np.random.default_rng(0)
     pids = rng.permutation(np.repeat(np.arange(40), 8))
     centres = rng.standard_normal((40, 64))
-    features = (centres[pids] + noise * rng.standard_normal(
-        (len(pids), 64))).astype(np.float32)
+    features = (
+        centres[pids] + noise * rng.standard_normal((len(pids), 64))
+    ).astype(np.float32)
     query, gallery = features[:60], features[60:]
     found = [
-        score_galleries(distances_between(*parts), pids[:60], pids[60:],
-                        cmc='standard')[0]
-        for parts in ((query, gallery),
-                      (torch.from_numpy(query).to(device),
-                       torch.from_numpy(gallery).to(device)))]
+        score_galleries(
+            distances_between(*parts), pids[:60], pids[60:], cmc='standard'
+        )[0]
+        for parts in (
+            (query, gallery),
+            (
+                torch.from_numpy(query).to(device),
+                torch.from_numpy(gallery).to(device),
+            ),
+        )
+    ]
     host, there = found
     assert 0 < host.mAP <= 1
     assert there.mAP == pytest.approx(host.mAP, abs=1e-4)

@@ -13,8 +13,11 @@ from mmgl.models.functional import gather
 @pytest.fixture
 def group(device, tmp_path):
     dist.init_process_group(
-        'nccl' if device == 'cuda' else 'gloo', rank=0, world_size=1,
-        init_method=f'file://{tmp_path}/store')
+        'nccl' if device == 'cuda' else 'gloo',
+        rank=0,
+        world_size=1,
+        init_method=f'file://{tmp_path}/store',
+    )
     yield dist.group.WORLD
     dist.destroy_process_group()
 
@@ -38,9 +41,14 @@ def loss_and_gradient(model, wrapped, batch):
     losses = wrapped(**model.data_preprocessor(batch, True), mode='loss')
     losses = {key: value for key, value in losses.items() if 'loss' in key}
     sum(losses.values()).backward()
-    return ({key: value.item() for key, value in losses.items()},
-            {key: value.grad.cpu() for key, value in model.named_parameters()
-             if value.grad is not None})
+    return (
+        {key: value.item() for key, value in losses.items()},
+        {
+            key: value.grad.cpu()
+            for key, value in model.named_parameters()
+            if value.grad is not None
+        },
+    )
 
 
 @pytest.mark.parametrize('name', list(MODELS_UNDER_TEST))
@@ -49,6 +57,8 @@ def test_step_in_a_group(name, group, device, full_fp32, same_noise):
     alone = loss_and_gradient(model, model, batch)
     model, batch = build(name, device)
     wrapped = DistributedDataParallel(
-        model, broadcast_buffers=False,
-        device_ids=[0] if device == 'cuda' else None)
+        model,
+        broadcast_buffers=False,
+        device_ids=[0] if device == 'cuda' else None,
+    )
     check_same_step(alone, loss_and_gradient(model, wrapped, batch))

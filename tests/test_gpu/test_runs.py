@@ -22,10 +22,12 @@ from running import (
 from mmgl.utils.paths import tool_dir
 
 SECONDS = 240
-LEAVES = {'mmgl': (PRETRAIN, pretrain_options),
-          'agw': (FINETUNE, finetune_options)}
+LEAVES = {
+    'mmgl': (PRETRAIN, pretrain_options),
+    'agw': (FINETUNE, finetune_options),
+}
 # Arguments of torchrun's script.
-WAYS = {'one': (), 'two': (), 'ranks': ('1', )}
+WAYS = {'one': (), 'two': (), 'ranks': ('1',)}
 
 
 def start(folder, leaf, options, device, launcher=()):
@@ -34,24 +36,37 @@ def start(folder, leaf, options, device, launcher=()):
     tools = tool_dir()
     command = [sys.executable, str(tools / 'train.py'), config(leaf)]
     if launcher:
-        command = ['bash', str(tools / 'dist_train.sh'), config(leaf),
-                   *launcher]
+        command = [
+            'bash',
+            str(tools / 'dist_train.sh'),
+            config(leaf),
+            *launcher,
+        ]
     with socket.socket() as server:
         server.bind(('127.0.0.1', 0))
         port = str(server.getsockname()[1])
     visible = os.environ.get('CUDA_VISIBLE_DEVICES', '0')
     with (folder / 'log').open('w') as log:
         return subprocess.Popen(
-            [*command, '--work-dir', str(folder), '--no-validate',
-             *cfg_options(options)],
-            stdout=log, stderr=subprocess.STDOUT, cwd=folder,
-            env=environment(PORT=port, CUDA_VISIBLE_DEVICES=(
-                '' if device == 'cpu' else visible)))
+            [
+                *command,
+                '--work-dir',
+                str(folder),
+                '--no-validate',
+                *cfg_options(options),
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment(
+                PORT=port,
+                CUDA_VISIBLE_DEVICES=('' if device == 'cpu' else visible),
+            ),
+        )
 
 
 def checkpoint(folder, process):
-    assert process.wait(SECONDS) == 0, (
-        (folder / 'log').read_text()[-5000:])
+    assert process.wait(SECONDS) == 0, (folder / 'log').read_text()[-5000:]
     return load(folder / 'epoch_1.pth')
 
 
@@ -64,11 +79,14 @@ def started(device, tiny_sysu, tmp_path_factory):
         for method in methods:
             leaf, options = LEAVES[method]
             options = options(tiny_sysu, iters=3) | {
-                'randomness.deterministic': True}
+                'randomness.deterministic': True
+            }
             for way in WAYS:
                 folder = root / f'{method}_{way}'
-                found[method, way] = folder, start(
-                    folder, leaf, options, device, WAYS[way])
+                found[method, way] = (
+                    folder,
+                    start(folder, leaf, options, device, WAYS[way]),
+                )
         yield found
     finally:
         for _, process in found.values():
@@ -95,4 +113,5 @@ def test_torchrun_gives_the_same_weights(runs):
     assert set(one) == set(ranks)
     for key, value in one.items():
         assert torch.allclose(
-            value.double(), ranks[key].double(), rtol=1e-4, atol=1e-6), key
+            value.double(), ranks[key].double(), rtol=1e-4, atol=1e-6
+        ), key

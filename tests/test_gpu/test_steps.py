@@ -26,7 +26,8 @@ def step(name, device):
     """Losses and gradients, on the host."""
     model, batch = build(name, device)
     losses, grads = mean_step(
-        model, model.data_preprocessor(batch, True), world=1)
+        model, model.data_preprocessor(batch, True), world=1
+    )
     return losses, {key: value.cpu() for key, value in grads.items()}
 
 
@@ -45,22 +46,27 @@ def test_half_precision(name, kind, device, same_noise):
         pytest.skip('fp16 needs a loss scale, which needs a GPU')
     expected, _ = step(name, 'cpu')
     model, batch = build(name, device)
-    before = {key: value.detach().clone()
-              for key, value in model.named_parameters()}
+    before = {
+        key: value.detach().clone() for key, value in model.named_parameters()
+    }
     with registry_scope():
-        optim = build_optim_wrapper(model, select_amp_wrapper(
-            OPTIMIZER, kind))
+        optim = build_optim_wrapper(model, select_amp_wrapper(OPTIMIZER, kind))
     dtypes = set()
     model.backbone.layer1[0].conv1.register_forward_hook(
-        lambda module, inputs, output: dtypes.add(output.dtype))
+        lambda module, inputs, output: dtypes.add(output.dtype)
+    )
     first = model.train_step(batch, optim)
     for key, value in expected.items():
-        assert first[key].detach().item() == pytest.approx(
-            value, rel=0.05), key
+        assert first[key].detach().item() == pytest.approx(value, rel=0.05), (
+            key
+        )
     # A step whose gradients overflow is left out, and the scale halved.
     for _ in range(MOST_STEPS):
-        moved = [key for key, value in model.named_parameters()
-                 if not torch.equal(value, before[key])]
+        moved = [
+            key
+            for key, value in model.named_parameters()
+            if not torch.equal(value, before[key])
+        ]
         if moved:
             break
         model.train_step(batch, optim)

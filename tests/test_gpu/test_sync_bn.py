@@ -40,18 +40,23 @@ def step(rank, world, device, count=IMAGES):
     if world > 1:
         for value in grads.values():
             dist.all_reduce(value)
-    statistics = {key: value for key, value in model.named_buffers()
-                  if key.endswith(('running_mean', 'running_var'))}
-    return {key: value.detach().cpu()
-            for key, value in (grads | statistics).items()}
+    statistics = {
+        key: value
+        for key, value in model.named_buffers()
+        if key.endswith(('running_mean', 'running_var'))
+    }
+    return {
+        key: value.detach().cpu()
+        for key, value in (grads | statistics).items()
+    }
 
 
 def run_rank(rank, device, store, path, errors):
     torch.set_num_threads(1)
     try:
         dist.init_process_group(
-            'gloo', init_method=f'file://{store}', rank=rank,
-            world_size=WORLD)
+            'gloo', init_method=f'file://{store}', rank=rank, world_size=WORLD
+        )
         found = step(rank, WORLD, device)
         if rank == 0:
             torch.save(found, path)
@@ -66,9 +71,12 @@ def test_two_processes_share_statistics(device, tmp_path, full_fp32):
     # A process that has used a GPU must not be forked.
     context, path = mp.get_context('spawn'), tmp_path / 'step.pth'
     errors = context.Queue()
-    ranks = [context.Process(
-        target=run_rank, args=(n, device, tmp_path / 'store', path, errors))
-        for n in range(WORLD)]
+    ranks = [
+        context.Process(
+            target=run_rank, args=(n, device, tmp_path / 'store', path, errors)
+        )
+        for n in range(WORLD)
+    ]
     for rank in ranks:
         rank.start()
     try:
@@ -87,6 +95,8 @@ def test_two_processes_share_statistics(device, tmp_path, full_fp32):
     if device == 'cuda':
         # Images of one rank have other statistics.
         half = step(0, 1, device, IMAGES // WORLD)
-        assert any((half[key] - value).norm() > 0.01 * value.norm()
-                   for key, value in one.items() if 'running' in key)
-
+        assert any(
+            (half[key] - value).norm() > 0.01 * value.norm()
+            for key, value in one.items()
+            if 'running' in key
+        )

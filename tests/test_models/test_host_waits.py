@@ -48,10 +48,10 @@ class Transfers(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         found = tree_leaves((args, kwargs))
-        devices = {one.device.type for one in found
-                   if isinstance(one, torch.Tensor)}
-        devices |= {one.type for one in found
-                    if isinstance(one, torch.device)}
+        devices = {
+            one.device.type for one in found if isinstance(one, torch.Tensor)
+        }
+        devices |= {one.type for one in found if isinstance(one, torch.device)}
         if 'copy' in str(func) and {'cpu', 'meta'} <= devices:
             # Tensor.copy_(source, non_blocking) has it in third place.
             if not (kwargs.get('non_blocking') or any(args[2:])):
@@ -62,11 +62,17 @@ class Transfers(TorchDispatchMode):
 def targets_on(device):
     number = torch.arange(SIZE, device=device)
     return dict(
-        pid=number // 4, modality=number % 2, camid=1 + number % 2,
-        pair=number // 2, view=number % 3, source=number // 3,
+        pid=number // 4,
+        modality=number % 2,
+        camid=1 + number % 2,
+        pair=number // 2,
+        view=number % 3,
+        source=number // 3,
         permutation=torch.zeros(
-            SIZE, STRIPES, dtype=torch.long, device=device),
-        host_modality=torch.arange(SIZE) % 2)
+            SIZE, STRIPES, dtype=torch.long, device=device
+        ),
+        host_modality=torch.arange(SIZE) % 2,
+    )
 
 
 def run_step(model, targets):
@@ -98,15 +104,20 @@ def test_step_does_not_wait(leaf, on_meta, monkeypatch):
     # The transports of MutualInfo are looked at every few rounds, to stop in
     # time.
     monkeypatch.setattr(
-        transport, 'sinkhorn_plan',
-        lambda cost, *_: (cost.detach(), cost.detach().max()))
+        transport,
+        'sinkhorn_plan',
+        lambda cost, *_: (cost.detach(), cost.detach().max()),
+    )
     monkeypatch.setattr(
-        variational_distillation_head, 'released_transport_cost',
-        lambda first, second: ((first * second).sum(), first.detach().max()))
+        variational_distillation_head,
+        'released_transport_cost',
+        lambda first, second: ((first * second).sum(), first.detach().max()),
+    )
     model = on_meta(leaf)
     assert run_step(model, targets_on('meta')) == []
-    assert all(p.grad is not None for p in model.parameters()
-               if p.requires_grad)
+    assert all(
+        p.grad is not None for p in model.parameters() if p.requires_grad
+    )
 
 
 def test_waiting_is_noticed(on_meta):

@@ -18,10 +18,14 @@ def model_cfg(depth=18, level='both', stages=STAGES, kind='TwoStreamResNet'):
     return dict(
         type='ReIDModel',
         backbone=dict(
-            type=kind, depth=depth, base_channels=8,
-            plugins={stage: cell for stage in stages}),
+            type=kind,
+            depth=depth,
+            base_channels=8,
+            plugins={stage: cell for stage in stages},
+        ),
         neck=dict(type='GlobalFeatureNeck'),
-        heads=dict(id=dict(type='ClassifierHead', num_classes=4)))
+        heads=dict(id=dict(type='ClassifierHead', num_classes=4)),
+    )
 
 
 def hard_model(phase='hard', **kwargs):
@@ -31,17 +35,17 @@ def hard_model(phase='hard', **kwargs):
         model = MODELS.build(model_cfg(**kwargs)).eval()
     for module in model.modules():
         if isinstance(module, _BatchNorm):
-            module.running_mean.normal_(0, .1)
-            module.running_var.uniform_(.5, 2)
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
     for cell in model.backbone.plugins.values():
         for parameter in cell.parameters():
             parameter.data.normal_()
         if cell.by_channel:
-            cell.channel_logit.data.add_(.7)
+            cell.channel_logit.data.add_(0.7)
         if cell.by_pixel:
-            cell.pixel_weight.data.mul_(.2)
-            cell.pixel_bias.data.fill_(.5)
-        cell.set_phase(phase, .1)
+            cell.pixel_weight.data.mul_(0.2)
+            cell.pixel_bias.data.fill_(0.5)
+        cell.set_phase(phase, 0.1)
     return model
 
 
@@ -57,9 +61,10 @@ def check_equal(model, pruned):
     with torch.no_grad():
         want, got = (
             copy.deepcopy(m.backbone).double()(x, targets['modality'])
-            for m in (model, pruned))
+            for m in (model, pruned)
+        )
     # Something depends on the image, or any two networks would be equal.
-    assert want.std(dim=0).max() > .1
+    assert want.std(dim=0).max() > 0.1
     torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
 
 
@@ -70,10 +75,14 @@ def test_pruned_network_equals_the_gated_one(depth, level):
     check_equal(model, prune_model(model))
 
 
-@pytest.mark.parametrize('settings', [
-    dict(stages=('layer2', 'layer4')), dict(stages=('layer1', )),
-    dict(kind='OneStreamResNet')
-])
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(stages=('layer2', 'layer4')),
+        dict(stages=('layer1',)),
+        dict(kind='OneStreamResNet'),
+    ],
+)
 def test_cells_at_some_stages_and_one_stream(settings):
     model = hard_model(**settings)
     check_equal(model, prune_model(model))
@@ -93,7 +102,8 @@ def test_gates_are_masks_to_the_last_bit():
     gated = model.backbone
     plain = TwoStreamResNet(depth=18, base_channels=8).eval()
     plain.load_state_dict(
-        {k: v for k, v in gated.state_dict().items() if 'plugins' not in k})
+        {k: v for k, v in gated.state_dict().items() if 'plugins' not in k}
+    )
     x, targets = images(dtype=torch.float32)
     subsets = channel_subsets(gated)
     for name, modality in (('visible', 0), ('infrared', 1)):
@@ -111,11 +121,13 @@ def test_closed_channels_can_be_zeroed_in_the_weights_to_the_last_bit():
     gated = model.backbone
     kept = channel_subsets(gated)['infrared']
     plain = OneStreamResNet(depth=18, base_channels=8).eval()
-    plain.load_state_dict({
-        k.replace('infrared_stem', 'stem'): v
-        for k, v in gated.state_dict().items()
-        if 'plugins' not in k and 'visible' not in k
-    })
+    plain.load_state_dict(
+        {
+            k.replace('infrared_stem', 'stem'): v
+            for k, v in gated.state_dict().items()
+            if 'plugins' not in k and 'visible' not in k
+        }
+    )
     for before, after in zip(STAGES, STAGES[1:], strict=False):
         first = getattr(plain, after)[0]
         for conv in (first.conv1, first.downsample[0]):
@@ -149,8 +161,11 @@ def test_channels_are_gone():
             before = kept
     streams = (pruned.visible, pruned.infrared)
     sizes = [sum(p.numel() for p in s.parameters()) for s in streams]
-    whole = sum(p.numel() for n, p in model.backbone.named_parameters()
-                if 'plugins' not in n and 'visible' not in n)
+    whole = sum(
+        p.numel()
+        for n, p in model.backbone.named_parameters()
+        if 'plugins' not in n and 'visible' not in n
+    )
     assert max(sizes) < whole
     assert not any('plugins' in name for name in pruned.state_dict())
 

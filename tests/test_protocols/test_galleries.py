@@ -22,9 +22,10 @@ from mmgl.protocols.galleries import (
 # computed from the draw of the AGW code base on the official image counts.
 RANDOM_DIGESTS = dict(
     all='264b5f0d5e56 3a03cd816214 18042add1ef5 a00498c7bddd e96b27c1c0dd '
-        'f60ef39306f3 6467baa28c1d 5b898aa5275e 97e3f5182d0f 25c9b362fa8a',
+    'f60ef39306f3 6467baa28c1d 5b898aa5275e 97e3f5182d0f 25c9b362fa8a',
     indoor='871b9041bd34 574fa48bc518 28e2aa0c1bf5 bb422b869148 6e8ec050da98 '
-           '90959f1952f3 b78473c0045a ddf29d99be4e f7bc83062328 9f8152a929c3')
+    '90959f1952f3 b78473c0045a ddf29d99be4e f7bc83062328 9f8152a929c3',
+)
 
 
 @pytest.fixture(scope='module')
@@ -39,17 +40,24 @@ def official(exp):
     perms = {
         cam: {pid: rows for pid, rows in entries.items() if pid in test_ids}
         for cam, entries in load_rand_perm_cam(
-            exp / 'rand_perm_cam.mat').items()}
+            exp / 'rand_perm_cam.mat'
+        ).items()
+    }
     images = {
-        cam: {pid: list(range(1, rows.shape[1] + 1))
-              for pid, rows in entries.items()}
-        for cam, entries in perms.items()}
+        cam: {
+            pid: list(range(1, rows.shape[1] + 1))
+            for pid, rows in entries.items()
+        }
+        for cam, entries in perms.items()
+    }
     return perms, images
 
 
 def as_lines(gallery):
-    return [f'cam{cam}/{pid:04d}/{number:04d}'
-            for cam, pid, number in gallery.tolist()]
+    return [
+        f'cam{cam}/{pid:04d}/{number:04d}'
+        for cam, pid, number in gallery.tolist()
+    ]
 
 
 def test_official_id_lists_agree(exp):
@@ -64,7 +72,8 @@ def test_official_galleries_have_published_sizes(official):
         for shots in (1, 10):
             for trial in range(10):
                 gallery = official_gallery(
-                    perms, images, GALLERY_CAMERAS[mode], shots, trial)
+                    perms, images, GALLERY_CAMERAS[mode], shots, trial
+                )
                 assert len(gallery) == size * shots
                 assert len(np.unique(gallery, axis=0)) == size * shots
     assert sum(map(len, images[3].values())) == 1883
@@ -74,7 +83,10 @@ def test_official_galleries_have_published_sizes(official):
 def test_official_first_trial(official):
     gallery = official_gallery(*official, (1, 2, 4, 5), 1, 0)
     assert as_lines(gallery)[:3] == [
-        'cam1/0006/0005', 'cam1/0010/0018', 'cam1/0027/0005']
+        'cam1/0006/0005',
+        'cam1/0010/0018',
+        'cam1/0027/0005',
+    ]
     assert (np.diff(gallery[:, 0]) >= 0).all()
 
 
@@ -82,7 +94,8 @@ def test_official_first_trial(official):
 def test_random_draw_matches_known_digests(official, mode):
     for trial, digest in enumerate(RANDOM_DIGESTS[mode].split()):
         gallery = random_seeded_gallery(
-            official[1], GALLERY_CAMERAS[mode], 1, trial)
+            official[1], GALLERY_CAMERAS[mode], 1, trial
+        )
         text = '\n'.join(as_lines(gallery)).encode()
         assert hashlib.md5(text).hexdigest()[:12] == digest
 
@@ -102,8 +115,10 @@ def test_random_draw_equals_plain_loop_and_leaves_global_state():
                 if files and shots == 1:
                     expected.append((cam, pid, generator.choice(files)))
                 elif files:
-                    expected += [(cam, pid, number)
-                                 for number in generator.sample(files, 2)]
+                    expected += [
+                        (cam, pid, number)
+                        for number in generator.sample(files, 2)
+                    ]
         assert found.tolist() == [list(entry) for entry in expected]
     with pytest.raises(ValueError, match='identity 1, camera 1 has 2'):
         random_seeded_gallery(images, (1, 2, 4), 3, 0)
@@ -111,23 +126,25 @@ def test_random_draw_equals_plain_loop_and_leaves_global_state():
 
 def test_official_draw_errors_name_camera_and_identity():
     images = {1: {7: [1, 2, 3], 9: [1, 2]}, 2: {7: [1]}}
-    perms = {1: {7: np.array([[3, 1, 2]]), 9: np.array([[1, 2]])},
-             2: {7: np.array([[1]])}}
+    perms = {
+        1: {7: np.array([[3, 1, 2]]), 9: np.array([[1, 2]])},
+        2: {7: np.array([[1]])},
+    }
     found = official_gallery(perms, images, (1, 2), 1, 0)
     assert found.tolist() == [[1, 7, 3], [1, 9, 1], [2, 7, 1]]
     with pytest.raises(ValueError, match='identity 9, camera 1'):
-        official_gallery(perms, images, (1, ), 3, 0)
+        official_gallery(perms, images, (1,), 3, 0)
     with pytest.raises(ValueError, match='identity 7, camera 1.*trial 1'):
-        official_gallery(perms, images, (1, ), 1, 1)
+        official_gallery(perms, images, (1,), 1, 1)
     with pytest.raises(ValueError, match='no entry for identity 9, camera 1'):
-        official_gallery({1: {7: perms[1][7]}}, images, (1, ), 1, 0)
+        official_gallery({1: {7: perms[1][7]}}, images, (1,), 1, 0)
     with pytest.raises(ValueError, match=r'identity 7, camera 2.*\[4\]'):
-        official_gallery(
-            {2: {7: np.array([[4, 1]])}}, images, (2, ), 1, 0)
+        official_gallery({2: {7: np.array([[4, 1]])}}, images, (2,), 1, 0)
     # Permutations of an identity that is there, but not under that camera.
     with pytest.raises(ValueError, match='identity 9, camera 2'):
         official_gallery(
-            {2: {7: perms[2][7], 9: perms[1][9]}}, images, (2, ), 1, 0)
+            {2: {7: perms[2][7], 9: perms[1][9]}}, images, (2,), 1, 0
+        )
 
 
 def test_camera_three_stands_at_camera_two():

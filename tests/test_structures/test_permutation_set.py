@@ -11,18 +11,18 @@ from mmgl.structures import permutation_codes, permutation_set
 
 def distances(rows):
     """Hamming distances of all pairs."""
-    return np.array([
-        sum(a != b for a, b in zip(x, y, strict=True))
-        for x, y in itertools.combinations(rows.tolist(), 2)
-    ])
+    return np.array(
+        [
+            sum(a != b for a, b in zip(x, y, strict=True))
+            for x, y in itertools.combinations(rows.tolist(), 2)
+        ]
+    )
 
 
-@pytest.mark.parametrize('tiles, size, nearest, mean', [
-    (4, 24, 2, .78),
-    (6, 30, 4, .85),
-    (6, 100, 3, .84),
-    (9, 100, 6, .89),
-])
+@pytest.mark.parametrize(
+    'tiles, size, nearest, mean',
+    [(4, 24, 2, 0.78), (6, 30, 4, 0.85), (6, 100, 3, 0.84), (9, 100, 6, 0.89)],
+)
 def test_rows_are_permutations_far_apart(tiles, size, nearest, mean):
     rows = permutation_set(tiles, size)
     assert rows.shape == (size, tiles) and rows.dtype == np.int64
@@ -37,7 +37,8 @@ def test_rows_are_permutations_far_apart(tiles, size, nearest, mean):
 def test_all_of_four_tiles():
     rows = permutation_set(4, 24)
     assert set(map(tuple, rows.tolist())) == set(
-        itertools.permutations(range(4)))
+        itertools.permutations(range(4))
+    )
 
 
 def test_greedy_choice_equals_a_naive_loop():
@@ -52,11 +53,18 @@ def test_greedy_choice_equals_a_naive_loop():
     chosen = [everything[0]]
     while len(chosen) < size:
         rest = [row for row in everything if row not in chosen]
-        chosen.append(max(rest, key=lambda row: (
-            min(apart(row, c) for c in chosen),
-            sum(apart(row, c) for c in chosen))))
+        chosen.append(
+            max(
+                rest,
+                key=lambda row: (
+                    min(apart(row, c) for c in chosen),
+                    sum(apart(row, c) for c in chosen),
+                ),
+            )
+        )
     assert permutation_set(tiles, size, 3).tolist() == [
-        list(row) for row in chosen]
+        list(row) for row in chosen
+    ]
 
 
 def test_seed_decides_and_the_result_is_kept():
@@ -76,9 +84,12 @@ def test_codes_name_permutations():
     codes = permutation_codes(rows)
     assert len(set(codes.tolist())) == 24
     assert codes[0] == sum(
-        value * 4**(3 - place) for place, value in enumerate(rows[0]))
-    assert torch.equal(permutation_codes(torch.from_numpy(rows.copy())),
-                       torch.from_numpy(codes))
+        value * 4 ** (3 - place) for place, value in enumerate(rows[0])
+    )
+    assert torch.equal(
+        permutation_codes(torch.from_numpy(rows.copy())),
+        torch.from_numpy(codes),
+    )
 
 
 @pytest.mark.parametrize('args', [(1, 2), (10, 100), (4, 25), (4, 1)])

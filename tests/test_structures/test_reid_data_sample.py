@@ -14,7 +14,8 @@ def make():
         pid=np.int64(3),
         modality=1,
         camid=6,
-        index=12)
+        index=12,
+    )
 
 
 def test_fields_and_membership():
@@ -28,31 +29,45 @@ def test_fields_and_membership():
     sample.permutation_logits = torch.zeros(6, 6)
     sample.note = 'free'
     assert set(sample.keys()) == {
-        'pid', 'modality', 'camid', 'index', 'feature', 'permutation',
-        'permutation_logits', 'note'}
+        'pid',
+        'modality',
+        'camid',
+        'index',
+        'feature',
+        'permutation',
+        'permutation_logits',
+        'note',
+    }
 
 
 def test_pickle_and_copies():
     sample = make()
     sample.feature = torch.ones(8)
-    for other in (pickle.loads(pickle.dumps(sample)), copy.deepcopy(sample),
-                  sample.clone(), sample.to(torch.float64)):
+    for other in (
+        pickle.loads(pickle.dumps(sample)),
+        copy.deepcopy(sample),
+        sample.clone(),
+        sample.to(torch.float64),
+    ):
         assert other.pid == 3 and other.pair_key == 4
-        assert other.feature.shape == (8, )
+        assert other.feature.shape == (8,)
     assert isinstance(sample.numpy().feature, np.ndarray)
 
 
-@pytest.mark.parametrize('name, value, error', [
-    ('pid', 1.0, TypeError),
-    ('pid', True, TypeError),
-    ('pid', torch.tensor(1), TypeError),
-    ('modality', 2, ValueError),
-    ('modality', -1, ValueError),
-    ('feature', [1.0], TypeError),
-    ('feature', torch.ones(1, 8), ValueError),
-    ('permutation', torch.ones(6), TypeError),
-    ('permutation_logits', torch.ones(36), ValueError),
-])
+@pytest.mark.parametrize(
+    'name, value, error',
+    [
+        ('pid', 1.0, TypeError),
+        ('pid', True, TypeError),
+        ('pid', torch.tensor(1), TypeError),
+        ('modality', 2, ValueError),
+        ('modality', -1, ValueError),
+        ('feature', [1.0], TypeError),
+        ('feature', torch.ones(1, 8), ValueError),
+        ('permutation', torch.ones(6), TypeError),
+        ('permutation_logits', torch.ones(36), ValueError),
+    ],
+)
 def test_wrong_values(name, value, error):
     sample = make()
     with pytest.raises(error, match=name):

@@ -24,8 +24,10 @@ def tool():
 def config(tmp_path):
     leaf = config_dir() / 'mmgl/finetune/nfs_r18-narrow_synthetic.py'
     path = tmp_path / 'narrow.py'
-    path.write_text(f'_base_ = [{str(leaf)!r}]\n'
-                    'model = dict(backbone=dict(base_channels=8))\n')
+    path.write_text(
+        f'_base_ = [{str(leaf)!r}]\n'
+        'model = dict(backbone=dict(base_channels=8))\n'
+    )
     return str(path)
 
 
@@ -34,7 +36,7 @@ def checkpoint(tool, config, path, phase):
     model = MODELS.build(tool.load_config(config).model)
     for cell in model.backbone.plugins.values():
         cell.channel_logit.data.uniform_(-1, 3)
-        cell.set_phase(phase, .1)
+        cell.set_phase(phase, 0.1)
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
     return model.eval()
 
@@ -55,7 +57,10 @@ def test_export(tool, config, tmp_path, capsys):
     with torch.no_grad():
         torch.testing.assert_close(
             pruned(x, dict(modality=modality)),
-            model(x, dict(modality=modality)), rtol=1e-4, atol=1e-4)
+            model(x, dict(modality=modality)),
+            rtol=1e-4,
+            atol=1e-4,
+        )
 
 
 def test_unfinished_search_is_refused(tool, config, tmp_path, capsys):

@@ -17,8 +17,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(),
-                                reason='about gloo')
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason='about gloo')
 
 TOOL = """
 import json, os, sys
@@ -95,15 +94,27 @@ def checkout(tmp_path):
 
 
 def start(checkout, *command, **variables):
-    env = {key: value for key, value in os.environ.items()
-           if not key.startswith('SLURM_')
-           and key not in ('MASTER_ADDR', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK')}
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith('SLURM_')
+        and key not in ('MASTER_ADDR', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK')
+    }
     env.update(
-        PYTHON=sys.executable, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1',
-        PATH=f'{checkout / "bin"}:{env["PATH"]}', **variables)
+        PYTHON=sys.executable,
+        PYTHONPATH=str(ROOT),
+        OMP_NUM_THREADS='1',
+        PATH=f'{checkout / "bin"}:{env["PATH"]}',
+        **variables,
+    )
     return subprocess.Popen(
-        ['bash', *command], cwd=checkout, env=env, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        ['bash', *command],
+        cwd=checkout,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def finish(*processes):
@@ -120,12 +131,14 @@ def finish(*processes):
 
 def check_ranks(checkout, world, local, nodes=None):
     """All ranks are there, and reached each other."""
-    found = [json.loads((checkout / f'rank_{rank}.json').read_text())
-             for rank in range(world)]
+    found = [
+        json.loads((checkout / f'rank_{rank}.json').read_text())
+        for rank in range(world)
+    ]
     assert len(list(checkout.glob('rank_*.json'))) == world
     for one in found:
         assert one['world'] == world
-        assert one['total'] == sum(10 ** rank for rank in range(world))
+        assert one['total'] == sum(10**rank for rank in range(world))
     assert [int(one['local']) for one in found] == local
     if nodes is not None:
         assert [one['node'] for one in found] == nodes
@@ -134,51 +147,128 @@ def check_ranks(checkout, world, local, nodes=None):
 
 def test_two_machines_by_their_numbers(checkout):
     shared = dict(NNODES='2', MASTER_ADDR='127.0.0.1', PORT=free_port())
-    finish(*(
-        start(checkout, 'tools/dist_train.sh', 'config.py', '1', '--seed', '3',
-              NODE_RANK=str(node), NODE=str(node), **shared)
-        for node in (1, 0)))
+    finish(
+        *(
+            start(
+                checkout,
+                'tools/dist_train.sh',
+                'config.py',
+                '1',
+                '--seed',
+                '3',
+                NODE_RANK=str(node),
+                NODE=str(node),
+                **shared,
+            )
+            for node in (1, 0)
+        )
+    )
     arguments = check_ranks(checkout, 2, [0, 0], ['0', '1'])
-    assert arguments == [
-        ['config.py', '--seed', '3', '--launcher', 'pytorch']] * 2
+    assert (
+        arguments
+        == [['config.py', '--seed', '3', '--launcher', 'pytorch']] * 2
+    )
 
 
 def test_two_machines_that_meet(checkout):
     """Neither has a number; what may start again also resumes."""
-    shared = dict(NNODES='2', MAX_RESTARTS='1',
-                  RDZV_ENDPOINT=f'127.0.0.1:{free_port()}')
-    finish(*(start(checkout, 'tools/dist_train.sh', 'config.py', '1', **shared)
-             for _ in range(2)))
+    shared = dict(
+        NNODES='2', MAX_RESTARTS='1', RDZV_ENDPOINT=f'127.0.0.1:{free_port()}'
+    )
+    finish(
+        *(
+            start(checkout, 'tools/dist_train.sh', 'config.py', '1', **shared)
+            for _ in range(2)
+        )
+    )
     arguments = check_ranks(checkout, 2, [0, 0])
-    assert arguments == [
-        ['config.py', '--resume', 'auto', '--launcher', 'pytorch']] * 2
+    assert (
+        arguments
+        == [['config.py', '--resume', 'auto', '--launcher', 'pytorch']] * 2
+    )
 
 
 def test_slurm_starts_every_process(checkout):
-    text, = finish(start(
-        checkout, 'tools/slurm_train.sh', 'part', 'name', 'config.py', 'out',
-        '--seed', '3', GPUS='4', GPUS_PER_NODE='2', CPUS_PER_TASK='3',
-        SRUN_ARGS='--time=1', PORT=free_port()))
+    (text,) = finish(
+        start(
+            checkout,
+            'tools/slurm_train.sh',
+            'part',
+            'name',
+            'config.py',
+            'out',
+            '--seed',
+            '3',
+            GPUS='4',
+            GPUS_PER_NODE='2',
+            CPUS_PER_TASK='3',
+            SRUN_ARGS='--time=1',
+            PORT=free_port(),
+        )
+    )
     arguments = check_ranks(checkout, 4, [0, 1, 0, 1], ['0', '0', '1', '1'])
-    assert arguments == [['config.py', '--work-dir', 'out', '--seed', '3',
-                          '--launcher', 'slurm']] * 4
-    assert str(sorted({
-        '--partition': 'part', '--job-name': 'name', '--gres': 'gpu:2',
-        '--ntasks': '4', '--ntasks-per-node': '2', '--cpus-per-task': '3',
-        '--kill-on-bad-exit': '1', '--time': '1'}.items())) in text
+    assert (
+        arguments
+        == [
+            [
+                'config.py',
+                '--work-dir',
+                'out',
+                '--seed',
+                '3',
+                '--launcher',
+                'slurm',
+            ]
+        ]
+        * 4
+    )
+    assert (
+        str(
+            sorted(
+                {
+                    '--partition': 'part',
+                    '--job-name': 'name',
+                    '--gres': 'gpu:2',
+                    '--ntasks': '4',
+                    '--ntasks-per-node': '2',
+                    '--cpus-per-task': '3',
+                    '--kill-on-bad-exit': '1',
+                    '--time': '1',
+                }.items()
+            )
+        )
+        in text
+    )
 
 
 def test_slurm_tests_on_one_process_unless_told(checkout):
-    finish(start(checkout, 'tools/slurm_test.sh', 'part', 'name', 'config.py',
-                 'a.pth', PORT=free_port()))
+    finish(
+        start(
+            checkout,
+            'tools/slurm_test.sh',
+            'part',
+            'name',
+            'config.py',
+            'a.pth',
+            PORT=free_port(),
+        )
+    )
     assert check_ranks(checkout, 1, [0], ['0']) == [
-        ['config.py', 'a.pth', '--launcher', 'slurm']]
+        ['config.py', 'a.pth', '--launcher', 'slurm']
+    ]
 
 
 def test_slurm_reports_a_failure(checkout):
     (checkout / 'tools/train.py').write_text('raise SystemExit(3)\n')
-    process = start(checkout, 'tools/slurm_train.sh', 'part', 'name',
-                    'config.py', 'out', GPUS='2')
+    process = start(
+        checkout,
+        'tools/slurm_train.sh',
+        'part',
+        'name',
+        'config.py',
+        'out',
+        GPUS='2',
+    )
     process.communicate(timeout=60)
     assert process.returncode == 3
 
@@ -186,15 +276,29 @@ def test_slurm_reports_a_failure(checkout):
 def test_torchrun_in_a_job_as_documented(checkout):
     """The lines of docs/scaling.md, with a smaller machine."""
     text = (ROOT / 'docs/scaling.md').read_text()
-    lines, = re.findall(
-        r'Inside a SLURM job that torchrun.*?```bash\n(.*?)```', text, re.S)
+    (lines,) = re.findall(
+        r'Inside a SLURM job that torchrun.*?```bash\n(.*?)```', text, re.S
+    )
     assert 'CONFIG 8' in lines and ':29500' in lines
     lines = lines.replace('CONFIG 8', 'config.py 1').replace(
-        ':29500', f':{free_port()}')
+        ':29500', f':{free_port()}'
+    )
     job = checkout / 'job.sh'
     job.write_text(f'set -e\n{lines}')
-    finish(start(checkout, str(job), SLURM_NNODES='2', SLURM_JOB_ID='77',
-                 SLURM_NODELIST='node[1-2]'))
+    finish(
+        start(
+            checkout,
+            str(job),
+            SLURM_NNODES='2',
+            SLURM_JOB_ID='77',
+            SLURM_NODELIST='node[1-2]',
+        )
+    )
     arguments = check_ranks(checkout, 2, [0, 0])
-    assert arguments[0] == ['config.py', '--resume', 'auto', '--launcher',
-                            'pytorch']
+    assert arguments[0] == [
+        'config.py',
+        '--resume',
+        'auto',
+        '--launcher',
+        'pytorch',
+    ]

@@ -9,16 +9,27 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [*sorted(ROOT.glob('tools/**/*.sh')),
-           *sorted(ROOT.glob('benchmarks/*.sh')), ROOT / '.ci/run']
+SCRIPTS = [
+    *sorted(ROOT.glob('tools/**/*.sh')),
+    *sorted(ROOT.glob('benchmarks/*.sh')),
+    ROOT / '.ci/run',
+]
 
 
 def bash(*arguments, **variables):
-    env = {k: v for k, v in os.environ.items()
-           if k not in ('PYTHON', 'VIRTUAL_ENV', 'CONDA_PREFIX')}
+    env = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ('PYTHON', 'VIRTUAL_ENV', 'CONDA_PREFIX')
+    }
     env.update({k: str(v) for k, v in variables.items()})
-    return subprocess.run(['bash', *map(str, arguments)], env=env, text=True,
-                          capture_output=True, cwd=env.get('CWD'))
+    return subprocess.run(
+        ['bash', *map(str, arguments)],
+        env=env,
+        text=True,
+        capture_output=True,
+        cwd=env.get('CWD'),
+    )
 
 
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda p: p.name)
@@ -28,8 +39,10 @@ def test_syntax(script):
     assert script.read_text().startswith('#!/usr/bin/env bash\n')
 
 
-@pytest.mark.parametrize('name', [
-    'dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
+@pytest.mark.parametrize(
+    'name',
+    ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'],
+)
 def test_launchers_tell_their_usage(name):
     result = bash(ROOT / 'tools' / name)
     assert result.returncode == 2 and 'usage:' in result.stderr
@@ -40,57 +53,116 @@ def launched(tmp_path, script, *arguments, **variables):
     python = tmp_path / 'echo_python'
     python.write_text('#!/bin/bash\nprintf "%s\\n" "$@"\n')
     python.chmod(0o755)
-    result = bash(ROOT / 'tools' / script, *arguments, PYTHON=python,
-                  **variables)
+    result = bash(
+        ROOT / 'tools' / script, *arguments, PYTHON=python, **variables
+    )
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[:2] == ['-m', 'torch.distributed.run']
     tool = next(n for n, line in enumerate(lines) if line.endswith('.py'))
-    return set(lines[2:tool]), lines[tool + 1:]
+    return set(lines[2:tool]), lines[tool + 1 :]
 
 
-STATIC = {'--nnodes=1', '--nproc_per_node=2', '--max_restarts=0',
-          '--node_rank=0', '--master_addr=127.0.0.1', '--master_port=29500'}
+STATIC = {
+    '--nnodes=1',
+    '--nproc_per_node=2',
+    '--max_restarts=0',
+    '--node_rank=0',
+    '--master_addr=127.0.0.1',
+    '--master_port=29500',
+}
 
 
 def test_static_launch_stays_the_default(tmp_path):
     options, command = launched(
-        tmp_path, 'dist_train.sh', 'config.py', 2, '--cfg-options', 'a=b')
+        tmp_path, 'dist_train.sh', 'config.py', 2, '--cfg-options', 'a=b'
+    )
     assert options == STATIC
-    assert command == ['config.py', '--cfg-options', 'a=b', '--launcher',
-                       'pytorch']
-    options, _ = launched(tmp_path, 'dist_train.sh', 'config.py', 4, NNODES=2,
-                          NODE_RANK=1, MASTER_ADDR='first', PORT=7)
-    assert {'--nnodes=2', '--node_rank=1', '--master_addr=first',
-            '--master_port=7'} <= options
+    assert command == [
+        'config.py',
+        '--cfg-options',
+        'a=b',
+        '--launcher',
+        'pytorch',
+    ]
+    options, _ = launched(
+        tmp_path,
+        'dist_train.sh',
+        'config.py',
+        4,
+        NNODES=2,
+        NODE_RANK=1,
+        MASTER_ADDR='first',
+        PORT=7,
+    )
+    assert {
+        '--nnodes=2',
+        '--node_rank=1',
+        '--master_addr=first',
+        '--master_port=7',
+    } <= options
     options, _ = launched(tmp_path, 'dist_test.sh', 'config.py', 'a.pth', 2)
     assert options == STATIC
 
 
-@pytest.mark.parametrize('variables, nodes, endpoint, restarts', [
-    (dict(MAX_RESTARTS=3), '1', '127.0.0.1:29500', 3),
-    (dict(NNODES='1:4', MASTER_ADDR='first', PORT=7), '1:4', 'first:7', 0),
-    (dict(NNODES=2, RDZV_ENDPOINT='any:8', MAX_RESTARTS=1), '2', 'any:8', 1),
-])
+@pytest.mark.parametrize(
+    'variables, nodes, endpoint, restarts',
+    [
+        (dict(MAX_RESTARTS=3), '1', '127.0.0.1:29500', 3),
+        (dict(NNODES='1:4', MASTER_ADDR='first', PORT=7), '1:4', 'first:7', 0),
+        (
+            dict(NNODES=2, RDZV_ENDPOINT='any:8', MAX_RESTARTS=1),
+            '2',
+            'any:8',
+            1,
+        ),
+    ],
+)
 def test_elastic_launch(tmp_path, variables, nodes, endpoint, restarts):
-    options, command = launched(tmp_path, 'dist_train.sh', 'config.py', 2,
-                                '--seed', 1, RDZV_ID='job', **variables)
+    options, command = launched(
+        tmp_path,
+        'dist_train.sh',
+        'config.py',
+        2,
+        '--seed',
+        1,
+        RDZV_ID='job',
+        **variables,
+    )
     assert options == {
-        f'--nnodes={nodes}', '--nproc_per_node=2', '--rdzv_backend=c10d',
-        f'--rdzv_endpoint={endpoint}', '--rdzv_id=job',
-        f'--max_restarts={restarts}'}
+        f'--nnodes={nodes}',
+        '--nproc_per_node=2',
+        '--rdzv_backend=c10d',
+        f'--rdzv_endpoint={endpoint}',
+        '--rdzv_id=job',
+        f'--max_restarts={restarts}',
+    }
     # What starts again goes on, and not from the beginning.
     resume = ['--resume', 'auto'] if restarts else []
-    assert command == ['config.py', '--seed', '1', *resume, '--launcher',
-                       'pytorch']
+    assert command == [
+        'config.py',
+        '--seed',
+        '1',
+        *resume,
+        '--launcher',
+        'pytorch',
+    ]
 
 
 def test_own_way_to_resume_is_kept(tmp_path):
-    _, command = launched(tmp_path, 'dist_train.sh', 'config.py', 2,
-                          '--resume', 'other', MAX_RESTARTS=2)
+    _, command = launched(
+        tmp_path,
+        'dist_train.sh',
+        'config.py',
+        2,
+        '--resume',
+        'other',
+        MAX_RESTARTS=2,
+    )
     assert command[1:3] == ['--resume', 'other'] and 'auto' not in command
-    _, command = launched(tmp_path, 'dist_test.sh', 'config.py', 'a.pth', 2,
-                          MAX_RESTARTS=2)
+    _, command = launched(
+        tmp_path, 'dist_test.sh', 'config.py', 'a.pth', 2, MAX_RESTARTS=2
+    )
     assert '--resume' not in command
 
 
@@ -119,9 +191,15 @@ esac
 
 def fake_python(path, root, prefix, ensurepip='true', in_venv='false'):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(FAKE.format(
-        root=root, prefix=prefix, python=sys.executable, ensurepip=ensurepip,
-        in_venv=in_venv))
+    path.write_text(
+        FAKE.format(
+            root=root,
+            prefix=prefix,
+            python=sys.executable,
+            ensurepip=ensurepip,
+            in_venv=in_venv,
+        )
+    )
     path.chmod(0o755)
     return path
 
@@ -137,15 +215,18 @@ def run_tests(checkout, **variables):
 
 
 def test_venv_is_made_once(checkout):
-    base = fake_python(checkout / 'base/python', checkout, '/usr', 'true',
-                       'false')
+    base = fake_python(
+        checkout / 'base/python', checkout, '/usr', 'true', 'false'
+    )
     # `sys.exit(sys.prefix == sys.base_prefix)` fails for a base interpreter.
     fake_python(checkout / 'venv_python', checkout, checkout / '.venv')
     result = run_tests(checkout, PYTHON=base)
     assert result.returncode == 0, result.stderr
     first = installs(checkout)
-    assert [line.split()[-1] for line in first
-            ] == ['requirements/tested.txt', '.']
+    assert [line.split()[-1] for line in first] == [
+        'requirements/tested.txt',
+        '.',
+    ]
     calls = (checkout / 'calls').read_text().splitlines()
     assert calls[-1] == '-m pytest -m not slow some_test.py'
     run_tests(checkout, PYTHON=base)
@@ -170,12 +251,12 @@ def test_wrong_python_is_one_clear_sentence(checkout):
     assert 'PYTHON=/bin/false is no Python 3.10' in result.stderr
 
 
-@pytest.mark.parametrize('variable', ['VIRTUAL_ENV', 'CONDA_PREFIX',
-                                      'PYTHON'])
+@pytest.mark.parametrize('variable', ['VIRTUAL_ENV', 'CONDA_PREFIX', 'PYTHON'])
 def test_own_environment_is_used_as_it_is(checkout, variable):
     prefix = checkout / 'own'
-    python = fake_python(prefix / 'bin/python', checkout, prefix,
-                         in_venv='true')
+    python = fake_python(
+        prefix / 'bin/python', checkout, prefix, in_venv='true'
+    )
     value = python if variable == 'PYTHON' else prefix
     result = run_tests(checkout, **{variable: value})
     assert result.returncode == 0, result.stderr
@@ -188,8 +269,12 @@ def test_failed_installation_is_tried_again(checkout):
     base = fake_python(checkout / 'base/python', checkout, '/usr')
     venv = fake_python(checkout / 'venv_python', checkout, checkout / '.venv')
     good = venv.read_text()
-    venv.write_text(good.replace('case "$*" in', 'case "$*" in\n'
-                                 '*install*) echo broken >&2; exit 1 ;;'))
+    venv.write_text(
+        good.replace(
+            'case "$*" in',
+            'case "$*" in\n*install*) echo broken >&2; exit 1 ;;',
+        )
+    )
     result = run_tests(checkout, PYTHON=base)
     assert result.returncode == 1 and 'start again' in result.stderr
     (checkout / '.venv/bin/python').write_text(good)
@@ -203,26 +288,51 @@ def test_two_processes_on_the_cpu(tmp_path):
     toy = ROOT / 'tests'
     sys.path.insert(0, str(toy))
     import toy as toy_module
+
     config = tmp_path / 'toy_config.py'
     base = ROOT / 'configs/_base_/default_runtime.py'
     config.write_text(toy_module.CONFIG.format(base=base))
     shared = dict(
-        PYTHON=sys.executable, OMP_NUM_THREADS=1, CWD=tmp_path, PORT=29617,
-        PYTHONPATH=f'{toy}:{ROOT}')
-    result = bash(ROOT / 'tools/dist_train.sh', config, 2, '--cfg-options',
-                  'train_cfg.max_epochs=2', **shared)
+        PYTHON=sys.executable,
+        OMP_NUM_THREADS=1,
+        CWD=tmp_path,
+        PORT=29617,
+        PYTHONPATH=f'{toy}:{ROOT}',
+    )
+    result = bash(
+        ROOT / 'tools/dist_train.sh',
+        config,
+        2,
+        '--cfg-options',
+        'train_cfg.max_epochs=2',
+        **shared,
+    )
     assert result.returncode == 0, result.stderr[-2000:]
     folder = tmp_path / 'work_dirs/toy_config'
     # 32 images, two ranks with batches of 4.
-    assert torch.load(folder / 'epoch_2.pth',
-                      weights_only=False)['meta']['iter'] == 8
-    result = bash(ROOT / 'tools/dist_test.sh', config, folder / 'epoch_2.pth',
-                  2, '--out', 'two.json', **shared)
+    assert (
+        torch.load(folder / 'epoch_2.pth', weights_only=False)['meta']['iter']
+        == 8
+    )
+    result = bash(
+        ROOT / 'tools/dist_test.sh',
+        config,
+        folder / 'epoch_2.pth',
+        2,
+        '--out',
+        'two.json',
+        **shared,
+    )
     assert result.returncode == 0, result.stderr[-2000:]
     result = bash(
-        '-c', f'"$PYTHON" {ROOT}/tools/test.py {config} '
-        f'{folder}/epoch_2.pth --out one.json', **shared)
+        '-c',
+        f'"$PYTHON" {ROOT}/tools/test.py {config} '
+        f'{folder}/epoch_2.pth --out one.json',
+        **shared,
+    )
     assert result.returncode == 0, result.stderr[-2000:]
-    one, two = (json.loads((tmp_path / f'{n}.json').read_text())['metrics']
-                for n in ('one', 'two'))
+    one, two = (
+        json.loads((tmp_path / f'{n}.json').read_text())['metrics']
+        for n in ('one', 'two')
+    )
     assert two == pytest.approx(one, abs=1e-5)

@@ -27,22 +27,30 @@ def test_functions_take_turns_and_the_first_round_does_not_count():
         def run():
             calls.append(name)
             now[0] += seconds[min(calls.count(name), len(seconds)) - 1]
+
         return run
 
     found = alternate(
-        dict(a=work('a', [100, 1, 9, 2]), b=work('b', [50, 3])), repeats=3,
-        clock=lambda: now[0])
+        dict(a=work('a', [100, 1, 9, 2]), b=work('b', [50, 3])),
+        repeats=3,
+        clock=lambda: now[0],
+    )
     assert calls == ['a', 'b'] * 4
     assert found == dict(a=2, b=3)
 
 
 def test_table_and_report(tmp_path, capsys):
-    figures = [Figure('speed', 0.5, 0.7, note='fine'),
-               Figure('images', 10, 20, 'images/s', at_least=True)]
+    figures = [
+        Figure('speed', 0.5, 0.7, note='fine'),
+        Figure('images', 10, 20, 'images/s', at_least=True),
+    ]
     lines = format_table(figures).splitlines()
     assert len(lines) == 4 and len({len(line) for line in lines}) == 1
     assert lines[2].split('|')[2:5] == [
-        ' 0.5 x       ', ' <= 0.7 ', ' met     ']
+        ' 0.5 x       ',
+        ' <= 0.7 ',
+        ' met     ',
+    ]
     content = report('Title', figures, tmp_path / 'new/a.json', images=3)
     assert '## Title' in capsys.readouterr().out
     assert json.loads((tmp_path / 'new/a.json').read_text()) == content
@@ -54,8 +62,9 @@ def test_memory_is_that_of_the_process_itself(tmp_path):
     much = bytearray(b'1' * 2**28)
     assert peak_memory() > 0.25
     script = tmp_path / 'script.py'
-    script.write_text('from mmgl.utils.benchmark import peak_memory\n'
-                      'print(peak_memory())\n')
+    script.write_text(
+        'from mmgl.utils.benchmark import peak_memory\nprint(peak_memory())\n'
+    )
     done = run_python(script, capture=True)
     assert 0 < float(done.stdout) < 0.2
     del much

@@ -29,6 +29,7 @@ def runner_checkpoint(tmp_path):
 
 def test_checkpoint_loader_loads_message_hub(runner_checkpoint):
     from mmengine.runner import CheckpointLoader
+
     assert compat.install_checkpoint_loader()
     assert compat.install_checkpoint_loader(), 'a second time changes nothing'
     loaded = CheckpointLoader.load_checkpoint(runner_checkpoint, 'cpu')
@@ -37,6 +38,7 @@ def test_checkpoint_loader_loads_message_hub(runner_checkpoint):
 
 def test_checkpoint_loader_still_needed(runner_checkpoint):
     from mmengine.runner.checkpoint import load_from_local
+
     assert compat.needs_checkpoint_loader()
     with pytest.raises(Exception, match='[Ww]eights.only'):
         load_from_local(runner_checkpoint, 'cpu')
@@ -47,14 +49,18 @@ def test_checkpoint_loader_missing_file(tmp_path):
         compat.load_from_local(str(tmp_path / 'nothing.pth'))
 
 
-@pytest.mark.parametrize('mmengine, torch_version, needed', [
-    (('mmengine', '0.10.7'), '2.6.0', True),
-    (('mmengine', '0.10.7'), '2.5.1+cpu', False),
-    (('mmengine', '0.10.8'), '2.11.0', False),
-    (('onedl-mmengine', '0.10.7'), '2.11.0', False),
-])
-def test_checkpoint_loader_condition(monkeypatch, mmengine, torch_version,
-                                     needed):
+@pytest.mark.parametrize(
+    'mmengine, torch_version, needed',
+    [
+        (('mmengine', '0.10.7'), '2.6.0', True),
+        (('mmengine', '0.10.7'), '2.5.1+cpu', False),
+        (('mmengine', '0.10.8'), '2.11.0', False),
+        (('onedl-mmengine', '0.10.7'), '2.11.0', False),
+    ],
+)
+def test_checkpoint_loader_condition(
+    monkeypatch, mmengine, torch_version, needed
+):
     monkeypatch.setattr(compat, 'installed_version', lambda name: mmengine)
     monkeypatch.setattr(torch, '__version__', torch_version)
     assert compat.needs_checkpoint_loader() is needed
@@ -72,21 +78,30 @@ def run_python(code):
     # Takes about 4 s: torch is imported in a process of its own, because a
     # process group cannot be undone.
     env = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    return subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
-                          capture_output=True, text=True, env=env)
+    return subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        capture_output=True,
+        text=True,
+        env=env,
+    )
 
 
 def test_cpu_distributed_still_needed():
-    result = run_python(GROUP + """
+    result = run_python(
+        GROUP
+        + """
 from mmengine.dist import init_dist
 init_dist('pytorch', backend='gloo')
-""")
+"""
+    )
     assert result.returncode != 0
     assert 'NVIDIA' in result.stderr or 'CUDA' in result.stderr
 
 
 def test_cpu_distributed_joins_group_and_clears_device_ids():
-    result = run_python(GROUP + """
+    result = run_python(
+        GROUP
+        + """
 from mmgl.utils.compat import setup_cpu_distributed
 cfg = Config(dict(launcher='pytorch', sync_bn='torch',
                   find_unused_parameters=True))
@@ -96,7 +111,8 @@ assert cfg.model_wrapper_cfg == dict(
     type='MMDistributedDataParallel', broadcast_buffers=False,
     find_unused_parameters=True, device_ids=None), cfg
 assert cfg.sync_bn is None
-""")
+"""
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -107,14 +123,16 @@ def test_cpu_distributed_leaves_single_process_alone():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='about the CPU')
-@pytest.mark.parametrize('launcher, match', [
-    ('pytorch', 'WORLD_SIZE.*dist_train'),
-    ('slurm', 'SLURM_PROCID'),
-    ('mpi', 'OMPI_COMM_WORLD_RANK'),
-    ('ssh', 'launcher must be'),
-])
-def test_cpu_distributed_names_missing_variables(monkeypatch, launcher,
-                                                 match):
+@pytest.mark.parametrize(
+    'launcher, match',
+    [
+        ('pytorch', 'WORLD_SIZE.*dist_train'),
+        ('slurm', 'SLURM_PROCID'),
+        ('mpi', 'OMPI_COMM_WORLD_RANK'),
+        ('ssh', 'launcher must be'),
+    ],
+)
+def test_cpu_distributed_names_missing_variables(monkeypatch, launcher, match):
     for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match=match):
@@ -126,9 +144,16 @@ def test_slurm_ranks_are_translated(monkeypatch, tmp_path):
     scontrol.write_text('#!/bin/sh\necho node7\necho node8\n')
     scontrol.chmod(0o755)
     for name, value in dict(
-            PATH=f'{tmp_path}:{os.environ["PATH"]}', SLURM_PROCID='3',
-            SLURM_NTASKS='4', SLURM_LOCALID='1', SLURM_NODELIST='node[7-8]',
-            RANK='', WORLD_SIZE='', LOCAL_RANK='', MASTER_PORT='1').items():
+        PATH=f'{tmp_path}:{os.environ["PATH"]}',
+        SLURM_PROCID='3',
+        SLURM_NTASKS='4',
+        SLURM_LOCALID='1',
+        SLURM_NODELIST='node[7-8]',
+        RANK='',
+        WORLD_SIZE='',
+        LOCAL_RANK='',
+        MASTER_PORT='1',
+    ).items():
         monkeypatch.setenv(name, value)
     # setenv first, so that the variable set by the code is undone as well.
     monkeypatch.setenv('MASTER_ADDR', '')
@@ -141,42 +166,50 @@ def test_slurm_ranks_are_translated(monkeypatch, tmp_path):
 @pytest.mark.skipif(torch.cuda.is_available(), reason='about the CPU')
 def test_amp_wrapper_still_needed():
     from mmengine.optim import AmpOptimWrapper
+
     parameter = torch.nn.Parameter(torch.zeros(1))
     with pytest.raises(AssertionError, match='only available'):
         AmpOptimWrapper(
-            dtype='bfloat16', optimizer=torch.optim.SGD([parameter], 0.1))
+            dtype='bfloat16', optimizer=torch.optim.SGD([parameter], 0.1)
+        )
 
 
 def test_select_amp_wrapper(monkeypatch):
     given = dict(type='OptimWrapper', optimizer=1, clip_grad=2)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     assert compat.select_amp_wrapper(given) == dict(
-        type='AutocastOptimWrapper', optimizer=1, clip_grad=2)
+        type='AutocastOptimWrapper', optimizer=1, clip_grad=2
+    )
     assert compat.select_amp_wrapper(
-        dict(type='AmpOptimWrapper', loss_scale=512., optimizer=1)) == dict(
-            type='AutocastOptimWrapper', optimizer=1)
+        dict(type='AmpOptimWrapper', loss_scale=512.0, optimizer=1)
+    ) == dict(type='AutocastOptimWrapper', optimizer=1)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     assert compat.select_amp_wrapper(given) == dict(
-        type='AmpOptimWrapper', loss_scale='dynamic', optimizer=1,
-        clip_grad=2)
+        type='AmpOptimWrapper', loss_scale='dynamic', optimizer=1, clip_grad=2
+    )
     assert given['type'] == 'OptimWrapper'
     with pytest.raises(ValueError, match='ApexOptimWrapper'):
         compat.select_amp_wrapper(dict(type='ApexOptimWrapper'))
 
 
 def test_type_of_mixed_precision(monkeypatch):
-    given = dict(type='AmpOptimWrapper', loss_scale=512., optimizer=1)
+    given = dict(type='AmpOptimWrapper', loss_scale=512.0, optimizer=1)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     bf16 = compat.select_amp_wrapper(given, 'bf16')
     assert bf16 == dict(
-        type='AutocastOptimWrapper', device_type='cuda', optimizer=1)
+        type='AutocastOptimWrapper', device_type='cuda', optimizer=1
+    )
     assert compat.select_amp_wrapper(bf16, 'fp16') == dict(
-        type='AmpOptimWrapper', dtype='float16', loss_scale='dynamic',
-        optimizer=1)
+        type='AmpOptimWrapper',
+        dtype='float16',
+        loss_scale='dynamic',
+        optimizer=1,
+    )
     assert compat.select_amp_wrapper(given, 'auto') == given
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     assert compat.select_amp_wrapper(bf16, 'bf16') == dict(
-        type='AutocastOptimWrapper', optimizer=1)
+        type='AutocastOptimWrapper', optimizer=1
+    )
     with pytest.raises(ValueError, match='use --amp bf16'):
         compat.select_amp_wrapper(given, 'fp16')
     with pytest.raises(ValueError, match="auto, fp16, bf16, got 'fp8'"):
@@ -196,21 +229,30 @@ def test_only_exact_upstream_warnings_are_silenced():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         compat.silence_upstream_warnings()
-        warnings.warn('Fail to import ``MultiScaleDeformableAttention`` from '
-                      '``mmcv.ops``', UserWarning)
+        warnings.warn(
+            'Fail to import ``MultiScaleDeformableAttention`` from '
+            '``mmcv.ops``',
+            UserWarning,
+        )
         warnings.warn('Fail to import something of ours', UserWarning)
-        warnings.warn('`torch.cuda.amp.GradScaler(args...)` is deprecated. '
-                      'Please', FutureWarning)
-        warnings.warn('pkg_resources is deprecated as an API. See',
-                      UserWarning)
-    assert [str(w.message) for w in caught
-            ] == ['Fail to import something of ours']
+        warnings.warn(
+            '`torch.cuda.amp.GradScaler(args...)` is deprecated. Please',
+            FutureWarning,
+        )
+        warnings.warn(
+            'pkg_resources is deprecated as an API. See', UserWarning
+        )
+    assert [str(w.message) for w in caught] == [
+        'Fail to import something of ours'
+    ]
 
 
 def test_import_is_light():
-    result = run_python('import sys, mmgl; '
-                        'print("torch" in sys.modules, '
-                        '"mmengine" in sys.modules)')
+    result = run_python(
+        'import sys, mmgl; '
+        'print("torch" in sys.modules, '
+        '"mmengine" in sys.modules)'
+    )
     assert result.stdout.split() == ['False', 'False'], result.stderr
 
 
@@ -223,12 +265,15 @@ print(CheckpointLoader._schemes[''].__module__)
     assert result.stdout.strip() == 'mmgl.utils.compat', result.stderr
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('2.11.0+cpu', (2, 11, 0)),
-    ('0.11.0rc0', (0, 11, 0)),
-    ('1.2', (1, 2)),
-    ('2.4.0.dev1', (2, 4, 0)),
-])
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        ('2.11.0+cpu', (2, 11, 0)),
+        ('0.11.0rc0', (0, 11, 0)),
+        ('1.2', (1, 2)),
+        ('2.4.0.dev1', (2, 4, 0)),
+    ],
+)
 def test_release(text, expected):
     assert versions.release(text) == expected
 
@@ -251,20 +296,29 @@ def fake_versions(monkeypatch, **found):
 @pytest.mark.parametrize('mmcv', ['mmcv', 'mmcv-lite', 'onedl-mmcv'])
 def test_any_mmcv_is_accepted(monkeypatch, mmcv):
     fake_versions(
-        monkeypatch, **{
-            mmcv: '2.2.0',
-            'mmengine': '0.10.7',
-            'onedl-mmpretrain': '1.3.6'
-        })
+        monkeypatch,
+        **{mmcv: '2.2.0', 'mmengine': '0.10.7', 'onedl-mmpretrain': '1.3.6'},
+    )
     versions.check_versions()
 
 
-@pytest.mark.parametrize('found, match', [
-    (dict(mmcv='2.2.0', mmpretrain='1.2.0'), 'mmengine.*not installed.*pip'),
-    (dict(mmengine='0.10.6', mmcv='2.2.0', mmpretrain='1.2.0'),
-     r'>=0\.10\.7.*found mmengine 0\.10\.6.*pip'),
-    (dict(mmengine='0.10.7', mmcv='2.4.0', mmpretrain='1.2.0'), 'mmcv 2.4'),
-])
+@pytest.mark.parametrize(
+    'found, match',
+    [
+        (
+            dict(mmcv='2.2.0', mmpretrain='1.2.0'),
+            'mmengine.*not installed.*pip',
+        ),
+        (
+            dict(mmengine='0.10.6', mmcv='2.2.0', mmpretrain='1.2.0'),
+            r'>=0\.10\.7.*found mmengine 0\.10\.6.*pip',
+        ),
+        (
+            dict(mmengine='0.10.7', mmcv='2.4.0', mmpretrain='1.2.0'),
+            'mmcv 2.4',
+        ),
+    ],
+)
 def test_wrong_versions_are_refused(monkeypatch, found, match):
     fake_versions(monkeypatch, **found)
     with pytest.raises(ImportError, match=match):

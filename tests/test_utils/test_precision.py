@@ -7,8 +7,10 @@ from mmgl.utils.precision import allow_tf32
 
 
 def settings():
-    return (torch.backends.cuda.matmul.allow_tf32,
-            torch.backends.cudnn.allow_tf32)
+    return (
+        torch.backends.cuda.matmul.allow_tf32,
+        torch.backends.cudnn.allow_tf32,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,8 @@ def test_all_or_nothing_or_as_torch_has_it():
             torch.backends.cuda.matmul.allow_tf32 = False
             torch.backends.cuda.matmul.allow_tf32 = allowed
             assert torch.get_float32_matmul_precision() == (
-                'high' if allowed else 'highest')
+                'high' if allowed else 'highest'
+            )
 
 
 @pytest.mark.parametrize('value', ['yes', 1, 'tf32'])

@@ -25,4 +25,5 @@ def test_register_all_modules_sets_the_scope():
     register_all_modules()
     assert DefaultScope.get_current_instance().scope_name == 'mmgl'
     from mmgl.registry import HOOKS
+
     assert 'IterationSeedHook' in HOOKS.module_dict

@@ -13,13 +13,22 @@ from mmgl.visualization import (
 
 def make_dump(seed=0, ids=6, per_camera=3):
     rng = np.random.default_rng(seed)
-    rows = [(pid, cam, i + 1) for pid in range(ids) for cam in range(1, 7)
-            for i in range(per_camera)]
+    rows = [
+        (pid, cam, i + 1)
+        for pid in range(ids)
+        for cam in range(1, 7)
+        for i in range(per_camera)
+    ]
     pids, camids, index = np.array(rows).T
     modality = np.isin(camids, (3, 6)).astype(int)
     return FeatureDump(
-        rng.normal(size=(len(rows), 8)), pids, camids, modality, index,
-        np.array([f'cam{c}/{p:04d}/{i:04d}.jpg' for p, c, i in rows]))
+        rng.normal(size=(len(rows), 8)),
+        pids,
+        camids,
+        modality,
+        index,
+        np.array([f'cam{c}/{p:04d}/{i:04d}.jpg' for p, c, i in rows]),
+    )
 
 
 def save(path, dump, **changes):
@@ -53,8 +62,9 @@ def test_ranking_against_a_loop(camera):
         a, b = dump.features[query], dump.features[i]
         scores[i] = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
     best = sorted(scores, key=lambda i: -scores[i])[:10]
-    ranked = rank_gallery(dump, query, 10, single_shot=False,
-                          image_root='root')
+    ranked = rank_gallery(
+        dump, query, 10, single_shot=False, image_root='root'
+    )
     assert ranked.gallery_paths == [f'root/{dump.img_paths[i]}' for i in best]
     assert ranked.matches == [dump.pids[i] == dump.pids[query] for i in best]
     np.testing.assert_allclose(ranked.scores, [scores[i] for i in best])

@@ -24,9 +24,9 @@ from mmgl.visualization import (
 from mmgl.visualization.style import MATCH_COLOUR, MISMATCH_COLOUR, PALETTE
 
 RECORDS = [
-    CostRecord('MMGL', 4 * 3600., 56.6, 0.5),
-    CostRecord('ImageNet', 7 * 86400., 48.6),
-    CostRecord('nothing', 0, 25.),
+    CostRecord('MMGL', 4 * 3600.0, 56.6, 0.5),
+    CostRecord('ImageNet', 7 * 86400.0, 48.6),
+    CostRecord('nothing', 0, 25.0),
 ]
 
 
@@ -43,15 +43,18 @@ def test_embedding_marks_modality_and_colours_identity():
             group = next(drawn)
             np.testing.assert_allclose(
                 group.get_offsets(),
-                points[(pids == pid) & (modality == number)])
+                points[(pids == pid) & (modality == number)],
+            )
             if number == 1:
                 # A cross has no face.
                 assert not group.get_paths()[0].codes.tolist().count(4)
                 assert to_hex(group.get_edgecolor()[0]) == (
-                    PALETTE[pid].lower())
+                    PALETTE[pid].lower()
+                )
             else:
                 assert to_hex(group.get_facecolor()[0]) == (
-                    PALETTE[pid].lower())
+                    PALETTE[pid].lower()
+                )
     assert not figure.axes[0].texts
     assert embedding_figure({'a': part}).axes[0].texts
 
@@ -59,13 +62,16 @@ def test_embedding_marks_modality_and_colours_identity():
 @pytest.mark.parametrize('stacked', [True, False])
 def test_ranking_panels_and_frames(tmp_path, stacked):
     import cv2
+
     paths = [str(tmp_path / f'{i}.png') for i in range(4)]
     for level, path in enumerate(paths):
         cv2.imwrite(path, np.full((40, 20, 3), 60 * level, np.uint8))
     query = RankedQuery(paths[0], paths[1:], [False, True, False])
     figure = ranking_figure({'a': [query], 'b': [query]}, stacked=stacked)
     assert [part.get_suptitle().split()[0] for part in figure.subfigs] == [
-        'a', 'b']
+        'a',
+        'b',
+    ]
     for part in figure.subfigs:
         tiles = [ax for ax in part.axes if ax.images]
         # The query is left of all others, which come in their order.
@@ -74,8 +80,9 @@ def test_ranking_panels_and_frames(tmp_path, stacked):
         levels = [ax.images[0].get_array()[0, 0, 0] for ax in tiles]
         assert levels == [0, 60, 120, 180]
         frames = [to_hex(ax.spines['top'].get_edgecolor()) for ax in tiles]
-        assert frames[1:] == [c.lower() for c in (
-            MISMATCH_COLOUR, MATCH_COLOUR, MISMATCH_COLOUR)]
+        assert frames[1:] == [
+            c.lower() for c in (MISMATCH_COLOUR, MATCH_COLOUR, MISMATCH_COLOUR)
+        ]
     figure.draw_without_rendering()
     first, second = (part.bbox for part in figure.subfigs)
     assert (first.y0 >= second.y1 - 1) == stacked
@@ -86,81 +93,99 @@ def test_images_are_found_after_a_move(tmp_path):
     (tmp_path / 'cam1').mkdir()
     image = tmp_path / 'cam1' / 'a.jpg'
     image.touch()
-    for path in ('cam1/a.jpg', 'data/old/cam1/a.jpg', '/gone/cam1/a.jpg',
-                 str(image)):
+    for path in (
+        'cam1/a.jpg',
+        'data/old/cam1/a.jpg',
+        '/gone/cam1/a.jpg',
+        str(image),
+    ):
         assert find_image(path, tmp_path) == str(image)
     assert find_image('x/b.jpg', tmp_path) == str(tmp_path / 'x/b.jpg')
     assert find_image('x/b.jpg') == 'x/b.jpg'
 
 
 def test_series_draw_what_they_are_given():
-    x, y = np.arange(4), np.array([1., 4, 9, 16])
+    x, y = np.arange(4), np.array([1.0, 4, 9, 16])
     figure = series_figure({'t': {'a': (x, y), 'b': (x, 2 * y)}}, ylabel='%')
-    ax, = figure.axes
+    (ax,) = figure.axes
     for line, factor in zip(ax.lines, (1, 2), strict=True):
-        np.testing.assert_array_equal(line.get_xydata(),
-                                      np.stack([x, factor * y], axis=1))
+        np.testing.assert_array_equal(
+            line.get_xydata(), np.stack([x, factor * y], axis=1)
+        )
     assert [t.get_text() for t in ax.get_legend().texts] == ['a', 'b']
     assert (ax.get_xlabel(), ax.get_ylabel()) == ('epoch', '%')
 
 
 def log(value):
-    return RunLog(val=[{
-        f'permutation/{m}{k}': value + n
-        for m in ('', 'visible_', 'infrared_')
-        for n, k in enumerate(('stripe_acc', 'exact_acc'))
-    } | {'step': e, 'all_single/rank1': value} for e in (5, 10)])
+    return RunLog(
+        val=[
+            {
+                f'permutation/{m}{k}': value + n
+                for m in ('', 'visible_', 'infrared_')
+                for n, k in enumerate(('stripe_acc', 'exact_acc'))
+            }
+            | {'step': e, 'all_single/rank1': value}
+            for e in (5, 10)
+        ]
+    )
 
 
 def test_permutation_curves_of_one_and_of_several_runs():
-    figure = permutation_figure({'a': log(30.), 'b': log(60.)}, 3)
+    figure = permutation_figure({'a': log(30.0), 'b': log(60.0)}, 3)
     for n, ax in enumerate(figure.axes):
         first, second, chance = ax.lines
-        np.testing.assert_array_equal(first.get_xydata(),
-                                      [[5, 30 + n], [10, 30 + n]])
+        np.testing.assert_array_equal(
+            first.get_xydata(), [[5, 30 + n], [10, 30 + n]]
+        )
         np.testing.assert_array_equal(second.get_ydata(), 60 + n)
         assert chance.get_ydata()[0] == pytest.approx(100 / (3, 6)[n])
         assert first.get_label().startswith('a ')
-    for runs in (log(1.), {'a': log(1.)}):
-        labels = [line.get_label().split()[0]
-                  for line in permutation_figure(runs).axes[0].lines]
+    for runs in (log(1.0), {'a': log(1.0)}):
+        labels = [
+            line.get_label().split()[0]
+            for line in permutation_figure(runs).axes[0].lines
+        ]
         assert labels == ['visible', 'infrared', 'chance']
     with pytest.raises(ValueError, match='no runs'):
         permutation_figure({})
 
 
 def test_metrics_name_the_run_without_the_key(tmp_path):
-    runs = {'a': log(1.), 'b': RunLog(val=[{'step': 1, 'x/mAP': 2.}])}
+    runs = {'a': log(1.0), 'b': RunLog(val=[{'step': 1, 'x/mAP': 2.0}])}
     with pytest.raises(ValueError, match="'b' logged none of all_single"):
         draw_metrics(runs, tmp_path / 'a.svg', ['all_single/rank1'])
-    path = draw_metrics({'a': log(1.)}, tmp_path / 'a.svg',
-                        ['all_single/rank1'])
+    path = draw_metrics(
+        {'a': log(1.0)}, tmp_path / 'a.svg', ['all_single/rank1']
+    )
     assert path.read_text().startswith('<?xml')
 
 
 @pytest.mark.parametrize('log_time', [True, False])
 def test_cost_points(log_time):
-    ax, = cost_figure(RECORDS, log_time).axes
+    (ax,) = cost_figure(RECORDS, log_time).axes
     unit = 3600 if log_time else 86400
-    points = {c.get_label(): c.lines[0].get_xydata()[0]
-              for c in ax.containers}
+    points = {c.get_label(): c.lines[0].get_xydata()[0] for c in ax.containers}
     np.testing.assert_allclose(points['MMGL'], [4 * 3600 / unit, 56.6])
     np.testing.assert_allclose(points['ImageNet'], [7 * 86400 / unit, 48.6])
     assert 'nothing' not in points
-    assert any(set(line.get_ydata()) == {25.} for line in ax.lines)
+    assert any(set(line.get_ydata()) == {25.0} for line in ax.lines)
     bars = ax.containers[0].lines[2][0].get_segments()[0]
     np.testing.assert_allclose(bars[:, 1], [56.1, 57.1])
     assert ax.get_xscale() == ('log' if log_time else 'linear')
     assert ax.get_xlabel() == (
-        f'pre-training time ({"hours" if log_time else "days"})')
+        f'pre-training time ({"hours" if log_time else "days"})'
+    )
     assert {t.get_text() for t in ax.texts} == {
-        'MMGL', 'ImageNet', 'nothing (no pre-training)'}
+        'MMGL',
+        'ImageNet',
+        'nothing (no pre-training)',
+    }
 
 
 def test_many_points_are_named_in_a_legend():
-    records = [CostRecord(f'm{n}', 60. + n, 50. + n) for n in range(8)]
+    records = [CostRecord(f'm{n}', 60.0 + n, 50.0 + n) for n in range(8)]
     figure = cost_figure(records)
-    legend, = figure.legends
+    (legend,) = figure.legends
     assert [t.get_text() for t in legend.texts] == [r.label for r in records]
     assert not figure.axes[0].texts
 
@@ -170,13 +195,16 @@ def test_cost_without_any_pretraining(tmp_path):
     assert path.read_bytes().startswith(b'\x89PNG')
 
 
-@pytest.mark.parametrize('records,words', [
-    ([], 'at least one'),
-    ([{'label': 'a', 'seconds': 1}], 'record 1: needs'),
-    ([dict(RECORDS[0]._asdict(), cost=1)], "unknown fields \\['cost'\\]"),
-    ([dict(RECORDS[0]._asdict(), seconds=-1)], 'seconds must be'),
-    ([dict(RECORDS[0]._asdict(), accuracy=None)], 'must be numbers'),
-])
+@pytest.mark.parametrize(
+    'records,words',
+    [
+        ([], 'at least one'),
+        ([{'label': 'a', 'seconds': 1}], 'record 1: needs'),
+        ([dict(RECORDS[0]._asdict(), cost=1)], "unknown fields \\['cost'\\]"),
+        ([dict(RECORDS[0]._asdict(), seconds=-1)], 'seconds must be'),
+        ([dict(RECORDS[0]._asdict(), accuracy=None)], 'must be numbers'),
+    ],
+)
 def test_wrong_records(tmp_path, records, words):
     path = tmp_path / 'records.json'
     path.write_text(json.dumps(records))

@@ -20,20 +20,31 @@ from mmgl.visualization.style import MATCH_COLOUR, MISMATCH_COLOUR
 
 def log():
     train = [
-        dict(lr=.1, loss=3. / s, loss_permutation=2. / s, loss_pcc=1. / s,
-             epoch=(s - 1) // 5 + 1, step=s) for s in range(1, 21)
+        dict(
+            lr=0.1,
+            loss=3.0 / s,
+            loss_permutation=2.0 / s,
+            loss_pcc=1.0 / s,
+            epoch=(s - 1) // 5 + 1,
+            step=s,
+        )
+        for s in range(1, 21)
     ]
-    val = [{
-        f'permutation/{m}{k}': float(20 * e)
-        for m in ('', 'visible_', 'infrared_')
-        for k in ('stripe_acc', 'exact_acc')
-    } | {'step': e} for e in range(1, 5)]
+    val = [
+        {
+            f'permutation/{m}{k}': float(20 * e)
+            for m in ('', 'visible_', 'infrared_')
+            for k in ('stripe_acc', 'exact_acc')
+        }
+        | {'step': e}
+        for e in range(1, 5)
+    ]
     return RunLog(train, val)
 
 
 def pixels(path, colour, tolerance=12):
     """Count the pixels of a picture that have a colour '#rrggbb'."""
-    rgb = [int(colour[i:i + 2], 16) for i in (1, 3, 5)]
+    rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     image = cv2.imread(str(path))[..., ::-1].astype(int)
     return int((abs(image - rgb).max(axis=-1) <= tolerance).sum())
 
@@ -63,8 +74,9 @@ def test_style_does_not_leak(tmp_path):
 
 @pytest.mark.parametrize('overlay', [True, False])
 def test_curves_of_runs(tmp_path, overlay):
-    path = draw_losses({'a': log(), 'b': log()}, tmp_path / 'a.png',
-                       overlay=overlay)
+    path = draw_losses(
+        {'a': log(), 'b': log()}, tmp_path / 'a.png', overlay=overlay
+    )
     assert cv2.imread(str(path)) is not None
     assert draw_metrics({'a': log()}, tmp_path / 'b.png').is_file()
     assert draw_permutation_accuracy(log(), tmp_path / 'c.png').is_file()
@@ -86,17 +98,20 @@ def test_nothing_to_draw_is_an_error(tmp_path):
 
 def test_comparison_needs_the_same_metrics(tmp_path):
     with pytest.raises(ValueError, match="'b'"):
-        draw_comparison({'a': {'R1': [1.]}, 'b': {'mAP': [1.]}},
-                        tmp_path / 'a.png')
-    draw_comparison({'a': {'R1': [1., 2.]}, 'b': {'R1': [3., 4.]}},
-                    tmp_path / 'a.png')
+        draw_comparison(
+            {'a': {'R1': [1.0]}, 'b': {'mAP': [1.0]}}, tmp_path / 'a.png'
+        )
+    draw_comparison(
+        {'a': {'R1': [1.0, 2.0]}, 'b': {'R1': [3.0, 4.0]}}, tmp_path / 'a.png'
+    )
     assert pixels(tmp_path / 'a.png', '#0072B2') > 1000
 
 
 def test_embedding_draws_more_identities_than_colours(tmp_path):
     rng = np.random.default_rng(0)
-    part = EmbeddedPoints(rng.normal(size=(48, 2)), np.arange(48) // 4,
-                          np.arange(48) % 2)
+    part = EmbeddedPoints(
+        rng.normal(size=(48, 2)), np.arange(48) // 4, np.arange(48) % 2
+    )
     path = draw_embedding({'a': part, 'b': part}, tmp_path / 'a.png')
     assert pixels(path, '#0072B2') > 100
 
@@ -113,10 +128,13 @@ def test_ranking_frames_show_matches(tmp_path):
     paths = make_images(tmp_path, 4)
     counts = []
     for matches in ([True, True, True], [True, False, False]):
-        out = draw_ranking({'a': [RankedQuery(paths[0], paths[1:], matches)]},
-                           tmp_path / 'a.png')
-        counts.append([pixels(out, c) for c in (MATCH_COLOUR,
-                                                MISMATCH_COLOUR)])
+        out = draw_ranking(
+            {'a': [RankedQuery(paths[0], paths[1:], matches)]},
+            tmp_path / 'a.png',
+        )
+        counts.append(
+            [pixels(out, c) for c in (MATCH_COLOUR, MISMATCH_COLOUR)]
+        )
     (all_green, no_red), (one_green, two_red) = counts
     assert no_red == 0 and all_green > 0
     assert one_green == pytest.approx(all_green / 3, rel=0.1)
@@ -126,8 +144,11 @@ def test_ranking_frames_show_matches(tmp_path):
 def test_ranking_rejects_wrong_input(tmp_path):
     paths = make_images(tmp_path, 2)
     with pytest.raises(ValueError, match='match flags'):
-        draw_ranking({'a': [RankedQuery(paths[0], paths[1:], [])]},
-                     tmp_path / 'a.png')
+        draw_ranking(
+            {'a': [RankedQuery(paths[0], paths[1:], [])]}, tmp_path / 'a.png'
+        )
     with pytest.raises(FileNotFoundError, match='gone.jpg'):
-        draw_ranking({'a': [RankedQuery('gone.jpg', paths, [True] * 2)]},
-                     tmp_path / 'a.png')
+        draw_ranking(
+            {'a': [RankedQuery('gone.jpg', paths, [True] * 2)]},
+            tmp_path / 'a.png',
+        )

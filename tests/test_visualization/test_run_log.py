@@ -14,14 +14,26 @@ def write(folder, records, broken=''):
 
 
 def train(step, loss, per_epoch=10):
-    return dict(lr=0.1, loss=loss, time=1.0, iter=(step - 1) % per_epoch + 1,
-                epoch=(step - 1) // per_epoch + 1, step=step)
+    return dict(
+        lr=0.1,
+        loss=loss,
+        time=1.0,
+        iter=(step - 1) % per_epoch + 1,
+        epoch=(step - 1) // per_epoch + 1,
+        step=step,
+    )
 
 
 def test_parts_and_epochs(tmp_path):
-    write(tmp_path / '20260101_000000', [
-        train(5, 2.0), train(10, 1.0), {'a/acc': 50.0, 'time': .1, 'step': 1},
-        train(20, 0.5)])
+    write(
+        tmp_path / '20260101_000000',
+        [
+            train(5, 2.0),
+            train(10, 1.0),
+            {'a/acc': 50.0, 'time': 0.1, 'step': 1},
+            train(20, 0.5),
+        ],
+    )
     log = load_run_log(tmp_path)
     assert log.keys('train') == ['loss']
     assert log.keys('val') == ['a/acc']
@@ -32,11 +44,20 @@ def test_parts_and_epochs(tmp_path):
 
 
 def test_resumed_run_replaces_what_it_repeats(tmp_path):
-    write(tmp_path / '20260101_000000', [
-        train(10, 1.0), train(20, 2.0), train(35, 3.0),
-        {'acc': 1.0, 'step': 1}, {'acc': 2.0, 'step': 2}])
-    write(tmp_path / '20260101_000100', [
-        train(20, 20.0), train(30, 30.0), {'acc': 20.0, 'step': 2}])
+    write(
+        tmp_path / '20260101_000000',
+        [
+            train(10, 1.0),
+            train(20, 2.0),
+            train(35, 3.0),
+            {'acc': 1.0, 'step': 1},
+            {'acc': 2.0, 'step': 2},
+        ],
+    )
+    write(
+        tmp_path / '20260101_000100',
+        [train(20, 20.0), train(30, 30.0), {'acc': 20.0, 'step': 2}],
+    )
     log = load_run_log(tmp_path)
     assert [r['step'] for r in log.train] == [10, 20, 30]
     assert [r['loss'] for r in log.train] == [1.0, 20.0, 30.0]
@@ -67,8 +88,11 @@ def test_smooth_against_a_loop():
     reach = int(4 * sigma + 0.5)
     expected = []
     for i in range(20):
-        near = [j for j in range(20)
-                if abs(i - j) <= reach and np.isfinite(values[j])]
+        near = [
+            j
+            for j in range(20)
+            if abs(i - j) <= reach and np.isfinite(values[j])
+        ]
         w = [np.exp(-0.5 * ((i - j) / sigma) ** 2) for j in near]
         expected.append(np.dot(w, values[near]) / sum(w))
     np.testing.assert_allclose(smooth(values, sigma), expected)

@@ -32,19 +32,24 @@ def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--protocol', choices=('sysu', 'regdb'), required=True)
     parser.add_argument(
-        '--features', required=True,
+        '--features',
+        required=True,
         help='.npz; for sysu also a folder or prefix of NAME_cam1..6.mat; '
-        'for regdb also a folder or pattern of one .npz a trial')
+        'for regdb also a folder or pattern of one .npz a trial',
+    )
     parser.add_argument(
-        '--data-root', help='SYSU-MM01 root, or its exp/ (sysu only)')
+        '--data-root', help='SYSU-MM01 root, or its exp/ (sysu only)'
+    )
     parser.add_argument('--out', help='JSON file to write')
+    parser.add_argument('--distance', choices=DISTANCES, default='euclidean')
     parser.add_argument(
-        '--distance', choices=DISTANCES, default='euclidean')
+        '--draw', choices=DRAWS, default='official', help='sysu only'
+    )
     parser.add_argument(
-        '--draw', choices=DRAWS, default='official', help='sysu only')
-    parser.add_argument(
-        '--ties', choices=TIE_RULES,
-        help='default: gallery_order for sysu, expected for regdb')
+        '--ties',
+        choices=TIE_RULES,
+        help='default: gallery_order for sysu, expected for regdb',
+    )
     args = parser.parse_args(argv)
     if args.protocol == 'sysu' and not args.data_root:
         parser.error('--protocol sysu needs --data-root')
@@ -56,8 +61,8 @@ def main(argv=None):
     args = parse_args(argv)
     if args.protocol == 'sysu':
         report = report_sysu(
-            args.features, args.data_root, args.distance, args.draw,
-            args.ties)
+            args.features, args.data_root, args.distance, args.draw, args.ties
+        )
     else:
         report = report_regdb(args.features, args.distance, args.ties)
     print(AsciiTable(report_table(report), args.protocol).table)

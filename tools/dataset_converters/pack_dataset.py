@@ -39,11 +39,14 @@ def image_paths(root: str, layout: str, splits: list[str]) -> set[str]:
         datasets = (SYSUMM01(root, split) for split in splits)
     else:
         datasets = (
-            RegDB(root, split, trial, listing='protocol') for split in splits
-            for trial in TRIALS)
+            RegDB(root, split, trial, listing='protocol')
+            for split in splits
+            for trial in TRIALS
+        )
     return {
         dataset.get_data_info(number)['img_path']
-        for dataset in datasets for number in range(len(dataset))
+        for dataset in datasets
+        for number in range(len(dataset))
     }
 
 
@@ -60,31 +63,43 @@ class Progress:
             self._start = now, done
         began, first = self._start
         rate = (done - first) / max(now - began, 1e-6)
-        print(f'{done}/{total} images, {rate:.0f} per second',
-              file=sys.stderr, flush=True)
+        print(
+            f'{done}/{total} images, {rate:.0f} per second',
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def parse_args(argv=None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Decode and resize the images of a data set once.')
+        description='Decode and resize the images of a data set once.'
+    )
     parser.add_argument('--root', help='folder of the data set')
     parser.add_argument('--layout', choices=tuple(SPLITS), default='sysu')
     parser.add_argument('--out', required=True, help='folder to write')
     parser.add_argument('--height', type=int, default=288)
     parser.add_argument('--width', type=int, default=144)
     parser.add_argument(
-        '--interpolation', choices=INTERPOLATIONS, default='lanczos',
-        help='that of PILResize in the pipeline, or opencv for Resize')
+        '--interpolation',
+        choices=INTERPOLATIONS,
+        default='lanczos',
+        help='that of PILResize in the pipeline, or opencv for Resize',
+    )
     parser.add_argument(
-        '--splits', nargs='+', help='default: all images of the protocol')
+        '--splits', nargs='+', help='default: all images of the protocol'
+    )
     parser.add_argument(
-        '--workers', type=int, default=1, help='number of processes')
+        '--workers', type=int, default=1, help='number of processes'
+    )
     parser.add_argument(
-        '--overwrite', action='store_true', help='replace another pack')
+        '--overwrite', action='store_true', help='replace another pack'
+    )
     parser.add_argument(
-        '--verify', action='store_true',
-        help='only read the pack and compare its checksums')
+        '--verify',
+        action='store_true',
+        help='only read the pack and compare its checksums',
+    )
     args = parser.parse_args(argv)
     if not args.verify and not args.root:
         parser.error('--root is required')
@@ -99,17 +114,28 @@ def main(argv=None) -> None:
         if args.verify:
             print(f'{args.out}: {verify_pack(args.out)} images, sound')
             return
-        paths = image_paths(args.root, args.layout,
-                            args.splits or SPLITS[args.layout])
-        index = write_pack(args.root, paths, args.out, args.height,
-                           args.width, args.interpolation, args.workers,
-                           args.overwrite, Progress())
+        paths = image_paths(
+            args.root, args.layout, args.splits or SPLITS[args.layout]
+        )
+        index = write_pack(
+            args.root,
+            paths,
+            args.out,
+            args.height,
+            args.width,
+            args.interpolation,
+            args.workers,
+            args.overwrite,
+            Progress(),
+        )
     except (OSError, ValueError) as error:
         sys.exit(f'pack_dataset: {error}')
     size = len(index) * args.height * args.width * 3 / 2**30
-    print(f'{args.out}: {len(index)} images of {args.height} x '
-          f'{args.width}, {size:.2f} GiB; use it by --cfg-options '
-          f'train_dataloader.dataset.packed={args.out}')
+    print(
+        f'{args.out}: {len(index)} images of {args.height} x '
+        f'{args.width}, {size:.2f} GiB; use it by --cfg-options '
+        f'train_dataloader.dataset.packed={args.out}'
+    )
 
 
 if __name__ == '__main__':

@@ -19,19 +19,26 @@ from mmgl.utils.compat import silence_upstream_warnings
 def parse_args(argv=None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Write tar shards for streamed pre-training.')
+        description='Write tar shards for streamed pre-training.'
+    )
     parser.add_argument('--root', help='folder of the data set')
     parser.add_argument('--layout', choices=('sysu', 'regdb'), default='sysu')
     parser.add_argument('--split', default='train')
     parser.add_argument('--trial', type=int, default=1, help='of RegDB')
     parser.add_argument('--out', help='folder to write')
     parser.add_argument(
-        '--images-per-shard', type=int, default=1000, metavar='N',
-        help='100 MB to 1 GB a shard are usual')
+        '--images-per-shard',
+        type=int,
+        default=1000,
+        metavar='N',
+        help='100 MB to 1 GB a shard are usual',
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the order')
     parser.add_argument(
-        '--index', metavar='JSON',
-        help='only write this index, of the shards named behind it')
+        '--index',
+        metavar='JSON',
+        help='only write this index, of the shards named behind it',
+    )
     parser.add_argument('shards', nargs='*', help='for --index')
     args = parser.parse_args(argv)
     if args.index:
@@ -53,15 +60,18 @@ def main(argv=None) -> None:
                 for path in args.shards
             ]
             write_index(args.index, rows)
-            print(f'{args.index}: {sum(r["images"] for r in rows)} images '
-                  f'in {len(rows)} shards')
+            print(
+                f'{args.index}: {sum(r["images"] for r in rows)} images '
+                f'in {len(rows)} shards'
+            )
             return
         if args.layout == 'sysu':
             dataset = SYSUMM01(args.root, args.split)
         else:
             dataset = RegDB(args.root, args.split, args.trial)
-        written = write_shards(dataset, args.out, args.images_per_shard,
-                               args.seed)
+        written = write_shards(
+            dataset, args.out, args.images_per_shard, args.seed
+        )
     except (OSError, ValueError, ImportError) as error:
         sys.exit(f'write_shards: {error}')
     counts = ', '.join(f'{n} {name}' for name, n in written.items())

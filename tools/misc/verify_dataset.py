@@ -14,21 +14,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--official',
         action='store_true',
-        help='compare the counts with those of the real data set')
+        help='compare the counts with those of the real data set',
+    )
     parser.add_argument(
         '--decode',
         action='store_true',
-        help='decode every image to find truncated ones (slow)')
+        help='decode every image to find truncated ones (slow)',
+    )
     parser.add_argument(
         '--trial',
         type=int,
         choices=range(1, 11),
-        help='RegDB: check this trial only')
+        help='RegDB: check this trial only',
+    )
     parser.add_argument(
         '--max-problems',
         type=int,
         default=50,
-        help='print at most so many problems')
+        help='print at most so many problems',
+    )
     args = parser.parse_args()
     if args.trial is not None and args.layout != 'regdb':
         parser.error('--trial belongs to --layout regdb')
@@ -43,13 +47,13 @@ def main() -> int:
         report = verify_sysu(args.root, **options)
     else:
         if args.trial is not None:
-            options['trials'] = (args.trial, )
+            options['trials'] = (args.trial,)
         report = verify_regdb(args.root, **options)
     for name, number in report.counts.items():
         print(f'{name}: {number}')
-    for note in report.notes[:args.max_problems]:
+    for note in report.notes[: args.max_problems]:
         print(f'note: {note}')
-    for problem in report.problems[:args.max_problems]:
+    for problem in report.problems[: args.max_problems]:
         print(f'PROBLEM: {problem}')
     hidden = len(report.problems) - args.max_problems
     if hidden > 0:

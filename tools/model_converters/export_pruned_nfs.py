@@ -40,8 +40,13 @@ def parse_args(argv=None):
     parser.add_argument('checkpoint', help='a checkpoint of it')
     parser.add_argument('out', help='file to write')
     parser.add_argument(
-        '--size', type=int, nargs=2, default=(288, 144),
-        metavar=('HEIGHT', 'WIDTH'), help='image size of the report')
+        '--size',
+        type=int,
+        nargs=2,
+        default=(288, 144),
+        metavar=('HEIGHT', 'WIDTH'),
+        help='image size of the report',
+    )
     return parser.parse_args(argv)
 
 
@@ -63,7 +68,8 @@ def build(config, checkpoint):
     state = read_checkpoint(checkpoint)['state_dict']
     check_state(model, state, checkpoint)
     model.load_state_dict(
-        {k: v for k, v in state.items() if not k.startswith('heads.')})
+        {k: v for k, v in state.items() if not k.startswith('heads.')}
+    )
     return model, cfg
 
 
@@ -83,16 +89,20 @@ def check_equal(model, pruned, size):
         ValueError: If they differ by more than rounding.
     """
     images = torch.randn(
-        4, 3, *size, generator=torch.Generator().manual_seed(0)).double()
+        4, 3, *size, generator=torch.Generator().manual_seed(0)
+    ).double()
     modality = torch.tensor([0, 1, 1, 0])
     want, got = (
         copy.deepcopy(m.backbone).double()(images, modality)
-        for m in (model, pruned))
+        for m in (model, pruned)
+    )
     difference = float((got - want).abs().max() / want.abs().max())
     if not difference < TOLERANCE:
-        raise ValueError(f'the pruned network differs from the checkpoint by '
-                         f'{difference:.1e} of its largest value; nothing '
-                         'was written')
+        raise ValueError(
+            f'the pruned network differs from the checkpoint by '
+            f'{difference:.1e} of its largest value; nothing '
+            'was written'
+        )
     return difference
 
 
@@ -135,18 +145,22 @@ def report(model, pruned, size):
         size (tuple[int, int]): Image height and width.
     """
     for name, subsets in channel_subsets(model.backbone).items():
-        stages = ', '.join(f'{int(kept.sum())}/{len(kept)}'
-                           for kept in subsets.values())
+        stages = ', '.join(
+            f'{int(kept.sum())}/{len(kept)}' for kept in subsets.values()
+        )
         stems = model.backbone.stem_names
         stem = stems[min(STREAMS[name], len(stems) - 1)]
         whole = sum(
-            count(getattr(model.backbone, part)) for part in (stem, *STAGES))
+            count(getattr(model.backbone, part)) for part in (stem, *STAGES)
+        )
         left = count(getattr(pruned.backbone, name))
         costs = [
             measure(m.backbone, STREAMS[name], size) for m in (pruned, model)
         ]
-        print(f'{name}: channels of layer1..4 {stages}; parameters {left:,} '
-              f'of {whole:,}; {costs[0]:.3f} of {costs[1]:.3f} GFLOP')
+        print(
+            f'{name}: channels of layer1..4 {stages}; parameters {left:,} '
+            f'of {whole:,}; {costs[0]:.3f} of {costs[1]:.3f} GFLOP'
+        )
 
 
 def main(argv=None):
@@ -158,8 +172,7 @@ def main(argv=None):
         difference = check_equal(model, prune_model(model), args.size)
         pruned = save_pruned(model, cfg, args.out)
         report(model, pruned, args.size)
-    print(f'feature maps differ by {difference:.1e} in fp64; wrote '
-          f'{args.out}')
+    print(f'feature maps differ by {difference:.1e} in fp64; wrote {args.out}')
 
 
 if __name__ == '__main__':

@@ -23,11 +23,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('records', help='JSON file')
     add_picture_option(parser)
-    parser.add_argument('--log', action='store_true',
-                        help='logarithmic time axis')
+    parser.add_argument(
+        '--log', action='store_true', help='logarithmic time axis'
+    )
     parser.add_argument('--ylabel', default='Rank-1 (%)')
-    parser.add_argument('--xlabel', default='pre-training time',
-                        help='the unit is added')
+    parser.add_argument(
+        '--xlabel', default='pre-training time', help='the unit is added'
+    )
     parser.add_argument('--title', default='')
     return parser.parse_args(argv)
 
@@ -40,8 +42,16 @@ def main(argv: list[str] | None = None) -> None:
     """
     args = parse_args(argv)
     with report_errors():
-        print(draw_cost(read_cost_records(args.records), args.out, args.log,
-                        args.ylabel, args.xlabel, args.title))
+        print(
+            draw_cost(
+                read_cost_records(args.records),
+                args.out,
+                args.log,
+                args.ylabel,
+                args.xlabel,
+                args.title,
+            )
+        )
 
 
 if __name__ == '__main__':

@@ -30,11 +30,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--num-queries', type=int, default=5)
     parser.add_argument('--top-k', type=int, default=10)
     parser.add_argument(
-        '--multi-shot', action='store_true',
+        '--multi-shot',
+        action='store_true',
         help='all images in the gallery, as RegDB does, not one an identity '
-        'and camera')
-    parser.add_argument('--side-by-side', action='store_true',
-                        help='runs side by side, not one above the other')
+        'and camera',
+    )
+    parser.add_argument(
+        '--side-by-side',
+        action='store_true',
+        help='runs side by side, not one above the other',
+    )
     return parser.parse_args(argv)
 
 
@@ -51,16 +56,26 @@ def main(argv: list[str] | None = None) -> None:
         first = next(iter(dumps.values()))
         keys = ('pids', 'camids', 'modality', 'index')
         for name, dump in dumps.items():
-            if not all(np.array_equal(getattr(dump, key), getattr(first, key))
-                       for key in keys):
+            if not all(
+                np.array_equal(getattr(dump, key), getattr(first, key))
+                for key in keys
+            ):
                 raise ConfigError(
                     f'{name!r} holds other images than {next(iter(dumps))!r}'
-                    '; compare features of the same test set')
+                    '; compare features of the same test set'
+                )
         queries = choose_queries(first, args.num_queries, args.seed)
         panels = {
             name: [
-                rank_gallery(dump, query, args.top_k, not args.multi_shot,
-                             args.seed, args.data_root) for query in queries
+                rank_gallery(
+                    dump,
+                    query,
+                    args.top_k,
+                    not args.multi_shot,
+                    args.seed,
+                    args.data_root,
+                )
+                for query in queries
             ]
             for name, dump in dumps.items()
         }

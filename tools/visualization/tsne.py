@@ -30,13 +30,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_input_options(parser)
     add_picture_option(parser)
-    parser.add_argument('--num-ids', type=int, default=10,
-                        help='identities to draw')
-    parser.add_argument('--per-modality', type=int, default=30,
-                        help='most images of an identity in a modality; 0 '
-                        'for all')
-    parser.add_argument('--no-labels', action='store_true',
-                        help='leave out the numbers of the identities')
+    parser.add_argument(
+        '--num-ids', type=int, default=10, help='identities to draw'
+    )
+    parser.add_argument(
+        '--per-modality',
+        type=int,
+        default=30,
+        help='most images of an identity in a modality; 0 for all',
+    )
+    parser.add_argument(
+        '--no-labels',
+        action='store_true',
+        help='leave out the numbers of the identities',
+    )
     return parser.parse_args(argv)
 
 
@@ -51,11 +58,18 @@ def main(argv: list[str] | None = None) -> None:
     with report_errors():
         panels = {}
         for name, dump in load_inputs(args).items():
-            kept = select_identities(dump.pids, dump.modality, args.num_ids,
-                                     args.per_modality or None, args.seed)
+            kept = select_identities(
+                dump.pids,
+                dump.modality,
+                args.num_ids,
+                args.per_modality or None,
+                args.seed,
+            )
             panels[name] = EmbeddedPoints(
-                tsne_embed(dump.features[kept], args.seed), dump.pids[kept],
-                dump.modality[kept])
+                tsne_embed(dump.features[kept], args.seed),
+                dump.pids[kept],
+                dump.modality[kept],
+            )
         print(draw_embedding(panels, args.out, not args.no_labels))
 
 

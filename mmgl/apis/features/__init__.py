@@ -4,6 +4,8 @@ from .extraction import ExtractedFeatures, extract_features
 from .inputs import add_input_options, load_inputs
 
 __all__ = [
-    'ExtractedFeatures', 'add_input_options', 'extract_features',
-    'load_inputs'
+    'ExtractedFeatures',
+    'add_input_options',
+    'extract_features',
+    'load_inputs',
 ]

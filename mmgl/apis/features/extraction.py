@@ -95,8 +95,12 @@ def pool_feature_map(feature_map, num_parts: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def _run(network: nn.Module, preprocessor: nn.Module, loader: DataLoader,
-         num_parts: int | None) -> _Pass:
+def _run(
+    network: nn.Module,
+    preprocessor: nn.Module,
+    loader: DataLoader,
+    num_parts: int | None,
+) -> _Pass:
     """Compute the features of all images of a loader."""
     features, parts, places, samples = [], [], [], []
     for batch in loader:
@@ -106,7 +110,8 @@ def _run(network: nn.Module, preprocessor: nn.Module, loader: DataLoader,
             features.append(network(inputs, targets, mode='tensor'))
         else:
             pooled, stripes = pool_feature_map(
-                network(inputs, routing_modality(targets)), num_parts)
+                network(inputs, routing_modality(targets)), num_parts
+            )
             features.append(pooled)
             parts.append(stripes.cpu())
         if 'permutation' in targets:
@@ -118,9 +123,15 @@ def _run(network: nn.Module, preprocessor: nn.Module, loader: DataLoader,
             name: np.array([sample.get(key) for sample in samples])
             for name, key in _LABELS.items()
         },
-        img_paths=np.array([str(sample.img_path) for sample in samples]))
-    return _Pass(images, *(torch.cat(some).numpy() if some else None
-                           for some in (parts, places)))
+        img_paths=np.array([str(sample.img_path) for sample in samples]),
+    )
+    return _Pass(
+        images,
+        *(
+            torch.cat(some).numpy() if some else None
+            for some in (parts, places)
+        ),
+    )
 
 
 def _part_images(modality: np.ndarray) -> list[int]:
@@ -133,18 +144,20 @@ def _part_images(modality: np.ndarray) -> list[int]:
     return sorted(chosen)
 
 
-def extract_features(cfg: Config,
-                     checkpoint: str,
-                     kind: str | None = None,
-                     split: str | None = None,
-                     data_root: str | None = None,
-                     feature: str = 'backbone',
-                     num_parts: int = 6,
-                     shuffled: bool = False,
-                     seed: int = 0,
-                     workers: int = 0,
-                     device: str | None = None,
-                     allow_trial_mismatch: bool = False) -> ExtractedFeatures:
+def extract_features(
+    cfg: Config,
+    checkpoint: str,
+    kind: str | None = None,
+    split: str | None = None,
+    data_root: str | None = None,
+    feature: str = 'backbone',
+    num_parts: int = 6,
+    shuffled: bool = False,
+    seed: int = 0,
+    workers: int = 0,
+    device: str | None = None,
+    allow_trial_mismatch: bool = False,
+) -> ExtractedFeatures:
     """Extract the features of a split with any checkpoint.
 
     Args:
@@ -173,27 +186,42 @@ def extract_features(cfg: Config,
         ValueError: If the checkpoint does not fit.
     """
     if feature not in FEATURES:
-        raise ConfigError(f'--feature must be one of {", ".join(FEATURES)}, '
-                          f'got {feature!r}')
+        raise ConfigError(
+            f'--feature must be one of {", ".join(FEATURES)}, got {feature!r}'
+        )
     loader = build_images(cfg, split, data_root, workers=workers)
     metainfo = dict(loader.dataset.metainfo)
     if feature == 'test':
         network, kind, num_parts = build_model(cfg, checkpoint), 'mmgl', None
     else:
         network, kind = build_backbone(cfg, checkpoint, kind, seed)
-    check_trial(checkpoint_meta(checkpoint, kind), metainfo, checkpoint,
-                allow_trial_mismatch)
+    check_trial(
+        checkpoint_meta(checkpoint, kind),
+        metainfo,
+        checkpoint,
+        allow_trial_mismatch,
+    )
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     parts_on_device = (network.to(device), build_preprocessor(cfg).to(device))
     whole = _run(*parts_on_device, loader, num_parts)
     whole.images.trial = metainfo.get('trial')
     result = ExtractedFeatures(
-        whole.images, whole.parts, metainfo=metainfo, kind=kind)
+        whole.images, whole.parts, metainfo=metainfo, kind=kind
+    )
     if shuffled and feature == 'backbone':
-        again = _run(*parts_on_device, build_images(
-            cfg, split, data_root, workers=workers,
-            indices=_part_images(whole.images.modality),
-            shuffled_parts=num_parts), num_parts)
+        again = _run(
+            *parts_on_device,
+            build_images(
+                cfg,
+                split,
+                data_root,
+                workers=workers,
+                indices=_part_images(whole.images.modality),
+                shuffled_parts=num_parts,
+            ),
+            num_parts,
+        )
         result.shuffled = PartFeatures(
-            again.parts, again.images.modality, again.places)
+            again.parts, again.images.modality, again.places
+        )
     return result

@@ -24,7 +24,8 @@ def _dataset_config(cfg: Config) -> dict:
             return dataset
     raise ConfigError(
         f'the config has no data set of the types {", ".join(HELD_OUT)} in '
-        f'{", ".join(LOADERS)}')
+        f'{", ".join(LOADERS)}'
+    )
 
 
 def _pipeline(cfg: Config) -> list:
@@ -36,7 +37,8 @@ def _pipeline(cfg: Config) -> list:
     if pipeline is None:
         raise ConfigError(
             'the config defines no test_pipeline and has no test_dataloader; '
-            'add one of configs/_base_/pipelines to its _base_')
+            'add one of configs/_base_/pipelines to its _base_'
+        )
     return list(pipeline)
 
 
@@ -46,8 +48,9 @@ def _shuffled(pipeline: list, num_parts: int) -> list:
     return [*pipeline[:-1], shuffle, pipeline[-1]]
 
 
-def image_settings(cfg: Config, split: str | None = None,
-                   data_root: str | None = None) -> dict:
+def image_settings(
+    cfg: Config, split: str | None = None, data_root: str | None = None
+) -> dict:
     """Describe the images of a split as a config of a data set.
 
     Args:
@@ -67,16 +70,22 @@ def image_settings(cfg: Config, split: str | None = None,
         type=found['type'],
         data_root=data_root or found.get('data_root'),
         split=split or HELD_OUT[found['type']],
-        pipeline=_pipeline(cfg))
+        pipeline=_pipeline(cfg),
+    )
     if 'trial' in found:
         settings['trial'] = found['trial']
     return settings
 
 
-def build_images(cfg: Config, split: str | None = None,
-                 data_root: str | None = None, batch_size: int = 64,
-                 workers: int = 0, indices: Sequence[int] | None = None,
-                 shuffled_parts: int | None = None) -> DataLoader:
+def build_images(
+    cfg: Config,
+    split: str | None = None,
+    data_root: str | None = None,
+    batch_size: int = 64,
+    workers: int = 0,
+    indices: Sequence[int] | None = None,
+    shuffled_parts: int | None = None,
+) -> DataLoader:
     """Build the loader of the images of a split, in their own order.
 
     Args:
@@ -99,9 +108,9 @@ def build_images(cfg: Config, split: str | None = None,
     """
     settings = image_settings(cfg, split, data_root)
     if shuffled_parts is not None:
-        settings['pipeline'] = _shuffled(settings['pipeline'],
-                                         shuffled_parts)
+        settings['pipeline'] = _shuffled(settings['pipeline'], shuffled_parts)
     with registry_scope():
         dataset = DATASETS.build(dict(settings, indices=indices))
     return DataLoader(
-        dataset, batch_size, num_workers=workers, collate_fn=pseudo_collate)
+        dataset, batch_size, num_workers=workers, collate_fn=pseudo_collate
+    )

@@ -21,19 +21,35 @@ def add_extraction_options(parser: ArgumentParser) -> None:
     Args:
         parser: The parser.
     """
-    parser.add_argument('--data-root', default='',
-                        help="folder of the images (default: the config's)")
-    parser.add_argument('--init-kind', choices=KINDS,
-                        help='what the checkpoints are (default: found out)')
-    parser.add_argument('--seed', type=int, default=0,
-                        help='seed of everything random')
-    parser.add_argument('--workers', type=int, default=0,
-                        help='processes that load images')
+    parser.add_argument(
+        '--data-root',
+        default='',
+        help="folder of the images (default: the config's)",
+    )
+    parser.add_argument(
+        '--init-kind',
+        choices=KINDS,
+        help='what the checkpoints are (default: found out)',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of everything random'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=0, help='processes that load images'
+    )
     parser.add_argument('--device', help='default: the GPU if there is one')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        metavar='KEY=VALUE', help='change the config')
-    parser.add_argument('--allow-trial-mismatch', action='store_true',
-                        help='accept checkpoints of another RegDB trial')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change the config',
+    )
+    parser.add_argument(
+        '--allow-trial-mismatch',
+        action='store_true',
+        help='accept checkpoints of another RegDB trial',
+    )
 
 
 def add_input_options(parser: ArgumentParser) -> None:
@@ -43,24 +59,36 @@ def add_input_options(parser: ArgumentParser) -> None:
         parser: The parser of a tool.
     """
     parser.add_argument(
-        'inputs', nargs='+',
+        'inputs',
+        nargs='+',
         help='feature dumps (.npz of tools/test.py); or, with --config, '
-        "checkpoints, 'random' or torchvision://resnetNN")
-    parser.add_argument('--config', nargs='+', default=[],
-                        help='config of the checkpoints, or one for each')
-    parser.add_argument('--names', nargs='+',
-                        help='titles (default: the folder of each input)')
-    parser.add_argument('--split', default='test',
-                        help='images to draw from checkpoints')
+        "checkpoints, 'random' or torchvision://resnetNN",
+    )
     parser.add_argument(
-        '--feature', choices=FEATURES, default='backbone',
+        '--config',
+        nargs='+',
+        default=[],
+        help='config of the checkpoints, or one for each',
+    )
+    parser.add_argument(
+        '--names', nargs='+', help='titles (default: the folder of each input)'
+    )
+    parser.add_argument(
+        '--split', default='test', help='images to draw from checkpoints'
+    )
+    parser.add_argument(
+        '--feature',
+        choices=FEATURES,
+        default='backbone',
         help='of checkpoints: pooled backbone features, or those that the '
-        'fine-tuned model is tested with')
+        'fine-tuned model is tested with',
+    )
     add_extraction_options(parser)
 
 
-def panel_names(inputs: Sequence[str],
-                names: Sequence[str] | None) -> list[str]:
+def panel_names(
+    inputs: Sequence[str], names: Sequence[str] | None
+) -> list[str]:
     """Name the inputs of a tool.
 
     Args:
@@ -73,14 +101,20 @@ def panel_names(inputs: Sequence[str],
     Raises:
         ConfigError: If their number is wrong or two are the same.
     """
-    return distinct_names(names, [
-        Path(one).resolve().parent.name if Path(one).suffix in (
-            '.npz', '.pth', '.pt') else one for one in inputs
-    ])
+    return distinct_names(
+        names,
+        [
+            Path(one).resolve().parent.name
+            if Path(one).suffix in ('.npz', '.pth', '.pt')
+            else one
+            for one in inputs
+        ],
+    )
 
 
-def extract_by_options(config: str, checkpoint: str, options: Namespace,
-                       **more) -> ExtractedFeatures:
+def extract_by_options(
+    config: str, checkpoint: str, options: Namespace, **more
+) -> ExtractedFeatures:
     """Extract features as a command line asks for.
 
     Args:
@@ -100,18 +134,32 @@ def extract_by_options(config: str, checkpoint: str, options: Namespace,
     cfg = load_config(config)
     cfg.merge_from_dict(options.cfg_options or {})
     return extract_features(
-        cfg, checkpoint, options.init_kind, options.split,
-        options.data_root or None, seed=options.seed,
-        workers=options.workers, device=options.device,
-        allow_trial_mismatch=options.allow_trial_mismatch, **more)
+        cfg,
+        checkpoint,
+        options.init_kind,
+        options.split,
+        options.data_root or None,
+        seed=options.seed,
+        workers=options.workers,
+        device=options.device,
+        allow_trial_mismatch=options.allow_trial_mismatch,
+        **more,
+    )
 
 
 def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureDump:
     """Extract features to draw."""
     images = extract_by_options(
-        config, checkpoint, options, feature=options.feature).images
-    return FeatureDump(images.features, images.pids, images.camids,
-                       images.modality, images.index, images.img_paths)
+        config, checkpoint, options, feature=options.feature
+    ).images
+    return FeatureDump(
+        images.features,
+        images.pids,
+        images.camids,
+        images.modality,
+        images.index,
+        images.img_paths,
+    )
 
 
 def load_inputs(options: Namespace) -> dict[str, FeatureDump]:
@@ -137,10 +185,12 @@ def load_inputs(options: Namespace) -> dict[str, FeatureDump]:
         raise ConfigError(
             f'{len(checkpoints)} inputs are no .npz but there are '
             f'{len(options.config)} configs; give --config with one config, '
-            'or one for each of them')
+            'or one for each of them'
+        )
     config_of = iter(configs)
     return {
-        name: load_feature_dump(one) if Path(one).suffix == '.npz' else
-        _extract(one, next(config_of), options)
+        name: load_feature_dump(one)
+        if Path(one).suffix == '.npz'
+        else _extract(one, next(config_of), options)
         for name, one in zip(names, options.inputs, strict=True)
     }

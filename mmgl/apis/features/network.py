@@ -53,8 +53,10 @@ def backbone_config(cfg: Config) -> dict:
     """
     backbone = (cfg.get('model') or {}).get('backbone')
     if not backbone or 'type' not in backbone:
-        raise ConfigError('the config has no model.backbone; give one of a '
-                          'pre-training or a fine-tuning')
+        raise ConfigError(
+            'the config has no model.backbone; give one of a '
+            'pre-training or a fine-tuning'
+        )
     # Several networks are one backbone of this package; an adapter is not.
     if str(backbone['type']).rsplit('.')[-1] != 'MutualNetworks':
         backbone = backbone.get('network', backbone)
@@ -64,13 +66,16 @@ def backbone_config(cfg: Config) -> dict:
 def _stems(backbone: nn.Module, state: dict) -> str:
     """One stem of the checkpoint goes into both of a backbone with two."""
     two = any(f'{STEMS["visible"]}conv1.weight' in name for name in state)
-    to_two = any(f'{STEMS["visible"]}conv1.weight' in name
-                 for name in backbone.state_dict())
+    to_two = any(
+        f'{STEMS["visible"]}conv1.weight' in name
+        for name in backbone.state_dict()
+    )
     return 'duplicate' if to_two and not two else 'exact'
 
 
-def build_backbone(cfg: Config, checkpoint: str, kind: str | None = None,
-                   seed: int = 0) -> tuple[nn.Module, str]:
+def build_backbone(
+    cfg: Config, checkpoint: str, kind: str | None = None, seed: int = 0
+) -> tuple[nn.Module, str]:
     """Build the backbone of a config and load a checkpoint into it.
 
     Args:
@@ -89,8 +94,10 @@ def build_backbone(cfg: Config, checkpoint: str, kind: str | None = None,
         ValueError: If it does not fit the backbone.
     """
     if kind is not None and kind not in KINDS:
-        raise ConfigError(f'--init-kind must be one of {", ".join(KINDS)}, '
-                          f'got {kind!r}{nearest(kind, KINDS)}')
+        raise ConfigError(
+            f'--init-kind must be one of {", ".join(KINDS)}, '
+            f'got {kind!r}{nearest(kind, KINDS)}'
+        )
     state = None
     if kind != RANDOM and checkpoint != RANDOM:
         state = read_state_dict(checkpoint)
@@ -102,8 +109,13 @@ def build_backbone(cfg: Config, checkpoint: str, kind: str | None = None,
         load_backbone(backbone, checkpoint, kind)
     elif kind == 'mmgl':
         # Blocks that a fine-tuning adds start as it would start them.
-        load_backbone(backbone, checkpoint, kind, _stems(backbone, state),
-                      allow_missing=ADDED)
+        load_backbone(
+            backbone,
+            checkpoint,
+            kind,
+            _stems(backbone, state),
+            allow_missing=ADDED,
+        )
     return backbone.eval(), kind
 
 
@@ -132,7 +144,8 @@ def build_model(cfg: Config, checkpoint: str) -> nn.Module:
     state = {k.removeprefix('module.'): v for k, v in state.items()}
     model.load_state_dict(
         {k: v for k, v in state.items() if shapes.get(k) == v.shape},
-        strict=False)
+        strict=False,
+    )
     return model.eval()
 
 

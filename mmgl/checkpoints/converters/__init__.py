@@ -1,10 +1,4 @@
 from .methods import METHODS, Method, resnet_rules
 from .rules import check_tensors, translate
 
-__all__ = [
-    'METHODS',
-    'Method',
-    'check_tensors',
-    'resnet_rules',
-    'translate',
-]
+__all__ = ['METHODS', 'Method', 'check_tensors', 'resnet_rules', 'translate']

@@ -23,16 +23,22 @@ def resnet_settings(state: Mapping[str, Tensor]) -> dict[str, int]:
         ValueError: If it is none of the ResNets known here.
     """
     blocks = tuple(
-        len({match[1] for name in state
-             if (match := re.match(rf'{stage}\.(\d+)\.', name))})
-        for stage in STAGES)
+        len(
+            {
+                match[1]
+                for name in state
+                if (match := re.match(rf'{stage}\.(\d+)\.', name))
+            }
+        )
+        for stage in STAGES
+    )
     expansion = 4 if 'layer1.0.conv3.weight' in state else 1
     for depth, (known, known_expansion) in RESNET_SHAPES.items():
         if (blocks, expansion) == (known, known_expansion):
             if 'conv1.weight' not in state:
                 raise ValueError('no tensor conv1.weight')
-            return dict(
-                depth=depth, base_channels=len(state['conv1.weight']))
+            return dict(depth=depth, base_channels=len(state['conv1.weight']))
     raise ValueError(
         f'{blocks} blocks in layer1 to layer4 and an expansion of '
-        f'{expansion} are no ResNet of depth {tuple(RESNET_SHAPES)}')
+        f'{expansion} are no ResNet of depth {tuple(RESNET_SHAPES)}'
+    )

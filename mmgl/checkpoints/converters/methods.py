@@ -76,12 +76,20 @@ def _three_resnets() -> list[Rule]:
     ]
     for stream in (visible, thermal):
         rules += [
-            OneSided(f'{stream}{stage}.', 'stages of a stem, never run',
-                     copies_of(f'{shared}{stage}.')) for stage in STAGES
+            OneSided(
+                f'{stream}{stage}.',
+                'stages of a stem, never run',
+                copies_of(f'{shared}{stage}.'),
+            )
+            for stage in STAGES
         ]
     rules += [
-        OneSided(f'{shared}{part}.', 'stem of the trunk, never run',
-                 copies_of(f'{visible}{part}.')) for part in STEM_PARTS
+        OneSided(
+            f'{shared}{part}.',
+            'stem of the trunk, never run',
+            copies_of(f'{visible}{part}.'),
+        )
+        for part in STEM_PARTS
     ]
     return rules
 
@@ -93,8 +101,11 @@ def _agw() -> tuple[Rule, ...]:
             Rename(f'{theirs}.{a}', f'backbone.non_local.{ours}.{b}')
             for a, b in NON_LOCAL_PARTS.items()
         ]
-    return (*rules, Rename('bottleneck.', 'neck.bn.'),
-            Rename('classifier.', 'heads.id.fc.'))
+    return (
+        *rules,
+        Rename('bottleneck.', 'neck.bn.'),
+        Rename('classifier.', 'heads.id.fc.'),
+    )
 
 
 def _ddag() -> tuple[Rule, ...]:
@@ -102,26 +113,46 @@ def _ddag() -> tuple[Rule, ...]:
         *_three_resnets(),
         Rename('bottleneck.', 'neck.bn.'),
         Rename('wpa.fc1.0.', 'neck.query.', pointwise=True),
-        OneSided('wpa.fc2.bias', 'adds the same to a row of a softmax',
-                 zeros_like('wpa.fc1.0.bias')),
+        OneSided(
+            'wpa.fc2.bias',
+            'adds the same to a row of a softmax',
+            zeros_like('wpa.fc1.0.bias'),
+        ),
         Rename('wpa.fc2.', 'neck.key.', pointwise=True),
         Rename('wpa.fc3.', 'neck.value.', pointwise=True),
         Rename('wpa.gate', 'neck.gate'),
         Rename('wpa.bottleneck.', 'neck.part_bn.'),
-        OneSided('wpa.W.0.', 'output layer of IWPA, never run',
-                 copies_of('wpa.fc3.')),
-        OneSided('wpa.W.1.', 'output layer of IWPA, never run',
-                 copies_of('wpa.bottleneck.')),
+        OneSided(
+            'wpa.W.0.',
+            'output layer of IWPA, never run',
+            copies_of('wpa.fc3.'),
+        ),
+        OneSided(
+            'wpa.W.1.',
+            'output layer of IWPA, never run',
+            copies_of('wpa.bottleneck.'),
+        ),
         Rename('classifier.', 'heads.id.fc.'),
-        *(OneSided(f'classifier{i}.', 'classifier, never run',
-                   copies_of('classifier.')) for i in (1, 2)),
+        *(
+            OneSided(
+                f'classifier{i}.',
+                'classifier, never run',
+                copies_of('classifier.'),
+            )
+            for i in (1, 2)
+        ),
         Stack('attention_{}.W', 'heads.graph.hidden.weight'),
-        Stack('attention_{}.a', 'heads.graph.hidden.vectors', (2, -1),
-              (-1, 1)),
+        Stack(
+            'attention_{}.a', 'heads.graph.hidden.vectors', (2, -1), (-1, 1)
+        ),
         Stack('out_att.W', 'heads.graph.output.weight'),
         Stack('out_att.a', 'heads.graph.output.vectors', (2, -1), (-1, 1)),
-        OneSided('heads.graph.ramp', 'the release does not store lambda',
-                 ones(), official=False),
+        OneSided(
+            'heads.graph.ramp',
+            'the release does not store lambda',
+            ones(),
+            official=False,
+        ),
     )
 
 
@@ -132,8 +163,10 @@ def _mpanet() -> tuple[Rule, ...]:
     ]
     for theirs, stage in (('MAM3', 'layer3'), ('MAM4', 'layer4')):
         rules += [
-            Rename(f'backbone.{theirs}.channel_attention.{index}.',
-                   f'backbone.plugins.{stage}.{name}.')
+            Rename(
+                f'backbone.{theirs}.channel_attention.{index}.',
+                f'backbone.plugins.{stage}.{name}.',
+            )
             for index, name in ((0, 'fc1'), (2, 'fc2'))
         ]
     rules += [
@@ -144,16 +177,21 @@ def _mpanet() -> tuple[Rule, ...]:
     for modality in STEMS:
         rules += [
             Rename(f'{modality}_classifier.', f'heads.modality.{modality}.'),
-            Rename(f'{modality}_classifier_.weight',
-                   f'heads.modality.{modality}_average'),
+            Rename(
+                f'{modality}_classifier_.weight',
+                f'heads.modality.{modality}_average',
+            ),
         ]
     return tuple(rules)
 
 
 def _mutual_info() -> tuple[Rule, ...]:
     rules = []
-    for theirs, network in (('IR', 'infrared'), ('RGB', 'visible'),
-                            ('shared', 'shared')):
+    for theirs, network in (
+        ('IR', 'infrared'),
+        ('RGB', 'visible'),
+        ('shared', 'shared'),
+    ):
         base = f'{theirs}_backbone.base.'
         ours = f'backbone.networks.{network}.'
         rules += [
@@ -162,50 +200,79 @@ def _mutual_info() -> tuple[Rule, ...]:
         ]
         # Attention in front of a stage there, behind the one before here.
         rules += [
-            Rename(f'{theirs}_backbone.cam_{channels}._cam_module.gamma',
-                   f'{ours}plugins.{stage}.gamma')
+            Rename(
+                f'{theirs}_backbone.cam_{channels}._cam_module.gamma',
+                f'{ours}plugins.{stage}.gamma',
+            )
             for channels, stage in zip((256, 512, 1024), STAGES, strict=False)
         ]
         head = f'heads.distillation.{{}}.{network}.'
         norm = f'{theirs}_backbone.bottleneck.'
         rules += [
             Rename(norm, f'neck.bn.{network}.'),
-            OneSided(f'{base}fc.', 'ImageNet classifier, never run',
-                     imagenet_classifier(f'{norm}weight')),
-            Rename(f'{theirs}_backbone.classifier.0.',
-                   head.format('observation')),
-            Rename(f'{theirs}_Bottleneck.bottleneck.model.',
-                   f'neck.bottleneck.{network}.'),
-            Rename(f'{theirs}_Bottleneck.classifier.',
-                   head.format('representation')),
+            OneSided(
+                f'{base}fc.',
+                'ImageNet classifier, never run',
+                imagenet_classifier(f'{norm}weight'),
+            ),
+            Rename(
+                f'{theirs}_backbone.classifier.0.', head.format('observation')
+            ),
+            Rename(
+                f'{theirs}_Bottleneck.bottleneck.model.',
+                f'neck.bottleneck.{network}.',
+            ),
+            Rename(
+                f'{theirs}_Bottleneck.classifier.',
+                head.format('representation'),
+            ),
         ]
     return tuple(rules)
 
 
 METHODS = {
-    'agw':
-    Method(_agw(), 'classifier.weight', 'net',
-           'mmgl/finetune/agw_r50_64-81e_sysu.py', SORTED),
-    'caj':
-    Method(_agw(), 'classifier.weight', 'net',
-           'mmgl/finetune/caj_r50_96-100e_sysu.py', SORTED),
-    'ddag':
-    Method(_ddag(), 'classifier.weight', 'net',
-           'mmgl/finetune/ddag_r50_64-81e_sysu.py', SORTED),
-    'mpanet':
-    Method(
-        _mpanet(), 'classifier.weight', '',
+    'agw': Method(
+        _agw(),
+        'classifier.weight',
+        'net',
+        'mmgl/finetune/agw_r50_64-81e_sysu.py',
+        SORTED,
+    ),
+    'caj': Method(
+        _agw(),
+        'classifier.weight',
+        'net',
+        'mmgl/finetune/caj_r50_96-100e_sysu.py',
+        SORTED,
+    ),
+    'ddag': Method(
+        _ddag(),
+        'classifier.weight',
+        'net',
+        'mmgl/finetune/ddag_r50_64-81e_sysu.py',
+        SORTED,
+    ),
+    'mpanet': Method(
+        _mpanet(),
+        'classifier.weight',
+        '',
         'mmgl/finetune/mpanet_r50_128-140e_sysu.py',
         'SYSU-MM01: the persons of train_id.txt and then those of val_id.txt;'
-        ' here ascending over both'),
-    'mutualinfo':
-    Method(_mutual_info(), 'shared_backbone.classifier.0.weight', 'model',
-           'mmgl/finetune/mutual-info_r50_128-600e_sysu.py', SORTED),
+        ' here ascending over both',
+    ),
+    'mutualinfo': Method(
+        _mutual_info(),
+        'shared_backbone.classifier.0.weight',
+        'model',
+        'mmgl/finetune/mutual-info_r50_128-600e_sysu.py',
+        SORTED,
+    ),
 }
 
 
-def resnet_rules(two_stream: bool = False,
-                 stem: str = 'visible') -> tuple[Rule, ...]:
+def resnet_rules(
+    two_stream: bool = False, stem: str = 'visible'
+) -> tuple[Rule, ...]:
     """Rules between torchvision's ResNets and a backbone.
 
     Args:
@@ -223,15 +290,25 @@ def resnet_rules(two_stream: bool = False,
     if stem not in STEMS:
         raise ValueError(f'stem must be one of {STEMS}, got {stem!r}')
     used = f'backbone.{stem}_stem.' if two_stream else 'backbone.stem.'
-    rules = [*_renames('', used, STEM_PARTS),
-             *_renames('', 'backbone.', STAGES),
-             OneSided('fc.', 'ImageNet classifier')]
+    rules = [
+        *_renames('', used, STEM_PARTS),
+        *_renames('', 'backbone.', STAGES),
+        OneSided('fc.', 'ImageNet classifier'),
+    ]
     if two_stream:
         other = STEMS[1 - STEMS.index(stem)]
         rules.append(
-            OneSided(f'backbone.{other}_stem.', 'torchvision has one stem',
-                     copies_of(used), official=False))
-    return (*rules, *(OneSided(part, 'no part of the backbone',
-                               official=False)
-                      for part in ('neck.', 'heads.', 'permutation_head.',
-                                   'part_head.')))
+            OneSided(
+                f'backbone.{other}_stem.',
+                'torchvision has one stem',
+                copies_of(used),
+                official=False,
+            )
+        )
+    return (
+        *rules,
+        *(
+            OneSided(part, 'no part of the backbone', official=False)
+            for part in ('neck.', 'heads.', 'permutation_head.', 'part_head.')
+        ),
+    )

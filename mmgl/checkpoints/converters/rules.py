@@ -5,7 +5,7 @@ the other name. Forward is from released names to those of this package.
 Nothing here needs the models; shapes are compared by the caller.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -45,12 +45,14 @@ class Work:
             Rest of the name, '' for an exact match, and tensor.
         """
         names = [
-            name for name in self.left if name == prefix
-            or prefix.endswith('.') and name.startswith(prefix)
+            name
+            for name in self.left
+            if name == prefix
+            or prefix.endswith('.')
+            and name.startswith(prefix)
         ]
         return {
-            name.removeprefix(prefix): self.left.pop(name)
-            for name in names
+            name.removeprefix(prefix): self.left.pop(name) for name in names
         }
 
 
@@ -78,12 +80,18 @@ class Rename:
 
     def apply(self, work: Work) -> None:
         """Move the tensors under the prefix."""
-        source, target = ((self.ours, self.official) if work.reverse else
-                          (self.official, self.ours))
+        source, target = (
+            (self.ours, self.official)
+            if work.reverse
+            else (self.official, self.ours)
+        )
         for rest, value in work.take(source).items():
             if self.pointwise and rest.endswith('weight'):
-                value = (value[:, :, None, None]
-                         if work.reverse else value.flatten(1))
+                value = (
+                    value[:, :, None, None]
+                    if work.reverse
+                    else value.flatten(1)
+                )
             work.done[target + rest] = value
 
 
@@ -110,7 +118,8 @@ class Stack:
             for stacked in work.take(self.ours).values():
                 for i, head in enumerate(stacked):
                     work.done[self.official.format(i)] = _reshape(
-                        head, self.official_shape)
+                        head, self.official_shape
+                    )
             return
         heads = []
         while (name := self.official.format(len(heads))) in work.left:
@@ -163,7 +172,8 @@ def copies_of(prefix: str) -> Fill:
     def fill(done: Tensors, target: str) -> Tensors:
         return {
             target + name.removeprefix(prefix): value
-            for name, value in done.items() if name.startswith(prefix)
+            for name, value in done.items()
+            if name.startswith(prefix)
         }
 
     return fill
@@ -218,9 +228,9 @@ def ones(shape: tuple[int, ...] = ()) -> Fill:
     return lambda done, target: {target: torch.ones(shape)}
 
 
-def translate(state: Mapping[str, Tensor],
-              rules: tuple[Rule, ...],
-              reverse: bool = False) -> Work:
+def translate(
+    state: Mapping[str, Tensor], rules: tuple[Rule, ...], reverse: bool = False
+) -> Work:
     """Apply rules in order until nothing is left.
 
     The counters ``num_batches_tracked`` of batch norms, which play no role
@@ -251,8 +261,9 @@ def translate(state: Mapping[str, Tensor],
     return work
 
 
-def check_tensors(state: Mapping[str, Tensor],
-                  expected: Mapping[str, Tensor]) -> None:
+def check_tensors(
+    state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> None:
     """Compare names and shapes.
 
     Args:
@@ -263,24 +274,27 @@ def check_tensors(state: Mapping[str, Tensor],
         ValueError: Naming what is missing, what has another shape, and what
             has no place.
     """
-    wrong = {
-        f'{name} {tuple(state[name].shape)} instead of {tuple(value.shape)}':
-        None
+    wrong = [
+        f'{name} {tuple(state[name].shape)} instead of {tuple(value.shape)}'
         for name, value in expected.items()
         if name in state and state[name].shape != value.shape
-    }
-    missing = {name: None for name in expected if name not in state}
-    extra = {name: None for name in state if name not in expected}
+    ]
+    missing = [name for name in expected if name not in state]
+    extra = [name for name in state if name not in expected]
     problems = [
         f'{len(names)} {what}: {_some(names)}'
-        for what, names in (('missing', missing), ('of another shape', wrong),
-                            ('without a place', extra)) if names
+        for what, names in (
+            ('missing', missing),
+            ('of another shape', wrong),
+            ('without a place', extra),
+        )
+        if names
     ]
     if problems:
         raise ValueError('; '.join(problems))
 
 
-def _some(names: Mapping, limit: int = 8) -> str:
+def _some(names: Collection[str], limit: int = 8) -> str:
     rest = len(names) - limit
     text = ', '.join(list(names)[:limit])
     return f'{text}, ... and {rest} more' if rest > 0 else text

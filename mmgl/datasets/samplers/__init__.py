@@ -4,5 +4,8 @@ from .pair_sampler import CrossModalPairSampler
 from .stream_sampler import StreamSampler
 
 __all__ = [
-    'CrossModalPairSampler', 'EpochSampler', 'IdentitySampler', 'StreamSampler'
+    'CrossModalPairSampler',
+    'EpochSampler',
+    'IdentitySampler',
+    'StreamSampler',
 ]

@@ -33,19 +33,23 @@ class EpochSampler(Sampler):
         ValueError: For a bad seed or rank.
     """
 
-    def __init__(self,
-                 dataset: ReIDDataset,
-                 batch_size: int,
-                 seed: int | None = None,
-                 rank: int | None = None,
-                 world_size: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: ReIDDataset,
+        batch_size: int,
+        seed: int | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
         if not isinstance(dataset, ReIDDataset):
             raise TypeError(
                 f'{type(self).__name__} needs a ReIDDataset, got '
                 f'{type(dataset).__name__}; wrappers such as RepeatDataset '
-                'are not needed, the sampler decides the length of an epoch.')
+                'are not needed, the sampler decides the length of an epoch.'
+            )
         self.rank, self.world_size = resolve_rank(
-            type(self).__name__, rank, world_size)
+            type(self).__name__, rank, world_size
+        )
         self.seed = check_seed(sync_random_seed() if seed is None else seed)
         self.batch_size = batch_size
         self.epoch = 0
@@ -78,8 +82,9 @@ class EpochSampler(Sampler):
         positions = np.arange(indices.size).reshape(indices.shape)
         first = self.rank * self.batch_size
         share = slice(first, first + self.batch_size)
-        columns = (a[:, share].ravel().tolist()
-                   for a in (indices, positions, pairs))
+        columns = (
+            a[:, share].ravel().tolist() for a in (indices, positions, pairs)
+        )
         for index, position, pair in zip(*columns, strict=True):
             yield Draw(index, self.seed, self.epoch, position, pair)
 
@@ -97,12 +102,14 @@ def check_positive(owner: str, **values: int | None) -> None:
     """
     for name, value in values.items():
         if value is not None and (not isinstance(value, int) or value < 1):
-            raise ValueError(f'{owner}.{name} must be a whole number above '
-                             f'0, got {value!r}')
+            raise ValueError(
+                f'{owner}.{name} must be a whole number above 0, got {value!r}'
+            )
 
 
-def resolve_rank(owner: str, rank: int | None,
-                 world_size: int | None) -> tuple[int, int]:
+def resolve_rank(
+    owner: str, rank: int | None, world_size: int | None
+) -> tuple[int, int]:
     """Return rank and number of processes.
 
     Args:
@@ -120,6 +127,8 @@ def resolve_rank(owner: str, rank: int | None,
     rank = dist_rank if rank is None else rank
     world_size = dist_world_size if world_size is None else world_size
     if not 0 <= rank < world_size:
-        raise ValueError(f'{owner}: rank must be from 0 to world_size - 1, '
-                         f'got rank={rank}, world_size={world_size}')
+        raise ValueError(
+            f'{owner}: rank must be from 0 to world_size - 1, '
+            f'got rank={rank}, world_size={world_size}'
+        )
     return rank, world_size

@@ -32,8 +32,8 @@ class IdentityGroups(NamedTuple):
 
 
 def identity_groups(
-        pids: np.ndarray,
-        modalities: np.ndarray) -> tuple[IdentityGroups, IdentityGroups]:
+    pids: np.ndarray, modalities: np.ndarray
+) -> tuple[IdentityGroups, IdentityGroups]:
     """Sort the images of each modality by identity.
 
     Args:
@@ -59,11 +59,12 @@ def identity_groups(
                 f'{MODALITY_NAMES[modality]} image, the first are '
                 f'{lacking[:5].tolist()}; build the data set with '
                 "modality='both' and check it with "
-                'tools/misc/verify_dataset.py.')
+                'tools/misc/verify_dataset.py.'
+            )
         order = labels[members].argsort(kind='stable')
         groups.append(
-            IdentityGroups(members[order],
-                           np.cumsum(counts) - counts, counts))
+            IdentityGroups(members[order], np.cumsum(counts) - counts, counts)
+        )
     return tuple(groups)
 
 
@@ -80,8 +81,12 @@ class IdentityPlan(ABC):
     # Purpose the generator of an epoch is keyed by.
     stream: ClassVar[str]
 
-    def __init__(self, groups: tuple[IdentityGroups, IdentityGroups],
-                 num_ids: int, num_instances: int) -> None:
+    def __init__(
+        self,
+        groups: tuple[IdentityGroups, IdentityGroups],
+        num_ids: int,
+        num_instances: int,
+    ) -> None:
         self.groups = groups
         self.num_ids = num_ids
         self.num_instances = num_instances
@@ -123,12 +128,12 @@ class UniformPlan(IdentityPlan):
         """Draw the images of an epoch; see the base class."""
         # The first columns of a random order are a draw without replacement.
         order = rng.random((num_iters, self.num_classes))
-        ids = order.argsort(axis=1)[:, :self.num_ids]
+        ids = order.argsort(axis=1)[:, : self.num_ids]
         drawn = []
         for members, starts, counts in self.groups:
             offsets = rng.integers(
-                counts[ids][..., None],
-                size=(*ids.shape, self.num_instances))
+                counts[ids][..., None], size=(*ids.shape, self.num_instances)
+            )
             drawn.append(members[starts[ids][..., None] + offsets])
         return np.stack(drawn, axis=2)
 
@@ -152,21 +157,24 @@ class IdentityPassPlan(IdentityPlan):
         """Draw the images of an epoch; see the base class."""
         used = self.length() * self.num_ids
         passes = -(-num_iters // self.length())
-        ids = np.concatenate([
-            rng.permutation(self.num_classes)[:used] for _ in range(passes)
-        ])[:num_iters * self.num_ids]
+        ids = np.concatenate(
+            [rng.permutation(self.num_classes)[:used] for _ in range(passes)]
+        )[: num_iters * self.num_ids]
         indices = np.stack(
-            [self._images(group, ids, rng) for group in self.groups], axis=1)
+            [self._images(group, ids, rng) for group in self.groups], axis=1
+        )
         return indices.reshape(num_iters, self.num_ids, *indices.shape[1:])
 
-    def _images(self, group: IdentityGroups, ids: np.ndarray,
-                rng: np.random.Generator) -> np.ndarray:
+    def _images(
+        self, group: IdentityGroups, ids: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         """Draw the K images of one modality of each identity, ``(n, K)``."""
         size = self.num_instances
         drawn = [
             start + rng.choice(count, size, replace=count < size)
             for start, count in zip(
-                group.starts[ids], group.counts[ids], strict=True)
+                group.starts[ids], group.counts[ids], strict=True
+            )
         ]
         return group.members[np.stack(drawn)]
 
@@ -197,8 +205,12 @@ class ImagePassPlan(IdentityPlan):
 
     stream = 'balanced identities'
 
-    def __init__(self, groups: tuple[IdentityGroups, IdentityGroups],
-                 num_ids: int, num_instances: int) -> None:
+    def __init__(
+        self,
+        groups: tuple[IdentityGroups, IdentityGroups],
+        num_ids: int,
+        num_instances: int,
+    ) -> None:
         super().__init__(groups, num_ids, num_instances)
         fewer = np.minimum(*(g.counts for g in groups))
         self._num_groups = np.maximum(fewer // num_instances, 1)
@@ -208,7 +220,7 @@ class ImagePassPlan(IdentityPlan):
 
         The seed of the run plays no part: all runs have the same schedule.
         """
-        rng = keyed_generator((0, ), 'length of a round')
+        rng = keyed_generator((0,), 'length of a round')
         lengths = [len(self.draw_round(rng)[0]) for _ in range(NUM_ROUNDS)]
         return round(sum(lengths) / NUM_ROUNDS)
 
@@ -224,8 +236,8 @@ class ImagePassPlan(IdentityPlan):
         return np.concatenate(rounds)[:num_iters]
 
     def draw_round(
-            self,
-            rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        self, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Draw identities as long as enough of them have a group left.
 
         Args:
@@ -244,8 +256,9 @@ class ImagePassPlan(IdentityPlan):
             turns.append(left[chosen])
         return np.stack(ids), np.stack(turns)
 
-    def _cut(self, group: IdentityGroups,
-             rng: np.random.Generator) -> np.ndarray:
+    def _cut(
+        self, group: IdentityGroups, rng: np.random.Generator
+    ) -> np.ndarray:
         """Cut the images of one modality into random groups.
 
         Returns:
@@ -253,12 +266,13 @@ class ImagePassPlan(IdentityPlan):
             an identity's last group are never read.
         """
         size = self.num_instances
-        cut = np.zeros((self.num_classes, self._num_groups.max() * size),
-                       dtype=np.int64)
+        cut = np.zeros(
+            (self.num_classes, self._num_groups.max() * size), dtype=np.int64
+        )
         for row, start, count, groups in zip(
-                cut, group.starts, group.counts, self._num_groups,
-                strict=True):
-            members = group.members[start:start + count]
+            cut, group.starts, group.counts, self._num_groups, strict=True
+        ):
+            members = group.members[start : start + count]
             wanted = groups * size
             row[:wanted] = rng.choice(members, wanted, replace=count < wanted)
         return cut.reshape(len(cut), -1, size)
@@ -266,4 +280,5 @@ class ImagePassPlan(IdentityPlan):
 
 # What an epoch goes over, by the name in configs.
 IDENTITY_PLANS: dict[str, type[IdentityPlan]] = dict(
-    iterations=UniformPlan, ids=IdentityPassPlan, images=ImagePassPlan)
+    iterations=UniformPlan, ids=IdentityPassPlan, images=ImagePassPlan
+)

@@ -59,38 +59,45 @@ class IdentitySampler(EpochSampler):
             are too few identities, or one lacks a modality.
     """
 
-    def __init__(self,
-                 dataset: ReIDDataset,
-                 num_ids: int = 8,
-                 num_instances: int = 4,
-                 epoch: str = 'iterations',
-                 seed: int | None = None,
-                 num_iters: int | None = None,
-                 rank: int | None = None,
-                 world_size: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: ReIDDataset,
+        num_ids: int = 8,
+        num_instances: int = 4,
+        epoch: str = 'iterations',
+        seed: int | None = None,
+        num_iters: int | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
         check_positive(
             'IdentitySampler',
             num_ids=num_ids,
             num_instances=num_instances,
-            num_iters=num_iters)
+            num_iters=num_iters,
+        )
         if epoch not in IDENTITY_PLANS:
             raise ValueError(
                 'IdentitySampler.epoch says what an epoch goes over and must '
                 f'be one of {", ".join(map(repr, IDENTITY_PLANS))}, got '
-                f'{epoch!r}')
-        super().__init__(dataset, num_ids * num_instances * 2, seed, rank,
-                         world_size)
+                f'{epoch!r}'
+            )
+        super().__init__(
+            dataset, num_ids * num_instances * 2, seed, rank, world_size
+        )
         pids = dataset.field('pid')
         per_iter = num_ids * self.world_size
         if len(np.unique(pids)) < per_iter:
             raise ValueError(
                 f'IdentitySampler: num_ids={num_ids} on {self.world_size} '
                 f'process(es) needs {per_iter} different identities, the '
-                f'data set has {len(np.unique(pids))}; lower num_ids.')
+                f'data set has {len(np.unique(pids))}; lower num_ids.'
+            )
         groups = identity_groups(pids, dataset.field('modality'))
         # ``self.epoch`` is the number of the current epoch.
-        self.identities = IDENTITY_PLANS[epoch](groups, per_iter,
-                                                num_instances)
+        self.identities = IDENTITY_PLANS[epoch](
+            groups, per_iter, num_instances
+        )
         self._num_iters = num_iters or self.identities.length()
 
     @property
@@ -105,5 +112,7 @@ class IdentitySampler(EpochSampler):
         # One number for the k-th image of both modalities.
         visible = indices[:, :, :1]
         pairs = np.arange(visible.size).reshape(visible.shape)
-        return (indices.reshape(self._num_iters, -1),
-                pairs.repeat(2, axis=2).reshape(self._num_iters, -1))
+        return (
+            indices.reshape(self._num_iters, -1),
+            pairs.repeat(2, axis=2).reshape(self._num_iters, -1),
+        )

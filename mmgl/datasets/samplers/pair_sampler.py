@@ -39,43 +39,49 @@ class CrossModalPairSampler(EpochSampler):
             epoch is shorter than one batch and ``round_up`` is False.
     """
 
-    def __init__(self,
-                 dataset: ReIDDataset,
-                 batch_size: int = 96,
-                 seed: int | None = None,
-                 num_pairs_per_epoch: int | None = None,
-                 round_up: bool = True,
-                 rank: int | None = None,
-                 world_size: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: ReIDDataset,
+        batch_size: int = 96,
+        seed: int | None = None,
+        num_pairs_per_epoch: int | None = None,
+        round_up: bool = True,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
         check_positive(
             'CrossModalPairSampler',
             batch_size=batch_size,
-            num_pairs_per_epoch=num_pairs_per_epoch)
+            num_pairs_per_epoch=num_pairs_per_epoch,
+        )
         if batch_size % 2:
             raise ValueError(
                 'CrossModalPairSampler.batch_size counts images and must be '
-                f'even, half visible and half infrared; got {batch_size}')
+                f'even, half visible and half infrared; got {batch_size}'
+            )
         super().__init__(dataset, batch_size, seed, rank, world_size)
         modality = dataset.field('modality')
         self.members = {
-            m: np.flatnonzero(modality == m)
-            for m in (VISIBLE, INFRARED)
+            m: np.flatnonzero(modality == m) for m in (VISIBLE, INFRARED)
         }
         for m, members in self.members.items():
             if not len(members):
                 raise ValueError(
                     'CrossModalPairSampler: the data set has no '
                     f'{MODALITY_NAMES[m]} image; build it with '
-                    "modality='both'.")
+                    "modality='both'."
+                )
         wanted = num_pairs_per_epoch or max(map(len, self.members.values()))
         per_iter = self.world_size * batch_size // 2
-        self._num_iters = -(-wanted // per_iter) if round_up else (
-            wanted // per_iter)
+        self._num_iters = (
+            -(-wanted // per_iter) if round_up else (wanted // per_iter)
+        )
         if not self._num_iters:
             raise ValueError(
                 f'CrossModalPairSampler: {wanted} pairs are fewer than one '
                 f'global batch of {per_iter}; set round_up=True or a smaller '
-                'batch_size.')
+                'batch_size.'
+            )
 
     @property
     def num_iters(self) -> int:
@@ -97,8 +103,9 @@ class CrossModalPairSampler(EpochSampler):
     def _shuffles(self, modality: int) -> np.ndarray:
         """Return fresh shuffles of one modality, cut to ``num_pairs``."""
         members = self.members[modality]
-        rng = keyed_generator((self.seed, self.epoch),
-                              f'pairs of {MODALITY_NAMES[modality]}')
+        rng = keyed_generator(
+            (self.seed, self.epoch), f'pairs of {MODALITY_NAMES[modality]}'
+        )
         rounds = -(-self.num_pairs // len(members))
         shuffles = [rng.permutation(members) for _ in range(rounds)]
-        return np.concatenate(shuffles)[:self.num_pairs]
+        return np.concatenate(shuffles)[: self.num_pairs]

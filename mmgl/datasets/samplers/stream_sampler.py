@@ -38,34 +38,42 @@ class StreamSampler(Sampler):
         ValueError: For a bad seed, rank or batch size.
     """
 
-    def __init__(self,
-                 dataset: StreamedPairs,
-                 batch_size: int = 96,
-                 seed: int | None = None,
-                 num_pairs_per_epoch: int | None = None,
-                 rank: int | None = None,
-                 world_size: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: StreamedPairs,
+        batch_size: int = 96,
+        seed: int | None = None,
+        num_pairs_per_epoch: int | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
         check_positive(
             'StreamSampler',
             batch_size=batch_size,
-            num_pairs_per_epoch=num_pairs_per_epoch)
+            num_pairs_per_epoch=num_pairs_per_epoch,
+        )
         if batch_size % 2:
             raise ValueError(
                 'StreamSampler.batch_size counts images and must be even, '
-                f'half visible and half infrared; got {batch_size}')
+                f'half visible and half infrared; got {batch_size}'
+            )
         if not isinstance(dataset, StreamedPairs):
-            raise TypeError('StreamSampler needs StreamedPairs, got '
-                            f'{type(dataset).__name__}; other data sets have '
-                            'CrossModalPairSampler.')
-        self.rank, self.world_size = resolve_rank('StreamSampler', rank,
-                                                  world_size)
+            raise TypeError(
+                'StreamSampler needs StreamedPairs, got '
+                f'{type(dataset).__name__}; other data sets have '
+                'CrossModalPairSampler.'
+            )
+        self.rank, self.world_size = resolve_rank(
+            'StreamSampler', rank, world_size
+        )
         self.seed = check_seed(sync_random_seed() if seed is None else seed)
         self.batch_size = batch_size
         self.epoch = 0
         wanted = num_pairs_per_epoch or max(map(len, dataset.lists))
         self.num_iters = -(-wanted // (self.world_size * batch_size // 2))
-        dataset.plan = StreamPlan(batch_size, self.num_iters, self.rank,
-                                  self.world_size)
+        dataset.plan = StreamPlan(
+            batch_size, self.num_iters, self.rank, self.world_size
+        )
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; called by mmengine before each one.

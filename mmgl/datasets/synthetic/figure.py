@@ -76,12 +76,14 @@ def _add_leg(parts, person, points, view, side):
         parts.append(limb(hip, knee, (thigh, calf), top, order + 0.001, 0.1))
     shoe = 0.02 * low
     heel = (ankle[0] * 1.0, ankle[1] + ANKLE * 0.5 * low)
-    parts.append(limb(heel, toe, (shoe, shoe * 0.8), look['shoes'],
-                      order + 0.003))
+    parts.append(
+        limb(heel, toe, (shoe, shoe * 0.8), look['shoes'], order + 0.003)
+    )
     if person.boots:
         up = _between(ankle, knee, 0.38)
-        parts.append(limb(up, heel, (calf * 0.95, 0.027), look['shoes'],
-                          order + 0.002))
+        parts.append(
+            limb(up, heel, (calf * 0.95, 0.027), look['shoes'], order + 0.002)
+        )
 
 
 def _add_arm(parts, person, points, view, side):
@@ -101,15 +103,29 @@ def _add_arm(parts, person, points, view, side):
     wide = extra if long else 0.0
     skip = float(np.hypot(mid[0] - top[0], mid[1] - top[1]))
     parts.append(limb(wrist, hand, (width * 0.62, width * 0.55), skin, order))
-    parts.append(limb(mid, wrist, (width * 0.86 + wide, width * 0.68 + wide),
-                      lower, order + 0.001, skip))
+    parts.append(
+        limb(
+            mid,
+            wrist,
+            (width * 0.86 + wide, width * 0.68 + wide),
+            lower,
+            order + 0.001,
+            skip,
+        )
+    )
     upper = skin if person.upper == 'tank' else lower
-    parts.append(limb(top, mid, (width + wide, width * 0.88 + wide), upper,
-                      order + 0.002))
+    parts.append(
+        limb(
+            top, mid, (width + wide, width * 0.88 + wide), upper, order + 0.002
+        )
+    )
     if person.upper in ('tee', 'dress'):
         cuff = _between(top, mid, 0.6)
-        parts.append(limb(top, cuff, (width * 1.08, width * 1.22), sleeve,
-                          order + 0.003))
+        parts.append(
+            limb(
+                top, cuff, (width * 1.08, width * 1.22), sleeve, order + 0.003
+            )
+        )
 
 
 def _add_trunk(parts, person, points, view, lean):
@@ -133,9 +149,15 @@ def _add_trunk(parts, person, points, view, lean):
     parts.append(trunk(view, levels, look['upper'], 1.0, lean, panel))
     if person.belt:
         low = max(hem, 0.57)
-        belt = [(low + dy, body.waist + person.loose + 0.004,
-                 body.depth + person.loose + 0.002, 0.0)
-                for dy in (0.022, 0.0)]
+        belt = [
+            (
+                low + dy,
+                body.waist + person.loose + 0.004,
+                body.depth + person.loose + 0.002,
+                0.0,
+            )
+            for dy in (0.022, 0.0)
+        ]
         parts.append(trunk(view, belt, look['shoes'], 1.2, lean))
 
 

@@ -19,8 +19,11 @@ def _face(parts, look, centre, half, view, order):
     for side in (-1, 1):
         gap = side * wide * 0.45 * ahead + view.sin * wide * 0.45
         eye = (middle[0] + gap, middle[1] - half[1] * 0.12)
-        parts.append(ellipse(eye, (half[0] * 0.1, half[1] * 0.06),
-                             _EYE, order + 0.01, 0.0))
+        parts.append(
+            ellipse(
+                eye, (half[0] * 0.1, half[1] * 0.06), _EYE, order + 0.01, 0.0
+            )
+        )
 
 
 def _hair(parts, person, centre, half, view, order):
@@ -37,8 +40,9 @@ def _hair(parts, person, centre, half, view, order):
     elif style == 'tail':
         top = (x - view.sin * half[0] * 0.6, centre[1] - half[1] * 0.3)
         end = (top[0] - view.sin * 0.02, centre[1] + half[1] * 1.9)
-        parts.append(limb(top, end, (half[0] * 0.4, half[0] * 0.22), look,
-                          rear))
+        parts.append(
+            limb(top, end, (half[0] * 0.4, half[0] * 0.22), look, rear)
+        )
     elif style == 'bun':
         spot = (x - view.sin * half[0] * 0.75, centre[1] - half[1] * 0.85)
         parts.append(ellipse(spot, (half[0] * 0.5,) * 2, look, order - 0.02))
@@ -49,18 +53,25 @@ def _hat(parts, person, hat, centre, half, view):
     look = person.materials['hat']
     top = (centre[0], centre[1] - half[1] * 0.42)
     if hat == 'beanie':
-        parts.append(ellipse(top, (half[0] * 1.16, half[1] * 0.72), look,
-                             3.5))
+        parts.append(ellipse(top, (half[0] * 1.16, half[1] * 0.72), look, 3.5))
     elif hat == 'cap':
-        parts.append(ellipse(top, (half[0] * 1.12, half[1] * 0.62), look,
-                             3.5))
-        tip = (top[0] + view.sin * half[0] * 1.5,
-               top[1] + half[1] * (0.35 + 0.15 * max(view.cos, 0)))
+        parts.append(ellipse(top, (half[0] * 1.12, half[1] * 0.62), look, 3.5))
+        tip = (
+            top[0] + view.sin * half[0] * 1.5,
+            top[1] + half[1] * (0.35 + 0.15 * max(view.cos, 0)),
+        )
         base = (top[0], top[1] + half[1] * 0.32)
         brim = 0.2 + 0.5 * abs(view.cos)
         if view.cos > -0.6:
-            parts.append(limb(base, tip, (half[0] * (0.4 + brim),
-                                          half[0] * brim * 0.6), look, 3.6))
+            parts.append(
+                limb(
+                    base,
+                    tip,
+                    (half[0] * (0.4 + brim), half[0] * brim * 0.6),
+                    look,
+                    3.6,
+                )
+            )
 
 
 def add_head(parts, person, view, lean, hat):

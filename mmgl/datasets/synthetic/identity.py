@@ -105,11 +105,27 @@ def _draw_texture(rng, garment, spread):
     if rng.random() > spread:
         return Texture()
     if garment == 'upper':
-        kind = _pick(rng, plain=0.2, stripes=0.27, checks=0.1, dots=0.07,
-                     two_tone=0.11, band=0.09, logo=0.1, blotches=0.06)
+        kind = _pick(
+            rng,
+            plain=0.2,
+            stripes=0.27,
+            checks=0.1,
+            dots=0.07,
+            two_tone=0.11,
+            band=0.09,
+            logo=0.1,
+            blotches=0.06,
+        )
     elif garment == 'lower':
-        kind = _pick(rng, plain=0.5, stripes=0.14, checks=0.07,
-                     blotches=0.07, two_tone=0.1, side=0.12)
+        kind = _pick(
+            rng,
+            plain=0.5,
+            stripes=0.14,
+            checks=0.07,
+            blotches=0.07,
+            two_tone=0.1,
+            side=0.12,
+        )
     else:
         kind = _pick(rng, plain=0.6, stripes=0.2, band=0.2)
     level = rng.uniform(0.08, 0.17)
@@ -224,8 +240,11 @@ def _draw_materials(streams, upper, difficulty):
     tone = visible.uniform(0.45, 0.95)
     skin = np.array([0.56, 0.68, 0.9]) * tone
     materials['skin'] = plain_material(skin, infrared.uniform(0.6, 0.72), 0.93)
-    hair = _hsv(visible.uniform(0.03, 0.11), visible.uniform(0.2, 0.6),
-                visible.choice([0.1, 0.14, 0.22, 0.4, 0.6]))
+    hair = _hsv(
+        visible.uniform(0.03, 0.11),
+        visible.uniform(0.2, 0.6),
+        visible.choice([0.1, 0.14, 0.22, 0.4, 0.6]),
+    )
     materials['hair'] = plain_material(hair, infrared.uniform(0.2, 0.5), 0.66)
     return materials
 
@@ -250,12 +269,23 @@ def draw_identity(seed, pid, difficulty):
         np.random.default_rng([seed, 11, pid, stream]) for stream in range(3)
     ]
     rng, spread = streams[0], 1 - difficulty.sameness
-    upper = _pick(rng, tee=0.24, shirt=0.2, jacket=0.18, coat=0.12,
-                  hoodie=0.12, tank=0.06, dress=0.08)
+    upper = _pick(
+        rng,
+        tee=0.24,
+        shirt=0.2,
+        jacket=0.18,
+        coat=0.12,
+        hoodie=0.12,
+        tank=0.06,
+        dress=0.08,
+    )
     lower = _pick(rng, trousers=0.58, shorts=0.18, skirt=0.16, long=0.08)
     lower = 'skirt' if upper == 'dress' else lower
-    hem = dict(coat=rng.uniform(0.46, 0.62), jacket=rng.uniform(0.3, 0.38),
-               hoodie=rng.uniform(0.31, 0.36)).get(upper)
+    hem = dict(
+        coat=rng.uniform(0.46, 0.62),
+        jacket=rng.uniform(0.3, 0.38),
+        hoodie=rng.uniform(0.31, 0.36),
+    ).get(upper)
     hem = rng.uniform(0.3, 0.37) if hem is None else hem
     loose = dict(coat=0.018, jacket=0.016, hoodie=0.014).get(upper, 0.004)
     return Identity(
@@ -265,12 +295,25 @@ def draw_identity(seed, pid, difficulty):
         hem=float(hem),
         loose=float(loose + spread * rng.uniform(0, 0.012)),
         leg_width=float(1 + spread * rng.uniform(-0.1, 0.55)),
-        hair=_pick(rng, bald=0.06, short=0.42, bob=0.16, long=0.18,
-                   tail=0.12, bun=0.06),
-        hat=_pick(rng, none=0.66, cap=0.13, beanie=0.11,
-                  hood=0.2 if upper in ('hoodie', 'coat') else 0.0),
-        bag=_pick(rng, none=0.4, backpack=0.2, sling=0.16, handbag=0.14,
-                  case=0.1),
+        hair=_pick(
+            rng,
+            bald=0.06,
+            short=0.42,
+            bob=0.16,
+            long=0.18,
+            tail=0.12,
+            bun=0.06,
+        ),
+        hat=_pick(
+            rng,
+            none=0.66,
+            cap=0.13,
+            beanie=0.11,
+            hood=0.2 if upper in ('hoodie', 'coat') else 0.0,
+        ),
+        bag=_pick(
+            rng, none=0.4, backpack=0.2, sling=0.16, handbag=0.14, case=0.1
+        ),
         scarf=bool(rng.random() < 0.15),
         belt=bool(rng.random() < 0.2),
         open_front=bool(upper in ('jacket', 'coat') and rng.random() < 0.55),

@@ -68,7 +68,11 @@ def limb(start, end, width, material, order, skip=0.0):
     )
     origin = p0 - axis * skip
     return Part(
-        outline, material, order, tuple(origin), tuple(axis),
+        outline,
+        material,
+        order,
+        tuple(origin),
+        tuple(axis),
         max(width[0], width[1]),
     )
 
@@ -119,6 +123,10 @@ def trunk(view, levels, material, order, lean=0.0, panel=None):
     left = np.stack([rows[:, 1] - rows[:, 2], rows[:, 0]], 1)
     right = np.stack([rows[:, 1] + rows[:, 2], rows[:, 0]], 1)
     return Part(
-        np.concatenate([left, right[::-1]]), material, order,
-        rows=rows, yaw=view.yaw, panel=panel,
+        np.concatenate([left, right[::-1]]),
+        material,
+        order,
+        rows=rows,
+        yaw=view.yaw,
+        panel=panel,
     )

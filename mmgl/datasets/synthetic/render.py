@@ -72,7 +72,7 @@ def paint(canvas, parts, spectrum, scale, shift, light, folds):
         points = np.rint((corners - (x0, y0)) * (1 << _SHIFT))
         cv2.fillPoly(mask, [points.astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
         xs = ((np.arange(x0, x1, dtype=np.float32) - shift[0]) / scale)[None]
-        ys = ((np.arange(y0, y1, dtype=np.float32) - shift[1]) / scale)
+        ys = (np.arange(y0, y1, dtype=np.float32) - shift[1]) / scale
         frame = _limb_frame if part.rows is None else _trunk_frame
         offset, u, v = frame(part, xs, ys[:, None])
         colour = _colour(part, u, v, spectrum)

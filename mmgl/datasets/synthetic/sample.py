@@ -78,8 +78,16 @@ def _folds(rng, shape, thermal):
 def _shadow(canvas, middle, feet, scale, strength):
     """Darken the floor under the feet, in place."""
     mask = np.zeros(canvas.shape[:2], np.uint8)
-    cv2.ellipse(mask, (int(middle), int(feet)),
-                (int(0.17 * scale), int(0.03 * scale)), 0, 0, 360, 255, -1)
+    cv2.ellipse(
+        mask,
+        (int(middle), int(feet)),
+        (int(0.17 * scale), int(0.03 * scale)),
+        0,
+        0,
+        360,
+        255,
+        -1,
+    )
     mask = cv2.blur(mask, (5, 5)).astype(np.float32) / 255
     canvas *= 1 - np.float32(strength) * mask[..., None]
 
@@ -91,7 +99,7 @@ def _occlude(canvas, rng):
     left = int(width * rng.uniform(-0.4, 0.6))
     right = left + int(width * rng.uniform(0.45, 0.8))
     tone = np.float32(rng.uniform(0.1, 0.6))
-    canvas[top:, max(left, 0):max(right, 0)] = tone
+    canvas[top:, max(left, 0) : max(right, 0)] = tone
 
 
 def _missing(rng, rate):
@@ -111,8 +119,9 @@ def _render(seed, key, person, camera, size, difficulty, heading):
     shape = (height * zoom, width * zoom)
     scale, shift, feet = _place(rng, parts, shape, difficulty)
     wide = background(seed, camera.place, camera.indoor, spectrum)
-    canvas = crop_background(wide, rng, shape, min(feet / shape[0], 1.2),
-                             difficulty.clutter)
+    canvas = crop_background(
+        wide, rng, shape, min(feet / shape[0], 1.2), difficulty.clutter
+    )
     shade = difficulty.lighting * rng.uniform(-0.22, 0.22)
     if spectrum != THERMAL:
         _shadow(canvas, shift[0], feet, scale, rng.uniform(0.2, 0.6))
@@ -123,8 +132,9 @@ def _render(seed, key, person, camera, size, difficulty, heading):
     if rng.random() < difficulty.occlusion_rate:
         _occlude(canvas, rng)
     if zoom > 1:
-        canvas = cv2.resize(canvas, (width, height),
-                            interpolation=cv2.INTER_AREA)
+        canvas = cv2.resize(
+            canvas, (width, height), interpolation=cv2.INTER_AREA
+        )
         canvas = canvas.reshape(height, width, -1)
     canvas = illuminate(canvas, camera, rng, difficulty.lighting)
     return expose(canvas, camera, rng, difficulty)
@@ -165,8 +175,15 @@ def sysu_image(seed, pid, camid, number, preset, difficulty):
     """
     key = (pid, camid, number)
     person = _identity(seed, pid, difficulty)
-    return _render(seed, key, person, SYSU_CAMERAS[camid],
-                   _size(seed, key, preset), difficulty, None)
+    return _render(
+        seed,
+        key,
+        person,
+        SYSU_CAMERAS[camid],
+        _size(seed, key, preset),
+        difficulty,
+        None,
+    )
 
 
 def regdb_heading(seed, pid):
@@ -192,5 +209,12 @@ def regdb_image(seed, pid, modality, number, preset, difficulty):
     key = (pid, 10 + modality, number)
     person = _identity(seed, pid, difficulty)
     camera = REGDB_CAMERAS[INFRARED if modality else 0]
-    return _render(seed, key, person, camera, _size(seed, key, preset),
-                   difficulty, regdb_heading(seed, pid))
+    return _render(
+        seed,
+        key,
+        person,
+        camera,
+        _size(seed, key, preset),
+        difficulty,
+        regdb_heading(seed, pid),
+    )

@@ -64,8 +64,10 @@ def _floor(brush, tiles):
         return
     for x in range(-WIDTH, 2 * WIDTH, 70):
         far = WIDTH / 2 + (x - WIDTH / 2) * 0.45
-        brush.shape_of([(far, HORIZON), (far + 2, HORIZON), (x + 5, HEIGHT),
-                        (x, HEIGHT)], line)
+        brush.shape_of(
+            [(far, HORIZON), (far + 2, HORIZON), (x + 5, HEIGHT), (x, HEIGHT)],
+            line,
+        )
     for step in range(1, 8):
         y = HORIZON + (HEIGHT - HORIZON) * (step / 8) ** 1.6
         brush.box(0, y, WIDTH, 1 + step / 3, line)
@@ -116,8 +118,13 @@ def _outdoor(brush):
             brush.box(x - 6, y, 13, HORIZON - y, bark)
             for _ in range(14):
                 spot = rng.normal((x, y), (34, 26)).astype(int)
-                cv2.circle(brush.image, tuple(int(v) for v in spot),
-                           int(rng.integers(10, 26)), leaves, -1)
+                cv2.circle(
+                    brush.image,
+                    tuple(int(v) for v in spot),
+                    int(rng.integers(10, 26)),
+                    leaves,
+                    -1,
+                )
         else:
             brush.box(x, 0, 7, HORIZON + 12, bark)
             brush.box(x + 26, 205, 74, 52, leaves)
@@ -144,8 +151,11 @@ def background(seed, place, indoor, spectrum):
     strength = {VISIBLE: 0.14, INFRARED: 0.12, THERMAL: 0.05}[spectrum]
     for step, share in ((60, 0.7), (18, 0.35), (4, 0.25)):
         grain = rng.normal(size=(HEIGHT // step + 2, WIDTH // step + 2))
-        grain = cv2.resize(grain.astype(np.float32), (WIDTH, HEIGHT),
-                           interpolation=cv2.INTER_CUBIC)
+        grain = cv2.resize(
+            grain.astype(np.float32),
+            (WIDTH, HEIGHT),
+            interpolation=cv2.INTER_CUBIC,
+        )
         image = image * (1 + strength * share * grain[..., None])
     image = np.clip(image, 0, 1)
     image.flags.writeable = False
@@ -171,7 +181,7 @@ def crop_background(wide, rng, shape, feet, clutter):
     ground = rng.uniform(HORIZON + 25, HORIZON + 110)
     y = int(np.clip(ground - feet * high, 0, HEIGHT - high))
     x = int(rng.integers(0, WIDTH - wide_px))
-    cut = wide[y:y + high, x:x + wide_px]
+    cut = wide[y : y + high, x : x + wide_px]
     image = cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
     image = image.reshape(height, width, -1)
     if clutter != 1:

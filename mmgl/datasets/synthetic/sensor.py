@@ -25,8 +25,9 @@ def illuminate(image, camera, rng, lighting):
     if camera.spectrum == VISIBLE:
         image *= (1 + lighting * rng.normal(0, 0.04, 3)).astype(np.float32)
         ramp = lighting * rng.uniform(-0.18, 0.18)
-        image *= np.linspace(1 - ramp, 1 + ramp, height,
-                             dtype=np.float32)[:, None, None]
+        image *= np.linspace(1 - ramp, 1 + ramp, height, dtype=np.float32)[
+            :, None, None
+        ]
     elif camera.spectrum == INFRARED:
         x0, y0 = rng.uniform(0.3, 0.7), rng.uniform(0.2, 0.6)
         xs = (np.arange(width, dtype=np.float32) / width - x0) * 0.6

@@ -107,8 +107,11 @@ def joints(body, pose):
         knee = _limb(hip, bone, thigh)
         ankle = _limb(knee, bone, thigh - bend)
         toe = (ankle[0] * 1.12, ankle[1] - ANKLE * 0.6, ankle[2] + 0.085)
-        names = zip(('hip', 'knee', 'ankle', 'toe'), (hip, knee, ankle, toe),
-                    strict=True)
+        names = zip(
+            ('hip', 'knee', 'ankle', 'toe'),
+            (hip, knee, ankle, toe),
+            strict=True,
+        )
         points.update({f'{name}{side}': value for name, value in names})
         points.update(_arm(body, pose, side, wave))
     drop = min(points['ankle-1'][1], points['ankle1'][1]) - ANKLE

@@ -33,7 +33,7 @@ def draw_pids(preset, seed):
     order = [int(v) for v in rng.permutation(preset.max_pid) + 1]
     pids, start = {}, 0
     for split, count in preset.ids.items():
-        pids[split] = order[start:start + count]
+        pids[split] = order[start : start + count]
         start += count
     return pids
 

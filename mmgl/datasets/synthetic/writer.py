@@ -12,19 +12,9 @@ from typing import NamedTuple
 import cv2
 
 from .manifest import PARTIAL, check_root, replace_file, write_manifest
-from .presets import (
-    GENERATOR_VERSION,
-    Difficulty,
-    get_preset,
-    preset_counts,
-)
+from .presets import GENERATOR_VERSION, Difficulty, get_preset, preset_counts
 from .sample import jpeg_quality, regdb_heading, regdb_image, sysu_image
-from .splits import (
-    plan_sysu,
-    regdb_name,
-    regdb_split_files,
-    sysu_split_files,
-)
+from .splits import plan_sysu, regdb_name, regdb_split_files, sysu_split_files
 
 _CHUNK = 24  # images a worker draws between two progress reports
 _STALE = 900  # seconds after which a left-over scratch folder is removed
@@ -211,7 +201,7 @@ def _draw_all(job, images, total, workers, progress):
     """Draw images in this process or in several."""
     for folder in sorted({osp.dirname(image.path) for image in images}):
         os.makedirs(osp.join(job.root, folder), exist_ok=True)
-    chunks = [images[i:i + _CHUNK] for i in range(0, len(images), _CHUNK)]
+    chunks = [images[i : i + _CHUNK] for i in range(0, len(images), _CHUNK)]
     done = total - len(images)
     if workers == 1 or len(chunks) < 2:
         results = (draw_chunk(job, chunk) for chunk in chunks)

@@ -16,8 +16,19 @@ from .stripe_shuffle import SharedStripeShuffle, shuffle_stripes
 from .views import Views
 
 __all__ = [
-    'AugMix', 'ChannelAdaptiveGray', 'ChannelExchange', 'ChannelRandomErasing',
-    'EpochStages', 'JigsawTiles', 'LoadImageFromBytes', 'LoadPackedImage',
-    'ModalityTransform', 'PILResize', 'PackReIDInputs', 'SharedStripeShuffle',
-    'Views', 'cut_tiles', 'shuffle_stripes'
+    'AugMix',
+    'ChannelAdaptiveGray',
+    'ChannelExchange',
+    'ChannelRandomErasing',
+    'EpochStages',
+    'JigsawTiles',
+    'LoadImageFromBytes',
+    'LoadPackedImage',
+    'ModalityTransform',
+    'PILResize',
+    'PackReIDInputs',
+    'SharedStripeShuffle',
+    'Views',
+    'cut_tiles',
+    'shuffle_stripes',
 ]

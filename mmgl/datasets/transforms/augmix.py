@@ -7,16 +7,30 @@ from mmgl.registry import TRANSFORMS
 
 from . import image_ops as ops
 
-OPERATIONS = ('autocontrast', 'equalize', 'posterize', 'rotate', 'solarize',
-              'shear_x', 'shear_y', 'translate_x', 'translate_y')
+OPERATIONS = (
+    'autocontrast',
+    'equalize',
+    'posterize',
+    'rotate',
+    'solarize',
+    'shear_x',
+    'shear_y',
+    'translate_x',
+    'translate_y',
+)
 FURTHER_OPERATIONS = ('color', 'contrast', 'brightness', 'sharpness')
 MAX_SEVERITY = 10
 # Strength of an operation at severity 10.
 MAX_DEGREES, MAX_SHEAR, MAX_SHIFT = 30, 0.3, 1 / 3
 
 
-def apply_operation(img: np.ndarray, name: str, strength: float,
-                    forward: bool, interpolation: str) -> np.ndarray:
+def apply_operation(
+    img: np.ndarray,
+    name: str,
+    strength: float,
+    forward: bool,
+    interpolation: str,
+) -> np.ndarray:
     """Apply one operation.
 
     Args:
@@ -38,8 +52,9 @@ def apply_operation(img: np.ndarray, name: str, strength: float,
     if name == 'solarize':
         return ops.solarize(img, 256 - int(strength * 256))
     if name == 'rotate':
-        return ops.rotate(img, sign * int(strength * MAX_DEGREES),
-                          interpolation)
+        return ops.rotate(
+            img, sign * int(strength * MAX_DEGREES), interpolation
+        )
     if name == 'shear_x':
         matrix = (1, sign * strength * MAX_SHEAR, 0, 0, 1, 0)
         return ops.affine(img, matrix, interpolation)
@@ -84,24 +99,34 @@ class AugMix(BaseTransform):
             uint8 with three channels.
     """
 
-    def __init__(self,
-                 severity: int = 3,
-                 mixture_width: int = 3,
-                 chain_depth: int = -1,
-                 alpha: float = 1.0,
-                 all_ops: bool = False,
-                 interpolation: str = 'bilinear',
-                 prob: float = 1.0) -> None:
+    def __init__(
+        self,
+        severity: int = 3,
+        mixture_width: int = 3,
+        chain_depth: int = -1,
+        alpha: float = 1.0,
+        all_ops: bool = False,
+        interpolation: str = 'bilinear',
+        prob: float = 1.0,
+    ) -> None:
         checks = {
-            'severity': (severity, 1 <= severity <= MAX_SEVERITY,
-                         f'from 1 to {MAX_SEVERITY}'),
+            'severity': (
+                severity,
+                1 <= severity <= MAX_SEVERITY,
+                f'from 1 to {MAX_SEVERITY}',
+            ),
             'mixture_width': (mixture_width, mixture_width >= 1, 'above 0'),
-            'chain_depth': (chain_depth, chain_depth == -1
-                            or chain_depth >= 1, '-1 or above 0'),
+            'chain_depth': (
+                chain_depth,
+                chain_depth == -1 or chain_depth >= 1,
+                '-1 or above 0',
+            ),
             'alpha': (alpha, alpha > 0, 'above 0'),
-            'interpolation': (interpolation, interpolation
-                              in ops.INTERPOLATIONS,
-                              "'nearest' or 'bilinear'"),
+            'interpolation': (
+                interpolation,
+                interpolation in ops.INTERPOLATIONS,
+                "'nearest' or 'bilinear'",
+            ),
             'prob': (prob, 0 <= prob <= 1, 'from 0 to 1'),
         }
         for name, (value, fits, rule) in checks.items():
@@ -117,7 +142,8 @@ class AugMix(BaseTransform):
         if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3:
             raise ValueError(
                 'AugMix needs a uint8 image of shape (H, W, 3), got '
-                f'{img.dtype} {img.shape}; use it before normalisation.')
+                f'{img.dtype} {img.shape}; use it before normalisation.'
+            )
         prob = self.options['prob']
         if prob < 1 and np.random.rand() >= prob:
             return results
@@ -141,16 +167,21 @@ class AugMix(BaseTransform):
         ]
         return ops.mix([img, *chains], [1 - share, *(share * weights)])
 
-    def _chain(self, img: np.ndarray,
-               numbers: list[list[float]]) -> np.ndarray:
+    def _chain(
+        self, img: np.ndarray, numbers: list[list[float]]
+    ) -> np.ndarray:
         """Apply one operation for each three numbers from 0 to 1."""
         severity = self.options['severity']
         for choice, level, direction in numbers:
             name = self.operations[int(choice * len(self.operations))]
             level = 0.1 + level * (severity - 0.1)
-            img = apply_operation(img, name, level / MAX_SEVERITY,
-                                  direction < 0.5,
-                                  self.options['interpolation'])
+            img = apply_operation(
+                img,
+                name,
+                level / MAX_SEVERITY,
+                direction < 0.5,
+                self.options['interpolation'],
+            )
         return img
 
     def __repr__(self) -> str:

@@ -44,20 +44,24 @@ class ChannelAdaptiveGray(BaseTransform):
         ValueError: For an argument or an image out of range.
     """
 
-    def __init__(self,
-                 channel_probs: Sequence[float] = (0.25, 0.25, 0.25),
-                 gray_prob: float = 0.5,
-                 gray_weights: Sequence[float] = (0.2989, 0.587, 0.114),
-                 space: str = 'normalized',
-                 mean: Sequence[float] = RGB_MEAN,
-                 std: Sequence[float] = RGB_STD,
-                 to_rgb: bool = True) -> None:
+    def __init__(
+        self,
+        channel_probs: Sequence[float] = (0.25, 0.25, 0.25),
+        gray_prob: float = 0.5,
+        gray_weights: Sequence[float] = (0.2989, 0.587, 0.114),
+        space: str = 'normalized',
+        mean: Sequence[float] = RGB_MEAN,
+        std: Sequence[float] = RGB_STD,
+        to_rgb: bool = True,
+    ) -> None:
         name = type(self).__name__
         check_channel_probs(name, channel_probs)
         check_probability(name, gray_prob=gray_prob)
         if len(gray_weights) != 3:
-            raise ValueError(f'{name}.gray_weights must have three entries, '
-                             f'got {gray_weights}')
+            raise ValueError(
+                f'{name}.gray_weights must have three entries, '
+                f'got {gray_weights}'
+            )
         self.channel_probs = tuple(channel_probs)
         self.gray_prob = gray_prob
         self.gray_weights = tuple(gray_weights)
@@ -77,5 +81,7 @@ class ChannelAdaptiveGray(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(channel_probs={self.channel_probs}, '
-                f'gray_prob={self.gray_prob}, space={self.space.name!r})')
+        return (
+            f'{type(self).__name__}(channel_probs={self.channel_probs}, '
+            f'gray_prob={self.gray_prob}, space={self.space.name!r})'
+        )

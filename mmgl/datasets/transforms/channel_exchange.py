@@ -41,12 +41,14 @@ class ChannelExchange(BaseTransform):
         ValueError: For an argument or an image out of range.
     """
 
-    def __init__(self,
-                 channel_probs: Sequence[float] = (1 / 3, 1 / 3, 1 / 3),
-                 space: str = 'normalized',
-                 mean: Sequence[float] = RGB_MEAN,
-                 std: Sequence[float] = RGB_STD,
-                 to_rgb: bool = True) -> None:
+    def __init__(
+        self,
+        channel_probs: Sequence[float] = (1 / 3, 1 / 3, 1 / 3),
+        space: str = 'normalized',
+        mean: Sequence[float] = RGB_MEAN,
+        std: Sequence[float] = RGB_STD,
+        to_rgb: bool = True,
+    ) -> None:
         name = type(self).__name__
         check_channel_probs(name, channel_probs)
         self.channel_probs = tuple(channel_probs)
@@ -58,10 +60,13 @@ class ChannelExchange(BaseTransform):
         if channel is None:
             results['img'] = self.space.as_float(results['img'])
         else:
-            results['img'] = self.space.spread(results['img'],
-                                               np.eye(3)[channel])
+            results['img'] = self.space.spread(
+                results['img'], np.eye(3)[channel]
+            )
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(channel_probs={self.channel_probs}, '
-                f'space={self.space.name!r})')
+        return (
+            f'{type(self).__name__}(channel_probs={self.channel_probs}, '
+            f'space={self.space.name!r})'
+        )

@@ -41,28 +41,35 @@ class ChannelRandomErasing(BaseTransform):
         ValueError: For an argument or an image out of range.
     """
 
-    def __init__(self,
-                 prob: float = 0.5,
-                 area_range: Sequence[float] = (0.02, 0.4),
-                 aspect_range: Sequence[float] = (0.3, 1 / 0.3),
-                 max_tries: int = 100,
-                 fill: Sequence[float] = (0.4914, 0.4822, 0.4465),
-                 space: str = 'normalized',
-                 mean: Sequence[float] = RGB_MEAN,
-                 std: Sequence[float] = RGB_STD,
-                 to_rgb: bool = True) -> None:
+    def __init__(
+        self,
+        prob: float = 0.5,
+        area_range: Sequence[float] = (0.02, 0.4),
+        aspect_range: Sequence[float] = (0.3, 1 / 0.3),
+        max_tries: int = 100,
+        fill: Sequence[float] = (0.4914, 0.4822, 0.4465),
+        space: str = 'normalized',
+        mean: Sequence[float] = RGB_MEAN,
+        std: Sequence[float] = RGB_STD,
+        to_rgb: bool = True,
+    ) -> None:
         name = type(self).__name__
         check_probability(name, prob=prob)
-        for key, pair in (('area_range', area_range), ('aspect_range',
-                                                       aspect_range)):
+        for key, pair in (
+            ('area_range', area_range),
+            ('aspect_range', aspect_range),
+        ):
             if len(pair) != 2 or not 0 < pair[0] <= pair[1]:
-                raise ValueError(f'{name}.{key} must be two numbers above 0, '
-                                 f'the smaller first; got {tuple(pair)}')
+                raise ValueError(
+                    f'{name}.{key} must be two numbers above 0, '
+                    f'the smaller first; got {tuple(pair)}'
+                )
         if area_range[1] > 1 or len(fill) != 3 or max_tries < 1:
             raise ValueError(
                 f'{name} needs shares up to 1 in area_range, three entries '
                 f'in fill and max_tries above 0; got {tuple(area_range)}, '
-                f'{tuple(fill)} and {max_tries}')
+                f'{tuple(fill)} and {max_tries}'
+            )
         self.prob = prob
         self.area_range = tuple(area_range)
         self.aspect_range = tuple(aspect_range)
@@ -70,8 +77,9 @@ class ChannelRandomErasing(BaseTransform):
         self.space = ChannelSpace(name, space, mean, std, to_rgb)
         self.colour = self.space.colour(fill)
 
-    def draw_rectangle(self, height: int,
-                       width: int) -> tuple[slice, slice] | None:
+    def draw_rectangle(
+        self, height: int, width: int
+    ) -> tuple[slice, slice] | None:
         """Draw the rectangle to erase.
 
         Args:
@@ -103,7 +111,9 @@ class ChannelRandomErasing(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(prob={self.prob}, '
-                f'area_range={self.area_range}, '
-                f'aspect_range={self.aspect_range}, '
-                f'space={self.space.name!r})')
+        return (
+            f'{type(self).__name__}(prob={self.prob}, '
+            f'area_range={self.area_range}, '
+            f'aspect_range={self.aspect_range}, '
+            f'space={self.space.name!r})'
+        )

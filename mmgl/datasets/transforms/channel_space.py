@@ -32,20 +32,25 @@ class ChannelSpace:
             have three entries.
     """
 
-    def __init__(self,
-                 owner: str,
-                 space: str = 'normalized',
-                 mean: Sequence[float] = RGB_MEAN,
-                 std: Sequence[float] = RGB_STD,
-                 to_rgb: bool = True) -> None:
+    def __init__(
+        self,
+        owner: str,
+        space: str = 'normalized',
+        mean: Sequence[float] = RGB_MEAN,
+        std: Sequence[float] = RGB_STD,
+        to_rgb: bool = True,
+    ) -> None:
         if space not in SPACES:
-            raise ValueError(f'{owner}.space must be one of '
-                             f'{", ".join(SPACES)}; got {space!r}')
+            raise ValueError(
+                f'{owner}.space must be one of '
+                f'{", ".join(SPACES)}; got {space!r}'
+            )
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(
                 f'{owner} needs three entries in mean and three positive '
                 f'ones in std, as the data preprocessor has; got mean={mean}, '
-                f'std={std}')
+                f'std={std}'
+            )
         self.owner = owner
         self.name = space
         self.step = -1 if to_rgb else 1
@@ -56,7 +61,7 @@ class ChannelSpace:
 
     def _in_image_order(self, rgb: Sequence[float]) -> np.ndarray:
         """Bring three numbers given for RGB into the order of the image."""
-        return np.array(rgb, dtype=np.float32)[::self.step]
+        return np.array(rgb, dtype=np.float32)[:: self.step]
 
     def as_float(self, img: np.ndarray) -> np.ndarray:
         """Return a float32 copy of an image.
@@ -70,11 +75,15 @@ class ChannelSpace:
         Raises:
             ValueError: For another type or shape.
         """
-        if img.dtype not in (np.uint8, np.float32) or img.ndim != 3 or (
-                img.shape[2] != 3):
+        if (
+            img.dtype not in (np.uint8, np.float32)
+            or img.ndim != 3
+            or (img.shape[2] != 3)
+        ):
             raise ValueError(
                 f'{self.owner} needs a uint8 or float32 image of shape '
-                f'(H, W, 3) in grey levels, got {img.dtype} {img.shape}')
+                f'(H, W, 3) in grey levels, got {img.dtype} {img.shape}'
+            )
         return img.astype(np.float32)
 
     def colour(self, rgb: Sequence[float]) -> np.ndarray:
@@ -113,7 +122,8 @@ def check_probability(owner: str, **values: float) -> None:
     for name, value in values.items():
         if not 0 <= value <= 1:
             raise ValueError(
-                f'{owner}.{name} must be from 0 to 1, got {value}')
+                f'{owner}.{name} must be from 0 to 1, got {value}'
+            )
 
 
 def check_channel_probs(owner: str, probs: Sequence[float]) -> None:
@@ -129,7 +139,8 @@ def check_channel_probs(owner: str, probs: Sequence[float]) -> None:
     if len(probs) != 3 or min(probs) < 0 or sum(probs) > 1 + 1e-6:
         raise ValueError(
             f'{owner}.channel_probs must be the three probabilities of '
-            f'copying R, G and B, of sum 1 at most; got {tuple(probs)}')
+            f'copying R, G and B, of sum 1 at most; got {tuple(probs)}'
+        )
 
 
 def draw_channel(probs: Sequence[float]) -> int | None:

@@ -38,19 +38,25 @@ class EpochStages(BaseTransform):
         ...             [dict(type='JigsawTiles')]])
     """
 
-    def __init__(self, epochs_per_stage: int | Sequence[int],
-                 stages: Sequence[Sequence[dict | Callable]]) -> None:
+    def __init__(
+        self,
+        epochs_per_stage: int | Sequence[int],
+        stages: Sequence[Sequence[dict | Callable]],
+    ) -> None:
         name = type(self).__name__
         if not stages:
-            raise ValueError(f'{name}.stages is empty; give one list of '
-                             'transforms per stage')
+            raise ValueError(
+                f'{name}.stages is empty; give one list of '
+                'transforms per stage'
+            )
         if isinstance(epochs_per_stage, int):
-            epochs_per_stage = (epochs_per_stage, ) * len(stages)
+            epochs_per_stage = (epochs_per_stage,) * len(stages)
         if len(epochs_per_stage) != len(stages) or min(epochs_per_stage) < 1:
             raise ValueError(
                 f'{name}.epochs_per_stage must be a positive number or '
                 f'{len(stages)} of them, one per stage, got '
-                f'{epochs_per_stage!r}')
+                f'{epochs_per_stage!r}'
+            )
         self.epochs_per_stage = tuple(epochs_per_stage)
         self.stages = [
             build_sub_pipeline(f'{name}.stages.{number}', steps)
@@ -80,5 +86,7 @@ class EpochStages(BaseTransform):
         return self.stages[stage](results)
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(epochs_per_stage='
-                f'{self.epochs_per_stage}, stages={self.stages})')
+        return (
+            f'{type(self).__name__}(epochs_per_stage='
+            f'{self.epochs_per_stage}, stages={self.stages})'
+        )

@@ -85,7 +85,7 @@ def posterize(img: np.ndarray, bits: int) -> np.ndarray:
     Returns:
         The new image.
     """
-    return cv2.bitwise_and(img, (256 - 2**(8 - bits), ) * 4)
+    return cv2.bitwise_and(img, (256 - 2 ** (8 - bits),) * 4)
 
 
 def solarize(img: np.ndarray, threshold: int) -> np.ndarray:
@@ -103,9 +103,11 @@ def solarize(img: np.ndarray, threshold: int) -> np.ndarray:
     return cv2.bitwise_xor(img, turned)
 
 
-def affine(img: np.ndarray,
-           matrix: tuple[float, float, float, float, float, float],
-           interpolation: str = 'bilinear') -> np.ndarray:
+def affine(
+    img: np.ndarray,
+    matrix: tuple[float, float, float, float, float, float],
+    interpolation: str = 'bilinear',
+) -> np.ndarray:
     """Transform the plane (``PIL.Image.transform(..., AFFINE)``).
 
     Args:
@@ -120,21 +122,23 @@ def affine(img: np.ndarray,
     """
     a, b, c, d, e, f = matrix
     # OpenCV counts from the centre of the corner pixel.
-    inverse = np.array([[a, b, c + (a + b - 1) / 2],
-                        [d, e, f + (d + e - 1) / 2]])
+    inverse = np.array(
+        [[a, b, c + (a + b - 1) / 2], [d, e, f + (d + e - 1) / 2]]
+    )
     # Four channels take OpenCV half the time of three.
     padded = cv2.cvtColor(img, cv2.COLOR_BGR2BGRA)
     warped = cv2.warpAffine(
         padded,
         inverse,
         img.shape[1::-1],
-        flags=INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP)
+        flags=INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP,
+    )
     return cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR)
 
 
-def rotate(img: np.ndarray,
-           degrees: float,
-           interpolation: str = 'bilinear') -> np.ndarray:
+def rotate(
+    img: np.ndarray, degrees: float, interpolation: str = 'bilinear'
+) -> np.ndarray:
     """Turn counter-clockwise about the centre (``PIL.Image.rotate``).
 
     Args:
@@ -147,8 +151,14 @@ def rotate(img: np.ndarray,
     """
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     x, y = img.shape[1] / 2, img.shape[0] / 2
-    matrix = (cos, -sin, x - cos * x + sin * y, sin, cos,
-              y - sin * x - cos * y)
+    matrix = (
+        cos,
+        -sin,
+        x - cos * x + sin * y,
+        sin,
+        cos,
+        y - sin * x - cos * y,
+    )
     return affine(img, matrix, interpolation)
 
 
@@ -165,15 +175,19 @@ def translate(img: np.ndarray, right: int = 0, down: int = 0) -> np.ndarray:
     """
     height, width = img.shape[:2]
     moved = np.zeros_like(img)
-    moved[max(down, 0):height + min(down, 0),
-          max(right, 0):width + min(right, 0)] = (
-              img[max(-down, 0):height - max(down, 0),
-                  max(-right, 0):width - max(right, 0)])
+    moved[
+        max(down, 0) : height + min(down, 0),
+        max(right, 0) : width + min(right, 0),
+    ] = img[
+        max(-down, 0) : height - max(down, 0),
+        max(-right, 0) : width - max(right, 0),
+    ]
     return moved
 
 
-def _blend(img: np.ndarray, other: np.ndarray | float,
-           factor: float) -> np.ndarray:
+def _blend(
+    img: np.ndarray, other: np.ndarray | float, factor: float
+) -> np.ndarray:
     """Mix ``factor`` of an image with the rest of another or of a level.
 
     PIL rounds toward zero, hence the half.
@@ -233,8 +247,9 @@ def mix(images: list[np.ndarray], weights: list[float]) -> np.ndarray:
     return out
 
 
-def _mix_rows(images: list[np.ndarray], weights: list[float],
-              out: np.ndarray) -> None:
+def _mix_rows(
+    images: list[np.ndarray], weights: list[float], out: np.ndarray
+) -> None:
     """Write the weighted sum of some rows to ``out``."""
     if len(images) % 2:
         images, weights = [*images, images[-1]], [*weights, 0.0]
@@ -246,7 +261,9 @@ def _mix_rows(images: list[np.ndarray], weights: list[float],
             images[i + 1],
             weights[i + 1],
             0,
-            dtype=cv2.CV_32F) for i in range(0, len(images), 2)
+            dtype=cv2.CV_32F,
+        )
+        for i in range(0, len(images), 2)
     ]
     total = halves[0]
     for half in halves[1:-1]:

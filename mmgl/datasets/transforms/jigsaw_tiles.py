@@ -12,8 +12,12 @@ from mmgl.structures import permutation_set
 from ..randomness import check_seed, keyed_generator
 
 
-def cut_tiles(img: np.ndarray, grid: Sequence[int], tile: Sequence[int],
-              offsets: np.ndarray) -> list[np.ndarray]:
+def cut_tiles(
+    img: np.ndarray,
+    grid: Sequence[int],
+    tile: Sequence[int],
+    offsets: np.ndarray,
+) -> list[np.ndarray]:
     """Cut one tile out of every cell of a grid.
 
     Args:
@@ -27,10 +31,13 @@ def cut_tiles(img: np.ndarray, grid: Sequence[int], tile: Sequence[int],
     """
     rows, columns = grid
     cell = img.shape[0] // rows, img.shape[1] // columns
-    corners = [(row * cell[0], column * cell[1]) for row in range(rows)
-               for column in range(columns)]
+    corners = [
+        (row * cell[0], column * cell[1])
+        for row in range(rows)
+        for column in range(columns)
+    ]
     return [
-        img[y + down:y + down + tile[0], x + right:x + right + tile[1]]
+        img[y + down : y + down + tile[0], x + right : x + right + tile[1]]
         for (y, x), (down, right) in zip(corners, offsets, strict=True)
     ]
 
@@ -66,29 +73,35 @@ class JigsawTiles(BaseTransform):
             the image, or nothing is left of a tile.
     """
 
-    def __init__(self,
-                 grid: Sequence[int] = (3, 3),
-                 gap: float = 1 / 6,
-                 num_permutations: int = 100,
-                 seed: int = 0) -> None:
+    def __init__(
+        self,
+        grid: Sequence[int] = (3, 3),
+        gap: float = 1 / 6,
+        num_permutations: int = 100,
+        seed: int = 0,
+    ) -> None:
         if len(grid) != 2 or min(grid) < 1:
-            raise ValueError('JigsawTiles.grid must be two positive numbers, '
-                             f'rows and columns, got {grid!r}')
+            raise ValueError(
+                'JigsawTiles.grid must be two positive numbers, '
+                f'rows and columns, got {grid!r}'
+            )
         if not 0 <= gap < 1:
-            raise ValueError('JigsawTiles.gap must be at least 0 and below '
-                             f'1, got {gap!r}')
+            raise ValueError(
+                f'JigsawTiles.gap must be at least 0 and below 1, got {gap!r}'
+            )
         self.grid = tuple(grid)
         self.gap = gap
         self.seed = check_seed(seed)
         # Made here, before workers are forked.
-        self.permutations = permutation_set(grid[0] * grid[1],
-                                            num_permutations, self.seed)
+        self.permutations = permutation_set(
+            grid[0] * grid[1], num_permutations, self.seed
+        )
 
     def transform(self, results: dict) -> dict:
         """Replace ``results['img']`` by tiles and record their order."""
         draw = results.get('draw')
         # The images of a pair have the same number, but puzzles of their own.
-        key = (results['sample_idx'], ) if draw is None else draw[1:4]
+        key = (results['sample_idx'],) if draw is None else draw[1:4]
         rng = keyed_generator(key, f'jigsaw {self.seed} {self.grid}')
         permutation = self.permutations[rng.integers(len(self.permutations))]
         tile, free = self._sizes(results['img'].shape)
@@ -104,7 +117,8 @@ class JigsawTiles(BaseTransform):
             raise ValueError(
                 f'JigsawTiles: grid={self.grid} does not divide an image of '
                 f'{shape[0]} x {shape[1]} pixels; change the size or the '
-                'grid.')
+                'grid.'
+            )
         cell = [shape[0] // self.grid[0], shape[1] // self.grid[1]]
         # 1 / 6 is not exact: without the margin 16.000001 would give 17.
         free = [math.ceil(side * self.gap - 1e-6) for side in cell]
@@ -112,10 +126,13 @@ class JigsawTiles(BaseTransform):
         if min(tile) < 1:
             raise ValueError(
                 f'JigsawTiles: gap={self.gap} leaves nothing of a cell of '
-                f'{cell[0]} x {cell[1]} pixels.')
+                f'{cell[0]} x {cell[1]} pixels.'
+            )
         return tile, free
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(grid={self.grid}, gap={self.gap}, '
-                f'num_permutations={len(self.permutations)}, '
-                f'seed={self.seed})')
+        return (
+            f'{type(self).__name__}(grid={self.grid}, gap={self.gap}, '
+            f'num_permutations={len(self.permutations)}, '
+            f'seed={self.seed})'
+        )

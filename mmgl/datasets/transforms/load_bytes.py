@@ -26,9 +26,9 @@ class LoadImageFromBytes(BaseTransform):
         ValueError: If the bytes are no image.
     """
 
-    def __init__(self,
-                 color_type: str = 'color',
-                 imdecode_backend: str = 'cv2') -> None:
+    def __init__(
+        self, color_type: str = 'color', imdecode_backend: str = 'cv2'
+    ) -> None:
         self.color_type = color_type
         self.imdecode_backend = imdecode_backend
 
@@ -37,15 +37,19 @@ class LoadImageFromBytes(BaseTransform):
         data = results.pop('img_bytes')
         # OpenCV raises for no bytes at all and returns None for wrong ones.
         img = data and mmcv.imfrombytes(
-            data, flag=self.color_type, backend=self.imdecode_backend)
+            data, flag=self.color_type, backend=self.imdecode_backend
+        )
         if not isinstance(img, np.ndarray):
             raise ValueError(
                 f'image {results.get("shard_path")!r} cannot be decoded; '
-                'write the shard that holds it again.')
+                'write the shard that holds it again.'
+            )
         results['img'] = img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(color_type={self.color_type!r}, '
-                f'imdecode_backend={self.imdecode_backend!r})')
+        return (
+            f'{type(self).__name__}(color_type={self.color_type!r}, '
+            f'imdecode_backend={self.imdecode_backend!r})'
+        )

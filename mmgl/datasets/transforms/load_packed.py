@@ -34,7 +34,8 @@ class LoadPackedImage(BaseTransform):
             img_shape=(height, width),
             scale=(width, height),
             scale_factor=(width / old_width, height / old_height),
-            keep_ratio=False)
+            keep_ratio=False,
+        )
         return results
 
     def __repr__(self) -> str:

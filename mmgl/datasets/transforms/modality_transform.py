@@ -31,16 +31,20 @@ class ModalityTransform(BaseTransform):
         ...     visible=[dict(type='RandomGrayscale', keep_channels=True)])
     """
 
-    def __init__(self,
-                 visible: Sequence[dict | Callable] | None = (),
-                 infrared: Sequence[dict | Callable] | None = ()) -> None:
+    def __init__(
+        self,
+        visible: Sequence[dict | Callable] | None = (),
+        infrared: Sequence[dict | Callable] | None = (),
+    ) -> None:
         name = type(self).__name__
         self.pipelines = {
-            modality:
-            None if steps is None else build_sub_pipeline(
-                f'{name}.{key}', steps)
-            for modality, key, steps in ((VISIBLE, 'visible', visible),
-                                         (INFRARED, 'infrared', infrared))
+            modality: None
+            if steps is None
+            else build_sub_pipeline(f'{name}.{key}', steps)
+            for modality, key, steps in (
+                (VISIBLE, 'visible', visible),
+                (INFRARED, 'infrared', infrared),
+            )
         }
 
     def transform(self, results: dict) -> dict | None:
@@ -49,5 +53,7 @@ class ModalityTransform(BaseTransform):
         return None if pipeline is None else pipeline(results)
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(visible={self.pipelines[VISIBLE]}, '
-                f'infrared={self.pipelines[INFRARED]})')
+        return (
+            f'{type(self).__name__}(visible={self.pipelines[VISIBLE]}, '
+            f'infrared={self.pipelines[INFRARED]})'
+        )

@@ -17,11 +17,15 @@ ANNOTATIONS = ('pid', 'modality', 'camid', 'index')
 
 def _tensor(img: np.ndarray) -> torch.Tensor:
     """Check an image ``(H, W, 3)`` and return it as ``(3, H, W)``."""
-    if img.dtype not in (np.uint8, np.float32) or img.ndim != 3 or (
-            img.shape[2] != 3):
+    if (
+        img.dtype not in (np.uint8, np.float32)
+        or img.ndim != 3
+        or (img.shape[2] != 3)
+    ):
         raise ValueError(
             'PackReIDInputs needs an image of shape (H, W, 3) in grey levels, '
-            f'uint8 or float32; got {img.dtype} {img.shape}.')
+            f'uint8 or float32; got {img.dtype} {img.shape}.'
+        )
     # A third of the time of a transposed copy.
     planes = np.empty((3, *img.shape[:2]), img.dtype)
     cv2.split(as_contiguous(img), list(planes))
@@ -71,22 +75,25 @@ class PackReIDInputs(BaseTransform):
             raise ValueError(
                 'PackReIDInputs got a normalised image; remove Normalize from '
                 'the pipeline: normalisation belongs to the data preprocessor '
-                'of the model.')
+                'of the model.'
+            )
         img = results['img']
         inputs = _pack_views(img) if isinstance(img, list) else _tensor(img)
         draw = results.get('draw')
         metainfo = dict(
             img_path=results['img_path'],
-            pair_key=None if draw is None else draw.pair)
+            pair_key=None if draw is None else draw.pair,
+        )
         for key in self.meta_keys:
             if key not in results:
                 raise KeyError(
                     f'PackReIDInputs: meta_keys names {key!r}, which no '
-                    f'transform has set; there are {sorted(results)}')
+                    f'transform has set; there are {sorted(results)}'
+                )
             metainfo[key] = results[key]
         sample = ReIDDataSample(
-            metainfo=metainfo, **{k: results[k]
-                                  for k in ANNOTATIONS})
+            metainfo=metainfo, **{k: results[k] for k in ANNOTATIONS}
+        )
         if 'permutation' in results:
             sample.permutation = torch.from_numpy(results['permutation'])
         return dict(inputs=inputs, data_samples=sample)

@@ -35,11 +35,17 @@ class PILResize(BaseTransform):
         if interpolation not in KERNELS:
             raise ValueError(
                 f'PILResize.interpolation must be one of {", ".join(KERNELS)}'
-                f'; got {interpolation!r}')
-        if (not isinstance(scale, Sequence) or len(scale) != 2
-                or not all(isinstance(n, int) and n > 0 for n in scale)):
-            raise ValueError('PILResize.scale must be the new width and '
-                             f'height in pixels; got {scale!r}')
+                f'; got {interpolation!r}'
+            )
+        if (
+            not isinstance(scale, Sequence)
+            or len(scale) != 2
+            or not all(isinstance(n, int) and n > 0 for n in scale)
+        ):
+            raise ValueError(
+                'PILResize.scale must be the new width and '
+                f'height in pixels; got {scale!r}'
+            )
         self.scale = tuple(scale)
         self.interpolation = interpolation
 
@@ -49,7 +55,8 @@ class PILResize(BaseTransform):
         if img.dtype != np.uint8:
             raise ValueError(
                 f'PILResize needs a uint8 image, got {img.dtype}; put it '
-                'before the transforms that return float32')
+                'before the transforms that return float32'
+            )
         resized = resample(img, self.scale, self.interpolation)
         (old_height, old_width), (width, height) = img.shape[:2], self.scale
         results.update(
@@ -57,9 +64,12 @@ class PILResize(BaseTransform):
             img_shape=(height, width),
             scale=self.scale,
             scale_factor=(width / old_width, height / old_height),
-            keep_ratio=False)
+            keep_ratio=False,
+        )
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(scale={self.scale}, '
-                f'interpolation={self.interpolation!r})')
+        return (
+            f'{type(self).__name__}(scale={self.scale}, '
+            f'interpolation={self.interpolation!r})'
+        )

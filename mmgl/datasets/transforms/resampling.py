@@ -80,8 +80,9 @@ class Taps(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def taps_of(length: int, new_length: int, interpolation: str,
-            last: bool) -> Taps:
+def taps_of(
+    length: int, new_length: int, interpolation: str, last: bool
+) -> Taps:
     """Return how PIL computes a row of pixels from another one.
 
     PIL rounds halves upwards, after rounding the weights. A plain float32
@@ -105,7 +106,7 @@ def taps_of(length: int, new_length: int, interpolation: str,
     coarse = np.floor(weights)
     signed = bool(coarse.min() < 0)
     split = signed and not last
-    parts = (coarse, weights - coarse) if split else (weights, )
+    parts = (coarse, weights - coarse) if split else (weights,)
     exact = split or np.array_equal(coarse, weights)
     counts = np.tile(counts, len(parts))
     starts = np.cumsum(counts) - counts
@@ -114,12 +115,16 @@ def taps_of(length: int, new_length: int, interpolation: str,
     return Taps(
         from_numpy(indices.astype(np.int32)),
         from_numpy(starts.astype(np.int32)),
-        from_numpy(np.concatenate(parts).astype(np.float32)), signed, split,
-        -NEARLY_HALF if last and not exact else NEARLY_HALF)
+        from_numpy(np.concatenate(parts).astype(np.float32)),
+        signed,
+        split,
+        -NEARLY_HALF if last and not exact else NEARLY_HALF,
+    )
 
 
-def _pil_weights(length: int, new_length: int, interpolation: str
-                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pil_weights(
+    length: int, new_length: int, interpolation: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return first pixel, number of pixels and their weights in a row."""
     kernel = KERNELS[interpolation]
     scale = length / new_length
@@ -138,15 +143,20 @@ def _pil_weights(length: int, new_length: int, interpolation: str
     return first, counts, weights * UNIT**2
 
 
-def _resize_rows(img: np.ndarray, length: int, interpolation: str,
-                 last: bool) -> np.ndarray:
+def _resize_rows(
+    img: np.ndarray, length: int, interpolation: str, last: bool
+) -> np.ndarray:
     """Resize the first axis of a uint8 array."""
     taps = taps_of(len(img), length, interpolation, last)
     rows = from_numpy(img.reshape(len(img), -1)).float()
     # A product with a sparse matrix, in a third of the time scipy takes.
     sums = functional.embedding_bag(
-        taps.indices, rows, taps.starts, mode='sum',
-        per_sample_weights=taps.weights)
+        taps.indices,
+        rows,
+        taps.starts,
+        mode='sum',
+        per_sample_weights=taps.weights,
+    )
     if taps.split:
         # What rounding down drops never decides about a half.
         sums = sums[length:].floor_().add_(sums[:length])
@@ -156,8 +166,9 @@ def _resize_rows(img: np.ndarray, length: int, interpolation: str,
     return rounded.reshape(length, *img.shape[1:])
 
 
-def resample(img: np.ndarray, size: tuple[int, int],
-             interpolation: str) -> np.ndarray:
+def resample(
+    img: np.ndarray, size: tuple[int, int], interpolation: str
+) -> np.ndarray:
     """Resize an image as ``PIL.Image.resize`` does.
 
     Args:

@@ -28,7 +28,8 @@ def shuffle_stripes(img: np.ndarray, permutation: np.ndarray) -> np.ndarray:
         raise ValueError(
             f'SharedStripeShuffle: height {height} of the image is no '
             f'multiple of num_stripes={num}; change the image size or '
-            'num_stripes.')
+            'num_stripes.'
+        )
     stripes = as_contiguous(img).reshape(num, height // num, *img.shape[1:])
     return stripes[permutation].reshape(img.shape)
 
@@ -60,8 +61,10 @@ class SharedStripeShuffle(BaseTransform):
 
     def __init__(self, num_stripes: int = 6, seed: int = 0) -> None:
         if not isinstance(num_stripes, int) or num_stripes < 2:
-            raise ValueError('SharedStripeShuffle.num_stripes must be a whole '
-                             f'number above 1, got {num_stripes!r}')
+            raise ValueError(
+                'SharedStripeShuffle.num_stripes must be a whole '
+                f'number above 1, got {num_stripes!r}'
+            )
         self.num_stripes = num_stripes
         self.seed = check_seed(seed)
 
@@ -70,7 +73,7 @@ class SharedStripeShuffle(BaseTransform):
         draw = results.get('draw')
         stream = f'stripe shuffle {self.seed}'
         if draw is None:
-            rng = keyed_generator((results['sample_idx'], ), stream)
+            rng = keyed_generator((results['sample_idx'],), stream)
         else:
             rng = draw.generator(stream)
         permutation = rng.permutation(self.num_stripes).astype(np.int64)
@@ -79,5 +82,7 @@ class SharedStripeShuffle(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(num_stripes={self.num_stripes}, '
-                f'seed={self.seed})')
+        return (
+            f'{type(self).__name__}(num_stripes={self.num_stripes}, '
+            f'seed={self.seed})'
+        )

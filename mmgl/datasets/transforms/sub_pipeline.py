@@ -7,8 +7,9 @@ from mmcv.transforms import Compose
 from ..reid_dataset import build_pipeline
 
 
-def build_sub_pipeline(owner: str, steps: Sequence[dict | Callable]
-                       ) -> Compose:
+def build_sub_pipeline(
+    owner: str, steps: Sequence[dict | Callable]
+) -> Compose:
     """Build transforms that run one after the other.
 
     Args:
@@ -22,6 +23,5 @@ def build_sub_pipeline(owner: str, steps: Sequence[dict | Callable]
         TypeError: If it is not a list of transforms.
     """
     if not isinstance(steps, Sequence) or isinstance(steps, str):
-        raise TypeError(
-            f'{owner} must be a list of transforms, got {steps!r}')
+        raise TypeError(f'{owner} must be a list of transforms, got {steps!r}')
     return Compose(build_pipeline(steps))

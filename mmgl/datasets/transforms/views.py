@@ -45,26 +45,31 @@ class Views(BaseTransform):
         ...     copies=[2])
     """
 
-    def __init__(self,
-                 views: Sequence[Sequence[dict | Callable]],
-                 first: Sequence[dict | Callable] = (),
-                 copies: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        views: Sequence[Sequence[dict | Callable]],
+        first: Sequence[dict | Callable] = (),
+        copies: Sequence[int] | None = None,
+    ) -> None:
         name = type(self).__name__
         if not views:
-            raise ValueError(f'{name}.views is empty; give one list of '
-                             'transforms per view')
+            raise ValueError(
+                f'{name}.views is empty; give one list of transforms per view'
+            )
         copies = [1] * len(views) if copies is None else list(copies)
         if len(copies) != len(views) or min(copies) < 1:
             raise ValueError(
                 f'{name}.copies must be a number from 1 for each of the '
-                f'{len(views)} lists in views, got {copies}')
+                f'{len(views)} lists in views, got {copies}'
+            )
         self.first = build_sub_pipeline(f'{name}.first', first)
         made = [
             build_sub_pipeline(f'{name}.views.{number}', steps)
             for number, steps in enumerate(views)
         ]
         self.views = [
-            view for view, count in zip(made, copies, strict=True)
+            view
+            for view, count in zip(made, copies, strict=True)
             for _ in range(count)
         ]
 
@@ -76,7 +81,8 @@ class Views(BaseTransform):
             raise ValueError(
                 f'{type(self).__name__}: no view is left of an image of '
                 f'modality {results.get("modality")}; at least one pipeline '
-                'in views must return a result.')
+                'in views must return a result.'
+            )
         images = [view['img'] for view in made]
         return dict(made[0], img=images)
 

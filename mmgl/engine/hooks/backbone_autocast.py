@@ -69,7 +69,8 @@ class BackboneAutocastHook(Hook):
         self._outer = dict(
             device_type=device,
             dtype=torch.get_autocast_dtype(device),
-            enabled=torch.is_autocast_enabled(device))
+            enabled=torch.is_autocast_enabled(device),
+        )
         self._open(dict(self._outer, enabled=False))
 
     def _enter(self, backbone: nn.Module, args: tuple) -> None:

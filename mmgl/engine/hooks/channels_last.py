@@ -41,7 +41,11 @@ class ChannelsLastHook(Hook):
 def _follow(weight: nn.Parameter, state: dict) -> None:
     """Give the values that an optimizer keeps the order of their weight."""
     for name, value in state.items():
-        if isinstance(value, Tensor) and value.shape == weight.shape and (
-                value.stride() != weight.stride()):
+        if (
+            isinstance(value, Tensor)
+            and value.shape == weight.shape
+            and (value.stride() != weight.stride())
+        ):
             state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(
-                value)
+                value
+            )

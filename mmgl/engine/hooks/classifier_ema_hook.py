@@ -32,13 +32,14 @@ class ClassifierEmaHook(Hook):
     # Before checkpoints are written.
     priority = 'NORMAL'
 
-    def __init__(self,
-                 head: str = 'heads.modality',
-                 rate: float = 0.2,
-                 hold: int = 100) -> None:
+    def __init__(
+        self, head: str = 'heads.modality', rate: float = 0.2, hold: int = 100
+    ) -> None:
         if not 0 < rate <= 1 or hold < 1:
-            raise ValueError('ClassifierEmaHook needs 0 < rate <= 1 and hold '
-                             f'>= 1, got rate={rate}, hold={hold}.')
+            raise ValueError(
+                'ClassifierEmaHook needs 0 < rate <= 1 and hold '
+                f'>= 1, got rate={rate}, hold={hold}.'
+            )
         self.head = head
         self.rate = rate
         self.hold = hold
@@ -53,7 +54,7 @@ class ClassifierEmaHook(Hook):
         Returns:
             float: The share, in (0, 1].
         """
-        return self.rate * min(1., self.hold / (epoch + 1))
+        return self.rate * min(1.0, self.hold / (epoch + 1))
 
     def before_train(self, runner) -> None:
         """Find the head.
@@ -70,13 +71,12 @@ class ClassifierEmaHook(Hook):
             raise ValueError(
                 f'ClassifierEmaHook: the model has no head {self.head!r} '
                 'with averaged classifiers; correct custom_hooks or remove '
-                'the hook.')
+                'the hook.'
+            )
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch=None,
-                         outputs=None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
         """Update after an iteration in which the optimizer took a step.
 
         Args:

@@ -28,5 +28,6 @@ class DatasetMetaHook(Hook):
         metainfo = getattr(dataset, 'metainfo', None) or {}
         checkpoint['meta'][META_KEY] = {
             field: metainfo[field]
-            for field in META_FIELDS if field in metainfo
+            for field in META_FIELDS
+            if field in metainfo
         }

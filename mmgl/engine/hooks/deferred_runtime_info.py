@@ -32,15 +32,18 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         super().before_train(runner)
         self._waiting = []
         self._intervals = {
-            hook.interval for hook in runner.hooks
+            hook.interval
+            for hook in runner.hooks
             if isinstance(hook, LoggerHook)
         }
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch=None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch=None,
+        outputs: dict | None = None,
+    ) -> None:
         """Keep the values, and hand all over when they are wanted.
 
         Args:
@@ -49,13 +52,15 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             data_batch (dict, optional): The batch, not read.
             outputs (dict, optional): Logged values by name.
         """
-        self._waiting.append({
-            name: value.detach() if torch.is_tensor(value) else value
-            for name, value in (outputs or {}).items()
-        })
+        self._waiting.append(
+            {
+                name: value.detach() if torch.is_tensor(value) else value
+                for name, value in (outputs or {}).items()
+            }
+        )
         if self.end_of_epoch(runner.train_dataloader, batch_idx) or any(
-                self.every_n_inner_iters(batch_idx, n)
-                for n in self._intervals):
+            self.every_n_inner_iters(batch_idx, n) for n in self._intervals
+        ):
             self._hand_over(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -79,13 +84,20 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
 
 def _read(rows: list[Mapping]) -> list[Mapping]:
     """Replace the scalar tensors in all rows, waiting only once."""
-    tensors = {(number, name): value.float().reshape(())
-               for number, row in enumerate(rows)
-               for name, value in row.items() if torch.is_tensor(value)}
+    tensors = {
+        (number, name): value.float().reshape(())
+        for number, row in enumerate(rows)
+        for name, value in row.items()
+        if torch.is_tensor(value)
+    }
     if not tensors:
         return rows
     values = torch.stack(list(tensors.values())).tolist()
     numbers = dict(zip(tensors, values, strict=True))
-    return [{name: numbers.get((number, name), value)
-             for name, value in row.items()}
-            for number, row in enumerate(rows)]
+    return [
+        {
+            name: numbers.get((number, name), value)
+            for name, value in row.items()
+        }
+        for number, row in enumerate(rows)
+    ]

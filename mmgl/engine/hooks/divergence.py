@@ -69,22 +69,26 @@ class DivergenceHook(Hook):
     # Before CheckpointHook (VERY_LOW) and the log of the iteration.
     priority = 'NORMAL'
 
-    def __init__(self,
-                 interval: int = 10,
-                 max_loss: float = 1e5,
-                 window: int = 20,
-                 flat_range: float = 1e-5,
-                 flat_level: float = 1e-3,
-                 min_spread: float = 1e-6) -> None:
+    def __init__(
+        self,
+        interval: int = 10,
+        max_loss: float = 1e5,
+        window: int = 20,
+        flat_range: float = 1e-5,
+        flat_level: float = 1e-3,
+        min_spread: float = 1e-6,
+    ) -> None:
         if interval < 1 or window < 0 or window == 1:
             raise ValueError(
                 'DivergenceHook needs interval >= 1 and window 0 or >= 2, '
-                f'got interval={interval}, window={window}')
+                f'got interval={interval}, window={window}'
+            )
         if min(max_loss, flat_range, flat_level, min_spread) <= 0:
             raise ValueError(
                 'DivergenceHook: max_loss, flat_range, flat_level and '
                 f'min_spread must be above 0, got {max_loss}, {flat_range}, '
-                f'{flat_level} and {min_spread}')
+                f'{flat_level} and {min_spread}'
+            )
         self.interval = interval
         self.max_loss = max_loss
         self.window = window
@@ -107,23 +111,29 @@ class DivergenceHook(Hook):
         self._recent.clear()
         self._epochs.clear()
         # Machines count their own restarts, and may not share the work dir.
-        starts = all_gather_object((
-            int(os.environ.get(RESTARTS_VARIABLE, 0)),
-            read_verdict(runner.work_dir)))
+        starts = all_gather_object(
+            (
+                int(os.environ.get(RESTARTS_VARIABLE, 0)),
+                read_verdict(runner.work_dir),
+            )
+        )
         verdict = next((found for _, found in starts if found), None)
         if verdict and any(restarts for restarts, _ in starts):
             raise TrainingDivergedError(
                 f'training diverged before this restart, {verdict}; it is '
                 'not repeated. To try again start the command anew, or '
-                f'remove {Path(runner.work_dir, VERDICT_FILE)}.')
+                f'remove {Path(runner.work_dir, VERDICT_FILE)}.'
+            )
         if is_main_process():
             Path(runner.work_dir, VERDICT_FILE).unlink(missing_ok=True)
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch=None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch=None,
+        outputs: dict | None = None,
+    ) -> None:
         """Check the losses of this iteration.
 
         Args:
@@ -138,9 +148,13 @@ class DivergenceHook(Hook):
         last = self.end_of_epoch(runner.train_dataloader, batch_idx)
         if not last and not self.every_n_inner_iters(batch_idx, self.interval):
             return
-        worst, mean = _over_ranks({
-            name: _to_float(value) for name, value in (outputs or {}).items()
-            if 'loss' in name or name.endswith('spread')})
+        worst, mean = _over_ranks(
+            {
+                name: _to_float(value)
+                for name, value in (outputs or {}).items()
+                if 'loss' in name or name.endswith('spread')
+            }
+        )
         terms = {k: v for k, v in worst.items() if 'loss' in k}
         spreads = {k: v for k, v in mean.items() if k.endswith('spread')}
         self._epochs.append(runner.epoch)
@@ -159,28 +173,32 @@ class DivergenceHook(Hook):
 
     def _exploding(self, terms: Mapping[str, float]) -> str:
         bad = [k for k, v in terms.items() if abs(v) > self.max_loss]
-        return (f'exploding loss: {", ".join(bad)} above {self.max_loss:g}'
-                if bad else '')
+        return (
+            f'exploding loss: {", ".join(bad)} above {self.max_loss:g}'
+            if bad
+            else ''
+        )
 
     def _constant(self, terms: Mapping[str, float]) -> str:
         if 'loss' not in terms:
             return ''
         low, high = min(self._recent['loss']), max(self._recent['loss'])
         level = max(abs(low), abs(high))
-        flat = (level > self.flat_level
-                and high - low < self.flat_range * level)
+        flat = level > self.flat_level and high - low < self.flat_range * level
         return f'constant loss at {high:.4g}' if flat else ''
 
     def _collapsed(self, spreads: Mapping[str, float]) -> str:
         bad = [
-            f'{name} {max(self._recent[name]):.1e}' for name in spreads
+            f'{name} {max(self._recent[name]):.1e}'
+            for name in spreads
             if max(self._recent[name]) < self.min_spread
         ]
         return f'collapsed features: {", ".join(bad)}' if bad else ''
 
 
-def stop_run(runner, verdict: str, terms: Mapping[str, float],
-             since: int) -> None:
+def stop_run(
+    runner, verdict: str, terms: Mapping[str, float], since: int
+) -> None:
     """Record a verdict and stop the run; an empty verdict is none.
 
     ``diverged.json`` in the work dir holds verdict, iteration and terms, and
@@ -203,20 +221,27 @@ def stop_run(runner, verdict: str, terms: Mapping[str, float],
     if is_main_process():
         kept = _keep_last_good(Path(runner.work_dir), since)
         _write_verdict(
-            Path(runner.work_dir), verdict=verdict,
-            iteration=runner.iter + 1, epoch=runner.epoch + 1,
+            Path(runner.work_dir),
+            verdict=verdict,
+            iteration=runner.iter + 1,
+            epoch=runner.epoch + 1,
             last_good=kept and str(kept),
-            terms={k: repr(v) for k, v in terms.items()})
+            terms={k: repr(v) for k, v in terms.items()},
+        )
     # torchrun ends the other ranks as soon as one has failed.
     barrier()
     listing = ', '.join(f'{k}={v:g}' for k, v in terms.items())
-    state = (f'The last good state is {kept}.' if kept else
-             'No earlier epoch was complete.')
+    state = (
+        f'The last good state is {kept}.'
+        if kept
+        else 'No earlier epoch was complete.'
+    )
     raise TrainingDivergedError(
         f'training diverged, {verdict} at iteration {runner.iter + 1} '
         f'(epoch {runner.epoch + 1}); all terms: {listing}. {state} '
         'Lower the learning rate, lengthen the warm-up or clip the '
-        'gradient (optim_wrapper.clip_grad).')
+        'gradient (optim_wrapper.clip_grad).'
+    )
 
 
 def read_verdict(work_dir: str | os.PathLike) -> str | None:
@@ -255,8 +280,7 @@ def _write_verdict(work_dir: Path, **content) -> None:
         partial.write_text(json.dumps(content, indent=2) + '\n')
 
 
-def _over_ranks(
-        values: Mapping[str, float]) -> tuple[dict[str, float], dict]:
+def _over_ranks(values: Mapping[str, float]) -> tuple[dict[str, float], dict]:
     """Return the worst and the mean of each value over the ranks."""
     found = defaultdict(list)
     for row in all_gather_object(dict(values)):

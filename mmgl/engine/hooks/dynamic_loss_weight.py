@@ -51,11 +51,13 @@ class DynamicLossWeightHook(Hook):
             raise ValueError(
                 f'DynamicLossWeightHook: the model has no head {self.head!r} '
                 f'with a ramp, only {sorted(heads)}; correct custom_hooks or '
-                'remove the hook.')
+                'remove the hook.'
+            )
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError(
                 'DynamicLossWeightHook changes the weight after each epoch; '
-                'use train_cfg=dict(by_epoch=True) or remove the hook.')
+                'use train_cfg=dict(by_epoch=True) or remove the hook.'
+            )
         if runner.epoch == 0:
             # The weights may come from the end of another run.
             self._ramp.zero_()
@@ -69,11 +71,13 @@ class DynamicLossWeightHook(Hook):
         self._sum = torch.zeros_like(self._ramp)
         self._count = 0
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch=None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch=None,
+        outputs: dict | None = None,
+    ) -> None:
         """Add up the losses of the other heads and of plugins.
 
         Args:
@@ -84,8 +88,11 @@ class DynamicLossWeightHook(Hook):
         """
         for name, value in (outputs or {}).items():
             # 'loss' itself is the sum of all.
-            if ('loss' in name and name != 'loss'
-                    and not name.startswith(f'{self.head}/')):
+            if (
+                'loss' in name
+                and name != 'loss'
+                and not name.startswith(f'{self.head}/')
+            ):
                 self._sum += value.detach()
         self._count += 1
 

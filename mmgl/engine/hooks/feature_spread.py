@@ -58,15 +58,18 @@ class FeatureSpreadHook(Hook):
     # After RuntimeInfoHook, before CheckpointHook (VERY_LOW).
     priority = 'NORMAL'
 
-    def __init__(self,
-                 modules: Sequence[str] = ('backbone', 'neck'),
-                 min_spread: float = 0.01,
-                 patience: int = 3) -> None:
+    def __init__(
+        self,
+        modules: Sequence[str] = ('backbone', 'neck'),
+        min_spread: float = 0.01,
+        patience: int = 3,
+    ) -> None:
         if not 0 <= min_spread < 1 or patience < 1:
             raise ValueError(
                 'FeatureSpreadHook needs min_spread from 0 to below 1 and '
                 f'patience >= 1, got min_spread={min_spread} and '
-                f'patience={patience}')
+                f'patience={patience}'
+            )
         self.modules = tuple(modules)
         self.min_spread = min_spread
         self.patience = patience
@@ -94,7 +97,8 @@ class FeatureSpreadHook(Hook):
             part = getattr(model, name, None)
             if isinstance(part, nn.Module):
                 self._handles.append(
-                    part.register_forward_hook(self._measure(name)))
+                    part.register_forward_hook(self._measure(name))
+                )
 
     def before_train_epoch(self, runner) -> None:
         """Forget the epoch before.
@@ -104,10 +108,9 @@ class FeatureSpreadHook(Hook):
         """
         self._epoch.clear()
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch=None) -> None:
+    def before_train_iter(
+        self, runner, batch_idx: int, data_batch=None
+    ) -> None:
         """Forget the iteration before.
 
         Args:
@@ -118,11 +121,13 @@ class FeatureSpreadHook(Hook):
         self._modalities.clear()
         self._spreads.clear()
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch=None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch=None,
+        outputs: dict | None = None,
+    ) -> None:
         """Log the spreads, and judge them at the end of an epoch.
 
         Args:
@@ -160,15 +165,21 @@ class FeatureSpreadHook(Hook):
             # All ranks must come to the same verdict.
             all_reduce(median, 'mean')
             medians[name] = float(median)
-        low = [f'{name} {value:.1e}' for name, value in medians.items()
-               if value < self.min_spread]
+        low = [
+            f'{name} {value:.1e}'
+            for name, value in medians.items()
+            if value < self.min_spread
+        ]
         self._low = self._low + 1 if low else 0
         last = runner.iter + 1 >= runner.max_iters
         if self._low >= self.patience or (low and last):
             stop_run(
-                runner, f'collapsed features: {", ".join(low)} below '
-                f'{self.min_spread:g}', medians,
-                since=runner.epoch + 1 - self._low)
+                runner,
+                f'collapsed features: {", ".join(low)} below '
+                f'{self.min_spread:g}',
+                medians,
+                since=runner.epoch + 1 - self._low,
+            )
 
     def _read(self, module: nn.Module, args: tuple) -> None:
         """Keep the modality of the images on their way in."""
@@ -185,12 +196,16 @@ class FeatureSpreadHook(Hook):
                 return
             if isinstance(output, list | tuple):
                 output = output[0]
-            features = output.detach().flatten(2).mean(2) if (
-                output.ndim > 2) else output.detach()
+            features = (
+                output.detach().flatten(2).mean(2)
+                if (output.ndim > 2)
+                else output.detach()
+            )
             modality = torch.cat(self._modalities).to(features.device)
-            modality = modality[-len(features):].long()
+            modality = modality[-len(features) :].long()
             self._spreads[f'{name}/spread'] = within_modality_spread(
-                features, modality)
+                features, modality
+            )
             if name == self.modules[0]:
                 self._gap = modality_gap(features, modality)
 

@@ -55,10 +55,9 @@ class IterationSeedHook(Hook):
         if self.enabled:
             seed_everything(EPOCH_STREAM, runner.seed, runner.epoch)
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch=None) -> None:
+    def before_train_iter(
+        self, runner, batch_idx: int, data_batch=None
+    ) -> None:
         """Seed for the model of this iteration.
 
         Args:

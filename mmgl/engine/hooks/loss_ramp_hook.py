@@ -28,8 +28,10 @@ class LossRampHook(Hook):
 
     def __init__(self, loss: str, end: float, begin: float = 0) -> None:
         if not 0 <= begin < end:
-            raise ValueError('LossRampHook needs 0 <= begin < end, got '
-                             f'begin={begin}, end={end}.')
+            raise ValueError(
+                'LossRampHook needs 0 <= begin < end, got '
+                f'begin={begin}, end={end}.'
+            )
         self.loss = loss
         self.begin = begin
         self.end = end
@@ -49,7 +51,8 @@ class LossRampHook(Hook):
         if self._ramp is None:
             raise ValueError(
                 f'LossRampHook: the model has no loss {self.loss!r} with a '
-                'ramp; correct custom_hooks or remove the hook.')
+                'ramp; correct custom_hooks or remove the hook.'
+            )
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Set the factor of this iteration.
@@ -61,4 +64,4 @@ class LossRampHook(Hook):
         """
         epoch = runner.iter / len(runner.train_dataloader)
         factor = (epoch - self.begin) / (self.end - self.begin)
-        self._ramp.fill_(min(1., max(0., factor)))
+        self._ramp.fill_(min(1.0, max(0.0, factor)))

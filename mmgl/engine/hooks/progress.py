@@ -33,8 +33,9 @@ def format_duration(seconds: float) -> str:
     return f'{minute}:{second:02d}'
 
 
-def write_progress(path: str | Path, done: float, total: float,
-                   text: str) -> None:
+def write_progress(
+    path: str | Path, done: float, total: float, text: str
+) -> None:
     """Leave the progress in a small JSON file, replaced in one step.
 
     Args:
@@ -73,14 +74,17 @@ class ProgressHook(Hook):
     # Seconds between two updates of a terminal line or of the file.
     REFRESH = 0.5
 
-    def __init__(self,
-                 name: str = 'training',
-                 interval: float = 30.0,
-                 stream=None,
-                 clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        name: str = 'training',
+        interval: float = 30.0,
+        stream=None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         if interval < 0:
-            raise ValueError('ProgressHook.interval must not be negative, '
-                             f'got {interval}')
+            raise ValueError(
+                f'ProgressHook.interval must not be negative, got {interval}'
+            )
         self.name = name
         self.interval = interval
         self.stream = sys.stderr if stream is None else stream
@@ -103,11 +107,13 @@ class ProgressHook(Hook):
         """
         self._begin(0)
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch=None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch=None,
+        outputs: dict | None = None,
+    ) -> None:
         """Show the line when it is due.
 
         Args:
@@ -120,16 +126,17 @@ class ProgressHook(Hook):
         if outputs and 'loss' in outputs:
             # Reading the loss waits for the GPU, hence only when shown.
             loss = torch.as_tensor(outputs['loss']).detach()
-            self._update(runner.iter + 1, runner.max_iters,
-                         lambda: f'{words}, loss {loss.item():.3f}')
+            self._update(
+                runner.iter + 1,
+                runner.max_iters,
+                lambda: f'{words}, loss {loss.item():.3f}',
+            )
         else:
             self._update(runner.iter + 1, runner.max_iters, lambda: words)
 
-    def after_val_iter(self,
-                       runner,
-                       batch_idx: int,
-                       data_batch=None,
-                       outputs=None) -> None:
+    def after_val_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
         """Show that the run is validating.
 
         Args:
@@ -143,13 +150,12 @@ class ProgressHook(Hook):
             runner.iter,
             runner.max_iters,
             lambda: f'validating, batch {batch_idx + 1}/{batches}',
-            last=False)
+            last=False,
+        )
 
-    def after_test_iter(self,
-                        runner,
-                        batch_idx: int,
-                        data_batch=None,
-                        outputs=None) -> None:
+    def after_test_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
         """Show the line of a test when it is due.
 
         Args:
@@ -159,8 +165,11 @@ class ProgressHook(Hook):
             outputs: Predictions, not read.
         """
         batches = len(runner.test_dataloader)
-        self._update(batch_idx + 1, batches,
-                     lambda: f'test batch {batch_idx + 1}/{batches}')
+        self._update(
+            batch_idx + 1,
+            batches,
+            lambda: f'test batch {batch_idx + 1}/{batches}',
+        )
 
     def after_run(self, runner) -> None:
         """Leave the last line standing on a terminal.
@@ -176,11 +185,13 @@ class ProgressHook(Hook):
         self.started = self.last_line = self.last_file = self.clock()
         self.first = first
 
-    def _update(self,
-                done: int,
-                total: int,
-                words: Callable[[], str],
-                last: bool = True) -> None:
+    def _update(
+        self,
+        done: int,
+        total: int,
+        words: Callable[[], str],
+        last: bool = True,
+    ) -> None:
         """Write the line and the file if they are due."""
         if not is_main_process():
             return
@@ -189,7 +200,8 @@ class ProgressHook(Hook):
         every = self.REFRESH if terminal else self.interval
         line_due = complete or now - self.last_line >= every
         file_due = self.file and (
-            complete or now - self.last_file >= self.REFRESH)
+            complete or now - self.last_file >= self.REFRESH
+        )
         if not line_due and not file_due:
             return
         text = words()
@@ -200,13 +212,14 @@ class ProgressHook(Hook):
             self.last_line = now
             line = self._line(now, done, total, text)
             # \033[K erases what a longer line left behind.
-            self.stream.write(
-                f'\r{line}\033[K' if terminal else f'{line}\n')
+            self.stream.write(f'\r{line}\033[K' if terminal else f'{line}\n')
             self.stream.flush()
 
     def _line(self, now: float, done: int, total: int, text: str) -> str:
         """Compose the line."""
         here = max(done - self.first, 1)
         left = (now - self.started) * (total - done) / here
-        return (f'{self.name} {done / max(total, 1):4.0%} | {text} | '
-                f'{format_duration(left)} left')
+        return (
+            f'{self.name} {done / max(total, 1):4.0%} | {text} | '
+            f'{format_duration(left)} left'
+        )

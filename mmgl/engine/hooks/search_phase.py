@@ -39,20 +39,24 @@ class SearchPhaseHook(Hook):
 
     priority = 'NORMAL'
 
-    def __init__(self,
-                 warmup_end: float,
-                 search_end: float,
-                 begin_temperature: float = 1.0,
-                 end_temperature: float = 0.1) -> None:
+    def __init__(
+        self,
+        warmup_end: float,
+        search_end: float,
+        begin_temperature: float = 1.0,
+        end_temperature: float = 0.1,
+    ) -> None:
         if not 0 <= warmup_end < search_end:
             raise ValueError(
                 'SearchPhaseHook needs 0 <= warmup_end < search_end, got '
-                f'warmup_end={warmup_end}, search_end={search_end}.')
+                f'warmup_end={warmup_end}, search_end={search_end}.'
+            )
         if min(begin_temperature, end_temperature) <= 0:
             raise ValueError(
                 'SearchPhaseHook: temperatures must be above 0, got '
                 f'begin_temperature={begin_temperature}, '
-                f'end_temperature={end_temperature}.')
+                f'end_temperature={end_temperature}.'
+            )
         self.warmup_end = warmup_end
         self.search_end = search_end
         self.begin_temperature = begin_temperature
@@ -73,7 +77,9 @@ class SearchPhaseHook(Hook):
         """
         done = (epoch - self.warmup_end) / (self.search_end - self.warmup_end)
         ratio = self.end_temperature / self.begin_temperature
-        temperature = self.begin_temperature * ratio**min(1., max(0., done))
+        temperature = self.begin_temperature * ratio ** min(
+            1.0, max(0.0, done)
+        )
         if done < 0:
             return 'warm-up', temperature
         return ('search' if done < 1 else 'hard'), temperature
@@ -88,23 +94,27 @@ class SearchPhaseHook(Hook):
             ValueError: If the model has no cells.
         """
         self._cells = [
-            m for m in bare_model(runner).modules()
+            m
+            for m in bare_model(runner).modules()
             if isinstance(m, FeatureSearchCell)
         ]
         if not self._cells:
             raise ValueError(
                 'SearchPhaseHook: the model has no FeatureSearchCell; add '
                 'cells to model.backbone.plugins or remove the hook from '
-                'custom_hooks.')
+                'custom_hooks.'
+            )
         if self.search_end >= runner.max_epochs:
             print_log(
                 f'SearchPhaseHook: search_end={self.search_end} is not '
                 f'reached before train_cfg.max_epochs={runner.max_epochs}; '
                 'the gates will not be hard and cannot be exported.',
                 logger='current',
-                level=logging.WARNING)
+                level=logging.WARNING,
+            )
         self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(
-            self._forget_gradients)
+            self._forget_gradients
+        )
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Set phase and temperature of this iteration.
@@ -117,8 +127,10 @@ class SearchPhaseHook(Hook):
         epoch = runner.iter / len(runner.train_dataloader)
         phase, temperature = self.state_at(epoch)
         if phase != self.phase:
-            print_log(f'feature search: phase {phase!r} from epoch '
-                      f'{epoch:g}', logger='current')
+            print_log(
+                f'feature search: phase {phase!r} from epoch {epoch:g}',
+                logger='current',
+            )
         self.phase = phase
         for cell in self._cells:
             cell.set_phase(phase, temperature)

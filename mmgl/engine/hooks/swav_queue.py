@@ -47,17 +47,21 @@ class SwAVQueueHook(SwAVHook):
                 f'SwAVQueueHook: queue_length={asked} is shorter than the '
                 f'{batch} images of one step of {get_world_size()} processes; '
                 f'set it to a multiple of {batch}, 0 for no queue, or use a '
-                'smaller batch_size.')
+                'smaller batch_size.'
+            )
         if self.queue_length < asked:
             print_log(
                 f'SwAVQueueHook: queue_length={asked} becomes '
                 f'{self.queue_length}, a multiple of the {batch} images of '
-                f'one step of {get_world_size()} processes.', 'current',
-                logging.WARNING)
+                f'one step of {get_world_size()} processes.',
+                'current',
+                logging.WARNING,
+            )
         own = self.queue_length // get_world_size()
         if self.queue is not None and self.queue.shape[1] != own:
             raise ValueError(
                 f'{self.queue_path} holds a queue of {self.queue.shape[1]} '
                 f'projections; each of {get_world_size()} processes keeps '
                 f'{own} of {self.queue_length}. Resume on as many processes, '
-                'or remove the files queue*.pth of the work dir.')
+                'or remove the files queue*.pth of the work dir.'
+            )

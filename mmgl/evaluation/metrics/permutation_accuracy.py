@@ -56,19 +56,22 @@ class PermutationAccuracy(BaseMetric):
                     f'PermutationAccuracy: a data sample lacks '
                     f'{", ".join(missing)} (it has {sorted(sample)}); the '
                     'pipeline needs SharedStripeShuffle, and the model must '
-                    'set permutation_logits in predict mode.')
+                    'set permutation_logits in predict mode.'
+                )
             self.results.append(
-                (int(sample['modality']), *self._score(sample)))
+                (int(sample['modality']), *self._score(sample))
+            )
 
     @staticmethod
     def _score(sample):
         """Share of right stripes, all right, finite; of one image."""
         logits = to_numpy(sample['permutation_logits'])
         if not np.isfinite(logits).all():
-            return 0., 0., 0.
-        matches = permutation_matches(logits[None],
-                                      to_numpy(sample['permutation'])[None])
-        return float(matches.mean()), float(matches.all()), 1.
+            return 0.0, 0.0, 0.0
+        matches = permutation_matches(
+            logits[None], to_numpy(sample['permutation'])[None]
+        )
+        return float(matches.mean()), float(matches.all()), 1.0
 
     def compute_metrics(self, results):
         """Average over images.
@@ -84,12 +87,16 @@ class PermutationAccuracy(BaseMetric):
             print_log(
                 f'PermutationAccuracy: the logits of {int((1 - finite).sum())}'
                 f' of {len(finite)} images are NaN or Inf; they count as '
-                'wrong.', 'current', logging.WARNING)
+                'wrong.',
+                'current',
+                logging.WARNING,
+            )
         parts = {'': np.ones(len(modality), dtype=bool)}
         for number, name in enumerate(MODALITY_NAMES):
             parts[f'{name}_'] = modality == number
         return {
             f'{name}{measure}_acc': float(100 * values[rows].mean())
-            for name, rows in parts.items() if rows.any()
+            for name, rows in parts.items()
+            if rows.any()
             for measure, values in (('stripe', stripe), ('exact', exact))
         }

@@ -20,8 +20,14 @@ from .row_gathering import gather_rows, share_of_rank
 
 PROTOCOLS = ('sysu', 'regdb')
 _SHOT_NAMES = {1: 'single', 10: 'multi'}
-_MEASURES = {'r1': 'rank1', 'r5': 'rank5', 'r10': 'rank10', 'r20': 'rank20',
-             'mAP': 'mAP', 'mINP': 'mINP'}
+_MEASURES = {
+    'r1': 'rank1',
+    'r5': 'rank5',
+    'r10': 'rank10',
+    'r20': 'rank20',
+    'mAP': 'mAP',
+    'mINP': 'mINP',
+}
 _LABELS = ('pid', 'camid', 'modality', 'index')
 
 
@@ -56,25 +62,38 @@ class ReIDMetric(BaseMetric):
             features that cannot be scored.
     """
 
-    def __init__(self, protocol='sysu', modes=('all', 'indoor'),
-                 shots=(1, 10), trials=10, gallery_draw='official',
-                 distance='cosine', ties='expected', out=None, dump=None,
-                 collect_device='cpu', prefix=None):
+    def __init__(
+        self,
+        protocol='sysu',
+        modes=('all', 'indoor'),
+        shots=(1, 10),
+        trials=10,
+        gallery_draw='official',
+        distance='cosine',
+        ties='expected',
+        out=None,
+        dump=None,
+        collect_device='cpu',
+        prefix=None,
+    ):
         super().__init__(collect_device=collect_device, prefix=prefix)
         for name, value, choices in (
-            ('protocol', (protocol, ), PROTOCOLS),
+            ('protocol', (protocol,), PROTOCOLS),
             ('modes', modes, tuple(GALLERY_CAMERAS)),
-            ('gallery_draw', (gallery_draw, ), DRAWS),
-            ('distance', (distance, ), DISTANCES),
-            ('ties', (ties, ), TIE_RULES)):
+            ('gallery_draw', (gallery_draw,), DRAWS),
+            ('distance', (distance,), DISTANCES),
+            ('ties', (ties,), TIE_RULES),
+        ):
             if isinstance(value, str) or not set(value) <= set(choices):
                 raise ValueError(
-                    f'ReIDMetric: {name}={value!r}; choose from {choices}.')
+                    f'ReIDMetric: {name}={value!r}; choose from {choices}.'
+                )
         if not modes or not shots or min(shots) < 1 or trials < 1:
             raise ValueError(
                 f'ReIDMetric: modes={modes!r}, shots={shots!r}, '
                 f'trials={trials!r}; give at least one mode, and shots and '
-                'trials of 1 or more.')
+                'trials of 1 or more.'
+            )
         self.protocol, self.trials = protocol, trials
         self.modes, self.shots = tuple(modes), tuple(shots)
         self.gallery_draw = gallery_draw
@@ -90,30 +109,43 @@ class ReIDMetric(BaseMetric):
                 modality, index and, for the dump, img_path.
         """
         for sample in data_samples:
-            missing = [name for name in ('feature', *_LABELS)
-                       if sample.get(name) is None]
+            missing = [
+                name
+                for name in ('feature', *_LABELS)
+                if sample.get(name) is None
+            ]
             if missing:
                 raise ValueError(
                     f'ReIDMetric: a data sample lacks {", ".join(missing)} '
                     f'(it has {sorted(sample)}); use a test split and a '
-                    'model whose predict mode sets the feature.')
-        features = torch.stack([
-            torch.as_tensor(sample['feature']).detach().float()
-            for sample in data_samples])
+                    'model whose predict mode sets the feature.'
+                )
+        features = torch.stack(
+            [
+                torch.as_tensor(sample['feature']).detach().float()
+                for sample in data_samples
+            ]
+        )
         if self.collect_device == 'cpu':
             features = features.cpu()
         good = torch.isfinite(features).all(dim=1).tolist()
         if not all(good):
-            wrong = [str(sample.get('img_path', 'an image'))
-                     for sample, fine in zip(data_samples, good, strict=True)
-                     if not fine]
+            wrong = [
+                str(sample.get('img_path', 'an image'))
+                for sample, fine in zip(data_samples, good, strict=True)
+                if not fine
+            ]
             raise ValueError(
                 f'ReIDMetric: NaN or Inf in the features of {len(wrong)} of '
                 f'{len(good)} images of a batch: {", ".join(wrong[:10])}. '
-                'Check that training did not diverge.')
+                'Check that training did not diverge.'
+            )
         labels = torch.tensor(
-            [[int(sample[name]) for name in _LABELS]
-             for sample in data_samples])
+            [
+                [int(sample[name]) for name in _LABELS]
+                for sample in data_samples
+            ]
+        )
         paths = []
         if self.dump:
             paths = [str(one.get('img_path', '')) for one in data_samples]
@@ -169,7 +201,8 @@ class ReIDMetric(BaseMetric):
         if found != self.protocol:
             raise ValueError(
                 f'ReIDMetric: protocol={self.protocol!r} but the data set is '
-                f'{found!r}; set protocol={found!r} in the evaluator.')
+                f'{found!r}; set protocol={found!r} in the evaluator.'
+            )
         features = [batch[0] for batch in self.results]
         labels = [batch[1] for batch in self.results]
         paths = sum((batch[2] for batch in self.results), [])
@@ -181,47 +214,72 @@ class ReIDMetric(BaseMetric):
             raise ValueError(
                 f'ReIDMetric: {size - distinct} of {size} images appear '
                 f'twice (equal {", ".join(_LABELS)}); a sampler must deal '
-                'out each image once.')
+                'out each image once.'
+            )
         if self.dump:
             paths = all_gather_object(paths)
             whole = np.empty(size, dtype=object)
             for rank, part in enumerate(paths):
-                place = whole[rank::len(paths)]
-                place[:] = part[:len(place)]
+                place = whole[rank :: len(paths)]
+                place[:] = part[: len(place)]
             paths = whole.astype(str)
         columns = dict(zip(_LABELS, labels.T, strict=True))
         return FeatureSet(
-            features=(features.numpy() if features.device.type == 'cpu'
-                      else features),
+            features=(
+                features.numpy() if features.device.type == 'cpu' else features
+            ),
             pids=columns['pid'],
             camids=columns['camid'],
             modality=columns['modality'],
             index=columns['index'],
             img_paths=paths if self.dump else None,
-            trial=meta.get('trial'))
+            trial=meta.get('trial'),
+        )
 
     def _report(self, data, meta):
         if self.protocol == 'regdb':
             return evaluate_regdb(
-                data.features, data.pids, data.modality, self.distance,
-                self.ties, share_of_rank())
+                data.features,
+                data.pids,
+                data.modality,
+                self.distance,
+                self.ties,
+                share_of_rank(),
+            )
         return evaluate_sysu(
-            data.features, data.pids, data.camids, data.modality, data.index,
-            meta.get('rand_perm_cam'), self.modes, self.shots, self.trials,
-            self.gallery_draw, self.distance, self.ties, share_of_rank())
+            data.features,
+            data.pids,
+            data.camids,
+            data.modality,
+            data.index,
+            meta.get('rand_perm_cam'),
+            self.modes,
+            self.shots,
+            self.trials,
+            self.gallery_draw,
+            self.distance,
+            self.ties,
+            share_of_rank(),
+        )
 
     def _name(self, key):
         names = {
-            report_key(mode, shots):
-            f'{mode}_{_SHOT_NAMES.get(shots, f"{shots}shot")}'
-            for mode in self.modes for shots in self.shots
+            report_key(
+                mode, shots
+            ): f'{mode}_{_SHOT_NAMES.get(shots, f"{shots}shot")}'
+            for mode in self.modes
+            for shots in self.shots
         }
         return names.get(key, key)
 
     def _write(self, report, meta):
         settings = dict(
-            protocol=self.protocol, distance=self.distance, ties=self.ties,
-            split=meta.get('split'), version=__version__)
+            protocol=self.protocol,
+            distance=self.distance,
+            ties=self.ties,
+            split=meta.get('split'),
+            version=__version__,
+        )
         if self.protocol == 'regdb':
             settings['trials'] = [meta.get('trial')]
         else:
@@ -229,4 +287,5 @@ class ReIDMetric(BaseMetric):
         path = Path(self.out)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
-            json.dumps({**report, 'settings': settings}, indent=2) + '\n')
+            json.dumps({**report, 'settings': settings}, indent=2) + '\n'
+        )

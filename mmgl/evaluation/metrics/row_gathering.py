@@ -30,10 +30,12 @@ def gather_rows(batches: list[Tensor], size: int) -> Tensor:
         ValueError: If a rank has too few rows.
     """
     world_size = get_world_size()
-    own = torch.tensor([
-        sum(map(len, batches)), batches[0].shape[1] if batches else 0])
+    own = torch.tensor(
+        [sum(map(len, batches)), batches[0].shape[1] if batches else 0]
+    )
     counts, widths = zip(
-        *(one.tolist() for one in all_gather(own)), strict=True)
+        *(one.tolist() for one in all_gather(own)), strict=True
+    )
     for rank, count in enumerate(counts):
         needed = len(range(rank, size, world_size))
         if count < needed:
@@ -41,7 +43,8 @@ def gather_rows(batches: list[Tensor], size: int) -> Tensor:
                 f'process {rank} of {world_size} hands over {count} images, '
                 f'but {needed} of the {size} images of the data set are '
                 'its share; use a sampler that deals out each image once, '
-                'such as DefaultSampler with shuffle=False.')
+                'such as DefaultSampler with shuffle=False.'
+            )
     like = batches[0] if batches else torch.empty(0)
     whole = like.new_empty((size, max(widths)))
     waiting = deque(batches)
@@ -52,9 +55,10 @@ def gather_rows(batches: list[Tensor], size: int) -> Tensor:
         _take(waiting, chunk)
         first = start * world_size
         for rank, rows in enumerate(all_gather(chunk)):
-            place = whole[first + rank:first + _CHUNK_ROWS * world_size:
-                          world_size]
-            place[:] = rows[:len(place)]
+            place = whole[
+                first + rank : first + _CHUNK_ROWS * world_size : world_size
+            ]
+            place[:] = rows[: len(place)]
     return whole
 
 
@@ -67,7 +71,7 @@ def _take(waiting: deque, chunk: Tensor) -> None:
         if len(rows) > room:
             waiting.appendleft(rows[room:])
         rows = rows[:room]
-        chunk[filled:filled + len(rows)] = rows
+        chunk[filled : filled + len(rows)] = rows
         filled += len(rows)
 
 

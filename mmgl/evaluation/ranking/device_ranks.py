@@ -35,8 +35,7 @@ class DeviceDistances:
 
     def __init__(self, query, gallery):
         query = check_features(query, 'query features', keep_device=True)
-        gallery = check_features(
-            gallery, 'gallery features', keep_device=True)
+        gallery = check_features(gallery, 'gallery features', keep_device=True)
         check_widths(query, gallery)
         dtype = torch.promote_types(query.dtype, gallery.dtype)
         self._query = -_normalise(query.to(dtype))
@@ -65,12 +64,16 @@ class DeviceDistances:
         allowed = torch.backends.cuda.matmul.allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = False
         try:
-            if out is None or len(out) < len(query) or (
-                    self._expand is not None):
+            if (
+                out is None
+                or len(out) < len(query)
+                or (self._expand is not None)
+            ):
                 result = query @ self._gallery.T
             else:
                 result = torch.matmul(
-                    query, self._gallery.T, out=out[:len(query)])
+                    query, self._gallery.T, out=out[: len(query)]
+                )
         finally:
             torch.backends.cuda.matmul.allow_tf32 = allowed
         return result if self._expand is None else result[:, self._expand]
@@ -113,29 +116,41 @@ def _rank(part, person, gallery, ties, unique):
     tied = ((upto - before > 1) & inside_there).any(dim=1)
     people = None
     if unique:
-        met = torch.zeros((len(part), len(gallery.people)), dtype=torch.bool,
-                          device=part.device)
+        met = torch.zeros(
+            (len(part), len(gallery.people)),
+            dtype=torch.bool,
+            device=part.device,
+        )
         row, column = (part < values[:, :1]).nonzero(as_tuple=True)
         met[row, _tensor(gallery.person, part)[column]] = True
         people = met.sum(dim=1).cpu().numpy()
     before, plain = before.cpu().numpy(), ~tied.cpu().numpy()
     if not plain.all():
-        yield rank_rows(part[tied].cpu().numpy(), person[~plain], gallery,
-                        ties, unique)
+        yield rank_rows(
+            part[tied].cpu().numpy(), person[~plain], gallery, ties, unique
+        )
     if plain.any():
         yield Matches(
-            gallery.counts[person[plain]], before[plain], None,
-            people[plain] if unique else None, {})
+            gallery.counts[person[plain]],
+            before[plain],
+            None,
+            people[plain] if unique else None,
+            {},
+        )
 
 
 def _look_up(part, values):
     """Count the images nearer than each value, and up to it."""
     if values.shape[1] > _FEW:
         ordered = part.sort(dim=1).values
-        return (torch.searchsorted(ordered, values),
-                torch.searchsorted(ordered, values, right=True))
-    counts = [((part < one[:, None]).sum(dim=1),
-               (part <= one[:, None]).sum(dim=1)) for one in values.T]
+        return (
+            torch.searchsorted(ordered, values),
+            torch.searchsorted(ordered, values, right=True),
+        )
+    counts = [
+        ((part < one[:, None]).sum(dim=1), (part <= one[:, None]).sum(dim=1))
+        for one in values.T
+    ]
     before, upto = zip(*counts, strict=True)
     return torch.stack(before, dim=1), torch.stack(upto, dim=1)
 
@@ -167,8 +182,8 @@ def _unique_rows(features):
     """Number of the first row like each distinct one, and its place."""
     _, inverse = torch.unique(features + 0, dim=0, return_inverse=True)
     count = int(inverse.max()) + 1
-    first = torch.full((count, ), len(features), device=features.device)
+    first = torch.full((count,), len(features), device=features.device)
     first.scatter_reduce_(
-        0, inverse, torch.arange(len(features), device=features.device),
-        'amin')
+        0, inverse, torch.arange(len(features), device=features.device), 'amin'
+    )
     return first, inverse

@@ -30,14 +30,16 @@ def unique_rows(array):
     if len(np.unique(start)) == len(array):
         return np.arange(len(array)), np.arange(len(array))
     _, first, inverse = np.unique(
-        _row_keys(array), return_index=True, return_inverse=True)
+        _row_keys(array), return_index=True, return_inverse=True
+    )
     repeated = np.flatnonzero(first[inverse] != np.arange(len(array)))
     same = array[first[inverse[repeated]]] == array[repeated]
     if not same.all():  # rows that differ have the same key
         keys = [row.tobytes() for row in array + 0]
         numbers = {}
-        inverse = np.array([numbers.setdefault(key, len(numbers))
-                            for key in keys])
+        inverse = np.array(
+            [numbers.setdefault(key, len(numbers)) for key in keys]
+        )
         _, first = np.unique(inverse, return_index=True)
     order = np.argsort(first)
     place = np.empty_like(order)
@@ -48,8 +50,11 @@ def unique_rows(array):
 def _row_keys(array):
     """One number for each row, the same for equal rows, (n,)."""
     words = array.shape[1] * array.itemsize // 4
-    weights = np.random.default_rng(0).integers(
-        2**63, size=words, dtype=np.uint64) * 2 + 1
+    weights = (
+        np.random.default_rng(0).integers(2**63, size=words, dtype=np.uint64)
+        * 2
+        + 1
+    )
     keys = np.empty(len(array), dtype=np.uint64)
     step = max(1, 2**17 // words)
     for start in range(0, len(array), step):
@@ -94,7 +99,8 @@ class PairwiseDistances:
     def __init__(self, query, gallery, metric='cosine'):
         if metric not in DISTANCES:
             raise ValueError(
-                f'distance={metric!r} is not known; choose from {DISTANCES}.')
+                f'distance={metric!r} is not known; choose from {DISTANCES}.'
+            )
         query = check_features(query, 'query features')
         gallery = check_features(gallery, 'gallery features')
         check_widths(query, gallery)
@@ -130,10 +136,13 @@ class PairwiseDistances:
         """
         if self.metric == 'cosine':
             query, gallery = self._query[index], self._gallery
-            if out is None or len(out) < len(query) or (
-                    self._expand is not None):
+            if (
+                out is None
+                or len(out) < len(query)
+                or (self._expand is not None)
+            ):
                 out = np.empty((len(query), len(gallery)), self.dtype)
-            result = np.matmul(query, gallery.T, out=out[:len(query)])
+            result = np.matmul(query, gallery.T, out=out[: len(query)])
         else:
             result = self._euclidean(index)
         return result if self._expand is None else result[:, self._expand]
@@ -150,7 +159,8 @@ class PairwiseDistances:
         self._gallery_c = self._gallery - centre
         self._query_sq = np.einsum('nd,nd->n', self._query_c, self._query_c)
         self._gallery_sq = np.einsum(
-            'nd,nd->n', self._gallery_c, self._gallery_c)
+            'nd,nd->n', self._gallery_c, self._gallery_c
+        )
         raw = np.linalg.norm(self._query, axis=1)
         raw += np.linalg.norm(self._gallery, axis=1).max()
         reach = np.sqrt(self._query_sq) + np.sqrt(self._gallery_sq.max())
@@ -179,7 +189,8 @@ class PairwiseDistances:
             member[:-1] |= close[row]
             columns = np.argsort(squared[row])[member]
             result[row, columns] = cdist(
-                query[row:row + 1], self._gallery[columns])[0]
+                query[row : row + 1], self._gallery[columns]
+            )[0]
         return result
 
 
@@ -195,9 +206,13 @@ def distances_between(query, gallery, metric='cosine'):
         PairwiseDistances or DeviceDistances: The latter for cosine
         distances of tensors that are on an accelerator.
     """
-    if metric == 'cosine' and is_on_accelerator(query) and (
-            is_on_accelerator(gallery)):
+    if (
+        metric == 'cosine'
+        and is_on_accelerator(query)
+        and (is_on_accelerator(gallery))
+    ):
         from .device_ranks import DeviceDistances
+
         return DeviceDistances(query, gallery)
     return PairwiseDistances(query, gallery, metric)
 

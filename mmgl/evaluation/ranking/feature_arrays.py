@@ -54,18 +54,21 @@ def check_features(features, name='features', images=None, keep_device=False):
     """
     if keep_device and is_on_accelerator(features):
         from .device_ranks import to_float
+
         array = to_float(features.detach())
     else:
         array = to_numpy(features)
         if array.dtype.kind not in 'fiub':
             raise TypeError(
-                f'{name} has dtype {array.dtype}; give real numbers, (n, d).')
+                f'{name} has dtype {array.dtype}; give real numbers, (n, d).'
+            )
         narrow = array.dtype in (np.float16, np.float32)
         array = array.astype(np.float32 if narrow else np.float64, copy=False)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(
             f'{name} has shape {tuple(array.shape)}; give one row an image, '
-            '(n, d), with at least one row and one column.')
+            '(n, d), with at least one row and one column.'
+        )
     bad = _bad_rows(array)
     if bad.size:
         called = [str(row) for row in bad[:10]]
@@ -75,7 +78,8 @@ def check_features(features, name='features', images=None, keep_device=False):
         raise ValueError(
             f'{name} has NaN or Inf in {bad.size} of {len(array)} rows '
             f'(rows {", ".join(called)}{more}, counted from 0). Check that '
-            'training did not diverge and extract the features again.')
+            'training did not diverge and extract the features again.'
+        )
     return array
 
 
@@ -93,7 +97,8 @@ def check_widths(query, gallery):
         raise ValueError(
             f'query features have {query.shape[1]} columns and gallery '
             f'features {gallery.shape[1]}; both must come from the same '
-            'model.')
+            'model.'
+        )
 
 
 def _bad_rows(array):

@@ -51,8 +51,10 @@ class Gallery:
     def __init__(self, columns, pids):
         self.columns, self.whole = columns, len(columns) == len(pids)
         people, self.person = np.unique(pids[columns], return_inverse=True)
-        self.people, self.by_person = people, np.argsort(
-            self.person, kind='stable')
+        self.people, self.by_person = (
+            people,
+            np.argsort(self.person, kind='stable'),
+        )
         self.counts = np.bincount(self.person, minlength=len(people))
         self.starts = np.cumsum(self.counts) - self.counts
 
@@ -143,8 +145,8 @@ def rank_rows(part, person, gallery, ties, unique):
     people, tied_people = None, {}
     if unique:
         people, tied_people = _count_people(
-            part, values[:, 0], before[:, 0], tied[:, 0], person, gallery,
-            ties)
+            part, values[:, 0], before[:, 0], tied[:, 0], person, gallery, ties
+        )
     if not tied.any():
         size = None
     elif ties == 'gallery_order':
@@ -154,8 +156,7 @@ def rank_rows(part, person, gallery, ties, unique):
         exact = before[rows]
         exact[inside[rows]] = np.nonzero(hits)[1]
         before[rows], size = exact, None
-    return Matches(
-        gallery.counts[person], before, size, people, tied_people)
+    return Matches(gallery.counts[person], before, size, people, tied_people)
 
 
 def _look_up(part, values):
@@ -164,8 +165,10 @@ def _look_up(part, values):
     upto = np.empty_like(before)
     last = values[:, -1]
     if part.shape[1] > _LONG and (part[0, ::64] <= last[0]).mean() < 0.4:
-        part = (np.sort(row[np.flatnonzero(row <= most)])
-                for row, most in zip(part, last, strict=True))
+        part = (
+            np.sort(row[np.flatnonzero(row <= most)])
+            for row, most in zip(part, last, strict=True)
+        )
     else:
         part.sort(axis=1)
     for number, (row, value) in enumerate(zip(part, values, strict=True)):
@@ -185,7 +188,7 @@ def _count_people(part, first, before, tied, person, gallery, ties):
         columns = np.flatnonzero(part[number] == first[number])
         met, own = gallery.person[columns], person[number]
         if ties == 'gallery_order':
-            met = met[:np.argmax(met == own)]
+            met = met[: np.argmax(met == own)]
         images = np.bincount(met, minlength=len(gallery.people))
         images[seen[number]] = 0
         others = np.sort(np.delete(images, own))
@@ -194,5 +197,7 @@ def _count_people(part, first, before, tied, person, gallery, ties):
             people[number] += len(others)
         elif len(others):
             tied_people[int(number)] = (
-                int(images[own]), tuple(others.tolist()))
+                int(images[own]),
+                tuple(others.tolist()),
+            )
     return people, tied_people

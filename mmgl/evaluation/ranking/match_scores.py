@@ -28,7 +28,8 @@ def sum_scores(matches, max_rank):
         inside = np.arange(before.shape[1]) < count[:, None]
         tied = ((matches.size > 1) & inside).any(axis=1)
         sums += _sum_tied(
-            matches, np.flatnonzero(tied), inside[tied], max_rank)
+            matches, np.flatnonzero(tied), inside[tied], max_rank
+        )
     plain = ~tied
     before, count = before[plain], count[plain]
     slot = np.arange(before.shape[1])
@@ -58,8 +59,9 @@ def _add_people(hits, matches):
     for row, (own, others) in matches.tied_people.items():
         ahead = matches.people[row]
         if ahead < len(hits):
-            hits[ahead:] += identity_rank_distribution(
-                own, others, len(hits))[:len(hits) - ahead]
+            hits[ahead:] += identity_rank_distribution(own, others, len(hits))[
+                : len(hits) - ahead
+            ]
 
 
 def _sum_tied(matches, rows, inside, max_rank):
@@ -74,7 +76,8 @@ def _sum_tied(matches, rows, inside, max_rank):
     group_of = np.repeat(np.arange(len(groups)), hits)
     hits_before = groups - np.repeat(starts, count)[groups]
     precision = expected_precision(
-        before, size, hits_before[group_of], hits[group_of])
+        before, size, hits_before[group_of], hits[group_of]
+    )
     sums[max_rank] = (np.add.reduceat(precision, starts) / count).sum()
 
     hits = hits[group_of]
@@ -83,11 +86,13 @@ def _sum_tied(matches, rows, inside, max_rank):
     for query in np.flatnonzero(size[ends] > hits[ends]):
         end = ends[query]
         inverse[query] = expected_inverse_last(
-            int(before[end]), int(size[end]), int(hits[end]))
+            int(before[end]), int(size[end]), int(hits[end])
+        )
     sums[max_rank + 1] = (count * inverse).sum()
     if matches.people is None:
         _add_tied_hits(
-            sums[:max_rank], before[starts], size[starts], hits[starts])
+            sums[:max_rank], before[starts], size[starts], hits[starts]
+        )
     return sums
 
 
@@ -98,7 +103,8 @@ def _add_tied_hits(total, before, size, hits):
     for query in np.flatnonzero(mixed & (before < limit)):
         ahead = before[query]
         total[ahead:] += first_hit_distribution(
-            int(size[query]), int(hits[query]), limit)[:limit - ahead]
+            int(size[query]), int(hits[query]), limit
+        )[: limit - ahead]
 
 
 def _runs(*keys):

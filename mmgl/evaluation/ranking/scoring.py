@@ -87,12 +87,14 @@ class _MatrixRows:
         if matrix.ndim != 2:
             raise ValueError(
                 f'distances have shape {matrix.shape}; give (n, m) or an '
-                'object with shape and rows().')
+                'object with shape and rows().'
+            )
         bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
         if bad.size:
             raise ValueError(
                 f'distances have NaN or Inf in {bad.size} rows, first '
-                f'{bad[:10].tolist()}; they cannot be ranked.')
+                f'{bad[:10].tolist()}; they cannot be ranked.'
+            )
         self._matrix, self.shape = matrix, matrix.shape
         self.dtype = matrix.dtype
 
@@ -104,8 +106,8 @@ def _check_options(options):
     for key, choices in (('cmc', CMC_KINDS), ('ties', TIE_RULES)):
         if options[key] not in choices:
             raise ValueError(
-                f'{key}={options[key]!r} is not known; choose from '
-                f'{choices}.')
+                f'{key}={options[key]!r} is not known; choose from {choices}.'
+            )
     if options['max_rank'] < 1:
         raise ValueError(f'max_rank={options["max_rank"]}; give 1 or more.')
     if options['memory'] is not None and options['memory'] < 1:
@@ -119,30 +121,44 @@ def _check(distances, query_pids, gallery_pids, members, locations):
     query_pids, gallery_pids = np.asarray(query_pids), np.asarray(gallery_pids)
     n, m = distances.shape
     for name, array, length in (
-        ('query_pids', query_pids, n), ('gallery_pids', gallery_pids, m),
+        ('query_pids', query_pids, n),
+        ('gallery_pids', gallery_pids, m),
         ('query_locations', locations[0], n),
-        ('gallery_locations', locations[1], m)):
+        ('gallery_locations', locations[1], m),
+    ):
         if array is not None and np.shape(array) != (length,):
             raise ValueError(
                 f'{name} has shape {np.shape(array)}; the distances ask for '
-                f'({length},).')
+                f'({length},).'
+            )
     if (locations[0] is None) != (locations[1] is None):
-        raise ValueError('give both query_locations and gallery_locations, '
-                         'or neither.')
+        raise ValueError(
+            'give both query_locations and gallery_locations, or neither.'
+        )
     if members is None:
         members = np.ones((1, m), dtype=bool)
     members = np.asarray(members)
     if members.dtype != bool or members.ndim != 2 or members.shape[1] != m:
         raise ValueError(
             f'members is {members.dtype} {members.shape}; give bool (t, {m}),'
-            ' one row a gallery.')
+            ' one row a gallery.'
+        )
     return distances, query_pids, gallery_pids, members
 
 
-def score_galleries(distances, query_pids, gallery_pids, members=None,
-                    query_locations=None, gallery_locations=None,
-                    cmc='unique_identity', max_rank=20, ties='expected',
-                    memory=None, share=None):
+def score_galleries(
+    distances,
+    query_pids,
+    gallery_pids,
+    members=None,
+    query_locations=None,
+    gallery_locations=None,
+    cmc='unique_identity',
+    max_rank=20,
+    ties='expected',
+    memory=None,
+    share=None,
+):
     """Score every gallery that is a part of one pool of images.
 
     Args:
@@ -175,14 +191,23 @@ def score_galleries(distances, query_pids, gallery_pids, members=None,
     """
     _check_options(dict(cmc=cmc, ties=ties, max_rank=max_rank, memory=memory))
     distances, query_pids, gallery_pids, members = _check(
-        distances, query_pids, gallery_pids, members,
-        (query_locations, gallery_locations))
+        distances,
+        query_pids,
+        gallery_pids,
+        members,
+        (query_locations, gallery_locations),
+    )
     share = share or Share()
     rank = getattr(distances, 'rank_matches', rank_matches)
     sums, buffer = [], None
     for index, galleries in _blocks(
-            distances, query_pids, gallery_pids, members,
-            (query_locations, gallery_locations), memory):
+        distances,
+        query_pids,
+        gallery_pids,
+        members,
+        (query_locations, gallery_locations),
+        memory,
+    ):
         sums.append(np.zeros((len(members), max_rank + 3)))
         if (len(sums) - 1) % share.world_size != share.rank:
             continue
@@ -190,9 +215,14 @@ def score_galleries(distances, query_pids, gallery_pids, members=None,
         if buffer is None or len(buffer) < len(block):
             buffer = block
         for number, gallery in enumerate(galleries):
-            for matches in rank(block, query_pids[index], gallery, ties,
-                                cmc == 'unique_identity',
-                                len(galleries) > 1):
+            for matches in rank(
+                block,
+                query_pids[index],
+                gallery,
+                ties,
+                cmc == 'unique_identity',
+                len(galleries) > 1,
+            ):
                 sums[-1][number] += sum_scores(matches, max_rank)
     sums = np.array(sums).reshape(-1, len(members), max_rank + 3)
     if share.add_up:
@@ -206,10 +236,14 @@ def _mean(sums, max_rank):
         raise ValueError(
             'no query has a true match in the gallery (after leaving out '
             'images of the same location); check pids and cameras of both '
-            'sides.')
+            'sides.'
+        )
     return RankingScores(
-        np.cumsum(sums[:max_rank]) / count, float(ap / count),
-        float(inp / count), int(count))
+        np.cumsum(sums[:max_rank]) / count,
+        float(ap / count),
+        float(inp / count),
+        int(count),
+    )
 
 
 def _blocks(distances, query_pids, gallery_pids, members, locations, memory):
@@ -219,13 +253,15 @@ def _blocks(distances, query_pids, gallery_pids, members, locations, memory):
     row = distances.shape[1] * np.dtype(distances.dtype).itemsize
     step = max(1, min(most, memory // max(row, 1)))
     for queries, visible in _location_groups(distances.shape, *locations):
-        galleries = [Gallery(np.flatnonzero(member & visible), gallery_pids)
-                     for member in members]
+        galleries = [
+            Gallery(np.flatnonzero(member & visible), gallery_pids)
+            for member in members
+        ]
         # Queries of one person have the same matches.
         order = np.argsort(query_pids[queries], kind='stable')
         queries = queries[order]
         for start in range(0, len(queries), step):
-            yield queries[start:start + step], galleries
+            yield queries[start : start + step], galleries
 
 
 def _location_groups(shape, query_locations, gallery_locations):
@@ -239,5 +275,7 @@ def _location_groups(shape, query_locations, gallery_locations):
     if not hiding.all():
         yield np.flatnonzero(~hiding), np.ones(shape[1], dtype=bool)
     for location in np.unique(query_locations[hiding]):
-        yield (np.flatnonzero(query_locations == location),
-               gallery_locations != location)
+        yield (
+            np.flatnonzero(query_locations == location),
+            gallery_locations != location,
+        )

@@ -40,8 +40,9 @@ def expected_precision(before, size, hits_before, hits):
     harmonic = _harmonic(1 << last.bit_length())
     span = harmonic[before + size] - harmonic[before]
     share = (hits - 1) / np.maximum(size - 1, 1)
-    tied = ((hits_before + 1) * span +
-            share * (size - (before + 1) * span)) / size
+    tied = (
+        (hits_before + 1) * span + share * (size - (before + 1) * span)
+    ) / size
     return np.where(size == 1, (hits_before + 1) / (before + 1), tied)
 
 
@@ -82,7 +83,8 @@ def first_hit_distribution(size, hits, limit):
     places = np.arange(1, count)
     result[0] = hits / size
     result[1:count] = result[0] * np.cumprod(
-        (size - places - hits + 1) / (size - places))
+        (size - places - hits + 1) / (size - places)
+    )
     result.flags.writeable = False
     return result
 
@@ -112,7 +114,7 @@ def identity_rank_distribution(own, others, limit):
     """
     result = np.zeros(limit)
     if all(count == own for count in others):
-        result[:len(others) + 1] = 1 / (len(others) + 1)
+        result[: len(others) + 1] = 1 / (len(others) + 1)
     else:
         needed = (own + sum(others)) // 2 + 1
         # Powers of two keep the number of different node sets small.
@@ -124,6 +126,6 @@ def identity_rank_distribution(own, others, limit):
             passed = chance * (1 - after)
             chance *= after
             chance[1:] += passed[:-1]
-        result[:] = chance @ (weights * own * later**(own - 1))
+        result[:] = chance @ (weights * own * later ** (own - 1))
     result.flags.writeable = False
     return result

@@ -55,14 +55,16 @@ class Chain:
         diverged (dict[str, str]): Verdict of diverged stages.
     """
 
-    def __init__(self,
-                 stages: Sequence[Stage],
-                 runner: StageRunner,
-                 display: Display,
-                 after: float = 0.0,
-                 slots: Sequence[dict] = ({}, ),
-                 keep_going: bool = False,
-                 on_end: Callable[[Stage, str | None], None] | None = None):
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        runner: StageRunner,
+        display: Display,
+        after: float = 0.0,
+        slots: Sequence[dict] = ({},),
+        keep_going: bool = False,
+        on_end: Callable[[Stage, str | None], None] | None = None,
+    ):
         self.stages = list(stages)
         self.runner = runner
         self.display = display
@@ -77,8 +79,9 @@ class Chain:
         for stage in self.stages:
             state = StageState(stage)
             if state.done or state.verdict:
-                self.estimator.finish(stage.name,
-                                      float(state.saved['seconds']))
+                self.estimator.finish(
+                    stage.name, float(state.saved['seconds'])
+                )
 
     def run(self) -> dict[str, float]:
         """Run every stage that is not done.
@@ -100,15 +103,17 @@ class Chain:
                         if self._hopeless(waiting[number]):
                             waiting.pop(number)
                         elif self.slots and all(
-                                need.name in ended
-                                for need in waiting[number].needs):
+                            need.name in ended
+                            for need in waiting[number].needs
+                        ):
                             stage = waiting.pop(number)
                             slot = self.slots.pop(0)
                             stage.env = {**stage.env, **slot}
                             task = pool.submit(self._one, number, stage)
                             running[task] = stage, slot
                     done, _ = wait(
-                        running, timeout=1, return_when=FIRST_COMPLETED)
+                        running, timeout=1, return_when=FIRST_COMPLETED
+                    )
                     for task in done:
                         stage, slot = running.pop(task)
                         self.slots.append(slot)
@@ -122,7 +127,8 @@ class Chain:
     def _hopeless(self, stage: Stage) -> bool:
         """Whether a stage can never run; then it is noted as failed."""
         lost = [
-            need.name for need in stage.needs
+            need.name
+            for need in stage.needs
             if need.name in self.failures or need.name in self.diverged
         ]
         if lost and all(name in self.diverged for name in lost):
@@ -139,8 +145,9 @@ class Chain:
             heading += f' (seed {stage.seed})'
         if state.done or state.verdict:
             with self._lock:
-                self.estimator.finish(stage.name,
-                                      float(state.saved['seconds']))
+                self.estimator.finish(
+                    stage.name, float(state.saved['seconds'])
+                )
                 self.display.say(f'{heading}: already done')
                 self._note(stage, state.verdict)
             return
@@ -161,7 +168,8 @@ class Chain:
         with self._lock:
             self.display.say(
                 f'{heading}: {outcome} in {clock(state.seconds)}'
-                f'{" (continued)" if resumed else ""}')
+                f'{" (continued)" if resumed else ""}'
+            )
             self._note(stage, verdict)
 
     def _note(self, stage: Stage, verdict: str | None) -> None:
@@ -169,8 +177,9 @@ class Chain:
             self.diverged[stage.name] = verdict
         self.on_end(stage, verdict)
 
-    def _watch(self, number: int, stage: Stage,
-               state: StageState) -> str | None:
+    def _watch(
+        self, number: int, stage: Stage, state: StageState
+    ) -> str | None:
         """Run a stage, save its state, and return its verdict if it fails."""
         before, begin = state.seconds, time.monotonic()
         saved = begin
@@ -187,9 +196,15 @@ class Chain:
                 state.save('running')
             with self._lock:
                 self.display.progress(
-                    number, len(self.stages), stage.title, fraction,
-                    self.estimator.outlook(stage.name, state.seconds,
-                                           fraction), text)
+                    number,
+                    len(self.stages),
+                    stage.title,
+                    fraction,
+                    self.estimator.outlook(
+                        stage.name, state.seconds, fraction
+                    ),
+                    text,
+                )
 
         self.display.begin()
         self.estimator.measured.pop(stage.name, None)
@@ -208,7 +223,8 @@ class Chain:
         if missing and not verdict:
             raise StageError(
                 f'Stage {stage.name} ended without {", ".join(missing)}; see '
-                f'{stage.work_dir / "stage.log"}.')
+                f'{stage.work_dir / "stage.log"}.'
+            )
         state.save('diverged' if verdict else 'done', verdict)
         self.estimator.finish(stage.name, state.seconds)
         return verdict

@@ -54,8 +54,15 @@ class Display:
         """Let the next progress line appear at once."""
         self._last = float('-inf')
 
-    def progress(self, number: int, count: int, title: str, fraction: float,
-                 outlook: Outlook, text: str = '') -> None:
+    def progress(
+        self,
+        number: int,
+        count: int,
+        title: str,
+        fraction: float,
+        outlook: Outlook,
+        text: str = '',
+    ) -> None:
         """Show the progress, refreshed or now and then.
 
         Args:
@@ -70,10 +77,12 @@ class Display:
         if not self.living and now - self._last < self.interval:
             return
         self._last = now
-        line = (f'[{number}/{count}] {title}: {100 * fraction:3.0f} %, '
-                f'{clock(outlook.stage_left)} left | whole job '
-                f'{100 * outlook.fraction:3.0f} %, '
-                f'{clock(outlook.total_left)} left')
+        line = (
+            f'[{number}/{count}] {title}: {100 * fraction:3.0f} %, '
+            f'{clock(outlook.stage_left)} left | whole job '
+            f'{100 * outlook.fraction:3.0f} %, '
+            f'{clock(outlook.total_left)} left'
+        )
         if text:
             line += f' | {text}'
         if not self.living:

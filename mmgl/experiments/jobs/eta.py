@@ -28,8 +28,9 @@ class Estimator:
         parallel: Stages that run at a time.
     """
 
-    def __init__(self, stages: Sequence[Stage], after: float = 0.0,
-                 parallel: int = 1):
+    def __init__(
+        self, stages: Sequence[Stage], after: float = 0.0, parallel: int = 1
+    ):
         self.stages = list(stages)
         self.after = after
         self.parallel = parallel
@@ -44,27 +45,34 @@ class Estimator:
         """
         self.measured[name] = seconds
 
-    def _predict(self, stage: Stage,
-                 now: tuple[float, float] | None = None) -> float:
+    def _predict(
+        self, stage: Stage, now: tuple[float, float] | None = None
+    ) -> float:
         same = [
-            self.measured[s.name] for s in self.stages
+            self.measured[s.name]
+            for s in self.stages
             if s.pace == stage.pace and s.name in self.measured
         ]
         if same:
             return mean(same)
-        pairs = [(self.measured[s.name], s.seconds) for s in self.stages
-                 if s.name in self.measured]
+        pairs = [
+            (self.measured[s.name], s.seconds)
+            for s in self.stages
+            if s.name in self.measured
+        ]
         if now is not None:
             pairs.append(now)
         # A tenth of the whole job counts as done at the expected speed, so
         # that a short first stage does not sway the rest.
         prior = 0.1 * sum(s.seconds for s in self.stages)
-        measured, expected = (sum(column) for column in zip(*pairs, (0, 0),
-                                                            strict=True))
+        measured, expected = (
+            sum(column) for column in zip(*pairs, (0, 0), strict=True)
+        )
         return stage.seconds * (measured + prior) / (expected + prior)
 
-    def outlook(self, current: str, elapsed: float,
-                fraction: float) -> Outlook:
+    def outlook(
+        self, current: str, elapsed: float, fraction: float
+    ) -> Outlook:
         """Estimate what remains while a stage runs.
 
         Args:
@@ -84,11 +92,17 @@ class Estimator:
             total = (1 - trust) * total + trust * elapsed / fraction
         left = max(total - elapsed, 0.0)
         now = (total, stage.seconds) if trust == 1 else None
-        later = self.after + sum(
-            self._predict(s, now) for s in self.stages
-            if s.name not in self.measured and s.name != current
-        ) / self.parallel
+        later = (
+            self.after
+            + sum(
+                self._predict(s, now)
+                for s in self.stages
+                if s.name not in self.measured and s.name != current
+            )
+            / self.parallel
+        )
         spent = elapsed + sum(
-            v for k, v in self.measured.items() if k != current)
+            v for k, v in self.measured.items() if k != current
+        )
         whole = spent + left + later
         return Outlook(spent / whole if whole else 0.0, left, left + later)

@@ -55,11 +55,15 @@ def what_decides(config: dict) -> dict:
     Returns:
         The rest.
     """
-    kept = {k: v for k, v in config.items()
-            if k in TOP_KEYS and k not in _REPORTING}
+    kept = {
+        k: v
+        for k, v in config.items()
+        if k in TOP_KEYS and k not in _REPORTING
+    }
     if kept.get('default_hooks'):
         kept['default_hooks'] = {
-            k: v for k, v in kept['default_hooks'].items()
+            k: v
+            for k, v in kept['default_hooks'].items()
             if k not in _REPORTING_HOOKS
         }
     return kept
@@ -110,10 +114,9 @@ class StageFactory:
         workers: Processes that load images; None leaves it to the configs.
     """
 
-    def __init__(self,
-                 root: Path,
-                 work_dir: Path,
-                 workers: int | None = None) -> None:
+    def __init__(
+        self, root: Path, work_dir: Path, workers: int | None = None
+    ) -> None:
         self.root = root
         self.work_dir = work_dir
         self.workers = workers
@@ -136,8 +139,13 @@ class StageFactory:
         config.merge_from_dict(overrides)
         return config
 
-    def data(self, data_root: Path, preset: str, seconds: float,
-             layout: str = 'sysu') -> Stage:
+    def data(
+        self,
+        data_root: Path,
+        preset: str,
+        seconds: float,
+        layout: str = 'sysu',
+    ) -> Stage:
         """Write the embedded data set.
 
         Args:
@@ -152,8 +160,11 @@ class StageFactory:
         workers = self.workers
         if workers is None:
             workers = os.cpu_count() or 1
-        ingredients = {'preset': preset, 'seed': DATA_SEED,
-                       'generator': GENERATOR_VERSION}
+        ingredients = {
+            'preset': preset,
+            'seed': DATA_SEED,
+            'generator': GENERATOR_VERSION,
+        }
         name, title, extra = 'data', 'write the embedded data set', []
         if layout != 'sysu':
             ingredients['layout'] = layout
@@ -166,17 +177,35 @@ class StageFactory:
             work_dir=self.work_dir / name,
             ingredients=ingredients,
             command=[
-                sys.executable, '-m', 'mmgl.experiments.jobs.write_data',
-                '--root', data_root, '--preset', preset,
-                '--seed', DATA_SEED, '--workers', max(workers, 1), *extra
+                sys.executable,
+                '-m',
+                'mmgl.experiments.jobs.write_data',
+                '--root',
+                data_root,
+                '--preset',
+                preset,
+                '--seed',
+                DATA_SEED,
+                '--workers',
+                max(workers, 1),
+                *extra,
             ],
             outputs=[data_root / 'synthetic.json'],
-            seconds=seconds)
+            seconds=seconds,
+        )
 
-    def train(self, config: str, overrides: dict, seed: int,
-              data_root: Path | None = None, init: str | None = None,
-              source: Stage | None = None, init_options: dict | None = None,
-              needs: Sequence[Stage] = (), **description) -> Stage:
+    def train(
+        self,
+        config: str,
+        overrides: dict,
+        seed: int,
+        data_root: Path | None = None,
+        init: str | None = None,
+        source: Stage | None = None,
+        init_options: dict | None = None,
+        needs: Sequence[Stage] = (),
+        **description,
+    ) -> Stage:
         """Train by ``tools/train.py``.
 
         Args:
@@ -199,30 +228,49 @@ class StageFactory:
         extra: list = [] if init is None else ['--init', init]
         if source is not None:
             extra += ['--init-checkpoint', _checkpoint_of(source)]
-        options = {f'model.init_from.{key}': value
-                   for key, value in (init_options or {}).items()}
+        options = {
+            f'model.init_from.{key}': value
+            for key, value in (init_options or {}).items()
+        }
         placed = {**overrides, **options, **self._placement(cfg, data_root)}
         return Stage(
             work_dir=work_dir,
-            ingredients={'config': what_decides(cfg.to_dict()),
-                         'seed': seed,
-                         **({} if init is None else {'init': init}),
-                         **({'init_options': init_options}
-                            if init_options else {})},
+            ingredients={
+                'config': what_decides(cfg.to_dict()),
+                'seed': seed,
+                **({} if init is None else {'init': init}),
+                **({'init_options': init_options} if init_options else {}),
+            },
             needs=[*needs, *([] if source is None else [source])],
             command=[
-                sys.executable, self.root / 'tools/train.py', path,
-                '--work-dir', work_dir, '--seed', seed, '--resume', 'auto',
-                *extra, *_cfg_options(placed)
+                sys.executable,
+                self.root / 'tools/train.py',
+                path,
+                '--work-dir',
+                work_dir,
+                '--seed',
+                seed,
+                '--resume',
+                'auto',
+                *extra,
+                *_cfg_options(placed),
             ],
             outputs=[work_dir / 'last_checkpoint'],
             config=str(path),
             seed=seed,
-            **description)
+            **description,
+        )
 
-    def evaluate(self, config: str, overrides: dict, trained: Stage,
-                 data_root: Path | None = None, dump: bool = True,
-                 ingredients: dict | None = None, **description) -> Stage:
+    def evaluate(
+        self,
+        config: str,
+        overrides: dict,
+        trained: Stage,
+        data_root: Path | None = None,
+        dump: bool = True,
+        ingredients: dict | None = None,
+        **description,
+    ) -> Stage:
         """Evaluate by ``tools/test.py``.
 
         Args:
@@ -250,14 +298,21 @@ class StageFactory:
             ingredients=ingredients or {},
             needs=[trained],
             command=[
-                sys.executable, self.root / 'tools/test.py', path,
-                _checkpoint_of(trained), '--work-dir', work_dir, '--out',
-                outputs[0], *_cfg_options(placed)
+                sys.executable,
+                self.root / 'tools/test.py',
+                path,
+                _checkpoint_of(trained),
+                '--work-dir',
+                work_dir,
+                '--out',
+                outputs[0],
+                *_cfg_options(placed),
             ],
             outputs=outputs,
             config=str(path),
             seed=trained.seed,
-            **description)
+            **description,
+        )
 
     def _placement(self, config: Config, data_root: Path | None) -> dict:
         """Overrides that say where and by how many, and change no result."""

@@ -116,12 +116,13 @@ def _progress(path: Path) -> tuple[float, str]:
 
 
 def launch_stage(
-        stage: Stage,
-        tick: Tick,
-        root: Path,
-        keep_open: Sequence[int] = (),
-        poll: float = 0.5,
-        prefix: Callable[[Stage], Sequence[str]] = lambda stage: ()) -> None:
+    stage: Stage,
+    tick: Tick,
+    root: Path,
+    keep_open: Sequence[int] = (),
+    poll: float = 0.5,
+    prefix: Callable[[Stage], Sequence[str]] = lambda stage: (),
+) -> None:
     """Run a stage to its end, reporting its progress.
 
     Args:
@@ -148,11 +149,16 @@ def launch_stage(
         out.write(f'\n$ {" ".join(command)}\n')
         out.flush()
         process = subprocess.Popen(
-            command, cwd=root, stdout=out,
+            command,
+            cwd=root,
+            stdout=out,
             env=_environment(root, progress, stage),
-            stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
-            start_new_session=True, pass_fds=tuple(keep_open),
-            preexec_fn=_die_with_parent())
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=tuple(keep_open),
+            preexec_fn=_die_with_parent(),
+        )
         try:
             while process.poll() is None:
                 tick(*_progress(progress))
@@ -163,7 +169,8 @@ def launch_stage(
     if process.returncode:
         message = (
             f'Stage {stage.name} failed with exit code {process.returncode}. '
-            f'The end of its log {log}:\n{tail(log)}')
+            f'The end of its log {log}:\n{tail(log)}'
+        )
         verdict = read_verdict(stage.work_dir)
         if process.returncode == DIVERGED and verdict:
             raise StageDiverged(message, verdict)

@@ -61,16 +61,22 @@ class Stage:
         if not first.isdecimal() or int(first) < 1:
             raise ConfigError(
                 f'The environment variable {key} is {given!r}; set it to a '
-                'number of threads of at least 1, or unset it.')
+                'number of threads of at least 1, or unset it.'
+            )
         return int(first)
 
     @property
     def fingerprint(self) -> str:
         """Hash of the ingredients and of those of the stages before."""
         text = json.dumps(
-            [self.kind, self.ingredients,
-             [need.fingerprint for need in self.needs]],
-            sort_keys=True, default=str)
+            [
+                self.kind,
+                self.ingredients,
+                [need.fingerprint for need in self.needs],
+            ],
+            sort_keys=True,
+            default=str,
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def build_command(self) -> list[str]:
@@ -125,4 +131,5 @@ def find_checkpoint(work_dir: Path) -> Path:
             return path
     raise FileNotFoundError(
         f'No checkpoint in {work_dir} (looked for the file that '
-        'last_checkpoint names); delete that folder and run again.')
+        'last_checkpoint names); delete that folder and run again.'
+    )

@@ -25,7 +25,8 @@ def write_json(path: Path, value) -> None:
     """
     with replace_whole(path) as partial:
         partial.write_text(
-            json.dumps(value, indent=2, sort_keys=True, default=str) + '\n')
+            json.dumps(value, indent=2, sort_keys=True, default=str) + '\n'
+        )
 
 
 def read_json(path: Path) -> dict | None:
@@ -74,7 +75,8 @@ def changes(old: dict, new: dict, limit: int = 5) -> list[str]:
         if old.get(key) != new.get(key):
             name = key.removeprefix('config.')
             before, after = (
-                str(part.get(key, '(absent)'))[:60] for part in (old, new))
+                str(part.get(key, '(absent)'))[:60] for part in (old, new)
+            )
             lines.append(f'{name}: {before} -> {after}')
     more = len(lines) - limit
     return lines[:limit] + ([f'and {more} more'] if more > 0 else [])
@@ -104,13 +106,17 @@ class StageState:
     def matches(self) -> bool:
         """Whether what is on disk was made from the same ingredients."""
         return bool(self.saved) and (
-            self.saved.get('fingerprint') == self.stage.fingerprint)
+            self.saved.get('fingerprint') == self.stage.fingerprint
+        )
 
     @property
     def done(self) -> bool:
         """Whether the stage is finished and its results still exist."""
-        return (self.matches and self.saved.get('state') == 'done'
-                and all(path.exists() for path in self.stage.outputs))
+        return (
+            self.matches
+            and self.saved.get('state') == 'done'
+            and all(path.exists() for path in self.stage.outputs)
+        )
 
     @property
     def verdict(self) -> str | None:
@@ -134,11 +140,14 @@ class StageState:
         """
         if not self.saved or self.matches:
             return None
-        lines = changes(self.saved.get('ingredients', {}),
-                        self.stage.ingredients)
+        lines = changes(
+            self.saved.get('ingredients', {}), self.stage.ingredients
+        )
         reason = '; '.join(lines) or 'an earlier stage is a different one'
-        return (f'{self.stage.name}: made by another configuration '
-                f'({reason}); starting it again.')
+        return (
+            f'{self.stage.name}: made by another configuration '
+            f'({reason}); starting it again.'
+        )
 
     def claim(self) -> bool:
         """Make the folder ready to run: continue it or begin again.
@@ -163,7 +172,8 @@ class StageState:
         elif folder.is_dir() and any(folder.iterdir()):
             raise ValueError(
                 f'{folder} holds files that no job has written; move '
-                'them away or choose another --work-dir.')
+                'them away or choose another --work-dir.'
+            )
         resumed = folder.is_dir()
         self.threads = sorted({*before, self.stage.threads})
         self.save('running')
@@ -180,7 +190,8 @@ class StageState:
             verdict: Why it diverged.
         """
         write_json(
-            self.path, {
+            self.path,
+            {
                 'state': state,
                 'kind': self.stage.kind,
                 'fingerprint': self.stage.fingerprint,
@@ -188,7 +199,8 @@ class StageState:
                 'seconds': round(self.seconds, 2),
                 'threads': self.threads,
                 'verdict': verdict,
-            })
+            },
+        )
 
 
 @contextmanager

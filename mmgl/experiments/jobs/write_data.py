@@ -19,6 +19,7 @@ def file_progress(path: str | None) -> Callable[[int, int], None]:
     """
     # Here, because every worker process imports this module too.
     from mmgl.engine.hooks.progress import write_progress
+
     last = 0.0
 
     def report(done: int, total: int) -> None:
@@ -36,16 +37,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--root', required=True)
     parser.add_argument('--preset', required=True)
-    parser.add_argument('--layout', choices=('sysu', 'regdb'),
-                        default='sysu')
+    parser.add_argument('--layout', choices=('sysu', 'regdb'), default='sysu')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--workers', type=int, default=1)
     args = parser.parse_args()
     from mmgl.datasets.synthetic import write_regdb, write_sysu
+
     write = {'sysu': write_sysu, 'regdb': write_regdb}[args.layout]
     write(
-        args.root, args.preset, args.seed, workers=args.workers,
-        progress=file_progress(os.environ.get(PROGRESS_VARIABLE)))
+        args.root,
+        args.preset,
+        args.seed,
+        workers=args.workers,
+        progress=file_progress(os.environ.get(PROGRESS_VARIABLE)),
+    )
 
 
 if __name__ == '__main__':

@@ -22,13 +22,18 @@ from .stages import plan_stages
 REPORT_SECONDS = 10.0
 
 
-def _report(options: QuickstartOptions, stages: list[Stage],
-            seconds: dict[str, float], num_stripes: int,
-            display: Display) -> dict:
+def _report(
+    options: QuickstartOptions,
+    stages: list[Stage],
+    seconds: dict[str, float],
+    num_stripes: int,
+    display: Display,
+) -> dict:
     # Drawing needs scikit-learn and matplotlib, which take seconds to load.
     from .report import draw_pictures, write_report
     from .results import collect
     from .tables import terminal_tables
+
     display.say('Drawing the pictures and writing the report ...')
     metrics = collect(options, stages, seconds, num_stripes)
     write_json(options.work_dir / 'metrics.json', metrics)
@@ -36,16 +41,19 @@ def _report(options: QuickstartOptions, stages: list[Stage],
     report = write_report(options, metrics)
     display.say('\n' + terminal_tables(metrics))
     if options.scale == 'smoke':
-        display.say('A smoke run shows that everything works; it trains too '
-                    'briefly for its numbers to mean anything.')
+        display.say(
+            'A smoke run shows that everything works; it trains too '
+            'briefly for its numbers to mean anything.'
+        )
     display.say(f'\nReport and pictures: {report}')
     return metrics
 
 
 def run_quickstart(
-        options: QuickstartOptions,
-        runner: StageRunner | None = None,
-        display: Display | None = None) -> int:
+    options: QuickstartOptions,
+    runner: StageRunner | None = None,
+    display: Display | None = None,
+) -> int:
     """Run the whole job, continuing whatever an earlier start has left.
 
     Args:
@@ -62,16 +70,21 @@ def run_quickstart(
     try:
         stages, num_stripes = plan_stages(options)
         with terminate_like_interrupt(), locked(options.work_dir) as lock:
-            display.say(f'Quickstart ({options.scale}, {options.seeds} '
-                        f'seed{"s" if options.seeds > 1 else ""}) in '
-                        f'{options.work_dir}')
+            display.say(
+                f'Quickstart ({options.scale}, {options.seeds} '
+                f'seed{"s" if options.seeds > 1 else ""}) in '
+                f'{options.work_dir}'
+            )
             run = runner or partial(
-                launch_stage, root=options.root, keep_open=[lock])
+                launch_stage, root=options.root, keep_open=[lock]
+            )
             seconds = Chain(stages, run, display, REPORT_SECONDS).run()
             _report(options, stages, seconds, num_stripes, display)
     except KeyboardInterrupt:
-        display.say('Interrupted. Run the same command again to continue '
-                    'where it stopped.')
+        display.say(
+            'Interrupted. Run the same command again to continue '
+            'where it stopped.'
+        )
         return INTERRUPTED
     except (StageError, FileNotFoundError, ValueError, RuntimeError) as error:
         display.say(f'Error: {error}')

@@ -31,29 +31,16 @@ class Scale:
 
 # All budget overrides live here; 'mini' runs the configs as they are.
 SCALES = {
-    'mini':
-    Scale(
+    'mini': Scale(
         preset='mini',
-        seconds={
-            'data': 30,
-            'pretrain': 640,
-            'finetune': 90,
-            'evaluate': 20
-        }),
-    'smoke':
-    Scale(
+        seconds={'data': 30, 'pretrain': 640, 'finetune': 90, 'evaluate': 20},
+    ),
+    'smoke': Scale(
         preset='tiny',
-        pretrain={
-            'train_cfg.max_epochs': 2,
-            'train_cfg.val_interval': 1
-        },
+        pretrain={'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 1},
         finetune={'train_cfg.max_epochs': 2},
-        seconds={
-            'data': 10,
-            'pretrain': 30,
-            'finetune': 25,
-            'evaluate': 15
-        }),
+        seconds={'data': 10, 'pretrain': 30, 'finetune': 25, 'evaluate': 15},
+    ),
 }
 
 
@@ -81,22 +68,25 @@ class QuickstartOptions:
     workers: int | None = None
     root: str | os.PathLike | None = None
     pretrain_config: str = (
-        'configs/mmgl/pretrain/mmgl_two-stream_r18-narrow_synthetic.py')
-    finetune_config: str = (
-        'configs/mmgl/finetune/agw_r18-narrow_synthetic.py')
+        'configs/mmgl/pretrain/mmgl_two-stream_r18-narrow_synthetic.py'
+    )
+    finetune_config: str = 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py'
 
     def __post_init__(self):
         if self.scale not in SCALES:
             raise ValueError(
-                f'scale={self.scale!r} is not one of {", ".join(SCALES)}.')
+                f'scale={self.scale!r} is not one of {", ".join(SCALES)}.'
+            )
         if self.seeds < 1:
             raise ValueError(f'seeds must be at least 1, not {self.seeds}.')
         if self.workers is not None and self.workers < 0:
             raise ValueError(
-                f'workers must be at least 0, not {self.workers}.')
+                f'workers must be at least 0, not {self.workers}.'
+            )
         preset = SCALES[self.scale].preset
         # Absolute, because the stages run in the project's folder.
         self.work_dir = Path(self.work_dir).resolve()
         self.data_root = Path(
-            self.data_root or f'data/synthetic/{preset}').resolve()
+            self.data_root or f'data/synthetic/{preset}'
+        ).resolve()
         self.root = Path(self.root or config_dir().parent).resolve()

@@ -22,18 +22,20 @@ from .options import INITS, QuickstartOptions
 from .tables import markdown_tables
 
 PICTURES = {
-    'comparison.png':
-    'Retrieval accuracy from both initialisations; dots are seeds.',
-    'training_curve.png':
-    'Losses of the pre-training.',
-    'finetuning_curve.png':
-    'Losses of the fine-tuning from both initialisations.',
-    'permutation_accuracy.png':
-    'Permutation recovery on held-out identities during pre-training.',
-    'tsne.png':
-    't-SNE of test features of fine-tuned AGW.',
-    'retrieval_top10.png':
-    'The ten best matches of the same queries from both initialisations.',
+    'comparison.png': (
+        'Retrieval accuracy from both initialisations; dots are seeds.'
+    ),
+    'training_curve.png': 'Losses of the pre-training.',
+    'finetuning_curve.png': (
+        'Losses of the fine-tuning from both initialisations.'
+    ),
+    'permutation_accuracy.png': (
+        'Permutation recovery on held-out identities during pre-training.'
+    ),
+    'tsne.png': 't-SNE of test features of fine-tuned AGW.',
+    'retrieval_top10.png': (
+        'The ten best matches of the same queries from both initialisations.'
+    ),
 }
 _BARS = {
     'R1\nall': 'all_single/rank1',
@@ -59,8 +61,10 @@ def _draw_features(options: QuickstartOptions, folder: Path) -> None:
     for number, (init, dump) in enumerate(dumps.items()):
         title = _panel_title(number, init)
         embedded[title] = EmbeddedPoints(
-            tsne_embed(dump.features[kept]), dump.pids[kept],
-            dump.modality[kept])
+            tsne_embed(dump.features[kept]),
+            dump.pids[kept],
+            dump.modality[kept],
+        )
         ranked[title] = [
             rank_gallery(dump, query, image_root=options.data_root)
             for query in queries
@@ -85,18 +89,23 @@ def draw_pictures(options: QuickstartOptions, metrics: dict) -> None:
         }
         for init, title in INITS.items()
     }
-    draw_comparison(bars, out / 'comparison.png',
-                    title='Unseen identities, single-shot')
+    draw_comparison(
+        bars, out / 'comparison.png', title='Unseen identities, single-shot'
+    )
     log = load_run_log(folder / 'pretrain')
-    draw_losses({'MMGL pre-training': log}, out / 'training_curve.png',
-                overlay=True)
-    draw_permutation_accuracy(log, out / 'permutation_accuracy.png',
-                              metrics['num_stripes'])
+    draw_losses(
+        {'MMGL pre-training': log}, out / 'training_curve.png', overlay=True
+    )
+    draw_permutation_accuracy(
+        log, out / 'permutation_accuracy.png', metrics['num_stripes']
+    )
     draw_losses(
         {
             f'from {title}': load_run_log(folder / f'finetune_{init}')
             for init, title in INITS.items()
-        }, out / 'finetuning_curve.png')
+        },
+        out / 'finetuning_curve.png',
+    )
     _draw_features(options, folder)
 
 
@@ -120,14 +129,21 @@ def write_report(options: QuickstartOptions, metrics: dict) -> Path:
     """
     retrieval, permutation = markdown_tables(metrics)
     several = len(metrics['seeds']) > 1
-    spread = (' Values are mean ± standard deviation over '
-              f'{len(metrics["seeds"])} seeds (smallest to largest).'
-              if several else ' One seed; run with `--seeds 3` for a spread.')
-    warning = ('' if options.scale != 'smoke' else
-               '\n> This was a smoke run: it shows that everything works. It '
-               'trains far too briefly for its numbers to mean anything.\n')
-    pictures = '\n\n'.join(f'{text}\n\n![{text}]({name})'
-                           for name, text in PICTURES.items())
+    spread = (
+        ' Values are mean ± standard deviation over '
+        f'{len(metrics["seeds"])} seeds (smallest to largest).'
+        if several
+        else ' One seed; run with `--seeds 3` for a spread.'
+    )
+    warning = (
+        ''
+        if options.scale != 'smoke'
+        else '\n> This was a smoke run: it shows that everything works. It '
+        'trains far too briefly for its numbers to mean anything.\n'
+    )
+    pictures = '\n\n'.join(
+        f'{text}\n\n![{text}]({name})' for name, text in PICTURES.items()
+    )
     versions = ', '.join(f'{k} {v}' for k, v in metrics['versions'].items())
     text = f"""# Quickstart report
 {warning}

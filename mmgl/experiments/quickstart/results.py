@@ -47,7 +47,8 @@ def read_metrics(path: Path) -> dict[str, float]:
     if missing:
         raise ValueError(
             f'{path} lacks {", ".join(missing)}; the test of the config must '
-            'score all modes and shots.')
+            'score all modes and shots.'
+        )
     return {key: float(values[key]) for key in metric_keys()}
 
 
@@ -64,8 +65,11 @@ def read_permutation(work_dir: Path) -> dict[str, float]:
         ValueError: If the pre-training did not measure it.
     """
     log = load_run_log(work_dir)
-    keys = [f'{part}{measure}' for part in PERMUTATION.values()
-            for measure in ('stripe_acc', 'exact_acc')]
+    keys = [
+        f'{part}{measure}'
+        for part in PERMUTATION.values()
+        for measure in ('stripe_acc', 'exact_acc')
+    ]
     return {
         key: float(log.series('val', f'permutation/{key}')[1][-1])
         for key in keys
@@ -93,8 +97,12 @@ def _by_key(rows: Sequence[dict]) -> dict:
     return {key: summarise([row[key] for row in rows]) for key in rows[0]}
 
 
-def collect(options: QuickstartOptions, stages: Sequence[Stage],
-            seconds: dict[str, float], num_stripes: int) -> dict:
+def collect(
+    options: QuickstartOptions,
+    stages: Sequence[Stage],
+    seconds: dict[str, float],
+    num_stripes: int,
+) -> dict:
     """Gather everything that metrics.json holds.
 
     Args:

@@ -20,8 +20,9 @@ _MARKDOWN = _Style('{mean} ± {std} ({min} to {max})', gap=False)
 
 
 def _cell(value: dict, several: bool, style: _Style, sign: str = '') -> str:
-    text = {k: f'{v:{sign if k != "std" else ""}.1f}'
-            for k, v in value.items()}
+    text = {
+        k: f'{v:{sign if k != "std" else ""}.1f}' for k, v in value.items()
+    }
     return (style.spread if several else '{mean}').format(**text)
 
 
@@ -38,8 +39,12 @@ def _retrieval(metrics: dict, style: _Style) -> list[list[str]]:
             rows.append([''] * len(rows[0]))
         for number, (name, title) in enumerate(names.items()):
             cells = [
-                _cell(metrics['summary'][name][f'{prefix}/{measure}'],
-                      several, style, '+' if name == 'difference' else '')
+                _cell(
+                    metrics['summary'][name][f'{prefix}/{measure}'],
+                    several,
+                    style,
+                    '+' if name == 'difference' else '',
+                )
                 for measure in MEASURES.values()
             ]
             rows.append([search if number == 0 else '', title, *cells])
@@ -52,13 +57,17 @@ def _permutation(metrics: dict, style: _Style) -> list[list[str]]:
     rows = [['held-out images', 'stripes right', 'whole permutation right']]
     for title, part in PERMUTATION.items():
         cells = [
-            _cell(metrics['summary']['permutation'][f'{part}{measure}'],
-                  several, style)
+            _cell(
+                metrics['summary']['permutation'][f'{part}{measure}'],
+                several,
+                style,
+            )
             for measure in ('stripe_acc', 'exact_acc')
         ]
         rows.append([title, *cells])
-    rows.append(['chance', f'{100 / stripes:.1f}',
-                 f'{100 / factorial(stripes):.2f}'])
+    rows.append(
+        ['chance', f'{100 / stripes:.1f}', f'{100 / factorial(stripes):.2f}']
+    )
     return rows
 
 
@@ -76,14 +85,18 @@ def terminal_tables(metrics: dict) -> str:
         retrieval.justify_columns[column] = 'right'
     permutation = AsciiTable(_permutation(metrics, _TERMINAL))
     permutation.justify_columns.update({1: 'right', 2: 'right'})
-    text = ('AGW from random weights and from MMGL on unseen identities '
-            '(percent)\n')
+    text = (
+        'AGW from random weights and from MMGL on unseen identities '
+        '(percent)\n'
+    )
     text += retrieval.table + '\n\n'
     text += 'Permutation recovery on held-out identities (percent)\n'
     text += permutation.table
     if len(metrics['seeds']) > 1:
-        text += (f'\nmean ± standard deviation over {len(metrics["seeds"])} '
-                 'seeds; below it smallest/largest')
+        text += (
+            f'\nmean ± standard deviation over {len(metrics["seeds"])} '
+            'seeds; below it smallest/largest'
+        )
     return text
 
 
@@ -97,8 +110,10 @@ def markdown_tables(metrics: dict) -> tuple[str, str]:
         The tables of retrieval and of permutation recovery.
     """
     tables = []
-    for rows in (_retrieval(metrics, _MARKDOWN),
-                 _permutation(metrics, _MARKDOWN)):
+    for rows in (
+        _retrieval(metrics, _MARKDOWN),
+        _permutation(metrics, _MARKDOWN),
+    ):
         table = GithubFlavoredMarkdownTable(rows)
         for column in range(1, len(rows[0])):
             if rows[0][column] != 'init':

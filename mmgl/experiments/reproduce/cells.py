@@ -50,7 +50,8 @@ class Cell:
         usual = {field.name: field.default for field in fields(self)}
         return {
             key: value
-            for key, value in asdict(self).items() if value != usual[key]
+            for key, value in asdict(self).items()
+            if value != usual[key]
         }
 
 
@@ -73,5 +74,6 @@ def find_config(root: Path, folder: str, stem: str, dataset: str) -> str:
     found = sorted(root.glob(pattern))
     if len(found) != 1:
         raise FileNotFoundError(
-            f'{root / pattern} matches {len(found)} configs instead of one')
+            f'{root / pattern} matches {len(found)} configs instead of one'
+        )
     return str(found[0].relative_to(root))

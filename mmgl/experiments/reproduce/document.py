@@ -40,8 +40,12 @@ NOTES = 'notes'
 NOTHING = 'No run of this table is recorded yet.'
 
 
-def write_document(results: Path, document: Path, root: Path,
-                   records: Mapping[str, Mapping[Cell, dict]]) -> Path:
+def write_document(
+    results: Path,
+    document: Path,
+    root: Path,
+    records: Mapping[str, Mapping[Cell, dict]],
+) -> Path:
     """Write the results document.
 
     Args:
@@ -65,8 +69,9 @@ def write_document(results: Path, document: Path, root: Path,
     return path
 
 
-def write_summaries(results: Path, scale: str,
-                    records: Mapping[Cell, dict]) -> list[Path]:
+def write_summaries(
+    results: Path, scale: str, records: Mapping[Cell, dict]
+) -> list[Path]:
     """Write the tables of a scale as JSON.
 
     Args:
@@ -89,21 +94,34 @@ def write_summaries(results: Path, scale: str,
     return written
 
 
-def _section(name: str, records: Mapping[str, Mapping[Cell, dict]],
-             root: Path) -> str:
+def _section(
+    name: str, records: Mapping[str, Mapping[Cell, dict]], root: Path
+) -> str:
     """Write one table at both scales."""
     table = TABLES[name]
-    lines = [f'## {table.title}', '', table.intro, '',
-             f'`python tools/reproduce.py {name} --scale '
-             f'{{{",".join(table.scales)}}}` makes every row.', '']
+    lines = [
+        f'## {table.title}',
+        '',
+        table.intro,
+        '',
+        f'`python tools/reproduce.py {name} --scale '
+        f'{{{",".join(table.scales)}}}` makes every row.',
+        '',
+    ]
     for scale in table.scales:
         summary = summarise(name, scale, records[scale])
         done = any(row['runs'] for row in summary['rows'])
-        lines += [f'### {SCALES[scale].title}', '',
-                  _configs(name, scale, root), '',
-                  # The paper's numbers are worth reading once without ours.
-                  markdown_table(name, summary)
-                  if done or scale == table.scales[0] else NOTHING, '']
+        lines += [
+            f'### {SCALES[scale].title}',
+            '',
+            _configs(name, scale, root),
+            '',
+            # The paper's numbers are worth reading once without ours.
+            markdown_table(name, summary)
+            if done or scale == table.scales[0]
+            else NOTHING,
+            '',
+        ]
     return '\n'.join(lines)
 
 
@@ -113,23 +131,38 @@ def _configs(name: str, scale: str, root: Path) -> str:
     lines = [['method', 'fine-tuning', 'overrides']]
     for method, data in dict.fromkeys((r.method, r.data) for r in rows):
         about = DATASETS[scale][data]
-        lines.append([
-            METHODS[method].title,
-            f'`{find_config(root, "finetune", method, about.ending)}`',
-            _overrides(about.overrides)])
+        lines.append(
+            [
+                METHODS[method].title,
+                f'`{find_config(root, "finetune", method, about.ending)}`',
+                _overrides(about.overrides),
+            ]
+        )
     pretrainings = [['initial weights', 'pre-training', 'overrides']]
     used = dict.fromkeys((r.init, METHODS[r.method].stream) for r in rows)
     for init, stream in used:
         about = PRETRAININGS[scale].get(init)
         if about is not None:
             stream = about.stream or stream
-            pretrainings.append([
-                f'`{init}`', f'`{about.config.format(stream=stream)}`',
-                _overrides({**about.overrides, **{
-                    f'model.init_from.{key}': value
-                    for key, value in about.init.items()}})])
-    return '\n\n'.join(GithubFlavoredMarkdownTable(grid).table
-                       for grid in (lines, pretrainings))
+            pretrainings.append(
+                [
+                    f'`{init}`',
+                    f'`{about.config.format(stream=stream)}`',
+                    _overrides(
+                        {
+                            **about.overrides,
+                            **{
+                                f'model.init_from.{key}': value
+                                for key, value in about.init.items()
+                            },
+                        }
+                    ),
+                ]
+            )
+    return '\n\n'.join(
+        GithubFlavoredMarkdownTable(grid).table
+        for grid in (lines, pretrainings)
+    )
 
 
 def _overrides(overrides: Mapping) -> str:

@@ -55,9 +55,13 @@ class _Recorder:
         if stage.name not in self.cells:
             return
         written = write_record(
-            self.options.results, self.cells[stage.name], stage,
-            self.chain.estimator.measured, self.chain.diverged,
-            self.options.overrides)
+            self.options.results,
+            self.cells[stage.name],
+            stage,
+            self.chain.estimator.measured,
+            self.chain.diverged,
+            self.options.overrides,
+        )
         self.chain.display.say(f'  recorded in {written}')
 
 
@@ -75,16 +79,20 @@ class _Plan:
     def seconds(self) -> float:
         """Estimate how long the stages take that are not done."""
         lost = self.lost()
-        todo = {s.name: max(s.seconds - (state.spent or 0), 0)
-                for s in self.stages
-                if not (state := StageState(s)).done and s.name not in lost}
+        todo = {
+            s.name: max(s.seconds - (state.spent or 0), 0)
+            for s in self.stages
+            if not (state := StageState(s)).done and s.name not in lost
+        }
         ends: dict[str, float] = {}
         for stage in self.stages:
             begin = max((ends[n.name] for n in stage.needs), default=0.0)
             ends[stage.name] = begin + todo.get(stage.name, 0.0)
         # Neither faster than all slots together nor than the longest line.
-        return max(sum(todo.values()) / len(self.options.slots()),
-                   max(ends.values(), default=0.0))
+        return max(
+            sum(todo.values()) / len(self.options.slots()),
+            max(ends.values(), default=0.0),
+        )
 
     def lost(self) -> dict[str, str]:
         """Say why stages will not run: they or one before has diverged."""
@@ -101,31 +109,37 @@ class _Plan:
 
 def _folder(options: ReproduceOptions, layout: str) -> Path:
     """Folder of a data set, given or that of the configs."""
-    return options.data_root.get(layout) or default_root(
-        options.root, layout)
+    return options.data_root.get(layout) or default_root(options.root, layout)
 
 
 def _plan(options: ReproduceOptions) -> _Plan:
     """Plan what is not recorded yet."""
     options.chosen(TABLES)
     planner = Planner(
-        options.root, options.work_dir, options.scale, options.data_root,
+        options.root,
+        options.work_dir,
+        options.scale,
+        options.data_root,
         options.overrides,
-        measured_seconds(load_records(options.results, options.scale)))
+        measured_seconds(load_records(options.results, options.scale)),
+    )
     figures = FigurePlanner(planner, _folder(options, 'sysu'))
     cells = options.cells()
     left = [
-        cell for cell in cells if not is_recorded(
-            options.results, cell, planner.evaluation(cell))
+        cell
+        for cell in cells
+        if not is_recorded(options.results, cell, planner.evaluation(cell))
     ]
-    drawn = [figures.stage(name) for name in options.chosen(FIGURES)
-             if name != FROM_RECORDS]
+    drawn = [
+        figures.stage(name)
+        for name in options.chosen(FIGURES)
+        if name != FROM_RECORDS
+    ]
     last = [*map(planner.evaluation, left), *drawn]
     return _Plan(options, planner, figures, cells, left, with_needs(last))
 
 
-def marked_records(options: ReproduceOptions,
-                   scale: str) -> dict[Cell, dict]:
+def marked_records(options: ReproduceOptions, scale: str) -> dict[Cell, dict]:
     """Read the records of a scale, those of other configs marked.
 
     Args:
@@ -137,10 +151,12 @@ def marked_records(options: ReproduceOptions,
     """
     # Where the data lie does not matter to a fingerprint.
     roots = {key: Path(root) for key, root in SCALES[scale].roots.items()}
-    planner = Planner(options.root, options.work_dir, scale, roots,
-                      options.overrides)
-    return mark_stale(load_records(options.results, scale), scale,
-                      planner.evaluation)
+    planner = Planner(
+        options.root, options.work_dir, scale, roots, options.overrides
+    )
+    return mark_stale(
+        load_records(options.results, scale), scale, planner.evaluation
+    )
 
 
 def _needed_data(plan: _Plan) -> dict[str, tuple[Path, set]]:
@@ -155,8 +171,9 @@ def _needed_data(plan: _Plan) -> dict[str, tuple[Path, set]]:
         if about is not None:
             uses.append((about.source, cell.trial))
     for layout, trial in uses:
-        needed.setdefault(
-            layout, (_folder(options, layout), set()))[1].add(trial)
+        needed.setdefault(layout, (_folder(options, layout), set()))[1].add(
+            trial
+        )
     return needed
 
 
@@ -165,16 +182,20 @@ def _show(plan: _Plan, display: Display) -> None:
     options = plan.options
     wanted = [*options.chosen(TABLES), *options.chosen(FIGURES)]
     done = len(plan.cells) - len(plan.left)
-    display.say(f'{len(plan.cells)} cells of {", ".join(wanted)} at scale '
-                f'{options.scale}: {done} recorded, {len(plan.left)} left, '
-                f'in {len(plan.stages)} stages')
+    display.say(
+        f'{len(plan.cells)} cells of {", ".join(wanted)} at scale '
+        f'{options.scale}: {done} recorded, {len(plan.left)} left, '
+        f'in {len(plan.stages)} stages'
+    )
     for line in check_data(
-            _needed_data(plan),
-            images=bool(plan.stages) and not options.dry_run):
+        _needed_data(plan), images=bool(plan.stages) and not options.dry_run
+    ):
         display.say(f'  {line}')
-    display.say(f'About {clock(plan.seconds())} left with '
-                f'{len(options.slots())} stages at a time, longer or shorter '
-                'by the machine')
+    display.say(
+        f'About {clock(plan.seconds())} left with '
+        f'{len(options.slots())} stages at a time, longer or shorter '
+        'by the machine'
+    )
     if options.dry_run:
         _show_stages(plan, display)
 
@@ -184,8 +205,13 @@ def _show_stages(plan: _Plan, display: Display) -> None:
     options, left, lost = plan.options, set(plan.left), plan.lost()
     stages = list(plan.stages)
     if FROM_RECORDS in options.chosen(FIGURES):
-        stages.append(plan.figures.cost_stage(cost_points(
-            options.scale, marked_records(options, options.scale))))
+        stages.append(
+            plan.figures.cost_stage(
+                cost_points(
+                    options.scale, marked_records(options, options.scale)
+                )
+            )
+        )
     for stage in stages:
         seed = '' if stage.seed is None else f'seed {stage.seed}, '
         state = lost.get(stage.name) or _how_far(stage)
@@ -204,38 +230,55 @@ def _how_far(stage: Stage) -> str:
     return whole
 
 
-def _run(plan: _Plan, runner: StageRunner | None,
-         display: Display) -> Mapping[str, str]:
+def _run(
+    plan: _Plan, runner: StageRunner | None, display: Display
+) -> Mapping[str, str]:
     """Run all stages; returns what failed, by stage."""
     options = plan.options
     with terminate_like_interrupt(), locked(options.work_dir) as lock:
-        run = runner or partial(launch_stage, root=options.root,
-                                keep_open=[lock], prefix=options.prefix)
-        recorder = _Recorder(options, {
-            plan.planner.evaluation(cell).name: cell for cell in plan.left
-        })
+        run = runner or partial(
+            launch_stage,
+            root=options.root,
+            keep_open=[lock],
+            prefix=options.prefix,
+        )
+        recorder = _Recorder(
+            options,
+            {plan.planner.evaluation(cell).name: cell for cell in plan.left},
+        )
         failures: dict[str, str] = {}
         if plan.stages:
-            chain = Chain(plan.stages, run, display, slots=options.slots(),
-                          keep_going=True, on_end=recorder)
+            chain = Chain(
+                plan.stages,
+                run,
+                display,
+                slots=options.slots(),
+                keep_going=True,
+                on_end=recorder,
+            )
             recorder.chain = chain
             chain.run()
             failures.update(chain.failures)
-            failures.update({
-                name: f'not drawn, {verdict}'
-                for name, verdict in chain.diverged.items()
-                if name.startswith('figures/')})
+            failures.update(
+                {
+                    name: f'not drawn, {verdict}'
+                    for name, verdict in chain.diverged.items()
+                    if name.startswith('figures/')
+                }
+            )
         if FROM_RECORDS in options.chosen(FIGURES):
             failures.update(_draw_from_records(plan, run, display))
     return failures
 
 
-def _draw_from_records(plan: _Plan, run: StageRunner,
-                       display: Display) -> Mapping[str, str]:
+def _draw_from_records(
+    plan: _Plan, run: StageRunner, display: Display
+) -> Mapping[str, str]:
     """Draw the figure of what is recorded by now; returns what failed."""
     try:
         stage = plan.figures.cost(
-            marked_records(plan.options, plan.options.scale))
+            marked_records(plan.options, plan.options.scale)
+        )
     except ValueError as error:
         # Tables and document are written all the same.
         return {f'figures/{FROM_RECORDS}': str(error)}
@@ -253,17 +296,20 @@ def _report(options: ReproduceOptions, display: Display) -> None:
         display.say('\n' + terminal_table(name, summary))
     write_summaries(options.results, options.scale, ours)
     if options.document is not None:
-        written = write_document(options.results, options.document,
-                                 options.root, records)
+        written = write_document(
+            options.results, options.document, options.root, records
+        )
         display.say(f'Wrote {written}')
         if options.official:
             written = write_readme(options.root / README, records['mini'])
             display.say(f'Wrote {written}')
 
 
-def reproduce(options: ReproduceOptions,
-              runner: StageRunner | None = None,
-              display: Display | None = None) -> int:
+def reproduce(
+    options: ReproduceOptions,
+    runner: StageRunner | None = None,
+    display: Display | None = None,
+) -> int:
     """Run all cells that are not recorded, then write the document.
 
     Args:

@@ -42,10 +42,12 @@ FIGURES = {
     'fig4': Figure('t-SNE of fine-tuned features', 'tsne'),
     'fig5': Figure('the ten best matches of the same queries', 'ranking'),
     'fig6': Figure('losses of the pre-training', 'plot_curves'),
-    'fig7': Figure('permutation accuracy on held-out identities',
-                   'plot_curves'),
-    'fig8': Figure('Rank-1 of DDAG on the validation identities',
-                   'plot_curves'),
+    'fig7': Figure(
+        'permutation accuracy on held-out identities', 'plot_curves'
+    ),
+    'fig8': Figure(
+        'Rank-1 of DDAG on the validation identities', 'plot_curves'
+    ),
 }
 
 
@@ -93,7 +95,8 @@ class FigurePlanner:
         if not points:
             raise ValueError(
                 'fig1: no record of Table IV with the seconds of its '
-                'pre-training; run table4 first')
+                'pre-training; run table4 first'
+            )
         stage = self.cost_stage(points)
         write_json(self._points, points)
         return stage
@@ -113,8 +116,14 @@ class FigurePlanner:
     def _points(self) -> Path:
         return self.planner.work_dir / 'figures/fig1.json'
 
-    def _draw(self, name: str, inputs: list, arguments: list,
-              needs: list[Stage], shown=None) -> Stage:
+    def _draw(
+        self,
+        name: str,
+        inputs: list,
+        arguments: list,
+        needs: list[Stage],
+        shown=None,
+    ) -> Stage:
         folder = self.planner.work_dir / 'figures'
         about = FIGURES[name]
         out = folder / f'{name}.png'
@@ -123,18 +132,28 @@ class FigurePlanner:
             title=f'draw {name}, {about.title}',
             kind='figure',
             work_dir=folder / name,
-            ingredients={'figure': name, 'shown': shown,
-                         'arguments': [str(word) for word in arguments]},
+            ingredients={
+                'figure': name,
+                'shown': shown,
+                'arguments': [str(word) for word in arguments],
+            },
             needs=needs,
             command=[
                 sys.executable,
                 self.planner.root / f'tools/visualization/{about.tool}.py',
-                *inputs, *arguments, '--out', out,
-                *(['--data-root', self.data_root]
-                  if about.tool in ('tsne', 'ranking') else [])
+                *inputs,
+                *arguments,
+                '--out',
+                out,
+                *(
+                    ['--data-root', self.data_root]
+                    if about.tool in ('tsne', 'ranking')
+                    else []
+                ),
             ],
             outputs=[out],
-            seconds=self.planner.about.seconds['figure'])
+            seconds=self.planner.about.seconds['figure'],
+        )
 
     def _cells(self, method: str = 'agw', data: str = 'sysu') -> list[Cell]:
         return [Cell(self.scale, method, init, 0, data) for init in self.pair]
@@ -143,17 +162,26 @@ class FigurePlanner:
         return self.planner.pretraining('mmgl', 'two-stream', 0)
 
     def _dumps(self) -> list[Stage]:
-        return [self.planner.evaluation(cell, dump=True)
-                for cell in self._cells()]
+        return [
+            self.planner.evaluation(cell, dump=True) for cell in self._cells()
+        ]
 
     def _fig3(self) -> tuple[list[Stage], list, list]:
         other, trained = UNTRAINED[self.pair[0]], self._pretraining()
         config = self.planner.finetuning(self._cells()[1]).config
         path = Path(config).relative_to(self.planner.root)
-        return ([trained],
-                [other, lambda: find_checkpoint(trained.work_dir)],
-                ['--config', path, '--split', 'test', *self.names,
-                 *self._all_images()])
+        return (
+            [trained],
+            [other, lambda: find_checkpoint(trained.work_dir)],
+            [
+                '--config',
+                path,
+                '--split',
+                'test',
+                *self.names,
+                *self._all_images(),
+            ],
+        )
 
     def _fig4(self) -> tuple[list[Stage], list, list]:
         stages, dumps, names = self._fig5()
@@ -169,19 +197,30 @@ class FigurePlanner:
 
     def _fig6(self) -> tuple[list[Stage], list, list]:
         stage = self._pretraining()
-        return [stage], [stage.work_dir], [
-            '--names', 'MMGL', '--kind', 'loss', '--overlay']
+        return (
+            [stage],
+            [stage.work_dir],
+            ['--names', 'MMGL', '--kind', 'loss', '--overlay'],
+        )
 
     def _fig7(self) -> tuple[list[Stage], list, list]:
         stage = self._pretraining()
-        return [stage], [stage.work_dir], [
-            '--names', 'MMGL', '--kind', 'permutation', '--num-stripes', 6]
+        return (
+            [stage],
+            [stage.work_dir],
+            ['--names', 'MMGL', '--kind', 'permutation', '--num-stripes', 6],
+        )
 
     def _fig8(self) -> tuple[list[Stage], list, list]:
-        stages = [self.planner.finetuning(cell)
-                  for cell in self._cells('ddag', 'sysu-select')]
-        return stages, [stage.work_dir for stage in stages], [
-            *self.names, '--kind', 'metric', '--keys', 'all_single/rank1']
+        stages = [
+            self.planner.finetuning(cell)
+            for cell in self._cells('ddag', 'sysu-select')
+        ]
+        return (
+            stages,
+            [stage.work_dir for stage in stages],
+            [*self.names, '--kind', 'metric', '--keys', 'all_single/rank1'],
+        )
 
 
 def cost_points(scale: str, records: Mapping[Cell, dict]) -> list[dict]:
@@ -198,23 +237,30 @@ def cost_points(scale: str, records: Mapping[Cell, dict]) -> list[dict]:
     """
     points = []
     for row in TABLES['table4'].rows(scale):
-        of_row = [record for _, record in counted(row, records)[0]
-                  if record['metrics'] != FAIL]
+        of_row = [
+            record
+            for _, record in counted(row, records)[0]
+            if record['metrics'] != FAIL
+        ]
         free = {'random': 0.0, 'imagenet': IMAGENET_SECONDS}.get(row.init)
         # A run that was interrupted may have no time of its own to count.
         seconds = [
-            spent for record in of_row
+            spent
+            for record in of_row
             if (spent := record['seconds'].get('pretrain', free)) is not None
         ]
         if not seconds:
             continue
-        ranks = statistics([
-            record['metrics']['all_single/rank1'] for record in of_row])
+        ranks = statistics(
+            [record['metrics']['all_single/rank1'] for record in of_row]
+        )
         quoted = ' (cost quoted)' if row.init == 'imagenet' else ''
-        points.append({
-            'label': row.labels[0] + quoted,
-            'seconds': mean(seconds),
-            'accuracy': ranks['mean'],
-            'spread': ranks['std'],
-        })
+        points.append(
+            {
+                'label': row.labels[0] + quoted,
+                'seconds': mean(seconds),
+                'accuracy': ranks['mean'],
+                'spread': ranks['std'],
+            }
+        )
     return points

@@ -10,8 +10,10 @@ from .published import FAIL
 from .tables import TABLES, Row, Table
 
 EMPTY = '–'
-STALE = ('outdated: made by other configs, or other --cfg-options, than those '
-         'of now; left out: such runs beside newer ones, not counted.')
+STALE = (
+    'outdated: made by other configs, or other --cfg-options, than those '
+    'of now; left out: such runs beside newer ones, not counted.'
+)
 
 
 def summarise(name: str, scale: str, records: Mapping[Cell, dict]) -> dict:
@@ -39,8 +41,9 @@ def summarise(name: str, scale: str, records: Mapping[Cell, dict]) -> dict:
     }
 
 
-def counted(row: Row, records: Mapping[Cell, dict]
-            ) -> tuple[list[tuple[Cell, dict]], list[tuple[Cell, dict]]]:
+def counted(
+    row: Row, records: Mapping[Cell, dict]
+) -> tuple[list[tuple[Cell, dict]], list[tuple[Cell, dict]]]:
     """Find the runs behind a row.
 
     Args:
@@ -54,7 +57,8 @@ def counted(row: Row, records: Mapping[Cell, dict]
     """
     found = sorted(
         (pair for pair in records.items() if row.shows(pair[0])),
-        key=lambda pair: (pair[0].seed, pair[0].trial or 0))
+        key=lambda pair: (pair[0].seed, pair[0].trial or 0),
+    )
     fresh = [pair for pair in found if not pair[1].get('stale')]
     if not fresh:
         return found, []
@@ -63,25 +67,37 @@ def counted(row: Row, records: Mapping[Cell, dict]
 
 def _row(table: Table, row: Row, records: Mapping[Cell, dict]) -> dict:
     found, left_out = counted(row, records)
-    marks = {'outdated': any(r.get('stale') for _, r in found),
-             'left_out': len(left_out)}
+    marks = {
+        'outdated': any(r.get('stale') for _, r in found),
+        'left_out': len(left_out),
+    }
     values = [r['metrics'] for _, r in found if r['metrics'] != FAIL]
-    keys = [f'{group}/{measure}' for group in table.groups
-            for measure in table.measures.values()]
+    keys = [
+        f'{group}/{measure}'
+        for group in table.groups
+        for measure in table.measures.values()
+    ]
     return {
         'labels': list(row.labels),
         'method': row.method,
         'init': row.init,
         'data': row.data,
-        'paper': (row.paper if row.paper in (None, FAIL) else
-                  {key: row.paper[key] for key in keys if key in row.paper}),
-        'ours': {key: statistics([v[key] for v in values])
-                 for key in keys} if values else FAIL if found else None,
+        'paper': (
+            row.paper
+            if row.paper in (None, FAIL)
+            else {key: row.paper[key] for key in keys if key in row.paper}
+        ),
+        'ours': {key: statistics([v[key] for v in values]) for key in keys}
+        if values
+        else FAIL
+        if found
+        else None,
         'runs': len(found),
         'failed': len(found) - len(values),
         'seeds': sorted({cell.seed for cell, _ in found}),
-        'verdicts': sorted({
-            record['verdict'] for _, record in found if record['verdict']}),
+        'verdicts': sorted(
+            {record['verdict'] for _, record in found if record['verdict']}
+        ),
         **{key: mark for key, mark in marks.items() if mark},
     }
 
@@ -133,8 +149,9 @@ def our_text(row: Mapping, key: str) -> str:
         return row['ours'] or EMPTY
     value = row['ours'][key]
     text = f'{value["mean"]:.2f}'
-    return text + (f' ± {value["std"]:.2f}' if len(value['values']) > 1
-                   else '')
+    return text + (
+        f' ± {value["std"]:.2f}' if len(value['values']) > 1 else ''
+    )
 
 
 def runs_text(row: Mapping) -> str:
@@ -157,18 +174,23 @@ def runs_text(row: Mapping) -> str:
 
 def _stale_note(summary: Mapping) -> list[str]:
     """Explain the marks below a table that has any."""
-    marked = any(row.get('outdated') or row.get('left_out')
-                 for row in summary['rows'])
+    marked = any(
+        row.get('outdated') or row.get('left_out') for row in summary['rows']
+    )
     return [STALE] if marked else []
 
 
-def _grid(table: Table, summary: Mapping, group: str,
-          terminal: bool) -> list[list[str]]:
+def _grid(
+    table: Table, summary: Mapping, group: str, terminal: bool
+) -> list[list[str]]:
     """Fill the cells of one part of a table, headings first."""
     head, rows = list(table.headers), []
     for title in table.measures:
-        head += ([f'{title} [paper]'] if terminal else
-                 [f'{title} (paper)', f'{title} (ours)'])
+        head += (
+            [f'{title} [paper]']
+            if terminal
+            else [f'{title} (paper)', f'{title} (ours)']
+        )
     for row in summary['rows']:
         cells = list(row['labels'])
         for measure in table.measures.values():
@@ -206,8 +228,10 @@ def terminal_table(name: str, summary: Mapping) -> str:
     Returns:
         Its text, the paper's numbers in brackets behind ours.
     """
-    parts = [f'{summary["title"]}, scale {summary["scale"]} (percent; the '
-             "paper's numbers in brackets)"]
+    parts = [
+        f'{summary["title"]}, scale {summary["scale"]} (percent; the '
+        "paper's numbers in brackets)"
+    ]
     for title, text in _render(name, summary, True).items():
         parts += [title, text]
     return '\n'.join(parts + _stale_note(summary))
@@ -224,6 +248,9 @@ def markdown_table(name: str, summary: Mapping) -> str:
         Its text, the paper's numbers beside ours.
     """
     parts = _render(name, summary, False)
-    tables = (list(parts.values()) if len(parts) == 1 else
-              [f'{title}:\n\n{text}' for title, text in parts.items()])
+    tables = (
+        list(parts.values())
+        if len(parts) == 1
+        else [f'{title}:\n\n{text}' for title, text in parts.items()]
+    )
     return '\n\n'.join(tables + _stale_note(summary))

@@ -30,7 +30,8 @@ METHODS = {
     'agw-exact': Method('AGW, exact weights', 'two-stream', 'agw'),
     'caj-exact': Method('CAJ, loss of agw-exact', 'two-stream', 'caj'),
     'mutual-info-paper': Method(
-        'MutualInfo, terms of the paper', 'one-stream', 'mutual-info'),
+        'MutualInfo, terms of the paper', 'one-stream', 'mutual-info'
+    ),
 }
 
 
@@ -50,7 +51,7 @@ class Dataset:
     ending: str
     root: str = 'sysu'
     overrides: dict = field(default_factory=dict)
-    trials: tuple[int | None, ...] = (None, )
+    trials: tuple[int | None, ...] = (None,)
     share: float = 1.0
 
 
@@ -65,17 +66,15 @@ ROWS_18 = {
 
 DATASETS = {
     'mini': {
-        'sysu':
-        Dataset('synthetic'),
-        'sysu-18rows':
-        Dataset('synthetic', overrides=ROWS_18),
+        'sysu': Dataset('synthetic'),
+        'sysu-18rows': Dataset('synthetic', overrides=ROWS_18),
         # With validation identities to look at after each epoch.
-        'sysu-select':
-        Dataset('synthetic-select'),
+        'sysu-select': Dataset('synthetic-select'),
         # Embedded data in RegDB's layout: 40 + 40 identities.
-        'regdb':
-        Dataset(
-            'synthetic', 'regdb', {
+        'regdb': Dataset(
+            'synthetic',
+            'regdb',
+            {
                 'train_dataloader.dataset.type': 'RegDB',
                 'train_dataloader.dataset.split': 'train',
                 'train_dataloader.dataset.trial': 1,
@@ -83,14 +82,17 @@ DATASETS = {
                 'test_dataloader.dataset.trial': 1,
                 'test_evaluator.protocol': 'regdb',
                 '*.num_classes': 40,
-            }, (1, )),
+            },
+            (1,),
+        ),
     },
     'full': {
         'sysu': Dataset('sysu'),
         'sysu-select': Dataset('sysu-select'),
         # A tenth of SYSU-MM01's images.
-        'regdb': Dataset('regdb', 'regdb', trials=tuple(range(1, 11)),
-                         share=0.1),
+        'regdb': Dataset(
+            'regdb', 'regdb', trials=tuple(range(1, 11)), share=0.1
+        ),
     },
 }
 
@@ -119,13 +121,21 @@ class Scale:
 
 
 SCALES = {
-    'full':
-    Scale('Real data sets (`--scale full`)', ('random', 'imagenet'), 1, None,
-          {}, dict(pretrain=20000, finetune=20000, evaluate=300, figure=300)),
+    'full': Scale(
+        'Real data sets (`--scale full`)',
+        ('random', 'imagenet'),
+        1,
+        None,
+        {},
+        dict(pretrain=20000, finetune=20000, evaluate=300, figure=300),
+    ),
     # No ImageNet weights fit the narrow network.
-    'mini':
-    Scale('Embedded data sets (`--scale mini`)', ('random', ), 3, 'mini',
-          dict(sysu='data/synthetic/mini',
-               regdb='data/synthetic/mini-regdb'),
-          dict(data=30, pretrain=180, finetune=130, evaluate=20, figure=40)),
+    'mini': Scale(
+        'Embedded data sets (`--scale mini`)',
+        ('random',),
+        3,
+        'mini',
+        dict(sysu='data/synthetic/mini', regdb='data/synthetic/mini-regdb'),
+        dict(data=30, pretrain=180, finetune=130, evaluate=20, figure=40),
+    ),
 }

@@ -20,7 +20,7 @@ ALL = 'all'
 TARGETS = (*TABLES, *FIGURES, ALL)
 RESULTS, DOCUMENT = 'docs/results', 'docs/results.md'
 README = 'README.md'
-NOT_IN_ALL = ('table4-native', )
+NOT_IN_ALL = ('table4-native',)
 MOST_CPU_JOBS = 8
 SLURM_JOBS = 8
 SLURM_CORES = 8
@@ -73,22 +73,27 @@ class ReproduceOptions:
 
     def __post_init__(self):
         if self.scale not in SCALES:
-            raise ValueError(f'scale={self.scale!r} is not one of '
-                             f'{", ".join(SCALES)}')
+            raise ValueError(
+                f'scale={self.scale!r} is not one of {", ".join(SCALES)}'
+            )
         unknown = set(self.targets) - set(TARGETS)
         if unknown or not self.targets:
-            raise ValueError(f'targets {sorted(unknown)}: choose of '
-                             f'{", ".join(TARGETS)}')
+            raise ValueError(
+                f'targets {sorted(unknown)}: choose of {", ".join(TARGETS)}'
+            )
         if self.jobs is not None and self.jobs < 1:
             raise ValueError(f'jobs must be at least 1, got {self.jobs}')
         if self.slurm is None and self.slurm_args:
-            raise ValueError(f'slurm_args={self.slurm_args!r} without a '
-                             'partition; add --slurm PARTITION')
+            raise ValueError(
+                f'slurm_args={self.slurm_args!r} without a '
+                'partition; add --slurm PARTITION'
+            )
         if self.slurm is not None and self.gpus:
             raise ValueError('SLURM hands out the GPUs; leave out --gpus')
         self.root = Path(self.root or config_dir().parent).resolve()
-        self.work_dir = Path(self.work_dir
-                             or f'work_dirs/reproduce/{self.scale}').resolve()
+        self.work_dir = Path(
+            self.work_dir or f'work_dirs/reproduce/{self.scale}'
+        ).resolve()
         self.results = Path(self.results).resolve()
         self._keep_official()
         self.data_root = self._roots()
@@ -100,11 +105,14 @@ class ReproduceOptions:
         for name, usual in (('results', RESULTS), ('document', DOCUMENT)):
             given = getattr(self, name)
             if given is not None and Path(given).resolve() in (
-                    Path(usual).resolve(), self.root / usual):
+                Path(usual).resolve(),
+                self.root / usual,
+            ):
                 raise ValueError(
                     f'overrides={self.overrides} would overwrite {usual}, '
                     'which holds what the configs give as they are; give '
-                    f'another one by --{name}')
+                    f'another one by --{name}'
+                )
 
     def _roots(self) -> dict[str, Path]:
         """Folders of the data sets, absolute, as far as they are given."""
@@ -113,17 +121,21 @@ class ReproduceOptions:
             given = {'sysu': given}
         unknown = set(given) - {'sysu', 'regdb'}
         if unknown:
-            raise ValueError(f'data_root of {sorted(unknown)}: there are '
-                             'sysu and regdb')
-        return {key: Path(path).resolve()
-                for key, path in {**SCALES[self.scale].roots,
-                                  **given}.items()}
+            raise ValueError(
+                f'data_root of {sorted(unknown)}: there are sysu and regdb'
+            )
+        return {
+            key: Path(path).resolve()
+            for key, path in {**SCALES[self.scale].roots, **given}.items()
+        }
 
     @property
     def official(self) -> bool:
         """Whether the document is the one that the README agrees with."""
-        return (self.document is not None and
-                Path(self.document).resolve() == self.root / DOCUMENT)
+        return (
+            self.document is not None
+            and Path(self.document).resolve() == self.root / DOCUMENT
+        )
 
     def chosen(self, group: Mapping) -> list[str]:
         """List the wanted members of ``TABLES`` or ``FIGURES``.
@@ -138,13 +150,17 @@ class ReproduceOptions:
             ValueError: For a table that the scale does not have.
         """
         keys = [
-            key for key in group if key in self.targets
+            key
+            for key in group
+            if key in self.targets
             or (ALL in self.targets and key not in NOT_IN_ALL)
         ]
         for key in keys:
             if group is TABLES and self.scale not in TABLES[key].scales:
-                raise ValueError(f'{key} is there at scale '
-                                 f'{", ".join(TABLES[key].scales)} only')
+                raise ValueError(
+                    f'{key} is there at scale '
+                    f'{", ".join(TABLES[key].scales)} only'
+                )
         return keys
 
     def cells(self) -> list[Cell]:
@@ -158,8 +174,10 @@ class ReproduceOptions:
         if 'fig1' in self.chosen(FIGURES):
             tables.append('table4')
         cells = dict.fromkeys(
-            cell for table in tables
-            for cell in cells_of(table, self.scale, self.seeds))
+            cell
+            for table in tables
+            for cell in cells_of(table, self.scale, self.seeds)
+        )
         chosen = [cell for cell in cells if self._keeps(cell)]
         known = set().union(*map(self._names, cells))
         unknown = [name for name in self.only if name not in known]
@@ -168,7 +186,8 @@ class ReproduceOptions:
                 f'only={list(self.only)}: no cell of '
                 f'{", ".join(self.targets)} at scale {self.scale} has '
                 f'{unknown or "all of these"}; choose of '
-                f'{", ".join(sorted(known)) or "other targets"}')
+                f'{", ".join(sorted(known)) or "other targets"}'
+            )
         return sorted(chosen, key=lambda cell: cell.seed)
 
     def _names(self, cell: Cell) -> set[str]:
@@ -180,19 +199,25 @@ class ReproduceOptions:
         """Whether ``only`` leaves a cell in."""
         methods = set(self.only) & set(METHODS)
         inits = set(self.only) - methods
-        return ((not methods or cell.method in methods)
-                and (not inits or not inits.isdisjoint(self._names(cell))))
+        return (not methods or cell.method in methods) and (
+            not inits or not inits.isdisjoint(self._names(cell))
+        )
 
     def slots(self) -> list[dict]:
         """Environment of each stage that may run at a time."""
         if self.slurm is not None:
             return [{'OMP_NUM_THREADS': str(SLURM_CORES)}] * (
-                self.jobs or SLURM_JOBS)
-        cores = len(os.sched_getaffinity(0)) if hasattr(
-            os, 'sched_getaffinity') else os.cpu_count() or 1
+                self.jobs or SLURM_JOBS
+            )
+        cores = (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, 'sched_getaffinity')
+            else os.cpu_count() or 1
+        )
         gpus = self.gpus
         if gpus is None:
             import torch
+
             gpus = range(torch.cuda.device_count())
         jobs = self.jobs or len(gpus) or min(cores, MOST_CPU_JOBS)
         if jobs == 1 and not gpus:
@@ -200,8 +225,10 @@ class ReproduceOptions:
         threads = {'OMP_NUM_THREADS': str(max(1, cores // jobs))}
         if not gpus:
             return [threads] * jobs
-        return [{'CUDA_VISIBLE_DEVICES': str(gpus[number % len(gpus)]),
-                 **threads} for number in range(jobs)]
+        return [
+            {'CUDA_VISIBLE_DEVICES': str(gpus[number % len(gpus)]), **threads}
+            for number in range(jobs)
+        ]
 
     def prefix(self, stage: Stage) -> list[str]:
         """Return what goes before the command of a stage.
@@ -218,8 +245,13 @@ class ReproduceOptions:
         if self.slurm is None:
             return []
         return [
-            'srun', f'--partition={self.slurm}', '--ntasks=1', '--gres=gpu:1',
-            f'--cpus-per-task={SLURM_CORES}', '--kill-on-bad-exit=1',
-            '--disable-status', f'--job-name={stage.name}',
-            *shlex.split(self.slurm_args)
+            'srun',
+            f'--partition={self.slurm}',
+            '--ntasks=1',
+            '--gres=gpu:1',
+            f'--cpus-per-task={SLURM_CORES}',
+            '--kill-on-bad-exit=1',
+            '--disable-status',
+            f'--job-name={stage.name}',
+            *shlex.split(self.slurm_args),
         ]

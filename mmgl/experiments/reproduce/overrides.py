@@ -33,12 +33,14 @@ def expand(config: Config, overrides: Mapping, where: str) -> dict:
             continue
         name = key.removeprefix(ANYWHERE)
         paths = [
-            f'{section}.{path}' for section in SECTIONS
+            f'{section}.{path}'
+            for section in SECTIONS
             for path in find_key(config.get(section), name)
         ]
         if not paths:
             raise ValueError(
                 f'{where} has no key {name!r} in {", ".join(SECTIONS)}, so '
-                f'{key!r} = {value!r} changes nothing; correct the override.')
+                f'{key!r} = {value!r} changes nothing; correct the override.'
+            )
         plain.update(dict.fromkeys(paths, value))
     return plain

@@ -27,13 +27,15 @@ class Planner:
         measured: Seconds of earlier runs by (kind, name of the config).
     """
 
-    def __init__(self,
-                 root: Path,
-                 work_dir: Path,
-                 scale: str,
-                 roots: Mapping[str, Path] | None = None,
-                 overrides: Mapping | None = None,
-                 measured: Measured | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        work_dir: Path,
+        scale: str,
+        roots: Mapping[str, Path] | None = None,
+        overrides: Mapping | None = None,
+        measured: Measured | None = None,
+    ) -> None:
         self.root = root
         self.work_dir = work_dir
         self.scale = scale
@@ -60,14 +62,24 @@ class Planner:
             return self._made[name]
         trained = self.finetuning(cell)
         dataset = DATASETS[cell.scale][cell.data]
-        changed = self._expand(trained.config,
-                               _changes(dataset, cell.trial), {})
+        changed = self._expand(
+            trained.config, _changes(dataset, cell.trial), {}
+        )
         return self._make(
-            'evaluate', name, f'evaluate {cell.title}',
-            trained.config, lambda **text: self.factory.evaluate(
-                trained.config, changed, trained,
-                self.roots.get(dataset.root), dump=dump,
-                ingredients={'init': cell.init}, **text))
+            'evaluate',
+            name,
+            f'evaluate {cell.title}',
+            trained.config,
+            lambda **text: self.factory.evaluate(
+                trained.config,
+                changed,
+                trained,
+                self.roots.get(dataset.root),
+                dump=dump,
+                ingredients={'init': cell.init},
+                **text,
+            ),
+        )
 
     def finetuning(self, cell: Cell) -> Stage:
         """Return the fine-tuning of a cell, linked to all before it.
@@ -82,26 +94,41 @@ class Planner:
         if name in self._made:
             return self._made[name]
         dataset = DATASETS[cell.scale][cell.data]
-        config = find_config(self.root, 'finetune', cell.method,
-                             dataset.ending)
+        config = find_config(
+            self.root, 'finetune', cell.method, dataset.ending
+        )
         about = PRETRAININGS[cell.scale].get(cell.init)
         source, options = None, {}
         if about is not None:
             source = self.pretraining(
-                cell.init, METHODS[cell.method].stream, cell.seed, cell.trial)
+                cell.init, METHODS[cell.method].stream, cell.seed, cell.trial
+            )
             options = dict(about.init)
-        changed = self._expand(config, _changes(dataset, cell.trial),
-                               self.overrides)
+        changed = self._expand(
+            config, _changes(dataset, cell.trial), self.overrides
+        )
         return self._make(
-            'finetune', name, f'fine-tune {cell.title}',
-            config, lambda **text: self.factory.train(
-                config, changed, cell.seed, self.roots.get(dataset.root),
-                init=cell.init if about is None else 'mmgl', source=source,
-                init_options=options, needs=self._data(dataset.root), **text),
-            self.about.seconds['finetune'] * dataset.share)
+            'finetune',
+            name,
+            f'fine-tune {cell.title}',
+            config,
+            lambda **text: self.factory.train(
+                config,
+                changed,
+                cell.seed,
+                self.roots.get(dataset.root),
+                init=cell.init if about is None else 'mmgl',
+                source=source,
+                init_options=options,
+                needs=self._data(dataset.root),
+                **text,
+            ),
+            self.about.seconds['finetune'] * dataset.share,
+        )
 
-    def pretraining(self, key: str, stream: str, seed: int,
-                    trial: int | None = None) -> Stage:
+    def pretraining(
+        self, key: str, stream: str, seed: int, trial: int | None = None
+    ) -> Stage:
         """Return a pre-training.
 
         Args:
@@ -126,30 +153,50 @@ class Planner:
             return self._made[name]
         changed = self._expand(config, overrides, self.overrides)
         return self._make(
-            'pretrain', name, f'pre-train {about.title}, {stream}',
-            config, lambda **text: self.factory.train(
-                config, changed, seed, self.roots.get(about.source),
-                needs=self._data(about.source), **text), about.seconds)
+            'pretrain',
+            name,
+            f'pre-train {about.title}, {stream}',
+            config,
+            lambda **text: self.factory.train(
+                config,
+                changed,
+                seed,
+                self.roots.get(about.source),
+                needs=self._data(about.source),
+                **text,
+            ),
+            about.seconds,
+        )
 
-    def _expand(self, config: str, overrides: Mapping,
-                more: Mapping) -> dict:
+    def _expand(self, config: str, overrides: Mapping, more: Mapping) -> dict:
         """Resolve ``*.KEY``; what the user gives has the last word."""
         overrides = {**overrides, **more}
-        plain = {key: value for key, value in overrides.items()
-                 if not key.startswith(ANYWHERE)}
+        plain = {
+            key: value
+            for key, value in overrides.items()
+            if not key.startswith(ANYWHERE)
+        }
         if len(plain) == len(overrides):
             return plain
         return expand(self.factory.config(config, plain), overrides, config)
 
-    def _make(self, kind: str, name: str, title: str, config: str,
-              make: Callable[..., Stage],
-              seconds: float | None = None) -> Stage:
+    def _make(
+        self,
+        kind: str,
+        name: str,
+        title: str,
+        config: str,
+        make: Callable[..., Stage],
+        seconds: float | None = None,
+    ) -> Stage:
         """Make a stage, with the best guess of its duration."""
         expected = self.measured.get(
             (kind, Path(config).name),
-            seconds or self.about.seconds.get(kind, 1))
+            seconds or self.about.seconds.get(kind, 1),
+        )
         self._made[name] = make(
-            kind=kind, name=name, title=title, seconds=expected)
+            kind=kind, name=name, title=title, seconds=expected
+        )
         return self._made[name]
 
     def _data(self, layout: str) -> list[Stage]:
@@ -159,8 +206,11 @@ class Planner:
         name = f'data/{layout}'
         if name not in self._made:
             self._made[name] = self.factory.data(
-                self.roots[layout], self.about.preset,
-                self.about.seconds['data'], layout)
+                self.roots[layout],
+                self.about.preset,
+                self.about.seconds['data'],
+                layout,
+            )
         return [self._made[name]]
 
 

@@ -64,23 +64,34 @@ COMPONENTS = {
 }
 # Other readings of the projection of the parts.
 READINGS = {
-    'mmgl-modality-bn': ('MMGL, a norm per modality',
-                         {'model.part_head.norm': 'modality_bn'}),
-    'mmgl-literal': ('MMGL, no norm in the heads', {
-        'model.permutation_head.norm': 'none',
-        'model.part_head.norm': 'none',
-    }),
+    'mmgl-modality-bn': (
+        'MMGL, a norm per modality',
+        {'model.part_head.norm': 'modality_bn'},
+    ),
+    'mmgl-literal': (
+        'MMGL, no norm in the heads',
+        {
+            'model.permutation_head.norm': 'none',
+            'model.part_head.norm': 'none',
+        },
+    ),
 }
 VALUES = {
     **{
-        f'mmgl-tau{value}':
-        (f'MMGL, tau = {value}', {f'{_CONTRAST}.temperature': value})
-        for value in TEMPERATURES if value != 0.07
+        f'mmgl-tau{value}': (
+            f'MMGL, tau = {value}',
+            {f'{_CONTRAST}.temperature': value},
+        )
+        for value in TEMPERATURES
+        if value != 0.07
     },
     **{
-        f'mmgl-lambda{value}':
-        (f'MMGL, lambda = {value}', {f'{_CONTRAST}.loss_weight': value})
-        for value in COEFFICIENTS if value != 0.2
+        f'mmgl-lambda{value}': (
+            f'MMGL, lambda = {value}',
+            {f'{_CONTRAST}.loss_weight': value},
+        )
+        for value in COEFFICIENTS
+        if value != 0.2
     },
 }
 _DUPLICATE = {'stems': 'duplicate'}
@@ -98,8 +109,10 @@ def _stripes(base: Pretraining, values, common: Mapping):
     """Pre-train with other numbers of stripes (Table VI)."""
     return {
         f'mmgl-n{n}': replace(
-            base, title=f'MMGL, N = {n}',
-            overrides={**common, '*.num_stripes': n})
+            base,
+            title=f'MMGL, N = {n}',
+            overrides={**common, '*.num_stripes': n},
+        )
         for n in values
     }
 
@@ -109,73 +122,94 @@ def _rivals(config: str, ending: str = '') -> dict[str, Pretraining]:
     return {
         key + ending: Pretraining(
             title + (' (native recipe)' if ending else ''),
-            config.replace('{key}', key))
+            config.replace('{key}', key),
+        )
         for key, title in RIVALS.items()
     }
 
 
 _LONG = Pretraining(
-    'MMGL', 'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py',
-    seconds=900)
+    'MMGL',
+    'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py',
+    seconds=900,
+)
 # A sixth of the epochs; Tables IV and VI to VIII compare at this budget. At
 # that of Table V the pretext is solved.
 _SHORT = Pretraining(
     'MMGL, 10 epochs',
-    'configs/mmgl/ablation/mmgl_two-stream_r18-narrow-10e_synthetic.py')
+    'configs/mmgl/ablation/mmgl_two-stream_r18-narrow-10e_synthetic.py',
+)
 _FULL = Pretraining(
-    'MMGL', 'configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_sysu.py')
+    'MMGL', 'configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_sysu.py'
+)
 
 PRETRAININGS = {
     'mini': {
         'mmgl': _LONG,
         'mmgl-10e': _SHORT,
         'mmgl-one-stream': replace(
-            _SHORT, title='MMGL, one-stream', stream='one-stream',
+            _SHORT,
+            title='MMGL, one-stream',
+            stream='one-stream',
             overrides={'model.backbone.type': 'OneStreamResNet'},
-            init=_DUPLICATE),
+            init=_DUPLICATE,
+        ),
         'mmgl-regdb': replace(
-            _SHORT, title='MMGL on RegDB', source='regdb', overrides={
+            _SHORT,
+            title='MMGL on RegDB',
+            source='regdb',
+            overrides={
                 'train_dataloader.dataset.type': 'RegDB',
                 'train_dataloader.dataset.trial': 1,
                 'val_dataloader.dataset.type': 'RegDB',
                 'val_dataloader.dataset.split': 'test',
                 'val_dataloader.dataset.trial': 1,
-            }),
+            },
+        ),
         **_ablations(_LONG, COMPONENTS),
         **_ablations(_LONG, READINGS),
         **_ablations(_SHORT, VALUES),
         **_stripes(_SHORT, STRIPES, ROWS_18),
-        **_rivals('configs/mmgl/ssl/'
-                  '{key}_two-stream_r18-narrow_synthetic.py'),
+        **_rivals('configs/mmgl/ssl/{key}_two-stream_r18-narrow_synthetic.py'),
     },
     'full': {
         'mmgl': _FULL,
         'mmgl-one-stream': replace(
-            _FULL, title='MMGL, one-stream', stream='one-stream',
-            init=_DUPLICATE, run='mmgl'),
+            _FULL,
+            title='MMGL, one-stream',
+            stream='one-stream',
+            init=_DUPLICATE,
+            run='mmgl',
+        ),
         'mmgl-regdb': replace(
-            _FULL, title='MMGL on RegDB', source='regdb', trials=True,
+            _FULL,
+            title='MMGL on RegDB',
+            source='regdb',
+            trials=True,
             seconds=2000,
-            config='configs/mmgl/pretrain/'
-            'mmgl_{stream}_r50_96-100e_regdb.py'),
+            config='configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_regdb.py',
+        ),
         **_ablations(_FULL, COMPONENTS),
         **_ablations(_FULL, READINGS),
         **_ablations(_FULL, VALUES),
         **_stripes(_FULL, [n for n in STRIPES if n != 6], {}),
         **_rivals('configs/mmgl/ssl/{key}_two-stream_r50_96-100e_sysu.py'),
-        **_rivals('configs/mmgl/ssl/'
-                  '{key}-native_two-stream_r50_96-100e_sysu.py', '-native'),
+        **_rivals(
+            'configs/mmgl/ssl/{key}-native_two-stream_r50_96-100e_sysu.py',
+            '-native',
+        ),
     },
 }
 # What a scale calls the plain method in the comparisons of pre-trainings.
 PLAIN = {'mini': 'mmgl-10e', 'full': 'mmgl'}
 # All that a scale calls the plain method: N = 6, tau = 0.07, lambda = 0.2.
-MMGL = {'mini': ('mmgl', PLAIN['mini'], 'mmgl-n6'), 'full': ('mmgl', )}
+MMGL = {'mini': ('mmgl', PLAIN['mini'], 'mmgl-n6'), 'full': ('mmgl',)}
 TITLES = {
     'random': 'random',
     'imagenet': 'ImageNet',
     **{
         key: about.title
-        for group in PRETRAININGS.values() for key, about in group.items()
+        for group in PRETRAININGS.values()
+        for key, about in group.items()
     },
 }

@@ -12,8 +12,9 @@ _SHORT = ('rank1', 'rank10', 'mAP')
 _PAIR = ('rank1', 'mAP')
 
 
-def _read(text: str, groups: tuple[str, ...],
-          measures: tuple[str, ...]) -> dict[str, dict | str]:
+def _read(
+    text: str, groups: tuple[str, ...], measures: tuple[str, ...]
+) -> dict[str, dict | str]:
     """Read lines of a name and its numbers, group by group.
 
     Args:
@@ -48,13 +49,15 @@ def _join(*parts: dict[str, dict | str]) -> dict[str, dict | str]:
     for part in parts:
         for name, row in part.items():
             joined[name] = (
-                FAIL if row == FAIL else {**joined.get(name, {}), **row})
+                FAIL if row == FAIL else {**joined.get(name, {}), **row}
+            )
     return joined
 
 
 # Rows are METHOD/INITIAL-WEIGHTS. SYSU-MM01.
 TABLE2 = _join(
-    _read("""
+    _read(
+        """
 one-stream/random 26.29 67.86 81.26 27.28
 one-stream/imagenet 43.66 83.92 92.23 43.70
 one-stream/mmgl 52.65 89.31 95.00 51.48
@@ -76,8 +79,12 @@ mutual-info/mmgl 62.38 95.39 99.03 60.91
 mpanet/random fail
 mpanet/imagenet 70.58 96.21 98.80 68.24
 mpanet/mmgl 72.45 96.82 98.90 69.17
-""", ('all_single', ), _RANKS),
-    _read("""
+""",
+        ('all_single',),
+        _RANKS,
+    ),
+    _read(
+        """
 one-stream/random 30.83 73.07 85.53 20.81
 one-stream/imagenet 50.16 87.10 94.50 37.20
 one-stream/mmgl 59.99 92.76 96.98 45.03
@@ -99,8 +106,12 @@ mutual-info/mmgl 68.28 97.48 99.03 53.67
 mpanet/random fail
 mpanet/imagenet 75.58 97.91 99.43 62.91
 mpanet/mmgl 76.43 98.12 99.30 63.54
-""", ('all_multi', ), _RANKS),
-    _read("""
+""",
+        ('all_multi',),
+        _RANKS,
+    ),
+    _read(
+        """
 one-stream/random 26.05 72.15 87.99 36.24
 one-stream/imagenet 48.93 89.28 96.40 57.86
 one-stream/mmgl 55.05 93.43 97.02 63.75
@@ -122,8 +133,12 @@ mutual-info/mmgl 68.85 97.20 99.56 74.54
 mpanet/random fail
 mpanet/imagenet 76.74 98.21 99.57 80.95
 mpanet/mmgl 78.24 98.59 99.50 81.03
-""", ('indoor_single', ), _RANKS),
-    _read("""
+""",
+        ('indoor_single',),
+        _RANKS,
+    ),
+    _read(
+        """
 one-stream/random 31.39 78.86 91.82 25.96
 one-stream/imagenet 56.80 92.47 97.11 49.11
 one-stream/mmgl 64.85 95.53 98.02 54.72
@@ -145,7 +160,10 @@ mutual-info/mmgl 76.47 99.26 99.40 66.12
 mpanet/random fail
 mpanet/imagenet 84.22 99.66 99.96 75.11
 mpanet/mmgl 85.00 99.68 99.96 75.75
-""", ('indoor_multi', ), _RANKS),
+""",
+        ('indoor_multi',),
+        _RANKS,
+    ),
 )
 
 # RegDB. The paper's text pre-trains on SYSU-MM01.
@@ -172,10 +190,14 @@ mutual-info/mmgl 75.08 89.60 94.61 72.74 75.30 89.21 91.17 74.83
 mpanet/random fail
 mpanet/imagenet 82.8 - - 80.7 83.7 - - 80.9
 mpanet/mmgl 82.95 94.26 97.15 81.23 85.28 96.34 98.00 83.89
-""", ('visible_to_infrared', 'infrared_to_visible'), _RANKS)
+""",
+    ('visible_to_infrared', 'infrared_to_visible'),
+    _RANKS,
+)
 
 # AGW on SYSU-MM01, all-search, single-shot.
-TABLE4 = _read("""
+TABLE4 = _read(
+    """
 colorization 30.57 69.02 29.49
 jigsaw 40.74 82.07 37.71
 psl 50.86 86.12 49.35
@@ -185,10 +207,14 @@ byol 52.37 87.34 50.03
 simsiam fail
 barlow-twins 51.78 86.45 50.23
 mmgl 56.61 90.23 54.50
-""", ('all_single', ), _SHORT)
+""",
+    ('all_single',),
+    _SHORT,
+)
 
 # AGW on SYSU-MM01, single-shot; huang is [7] of the paper, no pre-training.
-TABLE5 = _read("""
+TABLE5 = _read(
+    """
 random 25.47 66.06 26.07 26.38 70.61 35.95
 imagenet 48.58 87.58 49.37 54.73 92.46 63.72
 huang 49.0 - 48.8 - - -
@@ -196,33 +222,48 @@ p 50.99 88.25 49.77 55.53 91.29 63.33
 pe 55.57 90.67 53.99 60.32 94.41 67.81
 pc 55.05 89.61 53.05 58.93 93.23 66.34
 mmgl 56.61 90.23 54.50 62.55 94.60 69.62
-""", ('all_single', 'indoor_single'), _SHORT)
+""",
+    ('all_single', 'indoor_single'),
+    _SHORT,
+)
 
 # Number of stripes N.
-TABLE6 = _read("""
+TABLE6 = _read(
+    """
 2 52.54 50.77
 3 55.09 53.08
 6 56.61 54.50
 9 55.70 53.16
 18 fail
-""", ('all_single', ), _PAIR)
+""",
+    ('all_single',),
+    _PAIR,
+)
 
 # Temperature tau.
-TABLE7 = _read("""
+TABLE7 = _read(
+    """
 0.03 52.39 51.21
 0.05 54.11 53.47
 0.07 56.61 54.50
 0.1 55.85 53.97
 0.2 54.79 53.91
 0.3 54.03 53.00
-""", ('all_single', ), _PAIR)
+""",
+    ('all_single',),
+    _PAIR,
+)
 
 # Balance coefficient lambda.
-TABLE8 = _read("""
+TABLE8 = _read(
+    """
 0.1 55.05 53.15
 0.2 56.61 54.50
 0.3 55.78 53.80
 0.4 54.75 53.00
 0.5 55.88 53.56
 1 54.03 53.11
-""", ('all_single', ), _PAIR)
+""",
+    ('all_single',),
+    _PAIR,
+)

@@ -34,9 +34,13 @@ def readme_table(records: Mapping[Cell, dict]) -> str:
     grid = [['method', 'initial weights', *COLUMNS, 'runs']]
     for row in summarise(TABLE, SCALE, records)['rows']:
         if row['method'] == METHOD and row['init'] in INITS:
-            grid.append([*row['labels'],
-                         *(our_text(row, key) for key in COLUMNS.values()),
-                         runs_text(row)])
+            grid.append(
+                [
+                    *row['labels'],
+                    *(our_text(row, key) for key in COLUMNS.values()),
+                    runs_text(row),
+                ]
+            )
     drawn = GithubFlavoredMarkdownTable([*grid, _gain(records)])
     for column in range(2, len(grid[0])):
         drawn.justify_columns[column] = 'right'
@@ -60,27 +64,39 @@ def write_readme(path: Path, records: Mapping[Cell, dict]) -> Path:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f'{path} lacks the line {BEGIN!r} or, behind it, '
-                         f'{END!r}; put both around its table of results')
+        raise ValueError(
+            f'{path} lacks the line {BEGIN!r} or, behind it, '
+            f'{END!r}; put both around its table of results'
+        )
     path.write_text(
         f'{before}{BEGIN}\n\n{readme_table(records)}\n\n{END}{after}',
-        encoding='utf-8')
+        encoding='utf-8',
+    )
     return path
 
 
 def _gain(records: Mapping[Cell, dict]) -> list[str]:
     """Write the last row: MMGL minus random weights, seed by seed."""
-    before, after = ({
-        cell.seed: record['metrics']
-        for row in TABLES[TABLE].rows(SCALE)
-        if (row.method, row.init) == (METHOD, init)
-        for cell, record in counted(row, records)[0]
-        if record['metrics'] != FAIL
-    } for init in INITS)
+    before, after = (
+        {
+            cell.seed: record['metrics']
+            for row in TABLES[TABLE].rows(SCALE)
+            if (row.method, row.init) == (METHOD, init)
+            for cell, record in counted(row, records)[0]
+            if record['metrics'] != FAIL
+        }
+        for init in INITS
+    )
     seeds = sorted(before.keys() & after.keys())
     if not seeds:
         return ['gain', '', *[EMPTY] * len(COLUMNS), EMPTY]
-    gains = [statistics([after[s][key] - before[s][key] for s in seeds])
-             for key in COLUMNS.values()]
-    return ['gain', '', *(f'{gain["mean"]:+.2f} ± {gain["std"]:.2f}'
-                          for gain in gains), str(len(seeds))]
+    gains = [
+        statistics([after[s][key] - before[s][key] for s in seeds])
+        for key in COLUMNS.values()
+    ]
+    return [
+        'gain',
+        '',
+        *(f'{gain["mean"]:+.2f} ± {gain["std"]:.2f}' for gain in gains),
+        str(len(seeds)),
+    ]

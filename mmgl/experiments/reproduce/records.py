@@ -50,10 +50,14 @@ def is_recorded(folder: Path, cell: Cell, stage: Stage) -> bool:
     return bool(record) and record.get('fingerprint') == stage.fingerprint
 
 
-def write_record(folder: Path, cell: Cell, stage: Stage,
-                 seconds: Mapping[str, float],
-                 diverged: Mapping[str, str],
-                 overrides: Mapping | None = None) -> Path:
+def write_record(
+    folder: Path,
+    cell: Cell,
+    stage: Stage,
+    seconds: Mapping[str, float],
+    diverged: Mapping[str, str],
+    overrides: Mapping | None = None,
+) -> Path:
     """Write the record of a finished cell.
 
     Args:
@@ -77,7 +81,8 @@ def write_record(folder: Path, cell: Cell, stage: Stage,
     states = [StageState(s).saved or {} for s in line]
     path = record_path(folder, cell)
     write_json(
-        path, {
+        path,
+        {
             'cell': cell.to_dict(),
             'metrics': metrics,
             'verdict': failed and diverged[failed.name],
@@ -87,15 +92,18 @@ def write_record(folder: Path, cell: Cell, stage: Stage,
             'fingerprint': stage.fingerprint,
             'seconds': {
                 s.kind: round(seconds[s.name], 1)
-                for s in line if s.name in seconds
+                for s in line
+                if s.name in seconds
             },
             'threads': sorted(
-                {n for state in states for n in state.get('threads', ())}),
+                {n for state in states for n in state.get('threads', ())}
+            ),
             'versions': package_versions(),
             'machine': platform.platform(),
             'device': device_name(),
             **({'overrides': dict(overrides)} if overrides else {}),
-        })
+        },
+    )
     return path
 
 
@@ -115,14 +123,16 @@ def measured_seconds(records: Mapping[Cell, dict]) -> dict:
             continue
         for kind, seconds in record.get('seconds', {}).items():
             config = record.get(
-                'pretraining' if kind == 'pretrain' else 'config')
+                'pretraining' if kind == 'pretrain' else 'config'
+            )
             if config:
                 found.setdefault((kind, config), []).append(seconds)
     return {key: mean(values) for key, values in found.items()}
 
 
-def mark_stale(records: Mapping[Cell, dict], scale: str,
-               plan: Callable[[Cell], Stage]) -> dict[Cell, dict]:
+def mark_stale(
+    records: Mapping[Cell, dict], scale: str, plan: Callable[[Cell], Stage]
+) -> dict[Cell, dict]:
     """Say of each record whether it would be made otherwise now.
 
     Args:
@@ -136,8 +146,10 @@ def mark_stale(records: Mapping[Cell, dict], scale: str,
     """
     shown = {(row.method, row.init, row.data) for row in rows_of(scale)}
     return {
-        cell: {**record,
-               'stale': record.get('fingerprint') != plan(cell).fingerprint}
+        cell: {
+            **record,
+            'stale': record.get('fingerprint') != plan(cell).fingerprint,
+        }
         for cell, record in records.items()
         if (cell.method, cell.init, cell.data) in shown
     }
@@ -163,7 +175,9 @@ def load_records(folder: Path, scale: str) -> dict[Cell, dict]:
             cell = Cell(**record['cell'])
             record['metrics']
         except (TypeError, KeyError) as error:
-            raise ValueError(f'{path} is no record of a cell ({error}); '
-                             'remove it or run the cell again') from error
+            raise ValueError(
+                f'{path} is no record of a cell ({error}); '
+                'remove it or run the cell again'
+            ) from error
         records[cell] = record
     return records

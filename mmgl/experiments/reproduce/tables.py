@@ -61,7 +61,10 @@ class Row:
             Whether method, initial weights and data set are the row's.
         """
         return (cell.method, cell.init, cell.data) == (
-            self.method, self.init, self.data)
+            self.method,
+            self.init,
+            self.data,
+        )
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,15 @@ class Table:
 def _every_method(data: str, paper: Mapping) -> Callable[[str], list[Row]]:
     """Every method from every initialisation (Tables II and III)."""
     return lambda scale: [
-        Row((about.title, TITLES[init]), method, init, data,
-            paper.get(f'{method}/{init}'))
-        for method, about in METHODS.items() if about.variant_of is None
+        Row(
+            (about.title, TITLES[init]),
+            method,
+            init,
+            data,
+            paper.get(f'{method}/{init}'),
+        )
+        for method, about in METHODS.items()
+        if about.variant_of is None
         for init in (*SCALES[scale].inits, 'mmgl')
     ]
 
@@ -103,7 +112,8 @@ def _variants(scale: str) -> list[Row]:
     """Methods as published, and our variants of them."""
     return [
         Row((METHODS[method].title, TITLES[init]), method, init)
-        for variant, about in METHODS.items() if about.variant_of is not None
+        for variant, about in METHODS.items()
+        if about.variant_of is not None
         for init in (*SCALES[scale].inits, 'mmgl')
         for method in (about.variant_of, variant)
     ]
@@ -112,7 +122,7 @@ def _variants(scale: str) -> list[Row]:
 def _baselines(scale: str) -> list[Row]:
     """AGW without self-supervised pre-training."""
     return [
-        Row((TITLES[init], ), init=init, paper=published.TABLE5[init])
+        Row((TITLES[init],), init=init, paper=published.TABLE5[init])
         for init in SCALES[scale].inits
     ]
 
@@ -121,9 +131,11 @@ def _rivals(ending: str = '') -> Callable[[str], list[Row]]:
     """AGW from every self-supervised method (Table IV)."""
     return lambda scale: [
         *_baselines(scale),
-        *(Row((title, ), init=key + ending, paper=published.TABLE4[key])
-          for key, title in RIVALS.items()),
-        Row(('MMGL', ), init=PLAIN[scale], paper=published.TABLE4['mmgl']),
+        *(
+            Row((title,), init=key + ending, paper=published.TABLE4[key])
+            for key, title in RIVALS.items()
+        ),
+        Row(('MMGL',), init=PLAIN[scale], paper=published.TABLE4['mmgl']),
     ]
 
 
@@ -132,63 +144,97 @@ def _components(scale: str) -> list[Row]:
     paper = published.TABLE5
     return [
         *_baselines(scale),
-        Row(('Huang et al. (quoted)', ), paper=paper['huang']),
-        *(Row((TITLES[f'mmgl-{part}'], ), init=f'mmgl-{part}',
-              paper=paper[part]) for part in ('p', 'pe', 'pc')),
-        Row(('P + C + E', ), init='mmgl', paper=paper['mmgl']),
+        Row(('Huang et al. (quoted)',), paper=paper['huang']),
+        *(
+            Row(
+                (TITLES[f'mmgl-{part}'],),
+                init=f'mmgl-{part}',
+                paper=paper[part],
+            )
+            for part in ('p', 'pe', 'pc')
+        ),
+        Row(('P + C + E',), init='mmgl', paper=paper['mmgl']),
     ]
 
 
 def _readings(scale: str) -> list[Row]:
     """AGW, then other methods, from MMGL with other norms in its heads."""
-    others = ('one-stream', 'agw-exact', 'ddag', 'nfs', 'caj-exact',
-              'mutual-info-paper')
+    others = (
+        'one-stream',
+        'agw-exact',
+        'ddag',
+        'nfs',
+        'caj-exact',
+        'mutual-info-paper',
+    )
     return [
         Row((METHODS[method].title, TITLES[init]), method, init)
         for method, init in (
-            ('agw', 'mmgl'), *(('agw', init) for init in READINGS),
-            *((method, 'mmgl-modality-bn') for method in others))
+            ('agw', 'mmgl'),
+            *(('agw', init) for init in READINGS),
+            *((method, 'mmgl-modality-bn') for method in others),
+        )
     ]
 
 
-def _values(values, usual, key: str,
-            paper: Mapping) -> Callable[[str], list[Row]]:
+def _values(
+    values, usual, key: str, paper: Mapping
+) -> Callable[[str], list[Row]]:
     """AGW from MMGL with one number changed (Tables VII and VIII)."""
     return lambda scale: [
-        Row(('random', ), init='random', paper=published.TABLE5['random']),
-        *(Row((f'{value}', ), paper=paper[f'{value}'],
-              init=PLAIN[scale] if value == usual else f'{key}{value}')
-          for value in values),
+        Row(('random',), init='random', paper=published.TABLE5['random']),
+        *(
+            Row(
+                (f'{value}',),
+                paper=paper[f'{value}'],
+                init=PLAIN[scale] if value == usual else f'{key}{value}',
+            )
+            for value in values
+        ),
     ]
 
 
 def _stripes(scale: str) -> list[Row]:
     """AGW from MMGL with other numbers of stripes (Table VI)."""
     # At mini scale all of them, and random weights, have a size of their own.
-    data, usual = (('sysu-18rows', None) if scale == 'mini' else ('sysu', 6))
+    data, usual = ('sysu-18rows', None) if scale == 'mini' else ('sysu', 6)
     return [
-        Row(('random', ), init='random', data=data,
-            paper=published.TABLE5['random']),
-        *(Row((f'{n}', ), init='mmgl' if n == usual else f'mmgl-n{n}',
-              data=data, paper=published.TABLE6[f'{n}']) for n in STRIPES),
+        Row(
+            ('random',),
+            init='random',
+            data=data,
+            paper=published.TABLE5['random'],
+        ),
+        *(
+            Row(
+                (f'{n}',),
+                init='mmgl' if n == usual else f'mmgl-n{n}',
+                data=data,
+                paper=published.TABLE6[f'{n}'],
+            )
+            for n in STRIPES
+        ),
     ]
 
 
 def _streams(scale: str) -> list[Row]:
     """AGW from one- and from two-stream pre-training."""
     return [
-        Row(('random', ), init='random'),
-        Row(('one-stream, stem copied into both', ), init='mmgl-one-stream'),
-        Row(('two-stream', ), init=PLAIN[scale]),
+        Row(('random',), init='random'),
+        Row(('one-stream, stem copied into both',), init='mmgl-one-stream'),
+        Row(('two-stream',), init=PLAIN[scale]),
     ]
 
 
 def _sources(data: str) -> Callable[[str], list[Row]]:
     """AGW from MMGL on either data set, fine-tuned on one."""
     return lambda scale: [
-        Row((title, ), init=init, data=data)
-        for title, init in (('none', 'random'), ('SYSU-MM01', PLAIN[scale]),
-                            ('RegDB', 'mmgl-regdb'))
+        Row((title,), init=init, data=data)
+        for title, init in (
+            ('none', 'random'),
+            ('SYSU-MM01', PLAIN[scale]),
+            ('RegDB', 'mmgl-regdb'),
+        )
     ]
 
 
@@ -199,8 +245,11 @@ TABLES = {
         'Each row is `python tools/train.py CONFIG --init INIT` (for MMGL '
         'with `--init-checkpoint` of the pre-training) and '
         '`python tools/test.py CONFIG CHECKPOINT`.',
-        ('method', 'initial weights'), SYSU, RANKS,
-        _every_method('sysu', published.TABLE2)),
+        ('method', 'initial weights'),
+        SYSU,
+        RANKS,
+        _every_method('sysu', published.TABLE2),
+    ),
     'table3': Table(
         'Table III: seven methods on RegDB',
         'MMGL is pre-trained on SYSU-MM01 and fine-tuned on RegDB, as the '
@@ -208,67 +257,116 @@ TABLES = {
         'RegDB, and `ablation-source` has both). At full scale the mean over '
         'the ten trials, each trained and tested with the same `trial`; at '
         'mini scale trial 1 of embedded data in the layout of RegDB.',
-        ('method', 'initial weights'), REGDB, RANKS,
-        _every_method('regdb', published.TABLE3)),
+        ('method', 'initial weights'),
+        REGDB,
+        RANKS,
+        _every_method('regdb', published.TABLE3),
+    ),
     'table4': Table(
         'Table IV: self-supervised methods',
         'Every method pre-trains the same two-stream backbone on the same '
         'images with the optimiser of the paper; at scale `mini` the '
         'contrastive ones have [rates of their own](rivals.md).' + _AGW,
-        ('pre-training', ), ALL, SHORT, _rivals()),
+        ('pre-training',),
+        ALL,
+        SHORT,
+        _rivals(),
+    ),
     'table4-native': Table(
         'Table IV with the recipe of each method',
         'As Table IV, but each method with its own optimiser and schedule, '
         'scaled to a batch of 96.' + _AGW,
-        ('pre-training', ), ALL, SHORT, _rivals('-native'),
-        scales=('full', )),
+        ('pre-training',),
+        ALL,
+        SHORT,
+        _rivals('-native'),
+        scales=('full',),
+    ),
     'table5': Table(
         'Table V: components of MMGL',
         'P: permutation recovery, E: position classification, C: '
         'part-aware cycle-contrastive loss. At scale `mini` 60 epochs of '
         'pre-training, in which it is solved.' + _AGW,
-        ('pre-training', ),
-        {'all_single': SYSU['all_single'],
-         'indoor_single': SYSU['indoor_single']}, SHORT, _components),
+        ('pre-training',),
+        {
+            'all_single': SYSU['all_single'],
+            'indoor_single': SYSU['indoor_single'],
+        },
+        SHORT,
+        _components,
+    ),
     'table6': Table(
         'Table VI: number of stripes N',
         'At mini scale images of 288 x 48 pixels, whose 18 rows of features '
         'all N divide, and a network of half the width.' + _AGW,
-        ('N', ), ALL, PAIR, _stripes, across=True),
+        ('N',),
+        ALL,
+        PAIR,
+        _stripes,
+        across=True,
+    ),
     'table7': Table(
-        'Table VII: temperature of the contrastive loss', _AGW.strip(),
-        ('tau', ), ALL, PAIR,
+        'Table VII: temperature of the contrastive loss',
+        _AGW.strip(),
+        ('tau',),
+        ALL,
+        PAIR,
         _values(TEMPERATURES, 0.07, 'mmgl-tau', published.TABLE7),
-        across=True),
+        across=True,
+    ),
     'table8': Table(
-        'Table VIII: weight of the contrastive loss', _AGW.strip(),
-        ('lambda', ), ALL, PAIR,
+        'Table VIII: weight of the contrastive loss',
+        _AGW.strip(),
+        ('lambda',),
+        ALL,
+        PAIR,
         _values(COEFFICIENTS, 0.2, 'mmgl-lambda', published.TABLE8),
-        across=True),
+        across=True,
+    ),
     'variants': Table(
         'Methods as published, and variants',
         'What the public code of a method computes beside what we recommend '
         '([methods/README.md](methods/README.md)). Not in the paper.',
-        ('method', 'initial weights'), ALL, RANKS, _variants),
+        ('method', 'initial weights'),
+        ALL,
+        RANKS,
+        _variants,
+    ),
     'ablation-norm': Table(
         'Norms in the heads of MMGL',
         'Not in the paper; [pretraining.md](pretraining.md) says what the '
         'norms do.',
-        ('method', 'initial weights'), ALL, SHORT, _readings),
+        ('method', 'initial weights'),
+        ALL,
+        SHORT,
+        _readings,
+    ),
     'ablation-streams': Table(
         'One- or two-stream pre-training',
         'AGW has two stems; those of a one-stream pre-training start equal. '
         'Not in the paper.' + _AGW,
-        ('pre-training', ), ALL, SHORT, _streams),
+        ('pre-training',),
+        ALL,
+        SHORT,
+        _streams,
+    ),
     'ablation-source': Table(
         'Pre-training on one data set, fine-tuning on SYSU-MM01',
         'Not in the paper; pre-training on RegDB sees trial 1.' + _AGW,
-        ('pre-trained on', ), ALL, SHORT, _sources('sysu')),
+        ('pre-trained on',),
+        ALL,
+        SHORT,
+        _sources('sysu'),
+    ),
     'ablation-source-regdb': Table(
         'Pre-training on one data set, fine-tuning on RegDB',
         'Not in the paper; pre-training on RegDB sees the training half of '
         'the trial.' + _AGW,
-        ('pre-trained on', ), REGDB, SHORT, _sources('regdb')),
+        ('pre-trained on',),
+        REGDB,
+        SHORT,
+        _sources('regdb'),
+    ),
 }
 
 
@@ -281,8 +379,12 @@ def rows_of(scale: str) -> list[Row]:
     Returns:
         The rows; some stand in several tables.
     """
-    return [row for table in TABLES.values() if scale in table.scales
-            for row in table.rows(scale)]
+    return [
+        row
+        for table in TABLES.values()
+        if scale in table.scales
+        for row in table.rows(scale)
+    ]
 
 
 def cells_of(table: str, scale: str, seeds: int | None = None) -> list[Cell]:
@@ -300,13 +402,16 @@ def cells_of(table: str, scale: str, seeds: int | None = None) -> list[Cell]:
         ValueError: For an unknown table or scale, or too few seeds.
     """
     if table not in TABLES or scale not in TABLES[table].scales:
-        raise ValueError(f'no table {table!r} at scale {scale!r}; choose of '
-                         f'{", ".join(TABLES)} and {", ".join(SCALES)}')
+        raise ValueError(
+            f'no table {table!r} at scale {scale!r}; choose of '
+            f'{", ".join(TABLES)} and {", ".join(SCALES)}'
+        )
     if seeds is not None and seeds < 1:
         raise ValueError(f'seeds must be at least 1, got {seeds}')
     return [
         Cell(scale, row.method, row.init, seed, row.data, trial)
         for seed in range(seeds or SCALES[scale].seeds)
-        for row in TABLES[table].rows(scale) if row.init is not None
+        for row in TABLES[table].rows(scale)
+        if row.init is not None
         for trial in DATASETS[scale][row.data].trials
     ]

@@ -56,26 +56,30 @@ class BaseReIDResNet(nn.Module):
 
     stem_names: tuple[str, ...] = ()
 
-    def __init__(self,
-                 depth: int = 50,
-                 base_channels: int = 64,
-                 last_stride: int = 1,
-                 non_local: str | None = None,
-                 non_local_channels: int | str = 1,
-                 plugins: dict[str, dict] | None = None,
-                 zero_init_residual: bool = False,
-                 norm_eval: bool = False) -> None:
+    def __init__(
+        self,
+        depth: int = 50,
+        base_channels: int = 64,
+        last_stride: int = 1,
+        non_local: str | None = None,
+        non_local_channels: int | str = 1,
+        plugins: dict[str, dict] | None = None,
+        zero_init_residual: bool = False,
+        norm_eval: bool = False,
+    ) -> None:
         super().__init__()
-        self._check_settings(depth, base_channels, last_stride, non_local,
-                             non_local_channels)
+        self._check_settings(
+            depth, base_channels, last_stride, non_local, non_local_channels
+        )
         self.depth = depth
         self.norm_eval = norm_eval
         for name in self.stem_names:
             self.add_module(name, ResNetStem(base_channels))
         for name, stage in zip(
-                STAGES,
-                build_stages(depth, base_channels, last_stride),
-                strict=True):
+            STAGES,
+            build_stages(depth, base_channels, last_stride),
+            strict=True,
+        ):
             self.add_module(name, stage)
         for name in (*self.stem_names, *STAGES):
             init_residual(getattr(self, name), zero_init_residual)
@@ -86,9 +90,12 @@ class BaseReIDResNet(nn.Module):
                 channels = self.stage_channels(stage)
                 inside = (
                     channels // 2
-                    if non_local_channels == 'half' else non_local_channels)
+                    if non_local_channels == 'half'
+                    else non_local_channels
+                )
                 self.non_local[f'{stage}_{index}'] = NonLocalBlock(
-                    channels, inside)
+                    channels, inside
+                )
         if plugins:
             self._build_plugins(plugins)
 
@@ -106,8 +113,10 @@ class BaseReIDResNet(nn.Module):
     def _build_plugins(self, plugins: dict[str, dict]) -> None:
         unknown = sorted(set(plugins) - set(STAGES))
         if unknown:
-            raise ValueError(f'{type(self).__name__}.plugins: no stage '
-                             f'{unknown}; choose among {STAGES}')
+            raise ValueError(
+                f'{type(self).__name__}.plugins: no stage '
+                f'{unknown}; choose among {STAGES}'
+            )
         self.plugins = nn.ModuleDict()
         for stage in (name for name in STAGES if plugins.get(name)):
             cfg = dict(in_channels=self.stage_channels(stage))
@@ -127,27 +136,40 @@ class BaseReIDResNet(nn.Module):
             for key, value in plugin.auxiliary_losses().items()
         }
 
-    def _check_settings(self, depth: int, base_channels: int,
-                        last_stride: int, non_local: str | None,
-                        non_local_channels: int | str) -> None:
+    def _check_settings(
+        self,
+        depth: int,
+        base_channels: int,
+        last_stride: int,
+        non_local: str | None,
+        non_local_channels: int | str,
+    ) -> None:
         name = type(self).__name__
         if depth not in ARCHITECTURES:
-            raise ValueError(f'{name}.depth must be one of '
-                             f'{tuple(ARCHITECTURES)}, got {depth!r}')
+            raise ValueError(
+                f'{name}.depth must be one of '
+                f'{tuple(ARCHITECTURES)}, got {depth!r}'
+            )
         if not isinstance(base_channels, int) or base_channels < 1:
-            raise ValueError(f'{name}.base_channels must be a positive int, '
-                             f'got {base_channels!r}')
+            raise ValueError(
+                f'{name}.base_channels must be a positive int, '
+                f'got {base_channels!r}'
+            )
         if last_stride not in (1, 2):
             raise ValueError(
-                f'{name}.last_stride must be 1 or 2, got {last_stride!r}')
+                f'{name}.last_stride must be 1 or 2, got {last_stride!r}'
+            )
         if non_local not in (None, 'agw'):
             raise ValueError(
-                f"{name}.non_local must be None or 'agw', got {non_local!r}")
-        if non_local_channels != 'half' and (not isinstance(
-                non_local_channels, int) or non_local_channels < 1):
+                f"{name}.non_local must be None or 'agw', got {non_local!r}"
+            )
+        if non_local_channels != 'half' and (
+            not isinstance(non_local_channels, int) or non_local_channels < 1
+        ):
             raise ValueError(
                 f"{name}.non_local_channels must be a positive int or 'half'"
-                f', got {non_local_channels!r}')
+                f', got {non_local_channels!r}'
+            )
 
     def check_modality(self, x: Tensor, modality: Tensor) -> None:
         """Check that there is one modality number for each image.
@@ -164,12 +186,14 @@ class BaseReIDResNet(nn.Module):
         if not isinstance(modality, Tensor) or modality.is_floating_point():
             raise TypeError(
                 f'{type(self).__name__} needs modality as a tensor of whole '
-                f'numbers (0 visible, 1 infrared), got {modality!r}')
+                f'numbers (0 visible, 1 infrared), got {modality!r}'
+            )
         if modality.shape != x.shape[:1] or len(x) == 0:
             raise ValueError(
                 f'{type(self).__name__} needs one modality number for each '
                 f'image of a non-empty batch, got images {tuple(x.shape)} '
-                f'and modality {tuple(modality.shape)}')
+                f'and modality {tuple(modality.shape)}'
+            )
 
     def forward_stem(self, x: Tensor, modality: Tensor) -> Tensor:
         """Run the stem(s); see the subclasses.
@@ -183,10 +207,9 @@ class BaseReIDResNet(nn.Module):
         """
         raise NotImplementedError
 
-    def forward_trunk(self,
-                      x: Tensor,
-                      modality: Tensor,
-                      stages: Sequence[str] = STAGES) -> Tensor:
+    def forward_trunk(
+        self, x: Tensor, modality: Tensor, stages: Sequence[str] = STAGES
+    ) -> Tensor:
         """Run shared stages with their non-local blocks and plugins.
 
         Args:
@@ -255,8 +278,9 @@ class BaseReIDResNet(nn.Module):
         return self
 
 
-def modality_indices(modality: Tensor,
-                     device: torch.device) -> tuple[Tensor, Tensor]:
+def modality_indices(
+    modality: Tensor, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Positions of the images of each modality.
 
     A modality tensor on the host costs no synchronisation with the device; a
@@ -279,6 +303,9 @@ def modality_indices(modality: Tensor,
     if len(visible) + len(infrared) != len(modality):
         raise ValueError(
             'modality must be 0 (visible) or 1 (infrared), got '
-            f'{sorted(set(modality.tolist()))}')
-    return (visible.to(device, non_blocking=True),
-            infrared.to(device, non_blocking=True))
+            f'{sorted(set(modality.tolist()))}'
+        )
+    return (
+        visible.to(device, non_blocking=True),
+        infrared.to(device, non_blocking=True),
+    )

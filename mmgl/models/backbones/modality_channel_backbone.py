@@ -48,7 +48,7 @@ class ModalityChannelBackbone(nn.Module):
         Raises:
             ValueError: If there are not four channels.
         """
-        return (self.network(x[:, :3], modality_channel(x)).float(), )
+        return (self.network(x[:, :3], modality_channel(x)).float(),)
 
 
 def modality_channel(x: Tensor) -> Tensor:
@@ -67,5 +67,6 @@ def modality_channel(x: Tensor) -> Tensor:
         raise ValueError(
             'ModalityChannelBackbone needs images with the modality as fourth'
             f' channel (B, 4, H, W), got {tuple(x.shape)}; set '
-            "model.data_preprocessor.type='ModalityChannelPreprocessor'")
+            "model.data_preprocessor.type='ModalityChannelPreprocessor'"
+        )
     return (x[:, 3, 0, 0] > 0.5).to(torch.long)

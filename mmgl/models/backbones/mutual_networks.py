@@ -52,7 +52,8 @@ class MutualNetworks(nn.Module):
     def __init__(self, network: dict) -> None:
         super().__init__()
         self.networks = nn.ModuleDict(
-            {name: MODELS.build(dict(network)) for name in NETWORKS})
+            {name: MODELS.build(dict(network)) for name in NETWORKS}
+        )
         self.out_channels = self.networks['shared'].out_channels
 
     def forward(self, x: Tensor, modality: Tensor) -> dict[str, Tensor]:

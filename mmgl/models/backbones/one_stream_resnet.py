@@ -18,7 +18,7 @@ class OneStreamResNet(BaseReIDResNet):
     :class:`BaseReIDResNet` for the arguments.
     """
 
-    stem_names = ('stem', )
+    stem_names = ('stem',)
 
     def forward_stem(self, x: Tensor, modality: Tensor) -> Tensor:
         """Run the one stem.

@@ -3,11 +3,7 @@
 The only place that imports residual blocks of mmpretrain.
 """
 
-from mmpretrain.models.backbones.resnet import (
-    BasicBlock,
-    Bottleneck,
-    ResLayer,
-)
+from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck, ResLayer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -36,7 +32,8 @@ class ResNetStem(nn.Module):
     def __init__(self, base_channels: int = 64) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(
-            3, base_channels, 7, stride=2, padding=3, bias=False)
+            3, base_channels, 7, stride=2, padding=3, bias=False
+        )
         self.bn1 = nn.BatchNorm2d(base_channels)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -53,8 +50,9 @@ class ResNetStem(nn.Module):
         return self.maxpool(self.relu(self.bn1(self.conv1(x))))
 
 
-def build_stages(depth: int, base_channels: int,
-                 last_stride: int) -> list[ResLayer]:
+def build_stages(
+    depth: int, base_channels: int, last_stride: int
+) -> list[ResLayer]:
     """Build the four residual stages.
 
     Args:
@@ -69,7 +67,8 @@ def build_stages(depth: int, base_channels: int,
     stages = []
     in_channels = base_channels
     for i, (num, stride) in enumerate(
-            zip(num_blocks, (1, 2, 2, last_stride), strict=True)):
+        zip(num_blocks, (1, 2, 2, last_stride), strict=True)
+    ):
         out_channels = base_channels * 2**i * expansion
         stages.append(
             ResLayer(
@@ -78,7 +77,9 @@ def build_stages(depth: int, base_channels: int,
                 in_channels,
                 out_channels,
                 expansion=expansion,
-                stride=stride))
+                stride=stride,
+            )
+        )
         in_channels = out_channels
     return stages
 
@@ -97,12 +98,17 @@ def non_local_places(depth: int) -> list[tuple[str, int]]:
         Stage name and index of the residual block in front, in order.
     """
     num_blocks = dict(
-        zip(('layer1', 'layer2', 'layer3', 'layer4'),
+        zip(
+            ('layer1', 'layer2', 'layer3', 'layer4'),
             ARCHITECTURES[depth][1],
-            strict=True))
-    return [(stage, index) for stage, last in AGW_NON_LOCAL.items()
-            for index in range(
-                max(0, num_blocks[stage] - last), num_blocks[stage])]
+            strict=True,
+        )
+    )
+    return [
+        (stage, index)
+        for stage, last in AGW_NON_LOCAL.items()
+        for index in range(max(0, num_blocks[stage] - last), num_blocks[stage])
+    ]
 
 
 def init_residual(module: nn.Module, zero_init_residual: bool) -> None:
@@ -119,7 +125,8 @@ def init_residual(module: nn.Module, zero_init_residual: bool) -> None:
     for child in module.modules():
         if isinstance(child, nn.Conv2d):
             nn.init.kaiming_normal_(
-                child.weight, mode='fan_out', nonlinearity='relu')
+                child.weight, mode='fan_out', nonlinearity='relu'
+            )
         elif isinstance(child, _BatchNorm):
             nn.init.ones_(child.weight)
             nn.init.zeros_(child.bias)

@@ -46,8 +46,8 @@ class TwoStreamResNet(BaseReIDResNet):
             return self.visible_stem(x)
         if len(visible) == 0:
             return self.infrared_stem(x)
-        stems = torch.cat([
-            self.visible_stem(x[visible]), self.infrared_stem(x[infrared])
-        ])
+        stems = torch.cat(
+            [self.visible_stem(x[visible]), self.infrared_stem(x[infrared])]
+        )
         position = torch.cat([visible, infrared])
         return stems[position.argsort()]

@@ -46,7 +46,8 @@ class ModalityChannelPreprocessor(ReIDDataPreprocessor):
             raise ValueError(
                 'ModalityChannelPreprocessor needs the modality of every '
                 "image: set the field 'modality' (0 visible, 1 infrared) of "
-                'each data sample')
+                'each data sample'
+            )
         plane = self.to_device(modality.float()).view(-1, 1, 1, 1)
         inputs = [
             torch.cat([view, plane.expand(-1, 1, *view.shape[2:])], dim=1)
@@ -64,7 +65,8 @@ def _by_view(inputs: Sequence) -> list[Sequence[Tensor]]:
     if len(counts) != 1:
         raise ValueError(
             'ModalityChannelPreprocessor needs as many views of every image, '
-            f'got images with {counts} views; leave no view out in Views')
+            f'got images with {counts} views; leave no view out in Views'
+        )
     return list(zip(*stacks, strict=True))
 
 
@@ -77,4 +79,5 @@ def _check_sizes(views: Sequence[Tensor]) -> None:
             raise ValueError(
                 f'views of width {width} have the heights {heights[width]} '
                 f'and {height}; views of different sizes must differ in '
-                'width')
+                'width'
+            )

@@ -41,16 +41,19 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         ValueError: If ``mean`` or ``std`` has not three entries.
     """
 
-    def __init__(self,
-                 mean: Sequence[float] = (123.675, 116.28, 103.53),
-                 std: Sequence[float] = (58.395, 57.12, 57.375),
-                 to_rgb: bool = True,
-                 non_blocking: bool = True) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        to_rgb: bool = True,
+        non_blocking: bool = True,
+    ) -> None:
         super().__init__(non_blocking=non_blocking)
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(
                 'ReIDDataPreprocessor needs three entries in mean and three '
-                f'positive ones in std, got mean={mean}, std={std}')
+                f'positive ones in std, got mean={mean}, std={std}'
+            )
         self.to_rgb = to_rgb
         # Settings, not weights: kept out of checkpoints.
         for name, value in (('mean', mean), ('std', std)):
@@ -94,11 +97,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             if counts is not None:
                 targets = _repeat(targets, counts)
             targets = self._move(targets)
-        return {
-            'inputs': inputs,
-            'targets': targets,
-            'data_samples': samples
-        }
+        return {'inputs': inputs, 'targets': targets, 'data_samples': samples}
 
     def normalise(self, images: Tensor | Sequence[Tensor]) -> Tensor:
         """Stack images of one size, move and normalise them.
@@ -126,15 +125,18 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
                 raise ValueError(
                     'images of one batch must have the same size, got '
                     f'{shapes}; end the pipeline with a Resize that sets '
-                    'the size (keep_ratio=False)')
+                    'the size (keep_ratio=False)'
+                )
             images = self._stack_on_host(list(images))
         if images.dtype not in (torch.uint8, torch.float32) or (
-                images.ndim != 4 or images.shape[1] != 3):
+            images.ndim != 4 or images.shape[1] != 3
+        ):
             raise ValueError(
                 'ReIDDataPreprocessor needs images of three channels '
                 '(3, H, W) in grey levels, uint8 or float32; got a batch '
                 f'{tuple(images.shape)} of {images.dtype}. Normalisation is '
-                'done here and only here')
+                'done here and only here'
+            )
         return images
 
     @property
@@ -152,8 +154,9 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         if not self._pins or images[0].device.type != 'cpu':
             return torch.stack(images)
         dtype = reduce(torch.promote_types, (one.dtype for one in images))
-        buffer = torch.empty((len(images), *images[0].shape), dtype=dtype,
-                             pin_memory=True)
+        buffer = torch.empty(
+            (len(images), *images[0].shape), dtype=dtype, pin_memory=True
+        )
         return torch.stack(images, out=buffer)
 
     def to_device(self, value: Tensor) -> Tensor:
@@ -191,24 +194,26 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             if present != size:
                 raise ValueError(
                     f"field '{field}' is set in {present} of {size} "
-                    'data_samples; all or none must have it')
+                    'data_samples; all or none must have it'
+                )
             tensor = torch.stack([torch.as_tensor(v) for v in values])
             targets[name] = tensor.long()
         return targets
 
 
-def _repeat(targets: dict[str, Tensor],
-            counts: Sequence[int]) -> dict[str, Tensor]:
+def _repeat(
+    targets: dict[str, Tensor], counts: Sequence[int]
+) -> dict[str, Tensor]:
     """Give every view the targets of its image, and its own numbers."""
-    source = torch.arange(len(counts)).repeat_interleave(
-        torch.tensor(counts))
+    source = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
     view = torch.cat([torch.arange(count) for count in counts])
     repeated = {name: value[source] for name, value in targets.items()}
     return dict(repeated, view=view, source=source)
 
 
 def _split_views(
-        images: Sequence[Tensor]) -> tuple[list[Tensor], list[int] | None]:
+    images: Sequence[Tensor],
+) -> tuple[list[Tensor], list[int] | None]:
     """Take stacks of views apart.
 
     Args:
@@ -223,9 +228,12 @@ def _split_views(
             'ReIDDataPreprocessor got views of different sizes, which cannot '
             'be rows of one batch; crop them alike, or use '
             'ModalityChannelPreprocessor and a model that takes a list of '
-            'views')
+            'views'
+        )
     if all(image.ndim != 4 for image in images):
         return list(images), None
     stacks = [image if image.ndim == 4 else image[None] for image in images]
-    return ([view for stack in stacks for view in stack],
-            [len(stack) for stack in stacks])
+    return (
+        [view for stack in stacks for view in stack],
+        [len(stack) for stack in stacks],
+    )

@@ -37,17 +37,21 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     """
     with torch.autocast(rgb.device.type, enabled=False):
         rgb = rgb.double() if rgb.dtype == torch.float64 else rgb.float()
-        linear = torch.where(rgb > 0.04045, ((rgb + 0.055) / 1.055)**2.4,
-                             rgb / 12.92)
+        linear = torch.where(
+            rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92
+        )
         matrix = linear.new_tensor(_RGB_TO_XYZ)
         matrix = matrix / matrix.sum(dim=1, keepdim=True)
         xyz = torch.einsum('ij,...jhw->...ihw', matrix, linear)
-        f = torch.where(xyz > _LINEAR_BELOW,
-                        xyz.clamp(min=_LINEAR_BELOW)**(1 / 3),
-                        7.787 * xyz + 16 / 116)
+        f = torch.where(
+            xyz > _LINEAR_BELOW,
+            xyz.clamp(min=_LINEAR_BELOW) ** (1 / 3),
+            7.787 * xyz + 16 / 116,
+        )
         x, y, z = f.unbind(dim=-3)
-        return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)],
-                           dim=-3)
+        return torch.stack(
+            [116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3
+        )
 
 
 @lru_cache(maxsize=8)
@@ -60,7 +64,7 @@ def _gamut(grid: int) -> tuple[tuple[int, int], ...]:
     level = torch.linspace(0, 1, 256)
     face = torch.stack(torch.meshgrid(level, level, indexing='ij'))
     faces = []
-    for side in (0., 1.):
+    for side in (0.0, 1.0):
         third = torch.full_like(face[:1], side)
         for place in range(3):
             faces.append(torch.cat([face[:place], third, face[place:]]))
@@ -84,10 +88,9 @@ def ab_bins(grid: int = 10) -> Tensor:
     return torch.tensor(_gamut(grid), dtype=torch.float32) * grid
 
 
-def soft_encode(ab: Tensor,
-                bins: Tensor,
-                num_neighbours: int = 5,
-                sigma: float = 5.) -> tuple[Tensor, Tensor]:
+def soft_encode(
+    ab: Tensor, bins: Tensor, num_neighbours: int = 5, sigma: float = 5.0
+) -> tuple[Tensor, Tensor]:
     """Spread colours over their nearest bins with Gaussian weights.
 
     Args:
@@ -124,8 +127,9 @@ def soft_histogram(index: Tensor, weight: Tensor, num_bins: int) -> Tensor:
     # Whole numbers: floats added in no fixed order, as on GPUs, would give
     # another last digit each time.
     counts = torch.zeros(num_bins, dtype=torch.int64, device=index.device)
-    counts.scatter_add_(0, index.flatten(),
-                        (weight.flatten() * _FIXED_POINT).round().long())
+    counts.scatter_add_(
+        0, index.flatten(), (weight.flatten() * _FIXED_POINT).round().long()
+    )
     return counts.to(weight.dtype) / _FIXED_POINT
 
 

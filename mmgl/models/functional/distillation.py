@@ -52,8 +52,7 @@ def js_divergence(first: Tensor, second: Tensor) -> Tensor:
     log_p = at_least_fp32(first).log_softmax(dim=1)
     log_q = at_least_fp32(second).log_softmax(dim=1)
     log_mean = torch.logaddexp(log_p, log_q) - math.log(2)
-    terms = (log_p.exp() * (log_p - log_mean) +
-             log_q.exp() * (log_q - log_mean))
+    terms = log_p.exp() * (log_p - log_mean) + log_q.exp() * (log_q - log_mean)
     return terms.sum(dim=1).mean() / 2
 
 
@@ -97,5 +96,6 @@ def distil(teacher: Tensor, student: Tensor, mode: str = 'paper') -> Tensor:
         teacher = at_least_fp32(teacher.detach()).softmax(dim=1)
         log_student = at_least_fp32(student).log_softmax(dim=1)
         return (log_student.exp() * (log_student - teacher)).mean()
-    raise ValueError(f"distil: mode must be 'paper' or 'released', got "
-                     f'{mode!r}')
+    raise ValueError(
+        f"distil: mode must be 'paper' or 'released', got {mode!r}"
+    )

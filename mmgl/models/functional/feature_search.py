@@ -26,10 +26,12 @@ def logistic_noise(like: Tensor, eps: float = 1e-6) -> Tensor:
     return u.log() - (-u).log1p()
 
 
-def selection_gates(logits: Tensor,
-                    phase: Tensor,
-                    temperature: Tensor,
-                    noise: Tensor | None = None) -> Tensor:
+def selection_gates(
+    logits: Tensor,
+    phase: Tensor,
+    temperature: Tensor,
+    noise: Tensor | None = None,
+) -> Tensor:
     """Gates of selection variables with given logits.
 
     1 in the phase 'warm-up', a binary concrete variable (Maddison et al.,
@@ -80,8 +82,9 @@ def pixel_statistics(x: Tensor, num_channels: int) -> Tensor:
     return maps * (variance + 1e-5).rsqrt()
 
 
-def pixel_logits(x: Tensor, num_channels: int, weight: Tensor,
-                 bias: Tensor) -> Tensor:
+def pixel_logits(
+    x: Tensor, num_channels: int, weight: Tensor, bias: Tensor
+) -> Tensor:
     """Selection logits of the pixels of a feature map.
 
     Args:
@@ -95,6 +98,7 @@ def pixel_logits(x: Tensor, num_channels: int, weight: Tensor,
         Logits ``(B, 1, h, w)``.
     """
     maps = pixel_statistics(x, num_channels)
-    logits = F.conv2d(maps, weight.to(maps.dtype),
-                      padding=weight.shape[-1] // 2)
+    logits = F.conv2d(
+        maps, weight.to(maps.dtype), padding=weight.shape[-1] // 2
+    )
     return logits + bias.to(maps.dtype)[:, None, None, None]

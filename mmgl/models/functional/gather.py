@@ -45,8 +45,7 @@ def _check_equal_shapes(tensors: tuple[Tensor, ...]) -> None:
     rows. Hosts compare the shapes, which they know, among themselves.
     """
     sizes = chain.from_iterable((x.ndim, *x.shape) for x in tensors)
-    sizes = torch.tensor(
-        list(islice(chain(sizes, repeat(-1)), _SHAPE_WORDS)))
+    sizes = torch.tensor(list(islice(chain(sizes, repeat(-1)), _SHAPE_WORDS)))
     bounds = torch.cat([sizes, -sizes])
     dist.all_reduce(bounds, op=dist.ReduceOp.MAX, group=host_group())
     most, least = bounds[:_SHAPE_WORDS], -bounds[_SHAPE_WORDS:]
@@ -55,7 +54,8 @@ def _check_equal_shapes(tensors: tuple[Tensor, ...]) -> None:
             'all_gather needs the same shape on every rank; this rank '
             f'({dist.get_rank()}) has {[tuple(x.shape) for x in tensors]}, '
             f'the sizes range from {_used(least)} to {_used(most)} (number '
-            'of dimensions first). Use an even batch per rank (drop_last).')
+            'of dimensions first). Use an even batch per rank (drop_last).'
+        )
 
 
 def _used(sizes: Tensor) -> list[int]:
@@ -85,11 +85,14 @@ def _exchange(*tensors: Tensor) -> list[Tensor]:
     message = _gather(torch.cat(parts, dim=1))
     # Copies, because a type can be read at multiples of its size only.
     return [
-        part.clone(memory_format=torch.contiguous_format).view(
-            x.dtype).view(-1, *x.shape[1:])
+        part.clone(memory_format=torch.contiguous_format)
+        .view(x.dtype)
+        .view(-1, *x.shape[1:])
         for part, x in zip(
             message.split([part.shape[1] for part in parts], dim=1),
-            tensors, strict=True)
+            tensors,
+            strict=True,
+        )
     ]
 
 
@@ -203,7 +206,7 @@ def rank_mean(x: Tensor) -> Tensor:
     """
     if _world_size() == 1:
         return x
-    _check_equal_shapes((x, ))
+    _check_equal_shapes((x,))
     return _RankMean.apply(x)
 
 

@@ -17,10 +17,9 @@ from torch.nn import functional as F
 NEGATIVE_SLOPE = 0.2
 
 
-def graph_attention(queries: Tensor,
-                    nodes: Tensor,
-                    vectors: Tensor,
-                    mask: Tensor) -> Tensor:
+def graph_attention(
+    queries: Tensor, nodes: Tensor, vectors: Tensor, mask: Tensor
+) -> Tensor:
     r"""Compute attention coefficients of graph attention.
 
     :math:`e_{ij} = LeakyReLU(a_1^T h_i + a_2^T h_j)`, then a softmax over
@@ -57,10 +56,9 @@ def attend(coefficients: Tensor, nodes: Tensor) -> Tensor:
     return F.elu(torch.einsum('knm,mkd->nkd', coefficients, nodes)).flatten(1)
 
 
-def part_attention(queries: Tensor,
-                   keys: Tensor,
-                   values: Tensor,
-                   scale: float = 1.0) -> Tensor:
+def part_attention(
+    queries: Tensor, keys: Tensor, values: Tensor, scale: float = 1.0
+) -> Tensor:
     r"""Let the parts of an image attend to one another.
 
     Args:

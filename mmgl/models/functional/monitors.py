@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 
-def part_consistency(parts: Tensor, modality: Tensor,
-                     labels: Tensor) -> Tensor:
+def part_consistency(
+    parts: Tensor, modality: Tensor, labels: Tensor
+) -> Tensor:
     """Share of patches whose best cross-modality match is the same part.
 
     A falling cycle-contrastive loss does not prove correspondence (random
@@ -23,8 +24,9 @@ def part_consistency(parts: Tensor, modality: Tensor,
     flat = parts.reshape(-1, dim)
     side = modality.repeat_interleave(stripes)
     similarity = flat @ flat.t()
-    similarity = similarity.masked_fill(side[:, None] == side[None, :],
-                                        float('-inf'))
+    similarity = similarity.masked_fill(
+        side[:, None] == side[None, :], float('-inf')
+    )
     labels = labels.reshape(batch * stripes)
     return (labels[similarity.argmax(dim=1)] == labels).float().mean()
 

@@ -42,7 +42,8 @@ def pairwise_sq_dist(a: Tensor, b: Tensor) -> Tensor:
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
             'pairwise_sq_dist needs (n, d) and (m, d), got '
-            f'{tuple(a.shape)} and {tuple(b.shape)}')
+            f'{tuple(a.shape)} and {tuple(b.shape)}'
+        )
     with torch.autocast(device_type=a.device.type, enabled=False):
         a, b = at_least_fp32(a), at_least_fp32(b)
         shift = b.detach().mean(dim=0, keepdim=True)
@@ -81,8 +82,9 @@ def pairwise_dist(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:
     return pairwise_sq_dist(a, b).clamp(min=eps).sqrt()
 
 
-def global_pairwise_dist(features: Tensor, pids: Tensor,
-                         *labels: Tensor) -> tuple[Tensor, ...]:
+def global_pairwise_dist(
+    features: Tensor, pids: Tensor, *labels: Tensor
+) -> tuple[Tensor, ...]:
     """Distances from the local rows to the batch of all ranks.
 
     With gradients averaged over the ranks (DDP), a mean over the local rows
@@ -106,11 +108,14 @@ def global_pairwise_dist(features: Tensor, pids: Tensor,
     if features.ndim != 2 or pids.shape != features.shape[:1]:
         raise ValueError(
             'a metric loss needs features (n, d) and pids (n,), got '
-            f'{tuple(features.shape)} and {tuple(pids.shape)}')
+            f'{tuple(features.shape)} and {tuple(pids.shape)}'
+        )
     # Cast before the exchange: gradients of all ranks add up in fp32.
     features = at_least_fp32(features)
     everyone, *all_labels = all_gather_labelled(features, pids, *labels)
     dist = pairwise_dist(features, everyone)
-    same = (own[:, None] == whole[None, :]
-            for own, whole in zip((pids, *labels), all_labels, strict=True))
+    same = (
+        own[:, None] == whole[None, :]
+        for own, whole in zip((pids, *labels), all_labels, strict=True)
+    )
     return dist, *same

@@ -40,8 +40,11 @@ def sinkhorn(log_alpha: Tensor, num_iters: int = 20) -> Tensor:
         columns sum to one exactly and whose rows approach one.
     """
     with torch.autocast(log_alpha.device.type, enabled=False):
-        log_alpha = log_alpha.float() if log_alpha.dtype not in (
-            torch.float32, torch.float64) else log_alpha
+        log_alpha = (
+            log_alpha.float()
+            if log_alpha.dtype not in (torch.float32, torch.float64)
+            else log_alpha
+        )
         shape = log_alpha.shape
         # Matrices last: N is far too short a dimension to vectorise over.
         # Eight times as fast on a CPU.
@@ -53,9 +56,11 @@ def sinkhorn(log_alpha: Tensor, num_iters: int = 20) -> Tensor:
         return log_alpha.exp().permute(2, 0, 1).reshape(shape)
 
 
-def gumbel_noise(shape: tuple[int, ...],
-                 like: Tensor,
-                 generator: torch.Generator | None = None) -> Tensor:
+def gumbel_noise(
+    shape: tuple[int, ...],
+    like: Tensor,
+    generator: torch.Generator | None = None,
+) -> Tensor:
     """Draw standard Gumbel noise in fp32.
 
     Args:
@@ -68,14 +73,17 @@ def gumbel_noise(shape: tuple[int, ...],
     """
     # The two floors keep both logarithms finite for u = 0 and u -> 1.
     uniform = torch.rand(
-        shape, device=like.device, dtype=torch.float32, generator=generator)
+        shape, device=like.device, dtype=torch.float32, generator=generator
+    )
     return -torch.log(-torch.log(uniform + 1e-20) + 1e-20)
 
 
-def gumbel_sinkhorn(logits: Tensor,
-                    noise: Tensor | None = None,
-                    temperature: float = 1.0,
-                    num_iters: int = 20) -> Tensor:
+def gumbel_sinkhorn(
+    logits: Tensor,
+    noise: Tensor | None = None,
+    temperature: float = 1.0,
+    num_iters: int = 20,
+) -> Tensor:
     """Relax permutations, ``Sinkhorn((logits + noise) / temperature)``.
 
     This is the reading of Eq. 3 that Mena et al. define; the trace form

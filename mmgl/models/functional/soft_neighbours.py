@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def soft_nearest_neighbours(queries: Tensor,
-                            bank: Tensor,
-                            temperature: float,
-                            mask: Tensor | None = None) -> Tensor:
+def soft_nearest_neighbours(
+    queries: Tensor,
+    bank: Tensor,
+    temperature: float,
+    mask: Tensor | None = None,
+) -> Tensor:
     """Retrieve convex combinations of a bank by cosine similarity (Eq. 5).
 
     Args:
@@ -35,11 +37,13 @@ def soft_nearest_neighbours(queries: Tensor,
     return F.normalize(similarity.softmax(dim=-1) @ bank, dim=-1)
 
 
-def cycle_retrieve(parts: Tensor,
-                   bank: Tensor,
-                   mask: Tensor,
-                   temperature: float,
-                   detach_bank: bool = False) -> tuple[Tensor, Tensor]:
+def cycle_retrieve(
+    parts: Tensor,
+    bank: Tensor,
+    mask: Tensor,
+    temperature: float,
+    detach_bank: bool = False,
+) -> tuple[Tensor, Tensor]:
     """Go to the other modality and back to the query's own image.
 
     Args:
@@ -60,17 +64,20 @@ def cycle_retrieve(parts: Tensor,
         bank, own = bank.detach(), parts.detach()
     mask = mask.repeat_interleave(stripes, 0).repeat_interleave(stripes, 1)
     forward = soft_nearest_neighbours(
-        parts.reshape(-1, dim), bank.reshape(-1, dim), temperature, mask)
+        parts.reshape(-1, dim), bank.reshape(-1, dim), temperature, mask
+    )
     forward = forward.view(batch, stripes, dim)
     backward = soft_nearest_neighbours(forward, own, temperature)
     return forward, backward
 
 
-def masked_info_nce(anchors: Tensor,
-                    positives: Tensor,
-                    candidates: Tensor,
-                    mask: Tensor,
-                    temperature: float) -> Tensor:
+def masked_info_nce(
+    anchors: Tensor,
+    positives: Tensor,
+    candidates: Tensor,
+    mask: Tensor,
+    temperature: float,
+) -> Tensor:
     """InfoNCE of aligned pairs against a masked candidate set (Eq. 6).
 
     Args:

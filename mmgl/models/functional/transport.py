@@ -24,8 +24,9 @@ _BLOCK = 10
 _RELAXATION = 1.5
 
 
-def _rounds(cost: Tensor, v: Tensor, epsilon: float,
-            count: int) -> tuple[Tensor, Tensor]:
+def _rounds(
+    cost: Tensor, v: Tensor, epsilon: float, count: int
+) -> tuple[Tensor, Tensor]:
     """Sinkhorn rounds of the potentials of rows and columns.
 
     All but the last overshoot; the last gives exact column sums.
@@ -34,16 +35,19 @@ def _rounds(cost: Tensor, v: Tensor, epsilon: float,
     for left in range(count, 0, -1):
         u = -epsilon * (((v - cost) / epsilon).logsumexp(1) + math.log(rows))
         step = -v - epsilon * (
-            ((u[:, None] - cost) / epsilon).logsumexp(0) + math.log(columns))
-        v = v + (_RELAXATION if left > 1 else 1.) * step
+            ((u[:, None] - cost) / epsilon).logsumexp(0) + math.log(columns)
+        )
+        v = v + (_RELAXATION if left > 1 else 1.0) * step
     return u, v
 
 
 @torch.no_grad()
-def sinkhorn_plan(cost: Tensor,
-                  epsilon: float = 0.01,
-                  tolerance: float = 1e-2,
-                  max_rounds: int = 500) -> tuple[Tensor, Tensor]:
+def sinkhorn_plan(
+    cost: Tensor,
+    epsilon: float = 0.01,
+    tolerance: float = 1e-2,
+    max_rounds: int = 500,
+) -> tuple[Tensor, Tensor]:
     """Transport plan between uniform marginals, in log space.
 
     Plain rounds need about (largest cost / epsilon) of them once predictions
@@ -82,11 +86,13 @@ def sinkhorn_plan(cost: Tensor,
     return plan, error
 
 
-def transport_cost(first: Tensor,
-                   second: Tensor,
-                   epsilon: float = 0.01,
-                   tolerance: float = 1e-2,
-                   max_rounds: int = 500) -> tuple[Tensor, Tensor]:
+def transport_cost(
+    first: Tensor,
+    second: Tensor,
+    epsilon: float = 0.01,
+    tolerance: float = 1e-2,
+    max_rounds: int = 500,
+) -> tuple[Tensor, Tensor]:
     """Cost of moving one cloud onto another, squared Euclidean.
 
     The gradient treats the plan as constant. By the envelope theorem this is
@@ -108,11 +114,13 @@ def transport_cost(first: Tensor,
     return (plan * cost).sum(), error
 
 
-def released_transport_cost(first: Tensor,
-                            second: Tensor,
-                            epsilon: float = 0.01,
-                            max_rounds: int = 100,
-                            threshold: float = 0.1) -> tuple[Tensor, Tensor]:
+def released_transport_cost(
+    first: Tensor,
+    second: Tensor,
+    epsilon: float = 0.01,
+    max_rounds: int = 100,
+    threshold: float = 0.1,
+) -> tuple[Tensor, Tensor]:
     """The transport cost of the public code of MutualInfo, for comparison.
 
     Sums of exponentials are taken without shifting by their maximum and get
@@ -147,8 +155,7 @@ def released_transport_cost(first: Tensor,
 
 
 @torch.no_grad()
-def balanced_assignment(scores: Tensor, epsilon: float,
-                        rounds: int) -> Tensor:
+def balanced_assignment(scores: Tensor, epsilon: float, rounds: int) -> Tensor:
     """Share rows out among columns so that all columns get equally much.
 
     A few rounds of Sinkhorn's iteration in log space, as SwAV assigns views

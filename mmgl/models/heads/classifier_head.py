@@ -31,18 +31,21 @@ class ClassifierHead(nn.Module):
         ValueError: If ``num_classes`` is smaller than 1.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_classes: int,
-                 feature: str | dict[str, float] = 'bn',
-                 loss: dict | None = None,
-                 loss_weight: float = 1.0,
-                 consistency: dict | None = None,
-                 init_std: float | None = 0.001) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        feature: str | dict[str, float] = 'bn',
+        loss: dict | None = None,
+        loss_weight: float = 1.0,
+        consistency: dict | None = None,
+        init_std: float | None = 0.001,
+    ) -> None:
         super().__init__()
         if num_classes < 1:
             raise ValueError(
-                f'ClassifierHead.num_classes must be >= 1, got {num_classes}')
+                f'ClassifierHead.num_classes must be >= 1, got {num_classes}'
+            )
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.features = feature_weights('ClassifierHead', feature)
@@ -51,7 +54,8 @@ class ClassifierHead(nn.Module):
         if init_std is not None:
             nn.init.normal_(self.fc.weight, std=init_std)
         self.criterion = MODELS.build(
-            loss or dict(type='IdentityCrossEntropyLoss'))
+            loss or dict(type='IdentityCrossEntropyLoss')
+        )
         self.consistency = None
         if consistency and consistency.get('loss_weight') != 0:
             self.consistency = MODELS.build(consistency)
@@ -67,8 +71,9 @@ class ClassifierHead(nn.Module):
         """
         return self.fc(features[next(iter(self.features))])
 
-    def loss(self, features: dict[str, Tensor],
-             targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss(
+        self, features: dict[str, Tensor], targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the loss and the training accuracy.
 
         Args:
@@ -87,11 +92,13 @@ class ClassifierHead(nn.Module):
             logits = self.fc(features[name])
             loss = self.criterion(logits, pids, targets.get('modality'))
             losses[loss_key(name, self.features)] = (
-                self.loss_weight * weight * loss)
+                self.loss_weight * weight * loss
+            )
             if 'accuracy' not in losses:
                 hits = (logits.detach().argmax(dim=1) == pids).float()
                 losses['accuracy'] = 100 * hits.mean()
                 if self.consistency is not None:
                     losses['loss_consistency'] = self.consistency(
-                        logits, targets)
+                        logits, targets
+                    )
         return losses

@@ -43,19 +43,23 @@ class ColorizationHead(nn.Module):
         ValueError: If ``uniform_share`` is not in (0, 1].
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 hidden_channels: int = 256,
-                 grid: int = 10,
-                 num_neighbours: int = 5,
-                 sigma: float = 5.,
-                 uniform_share: float = 0.5,
-                 upsample: int = 4,
-                 memory: int = 1000) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int = 256,
+        grid: int = 10,
+        num_neighbours: int = 5,
+        sigma: float = 5.0,
+        uniform_share: float = 0.5,
+        upsample: int = 4,
+        memory: int = 1000,
+    ) -> None:
         super().__init__()
         if not 0 < uniform_share <= 1:
-            raise ValueError('ColorizationHead.uniform_share must be above 0 '
-                             f'and at most 1, got {uniform_share!r}')
+            raise ValueError(
+                'ColorizationHead.uniform_share must be above 0 '
+                f'and at most 1, got {uniform_share!r}'
+            )
         self.num_neighbours = num_neighbours
         self.sigma = sigma
         self.uniform_share = uniform_share
@@ -63,12 +67,13 @@ class ColorizationHead(nn.Module):
         self.memory = memory
         bins = ab_bins(grid)
         self.register_buffer('bins', bins, persistent=False)
-        self.register_buffer('prior', torch.full((len(bins), ),
-                                                 1 / len(bins)))
+        self.register_buffer('prior', torch.full((len(bins),), 1 / len(bins)))
         self.register_buffer('prior_batches', torch.tensor(0))
         self.hidden = nn.Sequential(
             nn.Conv2d(in_channels, hidden_channels, 1, bias=False),
-            nn.BatchNorm2d(hidden_channels), nn.ReLU(inplace=True))
+            nn.BatchNorm2d(hidden_channels),
+            nn.ReLU(inplace=True),
+        )
         nn.init.kaiming_normal_(self.hidden[0].weight, nonlinearity='relu')
         self.classifier = nn.Conv2d(hidden_channels, len(bins), 1)
         nn.init.normal_(self.classifier.weight, std=0.01)
@@ -90,10 +95,12 @@ class ColorizationHead(nn.Module):
             logits,
             scale_factor=self.upsample,
             mode='bilinear',
-            align_corners=False)
+            align_corners=False,
+        )
 
-    def loss(self, feature_map: Tensor, ab: Tensor,
-             visible: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self, feature_map: Tensor, ab: Tensor, visible: Tensor
+    ) -> dict[str, Tensor]:
         """Compute the rebalanced cross-entropy.
 
         Args:
@@ -125,8 +132,9 @@ class ColorizationHead(nn.Module):
         return dict(loss_colorization=loss, colour_top1=top1)
 
     @torch.no_grad()
-    def _encode(self, ab: Tensor, visible: Tensor,
-                size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, ab: Tensor, visible: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
         """Soft targets at the size of the logits, both (B, h, w, K)."""
         coloured = ab[visible]
         shape = (len(coloured), *size, self.num_neighbours)
@@ -135,8 +143,9 @@ class ColorizationHead(nn.Module):
         # Grey once, for all images without colours.
         coloured = torch.cat([coloured.new_zeros(1, 2), coloured])
         targets = []
-        for part in soft_encode(coloured, self.bins, self.num_neighbours,
-                                self.sigma):
+        for part in soft_encode(
+            coloured, self.bins, self.num_neighbours, self.sigma
+        ):
             target = part[0].expand(len(ab), *shape[1:]).clone()
             target[visible] = part[1:].view(shape)
             targets.append(target)
@@ -146,7 +155,8 @@ class ColorizationHead(nn.Module):
     def _update_prior(self, index: Tensor, weight: Tensor) -> None:
         """Take the colours of the visible images into the prior."""
         histogram = soft_histogram(
-            index.flatten(0, 2), weight.flatten(0, 2), len(self.bins))
+            index.flatten(0, 2), weight.flatten(0, 2), len(self.bins)
+        )
         histogram = all_gather_no_grad(histogram[None]).sum(dim=0)
         total = histogram.sum()
         # Nothing to learn from a batch without visible images.

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 
-def feature_weights(owner: str,
-                    feature: str | Mapping[str, float]) -> dict[str, float]:
+def feature_weights(
+    owner: str, feature: str | Mapping[str, float]
+) -> dict[str, float]:
     """Bring the ``feature`` argument of a head into one form.
 
     Args:
@@ -21,8 +22,10 @@ def feature_weights(owner: str,
     if isinstance(feature, str):
         return {feature: 1.0}
     if not isinstance(feature, Mapping):
-        raise TypeError(f'{owner}.feature must be a name or a dict of names '
-                        f'and weights, got {feature!r}')
+        raise TypeError(
+            f'{owner}.feature must be a name or a dict of names '
+            f'and weights, got {feature!r}'
+        )
     if not feature:
         raise ValueError(f'{owner}.feature is empty; name a feature')
     return dict(feature)

@@ -46,37 +46,44 @@ class GraphAttentionHead(nn.Module):
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_classes: int,
-                 feature: str = 'pool',
-                 num_heads: int = 4,
-                 hidden_channels: int | None = None,
-                 dropout: float = 0.2,
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        feature: str = 'pool',
+        num_heads: int = 4,
+        hidden_channels: int | None = None,
+        dropout: float = 0.2,
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         if num_classes < 1 or num_heads < 1:
             raise ValueError(
                 'GraphAttentionHead needs num_classes and num_heads >= 1, '
-                f'got {num_classes} and {num_heads}')
+                f'got {num_classes} and {num_heads}'
+            )
         if not 0 <= dropout < 1:
-            raise ValueError('GraphAttentionHead.dropout must be in [0, 1), '
-                             f'got {dropout}')
+            raise ValueError(
+                f'GraphAttentionHead.dropout must be in [0, 1), got {dropout}'
+            )
         if hidden_channels is None:
             hidden_channels = in_channels // num_heads
         if hidden_channels < 1:
             raise ValueError(
                 f'GraphAttentionHead: {num_heads} heads share '
                 f'{in_channels} channels; lower num_heads or set '
-                f'hidden_channels >= 1, got {hidden_channels}')
+                f'hidden_channels >= 1, got {hidden_channels}'
+            )
         self.num_classes = num_classes
         self.feature = feature
         self.dropout = dropout
         self.loss_weight = loss_weight
-        self.hidden = GraphAttentionLayer(in_channels, hidden_channels,
-                                          num_heads, dropout)
-        self.output = GraphAttentionLayer(hidden_channels * num_heads,
-                                          num_classes, 1, dropout)
+        self.hidden = GraphAttentionLayer(
+            in_channels, hidden_channels, num_heads, dropout
+        )
+        self.output = GraphAttentionLayer(
+            hidden_channels * num_heads, num_classes, 1, dropout
+        )
         self.register_buffer('ramp', torch.ones(()))
 
     def forward(self, x: Tensor, pids: Tensor) -> Tensor:
@@ -97,8 +104,9 @@ class GraphAttentionHead(nn.Module):
             x = F.dropout(x, self.dropout, self.training)
             return self.output(x, mask)
 
-    def loss(self, features: dict[str, Tensor],
-             targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss(
+        self, features: dict[str, Tensor], targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the loss.
 
         Args:
@@ -119,4 +127,5 @@ class GraphAttentionHead(nn.Module):
             loss=weight * nll,
             nll=nll.detach(),
             weight=weight,
-            accuracy=100 * hits.mean())
+            accuracy=100 * hits.mean(),
+        )

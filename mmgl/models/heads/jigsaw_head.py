@@ -37,32 +37,36 @@ class JigsawHead(nn.Module):
             1000.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_tiles: int,
-                 num_permutations: int,
-                 seed: int = 0,
-                 hidden_channels: int = 1000) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_tiles: int,
+        num_permutations: int,
+        seed: int = 0,
+        hidden_channels: int = 1000,
+    ) -> None:
         super().__init__()
         self.num_tiles = num_tiles
         codes = torch.from_numpy(
             permutation_codes(
-                permutation_set(num_tiles, num_permutations, seed)))
+                permutation_set(num_tiles, num_permutations, seed)
+            )
+        )
         codes, classes = codes.sort()
         # Settings, not weights: kept out of checkpoints.
         self.register_buffer('codes', codes, persistent=False)
         self.register_buffer('classes', classes, persistent=False)
         self.projection = nn.Sequential(
             nn.Linear(in_channels, hidden_channels, bias=False),
-            nn.BatchNorm1d(hidden_channels), nn.ReLU(inplace=True))
-        nn.init.kaiming_normal_(
-            self.projection[0].weight, nonlinearity='relu')
+            nn.BatchNorm1d(hidden_channels),
+            nn.ReLU(inplace=True),
+        )
+        nn.init.kaiming_normal_(self.projection[0].weight, nonlinearity='relu')
         size = num_tiles * hidden_channels
-        self.scale = min(1., (_LENGTH / size)**0.5)
+        self.scale = min(1.0, (_LENGTH / size) ** 0.5)
         self.fc = nn.Linear(size, num_permutations)
         # Small logits, so that training starts at chance, ln |P|.
-        nn.init.normal_(
-            self.fc.weight, std=0.1 / (self.scale * size**0.5))
+        nn.init.normal_(self.fc.weight, std=0.1 / (self.scale * size**0.5))
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, tiles: Tensor) -> Tensor:
@@ -102,7 +106,8 @@ class JigsawHead(nn.Module):
                 'are in an order that its permutation set has not; give '
                 f'JigsawTiles and the head (num_tiles={self.num_tiles}, '
                 f'num_permutations={len(self.codes)}) the same grid, '
-                'num_permutations and seed.')
+                'num_permutations and seed.'
+            )
         return self.classes[place]
 
     def loss(self, tiles: Tensor, permutation: Tensor) -> dict[str, Tensor]:
@@ -121,4 +126,5 @@ class JigsawHead(nn.Module):
         logits = self(tiles).float()
         right = (logits.detach().argmax(dim=1) == target).float().mean()
         return dict(
-            loss_jigsaw=F.cross_entropy(logits, target), jigsaw_top1=right)
+            loss_jigsaw=F.cross_entropy(logits, target), jigsaw_top1=right
+        )

@@ -20,18 +20,22 @@ class MetricHead(nn.Module):
         loss_weight: Factor of the loss.
     """
 
-    def __init__(self,
-                 feature: str | dict[str, float] = 'pool',
-                 loss: dict | None = None,
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        feature: str | dict[str, float] = 'pool',
+        loss: dict | None = None,
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         self.features = feature_weights('MetricHead', feature)
         self.loss_weight = loss_weight
         self.criterion = MODELS.build(
-            loss or dict(type='WeightedRegularizedTripletLoss'))
+            loss or dict(type='WeightedRegularizedTripletLoss')
+        )
 
-    def loss(self, features: dict[str, Tensor],
-             targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss(
+        self, features: dict[str, Tensor], targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the loss.
 
         Args:
@@ -43,9 +47,11 @@ class MetricHead(nn.Module):
             ``spread`` of the first if it holds vectors; scalars.
         """
         losses = {
-            loss_key(name, self.features):
-            self.loss_weight * weight * self.criterion(
-                features[name], targets['pid'], targets.get('modality'))
+            loss_key(name, self.features): self.loss_weight
+            * weight
+            * self.criterion(
+                features[name], targets['pid'], targets.get('modality')
+            )
             for name, weight in self.features.items()
         }
         first = features[next(iter(self.features))]

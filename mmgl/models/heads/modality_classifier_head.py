@@ -49,21 +49,26 @@ class ModalityClassifierHead(nn.Module):
         ValueError: For a setting outside the above.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_classes: int,
-                 feature: str = 'bn',
-                 id_weight: float = 1.0,
-                 kl_weight: float = 2.5,
-                 kl_direction: str = 'student_first') -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        feature: str = 'bn',
+        id_weight: float = 1.0,
+        kl_weight: float = 2.5,
+        kl_direction: str = 'student_first',
+    ) -> None:
         super().__init__()
         if num_classes < 1:
-            raise ValueError('ModalityClassifierHead.num_classes must be >= '
-                             f'1, got {num_classes}')
+            raise ValueError(
+                'ModalityClassifierHead.num_classes must be >= '
+                f'1, got {num_classes}'
+            )
         if kl_direction not in DIRECTIONS:
             raise ValueError(
                 'ModalityClassifierHead.kl_direction must be one of '
-                f'{DIRECTIONS}, got {kl_direction!r}')
+                f'{DIRECTIONS}, got {kl_direction!r}'
+            )
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.feature = feature
@@ -89,14 +94,17 @@ class ModalityClassifierHead(nn.Module):
             ValueError: If the rate is outside that range.
         """
         if not 0 <= rate <= 1:
-            raise ValueError('ModalityClassifierHead: the rate of the '
-                             f'averages must be from 0 to 1, got {rate}')
+            raise ValueError(
+                'ModalityClassifierHead: the rate of the '
+                f'averages must be from 0 to 1, got {rate}'
+            )
         self.visible_average.lerp_(self.visible.weight, rate)
         self.infrared_average.lerp_(self.infrared.weight, rate)
         self._steps_without_update = 0
 
-    def loss(self, features: dict[str, Tensor],
-             targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss(
+        self, features: dict[str, Tensor], targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the losses.
 
         Args:
@@ -116,12 +124,15 @@ class ModalityClassifierHead(nn.Module):
         visible = targets['modality'] == VISIBLE
         # All images through both, then a choice: shapes do not depend on the
         # batch, and a classifier without images still has gradient 0.
-        own = torch.where(visible[:, None], self.visible(feature),
-                          self.infrared(feature))
+        own = torch.where(
+            visible[:, None], self.visible(feature), self.infrared(feature)
+        )
         with torch.no_grad():
-            other = torch.where(visible[:, None],
-                                F.linear(feature, self.infrared_average),
-                                F.linear(feature, self.visible_average))
+            other = torch.where(
+                visible[:, None],
+                F.linear(feature, self.infrared_average),
+                F.linear(feature, self.visible_average),
+            )
         own, other = at_least_fp32(own), at_least_fp32(other)
         rows = F.cross_entropy(own, pids, reduction='none')
         hits = (own.detach().argmax(dim=1) == pids).float()
@@ -148,7 +159,8 @@ class ModalityClassifierHead(nn.Module):
             raise RuntimeError(
                 f'ModalityClassifierHead: {PATIENCE} training steps without '
                 'an update of the averaged classifiers; add '
-                "dict(type='ClassifierEmaHook') to custom_hooks")
+                "dict(type='ClassifierEmaHook') to custom_hooks"
+            )
 
 
 def _global_means(rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,5 +174,6 @@ def _global_means(rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     ranks = len(everyone) // len(mask)
     masked, others = (
         ranks * (rows * own).sum() / whole.sum().clamp(min=1)
-        for own, whole in ((mask, everyone), (~mask, ~everyone)))
+        for own, whole in ((mask, everyone), (~mask, ~everyone))
+    )
     return masked, others

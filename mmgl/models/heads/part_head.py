@@ -39,21 +39,26 @@ class PartHead(nn.Module):
         ValueError: If ``norm`` is unknown or no loss is left.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_stripes: int,
-                 out_channels: int = 256,
-                 norm: str = 'bn',
-                 position: bool = True,
-                 position_weight: float = 1.0,
-                 contrast: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_stripes: int,
+        out_channels: int = 256,
+        norm: str = 'bn',
+        position: bool = True,
+        position_weight: float = 1.0,
+        contrast: dict | None = None,
+    ) -> None:
         super().__init__()
         if norm not in _NORMS:
             raise ValueError(
-                f'PartHead: norm={norm!r} is not one of {_NORMS}.')
+                f'PartHead: norm={norm!r} is not one of {_NORMS}.'
+            )
         if not position and contrast is None:
-            raise ValueError('PartHead has no loss: set position=True or '
-                             'contrast=dict(...), or part_head=None.')
+            raise ValueError(
+                'PartHead has no loss: set position=True or '
+                'contrast=dict(...), or part_head=None.'
+            )
         self.num_stripes = num_stripes
         self.position_weight = position_weight
         self.projection = nn.Linear(in_channels, out_channels, bias=False)
@@ -90,18 +95,21 @@ class PartHead(nn.Module):
             raise ValueError(
                 f'A feature map of {rows} rows does not '
                 f'divide into num_stripes={self.num_stripes}; change '
-                'num_stripes or the image height (16 pixels a row).')
+                'num_stripes or the image height (16 pixels a row).'
+            )
         # The gradient of adaptive_avg_pool2d is summed in no fixed order on a
         # GPU, which randomness.deterministic forbids.
         stripes = F.avg_pool2d(
-            feature_map, (rows // self.num_stripes, columns))
+            feature_map, (rows // self.num_stripes, columns)
+        )
         parts = self.projection(stripes.squeeze(-1).transpose(1, 2))
         if isinstance(self.norm, ModalityBatchNorm):
             return self.norm(parts, modality)
         return self.norm(parts)
 
-    def loss(self, feature_map: Tensor,
-             targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss(
+        self, feature_map: Tensor, targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the part losses and what is monitored about them.
 
         Args:
@@ -119,15 +127,19 @@ class PartHead(nn.Module):
         if self.classifier is not None:
             logits = self.classifier(parts).flatten(0, 1).float()
             labels = positions.flatten()
-            output['loss_position'] = (
-                self.position_weight * F.cross_entropy(logits, labels))
+            output['loss_position'] = self.position_weight * F.cross_entropy(
+                logits, labels
+            )
             output['position_top1'] = (
-                logits.argmax(-1) == labels).float().mean()
+                (logits.argmax(-1) == labels).float().mean()
+            )
         unit = F.normalize(parts.float(), dim=-1)
         if self.contrast is not None:
-            output['loss_pcc'] = self.contrast(unit, modality,
-                                               targets.get('pair'))
+            output['loss_pcc'] = self.contrast(
+                unit, modality, targets.get('pair')
+            )
         with torch.no_grad():
             output['part_consistency'] = part_consistency(
-                unit, modality, positions)
+                unit, modality, positions
+            )
         return output

@@ -32,18 +32,20 @@ class PermutationHead(nn.Module):
         ValueError: If ``norm`` is unknown.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_stripes: int,
-                 loss: dict,
-                 norm: str = 'bn') -> None:
+    def __init__(
+        self, in_channels: int, num_stripes: int, loss: dict, norm: str = 'bn'
+    ) -> None:
         super().__init__()
         if norm not in _NORMS:
             raise ValueError(
-                f'PermutationHead: norm={norm!r} is not one of {_NORMS}.')
+                f'PermutationHead: norm={norm!r} is not one of {_NORMS}.'
+            )
         self.num_stripes = num_stripes
-        self.norm = None if norm == 'none' else ModalityBatchNorm(
-            in_channels, norm == 'modality_bn')
+        self.norm = (
+            None
+            if norm == 'none'
+            else ModalityBatchNorm(in_channels, norm == 'modality_bn')
+        )
         self.fc = nn.Linear(in_channels, num_stripes * num_stripes)
         nn.init.normal_(self.fc.weight, std=0.01)
         nn.init.zeros_(self.fc.bias)
@@ -64,8 +66,9 @@ class PermutationHead(nn.Module):
             feature = self.norm(feature.unsqueeze(1), modality).squeeze(1)
         return self.fc(feature).view(-1, self.num_stripes, self.num_stripes)
 
-    def loss(self, feature: Tensor,
-             targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss(
+        self, feature: Tensor, targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the reconstruction loss and the stripe accuracy.
 
         Args:
@@ -87,7 +90,8 @@ class PermutationHead(nn.Module):
             raise ValueError(
                 f'The images are shuffled in {permutation.shape[-1]} stripes '
                 f'(SharedStripeShuffle.num_stripes), the model expects '
-                f'permutation_head.num_stripes={self.num_stripes}.')
+                f'permutation_head.num_stripes={self.num_stripes}.'
+            )
         logits = self(feature, targets['modality'])
         with torch.no_grad():
             # Sinkhorn ignores offsets of rows and columns, so raw logits say
@@ -96,4 +100,5 @@ class PermutationHead(nn.Module):
             right = (place == permutation).float().mean()
         return dict(
             loss_permutation=self.loss_module(logits, permutation),
-            stripe_top1=right)
+            stripe_top1=right,
+        )

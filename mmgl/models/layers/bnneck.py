@@ -3,8 +3,9 @@
 from torch import nn
 
 
-def build_bnneck(num_features: int,
-                 weight_std: float = 0.01) -> nn.BatchNorm1d:
+def build_bnneck(
+    num_features: int, weight_std: float = 0.01
+) -> nn.BatchNorm1d:
     """Make the batch norm of a BNNeck, its bias 0 and frozen.
 
     Follows Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person

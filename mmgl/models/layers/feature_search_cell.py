@@ -59,22 +59,30 @@ class FeatureSearchCell(nn.Module):
         ValueError: For an unknown level or a target outside 0 to 1.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 search_level: str = 'both',
-                 init_logit: float = 5.0,
-                 channel_target: float = 0.9,
-                 spatial_target: float = 0.8,
-                 loss_weight: float = 10.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        search_level: str = 'both',
+        init_logit: float = 5.0,
+        channel_target: float = 0.9,
+        spatial_target: float = 0.8,
+        loss_weight: float = 10.0,
+    ) -> None:
         super().__init__()
         if search_level not in LEVELS:
-            raise ValueError('FeatureSearchCell.search_level must be one of '
-                             f'{LEVELS}, got {search_level!r}')
-        for name, value in (('channel_target', channel_target),
-                            ('spatial_target', spatial_target)):
+            raise ValueError(
+                'FeatureSearchCell.search_level must be one of '
+                f'{LEVELS}, got {search_level!r}'
+            )
+        for name, value in (
+            ('channel_target', channel_target),
+            ('spatial_target', spatial_target),
+        ):
             if not 0 <= value <= 1:
-                raise ValueError(f'FeatureSearchCell.{name} must lie between '
-                                 f'0 and 1, got {value}')
+                raise ValueError(
+                    f'FeatureSearchCell.{name} must lie between '
+                    f'0 and 1, got {value}'
+                )
         self.in_channels = in_channels
         self.channel_target = channel_target
         self.spatial_target = spatial_target
@@ -83,13 +91,13 @@ class FeatureSearchCell(nn.Module):
         self.by_pixel = search_level in ('spatial', 'both')
         if self.by_channel:
             self.channel_logit = nn.Parameter(
-                torch.full((in_channels, ), float(init_logit)))
+                torch.full((in_channels,), float(init_logit))
+            )
             self.channel_offset = nn.Parameter(torch.zeros(2, in_channels))
         if self.by_pixel:
             # Zero weights: all pixels start alike.
             self.pixel_weight = nn.Parameter(torch.zeros(1, 2, 7, 7))
-            self.pixel_bias = nn.Parameter(torch.full((1, ),
-                                                      float(init_logit)))
+            self.pixel_bias = nn.Parameter(torch.full((1,), float(init_logit)))
             self.pixel_offset = nn.Parameter(torch.zeros(2))
         self.register_buffer('phase', torch.tensor(0))
         self.register_buffer('temperature', torch.tensor(1.0))
@@ -110,7 +118,8 @@ class FeatureSearchCell(nn.Module):
         if phase not in PHASES or temperature <= 0:
             raise ValueError(
                 f'FeatureSearchCell: phase must be one of {PHASES} and the '
-                f'temperature above 0, got {phase!r} and {temperature}')
+                f'temperature above 0, got {phase!r} and {temperature}'
+            )
         self.phase.fill_(PHASES.index(phase))
         self.temperature.fill_(temperature)
 
@@ -131,8 +140,7 @@ class FeatureSearchCell(nn.Module):
             channels.
         """
         if not self.by_channel:
-            return self.phase.new_ones((2, self.in_channels),
-                                       dtype=torch.bool)
+            return self.phase.new_ones((2, self.in_channels), dtype=torch.bool)
         return self.channel_logits() > 0
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
@@ -164,8 +172,9 @@ class FeatureSearchCell(nn.Module):
             kept = logits.detach() > 0
             both = kept.all(dim=0).sum()
             self._terms['channel_kept'] = kept.float().mean()
-            self._terms['channel_iou'] = (
-                both / kept.any(dim=0).sum().clamp(min=1))
+            self._terms['channel_iou'] = both / kept.any(dim=0).sum().clamp(
+                min=1
+            )
         return _of_image(gates, visible[:, None])[:, :, None, None]
 
     def _pixel_gates(self, x: Tensor, visible: Tensor) -> Tensor:
@@ -188,7 +197,8 @@ class FeatureSearchCell(nn.Module):
         means = all_gather_with_grad(own[None]).mean(dim=0)
         loss = self.loss_weight * sum(
             (mean - target).square()
-            for mean, (_, target) in zip(means, self._means, strict=True))
+            for mean, (_, target) in zip(means, self._means, strict=True)
+        )
         return torch.where(self.phase == SEARCH, loss, 0 * loss)
 
     def auxiliary_losses(self) -> dict[str, Tensor]:

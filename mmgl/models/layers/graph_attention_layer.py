@@ -23,11 +23,17 @@ class GraphAttentionLayer(nn.Module):
         dropout: Probability of dropping an attention coefficient.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, num_heads: int,
-                 dropout: float) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        num_heads: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(
-            torch.empty(num_heads, in_channels, out_channels))
+            torch.empty(num_heads, in_channels, out_channels)
+        )
         self.vectors = nn.Parameter(torch.empty(num_heads, 2, out_channels))
         self.dropout = dropout
         for head in self.weight:

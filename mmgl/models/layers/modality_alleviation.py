@@ -34,21 +34,22 @@ class ModalityAlleviation(nn.Module):
         ValueError: If ``reduction`` is smaller than 1.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 reduction: int = 16,
-                 eps: float = 1e-5) -> None:
+    def __init__(
+        self, in_channels: int, reduction: int = 16, eps: float = 1e-5
+    ) -> None:
         super().__init__()
         if reduction < 1:
-            raise ValueError('ModalityAlleviation.reduction must be >= 1, '
-                             f'got {reduction}')
+            raise ValueError(
+                f'ModalityAlleviation.reduction must be >= 1, got {reduction}'
+            )
         self.eps = eps
         inside = max(1, in_channels // reduction)
         self.fc1 = nn.Conv2d(in_channels, inside, 1, bias=False)
         self.fc2 = nn.Conv2d(inside, in_channels, 1, bias=False)
         for layer in (self.fc1, self.fc2):
             nn.init.kaiming_normal_(
-                layer.weight, mode='fan_out', nonlinearity='relu')
+                layer.weight, mode='fan_out', nonlinearity='relu'
+            )
 
     def weight(self, x: Tensor) -> Tensor:
         """Compute how much of each channel is kept as it is.

@@ -24,11 +24,13 @@ class ModalityBatchNorm(nn.Module):
         momentum (float): Of the running statistics. Defaults to 0.1.
     """
 
-    def __init__(self,
-                 num_features: int,
-                 per_modality: bool = True,
-                 eps: float = 1e-5,
-                 momentum: float = 0.1) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        per_modality: bool = True,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
         super().__init__()
         self.groups = 2 if per_modality else 1
         self.eps = eps
@@ -65,8 +67,9 @@ class ModalityBatchNorm(nn.Module):
             x = (x - (group @ mean).unsqueeze(1)) * scale
             return x * self.weight + self.bias
 
-    def _batch_statistics(self, x: Tensor,
-                          group: Tensor) -> tuple[Tensor, Tensor]:
+    def _batch_statistics(
+        self, x: Tensor, group: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Mean and variance (G, D) of all ranks, groups as one-hot (B, G)."""
         count = group.sum(dim=0) * x.shape[1]
         safe = count.clamp(min=1).unsqueeze(1)
@@ -76,9 +79,11 @@ class ModalityBatchNorm(nn.Module):
         # Pairwise combination of the ranks' moments: no cancellation, one
         # small message.
         packed = torch.cat(
-            [count.unsqueeze(1).expand_as(mean), mean, scatter], dim=1)
+            [count.unsqueeze(1).expand_as(mean), mean, scatter], dim=1
+        )
         counts, means, scatters = all_gather_with_grad(
-            packed.unsqueeze(0)).chunk(3, dim=-1)
+            packed.unsqueeze(0)
+        ).chunk(3, dim=-1)
         total = counts.sum(dim=0).clamp(min=1)
         mean = (counts * means).sum(dim=0) / total
         spread = scatters + counts * (means - mean).square()
@@ -87,10 +92,13 @@ class ModalityBatchNorm(nn.Module):
         return mean, var
 
     @torch.no_grad()
-    def _update_running(self, mean: Tensor, var: Tensor, total: Tensor,
-                        present: Tensor) -> None:
+    def _update_running(
+        self, mean: Tensor, var: Tensor, total: Tensor, present: Tensor
+    ) -> None:
         unbiased = var * total / (total - 1).clamp(min=1)
-        for running, value in ((self.running_mean, mean),
-                               (self.running_var, unbiased)):
+        for running, value in (
+            (self.running_mean, mean),
+            (self.running_var, unbiased),
+        ):
             step = self.momentum * (value.to(running.dtype) - running)
             running += step * present

@@ -34,7 +34,8 @@ class NonLocalBlock(nn.Module):
         if inter_channels < 1:
             raise ValueError(
                 'NonLocalBlock.inter_channels must be >= 1, got '
-                f'{inter_channels}')
+                f'{inter_channels}'
+            )
         self.theta = nn.Conv2d(in_channels, inter_channels, 1)
         self.phi = nn.Conv2d(in_channels, inter_channels, 1)
         self.g = nn.Conv2d(in_channels, inter_channels, 1)
@@ -57,8 +58,7 @@ class NonLocalBlock(nn.Module):
         g = self.g(x).flatten(2)
         # Sums over all positions overflow fp16.
         with torch.autocast(device_type=x.device.type, enabled=False):
-            context = at_least_fp32(g) @ (
-                at_least_fp32(phi) / phi.shape[2]).mT
+            context = at_least_fp32(g) @ (at_least_fp32(phi) / phi.shape[2]).mT
             y = (context @ at_least_fp32(theta)).to(theta.dtype)
         y = y.unflatten(2, x.shape[2:])
         return x + self.bn(self.out(y))

@@ -44,14 +44,14 @@ class GeMPooling(nn.Module):
         ValueError: If ``p`` or ``eps`` is not positive.
     """
 
-    def __init__(self,
-                 p: float = 3.0,
-                 learnable: bool = False,
-                 eps: float = 1e-4) -> None:
+    def __init__(
+        self, p: float = 3.0, learnable: bool = False, eps: float = 1e-4
+    ) -> None:
         super().__init__()
         if p <= 0 or eps <= 0:
             raise ValueError(
-                f'GeMPooling needs p > 0 and eps > 0, got p={p}, eps={eps}')
+                f'GeMPooling needs p > 0 and eps > 0, got p={p}, eps={eps}'
+            )
         self.eps = eps
         # A fixed exponent is a setting, not a part of the weights.
         self.p = nn.Parameter(torch.tensor(float(p))) if learnable else p

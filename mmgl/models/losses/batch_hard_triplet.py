@@ -28,13 +28,13 @@ class BatchHardTripletLoss(nn.Module):
         super().__init__()
         if margin < 0:
             raise ValueError(
-                f'BatchHardTripletLoss.margin must be >= 0, got {margin}')
+                f'BatchHardTripletLoss.margin must be >= 0, got {margin}'
+            )
         self.margin = margin
 
-    def forward(self,
-                features: Tensor,
-                pids: Tensor,
-                modality: Tensor | None = None) -> Tensor:
+    def forward(
+        self, features: Tensor, pids: Tensor, modality: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss in fp32.
 
         Args:

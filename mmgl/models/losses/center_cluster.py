@@ -44,13 +44,13 @@ class CenterClusterLoss(nn.Module):
         super().__init__()
         if margin < 0:
             raise ValueError(
-                f'CenterClusterLoss.margin must be >= 0, got {margin}')
+                f'CenterClusterLoss.margin must be >= 0, got {margin}'
+            )
         self.margin = margin
 
-    def forward(self,
-                features: Tensor,
-                pids: Tensor,
-                modality: Tensor | None = None) -> Tensor:
+    def forward(
+        self, features: Tensor, pids: Tensor, modality: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss in fp32.
 
         Args:

@@ -14,8 +14,9 @@ from mmgl.structures.modality import INFRARED, VISIBLE
 MODES = ('discrepancy', 'infonce')
 
 
-def kernel_discrepancy(unit: Tensor, rows: Tensor, columns: Tensor,
-                       bandwidths: Sequence[float]) -> Tensor:
+def kernel_discrepancy(
+    unit: Tensor, rows: Tensor, columns: Tensor, bandwidths: Sequence[float]
+) -> Tensor:
     r"""Squared maximum mean discrepancy between sets of features.
 
     :math:`D(i, j) = \bar k(V_i, V_i) + \bar k(R_j, R_j) - 2 \bar k(V_i,
@@ -75,20 +76,24 @@ class CrossModalityContrastiveLoss(nn.Module):
         ValueError: For an unknown mode or a setting out of range.
     """
 
-    def __init__(self,
-                 mode: str = 'discrepancy',
-                 bandwidths: Sequence[float] = (0.125, 0.25, 0.5, 1.0, 2.0),
-                 margin: float = 1.0,
-                 temperature: float = 0.1) -> None:
+    def __init__(
+        self,
+        mode: str = 'discrepancy',
+        bandwidths: Sequence[float] = (0.125, 0.25, 0.5, 1.0, 2.0),
+        margin: float = 1.0,
+        temperature: float = 0.1,
+    ) -> None:
         super().__init__()
         name = type(self).__name__
         if mode not in MODES:
             raise ValueError(
-                f'{name}.mode must be one of {MODES}, got {mode!r}')
+                f'{name}.mode must be one of {MODES}, got {mode!r}'
+            )
         if not bandwidths or min(bandwidths) <= 0 or temperature <= 0:
             raise ValueError(
                 f'{name} needs bandwidths and a temperature above 0, got '
-                f'{bandwidths} and {temperature}')
+                f'{bandwidths} and {temperature}'
+            )
         if margin < 0:
             raise ValueError(f'{name}.margin must be >= 0, got {margin}')
         self.mode = mode
@@ -96,10 +101,9 @@ class CrossModalityContrastiveLoss(nn.Module):
         self.margin = margin
         self.temperature = temperature
 
-    def forward(self,
-                features: Tensor,
-                pids: Tensor,
-                modality: Tensor | None = None) -> Tensor:
+    def forward(
+        self, features: Tensor, pids: Tensor, modality: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss in fp32.
 
         Args:
@@ -115,43 +119,53 @@ class CrossModalityContrastiveLoss(nn.Module):
         Raises:
             ValueError: If the modality is missing or the shapes do not fit.
         """
-        if modality is None or features.ndim != 2 or (
-                not features.shape[:1] == pids.shape == modality.shape):
+        if (
+            modality is None
+            or features.ndim != 2
+            or (not features.shape[:1] == pids.shape == modality.shape)
+        ):
             raise ValueError(
                 f'{type(self).__name__} needs features (n, d), pids (n,) and '
                 f'modality (n,), got {tuple(features.shape)}, '
                 f'{tuple(pids.shape)} and '
-                f'{None if modality is None else tuple(modality.shape)}')
+                f'{None if modality is None else tuple(modality.shape)}'
+            )
         with torch.autocast(features.device.type, enabled=False):
             unit = F.normalize(at_least_fp32(features), dim=1)
             unit, pids, modality = all_gather_labelled(unit, pids, modality)
             same = pids[:, None] == pids[None, :]
-            function = (self._discrepancy if self.mode == 'discrepancy' else
-                        self._infonce)
+            function = (
+                self._discrepancy
+                if self.mode == 'discrepancy'
+                else self._infonce
+            )
             return function(unit, same, modality)
 
-    def _discrepancy(self, unit: Tensor, same: Tensor,
-                     modality: Tensor) -> Tensor:
+    def _discrepancy(
+        self, unit: Tensor, same: Tensor, modality: Tensor
+    ) -> Tensor:
         # One row for each image and not for each identity, whose number the
         # host does not know; the first image stands for its identity.
         visible = same & (modality == VISIBLE)
         infrared = same & (modality == INFRARED)
         first = ~same.tril(-1).any(dim=1)
-        discrepancy = kernel_discrepancy(unit, visible, infrared,
-                                         self.bandwidths)
-        valid = ((first & visible.any(dim=1))[:, None]
-                 & (first & infrared.any(dim=1))[None, :])
+        discrepancy = kernel_discrepancy(
+            unit, visible, infrared, self.bandwidths
+        )
+        valid = (first & visible.any(dim=1))[:, None] & (
+            first & infrared.any(dim=1)
+        )[None, :]
         within = _masked_mean(discrepancy, valid & same)
         apart = F.relu(self.margin - discrepancy)
         return within + _masked_mean(apart, valid & ~same)
 
-    def _infonce(self, unit: Tensor, same: Tensor,
-                 modality: Tensor) -> Tensor:
+    def _infonce(self, unit: Tensor, same: Tensor, modality: Tensor) -> Tensor:
         other = modality[:, None] != modality[None, :]
         # Not -inf: a row without any candidate would become NaN.
         lowest = torch.finfo(unit.dtype).min / 2
         logits = (unit @ unit.t() / self.temperature).masked_fill(
-            ~other, lowest)
+            ~other, lowest
+        )
         positive = same & other
         log_prob = logits.log_softmax(dim=1).masked_fill(~positive, 0)
         loss = -(_shares(positive, log_prob) * log_prob).sum(dim=1)

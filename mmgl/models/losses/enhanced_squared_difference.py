@@ -47,25 +47,27 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
         ValueError: If a number is not positive.
     """
 
-    def __init__(self,
-                 gamma: float = 1.0,
-                 alpha: float = 1.0,
-                 clamp: float | None = 88.0,
-                 published: bool = False) -> None:
+    def __init__(
+        self,
+        gamma: float = 1.0,
+        alpha: float = 1.0,
+        clamp: float | None = 88.0,
+        published: bool = False,
+    ) -> None:
         super().__init__()
         for key, value in dict(gamma=gamma, alpha=alpha, clamp=clamp).items():
             if value is not None and value <= 0:
-                raise ValueError(f'{type(self).__name__}.{key} must be > 0, '
-                                 f'got {value}')
+                raise ValueError(
+                    f'{type(self).__name__}.{key} must be > 0, got {value}'
+                )
         self.gamma = gamma
         self.alpha = alpha
         self.clamp = clamp
         self.published = published
 
-    def forward(self,
-                features: Tensor,
-                pids: Tensor,
-                modality: Tensor | None = None) -> Tensor:
+    def forward(
+        self, features: Tensor, pids: Tensor, modality: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss in fp32.
 
         Args:
@@ -76,8 +78,9 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
         Returns:
             Scalar loss, the mean over local anchors.
         """
-        furthest, closest = weighted_distances(features, pids, self.published,
-                                               self.alpha)
+        furthest, closest = weighted_distances(
+            features, pids, self.published, self.alpha
+        )
         return self.from_distances(furthest, closest).mean()
 
     def from_distances(self, furthest: Tensor, closest: Tensor) -> Tensor:
@@ -90,7 +93,7 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
         Returns:
             Losses ``(n,)``.
         """
-        square = self.gamma * (furthest - closest)**2
+        square = self.gamma * (furthest - closest) ** 2
         if self.clamp is not None:
             square = square.clamp(max=self.clamp)
         return F.softplus(torch.where(furthest > closest, square, -square))

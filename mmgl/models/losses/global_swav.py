@@ -38,13 +38,14 @@ class GlobalSwAVLoss(SwAVLoss):
         size = len(x) // sum(self.num_crops)
         predictions = (scores / self.temperature).log_softmax(dim=1)
         predictions = predictions.split(size)
-        total = 0.
+        total = 0.0
         for row, crop in enumerate(self.crops_for_assign):
             own = slice(crop * size, (crop + 1) * size)
             target = self._assign(row, scores[own].detach(), x[own].detach())
             others = [
                 (target * prediction).sum(dim=1).mean()
-                for n, prediction in enumerate(predictions) if n != crop
+                for n, prediction in enumerate(predictions)
+                if n != crop
             ]
             total = total - sum(others) / len(others)
         return total / len(self.crops_for_assign)
@@ -60,6 +61,7 @@ class GlobalSwAVLoss(SwAVLoss):
             if self.use_queue:
                 scores = torch.cat([self.prototypes(queue), scores])
             queue.copy_(torch.cat([projections, queue[:-size]]))
-        assignment = balanced_assignment(scores, self.epsilon,
-                                         self.sinkhorn_iterations)
+        assignment = balanced_assignment(
+            scores, self.epsilon, self.sinkhorn_iterations
+        )
         return assignment[-size:]

@@ -24,13 +24,13 @@ class IdentityCrossEntropyLoss(nn.Module):
         if not 0 <= label_smoothing < 1:
             raise ValueError(
                 'IdentityCrossEntropyLoss.label_smoothing must be in [0, 1), '
-                f'got {label_smoothing}')
+                f'got {label_smoothing}'
+            )
         self.label_smoothing = label_smoothing
 
-    def forward(self,
-                features: Tensor,
-                pids: Tensor,
-                modality: Tensor | None = None) -> Tensor:
+    def forward(
+        self, features: Tensor, pids: Tensor, modality: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss.
 
         Args:
@@ -42,6 +42,5 @@ class IdentityCrossEntropyLoss(nn.Module):
             Scalar loss, the mean over rows.
         """
         return F.cross_entropy(
-            at_least_fp32(features),
-            pids,
-            label_smoothing=self.label_smoothing)
+            at_least_fp32(features), pids, label_smoothing=self.label_smoothing
+        )

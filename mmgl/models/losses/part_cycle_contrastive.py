@@ -43,22 +43,30 @@ class PartCycleContrastiveLoss(nn.Module):
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self,
-                 temperature: float = 0.07,
-                 bank: str = 'universal',
-                 negatives: str = 'retrieved',
-                 include_anchor: bool = False,
-                 detach_bank: bool = False,
-                 loss_weight: float = 0.2) -> None:
+    def __init__(
+        self,
+        temperature: float = 0.07,
+        bank: str = 'universal',
+        negatives: str = 'retrieved',
+        include_anchor: bool = False,
+        detach_bank: bool = False,
+        loss_weight: float = 0.2,
+    ) -> None:
         super().__init__()
         if temperature <= 0:
-            raise ValueError('PartCycleContrastiveLoss needs temperature > 0, '
-                             f'got {temperature}.')
-        for name, value, known in (('bank', bank, _BANKS),
-                                   ('negatives', negatives, _NEGATIVES)):
+            raise ValueError(
+                'PartCycleContrastiveLoss needs temperature > 0, '
+                f'got {temperature}.'
+            )
+        for name, value, known in (
+            ('bank', bank, _BANKS),
+            ('negatives', negatives, _NEGATIVES),
+        ):
             if value not in known:
-                raise ValueError(f'PartCycleContrastiveLoss: {name}={value!r} '
-                                 f'is not one of {known}.')
+                raise ValueError(
+                    f'PartCycleContrastiveLoss: {name}={value!r} '
+                    f'is not one of {known}.'
+                )
         self.temperature = temperature
         self.bank = bank
         self.negatives = negatives
@@ -69,10 +77,9 @@ class PartCycleContrastiveLoss(nn.Module):
         # steps need no recompilation when it changes.
         self.register_buffer('ramp', torch.ones(()), persistent=False)
 
-    def forward(self,
-                parts: Tensor,
-                modality: Tensor,
-                pairs: Tensor | None = None) -> Tensor:
+    def forward(
+        self, parts: Tensor, modality: Tensor, pairs: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss.
 
         Args:
@@ -94,17 +101,18 @@ class PartCycleContrastiveLoss(nn.Module):
             labels = self._labels(modality, pairs)
             bank, *others = all_gather_labelled(parts, *labels)
             reach, same_side = self._masks(labels, others)
-            there, back = cycle_retrieve(parts, bank, reach,
-                                         self.temperature, self.detach_bank)
+            there, back = cycle_retrieve(
+                parts, bank, reach, self.temperature, self.detach_bank
+            )
             if self.negatives == 'patches':
-                loss = self._against_patches(there, back, bank,
-                                             reach | same_side)
+                loss = self._against_patches(
+                    there, back, bank, reach | same_side
+                )
             else:
                 loss = self._against_retrieved(there, back, same_side)
             return self.loss_weight * self.ramp * loss
 
-    def _labels(self, modality: Tensor,
-                pairs: Tensor | None) -> list[Tensor]:
+    def _labels(self, modality: Tensor, pairs: Tensor | None) -> list[Tensor]:
         """What decides between whom there is a contrast."""
         if self.bank == 'universal':
             return [modality]
@@ -112,23 +120,27 @@ class PartCycleContrastiveLoss(nn.Module):
             raise ValueError(
                 "PartCycleContrastiveLoss: bank='pair' needs the pair "
                 'number of every image (targets["pair"]); use '
-                'CrossModalPairSampler.')
+                'CrossModalPairSampler.'
+            )
         return [modality, pairs]
 
     @staticmethod
-    def _masks(labels: list[Tensor],
-               others: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def _masks(
+        labels: list[Tensor], others: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """Which images (B, M) a query reaches and is contrasted with."""
         same_side, *same_pair = (
             own[:, None] == other[None, :]
-            for own, other in zip(labels, others, strict=True))
+            for own, other in zip(labels, others, strict=True)
+        )
         reach = ~same_side
         for mask in same_pair:
             reach, same_side = reach & mask, same_side & mask
         return reach, same_side
 
-    def _against_retrieved(self, there: Tensor, back: Tensor,
-                           same_side: Tensor) -> Tensor:
+    def _against_retrieved(
+        self, there: Tensor, back: Tensor, same_side: Tensor
+    ) -> Tensor:
         stripes, dim = there.shape[1:]
         anchors = torch.stack([there, back]).reshape(-1, dim)
         positives = torch.stack([back, there]).reshape(-1, dim)
@@ -139,8 +151,9 @@ class PartCycleContrastiveLoss(nn.Module):
         mask = mask.repeat_interleave(stripes, 1).repeat(2, 2)
         if not self.include_anchor:
             mask = mask & ~self._self_mask(there, len(candidates) // 2)
-        return masked_info_nce(anchors, positives, candidates, mask,
-                               self.temperature).mean()
+        return masked_info_nce(
+            anchors, positives, candidates, mask, self.temperature
+        ).mean()
 
     @staticmethod
     def _self_mask(there: Tensor, half: int) -> Tensor:
@@ -151,15 +164,21 @@ class PartCycleContrastiveLoss(nn.Module):
         columns = torch.arange(2 * half, device=there.device)
         return own[:, None] == columns[None, :]
 
-    def _against_patches(self, there: Tensor, back: Tensor, bank: Tensor,
-                         images: Tensor) -> Tensor:
+    def _against_patches(
+        self, there: Tensor, back: Tensor, bank: Tensor, images: Tensor
+    ) -> Tensor:
         stripes, dim = bank.shape[1:]
         mask = images.repeat_interleave(stripes, 0).repeat_interleave(
-            stripes, 1)
+            stripes, 1
+        )
         losses = [
             masked_info_nce(
-                anchors.reshape(-1, dim), positives.reshape(-1, dim),
-                bank.reshape(-1, dim), mask, self.temperature)
+                anchors.reshape(-1, dim),
+                positives.reshape(-1, dim),
+                bank.reshape(-1, dim),
+                mask,
+                self.temperature,
+            )
             for anchors, positives in ((there, back), (back, there))
         ]
         # The positive is no patch: log(1 + exp(x)) adds it to the

@@ -27,10 +27,12 @@ class PatternSeparationLoss(nn.Module):
         super().__init__()
         self.normalize = normalize
 
-    def forward(self,
-                features: Tensor,
-                pids: Tensor | None = None,
-                modality: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        pids: Tensor | None = None,
+        modality: Tensor | None = None,
+    ) -> Tensor:
         """Compute the loss in fp32.
 
         Args:
@@ -48,7 +50,8 @@ class PatternSeparationLoss(nn.Module):
             raise ValueError(
                 'PatternSeparationLoss needs masks (n, P, h, w) with P >= 2, '
                 f"got {tuple(features.shape)}; set feature='masks' and "
-                'neck.num_parts of 2 or more')
+                'neck.num_parts of 2 or more'
+            )
         with torch.autocast(device_type=features.device.type, enabled=False):
             masks = at_least_fp32(features).flatten(2)
             num, parts, positions = masks.shape

@@ -42,26 +42,31 @@ class PermutationReconstructionLoss(nn.Module):
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self,
-                 num_samples: int = 10,
-                 num_iters: int = 20,
-                 temperature: float = 1.0,
-                 noise_factor: float = 1.0,
-                 reduction: str = 'mean',
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        num_samples: int = 10,
+        num_iters: int = 20,
+        temperature: float = 1.0,
+        noise_factor: float = 1.0,
+        reduction: str = 'mean',
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         if num_samples < 1 or num_iters < 1:
             raise ValueError(
                 'PermutationReconstructionLoss needs num_samples >= 1 and '
-                f'num_iters >= 1, got {num_samples} and {num_iters}.')
+                f'num_iters >= 1, got {num_samples} and {num_iters}.'
+            )
         if temperature <= 0:
             raise ValueError(
                 'PermutationReconstructionLoss needs temperature > 0, got '
-                f'{temperature}.')
+                f'{temperature}.'
+            )
         if reduction not in _REDUCTIONS:
             raise ValueError(
                 f'PermutationReconstructionLoss: reduction={reduction!r} is '
-                f'not one of {_REDUCTIONS}.')
+                f'not one of {_REDUCTIONS}.'
+            )
         self.num_samples = num_samples
         self.num_iters = num_iters
         self.temperature = temperature
@@ -82,13 +87,18 @@ class PermutationReconstructionLoss(nn.Module):
             Tensor: Scalar loss.
         """
         with torch.autocast(logits.device.type, enabled=False):
-            logits = logits.float() if logits.dtype in (
-                torch.float16, torch.bfloat16) else logits
-            matrices = gumbel_sinkhorn(logits, self._noise(logits),
-                                       self.temperature, self.num_iters)
+            logits = (
+                logits.float()
+                if logits.dtype in (torch.float16, torch.bfloat16)
+                else logits
+            )
+            matrices = gumbel_sinkhorn(
+                logits, self._noise(logits), self.temperature, self.num_iters
+            )
             shuffled = permutation.to(matrices.dtype) + 1
             target = torch.arange(
-                1, shuffled.shape[-1] + 1, device=shuffled.device)
+                1, shuffled.shape[-1] + 1, device=shuffled.device
+            )
             error = (unshuffle_ranks(matrices, shuffled) - target).square()
             return self.loss_weight * self._reduce(error)
 
@@ -100,12 +110,16 @@ class PermutationReconstructionLoss(nn.Module):
         batch, stripes = logits.shape[:2]
         shape = (batch * get_world_size(), self.num_samples, stripes, stripes)
         noise = gumbel_noise(shape, logits).narrow(
-            0, batch * get_rank(), batch)
+            0, batch * get_rank(), batch
+        )
         return self.noise_factor * noise
 
     def _reduce(self, error: Tensor) -> Tensor:
         if self.reduction == 'mean':
             return error.mean()
         per_image = error.sum(dim=-1).mean(dim=1)
-        return per_image.mean() if self.reduction == 'sum_n' else (
-            per_image.sum())
+        return (
+            per_image.mean()
+            if self.reduction == 'sum_n'
+            else (per_image.sum())
+        )

@@ -7,10 +7,7 @@ import torch.nn.functional as F
 from mmengine.dist import get_rank
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import (
-    at_least_fp32,
-    global_pairwise_dist,
-)
+from mmgl.models.functional.pairwise import at_least_fp32, global_pairwise_dist
 from mmgl.registry import MODELS
 
 _EPS = 1e-5
@@ -49,28 +46,34 @@ class RankedListLoss(nn.Module):
             negative.
     """
 
-    def __init__(self,
-                 alpha: Sequence[float] = (2.2, 2.0),
-                 margin: Sequence[float] = (0.9, 1.0),
-                 temperature: float = 1.0) -> None:
+    def __init__(
+        self,
+        alpha: Sequence[float] = (2.2, 2.0),
+        margin: Sequence[float] = (0.9, 1.0),
+        temperature: float = 1.0,
+    ) -> None:
         super().__init__()
-        if len(alpha) != 2 or len(margin) != 2 or not all(
-                0 <= m <= a for a, m in zip(alpha, margin, strict=True)):
+        if (
+            len(alpha) != 2
+            or len(margin) != 2
+            or not all(0 <= m <= a for a, m in zip(alpha, margin, strict=True))
+        ):
             raise ValueError(
                 'RankedListLoss: alpha and margin need two numbers each '
                 '(within a modality, across), 0 <= margin <= alpha; got '
-                f'alpha={alpha}, margin={margin}')
+                f'alpha={alpha}, margin={margin}'
+            )
         if temperature < 0:
-            raise ValueError('RankedListLoss.temperature must be >= 0, got '
-                             f'{temperature}')
+            raise ValueError(
+                f'RankedListLoss.temperature must be >= 0, got {temperature}'
+            )
         self.alpha = tuple(alpha)
         self.margin = tuple(margin)
         self.temperature = temperature
 
-    def forward(self,
-                features: Tensor,
-                pids: Tensor,
-                modality: Tensor | None = None) -> Tensor:
+    def forward(
+        self, features: Tensor, pids: Tensor, modality: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss in fp32.
 
         Args:
@@ -89,11 +92,13 @@ class RankedListLoss(nn.Module):
             raise ValueError('RankedListLoss needs the modality of every row')
         features = F.normalize(at_least_fp32(features), dim=1)
         dist, same_id, same_side = global_pairwise_dist(
-            features, pids, modality)
+            features, pids, modality
+        )
         positive = same_id & ~self._own_column(dist)
         loss = dist.new_zeros(len(dist))
-        for kind, alpha, margin in zip((same_side, ~same_side), self.alpha,
-                                       self.margin, strict=True):
+        for kind, alpha, margin in zip(
+            (same_side, ~same_side), self.alpha, self.margin, strict=True
+        ):
             loss = loss + self._pull(dist, positive & kind, alpha - margin)
             loss = loss + self._push(dist, ~same_id & kind, alpha)
         return loss.mean()

@@ -31,14 +31,15 @@ class ViewConsistencyLoss(nn.Module):
         ValueError: If both are the same view.
     """
 
-    def __init__(self,
-                 student: int = 0,
-                 teacher: int = 1,
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self, student: int = 0, teacher: int = 1, loss_weight: float = 1.0
+    ) -> None:
         super().__init__()
         if student == teacher:
-            raise ValueError('ViewConsistencyLoss needs two different views, '
-                             f'got student={student} and teacher={teacher}')
+            raise ValueError(
+                'ViewConsistencyLoss needs two different views, '
+                f'got student={student} and teacher={teacher}'
+            )
         self.student = student
         self.teacher = teacher
         self.loss_weight = loss_weight
@@ -60,18 +61,22 @@ class ViewConsistencyLoss(nn.Module):
         if 'view' not in targets or 'source' not in targets:
             raise ValueError(
                 'ViewConsistencyLoss needs images with several views; add '
-                'the transform Views to the training pipeline')
+                'the transform Views to the training pipeline'
+            )
         view, source = targets['view'], targets['source']
-        pairs = ((view == self.student)[:, None]
-                 & (view == self.teacher)[None, :]
-                 & (source[:, None] == source[None, :]))
+        pairs = (
+            (view == self.student)[:, None]
+            & (view == self.teacher)[None, :]
+            & (source[:, None] == source[None, :])
+        )
         paired = pairs.any(dim=1)
         # Reading a device would stall it; there the mean of nothing is NaN.
         if paired.device.type == 'cpu' and not paired.any():
             raise ValueError(
                 f'ViewConsistencyLoss: no image has the views {self.student} '
                 f'and {self.teacher}; the pipeline makes {view.max() + 1} '
-                'view(s) of an image')
+                'view(s) of an image'
+            )
         logits = at_least_fp32(logits)
         teacher = pairs.int().argmax(dim=1)
         wanted = logits[teacher].detach().softmax(dim=1)

@@ -45,10 +45,9 @@ def published_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     return exp / (exp.sum(dim=1, keepdim=True) + 1e-6)
 
 
-def weighted_distances(features: Tensor,
-                       pids: Tensor,
-                       published: bool = False,
-                       alpha: float = 1.0) -> tuple[Tensor, Tensor]:
+def weighted_distances(
+    features: Tensor, pids: Tensor, published: bool = False, alpha: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Softly weighted distances to the same and to other identities.
 
     Args:
@@ -101,10 +100,9 @@ class WeightedRegularizedTripletLoss(nn.Module):
         super().__init__()
         self.published = published
 
-    def forward(self,
-                features: Tensor,
-                pids: Tensor,
-                modality: Tensor | None = None) -> Tensor:
+    def forward(
+        self, features: Tensor, pids: Tensor, modality: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss in fp32.
 
         Args:
@@ -117,6 +115,7 @@ class WeightedRegularizedTripletLoss(nn.Module):
         """
         furthest, closest = weighted_distances(features, pids, self.published)
         if self.published:
-            return F.soft_margin_loss(closest - furthest,
-                                      torch.ones_like(furthest))
+            return F.soft_margin_loss(
+                closest - furthest, torch.ones_like(furthest)
+            )
         return F.softplus(furthest - closest).mean()

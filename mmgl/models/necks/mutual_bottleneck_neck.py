@@ -54,11 +54,13 @@ class MutualBottleneckNeck(nn.Module):
         out_channels (dict[str, int]): Length of each feature it returns.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 hidden_channels: Sequence[int] = (1000, 500),
-                 representation_channels: int = 512,
-                 pool: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: Sequence[int] = (1000, 500),
+        representation_channels: int = 512,
+        pool: dict | None = None,
+    ) -> None:
         super().__init__()
         widths = (in_channels, *hidden_channels, representation_channels)
         self.pool = MODELS.build(pool or dict(type='AvgPooling'))
@@ -89,8 +91,9 @@ class MutualBottleneckNeck(nn.Module):
             for branch, network in BRANCHES.items()
         }
         representations = {
-            f'rep_{branch}':
-            self.bottleneck[network](observations[f'obs_{branch}'])
+            f'rep_{branch}': self.bottleneck[network](
+                observations[f'obs_{branch}']
+            )
             for branch, network in BRANCHES.items()
         }
         return {

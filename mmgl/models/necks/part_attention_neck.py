@@ -44,20 +44,25 @@ class PartAttentionNeck(GlobalFeatureNeck):
         ValueError: If ``num_parts`` or ``scale`` is out of range.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_parts: int = 3,
-                 scale: float | str = 1.0,
-                 pool: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        num_parts: int = 3,
+        scale: float | str = 1.0,
+        pool: dict | None = None,
+    ) -> None:
         super().__init__(in_channels, pool or dict(type='AvgPooling'))
         if num_parts < 1:
-            raise ValueError('PartAttentionNeck.num_parts must be >= 1, got '
-                             f'{num_parts}')
+            raise ValueError(
+                f'PartAttentionNeck.num_parts must be >= 1, got {num_parts}'
+            )
         if scale == _INVERSE_ROOT:
             scale = 1 / math.sqrt(in_channels)
         if isinstance(scale, str) or scale <= 0:
-            raise ValueError('PartAttentionNeck.scale must be above 0 or '
-                             f'{_INVERSE_ROOT!r}, got {scale!r}')
+            raise ValueError(
+                'PartAttentionNeck.scale must be above 0 or '
+                f'{_INVERSE_ROOT!r}, got {scale!r}'
+            )
         self.num_parts = num_parts
         self.scale = scale
         # 1x1 convolutions of the stripes, with PyTorch's initialisation.
@@ -66,7 +71,7 @@ class PartAttentionNeck(GlobalFeatureNeck):
         self.key = nn.Linear(in_channels, in_channels, bias=False)
         self.value = nn.Linear(in_channels, in_channels)
         # Equal weights in the beginning.
-        self.gate = nn.Parameter(torch.full((num_parts, ), 1 / num_parts))
+        self.gate = nn.Parameter(torch.full((num_parts,), 1 / num_parts))
         self.part_bn = build_bnneck(in_channels)
         self.out_channels['part'] = in_channels
 
@@ -88,14 +93,20 @@ class PartAttentionNeck(GlobalFeatureNeck):
             raise ValueError(
                 f'PartAttentionNeck: a feature map of {rows} rows has no '
                 f'{parts} stripes; lower num_parts or use higher images (16 '
-                'pixels a row with last_stride=1).')
+                'pixels a row with last_stride=1).'
+            )
         x = at_least_fp32(x)
         # Slices, since the gradient of adaptive_avg_pool2d is summed in no
         # fixed order on a GPU.
-        return torch.stack([
-            x[:, :, i * rows // parts:-(-(i + 1) * rows // parts)]
-            .mean(dim=(2, 3)) for i in range(parts)
-        ], dim=1)
+        return torch.stack(
+            [
+                x[:, :, i * rows // parts : -(-(i + 1) * rows // parts)].mean(
+                    dim=(2, 3)
+                )
+                for i in range(parts)
+            ],
+            dim=1,
+        )
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Compute the features.
@@ -113,10 +124,14 @@ class PartAttentionNeck(GlobalFeatureNeck):
         with torch.autocast(device_type=x.device.type, enabled=False):
             stripes = self.stripes(x)
             attended = part_attention(
-                self.query(stripes), self.key(stripes), self.value(stripes),
-                self.scale)
-            weighted = torch.einsum('p,bpc->bc', self.gate.softmax(0),
-                                    attended)
+                self.query(stripes),
+                self.key(stripes),
+                self.value(stripes),
+                self.scale,
+            )
+            weighted = torch.einsum(
+                'p,bpc->bc', self.gate.softmax(0), attended
+            )
             features['part'] = self.part_bn(weighted + features['bn'])
         return features
 
@@ -127,5 +142,6 @@ class PartAttentionNeck(GlobalFeatureNeck):
             raise ValueError(
                 f'the checkpoint has {len(gate)} parts ({prefix}gate), the '
                 f'model {self.num_parts}; set model.neck.num_parts='
-                f'{len(gate)}')
+                f'{len(gate)}'
+            )
         super()._load_from_state_dict(state_dict, prefix, *args)

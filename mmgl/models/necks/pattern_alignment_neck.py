@@ -39,8 +39,9 @@ class PatternAlignmentNeck(nn.Module):
     def __init__(self, in_channels: int, num_parts: int = 6) -> None:
         super().__init__()
         if num_parts < 1:
-            raise ValueError('PatternAlignmentNeck.num_parts must be >= 1, '
-                             f'got {num_parts}')
+            raise ValueError(
+                f'PatternAlignmentNeck.num_parts must be >= 1, got {num_parts}'
+            )
         self.mask = nn.Conv2d(in_channels, num_parts, 1)
         nn.init.zeros_(self.mask.bias)
         length = (num_parts + 1) * in_channels
@@ -64,6 +65,7 @@ class PatternAlignmentNeck(nn.Module):
             positions = at_least_fp32(x).flatten(2)
             parts = masks.flatten(2) @ positions.mT / positions.shape[2]
             pooled = torch.cat(
-                [parts.flatten(1), positions.mean(dim=2)], dim=1)
+                [parts.flatten(1), positions.mean(dim=2)], dim=1
+            )
             normed = self.bn(pooled)
         return {'pool': pooled, 'bn': normed, 'masks': masks}

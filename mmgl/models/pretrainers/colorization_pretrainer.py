@@ -40,22 +40,29 @@ class ColorizationPretrainer(PretextPretrainer):
             put red first.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 head: dict,
-                 infrared: str = 'grey',
-                 data_preprocessor: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict,
+        infrared: str = 'grey',
+        data_preprocessor: dict | None = None,
+    ) -> None:
         super().__init__(backbone, data_preprocessor)
         if infrared not in INFRARED_MODES:
-            raise ValueError(f'ColorizationPretrainer.infrared={infrared!r} '
-                             f'is not one of {INFRARED_MODES}.')
+            raise ValueError(
+                f'ColorizationPretrainer.infrared={infrared!r} '
+                f'is not one of {INFRARED_MODES}.'
+            )
         if not self.data_preprocessor.to_rgb:
-            raise ValueError('ColorizationPretrainer needs '
-                             'data_preprocessor.to_rgb=True to know which '
-                             'channel is red.')
+            raise ValueError(
+                'ColorizationPretrainer needs '
+                'data_preprocessor.to_rgb=True to know which '
+                'channel is red.'
+            )
         self.infrared = infrared
         self.head = HEADS.build(
-            dict(in_channels=self.backbone.out_channels, **head))
+            dict(in_channels=self.backbone.out_channels, **head)
+        )
 
     def split(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Take lightness and colour of normalised images apart.
@@ -83,8 +90,9 @@ class ColorizationPretrainer(PretextPretrainer):
         """
         return self.split(inputs)[0]
 
-    def compute_losses(self, inputs: Tensor,
-                       targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def compute_losses(
+        self, inputs: Tensor, targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the loss of :class:`ColorizationHead`.
 
         Args:
@@ -105,13 +113,16 @@ class ColorizationPretrainer(PretextPretrainer):
             inputs, modality = inputs[visible], modality[modality == VISIBLE]
             visible = torch.arange(len(inputs), device=inputs.device)
             if len(inputs) == 0:
-                raise ValueError("ColorizationPretrainer: infrared='ignore' "
-                                 'leaves nothing of a batch without visible '
-                                 'images.')
+                raise ValueError(
+                    "ColorizationPretrainer: infrared='ignore' "
+                    'leaves nothing of a batch without visible '
+                    'images.'
+                )
         grey, ab = self.split(inputs)
         feature_map = self.backbone(grey, modality)
         losses = self.head.loss(feature_map, ab, visible)
         if self.infrared != 'ignore':
-            losses['modality_gap'] = modality_gap(feature_map,
-                                                  targets['modality'])
+            losses['modality_gap'] = modality_gap(
+                feature_map, targets['modality']
+            )
         return losses

@@ -27,14 +27,17 @@ class JigsawPretrainer(PretextPretrainer):
         data_preprocessor (dict, optional): Config of the preprocessor.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 head: dict,
-                 standardise: bool = True,
-                 data_preprocessor: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict,
+        standardise: bool = True,
+        data_preprocessor: dict | None = None,
+    ) -> None:
         super().__init__(backbone, data_preprocessor)
         self.head = HEADS.build(
-            dict(in_channels=self.backbone.out_channels, **head))
+            dict(in_channels=self.backbone.out_channels, **head)
+        )
         self.standardise = standardise
 
     def prepare(self, inputs: Tensor) -> Tensor:
@@ -48,8 +51,9 @@ class JigsawPretrainer(PretextPretrainer):
         """
         return prepare_tiles(inputs, self.standardise)
 
-    def compute_losses(self, inputs: Tensor,
-                       targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def compute_losses(
+        self, inputs: Tensor, targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the loss of :class:`JigsawHead`.
 
         Args:
@@ -61,8 +65,9 @@ class JigsawPretrainer(PretextPretrainer):
             dict[str, Tensor]: ``loss_jigsaw``, ``jigsaw_top1`` and
             ``modality_gap``.
         """
-        feature_map = self.backbone(self.prepare(inputs),
-                                    routing_modality(targets))
+        feature_map = self.backbone(
+            self.prepare(inputs), routing_modality(targets)
+        )
         tiles = by_source(feature_map.mean(dim=(2, 3)), targets)
         permutation = by_source(targets['permutation'], targets)
         losses = self.head.loss(tiles, permutation[:, 0])

@@ -26,20 +26,27 @@ class MMGLPretrainer(PretextPretrainer):
         data_preprocessor (dict, optional): Config of the preprocessor.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 permutation_head: dict,
-                 part_head: dict | None = None,
-                 data_preprocessor: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        permutation_head: dict,
+        part_head: dict | None = None,
+        data_preprocessor: dict | None = None,
+    ) -> None:
         super().__init__(backbone, data_preprocessor)
         channels = self.backbone.out_channels
         self.permutation_head = HEADS.build(
-            dict(in_channels=channels, **permutation_head))
-        self.part_head = None if part_head is None else HEADS.build(
-            dict(in_channels=channels, **part_head))
+            dict(in_channels=channels, **permutation_head)
+        )
+        self.part_head = (
+            None
+            if part_head is None
+            else HEADS.build(dict(in_channels=channels, **part_head))
+        )
 
-    def compute_losses(self, inputs: Tensor,
-                       targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def compute_losses(
+        self, inputs: Tensor, targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the terms of Eq. 7.
 
         Args:
@@ -52,15 +59,17 @@ class MMGLPretrainer(PretextPretrainer):
         """
         feature_map = self.backbone(inputs, routing_modality(targets))
         losses = self.permutation_head.loss(
-            feature_map.mean(dim=(2, 3)), targets)
+            feature_map.mean(dim=(2, 3)), targets
+        )
         losses['modality_gap'] = modality_gap(feature_map, targets['modality'])
         if self.part_head is not None:
             losses.update(self.part_head.loss(feature_map, targets))
         return losses
 
     @torch.no_grad()
-    def predict(self, feature: Tensor, modality: Tensor,
-                data_samples: list) -> list:
+    def predict(
+        self, feature: Tensor, modality: Tensor, data_samples: list
+    ) -> list:
         """Fill the samples.
 
         Args:

@@ -20,9 +20,9 @@ class PretextPretrainer(BaseModel):
         data_preprocessor (dict, optional): Config of the preprocessor.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 data_preprocessor: dict | None = None) -> None:
+    def __init__(
+        self, backbone: dict, data_preprocessor: dict | None = None
+    ) -> None:
         if data_preprocessor is None:
             data_preprocessor = dict(type='ReIDDataPreprocessor')
         # Built here: mmengine would look in the scope of the moment.
@@ -43,8 +43,9 @@ class PretextPretrainer(BaseModel):
         """
         return inputs
 
-    def compute_losses(self, inputs: Tensor,
-                       targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def compute_losses(
+        self, inputs: Tensor, targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the losses of the task.
 
         Args:
@@ -56,11 +57,13 @@ class PretextPretrainer(BaseModel):
         """
         raise NotImplementedError
 
-    def forward(self,
-                inputs: Tensor,
-                targets: dict[str, Tensor],
-                data_samples: list | None = None,
-                mode: str = 'tensor') -> Tensor | dict | list:
+    def forward(
+        self,
+        inputs: Tensor,
+        targets: dict[str, Tensor],
+        data_samples: list | None = None,
+        mode: str = 'tensor',
+    ) -> Tensor | dict | list:
         """Run the model.
 
         Args:
@@ -81,18 +84,21 @@ class PretextPretrainer(BaseModel):
         if mode == 'loss':
             return self.compute_losses(inputs, targets)
         if mode not in ('tensor', 'predict'):
-            raise ValueError(f"mode={mode!r} is not 'tensor', 'loss' or "
-                             "'predict'.")
-        feature_map = self.backbone(self.prepare(inputs),
-                                    routing_modality(targets))
+            raise ValueError(
+                f"mode={mode!r} is not 'tensor', 'loss' or 'predict'."
+            )
+        feature_map = self.backbone(
+            self.prepare(inputs), routing_modality(targets)
+        )
         feature = feature_map.mean(dim=(2, 3))
         if mode == 'tensor':
             return feature
         return self.predict(feature, targets['modality'], data_samples)
 
     @torch.no_grad()
-    def predict(self, feature: Tensor, modality: Tensor,
-                data_samples: list) -> list:
+    def predict(
+        self, feature: Tensor, modality: Tensor, data_samples: list
+    ) -> list:
         """Fill the samples.
 
         Args:
@@ -109,9 +115,9 @@ class PretextPretrainer(BaseModel):
         return data_samples
 
 
-def prepare_tiles(images: Tensor,
-                  standardise: bool = True,
-                  eps: float = 1e-4) -> Tensor:
+def prepare_tiles(
+    images: Tensor, standardise: bool = True, eps: float = 1e-4
+) -> Tensor:
     """Make tiles ready for the backbone.
 
     On CPUs channels come last in memory, which makes convolutions of many
@@ -129,7 +135,8 @@ def prepare_tiles(images: Tensor,
     """
     if standardise:
         var, mean = torch.var_mean(
-            images, dim=(2, 3), keepdim=True, unbiased=False)
+            images, dim=(2, 3), keepdim=True, unbiased=False
+        )
         images = (images - mean) * (var + eps).rsqrt()
     if images.device.type == 'cpu':
         images = images.contiguous(memory_format=torch.channels_last)
@@ -151,14 +158,17 @@ def by_source(rows: Tensor, targets: dict[str, Tensor]) -> Tensor:
             not cut into views at all.
     """
     if 'view' not in targets:
-        raise ValueError('the images are whole and not in tiles; add '
-                         'JigsawTiles to the pipeline, before '
-                         'PackReIDInputs.')
+        raise ValueError(
+            'the images are whole and not in tiles; add '
+            'JigsawTiles to the pipeline, before '
+            'PackReIDInputs.'
+        )
     source, view = targets['source'], targets['view']
     # Known on the host: as many as there are places in a permutation.
     views = targets['permutation'].shape[1]
     if len(rows) % views:
-        raise ValueError(f'{len(rows)} tiles do not divide into puzzles of '
-                         f'{views}.')
+        raise ValueError(
+            f'{len(rows)} tiles do not divide into puzzles of {views}.'
+        )
     order = (source * views + view).argsort()
     return rows[order].unflatten(0, (-1, views))

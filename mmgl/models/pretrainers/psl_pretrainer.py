@@ -50,34 +50,44 @@ class PSLPretrainer(PretextPretrainer):
             the same number of tiles, or ``prev_gradient`` is not in [0, 1].
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 stages: Sequence[dict],
-                 prev_gradient: float = 1.,
-                 freeze_prev: bool = False,
-                 standardise: bool = True,
-                 data_preprocessor: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        stages: Sequence[dict],
+        prev_gradient: float = 1.0,
+        freeze_prev: bool = False,
+        standardise: bool = True,
+        data_preprocessor: dict | None = None,
+    ) -> None:
         super().__init__(backbone, data_preprocessor)
         self.stages = [tuple(stage['layers']) for stage in stages]
         if sum(self.stages, ()) != STAGES or not all(self.stages):
             raise ValueError(
                 'PSLPretrainer.stages: the layers of all stages must be '
-                f'{STAGES} in order, got {self.stages}')
+                f'{STAGES} in order, got {self.stages}'
+            )
         if not 0 <= prev_gradient <= 1:
-            raise ValueError('PSLPretrainer.prev_gradient must be in [0, 1], '
-                             f'got {prev_gradient!r}')
-        self.heads = nn.ModuleList([
-            HEADS.build(
-                dict(
-                    in_channels=self.backbone.stage_channels(layers[-1]),
-                    **stage['head']))
-            for layers, stage in zip(self.stages, stages, strict=True)
-        ])
+            raise ValueError(
+                'PSLPretrainer.prev_gradient must be in [0, 1], '
+                f'got {prev_gradient!r}'
+            )
+        self.heads = nn.ModuleList(
+            [
+                HEADS.build(
+                    dict(
+                        in_channels=self.backbone.stage_channels(layers[-1]),
+                        **stage['head'],
+                    )
+                )
+                for layers, stage in zip(self.stages, stages, strict=True)
+            ]
+        )
         tiles = [head.num_tiles for head in self.heads]
         if len(set(tiles)) < len(tiles):
             raise ValueError(
                 f'PSLPretrainer.stages: heads with {tiles} tiles; the number '
-                'of tiles names the stage and must differ')
+                'of tiles names the stage and must differ'
+            )
         self.prev_gradient = prev_gradient
         self.freeze_prev = freeze_prev
         self.standardise = standardise
@@ -110,11 +120,13 @@ class PSLPretrainer(PretextPretrainer):
             raise ValueError(
                 f'PSLPretrainer: puzzles of {num_tiles} tiles, but stages '
                 f'for {tiles}; JigsawTiles.grid and stages.head.num_tiles '
-                'must agree.')
+                'must agree.'
+            )
         return tiles.index(num_tiles)
 
-    def forward_stage(self, inputs: Tensor, modality: Tensor,
-                      stage: int) -> Tensor:
+    def forward_stage(
+        self, inputs: Tensor, modality: Tensor, stage: int
+    ) -> Tensor:
         """Compute the output of a stage.
 
         Args:
@@ -130,7 +142,8 @@ class PSLPretrainer(PretextPretrainer):
         # Nothing of the stages before is needed for a gradient of zero.
         closed = self.freeze_prev or self.prev_gradient == 0
         with torch.set_grad_enabled(
-                torch.is_grad_enabled() and not (closed and stage)):
+            torch.is_grad_enabled() and not (closed and stage)
+        ):
             x = self.backbone.forward_stem(inputs, modality)
             for layers in self.stages[:stage]:
                 x = self.backbone.forward_trunk(x, modality, layers)
@@ -140,16 +153,20 @@ class PSLPretrainer(PretextPretrainer):
     def _set_frozen(self, stage: int) -> None:
         """Put the stages before one into evaluation mode."""
         names = sum(self.stages[:stage], ())
-        modules = [m for name in names
-                   for m in self.backbone.stage_modules(name)]
+        modules = [
+            m for name in names for m in self.backbone.stage_modules(name)
+        ]
         if stage:
-            modules += [getattr(self.backbone, name)
-                        for name in self.backbone.stem_names]
+            modules += [
+                getattr(self.backbone, name)
+                for name in self.backbone.stem_names
+            ]
         for module in modules:
             module.eval()
 
-    def compute_losses(self, inputs: Tensor,
-                       targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def compute_losses(
+        self, inputs: Tensor, targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the loss of the current stage.
 
         Args:
@@ -164,13 +181,15 @@ class PSLPretrainer(PretextPretrainer):
         permutation = by_source(targets['permutation'], targets)[:, 0]
         stage = self.stage_of(permutation.shape[1])
         feature_map = self.forward_stage(
-            self.prepare(inputs), routing_modality(targets), stage)
+            self.prepare(inputs), routing_modality(targets), stage
+        )
         tiles = by_source(feature_map.mean(dim=(2, 3)), targets)
         losses = self.heads[stage].loss(tiles, permutation)
         return dict(
             losses,
             modality_gap=modality_gap(feature_map, targets['modality']),
-            stage=inputs.new_tensor(stage + 1.))
+            stage=inputs.new_tensor(stage + 1.0),
+        )
 
 
 def _scale_gradient(x: Tensor, factor: float) -> Tensor:

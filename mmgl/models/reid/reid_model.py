@@ -46,15 +46,17 @@ class ReIDModel(BaseModel):
         ValueError: If the parts do not fit each other.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 neck: dict,
-                 heads: dict[str, dict] | None = None,
-                 test_feature: str = 'bn',
-                 flip_test: bool = False,
-                 normalize: bool = True,
-                 init_from: dict | None = None,
-                 data_preprocessor: dict | nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict,
+        heads: dict[str, dict] | None = None,
+        test_feature: str = 'bn',
+        flip_test: bool = False,
+        normalize: bool = True,
+        init_from: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+    ) -> None:
         if data_preprocessor is None:
             data_preprocessor = dict(type='ReIDDataPreprocessor')
         if isinstance(data_preprocessor, dict):
@@ -65,17 +67,20 @@ class ReIDModel(BaseModel):
         self.init_report: LoadReport | None = None
         self.test_feature = test_feature
         if flip_test and not normalize:
-            raise ValueError('model.flip_test averages normalised features; '
-                             'it needs model.normalize=True')
+            raise ValueError(
+                'model.flip_test averages normalised features; '
+                'it needs model.normalize=True'
+            )
         self.flip_test = flip_test
         self.normalize = normalize
         self.backbone = MODELS.build(backbone)
-        self.neck = _build_part('model.neck', neck,
-                                self.backbone.out_channels)
+        self.neck = _build_part('model.neck', neck, self.backbone.out_channels)
         lengths = self.neck.out_channels
         if test_feature not in lengths:
-            raise ValueError(f'model.test_feature={test_feature!r} is not a '
-                             f'feature of the neck, which has {list(lengths)}')
+            raise ValueError(
+                f'model.test_feature={test_feature!r} is not a '
+                f'feature of the neck, which has {list(lengths)}'
+            )
         self.heads = nn.ModuleDict()
         for name, cfg in (heads or {}).items():
             if cfg is not None:
@@ -91,13 +96,16 @@ class ReIDModel(BaseModel):
         if self.init_from is not None and self.init_report is None:
             settings = dict(self.init_from)
             self.init_report = load_backbone(
-                self.backbone, settings.pop('checkpoint', None), **settings)
+                self.backbone, settings.pop('checkpoint', None), **settings
+            )
 
-    def forward(self,
-                inputs: Tensor,
-                targets: dict[str, Tensor],
-                data_samples: list | None = None,
-                mode: str = 'tensor') -> Tensor | dict | list:
+    def forward(
+        self,
+        inputs: Tensor,
+        targets: dict[str, Tensor],
+        data_samples: list | None = None,
+        mode: str = 'tensor',
+    ) -> Tensor | dict | list:
         """Run the model.
 
         Args:
@@ -122,11 +130,14 @@ class ReIDModel(BaseModel):
             return self.loss(inputs, targets, data_samples)
         if mode == 'predict':
             return self.predict(inputs, targets, data_samples)
-        raise ValueError("ReIDModel.forward: mode must be 'tensor', 'loss' or "
-                         f"'predict', got {mode!r}")
+        raise ValueError(
+            "ReIDModel.forward: mode must be 'tensor', 'loss' or "
+            f"'predict', got {mode!r}"
+        )
 
-    def extract(self, inputs: Tensor,
-                targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def extract(
+        self, inputs: Tensor, targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Compute the features of the neck.
 
         Args:
@@ -139,13 +150,16 @@ class ReIDModel(BaseModel):
         if 'modality' not in targets:
             raise ValueError(
                 'ReIDModel needs the modality of every image: set the field '
-                "'modality' (0 visible, 1 infrared) of each data sample")
+                "'modality' (0 visible, 1 infrared) of each data sample"
+            )
         return self.neck(self.backbone(inputs, routing_modality(targets)))
 
-    def loss(self,
-             inputs: Tensor,
-             targets: dict[str, Tensor],
-             data_samples: list | None = None) -> dict[str, Tensor]:
+    def loss(
+        self,
+        inputs: Tensor,
+        targets: dict[str, Tensor],
+        data_samples: list | None = None,
+    ) -> dict[str, Tensor]:
         """Compute the losses of all heads; see :meth:`forward`."""
         if len(self.heads) == 0:
             raise ValueError('model.heads is empty: there is no loss to train')
@@ -159,15 +173,22 @@ class ReIDModel(BaseModel):
         if hasattr(self.backbone, 'auxiliary_losses'):
             losses.update(
                 (f'backbone/{key}', value)
-                for key, value in self.backbone.auxiliary_losses().items())
+                for key, value in self.backbone.auxiliary_losses().items()
+            )
         return losses
 
-    def predict(self, inputs: Tensor, targets: dict[str, Tensor],
-                data_samples: list | None) -> list:
+    def predict(
+        self,
+        inputs: Tensor,
+        targets: dict[str, Tensor],
+        data_samples: list | None,
+    ) -> list:
         """Set the test feature of every sample; see :meth:`forward`."""
         if data_samples is None:
-            raise ValueError("mode='predict' needs data_samples; use "
-                             "mode='tensor' to get features alone")
+            raise ValueError(
+                "mode='predict' needs data_samples; use "
+                "mode='tensor' to get features alone"
+            )
         features = self._test_feature(inputs, targets)
         if self.flip_test:
             mirrored = self._test_feature(inputs.flip(3), targets)
@@ -176,16 +197,18 @@ class ReIDModel(BaseModel):
             sample.set_field(feature.detach(), 'feature')
         return data_samples
 
-    def _test_feature(self, inputs: Tensor,
-                      targets: dict[str, Tensor]) -> Tensor:
+    def _test_feature(
+        self, inputs: Tensor, targets: dict[str, Tensor]
+    ) -> Tensor:
         """Test feature in fp32, of length 1 (0 for an all-zero feature)."""
         feature = self.extract(inputs, targets)[self.test_feature].float()
         if not self.normalize:
             return feature
         return F.normalize(feature, dim=1, eps=1e-12)
 
-    def _check_pids(self, targets: dict[str, Tensor],
-                    data_samples: list | None) -> None:
+    def _check_pids(
+        self, targets: dict[str, Tensor], data_samples: list | None
+    ) -> None:
         """Refuse labels a classifier has no class for.
 
         Looks at the samples, which live on the host; labels on a device are
@@ -194,7 +217,8 @@ class ReIDModel(BaseModel):
         if 'pid' not in targets:
             raise ValueError(
                 "ReIDModel: mode='loss' needs the field 'pid' of each data "
-                'sample')
+                'sample'
+            )
         if data_samples:
             pids = [sample.get('pid') for sample in data_samples]
         elif targets['pid'].device == torch.device('cpu'):
@@ -207,7 +231,8 @@ class ReIDModel(BaseModel):
                 raise ValueError(
                     f'pids {min(pids)} to {max(pids)} in the batch, but '
                     f'model.heads.{name}.num_classes={classes}; set it to '
-                    'the number of training identities of the data set')
+                    'the number of training identities of the data set'
+                )
 
 
 def _parameters(key: str, cfg: dict) -> dict[str, inspect.Parameter]:
@@ -216,8 +241,10 @@ def _parameters(key: str, cfg: dict) -> dict[str, inspect.Parameter]:
     if isinstance(part, str):
         part = MODELS.get(part)
     if not inspect.isclass(part):
-        raise ValueError(f'{key}.type={cfg.get("type")!r} is not the name of '
-                         'a registered model part')
+        raise ValueError(
+            f'{key}.type={cfg.get("type")!r} is not the name of '
+            'a registered model part'
+        )
     return dict(inspect.signature(part).parameters)
 
 
@@ -227,8 +254,10 @@ def _build_part(key: str, cfg: dict, in_channels: int) -> nn.Module:
     if 'in_channels' in _parameters(key, cfg):
         given = cfg.setdefault('in_channels', in_channels)
         if given != in_channels:
-            raise ValueError(f'{key}.in_channels={given}, but its input has '
-                             f'{in_channels} channels; correct or omit it')
+            raise ValueError(
+                f'{key}.in_channels={given}, but its input has '
+                f'{in_channels} channels; correct or omit it'
+            )
     return MODELS.build(cfg)
 
 
@@ -238,7 +267,8 @@ def _build_head(name: str, cfg: dict, lengths: dict[str, int]) -> nn.Module:
     if 'loss' in name:
         raise ValueError(
             f"{key}: a head name must not contain 'loss', since all log "
-            "entries that contain it are summed; rename the head")
+            'entries that contain it are summed; rename the head'
+        )
     parameters = _parameters(key, cfg)
     if 'feature_channels' in parameters:
         return MODELS.build(dict(cfg, feature_channels=dict(lengths)))
@@ -247,11 +277,15 @@ def _build_head(name: str, cfg: dict, lengths: dict[str, int]) -> nn.Module:
     names = list(feature_weights(key, feature))
     for name in names:
         if name not in lengths:
-            raise ValueError(f'{key}.feature={name!r} is not a feature of '
-                             f'the neck, which has {list(lengths)}')
+            raise ValueError(
+                f'{key}.feature={name!r} is not a feature of '
+                f'the neck, which has {list(lengths)}'
+            )
     if len({lengths[name] for name in names}) > 1 and (
-            'in_channels' in parameters):
+        'in_channels' in parameters
+    ):
         raise ValueError(
             f'{key}.feature: {names} have the lengths '
-            f'{[lengths[name] for name in names]}; one layer needs one length')
+            f'{[lengths[name] for name in names]}; one layer needs one length'
+        )
     return _build_part(key, cfg, lengths[names[0]])

@@ -52,9 +52,7 @@ def test_sysu_images_are_numbered_without_gap(sysu_root):
 
 def test_sysu_multi_shot_is_possible(sysu_root):
     for pid in read_ids(sysu_root, 'test'):
-        seen = [
-            n for c in VISIBLE if (n := count(sysu_root, [c], [pid])) > 0
-        ]
+        seen = [n for c in VISIBLE if (n := count(sysu_root, [c], [pid])) > 0]
         assert seen and min(seen) >= 10
         assert count(sysu_root, INFRARED, [pid]) > 0
 
@@ -143,8 +141,10 @@ def test_regdb_layout(regdb_root):
         halves = {}
         for split in ('train', 'test'):
             labels = {}
-            for folder, word in (('Visible', 'visible'),
-                                 ('Thermal', 'thermal')):
+            for folder, word in (
+                ('Visible', 'visible'),
+                ('Thermal', 'thermal'),
+            ):
                 name = f'{split}_{word}_{trial}.txt'
                 lines = (regdb_root / 'idx' / name).read_text().split('\n')
                 assert lines.pop() == ''

@@ -50,8 +50,7 @@ def test_colour_is_no_cue_across_modalities():
     for pid in range(600):
         look = draw_identity(0, pid, PLAIN).materials
         for name in names:
-            for visible, infrared in zip(*look[name].colours[:2],
-                                         strict=True):
+            for visible, infrared in zip(*look[name].colours[:2], strict=True):
                 pairs.append([*visible, visible.mean(), infrared[0]])
     table = np.corrcoef(np.array(pairs).T)
     # 2400 values, half of them dependent: 3 standard errors are 0.09.
@@ -157,9 +156,7 @@ def test_image_is_a_function_of_its_key():
     spec = get_preset('sysu', 'tiny')
     first = sysu_image(0, 3, 1, 1, spec, PLAIN)
     sysu_image(0, 9, 4, 2, spec, PLAIN)
-    np.testing.assert_array_equal(
-        first, sysu_image(0, 3, 1, 1, spec, PLAIN)
-    )
+    np.testing.assert_array_equal(first, sysu_image(0, 3, 1, 1, spec, PLAIN))
     other = sysu_image(0, 3, 1, 2, spec, PLAIN)
     assert first.shape != other.shape or (first != other).any()
     other = sysu_image(1, 3, 1, 1, spec, PLAIN)

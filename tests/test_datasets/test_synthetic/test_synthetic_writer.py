@@ -122,12 +122,7 @@ def test_stale_scratch_folders_are_removed(regdb_root, tmp_path):
 
 @pytest.mark.parametrize(
     'wrong',
-    [
-        dict(preset='huge'),
-        dict(seed=-1),
-        dict(seed=0.5),
-        dict(workers=0),
-    ],
+    [dict(preset='huge'), dict(seed=-1), dict(seed=0.5), dict(workers=0)],
 )
 def test_wrong_settings_name_the_value(tmp_path, wrong):
     name, value = next(iter(wrong.items()))

@@ -16,8 +16,8 @@ def narrow(cls=TwoStreamResNet, **kwargs):
     # Norm statistics differ between stems, as after training.
     for module in net.modules():
         if isinstance(module, _BatchNorm):
-            module.running_mean.normal_(0, .1)
-            module.running_var.uniform_(.5, 2)
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
     return net
 
 
@@ -46,8 +46,8 @@ def test_equals_torchvision_with_its_weights(depth):
     reference = getattr(torchvision.models, f'resnet{depth}')().eval()
     for module in reference.modules():
         if isinstance(module, _BatchNorm):
-            module.running_mean.normal_(0, .1)
-            module.running_var.uniform_(.5, 2)
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
     features = torch.nn.Sequential(*list(reference.children())[:-2])
     one = OneStreamResNet(depth, last_stride=2).eval()
     two = TwoStreamResNet(depth, last_stride=2, non_local='agw').eval()
@@ -63,8 +63,9 @@ def test_equals_torchvision_with_its_weights(depth):
             torch.testing.assert_close(got, want, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize('depth,channels', [(18, 64), (34, 64), (50, 256),
-                                            (101, 256)])
+@pytest.mark.parametrize(
+    'depth,channels', [(18, 64), (34, 64), (50, 256), (101, 256)]
+)
 @pytest.mark.parametrize('cls', BOTH)
 def test_depths_and_width(cls, depth, channels):
     net = cls(depth, base_channels=8, non_local='agw').eval()
@@ -72,23 +73,38 @@ def test_depths_and_width(cls, depth, channels):
     assert out.shape == (1, channels, 4, 2)
     assert net.out_channels == channels
     narrower = cls(depth, base_channels=8, last_stride=2).eval()
-    assert narrower(torch.randn(1, 3, 64, 32),
-                    torch.tensor([1])).shape == (1, channels, 2, 1)
+    assert narrower(torch.randn(1, 3, 64, 32), torch.tensor([1])).shape == (
+        1,
+        channels,
+        2,
+        1,
+    )
 
 
 def test_non_local_places_and_parameters():
     published = TwoStreamResNet(50, non_local='agw')
     assert list(published.non_local) == [
-        'layer2_2', 'layer2_3', 'layer3_3', 'layer3_4', 'layer3_5'
+        'layer2_2',
+        'layer2_3',
+        'layer3_3',
+        'layer3_4',
+        'layer3_5',
     ]
     assert count(published.non_local) == 28687
     half = OneStreamResNet(50, non_local='agw', non_local_channels='half')
     assert count(half.non_local) == 7358464
     assert list(narrow(non_local='agw').non_local) == [
-        'layer2_0', 'layer2_1', 'layer3_0', 'layer3_1'
+        'layer2_0',
+        'layer2_1',
+        'layer3_0',
+        'layer3_1',
     ]
     assert list(OneStreamResNet(101, 4, non_local='agw').non_local) == [
-        'layer2_2', 'layer2_3', 'layer3_20', 'layer3_21', 'layer3_22'
+        'layer2_2',
+        'layer2_3',
+        'layer3_20',
+        'layer3_21',
+        'layer3_22',
     ]
 
 
@@ -98,14 +114,16 @@ def test_non_local_block_changes_the_output_once_its_norm_moves():
     before = net(x, modality)
     for name in net.non_local:
         block = net.non_local[name]
-        block.bn.bias.data.fill_(.5)
+        block.bn.bias.data.fill_(0.5)
         assert not torch.allclose(net(x, modality), before)
         block.bn.bias.data.zero_()
     assert torch.equal(net(x, modality), before)
 
 
-@pytest.mark.parametrize('order', [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1],
-                                   [1, 0, 0, 1], [0, 1, 1, 1]])
+@pytest.mark.parametrize(
+    'order',
+    [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1], [1, 0, 0, 1], [0, 1, 1, 1]],
+)
 def test_mixed_batch_equals_runs_by_modality(order):
     net = narrow().eval()
     x, modality = torch.randn(4, 3, 32, 16), torch.tensor(order)
@@ -124,7 +142,8 @@ def test_equivariant_to_batch_order(cls):
     x, modality = torch.randn(6, 3, 32, 16), torch.tensor([0, 0, 0, 1, 1, 1])
     order = torch.tensor([4, 0, 3, 1, 5, 2])
     torch.testing.assert_close(
-        net(x[order], modality[order]), net(x, modality)[order])
+        net(x[order], modality[order]), net(x, modality)[order]
+    )
 
 
 @pytest.mark.parametrize('value', [0, 1])
@@ -133,7 +152,7 @@ def test_single_modality_training_batch(value):
     other = (net.infrared_stem, net.visible_stem)[value]
     used = (net.visible_stem, net.infrared_stem)[value]
     before = {k: v.clone() for k, v in other.state_dict().items()}
-    net(torch.randn(3, 3, 32, 16), torch.full((3, ), value)).sum().backward()
+    net(torch.randn(3, 3, 32, 16), torch.full((3,), value)).sum().backward()
     assert all(p.grad is None for p in other.parameters())
     assert all(p.grad is not None for p in used.parameters())
     after = other.state_dict()
@@ -150,9 +169,12 @@ def test_no_dead_parameters(cls):
 def test_initialisation():
     net = TwoStreamResNet(18, base_channels=32)
     weight = net.layer3[0].conv1.weight  # 128 outputs, 3x3
-    assert weight.std().item() == pytest.approx((2 / (128 * 9))**.5, rel=.05)
-    assert not torch.equal(net.visible_stem.conv1.weight,
-                           net.infrared_stem.conv1.weight)
+    assert weight.std().item() == pytest.approx(
+        (2 / (128 * 9)) ** 0.5, rel=0.05
+    )
+    assert not torch.equal(
+        net.visible_stem.conv1.weight, net.infrared_stem.conv1.weight
+    )
     assert (net.layer1[0].bn2.weight == 1).all()
     for depth, last in ((18, 'bn2'), (50, 'bn3')):
         zero = OneStreamResNet(depth, 4, zero_init_residual=True)
@@ -174,10 +196,9 @@ def test_norm_eval_freezes_statistics_only():
 
 
 @pytest.mark.parametrize('cls', BOTH)
-@pytest.mark.parametrize('modality', [
-    torch.tensor([0, 1, 1]),
-    torch.tensor([[0, 1]]),
-])
+@pytest.mark.parametrize(
+    'modality', [torch.tensor([0, 1, 1]), torch.tensor([[0, 1]])]
+)
 def test_modality_of_wrong_shape(cls, modality):
     with pytest.raises(ValueError, match='one modality number for each'):
         narrow(cls)(torch.randn(2, 3, 32, 16), modality)
@@ -187,18 +208,24 @@ def test_modality_of_wrong_value_or_type():
     net, x = narrow(), torch.randn(2, 3, 32, 16)
     with pytest.raises(ValueError, match=r'0 \(visible\).*got \[0, 2\]'):
         net(x, torch.tensor([0, 2]))
-    for bad in ([0, 1], None, torch.tensor([0., 1.])):
+    for bad in ([0, 1], None, torch.tensor([0.0, 1.0])):
         with pytest.raises(TypeError, match='modality as a tensor'):
             net(x, bad)
     with pytest.raises(ValueError, match='non-empty'):
         net(x[:0], torch.tensor([], dtype=torch.long))
 
 
-@pytest.mark.parametrize('setting', [
-    dict(depth=20), dict(base_channels=0), dict(last_stride=3),
-    dict(non_local='all'), dict(non_local_channels=0),
-    dict(non_local_channels='quarter')
-])
+@pytest.mark.parametrize(
+    'setting',
+    [
+        dict(depth=20),
+        dict(base_channels=0),
+        dict(last_stride=3),
+        dict(non_local='all'),
+        dict(non_local_channels=0),
+        dict(non_local_channels='quarter'),
+    ],
+)
 def test_bad_settings_name_the_key(setting):
     with pytest.raises(ValueError, match=f'OneStreamResNet.{[*setting][0]}'):
         OneStreamResNet(**setting)

@@ -25,16 +25,19 @@ def images(modality, size=(32, 16)):
     return torch.cat([x, plane.to(x)], 1), modality
 
 
-@pytest.mark.parametrize('kind, cls', [
-    ('TwoStreamResNet', TwoStreamResNet),
-    ('OneStreamResNet', OneStreamResNet),
-])
+@pytest.mark.parametrize(
+    'kind, cls',
+    [
+        ('TwoStreamResNet', TwoStreamResNet),
+        ('OneStreamResNet', OneStreamResNet),
+    ],
+)
 @pytest.mark.parametrize('modality', [[0, 1, 0, 0, 1], [1, 1], [0, 0, 0]])
 def test_equals_the_network_given_the_modality(kind, cls, modality):
     adapter = net(kind)
     x, modality = images(modality)
     assert type(adapter.network) is cls
-    feature_map, = adapter(x)
+    (feature_map,) = adapter(x)
     expected = adapter.network(x[:, :3], modality)
     assert torch.equal(feature_map, expected)
     assert feature_map.shape == (len(x), adapter.out_channels, 2, 1)
@@ -64,8 +67,7 @@ def test_a_copy_routes_by_itself():
     twin = copy.deepcopy(adapter)
     x, _ = images([1, 0, 1])
     assert torch.equal(adapter(x)[0], twin(x)[0])
-    mine, its = (m.network.infrared_stem.conv1.weight
-                 for m in (adapter, twin))
+    mine, its = (m.network.infrared_stem.conv1.weight for m in (adapter, twin))
     assert mine.data_ptr() != its.data_ptr()
 
 
@@ -73,8 +75,10 @@ def test_fp32_under_autocast():
     x, _ = images([0, 1])
     with torch.autocast('cpu', dtype=torch.bfloat16):
         adapter = net()
-        assert adapter.network(x[:, :3],
-                               torch.tensor([0, 1])).dtype == torch.bfloat16
+        assert (
+            adapter.network(x[:, :3], torch.tensor([0, 1])).dtype
+            == torch.bfloat16
+        )
         assert adapter(x)[0].dtype == torch.float32
 
 

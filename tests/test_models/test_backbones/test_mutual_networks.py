@@ -18,7 +18,7 @@ def build(**kwargs):
 def test_gray_images():
     x = torch.randn(2, 3, 4, 5)
     gray = gray_images(x)
-    expected = .2989 * x[:, 0] + .5870 * x[:, 1] + .1140 * x[:, 2]
+    expected = 0.2989 * x[:, 0] + 0.5870 * x[:, 1] + 0.1140 * x[:, 2]
     for channel in range(3):
         torch.testing.assert_close(gray[:, channel], expected)
 
@@ -34,7 +34,8 @@ def test_branches_get_the_right_image_and_network():
             infrared=nets['infrared'](gray, modality),
             shared_gray=nets['shared'](gray, modality),
             visible=nets['visible'](x, modality),
-            shared=nets['shared'](x, modality))
+            shared=nets['shared'](x, modality),
+        )
     # The order is that of the test feature.
     assert list(maps) == list(expected)
     for name, value in expected.items():
@@ -78,7 +79,7 @@ def test_imagenet_goes_into_every_network():
     backbone = build(plugins=PLUGINS)
     report = load_backbone(backbone, state, 'imagenet')
     check_loaded(backbone, source, report)
-    assert report.dropped == ('fc.weight', )
+    assert report.dropped == ('fc.weight',)
 
 
 def test_mmgl_goes_into_every_network():
@@ -86,7 +87,8 @@ def test_mmgl_goes_into_every_network():
     state = {f'backbone.{k}': v for k, v in source.items()}
     backbone = build(plugins=PLUGINS)
     report = load_backbone(
-        backbone, state, 'mmgl', allow_missing=('plugins.', ))
+        backbone, state, 'mmgl', allow_missing=('plugins.',)
+    )
     check_loaded(backbone, source, report)
 
 
@@ -100,7 +102,8 @@ def test_a_misfit_is_refused():
     with pytest.raises(ValueError, match='of another shape'):
         load_backbone(backbone, state, 'mmgl')
     assert torch.equal(
-        before, backbone.networks['visible'].layer1[0].conv1.weight)
+        before, backbone.networks['visible'].layer1[0].conv1.weight
+    )
 
 
 def test_own_checkpoint_is_no_source_for_one_network(tmp_path):

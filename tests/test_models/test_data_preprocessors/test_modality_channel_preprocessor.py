@@ -60,7 +60,8 @@ def test_views_of_two_sizes_keep_their_order():
 def test_settings_are_used():
     data = batch([0, 1], (8, 4), (8, 4))
     x = ModalityChannelPreprocessor(
-        mean=(0, 0, 0), std=(1, 1, 1), to_rgb=False)(data)['inputs'][1]
+        mean=(0, 0, 0), std=(1, 1, 1), to_rgb=False
+    )(data)['inputs'][1]
     for n in range(2):
         assert torch.equal(x[n, :3], data['inputs'][n][1].float())
 
@@ -68,7 +69,8 @@ def test_settings_are_used():
 def test_one_view():
     images = [image(8, 4), image(8, 4)]
     out = ModalityChannelPreprocessor()(
-        dict(inputs=images, data_samples=[sample(1), sample(0)]))['inputs']
+        dict(inputs=images, data_samples=[sample(1), sample(0)])
+    )['inputs']
     assert len(out) == 1 and out[0].shape == (2, 4, 8, 4)
 
 

@@ -16,7 +16,7 @@ def images(n=2):
 
 
 def test_normalises_once_in_rgb():
-    mean, std = [1., 2., 3.], [4., 5., 6.]
+    mean, std = [1.0, 2.0, 3.0], [4.0, 5.0, 6.0]
     prep = ReIDDataPreprocessor(mean, std)
     imgs = images()
     out = prep({'inputs': imgs, 'data_samples': [sample(), sample()]})
@@ -25,7 +25,8 @@ def test_normalises_once_in_rgb():
             want = (img[2 - channel].float() - mean[channel]) / std[channel]
             torch.testing.assert_close(got[channel], want)
     bgr = ReIDDataPreprocessor(mean, std, to_rgb=False)(
-        {'inputs': torch.stack(imgs)})
+        {'inputs': torch.stack(imgs)}
+    )
     want = (imgs[0][0].float() - 1) / 4
     torch.testing.assert_close(bgr['inputs'][0, 0], want)
     assert bgr['targets'] == {} and bgr['data_samples'] is None
@@ -35,7 +36,7 @@ def test_normalises_once_in_rgb():
 def test_targets():
     samples = [
         sample(7, 1, 3, permutation=torch.tensor([1, 0, 2])),
-        sample(5, 0, 6, permutation=torch.tensor([2, 1, 0]))
+        sample(5, 0, 6, permutation=torch.tensor([2, 1, 0])),
     ]
     out = ReIDDataPreprocessor()({'inputs': images(), 'data_samples': samples})
     targets = out['targets']
@@ -70,8 +71,12 @@ def test_float_images():
 def test_views_become_rows():
     # Two views, one (as a stack and plain) and three.
     imgs = images(7)
-    batch = [torch.stack(imgs[:2]), imgs[2][None], imgs[3],
-             torch.stack(imgs[4:])]
+    batch = [
+        torch.stack(imgs[:2]),
+        imgs[2][None],
+        imgs[3],
+        torch.stack(imgs[4:]),
+    ]
     samples = [
         sample(pid, pid % 2, 1 + pid, permutation=torch.tensor([pid, 0]))
         for pid in range(4)
@@ -88,13 +93,13 @@ def test_views_become_rows():
     # The samples are those of the images.
     assert out['data_samples'] is samples
     with pytest.raises(ValueError, match='4 images but 3'):
-        ReIDDataPreprocessor()(
-            {'inputs': batch, 'data_samples': samples[:3]})
+        ReIDDataPreprocessor()({'inputs': batch, 'data_samples': samples[:3]})
 
 
 def test_no_view_numbers_without_views():
     out = ReIDDataPreprocessor()(
-        {'inputs': images(), 'data_samples': [sample(), sample()]})
+        {'inputs': images(), 'data_samples': [sample(), sample()]}
+    )
     assert not {'view', 'source'} & set(out['targets'])
 
 
@@ -145,8 +150,10 @@ def mixed_types():
     return [images(1)[0], images(1)[0].float()]
 
 
-@pytest.mark.parametrize('make', [
-    images, mixed_types, lambda: [torch.stack(images(2)), images(1)[0]]])
+@pytest.mark.parametrize(
+    'make',
+    [images, mixed_types, lambda: [torch.stack(images(2)), images(1)[0]]],
+)
 def test_copies_to_a_gpu_start_in_pinned_memory(make, pinning, monkeypatch):
     imgs = make()
     data = {'inputs': imgs, 'data_samples': [sample(3), sample(4, 1)]}

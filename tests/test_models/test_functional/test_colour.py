@@ -29,13 +29,16 @@ def test_lab_equals_cv2():
     assert error.max() < 0.8 and error.mean() < 0.15
 
 
-@pytest.mark.parametrize('rgb, lab', [
-    ((1., 0., 0.), (53.24, 80.09, 67.20)),
-    ((0., 1., 0.), (87.73, -86.18, 83.18)),
-    ((0., 0., 1.), (32.30, 79.19, -107.86)),
-    ((1., 1., 1.), (100., 0., 0.)),
-    ((0., 0., 0.), (0., 0., 0.)),
-])
+@pytest.mark.parametrize(
+    'rgb, lab',
+    [
+        ((1.0, 0.0, 0.0), (53.24, 80.09, 67.20)),
+        ((0.0, 1.0, 0.0), (87.73, -86.18, 83.18)),
+        ((0.0, 0.0, 1.0), (32.30, 79.19, -107.86)),
+        ((1.0, 1.0, 1.0), (100.0, 0.0, 0.0)),
+        ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+    ],
+)
 def test_lab_of_known_colours(rgb, lab):
     assert lab_of(*rgb) == pytest.approx(lab, abs=0.02)
 
@@ -71,9 +74,10 @@ def naive_encode(ab, bins, k, sigma):
     for point in ab.tolist():
         far = [math.dist(point, b) for b in bins.tolist()]
         order = sorted(range(len(far)), key=far.__getitem__)[:k]
-        weight = [math.exp(-far[i]**2 / (2 * sigma**2)) for i in order]
-        rows.append({i: w / sum(weight)
-                     for i, w in zip(order, weight, strict=True)})
+        weight = [math.exp(-(far[i] ** 2) / (2 * sigma**2)) for i in order]
+        rows.append(
+            {i: w / sum(weight) for i, w in zip(order, weight, strict=True)}
+        )
     return rows
 
 
@@ -81,12 +85,17 @@ def test_soft_encoding_equals_a_naive_loop():
     bins = ab_bins(20)
     # Off the grid, so that no two bins are equally far.
     ab = torch.rand(10, 2) * 120 - 60.3
-    index, weight = soft_encode(ab, bins, 5, 5.)
+    index, weight = soft_encode(ab, bins, 5, 5.0)
     assert weight.sum(1).tolist() == pytest.approx([1] * 10)
-    for i, w, expected in zip(index.tolist(), weight.tolist(),
-                              naive_encode(ab, bins, 5, 5.), strict=True):
+    for i, w, expected in zip(
+        index.tolist(),
+        weight.tolist(),
+        naive_encode(ab, bins, 5, 5.0),
+        strict=True,
+    ):
         assert dict(zip(i, w, strict=True)) == pytest.approx(
-            expected, abs=1e-5)
+            expected, abs=1e-5
+        )
 
 
 def test_a_colour_on_a_bin_belongs_to_it():
@@ -102,7 +111,7 @@ def test_a_colour_on_a_bin_belongs_to_it():
 
 
 def test_far_colours_are_encoded_too():
-    index, weight = soft_encode(torch.tensor([[400., 300.]]), ab_bins())
+    index, weight = soft_encode(torch.tensor([[400.0, 300.0]]), ab_bins())
     assert torch.isfinite(weight).all() and weight[0, 0] > 0.2
 
 
@@ -127,15 +136,16 @@ def test_decoding_what_was_encoded():
 def test_histogram_equals_a_naive_loop():
     index = torch.randint(0, 7, (50, 3))
     weight = torch.rand(50, 3)
-    expected = [0.] * 7
-    for i, w in zip(index.flatten().tolist(), weight.flatten().tolist(),
-                    strict=True):
+    expected = [0.0] * 7
+    for i, w in zip(
+        index.flatten().tolist(), weight.flatten().tolist(), strict=True
+    ):
         expected[i] += w
     got = soft_histogram(index, weight, 7)
     assert got.tolist() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize('share', [0.1, 0.5, 1.])
+@pytest.mark.parametrize('share', [0.1, 0.5, 1.0])
 def test_expected_weight_is_one(share):
     prior = torch.rand(260).softmax(0)
     weight = rebalancing_weights(prior, share)
@@ -145,10 +155,11 @@ def test_expected_weight_is_one(share):
 
 
 def test_weights_of_a_known_prior():
-    prior = torch.full((260, ), 0.7 / 259)
+    prior = torch.full((260,), 0.7 / 259)
     prior[0] = 0.3
     weight = rebalancing_weights(prior)
     assert weight[0].item() == pytest.approx(0.031, abs=1e-3)
     assert weight[1].item() == pytest.approx(1.415, abs=5e-3)
     assert torch.allclose(
-        rebalancing_weights(torch.full((5, ), 0.2)), torch.ones(5))
+        rebalancing_weights(torch.full((5,), 0.2)), torch.ones(5)
+    )

@@ -12,7 +12,7 @@ from mmgl.models.functional.distillation import (
 )
 
 
-def logits(n=6, c=7, scale=2.):
+def logits(n=6, c=7, scale=2.0):
     return (scale * torch.randn(n, c, dtype=torch.float64)).requires_grad_()
 
 
@@ -29,22 +29,30 @@ def naive_js(a, b):
     for p, q in zip(a.softmax(1), b.softmax(1), strict=True):
         for k in range(len(p)):
             mean = (p[k] + q[k]) / 2
-            total = total + (p[k] * (p[k] / mean).log() + q[k] *
-                             (q[k] / mean).log()) / 2
+            total = (
+                total
+                + (p[k] * (p[k] / mean).log() + q[k] * (q[k] / mean).log()) / 2
+            )
     return total / len(a)
 
 
-@pytest.mark.parametrize('function, reference', [
-    (kl_divergence, naive_kl),
-    (js_divergence, naive_js),
-    (symmetric_kl, lambda a, b: (naive_kl(a, b) + naive_kl(b, a)) / 2),
-])
+@pytest.mark.parametrize(
+    'function, reference',
+    [
+        (kl_divergence, naive_kl),
+        (js_divergence, naive_js),
+        (symmetric_kl, lambda a, b: (naive_kl(a, b) + naive_kl(b, a)) / 2),
+    ],
+)
 def test_divergences_equal_naive_loops_with_gradients(function, reference):
     a, b = logits(), logits()
     got, want = function(a, b), reference(a, b)
     torch.testing.assert_close(got, want)
-    for x, y in zip(torch.autograd.grad(got, (a, b)),
-                    torch.autograd.grad(want, (a, b)), strict=True):
+    for x, y in zip(
+        torch.autograd.grad(got, (a, b)),
+        torch.autograd.grad(want, (a, b)),
+        strict=True,
+    ):
         torch.testing.assert_close(x, y)
     # 0 for predictions that are equal, whatever the logits' offset.
     assert function(a, a + 3).item() == pytest.approx(0, abs=1e-12)
@@ -53,12 +61,14 @@ def test_divergences_equal_naive_loops_with_gradients(function, reference):
 def test_js_is_symmetric_and_at_most_ln_2():
     a, b = logits(), logits()
     assert js_divergence(a, b).item() == pytest.approx(
-        js_divergence(b, a).item())
-    for scale in (1., 10., 1000.):
-        value = js_divergence(logits(scale=scale).float(),
-                              logits(scale=scale).float())
+        js_divergence(b, a).item()
+    )
+    for scale in (1.0, 10.0, 1000.0):
+        value = js_divergence(
+            logits(scale=scale).float(), logits(scale=scale).float()
+        )
         assert 0 <= value <= math.log(2) + 1e-6
-    apart = torch.tensor([[1000., 0]]), torch.tensor([[0., 1000.]])
+    apart = torch.tensor([[1000.0, 0]]), torch.tensor([[0.0, 1000.0]])
     assert js_divergence(*apart).item() == pytest.approx(math.log(2))
 
 
@@ -80,7 +90,8 @@ def test_released_mode_is_the_malformed_call():
     teacher, student = logits(), logits()
     value = distil(teacher, student, 'released')
     want = F.kl_div(
-        teacher.detach().softmax(1), student.softmax(1), reduction='mean')
+        teacher.detach().softmax(1), student.softmax(1), reduction='mean'
+    )
     torch.testing.assert_close(value, want)
     got = torch.autograd.grad(value, student)
     torch.testing.assert_close(got, torch.autograd.grad(want, student))
@@ -94,16 +105,15 @@ def test_released_mode_is_best_at_nearly_uniform_predictions():
     assert torch.autograd.grad(value, best)[0].abs().max() < 1e-9
     confidence = best.softmax(1)[0, 3].item()
     assert confidence == pytest.approx(math.e / (math.e + 394))
-    assert confidence == pytest.approx(.0069, abs=5e-5)
+    assert confidence == pytest.approx(0.0069, abs=5e-5)
     # The teacher's own prediction is worse, in the paper's mode the best.
     assert distil(teacher, teacher, 'released') > value
     assert distil(teacher, teacher) < distil(teacher, best)
 
 
-@pytest.mark.parametrize('scale, released, paper', [
-    (1., 2.7e-5, 8.1e-3),
-    (5., 1.0e-4, 8.5e-2),
-])
+@pytest.mark.parametrize(
+    'scale, released, paper', [(1.0, 2.7e-5, 8.1e-3), (5.0, 1.0e-4, 8.5e-2)]
+)
 def test_gradients_of_both_modes_as_measured(scale, released, paper):
     """Norms for 128 random predictions of 395 classes."""
     teacher = scale * torch.randn(128, 395)
@@ -111,14 +121,14 @@ def test_gradients_of_both_modes_as_measured(scale, released, paper):
         student = (scale * torch.randn(128, 395)).requires_grad_()
         value = distil(teacher, student, mode)
         norm = torch.autograd.grad(value, student)[0].norm().item()
-        assert norm == pytest.approx(want, rel=.5)
+        assert norm == pytest.approx(want, rel=0.5)
         assert (value < 0) == (mode == 'released')
     start = distil(torch.zeros(8, 395), torch.zeros(8, 395), 'released')
-    assert start.item() == pytest.approx(-.015, abs=5e-4)
+    assert start.item() == pytest.approx(-0.015, abs=5e-4)
 
 
 def test_half_precision_is_lifted():
-    a = logits(scale=20.).bfloat16()
+    a = logits(scale=20.0).bfloat16()
     for function in (kl_divergence, js_divergence, symmetric_kl, distil):
         value = function(a.detach(), a)
         assert value.dtype == torch.float32

@@ -18,7 +18,7 @@ def _gather(rank):
     x = torch.full((2, 3), float(rank), requires_grad=True)
     gathered = all_gather_with_grad(x)
     # Rank r weighs row k with (r + 1) * (k + 1).
-    weight = (rank + 1) * torch.arange(1., 5.)
+    weight = (rank + 1) * torch.arange(1.0, 5.0)
     (gathered.sum(1) * weight).sum().backward()
     labels = all_gather_no_grad(torch.tensor([rank, 10 + rank]))
     return gathered.tolist(), x.grad.tolist(), labels.tolist()
@@ -26,9 +26,9 @@ def _gather(rank):
 
 def test_order_and_gradient(tmp_path):
     first, second = run_ranks(tmp_path, _gather)
-    assert first[0] == second[0] == [[0.] * 3] * 2 + [[1.] * 3] * 2
-    assert first[1] == [[3.] * 3, [6.] * 3]
-    assert second[1] == [[9.] * 3, [12.] * 3]
+    assert first[0] == second[0] == [[0.0] * 3] * 2 + [[1.0] * 3] * 2
+    assert first[1] == [[3.0] * 3, [6.0] * 3]
+    assert second[1] == [[9.0] * 3, [12.0] * 3]
     assert first[2] == second[2] == [0, 10, 1, 11]
 
 
@@ -42,14 +42,16 @@ LABELS = (
 
 
 def _labelled(rank, rows):
-    x = torch.arange(6. * 4).view(6, 2, 2).sin()
+    x = torch.arange(6.0 * 4).view(6, 2, 2).sin()
     own = slice(rank * rows, (rank + 1) * rows)
     part = x[own].clone().requires_grad_()
     gathered, *labels = all_gather_labelled(
-        part, *(label[own] for label in LABELS))
+        part, *(label[own] for label in LABELS)
+    )
     whole = rows * dist.get_world_size()
     good = [torch.equal(gathered, x[:whole])] + [
-        label.dtype == want.dtype and torch.equal(label, want[:whole])
+        label.dtype == want.dtype
+        and torch.equal(label, want[:whole])
         and not label.requires_grad
         for label, want in zip(labels, LABELS, strict=True)
     ]
@@ -64,10 +66,11 @@ def _labelled(rank, rows):
 def test_labels_of_all_types_travel_along(tmp_path, world, rows):
     total = sum(range(1, world + 1))
     for rank, (good, grad, unchanged) in enumerate(
-            run_ranks(tmp_path, _labelled, rows, world=world)):
+        run_ranks(tmp_path, _labelled, rows, world=world)
+    ):
         assert all(good)
-        assert grad == [[[2. * total] * 2] * 2] * rows
-        assert unchanged == [rank + 1.]
+        assert grad == [[[2.0 * total] * 2] * 2] * rows
+        assert unchanged == [rank + 1.0]
 
 
 def test_one_process_gets_its_own():
@@ -87,12 +90,15 @@ def _unequal(rank, shapes):
     return {'error': ''}
 
 
-@pytest.mark.parametrize('shapes', [
-    [[(2, 3)], [(3, 3)]],
-    [[(2, 3, 4)], [(2, 4, 3)]],
-    [[(2, 3)], [(2, 3, 1)]],
-    [[(2, 3), (2, )], [(2, 3), (2, 1)]],
-])
+@pytest.mark.parametrize(
+    'shapes',
+    [
+        [[(2, 3)], [(3, 3)]],
+        [[(2, 3, 4)], [(2, 4, 3)]],
+        [[(2, 3)], [(2, 3, 1)]],
+        [[(2, 3), (2,)], [(2, 3), (2, 1)]],
+    ],
+)
 def test_unequal_shapes_raise_on_every_rank(tmp_path, shapes):
     for rank, result in enumerate(run_ranks(tmp_path, _unequal, shapes)):
         assert 'same shape on every rank' in result['error']
@@ -123,8 +129,11 @@ def _host_groups(rank, store):
         dist.destroy_process_group()
         gc.collect()
         dist.init_process_group(
-            'gloo', init_method=f'file://{store}_{life}', rank=rank,
-            world_size=2)
+            'gloo',
+            init_method=f'file://{store}_{life}',
+            rank=rank,
+            world_size=2,
+        )
     dist.get_backend = backend
     return numbers, made
 
@@ -153,14 +162,22 @@ def test_shapes_stay_on_the_host(tmp_path):
         assert seen == [('cpu', True)]
 
 
-@pytest.mark.parametrize('device', [
-    'cpu',
-    pytest.param('cuda', marks=pytest.mark.skipif(
-        not torch.cuda.is_available(), reason='needs a GPU')),
-])
+@pytest.mark.parametrize(
+    'device',
+    [
+        'cpu',
+        pytest.param(
+            'cuda',
+            marks=pytest.mark.skipif(
+                not torch.cuda.is_available(), reason='needs a GPU'
+            ),
+        ),
+    ],
+)
 def test_nothing_waits_for_the_device(device, monkeypatch):
     """As one of two ranks, of which the other does not exist."""
     from torch.testing._internal.distributed.fake_pg import FakeStore
+
     dist.init_process_group('fake', rank=0, world_size=2, store=FakeStore())
     monkeypatch.setattr(gather, 'host_group', lambda: dist.group.WORLD)
     x = torch.ones(4, 3, device=device, requires_grad=True)
@@ -174,5 +191,5 @@ def test_nothing_waits_for_the_device(device, monkeypatch):
         if device == 'cuda':
             torch.cuda.set_sync_debug_mode('default')
         dist.destroy_process_group()
-    assert whole.shape == (8, 3) and ids.shape == (8, )
+    assert whole.shape == (8, 3) and ids.shape == (8,)
     assert x.grad.shape == (4, 3)

@@ -11,7 +11,7 @@ from mmgl.models.functional.graph_attention import (
 
 
 def leaky(value):
-    return value if value > 0 else .2 * value
+    return value if value > 0 else 0.2 * value
 
 
 def naive_graph(queries, nodes, vectors, mask):
@@ -23,12 +23,15 @@ def naive_graph(queries, nodes, vectors, mask):
         for i in range(n):
             scores = {
                 j: leaky(vector @ torch.cat([queries[i, k], nodes[j, k]]))
-                for j in range(len(nodes)) if mask[i, j]
+                for j in range(len(nodes))
+                if mask[i, j]
             }
             total = sum(torch.exp(s) for s in scores.values())
             rows += [
-                torch.exp(scores[j]) / total if j in scores else
-                torch.zeros((), dtype=nodes.dtype) for j in range(len(nodes))
+                torch.exp(scores[j]) / total
+                if j in scores
+                else torch.zeros((), dtype=nodes.dtype)
+                for j in range(len(nodes))
             ]
     return torch.stack(rows).view(heads, n, len(nodes))
 
@@ -65,24 +68,26 @@ def test_against_loops_with_gradients(graph):
         return coefficients, out, *grads
 
     for got, want in zip(
-            gradients(graph_attention, attend),
-            gradients(naive_graph, naive_attend), strict=True):
+        gradients(graph_attention, attend),
+        gradients(naive_graph, naive_attend),
+        strict=True,
+    ):
         torch.testing.assert_close(got, want)
 
 
 def test_rows_sum_to_one_over_the_mask_only(graph):
     nodes, vectors, mask = graph
     for scale in (1, 1e3):
-        got = graph_attention(scale * nodes[2:4], scale * nodes, vectors,
-                              mask)
+        got = graph_attention(scale * nodes[2:4], scale * nodes, vectors, mask)
         torch.testing.assert_close(
-            got.sum(-1), torch.ones(2, 2, dtype=torch.float64))
+            got.sum(-1), torch.ones(2, 2, dtype=torch.float64)
+        )
         assert (got[:, ~mask] == 0).all() and (got >= 0).all()
     # Identity 2 has one image, which attends to itself.
     assert (got[:, 1, 3] == 1).all()
 
 
-@pytest.mark.parametrize('scale', [1., .3])
+@pytest.mark.parametrize('scale', [1.0, 0.3])
 def test_part_attention(scale):
     queries, keys, values = torch.randn(3, 2, 3, 4)
     got = part_attention(queries, keys, values, scale)

@@ -39,29 +39,33 @@ def test_part_consistency_equals_a_loop():
 
 def test_modality_gap_limits():
     modality = torch.tensor([0, 0, 1, 1])
-    split = torch.tensor([[1., 0], [1, 0], [-1, 0], [-1, 0]])
+    split = torch.tensor([[1.0, 0], [1, 0], [-1, 0], [-1, 0]])
     assert modality_gap(split, modality).item() == 1
-    mixed = torch.tensor([[1., 0], [-1, 0], [1, 0], [-1, 0]])
+    mixed = torch.tensor([[1.0, 0], [-1, 0], [1, 0], [-1, 0]])
     assert modality_gap(mixed, modality).item() == 0
     # Feature maps count by their mean over all positions.
     maps = torch.randn(4, 5, 3, 2)
     torch.testing.assert_close(
         modality_gap(maps, modality),
-        modality_gap(maps.mean(dim=(2, 3)), modality))
+        modality_gap(maps.mean(dim=(2, 3)), modality),
+    )
 
 
 def test_feature_spread():
     x = torch.randn(6, 4, dtype=torch.float64) + 3
     mean = sum(x) / 6
-    want = sum(((row - mean)**2).sum() for row in x) / sum(
-        (row**2).sum() for row in x)
-    torch.testing.assert_close(feature_spread(x).double(), want, rtol=1e-5,
-                               atol=0)
+    want = sum(((row - mean) ** 2).sum() for row in x) / sum(
+        (row**2).sum() for row in x
+    )
+    torch.testing.assert_close(
+        feature_spread(x).double(), want, rtol=1e-5, atol=0
+    )
     # The length does not matter, and 0 stands for one vector alone.
     torch.testing.assert_close(feature_spread(100 * x), feature_spread(x))
     assert feature_spread(x[:1].expand(5, 4)) < 1e-12
     torch.testing.assert_close(
-        feature_spread(torch.cat([x, -x])), torch.tensor(1.))
+        feature_spread(torch.cat([x, -x])), torch.tensor(1.0)
+    )
     assert feature_spread(torch.zeros(3, 4)) == 0
 
 
@@ -70,8 +74,9 @@ def test_within_modality_spread_is_one_minus_the_mean_cosine():
     modality = torch.tensor([0, 1, 1, 0, 1, 0, 0])
     wanted = []
     for m in (0, 1):
-        rows = [r / r.norm() for r, k in zip(x, modality, strict=True)
-                if k == m]
+        rows = [
+            r / r.norm() for r, k in zip(x, modality, strict=True) if k == m
+        ]
         cosines = [float(a @ b) for a in rows for b in rows]
         wanted.append(1 - sum(cosines) / len(cosines))
     value = float(within_modality_spread(x, modality))
@@ -79,16 +84,17 @@ def test_within_modality_spread_is_one_minus_the_mean_cosine():
     # Lengths do not matter.
     scaled = x * torch.rand(7, 1).add(0.1)
     assert float(within_modality_spread(scaled, modality)) == pytest.approx(
-        value, rel=1e-4)
+        value, rel=1e-4
+    )
 
 
 def test_within_modality_spread_sees_one_vector_for_each_modality():
     modality = torch.tensor([0, 1] * 4)
-    x = torch.where(modality[:, None] == 0, 1., -1.) * torch.ones(8, 3)
+    x = torch.where(modality[:, None] == 0, 1.0, -1.0) * torch.ones(8, 3)
     assert float(feature_spread(x)) == 1
     assert float(within_modality_spread(x, modality)) < 1e-12
     # One of the two modalities is enough, and one may be missing.
     x[::2] = torch.randn(4, 3)
     assert float(within_modality_spread(x, modality)) < 1e-12
-    alone = torch.tensor([[1., 0], [-1, 0]])
+    alone = torch.tensor([[1.0, 0], [-1, 0]])
     assert float(within_modality_spread(alone, torch.zeros(2).long())) == 1

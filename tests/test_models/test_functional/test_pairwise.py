@@ -13,13 +13,15 @@ from mmgl.models.functional.pairwise import (
 
 
 def naive(a, b):
-    return torch.stack([
-        torch.stack([((x - y)**2).sum() for y in b.double()])
-        for x in a.double()
-    ])
+    return torch.stack(
+        [
+            torch.stack([((x - y) ** 2).sum() for y in b.double()])
+            for x in a.double()
+        ]
+    )
 
 
-@pytest.mark.parametrize('offset', [0., 100.])
+@pytest.mark.parametrize('offset', [0.0, 100.0])
 def test_equals_loop_even_with_a_large_common_offset(offset):
     a, b = torch.randn(5, 7) + offset, torch.randn(4, 7) + offset
     got = pairwise_sq_dist(a, b)

@@ -16,16 +16,17 @@ def test_permutation_matrix_orientation_with_a_three_cycle():
     # A swap is its own inverse and would hide an inverted convention.
     permutation = torch.tensor([[1, 2, 0]])
     matrix = permutation_matrix(permutation)
-    expected = torch.tensor([[[0., 1, 0], [0, 0, 1], [1, 0, 0]]])
+    expected = torch.tensor([[[0.0, 1, 0], [0, 0, 1], [1, 0, 0]]])
     assert torch.equal(matrix, expected)
     ranks = permutation + 1
     restored = unshuffle_ranks(matrix.unsqueeze(1), ranks)
-    assert torch.equal(restored, torch.tensor([[[1., 2, 3]]]))
+    assert torch.equal(restored, torch.tensor([[[1.0, 2, 3]]]))
 
 
 def test_zero_logits_give_uniform_matrix():
-    assert torch.allclose(sinkhorn(torch.zeros(2, 6, 6)),
-                          torch.full((2, 6, 6), 1 / 6))
+    assert torch.allclose(
+        sinkhorn(torch.zeros(2, 6, 6)), torch.full((2, 6, 6), 1 / 6)
+    )
 
 
 @pytest.mark.parametrize('tau', [1.0, 0.1, 0.01])
@@ -53,8 +54,7 @@ def test_row_and_column_shifts_and_transposition():
     shifted = logits + torch.randn(2, 6, 1) + torch.randn(2, 1, 6)
     base = sinkhorn(logits, 500)
     assert torch.allclose(sinkhorn(shifted, 500), base, atol=1e-9)
-    assert torch.allclose(
-        sinkhorn(logits.mT, 500), base.mT, atol=1e-9)
+    assert torch.allclose(sinkhorn(logits.mT, 500), base.mT, atol=1e-9)
 
 
 def test_large_logits_stay_finite():
@@ -72,7 +72,7 @@ def test_margin_matrix_reaches_the_hard_permutation():
 
 
 def test_gumbel_moments_and_zero_noise():
-    noise = gumbel_noise((200_000, ), torch.zeros(1))
+    noise = gumbel_noise((200_000,), torch.zeros(1))
     assert noise.mean().item() == pytest.approx(0.5772, abs=0.02)
     assert noise.std().item() == pytest.approx(1.2825, abs=0.02)
     logits = torch.randn(2, 4, 4)
@@ -90,17 +90,19 @@ def test_without_noise_it_is_plain_sinkhorn_bitwise(tau):
         assert torch.equal(gumbel_sinkhorn(logits, noise, tau)[:, 0], plain)
 
 
-@pytest.mark.parametrize('tau, iters, mean, most', [
-    (1.0, 20, 6e-4, 0.06),
-    (0.5, 20, 0.01, 0.15),
-    (0.2, 20, 0.04, 0.6),
-    (0.1, 20, 0.1, 1.2),
-    (0.07, 20, 0.17, 1.3),
-    (0.07, 50, 0.03, 0.7),
-    (0.07, 200, 5e-3, 0.03),
-])
-def test_rows_approach_one_slower_at_lower_temperature(
-        tau, iters, mean, most):
+@pytest.mark.parametrize(
+    'tau, iters, mean, most',
+    [
+        (1.0, 20, 6e-4, 0.06),
+        (0.5, 20, 0.01, 0.15),
+        (0.2, 20, 0.04, 0.6),
+        (0.1, 20, 0.1, 1.2),
+        (0.07, 20, 0.17, 1.3),
+        (0.07, 50, 0.03, 0.7),
+        (0.07, 200, 5e-3, 0.03),
+    ],
+)
+def test_rows_approach_one_slower_at_lower_temperature(tau, iters, mean, most):
     """Worst row of a matrix: mean and maximum of 2000, normal logits."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2000, 6, 6, generator=generator)
@@ -113,10 +115,17 @@ def test_rows_approach_one_slower_at_lower_temperature(
     assert torch.allclose(columns, torch.ones(()), atol=1e-5)
 
 
-@pytest.mark.parametrize('tau, spread, mean', [
-    (0.07, 0.1, 0.07), (0.07, 3, 0.146), (0.07, 6, 0.207),
-    (1.0, 0.1, 1.3e-4), (1.0, 3, 2e-3), (1.0, 6, 0.011),
-])
+@pytest.mark.parametrize(
+    'tau, spread, mean',
+    [
+        (0.07, 0.1, 0.07),
+        (0.07, 3, 0.146),
+        (0.07, 6, 0.207),
+        (1.0, 0.1, 1.3e-4),
+        (1.0, 3, 2e-3),
+        (1.0, 6, 0.011),
+    ],
+)
 def test_rows_are_further_from_one_at_larger_logits(tau, spread, mean):
     """The figures of docs/pretraining.md: all rows, with noise."""
     generator = torch.Generator().manual_seed(0)

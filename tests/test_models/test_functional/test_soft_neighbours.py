@@ -18,12 +18,15 @@ def test_soft_nearest_neighbours_equal_a_loop():
     mask[:, 0] = True
     result = soft_nearest_neighbours(queries, bank, tau, mask)
     for q in range(4):
-        weights = torch.stack([
-            torch.exp(queries[q] @ bank[k] / tau) * mask[q, k]
-            for k in range(6)
-        ])
-        mixed = sum(w * b for w, b in zip(
-                weights / weights.sum(), bank, strict=True))
+        weights = torch.stack(
+            [
+                torch.exp(queries[q] @ bank[k] / tau) * mask[q, k]
+                for k in range(6)
+            ]
+        )
+        mixed = sum(
+            w * b for w, b in zip(weights / weights.sum(), bank, strict=True)
+        )
         assert torch.allclose(result[q], mixed / mixed.norm())
 
 
@@ -44,7 +47,8 @@ def test_cycle_uses_other_modality_then_own_image():
         expected = soft_nearest_neighbours(parts[b], bank, 0.05)
         assert torch.allclose(there[b], expected)
         assert torch.allclose(
-            back[b], soft_nearest_neighbours(expected, parts[b], 0.05))
+            back[b], soft_nearest_neighbours(expected, parts[b], 0.05)
+        )
 
 
 def test_detached_bank_gets_no_gradient():
@@ -62,5 +66,6 @@ def test_masked_info_nce_equals_cross_entropy():
     mask = torch.ones(5, 7, dtype=torch.bool)
     loss = masked_info_nce(anchors, candidates[target], candidates, mask, 0.2)
     expected = F.cross_entropy(
-        anchors @ candidates.t() / 0.2, target, reduction='none')
+        anchors @ candidates.t() / 0.2, target, reduction='none'
+    )
     assert torch.allclose(loss, expected)

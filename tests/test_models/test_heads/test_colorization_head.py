@@ -34,18 +34,19 @@ def test_uniform_logits_give_ln_q_times_the_mean_weight():
     torch.nn.init.zeros_(head.classifier.weight)
     loss = head.loss(features, ab, visible)['loss_colorization']
     balance = rebalancing_weights(head.prior)
-    total = 0.
+    total = 0.0
     for image, coloured in zip(ab, visible.tolist(), strict=True):
         small = torch.nn.functional.avg_pool2d(image[None], 4)[0]
         small = small.flatten(1).t() if coloured else torch.zeros(32, 2)
         index, _ = soft_encode(small, head.bins)
         total += balance[index[:, 0]].sum().item()
     assert loss.item() == pytest.approx(
-        math.log(261) * total / (4 * 32), rel=1e-4)
+        math.log(261) * total / (4 * 32), rel=1e-4
+    )
 
 
 def test_loss_starts_near_chance():
-    head = ColorizationHead(8, hidden_channels=16, uniform_share=1.)
+    head = ColorizationHead(8, hidden_channels=16, uniform_share=1.0)
     _, features, ab, visible = parts()
     # All weights are 1: ln Q.
     loss = head.loss(features, ab, visible)['loss_colorization']
@@ -58,20 +59,28 @@ def test_loss_equals_a_naive_loop():
     out = head.loss(features, ab, visible)
     probability = head(features).softmax(1)
     balance = rebalancing_weights(head.prior)
-    total, right = 0., 0
+    total, right = 0.0, 0
     for image in range(2):
         for row in range(8):
             for column in range(4):
-                patch = ab[image, :, 4 * row:4 * row + 4,
-                           4 * column:4 * column + 4]
-                index, weight = soft_encode(patch.mean((1, 2))[None],
-                                            head.bins)
+                patch = ab[
+                    image,
+                    :,
+                    4 * row : 4 * row + 4,
+                    4 * column : 4 * column + 4,
+                ]
+                index, weight = soft_encode(
+                    patch.mean((1, 2))[None], head.bins
+                )
                 p = probability[image, :, row, column]
-                total -= balance[index[0, 0]] * (
-                    weight[0] * p[index[0]].log()).sum()
+                total -= (
+                    balance[index[0, 0]]
+                    * (weight[0] * p[index[0]].log()).sum()
+                )
                 right += int(p.argmax() == index[0, 0])
     assert out['loss_colorization'].item() == pytest.approx(
-        total.item() / 64, rel=1e-4)
+        total.item() / 64, rel=1e-4
+    )
     assert out['colour_top1'].item() == pytest.approx(right / 64)
 
 
@@ -83,8 +92,11 @@ def test_prior_is_the_average_of_visible_images():
     # In one go: batches of the same size count alike.
     other = ColorizationHead(8, hidden_channels=16)
     joined = torch.cat([ab[visible] for ab in batches])
-    other.loss(features.repeat(2, 1, 1, 1)[:6], joined,
-               torch.ones(6, dtype=torch.bool))
+    other.loss(
+        features.repeat(2, 1, 1, 1)[:6],
+        joined,
+        torch.ones(6, dtype=torch.bool),
+    )
     assert head.prior.sum().item() == pytest.approx(1, abs=1e-4)
     assert torch.allclose(head.prior, other.prior, atol=1e-5)
     assert head.prior_batches == 3
@@ -93,11 +105,11 @@ def test_prior_is_the_average_of_visible_images():
 def test_infrared_images_are_grey_whatever_their_colour():
     head, features, ab, visible = parts()
     grey = ab.clone()
-    grey[~visible] = 50.
+    grey[~visible] = 50.0
     first, second = (
-        copy.deepcopy(head).loss(features, x, visible) for x in (ab, grey))
-    assert torch.equal(first['loss_colorization'],
-                       second['loss_colorization'])
+        copy.deepcopy(head).loss(features, x, visible) for x in (ab, grey)
+    )
+    assert torch.equal(first['loss_colorization'], second['loss_colorization'])
 
 
 def test_batches_without_colours():
@@ -120,4 +132,4 @@ def test_prior_is_saved_and_rests_in_evaluation():
 
 def test_wrong_share_is_refused():
     with pytest.raises(ValueError, match='uniform_share'):
-        ColorizationHead(8, uniform_share=0.)
+        ColorizationHead(8, uniform_share=0.0)

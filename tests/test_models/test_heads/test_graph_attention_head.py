@@ -13,7 +13,8 @@ def head():
 @pytest.fixture
 def batch():
     features = dict(
-        pool=torch.randn(9, 8, dtype=torch.float64, requires_grad=True))
+        pool=torch.randn(9, 8, dtype=torch.float64, requires_grad=True)
+    )
     pids = torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 2])
     return features, dict(pid=pids)
 
@@ -25,15 +26,21 @@ def naive_layer(layer, x, pids):
         row = []
         for weight, vectors in zip(layer.weight, layer.vectors, strict=True):
             friends = [j for j in range(len(x)) if pids[j] == pids[i]]
-            scores = torch.stack([
-                F.leaky_relu(
-                    torch.cat([x[i] @ weight, x[j] @ weight])
-                    @ vectors.flatten(), .2) for j in friends
-            ])
+            scores = torch.stack(
+                [
+                    F.leaky_relu(
+                        torch.cat([x[i] @ weight, x[j] @ weight])
+                        @ vectors.flatten(),
+                        0.2,
+                    )
+                    for j in friends
+                ]
+            )
             shares = scores.exp() / scores.exp().sum()
             mean = sum(
                 a * (x[j] @ weight)
-                for a, j in zip(shares, friends, strict=True))
+                for a, j in zip(shares, friends, strict=True)
+            )
             row.append(F.elu(mean))
         rows.append(torch.cat(row))
     return torch.stack(rows)
@@ -42,18 +49,20 @@ def naive_layer(layer, x, pids):
 def test_against_loops_with_gradients(head, batch):
     features, targets = batch
     pids = targets['pid']
-    logits = naive_layer(head.output,
-                         naive_layer(head.hidden, features['pool'], pids),
-                         pids)
+    logits = naive_layer(
+        head.output, naive_layer(head.hidden, features['pool'], pids), pids
+    )
     want = -sum(
-        logits[i, p] - logits[i].exp().sum().log()
-        for i, p in enumerate(pids)) / len(pids)
+        logits[i, p] - logits[i].exp().sum().log() for i, p in enumerate(pids)
+    ) / len(pids)
     got = head.loss(features, targets)
     torch.testing.assert_close(got['loss'], want)
     inputs = [features['pool'], *head.parameters()]
     for a, b in zip(
-            torch.autograd.grad(got['loss'], inputs),
-            torch.autograd.grad(want, inputs), strict=True):
+        torch.autograd.grad(got['loss'], inputs),
+        torch.autograd.grad(want, inputs),
+        strict=True,
+    ):
         assert b.norm() > 0
         torch.testing.assert_close(a, b)
     hits = (logits.argmax(1) == pids).sum().item()
@@ -80,19 +89,21 @@ def test_order_of_the_batch_plays_no_role(head, batch):
     features, targets = batch
     order = torch.randperm(9)
     got = head.loss(
-        dict(pool=features['pool'][order]), dict(pid=targets['pid'][order]))
-    torch.testing.assert_close(got['loss'],
-                               head.loss(features, targets)['loss'])
+        dict(pool=features['pool'][order]), dict(pid=targets['pid'][order])
+    )
+    torch.testing.assert_close(
+        got['loss'], head.loss(features, targets)['loss']
+    )
 
 
 def test_weights_scale_the_loss_but_not_the_likelihood(batch):
-    head = GraphAttentionHead(8, 3, dropout=0, loss_weight=.5).double()
+    head = GraphAttentionHead(8, 3, dropout=0, loss_weight=0.5).double()
     full = head.loss(*batch)
-    assert full['loss'].item() == pytest.approx(.5 * full['nll'].item())
-    head.ramp.fill_(.25)
+    assert full['loss'].item() == pytest.approx(0.5 * full['nll'].item())
+    head.ramp.fill_(0.25)
     less = head.loss(*batch)
     torch.testing.assert_close(less['loss'], full['loss'] / 4)
-    assert less['nll'] == full['nll'] and less['weight'] == .125
+    assert less['nll'] == full['nll'] and less['weight'] == 0.125
     assert not less['nll'].requires_grad
     head.ramp.zero_()
     head.loss(*batch)['loss'].backward()
@@ -100,7 +111,7 @@ def test_weights_scale_the_loss_but_not_the_likelihood(batch):
 
 
 def test_dropout_in_training_only(batch):
-    head = GraphAttentionHead(8, 3, dropout=.5).double()
+    head = GraphAttentionHead(8, 3, dropout=0.5).double()
     x, pids = batch[0]['pool'], batch[1]['pid']
     assert not torch.equal(head(x, pids), head(x, pids))
     head.eval()
@@ -123,16 +134,25 @@ def test_sizes_and_initialisation_of_ddag():
     # 4 heads of a 2048 x 512 matrix and a vector of 1024, and one of
     # 2048 x 395 and 790.
     assert sum(p.numel() for p in head.parameters()) == 5_008_150
-    for tensor, bound in ((head.hidden.weight, 1.414 * (6 / 2560)**.5),
-                          (head.output.weight, 1.414 * (6 / 2443)**.5),
-                          (head.hidden.vectors, 1.414 * (6 / 1025)**.5)):
-        assert .99 * bound < tensor.abs().max() <= bound
+    for tensor, bound in (
+        (head.hidden.weight, 1.414 * (6 / 2560) ** 0.5),
+        (head.output.weight, 1.414 * (6 / 2443) ** 0.5),
+        (head.hidden.vectors, 1.414 * (6 / 1025) ** 0.5),
+    ):
+        assert 0.99 * bound < tensor.abs().max() <= bound
     assert head.ramp == 1 and 'ramp' in head.state_dict()
 
 
-@pytest.mark.parametrize('bad', [
-    dict(num_classes=0), dict(num_heads=0), dict(dropout=1.),
-    dict(hidden_channels=0), dict(num_heads=9)])
+@pytest.mark.parametrize(
+    'bad',
+    [
+        dict(num_classes=0),
+        dict(num_heads=0),
+        dict(dropout=1.0),
+        dict(hidden_channels=0),
+        dict(num_heads=9),
+    ],
+)
 def test_bad_settings(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         GraphAttentionHead(**{**dict(in_channels=8, num_classes=3), **bad})

@@ -8,10 +8,9 @@ from mmgl.structures import permutation_set
 
 
 def head(**keys):
-    return JigsawHead(**{
-        **dict(in_channels=8, num_tiles=9, num_permutations=100),
-        **keys
-    })
+    return JigsawHead(
+        **{**dict(in_channels=8, num_tiles=9, num_permutations=100), **keys}
+    )
 
 
 def test_classes_are_rows_of_the_set():
@@ -28,20 +27,22 @@ def test_loss_starts_at_chance(tiles, size):
     loss = module.loss(torch.randn(size, tiles, 8), rows)
     # 3.178 for the 24 of four tiles, 4.605 for 100.
     assert loss['loss_jigsaw'].item() == pytest.approx(
-        math.log(size), abs=0.02)
+        math.log(size), abs=0.02
+    )
 
 
 def test_loss_and_accuracy_of_known_logits(monkeypatch):
     module = head(num_tiles=4, num_permutations=24)
     rows = torch.from_numpy(permutation_set(4, 24).copy())[[5, 7]]
     logits = torch.zeros(2, 24)
-    logits[0, 5] = 3.
-    logits[1, 6] = 3.
+    logits[0, 5] = 3.0
+    logits[1, 6] = 3.0
     monkeypatch.setattr(module, 'forward', lambda tiles: logits)
     out = module.loss(torch.zeros(2, 4, 8), rows)
     rest = math.log(23 + math.exp(3))
     assert out['loss_jigsaw'].item() == pytest.approx(
-        ((rest - 3) + rest) / 2, rel=1e-5)
+        ((rest - 3) + rest) / 2, rel=1e-5
+    )
     assert out['jigsaw_top1'].item() == 0.5
 
 
@@ -49,10 +50,11 @@ def test_tiles_share_the_projection_and_keep_their_place():
     module = head(num_tiles=4, num_permutations=24).eval()
     tiles = torch.randn(3, 4, 8)
     logits = module(tiles)
-    hidden = torch.stack([module.projection(tiles[:, i]) for i in range(4)],
-                         dim=1)
+    hidden = torch.stack(
+        [module.projection(tiles[:, i]) for i in range(4)], dim=1
+    )
     # 4 x 1000 inputs count as 512.
-    expected = module.fc((512 / 4000)**0.5 * hidden.flatten(1))
+    expected = module.fc((512 / 4000) ** 0.5 * hidden.flatten(1))
     assert torch.allclose(logits, expected, atol=1e-6)
     assert not torch.allclose(logits, module(tiles.flip(1)), atol=1e-6)
 
@@ -74,8 +76,10 @@ def test_it_learns_to_order_marked_tiles():
 
 def test_other_puzzles_are_refused():
     module = head()
-    for wrong in (torch.arange(4)[None],  # another number of tiles
-                  torch.zeros(1, 9, dtype=torch.int64)):
+    for wrong in (
+        torch.arange(4)[None],  # another number of tiles
+        torch.zeros(1, 9, dtype=torch.int64),
+    ):
         with pytest.raises(ValueError, match='same grid'):
             module.class_of(wrong)
     # A set of another seed has hardly a permutation in common.
@@ -86,9 +90,14 @@ def test_other_puzzles_are_refused():
 
 def test_the_set_is_no_part_of_a_checkpoint():
     assert set(head().state_dict()) == {
-        'projection.0.weight', 'projection.1.weight', 'projection.1.bias',
-        'projection.1.running_mean', 'projection.1.running_var',
-        'projection.1.num_batches_tracked', 'fc.weight', 'fc.bias'
+        'projection.0.weight',
+        'projection.1.weight',
+        'projection.1.bias',
+        'projection.1.running_mean',
+        'projection.1.running_var',
+        'projection.1.num_batches_tracked',
+        'fc.weight',
+        'fc.bias',
     }
 
 
@@ -101,7 +110,7 @@ def test_a_high_learning_rate_does_not_explode():
     losses = []
     for _ in range(20):
         tiles = torch.randn(32, 9, 32)
-        out = module.loss(tiles, rows[torch.randint(100, (32, ))])
+        out = module.loss(tiles, rows[torch.randint(100, (32,))])
         optimizer.zero_grad()
         out['loss_jigsaw'].backward()
         optimizer.step()

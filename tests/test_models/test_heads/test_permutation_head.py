@@ -10,7 +10,8 @@ LOSS = dict(type='PermutationReconstructionLoss', noise_factor=0)
 def batch(size):
     return dict(
         modality=torch.arange(size) % 2,
-        permutation=torch.stack([torch.randperm(6) for _ in range(size)]))
+        permutation=torch.stack([torch.randperm(6) for _ in range(size)]),
+    )
 
 
 def test_logits_and_accuracy():
@@ -55,6 +56,8 @@ def test_bad_arguments():
             torch.randn(2, 8),
             dict(
                 modality=torch.tensor([0, 1]),
-                permutation=torch.tensor([[0, 1, 2]] * 2)))
+                permutation=torch.tensor([[0, 1, 2]] * 2),
+            ),
+        )
     with pytest.raises(ValueError, match='norm'):
         PermutationHead(8, 6, LOSS, norm='ln')

@@ -13,9 +13,12 @@ from mmgl.models.functional.transport import (
 from mmgl.models.heads import VariationalDistillationHead
 
 OBS, REP, CLASSES = 8, 6, 5
-LENGTHS = {f'obs_{b}': OBS for b in BRANCHES} | {
-    f'rep_{b}': REP for b in BRANCHES} | {'concat': 4 * OBS}
-WEIGHTS = dict(infrared=.5, visible=.5, shared_gray=.25, shared=.25)
+LENGTHS = (
+    {f'obs_{b}': OBS for b in BRANCHES}
+    | {f'rep_{b}': REP for b in BRANCHES}
+    | {'concat': 4 * OBS}
+)
+WEIGHTS = dict(infrared=0.5, visible=0.5, shared_gray=0.25, shared=0.25)
 
 
 def build(**kwargs):
@@ -23,9 +26,9 @@ def build(**kwargs):
     head = VariationalDistillationHead(LENGTHS, CLASSES, **kwargs)
     for module in head.modules():
         if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=.6)
+            nn.init.normal_(module.weight, std=0.6)
         elif isinstance(module, nn.Dropout):
-            module.p = 0.
+            module.p = 0.0
     return head
 
 
@@ -35,7 +38,8 @@ def batch(n=12):
         for name, size in LENGTHS.items()
     }
     return features, dict(
-        pid=torch.arange(n) % CLASSES, modality=torch.arange(n) // 3 % 2)
+        pid=torch.arange(n) % CLASSES, modality=torch.arange(n) // 3 % 2
+    )
 
 
 def size(module):
@@ -49,24 +53,28 @@ def kl(p, q):
 def released_kl(teacher, student):
     """The malformed call of the public code."""
     return F.kl_div(
-        teacher.detach().softmax(1), student.softmax(1), reduction='mean')
+        teacher.detach().softmax(1), student.softmax(1), reduction='mean'
+    )
 
 
 def test_published_sizes_and_initial_values():
     lengths = {f'obs_{b}': 2048 for b in BRANCHES} | {
-        f'rep_{b}': 512 for b in BRANCHES}
+        f'rep_{b}': 512 for b in BRANCHES
+    }
     head = VariationalDistillationHead(lengths, 395)
     for name in NETWORKS:
         assert size(head.representation[name]) == 233_355
         assert size(head.observation[name]) == 2048 * 395 + 395
-    for layer in (head.observation['visible'],
-                  head.representation['shared'][0],
-                  head.representation['shared'][4]):
-        assert layer.weight.std().item() == pytest.approx(.001, rel=.05)
+    for layer in (
+        head.observation['visible'],
+        head.representation['shared'][0],
+        head.representation['shared'][4],
+    ):
+        assert layer.weight.std().item() == pytest.approx(0.001, rel=0.05)
         assert not layer.bias.any()
     norm, relu, dropout = head.representation['shared'][1:4]
     assert torch.equal(norm.weight, torch.ones(256))
-    assert relu.negative_slope == .1 and dropout.p == .5
+    assert relu.negative_slope == 0.1 and dropout.p == 0.5
     assert head.num_classes == 395
 
 
@@ -78,10 +86,12 @@ def test_branches_of_the_shared_network_share_classifiers():
     for branch, network in BRANCHES.items():
         torch.testing.assert_close(
             logits[f'obs_{branch}'],
-            head.observation[network](features[f'obs_{branch}']))
+            head.observation[network](features[f'obs_{branch}']),
+        )
         torch.testing.assert_close(
             logits[f'rep_{branch}'],
-            head.representation[network](features[f'rep_{branch}']))
+            head.representation[network](features[f'rep_{branch}']),
+        )
 
 
 def test_terms_equal_their_definitions():
@@ -89,45 +99,70 @@ def test_terms_equal_their_definitions():
     got = head.loss(features, targets)
     logits = head(features)
     ce = sum(
-        WEIGHTS[b] * F.cross_entropy(
-            logits[f'{kind}_{b}'], targets['pid'], label_smoothing=.1)
-        for b in BRANCHES for kind in ('obs', 'rep'))
-    vsd = sum(kl(logits[f'obs_{b}'], logits[f'rep_{b}'])
-              for b in ('infrared', 'visible'))
-    vcd = (kl(logits['obs_shared'], logits['rep_shared_gray']) +
-           kl(logits['obs_shared_gray'], logits['rep_shared'])) / 2
-    mean = (logits['rep_shared'].softmax(1) +
-            logits['rep_shared_gray'].softmax(1)) / 2
-    vml = sum(
-        F.kl_div(mean.log(), logits[name].softmax(1), reduction='batchmean')
-        for name in ('rep_shared', 'rep_shared_gray')) / 2
-    cml, _ = transport_cost(logits['obs_infrared'].softmax(1),
-                            logits['obs_visible'].softmax(1))
+        WEIGHTS[b]
+        * F.cross_entropy(
+            logits[f'{kind}_{b}'], targets['pid'], label_smoothing=0.1
+        )
+        for b in BRANCHES
+        for kind in ('obs', 'rep')
+    )
+    vsd = sum(
+        kl(logits[f'obs_{b}'], logits[f'rep_{b}'])
+        for b in ('infrared', 'visible')
+    )
+    vcd = (
+        kl(logits['obs_shared'], logits['rep_shared_gray'])
+        + kl(logits['obs_shared_gray'], logits['rep_shared'])
+    ) / 2
+    mean = (
+        logits['rep_shared'].softmax(1) + logits['rep_shared_gray'].softmax(1)
+    ) / 2
+    vml = (
+        sum(
+            F.kl_div(
+                mean.log(), logits[name].softmax(1), reduction='batchmean'
+            )
+            for name in ('rep_shared', 'rep_shared_gray')
+        )
+        / 2
+    )
+    cml, _ = transport_cost(
+        logits['obs_infrared'].softmax(1), logits['obs_visible'].softmax(1)
+    )
     for name, want in dict(
-            ce=ce, vsd=vsd, vcd=vcd, vml=vml, cml=8 * cml).items():
+        ce=ce, vsd=vsd, vcd=vcd, vml=vml, cml=8 * cml
+    ).items():
         assert want > 1e-2
         torch.testing.assert_close(got[f'loss_{name}'], want)
-    hits = [(logits[f'obs_{b}'].argmax(1) == targets['pid']).float().mean()
-            for b in BRANCHES]
-    assert got['accuracy'].item() == pytest.approx(
-        100 * sum(hits).item() / 4)
-    assert got['cml_marginal_error'] <= .01
+    hits = [
+        (logits[f'obs_{b}'].argmax(1) == targets['pid']).float().mean()
+        for b in BRANCHES
+    ]
+    assert got['accuracy'].item() == pytest.approx(100 * sum(hits).item() / 4)
+    assert got['cml_marginal_error'] <= 0.01
     assert got['loss_vml'] <= math.log(2)
 
 
 @pytest.mark.filterwarnings('ignore:reduction')
 def test_released_mode():
-    head, (features, targets) = build(
-        kl_mode='released', cml='released'), batch()
-    head.ramp.fill_(0.)  # is for the paper's terms
+    head, (features, targets) = (
+        build(kl_mode='released', cml='released'),
+        batch(),
+    )
+    head.ramp.fill_(0.0)  # is for the paper's terms
     got = head.loss(features, targets)
     logits = head(features)
-    vsd = sum(released_kl(logits[f'obs_{b}'], logits[f'rep_{b}'])
-              for b in ('infrared', 'visible'))
-    vcd = (released_kl(logits['obs_shared'], logits['rep_shared_gray']) +
-           released_kl(logits['obs_shared_gray'], logits['rep_shared'])) / 2
-    cml, _ = released_transport_cost(logits['obs_infrared'].softmax(1),
-                                     logits['obs_visible'].softmax(1))
+    vsd = sum(
+        released_kl(logits[f'obs_{b}'], logits[f'rep_{b}'])
+        for b in ('infrared', 'visible')
+    )
+    vcd = (
+        released_kl(logits['obs_shared'], logits['rep_shared_gray'])
+        + released_kl(logits['obs_shared_gray'], logits['rep_shared'])
+    ) / 2
+    cml, _ = released_transport_cost(
+        logits['obs_infrared'].softmax(1), logits['obs_visible'].softmax(1)
+    )
     torch.testing.assert_close(got['loss_vsd'], 2 * vsd)
     torch.testing.assert_close(got['loss_vcd'], 2 * vcd)
     torch.testing.assert_close(got['loss_cml'], 8 * cml)
@@ -146,23 +181,29 @@ def gradient(term, **kwargs):
     }
 
 
-@pytest.mark.parametrize('term, names', [
-    ('ce', set(LENGTHS) - {'concat'}),
-    ('vsd', {'rep_infrared', 'rep_visible'}),
-    ('vcd', {'rep_shared', 'rep_shared_gray'}),
-    ('vml', {'rep_shared', 'rep_shared_gray'}),
-    ('cml', {'obs_infrared', 'obs_visible'}),
-])
+@pytest.mark.parametrize(
+    'term, names',
+    [
+        ('ce', set(LENGTHS) - {'concat'}),
+        ('vsd', {'rep_infrared', 'rep_visible'}),
+        ('vcd', {'rep_shared', 'rep_shared_gray'}),
+        ('vml', {'rep_shared', 'rep_shared_gray'}),
+        ('cml', {'obs_infrared', 'obs_visible'}),
+    ],
+)
 def test_what_a_term_moves(term, names):
     assert gradient(term) == names
 
 
-@pytest.mark.parametrize('term, kwargs', [
-    ('vsd', dict(kl_mode='released')),
-    ('vcd', dict(kl_mode='released')),
-    ('cml', dict(cml='released')),
-    ('cml', dict(cml='kl')),
-])
+@pytest.mark.parametrize(
+    'term, kwargs',
+    [
+        ('vsd', dict(kl_mode='released')),
+        ('vcd', dict(kl_mode='released')),
+        ('cml', dict(cml='released')),
+        ('cml', dict(cml='kl')),
+    ],
+)
 def test_other_modes_move_the_same(term, kwargs):
     assert gradient(term, **kwargs) == gradient(term)
 
@@ -182,7 +223,8 @@ def test_nothing_to_distil_when_predictions_agree():
     with torch.no_grad():
         for name in NETWORKS:
             head.observation[name].load_state_dict(
-                head.observation['shared'].state_dict())
+                head.observation['shared'].state_dict()
+            )
             # So that the representation classifier gives the same logits.
             head.representation[name] = head.observation[name]
     shared = 3 * features['obs_shared']
@@ -197,26 +239,36 @@ def test_order_plays_no_role():
         head, (features, targets) = build(cml=cml), batch(20)
         want = head.loss(features, targets)
         order = torch.randperm(20)
-        got = head.loss({k: v[order] for k, v in features.items()},
-                        {k: v[order] for k, v in targets.items()})
+        got = head.loss(
+            {k: v[order] for k, v in features.items()},
+            {k: v[order] for k, v in targets.items()},
+        )
         for name, value in want.items():
             if 'loss' in name:
                 torch.testing.assert_close(
-                    got[name], value, rtol=2e-3, atol=1e-5)
+                    got[name], value, rtol=2e-3, atol=1e-5
+                )
 
 
 def test_ramp_and_weights():
-    head, (features, targets) = build(
-        loss_weights=dict(vsd=3., ce=0., cml=4.)), batch()
+    head, (features, targets) = (
+        build(loss_weights=dict(vsd=3.0, ce=0.0, cml=4.0)),
+        batch(),
+    )
     full = head.loss(features, targets)
     assert 'loss_ce' not in full
-    head.ramp.fill_(.25)
+    head.ramp.fill_(0.25)
     part = head.loss(features, targets)
-    for term, factor in dict(vsd=.25, vcd=.25, vml=.25, cml=1.).items():
+    for term, factor in dict(vsd=0.25, vcd=0.25, vml=0.25, cml=1.0).items():
         assert part[f'loss_{term}'].item() == pytest.approx(
-            factor * full[f'loss_{term}'].item(), rel=1e-5)
-    plain, _ = transport_cost(*(head(features)[f'obs_{b}'].softmax(1)
-                                for b in ('infrared', 'visible')))
+            factor * full[f'loss_{term}'].item(), rel=1e-5
+        )
+    plain, _ = transport_cost(
+        *(
+            head(features)[f'obs_{b}'].softmax(1)
+            for b in ('infrared', 'visible')
+        )
+    )
     torch.testing.assert_close(full['loss_cml'], 4 * plain)
     assert 'ramp' not in head.state_dict()
 
@@ -225,19 +277,26 @@ def test_finite_and_fp32_under_autocast():
     head, (features, targets) = build(), batch()
     with torch.autocast('cpu', dtype=torch.bfloat16):
         losses = head.loss(
-            {k: (100 * v).bfloat16() for k, v in features.items()}, targets)
+            {k: (100 * v).bfloat16() for k, v in features.items()}, targets
+        )
     sum(v for k, v in losses.items() if 'loss' in k).backward()
     for name, value in losses.items():
         assert value.dtype == torch.float32 and torch.isfinite(value), name
-    assert all(torch.isfinite(v.grad).all() for v in features.values()
-               if v.grad is not None)
+    assert all(
+        torch.isfinite(v.grad).all()
+        for v in features.values()
+        if v.grad is not None
+    )
 
 
-@pytest.mark.parametrize('kwargs, match', [
-    (dict(kl_mode='fixed'), 'kl_mode'),
-    (dict(cml='emd'), 'cml'),
-    (dict(loss_weights=dict(vdc=1.)), r"\['vdc'\]"),
-])
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [
+        (dict(kl_mode='fixed'), 'kl_mode'),
+        (dict(cml='emd'), 'cml'),
+        (dict(loss_weights=dict(vdc=1.0)), r"\['vdc'\]"),
+    ],
+)
 def test_mistakes(kwargs, match):
     with pytest.raises(ValueError, match=match):
         VariationalDistillationHead(LENGTHS, CLASSES, **kwargs)
@@ -248,4 +307,5 @@ def test_mistakes_in_what_it_is_put_on():
         VariationalDistillationHead(LENGTHS, 0)
     with pytest.raises(ValueError, match="rep_shared'.*MutualBottleneckNeck"):
         VariationalDistillationHead(
-            {k: v for k, v in LENGTHS.items() if k != 'rep_shared'}, CLASSES)
+            {k: v for k, v in LENGTHS.items() if k != 'rep_shared'}, CLASSES
+        )

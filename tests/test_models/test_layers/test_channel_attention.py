@@ -49,9 +49,9 @@ def test_equals_naive_loops_with_gradients():
 def test_stable_for_large_activations_and_half_precision():
     # Energies of 1e6, of which exp() is infinite.
     x = 100 * torch.rand(2, 5, 16, 8)
-    assert torch.isfinite(layer(1.)(x)).all()
+    assert torch.isfinite(layer(1.0)(x)).all()
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        out = layer(1.)(x.bfloat16())
+        out = layer(1.0)(x.bfloat16())
     assert out.dtype == torch.bfloat16
     assert torch.isfinite(out).all()
 
@@ -60,12 +60,13 @@ def test_stable_for_large_activations_and_half_precision():
 def test_as_a_plugin(stage):
     kwargs = dict(depth=18, base_channels=8)
     net = OneStreamResNet(
-        plugins={stage: dict(type='ChannelAttention')}, **kwargs).eval()
+        plugins={stage: dict(type='ChannelAttention')}, **kwargs
+    ).eval()
     plain = OneStreamResNet(**kwargs).eval()
     plain.load_state_dict(net.state_dict(), strict=False)
     assert net.plugins[stage].in_channels == net.stage_channels(stage)
     x, modality = torch.randn(2, 3, 32, 16), torch.tensor([0, 1])
     with torch.no_grad():
         assert torch.equal(net(x, modality), plain(x, modality))
-        net.plugins[stage].gamma.fill_(.5)
+        net.plugins[stage].gamma.fill_(0.5)
         assert not torch.allclose(net(x, modality), plain(x, modality))

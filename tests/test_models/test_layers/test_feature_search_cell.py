@@ -34,8 +34,11 @@ def naive(cell, x, modality, hard):
     out = []
     for image, m in zip(x, modality.tolist(), strict=True):
         logits = cell.channel_logit + cell.channel_offset[m]
-        gate = (logits > 0).float() if hard else (
-            logits / cell.temperature).sigmoid()
+        gate = (
+            (logits > 0).float()
+            if hard
+            else (logits / cell.temperature).sigmoid()
+        )
         image = torch.stack([g * c for g, c in zip(gate, image, strict=True)])
         maps = []
         for value in (image.mean(0), image.amax(0)):
@@ -45,11 +48,17 @@ def naive(cell, x, modality, hard):
         logits = torch.empty(image.shape[1:])
         for i in range(image.shape[1]):
             for j in range(image.shape[2]):
-                window = padded[:, i:i + 7, j:j + 7]
-                logits[i, j] = ((window * cell.pixel_weight[0]).sum()
-                                + cell.pixel_bias[0] + cell.pixel_offset[m])
-        gate = (logits > 0).float() if hard else (
-            logits / cell.temperature).sigmoid()
+                window = padded[:, i : i + 7, j : j + 7]
+                logits[i, j] = (
+                    (window * cell.pixel_weight[0]).sum()
+                    + cell.pixel_bias[0]
+                    + cell.pixel_offset[m]
+                )
+        gate = (
+            (logits > 0).float()
+            if hard
+            else (logits / cell.temperature).sigmoid()
+        )
         out.append(image * gate)
     return torch.stack(out)
 
@@ -65,8 +74,10 @@ def test_cell_equals_the_definition_with_gradients(hard):
     torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
     inputs = [x] if hard else [x, *cell.parameters()]
     for a, b in zip(
-            torch.autograd.grad((got * weight).sum(), inputs),
-            torch.autograd.grad((want * weight).sum(), inputs), strict=True):
+        torch.autograd.grad((got * weight).sum(), inputs),
+        torch.autograd.grad((want * weight).sum(), inputs),
+        strict=True,
+    ):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
@@ -85,20 +96,21 @@ def test_hard_gates_close_something_here():
 
 def test_start_scale_is_near_one():
     cell = FeatureSearchCell(64).eval()
-    cell.set_phase('search', 1.)
+    cell.set_phase('search', 1.0)
     x, modality = features(c=64)
-    scale = (cell(x, modality) / x.clamp(min=1e-9)).max().item()**4
-    assert scale == pytest.approx(.948, abs=2e-3)
+    scale = (cell(x, modality) / x.clamp(min=1e-9)).max().item() ** 4
+    assert scale == pytest.approx(0.948, abs=2e-3)
     cell.train()
     torch.manual_seed(0)
     # With noise at temperature 1 the mean gate is .973.
-    noisy = (cell(x, modality).sum() / x.sum()).item()**4
-    assert .75 < noisy < .85
+    noisy = (cell(x, modality).sum() / x.sum()).item() ** 4
+    assert 0.75 < noisy < 0.85
 
 
-@pytest.mark.parametrize('level, parameters', [('none', 0), ('channel', 15),
-                                               ('spatial', 101),
-                                               ('both', 116)])
+@pytest.mark.parametrize(
+    'level, parameters',
+    [('none', 0), ('channel', 15), ('spatial', 101), ('both', 116)],
+)
 def test_levels(level, parameters):
     cell = FeatureSearchCell(5, search_level=level)
     assert sum(p.numel() for p in cell.parameters()) == parameters
@@ -139,8 +151,10 @@ def test_search_parameters_have_a_gradient_in_the_search_only(phase):
 
 def test_selection_loss_and_log():
     cell = searching(
-        FeatureSearchCell(5, channel_target=.7, spatial_target=.4,
-                          loss_weight=2.))
+        FeatureSearchCell(
+            5, channel_target=0.7, spatial_target=0.4, loss_weight=2.0
+        )
+    )
     x, modality = features()
     x.requires_grad_()
     torch.manual_seed(3)
@@ -150,26 +164,31 @@ def test_selection_loss_and_log():
     # Again by hand, with the same draws.
     torch.manual_seed(3)
     logits = cell.channel_logits()
-    channel = ((logits + logistic_noise(logits)) / .5).sigmoid()
-    hidden = torch.stack([
-        image * channel[m][:, None, None]
-        for image, m in zip(x, modality.tolist(), strict=True)
-    ])
+    channel = ((logits + logistic_noise(logits)) / 0.5).sigmoid()
+    hidden = torch.stack(
+        [
+            image * channel[m][:, None, None]
+            for image, m in zip(x, modality.tolist(), strict=True)
+        ]
+    )
     maps = torch.nn.functional.conv2d(
-        pixel_statistics(hidden, 5), cell.pixel_weight, padding=3)
+        pixel_statistics(hidden, 5), cell.pixel_weight, padding=3
+    )
     logits = maps + cell.pixel_biases()[modality][:, None, None, None]
-    pixel = ((logits + logistic_noise(logits)) / .5).sigmoid()
-    want = 2 * ((channel.mean() - .7)**2 + (pixel.mean() - .4)**2)
+    pixel = ((logits + logistic_noise(logits)) / 0.5).sigmoid()
+    want = 2 * ((channel.mean() - 0.7) ** 2 + (pixel.mean() - 0.4) ** 2)
     torch.testing.assert_close(terms['loss_selection'], want)
     visible, infrared = cell.channel_subsets().tolist()
     both = sum(a and b for a, b in zip(visible, infrared, strict=True))
     either = sum(a or b for a, b in zip(visible, infrared, strict=True))
     assert terms['channel_kept'].item() == pytest.approx(
-        (sum(visible) + sum(infrared)) / 10)
+        (sum(visible) + sum(infrared)) / 10
+    )
     assert 0 < both < either
     assert terms['channel_iou'].item() == pytest.approx(both / either)
-    torch.testing.assert_close(terms['pixel_kept'],
-                               (logits > 0).float().mean())
+    torch.testing.assert_close(
+        terms['pixel_kept'], (logits > 0).float().mean()
+    )
     # It pulls on the logits.
     terms['loss_selection'].backward()
     assert cell.channel_logit.grad.abs().sum() > 0
@@ -190,7 +209,8 @@ def test_order_of_the_batch_does_not_matter():
     x, modality = features()
     order = torch.randperm(len(x))
     torch.testing.assert_close(
-        cell(x[order], modality[order]), cell(x, modality)[order])
+        cell(x[order], modality[order]), cell(x, modality)[order]
+    )
     # One draw for each modality: in training too, but for the pixels.
     cell = searching(FeatureSearchCell(5, search_level='channel'))
     torch.manual_seed(0)
@@ -206,8 +226,9 @@ def test_autocast_keeps_the_gates_exact():
         half = cell(x.bfloat16(), modality)
         assert torch.equal(cell(x, modality), cell(x, modality))
     assert half.dtype == torch.bfloat16
-    torch.testing.assert_close(half.float(), cell(x, modality), atol=.05,
-                               rtol=.05)
+    torch.testing.assert_close(
+        half.float(), cell(x, modality), atol=0.05, rtol=0.05
+    )
 
 
 def test_bad_settings():
@@ -215,7 +236,7 @@ def test_bad_settings():
         FeatureSearchCell(4, search_level='pixel')
     with pytest.raises(ValueError, match='spatial_target'):
         FeatureSearchCell(4, spatial_target=1.2)
-    for phase, temperature in (('late', 1.), ('search', 0.)):
+    for phase, temperature in (('late', 1.0), ('search', 0.0)):
         with pytest.raises(ValueError, match='phase'):
             FeatureSearchCell(4).set_phase(phase, temperature)
 
@@ -228,8 +249,10 @@ def two_streams(plugins=None):
 
 def images(n=4):
     generator = torch.Generator().manual_seed(2)
-    return (torch.randn(n, 3, 96, 48, generator=generator),
-            torch.arange(n) % 2)
+    return (
+        torch.randn(n, 3, 96, 48, generator=generator),
+        torch.arange(n) % 2,
+    )
 
 
 @pytest.mark.parametrize('training', [True, False])
@@ -240,28 +263,34 @@ def test_open_gates_are_the_plain_backbone(training):
     x, modality = images()
     assert torch.equal(searched(x, modality), plain(x, modality))
     for cell in searched.plugins.values():
-        cell.set_phase('search', 1.)
+        cell.set_phase('search', 1.0)
     assert not torch.equal(searched(x, modality), plain(x, modality))
 
 
 def test_parameters_of_all_cells_of_a_resnet50():
     backbone = TwoStreamResNet(50, plugins={stage: CELL for stage in STAGES})
     numbers = {
-        kind: sum(p.numel() for n, p in backbone.plugins.named_parameters()
-                  if kind in n)
+        kind: sum(
+            p.numel()
+            for n, p in backbone.plugins.named_parameters()
+            if kind in n
+        )
         for kind in ('channel', 'pixel')
     }
     # 3 x (256 + 512 + 1024 + 2048), and 4 x (98 + 1 + 2).
     assert numbers == dict(channel=11_520, pixel=404)
     plain = TwoStreamResNet(50)
-    assert sum(p.numel() for p in backbone.parameters()) - sum(
-        p.numel() for p in plain.parameters()) == 11_924
+    assert (
+        sum(p.numel() for p in backbone.parameters())
+        - sum(p.numel() for p in plain.parameters())
+        == 11_924
+    )
 
 
 def test_identity_loss_reaches_search_parameters():
     backbone = two_streams({stage: CELL for stage in STAGES})
     for cell in backbone.plugins.values():
-        cell.set_phase('search', 1.)
+        cell.set_phase('search', 1.0)
     x, modality = images()
     logits = torch.nn.Linear(64, 4)(backbone(x, modality).mean((2, 3)))
     torch.nn.functional.cross_entropy(logits, torch.arange(4)).backward()

@@ -19,7 +19,8 @@ def test_equals_the_formula():
         for c in range(32):
             plane, w = x[b, c], weight[b, c]
             normed = (plane - plane.mean()) / (
-                plane.var(unbiased=False) + 1e-5).sqrt()
+                plane.var(unbiased=False) + 1e-5
+            ).sqrt()
             want[b, c] = w * plane + (1 - w) * normed
     torch.testing.assert_close(layer(x), want, rtol=1e-4, atol=1e-5)
 
@@ -27,8 +28,7 @@ def test_equals_the_formula():
 def test_average_of_the_output_is_the_weighted_average():
     layer, x = ModalityAlleviation(32), features()
     want = layer.weight(x).flatten(1) * x.mean((2, 3))
-    torch.testing.assert_close(
-        layer(x).mean((2, 3)), want, rtol=0, atol=1e-6)
+    torch.testing.assert_close(layer(x).mean((2, 3)), want, rtol=0, atol=1e-6)
 
 
 def test_no_image_sees_another_in_any_mode():
@@ -50,7 +50,7 @@ def test_parameters_of_mpanet():
 
 def test_constant_channels_and_half_precision_stay_finite():
     layer = ModalityAlleviation(4)
-    x = torch.full((2, 4, 5, 3), 7., requires_grad=True)
+    x = torch.full((2, 4, 5, 3), 7.0, requires_grad=True)
     layer(x).sum().backward()
     assert x.grad.isfinite().all()
     # 40,000 in 1,000 places: sums and squares leave the range of fp16.
@@ -63,11 +63,13 @@ def test_constant_channels_and_half_precision_stay_finite():
 def test_behind_the_stages_asked_for():
     mam = dict(type='ModalityAlleviation')
     backbone = OneStreamResNet(
-        depth=18, base_channels=4, plugins=dict(layer3=mam, layer4=mam))
+        depth=18, base_channels=4, plugins=dict(layer3=mam, layer4=mam)
+    )
     assert list(backbone.plugins) == ['layer3', 'layer4']
     assert backbone.plugins['layer3'].fc2.out_channels == 16
     one = OneStreamResNet(
-        depth=18, base_channels=4, plugins=dict(layer3=None, layer4=mam))
+        depth=18, base_channels=4, plugins=dict(layer3=None, layer4=mam)
+    )
     assert list(one.plugins) == ['layer4']
 
 

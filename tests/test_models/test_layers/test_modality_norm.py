@@ -12,11 +12,14 @@ def test_equals_one_batch_norm_a_modality():
     for side, reference in enumerate(references):
         expected = reference(x[modality == side].flatten(0, 1))
         assert torch.allclose(
-            out[modality == side].flatten(0, 1), expected, atol=1e-5)
-        assert torch.allclose(layer.running_mean[side],
-                              reference.running_mean, atol=1e-6)
-        assert torch.allclose(layer.running_var[side], reference.running_var,
-                              atol=1e-5)
+            out[modality == side].flatten(0, 1), expected, atol=1e-5
+        )
+        assert torch.allclose(
+            layer.running_mean[side], reference.running_mean, atol=1e-6
+        )
+        assert torch.allclose(
+            layer.running_var[side], reference.running_var, atol=1e-5
+        )
     layer.eval()
     out = layer(x, modality)
     for side, reference in enumerate(references):
@@ -24,7 +27,8 @@ def test_equals_one_batch_norm_a_modality():
         assert torch.allclose(
             out[modality == side].flatten(0, 1),
             reference(x[modality == side].flatten(0, 1)),
-            atol=1e-5)
+            atol=1e-5,
+        )
 
 
 def test_gradient_equals_batch_norm():
@@ -32,14 +36,16 @@ def test_gradient_equals_batch_norm():
     x = torch.randn(4, 3, 6, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(4, 3, 6, dtype=torch.float64)
     layer = ModalityBatchNorm(6).double()
-    grad, = torch.autograd.grad((layer(x, modality) * weight).sum(), x)
+    (grad,) = torch.autograd.grad((layer(x, modality) * weight).sum(), x)
     for side in (0, 1):
         part = x[modality == side].flatten(0, 1)
         out = torch.nn.functional.batch_norm(part, None, None, training=True)
-        expected, = torch.autograd.grad(
-            (out * weight[modality == side].flatten(0, 1)).sum(), part)
+        (expected,) = torch.autograd.grad(
+            (out * weight[modality == side].flatten(0, 1)).sum(), part
+        )
         assert torch.allclose(
-            grad[modality == side].flatten(0, 1), expected, atol=1e-9)
+            grad[modality == side].flatten(0, 1), expected, atol=1e-9
+        )
 
 
 def test_missing_modality_leaves_its_statistics():

@@ -6,37 +6,39 @@ from mmgl.models.layers import AvgPooling, GeMPooling
 
 def test_gem_formula_and_limits():
     x = torch.rand(2, 3, 4, 5)
-    want = (x.double()**3).mean((2, 3))**(1 / 3)
+    want = (x.double() ** 3).mean((2, 3)) ** (1 / 3)
     torch.testing.assert_close(GeMPooling()(x).double(), want)
     assert GeMPooling()(x.double()).dtype == torch.float64
+    torch.testing.assert_close(GeMPooling(p=1, eps=1e-9)(x), AvgPooling()(x))
     torch.testing.assert_close(
-        GeMPooling(p=1, eps=1e-9)(x), AvgPooling()(x))
-    torch.testing.assert_close(
-        GeMPooling(p=400.)(x), x.amax((2, 3)), rtol=.01, atol=0)
+        GeMPooling(p=400.0)(x), x.amax((2, 3)), rtol=0.01, atol=0
+    )
 
 
 def test_gem_gradient():
     x = torch.rand(2, 3, 4, 5, requires_grad=True)
     got = torch.autograd.grad(GeMPooling()(x).sum(), x)[0]
-    want = torch.autograd.grad(
-        ((x**3).mean((2, 3))**(1 / 3)).sum(), x)[0]
+    want = torch.autograd.grad(((x**3).mean((2, 3)) ** (1 / 3)).sum(), x)[0]
     torch.testing.assert_close(got, want)
 
 
-@pytest.mark.parametrize('scale', [0., 1e-6, 1e-4, 1e-2, 1., 100.])
+@pytest.mark.parametrize('scale', [0.0, 1e-6, 1e-4, 1e-2, 1.0, 100.0])
 def test_gem_of_weak_channels_is_that_of_the_published_code(scale):
     x = scale * torch.rand(2, 3, 4, 5, dtype=torch.float64)
     x[:, :, 0] = 0
     x.requires_grad_()
-    want = ((x**3).mean((2, 3)) + 1e-12)**(1 / 3)
+    want = ((x**3).mean((2, 3)) + 1e-12) ** (1 / 3)
     got = GeMPooling()(x)
     torch.testing.assert_close(got, want, rtol=1e-9, atol=0)
     torch.testing.assert_close(
         torch.autograd.grad(got.sum(), x)[0],
-        torch.autograd.grad(want.sum(), x)[0], rtol=1e-9, atol=1e-9)
+        torch.autograd.grad(want.sum(), x)[0],
+        rtol=1e-9,
+        atol=1e-9,
+    )
 
 
-@pytest.mark.parametrize('p', [3., 20.])
+@pytest.mark.parametrize('p', [3.0, 20.0])
 def test_dead_channel_and_huge_values_are_finite(p):
     x = torch.zeros(1, 2, 3, 3)
     x[:, 1] = 1e12
@@ -57,7 +59,7 @@ def test_gem_is_fp32_under_autocast():
 
 def test_only_a_learnable_exponent_is_a_parameter():
     assert not GeMPooling().state_dict()
-    pool = GeMPooling(p=2., learnable=True)
+    pool = GeMPooling(p=2.0, learnable=True)
     pool(torch.rand(2, 3, 4, 4)).sum().backward()
     assert pool.p.grad is not None and pool.p.grad != 0
     assert list(pool.state_dict()) == ['p']

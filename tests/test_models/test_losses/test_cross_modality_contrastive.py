@@ -21,25 +21,31 @@ def batch(n=16, d=6, ids=4, seed=0):
 
 
 def kernel(a, b):
-    return sum(
-        (-(a - b).square().sum() / (2 * s2)).exp() for s2 in BANDWIDTHS) / 5
+    return (
+        sum((-(a - b).square().sum() / (2 * s2)).exp() for s2 in BANDWIDTHS)
+        / 5
+    )
 
 
 def mean_kernel(left, right):
     return sum(kernel(a, b) for a in left for b in right) / (
-        len(left) * len(right))
+        len(left) * len(right)
+    )
 
 
 def sets_of(x, pids, modality):
     unit = x / x.norm(dim=1, keepdim=True)
     rows = list(zip(unit, pids.tolist(), modality.tolist(), strict=True))
-    return [{
-        i: [f for f, p, m in rows if p == i and m == which]
-        for i in sorted({p for _, p, _ in rows})
-    } for which in (0, 1)]
+    return [
+        {
+            i: [f for f, p, m in rows if p == i and m == which]
+            for i in sorted({p for _, p, _ in rows})
+        }
+        for which in (0, 1)
+    ]
 
 
-def discrepancy_loop(x, pids, modality, margin=1.):
+def discrepancy_loop(x, pids, modality, margin=1.0):
     visible, infrared = sets_of(x, pids, modality)
     within, apart = [], []
     for i, v in visible.items():
@@ -47,7 +53,8 @@ def discrepancy_loop(x, pids, modality, margin=1.):
             if not v or not r:
                 continue
             value = (
-                mean_kernel(v, v) + mean_kernel(r, r) - 2 * mean_kernel(v, r))
+                mean_kernel(v, v) + mean_kernel(r, r) - 2 * mean_kernel(v, r)
+            )
             if i == j:
                 within.append(value)
             else:
@@ -55,7 +62,7 @@ def discrepancy_loop(x, pids, modality, margin=1.):
     return sum(within) / max(len(within), 1) + sum(apart) / max(len(apart), 1)
 
 
-def infonce_loop(x, pids, modality, temperature=.1):
+def infonce_loop(x, pids, modality, temperature=0.1):
     unit = x / x.norm(dim=1, keepdim=True)
     terms = []
     for a in range(len(x)):
@@ -65,7 +72,8 @@ def infonce_loop(x, pids, modality, temperature=.1):
         if positives:
             total = torch.stack(list(scores.values())).logsumexp(0)
             terms.append(
-                sum(total - scores[b] for b in positives) / len(positives))
+                sum(total - scores[b] for b in positives) / len(positives)
+            )
     return sum(terms) / len(terms)
 
 
@@ -80,11 +88,12 @@ def check(mode, x, pids, modality):
         torch.autograd.grad(got, x)[0],
         torch.autograd.grad(want, x)[0],
         rtol=1e-4,
-        atol=1e-5)
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize('mode', MODES)
-@pytest.mark.parametrize('scale', [.1, 30.])
+@pytest.mark.parametrize('scale', [0.1, 30.0])
 def test_equals_loop_with_gradient(mode, scale):
     x, pids, modality = batch()
     check(mode, (scale * x).detach().requires_grad_(), pids, modality)
@@ -102,8 +111,9 @@ def test_identities_that_lack_a_modality(mode):
 @pytest.mark.parametrize('mode', MODES)
 def test_nothing_to_compare(mode):
     x, pids, modality = batch()
-    loss = CrossModalityContrastiveLoss(mode)(x, pids,
-                                              torch.zeros_like(modality))
+    loss = CrossModalityContrastiveLoss(mode)(
+        x, pids, torch.zeros_like(modality)
+    )
     loss.backward()
     assert loss == 0 and (x.grad == 0).all()
 
@@ -122,8 +132,8 @@ def test_batch_order_does_not_matter(mode):
     loss = CrossModalityContrastiveLoss(mode)
     order = torch.randperm(len(x))
     torch.testing.assert_close(
-        loss(x[order], pids[order], modality[order]),
-        loss(x, pids, modality))
+        loss(x[order], pids[order], modality[order]), loss(x, pids, modality)
+    )
 
 
 @pytest.mark.parametrize('mode', MODES)
@@ -131,7 +141,8 @@ def test_modalities_are_symmetric(mode):
     x, pids, modality = batch()
     loss = CrossModalityContrastiveLoss(mode)
     torch.testing.assert_close(
-        loss(x, pids, 1 - modality), loss(x, pids, modality))
+        loss(x, pids, 1 - modality), loss(x, pids, modality)
+    )
 
 
 def test_discrepancy_of_equal_sets_is_zero():
@@ -147,7 +158,7 @@ def test_discrepancy_of_equal_sets_is_zero():
 
 def test_discrepancy_of_opposite_points():
     # 2 - 2 k(2), the largest there is for these bandwidths.
-    unit = torch.tensor([[1., 0.], [-1., 0.]])
+    unit = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     rows = torch.tensor([[True, False]])
     want = 2 - 2 * sum(math.exp(-2 / s2) for s2 in BANDWIDTHS) / 5
     value = kernel_discrepancy(unit, rows, ~rows, BANDWIDTHS).item()
@@ -182,10 +193,12 @@ def test_fp32_under_autocast(mode):
 
 
 def test_bad_arguments():
-    for settings, word in ((dict(mode='cmmd'), 'mode'),
-                           (dict(bandwidths=(1, 0)), 'bandwidths'),
-                           (dict(temperature=0), 'temperature'),
-                           (dict(margin=-1), 'margin')):
+    for settings, word in (
+        (dict(mode='cmmd'), 'mode'),
+        (dict(bandwidths=(1, 0)), 'bandwidths'),
+        (dict(temperature=0), 'temperature'),
+        (dict(margin=-1), 'margin'),
+    ):
         with pytest.raises(ValueError, match=word):
             CrossModalityContrastiveLoss(**settings)
     x, pids, _ = batch()

@@ -32,7 +32,7 @@ def _loss_and_gradient(rank, loss, x, pids, weight):
     part = slice(rank * len(x) // WORLD, (rank + 1) * len(x) // WORLD)
     value = loss(x[part] @ weight, pids[part])
     value.backward()
-    mean = torch.stack([value.detach(), ])
+    mean = torch.stack([value.detach()])
     dist.all_reduce(mean)
     dist.all_reduce(weight.grad)  # what DDP does, with the division below
     return (mean / WORLD).tolist(), (weight.grad / WORLD).tolist()
@@ -43,18 +43,21 @@ def with_modality(loss):
     return lambda x, pids: loss(x, pids, torch.arange(len(x)) // 4 % 2)
 
 
-@pytest.mark.parametrize('loss', [
-    WeightedRegularizedTripletLoss(),
-    WeightedRegularizedTripletLoss(published=True),
-    BatchHardTripletLoss(),
-    CenterClusterLoss(),
-    CenterClusterLoss(margin=3.),
-    EnhancedSquaredDifferenceLoss(),
-    EnhancedSquaredDifferenceLoss(gamma=.1, alpha=2., published=True),
-    with_modality(CrossModalityContrastiveLoss()),
-    with_modality(CrossModalityContrastiveLoss('infonce')),
-    with_modality(RankedListLoss()),
-])
+@pytest.mark.parametrize(
+    'loss',
+    [
+        WeightedRegularizedTripletLoss(),
+        WeightedRegularizedTripletLoss(published=True),
+        BatchHardTripletLoss(),
+        CenterClusterLoss(),
+        CenterClusterLoss(margin=3.0),
+        EnhancedSquaredDifferenceLoss(),
+        EnhancedSquaredDifferenceLoss(gamma=0.1, alpha=2.0, published=True),
+        with_modality(CrossModalityContrastiveLoss()),
+        with_modality(CrossModalityContrastiveLoss('infonce')),
+        with_modality(RankedListLoss()),
+    ],
+)
 def test_loss_and_gradient_equal_one_process(tmp_path, loss):
     # Identities 0..3 cross the border between the ranks.
     generator = torch.Generator().manual_seed(0)
@@ -64,13 +67,15 @@ def test_loss_and_gradient_equal_one_process(tmp_path, loss):
     single = weight.clone().requires_grad_()
     want = loss(x @ single, pids)
     want.backward()
-    for value, grad in run_ranks(tmp_path, _loss_and_gradient, loss, x, pids,
-                                 weight):
+    for value, grad in run_ranks(
+        tmp_path, _loss_and_gradient, loss, x, pids, weight
+    ):
         assert value[0] == pytest.approx(want.item(), abs=1e-6)
         torch.testing.assert_close(
-            torch.tensor(grad), single.grad, rtol=1e-5, atol=1e-5)
+            torch.tensor(grad), single.grad, rtol=1e-5, atol=1e-5
+        )
     # Without the exchange the ranks would see other negatives.
-    half = (loss(x[:8] @ weight, pids[:8]) + loss(x[8:] @ weight, pids[8:]))
+    half = loss(x[:8] @ weight, pids[:8]) + loss(x[8:] @ weight, pids[8:])
     assert abs(half.item() / 2 - want.item()) > 1e-3
 
 
@@ -94,10 +99,13 @@ def test_graph_of_all_ranks_equals_one_process(tmp_path):
         want = head.loss(dict(pool=x), dict(pid=pids))['loss']
         want.backward()
         for a, b in zip(
-                got, [want.detach(), *(p.grad for p in head.parameters())],
-                strict=True):
+            got,
+            [want.detach(), *(p.grad for p in head.parameters())],
+            strict=True,
+        ):
             torch.testing.assert_close(
-                torch.tensor(a), b, rtol=1e-5, atol=1e-6)
+                torch.tensor(a), b, rtol=1e-5, atol=1e-6
+            )
     # Without the exchange an image would attend to half of its identity.
     half = head.loss(dict(pool=x[:8]), dict(pid=pids[:8]))['loss']
     half = (half + head.loss(dict(pool=x[8:]), dict(pid=pids[8:]))['loss']) / 2
@@ -106,8 +114,9 @@ def test_graph_of_all_ranks_equals_one_process(tmp_path):
 
 def _head_loss_and_gradient(rank, head, x, targets, world):
     part = slice(rank * len(x) // world, (rank + 1) * len(x) // world)
-    losses = head.loss({'bn': x[part]},
-                       {k: v[part] for k, v in targets.items()})
+    losses = head.loss(
+        {'bn': x[part]}, {k: v[part] for k, v in targets.items()}
+    )
     losses = {k: v for k, v in losses.items() if 'loss' in k}
     sum(losses.values()).backward()
     values = [v.detach() for v in losses.values()]
@@ -127,19 +136,22 @@ def test_modality_classifiers_equal_one_process(tmp_path):
     head = ModalityClassifierHead(5, 4)
     for layer in (head.visible, head.infrared):
         torch.nn.init.normal_(layer.weight, generator=generator)
-    double = run_ranks(tmp_path, _head_loss_and_gradient, head, x, targets,
-                       WORLD)
+    double = run_ranks(
+        tmp_path, _head_loss_and_gradient, head, x, targets, WORLD
+    )
     single = _head_loss_and_gradient(0, head, x, targets, 1)
     for result in double:
         for got, want in zip(result, single, strict=True):
             torch.testing.assert_close(
-                torch.tensor(got), torch.tensor(want), rtol=1e-5, atol=1e-6)
+                torch.tensor(got), torch.tensor(want), rtol=1e-5, atol=1e-6
+            )
 
 
 def _distillation(rank, head, features, pids, world):
     part = slice(rank * len(pids) // world, (rank + 1) * len(pids) // world)
-    losses = head.loss({k: v[part] for k, v in features.items()},
-                       dict(pid=pids[part]))
+    losses = head.loss(
+        {k: v[part] for k, v in features.items()}, dict(pid=pids[part])
+    )
     losses = {k: v for k, v in losses.items() if 'loss' in k}
     sum(losses.values()).backward()
     values = [v.detach() for v in losses.values()]
@@ -150,16 +162,17 @@ def _distillation(rank, head, features, pids, world):
     return [(value / world).tolist() for value in values]
 
 
-@pytest.mark.parametrize('kwargs', [
-    {}, dict(cml='kl'), dict(cml='released', kl_mode='released')])
+@pytest.mark.parametrize(
+    'kwargs', [{}, dict(cml='kl'), dict(cml='released', kl_mode='released')]
+)
 def test_distillation_equals_one_process(tmp_path, kwargs):
     generator = torch.Generator().manual_seed(0)
     features = {
         f'{kind}_{branch}': torch.randn(12, 6, generator=generator)
-        for kind in ('obs', 'rep') for branch in BRANCHES
+        for kind in ('obs', 'rep')
+        for branch in BRANCHES
     }
-    head = VariationalDistillationHead(
-        dict.fromkeys(features, 6), 4, **kwargs)
+    head = VariationalDistillationHead(dict.fromkeys(features, 6), 4, **kwargs)
     for layers in head.representation.values():
         # Batch norm and dropout work on the batch of a rank, as everywhere.
         layers[1], layers[3] = torch.nn.Identity(), torch.nn.Identity()
@@ -171,14 +184,18 @@ def test_distillation_equals_one_process(tmp_path, kwargs):
     for result in double:
         for got, want in zip(result, single, strict=True):
             torch.testing.assert_close(
-                torch.tensor(got), torch.tensor(want), rtol=1e-4, atol=1e-5)
+                torch.tensor(got), torch.tensor(want), rtol=1e-4, atol=1e-5
+            )
     if 'cml' not in kwargs:
         # Transport between the halves of the batch is another one.
         parts = [slice(0, 6), slice(6, 12), slice(0, 12)]
-        first, second, whole = (head.loss(
-            {k: v[part] for k, v in features.items()},
-            dict(pid=pids[part]))['loss_cml'].item() for part in parts)
-        assert (first + second) / 2 > whole + .05
+        first, second, whole = (
+            head.loss(
+                {k: v[part] for k, v in features.items()}, dict(pid=pids[part])
+            )['loss_cml'].item()
+            for part in parts
+        )
+        assert (first + second) / 2 > whole + 0.05
 
 
 def _selection(rank, cell, x, modality):
@@ -194,24 +211,29 @@ def _selection(rank, cell, x, modality):
 
 def test_selection_loss_of_all_ranks_equals_one_process(tmp_path, monkeypatch):
     # Noise, which is drawn by the shape of a rank's batch, is left out.
-    monkeypatch.setattr('mmgl.models.layers.feature_search_cell'
-                        '.logistic_noise', torch.zeros_like)
+    monkeypatch.setattr(
+        'mmgl.models.layers.feature_search_cell.logistic_noise',
+        torch.zeros_like,
+    )
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(8, 5, 6, 3, generator=generator)
     modality = torch.arange(8) % 2
-    cell = FeatureSearchCell(5, init_logit=.5)
+    cell = FeatureSearchCell(5, init_logit=0.5)
     torch.nn.init.normal_(cell.pixel_weight, generator=generator)
-    cell.set_phase('search', .5)
+    cell.set_phase('search', 0.5)
     ranks = run_ranks(tmp_path, _selection, cell, x, modality)
     cell(x, modality)
     want = cell.auxiliary_losses()['loss_selection']
     want.backward()
     for got in ranks:
         for a, b in zip(
-                got, [want.detach(), *(p.grad for p in cell.parameters())],
-                strict=True):
+            got,
+            [want.detach(), *(p.grad for p in cell.parameters())],
+            strict=True,
+        ):
             torch.testing.assert_close(
-                torch.tensor(a), b, rtol=1e-5, atol=1e-7)
+                torch.tensor(a), b, rtol=1e-5, atol=1e-7
+            )
 
 
 def _dynamic_weight(rank, model):
@@ -219,9 +241,10 @@ def _dynamic_weight(rank, model):
     runner = SimpleNamespace(model=model, epoch=0, train_loop=None)
     hook.before_train(runner)
     hook.before_train_epoch(runner)
-    for loss in (1. + rank, 3. + rank):
+    for loss in (1.0 + rank, 3.0 + rank):
         hook.after_train_iter(
-            runner, 0, outputs={'id/loss': torch.tensor(loss)})
+            runner, 0, outputs={'id/loss': torch.tensor(loss)}
+        )
     hook.after_train_epoch(runner)
     return model.heads['graph'].ramp.tolist()
 
@@ -231,21 +254,25 @@ def test_dynamic_weight_is_that_of_all_ranks(tmp_path):
     model.heads = torch.nn.ModuleDict(dict(graph=GraphAttentionHead(6, 4)))
     # Means of 2 and 3.
     assert run_ranks(tmp_path, _dynamic_weight, model) == pytest.approx(
-        [1 / 3.5, 1 / 3.5])
+        [1 / 3.5, 1 / 3.5]
+    )
 
 
 def _classifier_averages(rank):
     """Whether the ranks hold the same averages after steps of their own."""
     torch.manual_seed(rank)
     model = torch.nn.Module()
-    model.heads = torch.nn.ModuleDict(dict(modality=ModalityClassifierHead(
-        5, 4)))
+    model.heads = torch.nn.ModuleDict(
+        dict(modality=ModalityClassifierHead(5, 4))
+    )
     model.forward = lambda *args: model.heads['modality'].loss(*args)
     wrapped = torch.nn.parallel.DistributedDataParallel(model)
     optimizer = torch.optim.SGD(model.parameters(), 0.5)
     runner = SimpleNamespace(
-        model=wrapped, epoch=0,
-        optim_wrapper=SimpleNamespace(should_update=lambda: True))
+        model=wrapped,
+        epoch=0,
+        optim_wrapper=SimpleNamespace(should_update=lambda: True),
+    )
     hook = ClassifierEmaHook(rate=0.3)
     hook.before_train(runner)
     start = model.heads['modality'].visible_average.clone()
@@ -253,12 +280,17 @@ def _classifier_averages(rank):
         optimizer.zero_grad()
         losses = wrapped(
             dict(bn=torch.randn(6, 5)),
-            dict(pid=torch.randint(4, (6, )), modality=torch.arange(6) % 2))
+            dict(pid=torch.randint(4, (6,)), modality=torch.arange(6) % 2),
+        )
         sum(v for k, v in losses.items() if 'loss' in k).backward()
         optimizer.step()
         hook.after_train_iter(runner, 0)
-    own = torch.cat([model.heads['modality'].visible_average,
-                     model.heads['modality'].infrared_average])
+    own = torch.cat(
+        [
+            model.heads['modality'].visible_average,
+            model.heads['modality'].infrared_average,
+        ]
+    )
     parts = [torch.empty_like(own) for _ in range(WORLD)]
     dist.all_gather(parts, own)
     return [torch.equal(*parts), not torch.equal(start, own[:4])]

@@ -8,36 +8,36 @@ from mmgl.models.losses import (
     EnhancedSquaredDifferenceLoss,
     WeightedRegularizedTripletLoss,
 )
-from mmgl.models.losses.weighted_regularized_triplet import (
-    weighted_distances,
-)
+from mmgl.models.losses.weighted_regularized_triplet import weighted_distances
 
 
-def batch(scale=1., n=12, d=6, ids=4, seed=0):
+def batch(scale=1.0, n=12, d=6, ids=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
     features = scale * torch.randn(n, d, generator=generator)
     return features.requires_grad_(), torch.arange(n) % ids
 
 
-def loop(x, pids, gamma=1., alpha=1., clamp=88., published=False):
-    total = 0.
+def loop(x, pids, gamma=1.0, alpha=1.0, clamp=88.0, published=False):
+    total = 0.0
     for i in range(len(x)):
-        dist = [((x[i] - y)**2).sum().clamp(min=1e-12).sqrt() for y in x]
+        dist = [((x[i] - y) ** 2).sum().clamp(min=1e-12).sqrt() for y in x]
         weighted = []
         for same, sign in ((True, 1), (False, -1)):
             chosen = [
-                d for d, p in zip(dist, pids, strict=True)
+                d
+                for d, p in zip(dist, pids, strict=True)
                 if (p == pids[i]) == same
             ]
             # The published code subtracts the row maximum for positives
             # only, and adds a constant to the sum.
             top = max(sign * alpha * d for d in chosen)
-            shift = top if not published or same else 0.
+            shift = top if not published or same else 0.0
             exps = [(sign * alpha * d - shift).exp() for d in chosen]
-            denominator = sum(exps) + (1e-6 if published else 0.)
+            denominator = sum(exps) + (1e-6 if published else 0.0)
             weighted.append(
-                sum(e * d
-                    for e, d in zip(exps, chosen, strict=True)) / denominator)
+                sum(e * d for e, d in zip(exps, chosen, strict=True))
+                / denominator
+            )
         gap = weighted[0] - weighted[1]
         square = gamma * gap**2
         if square > clamp:
@@ -46,10 +46,11 @@ def loop(x, pids, gamma=1., alpha=1., clamp=88., published=False):
     return total / len(x)
 
 
-@pytest.mark.parametrize('scale', [.1, 1., 4., 15., 60.])
-@pytest.mark.parametrize('options', [
-    {}, dict(gamma=.3, alpha=2.), dict(published=True), dict(clamp=3.),
-])
+@pytest.mark.parametrize('scale', [0.1, 1.0, 4.0, 15.0, 60.0])
+@pytest.mark.parametrize(
+    'options',
+    [{}, dict(gamma=0.3, alpha=2.0), dict(published=True), dict(clamp=3.0)],
+)
 def test_equals_loop_with_gradient(scale, options):
     x, pids = batch(scale)
     got = EnhancedSquaredDifferenceLoss(**options)(x, pids)
@@ -59,7 +60,8 @@ def test_equals_loop_with_gradient(scale, options):
     gradient = torch.autograd.grad(got, x)[0]
     assert gradient.isfinite().all()
     torch.testing.assert_close(
-        gradient, torch.autograd.grad(want, x)[0], rtol=1e-3, atol=1e-4)
+        gradient, torch.autograd.grad(want, x)[0], rtol=1e-3, atol=1e-4
+    )
 
 
 def value_and_slope(furthest, closest, **options):
@@ -69,16 +71,19 @@ def value_and_slope(furthest, closest, **options):
     return value.item(), torch.autograd.grad(value, furthest)[0].item()
 
 
-@pytest.mark.parametrize('furthest, closest, value, slope', [
-    # Beyond the clamp: exactly 88, exactly no gradient.
-    (24.5, 0., 88., 0.),
-    (9.5, 0., 88., 0.),
-    (9., 0., 81., 18.),
-    (10.1, 10., .698, .1),
-    # A stationary point: features may collapse here.
-    (5., 5., math.log(2), 0.),
-    (0., 3., math.log1p(math.exp(-9)), 6 * math.exp(-9)),
-])
+@pytest.mark.parametrize(
+    'furthest, closest, value, slope',
+    [
+        # Beyond the clamp: exactly 88, exactly no gradient.
+        (24.5, 0.0, 88.0, 0.0),
+        (9.5, 0.0, 88.0, 0.0),
+        (9.0, 0.0, 81.0, 18.0),
+        (10.1, 10.0, 0.698, 0.1),
+        # A stationary point: features may collapse here.
+        (5.0, 5.0, math.log(2), 0.0),
+        (0.0, 3.0, math.log1p(math.exp(-9)), 6 * math.exp(-9)),
+    ],
+)
 def test_values_and_slopes(furthest, closest, value, slope):
     got, gradient = value_and_slope(furthest, closest)
     assert got == pytest.approx(value, abs=1e-3)
@@ -88,10 +93,10 @@ def test_values_and_slopes(furthest, closest, value, slope):
 
 
 def test_without_clamp_there_is_no_plateau():
-    value, slope = value_and_slope(24.5, 0., clamp=None)
+    value, slope = value_and_slope(24.5, 0.0, clamp=None)
     assert value == pytest.approx(24.5**2)
-    assert slope == pytest.approx(49.)
-    assert value_and_slope(24.5, 0., clamp=700.)[1] == pytest.approx(49.)
+    assert slope == pytest.approx(49.0)
+    assert value_and_slope(24.5, 0.0, clamp=700.0)[1] == pytest.approx(49.0)
 
 
 def test_identical_features_are_the_collapsed_solution():
@@ -107,37 +112,38 @@ def clusters(spread):
     generator = torch.Generator().manual_seed(1)
     centres = 60 * torch.eye(8)
     x = centres.repeat_interleave(4, 0) + spread * torch.randn(
-        32, 8, generator=generator)
+        32, 8, generator=generator
+    )
     return x.requires_grad_(), torch.arange(8).repeat_interleave(4)
 
 
 def test_published_weights_start_on_the_plateau():
-    x, pids = clusters(6.)
+    x, pids = clusters(6.0)
     published = EnhancedSquaredDifferenceLoss(published=True)(x, pids)
-    assert published.item() == 88.
+    assert published.item() == 88.0
     assert torch.autograd.grad(published, x)[0].abs().max() == 0
     # With exact weights the same batch is solved.
     assert EnhancedSquaredDifferenceLoss()(x, pids).item() < 1e-3
 
 
 def test_batch_order_does_not_matter():
-    x, pids = batch(2.)
+    x, pids = batch(2.0)
     loss = EnhancedSquaredDifferenceLoss()
     order = torch.randperm(len(x))
     torch.testing.assert_close(loss(x[order], pids[order]), loss(x, pids))
 
 
 def test_weighted_distances_are_those_of_the_triplet_loss():
-    x, pids = batch(2.)
+    x, pids = batch(2.0)
     furthest, closest = weighted_distances(x, pids)
     want = F.softplus(furthest - closest).mean()
-    torch.testing.assert_close(WeightedRegularizedTripletLoss()(x, pids),
-                               want)
-    sharper, _ = weighted_distances(x, pids, alpha=50.)
+    torch.testing.assert_close(WeightedRegularizedTripletLoss()(x, pids), want)
+    sharper, _ = weighted_distances(x, pids, alpha=50.0)
     dist = torch.cdist(x, x)
     same = pids[:, None] == pids[None]
     torch.testing.assert_close(
-        sharper, (dist * same).amax(1), rtol=1e-2, atol=1e-2)
+        sharper, (dist * same).amax(1), rtol=1e-2, atol=1e-2
+    )
 
 
 def test_fp32_under_autocast_and_finite_at_any_scale():
@@ -155,6 +161,7 @@ def test_fp32_under_autocast_and_finite_at_any_scale():
 
 @pytest.mark.parametrize('key', ['gamma', 'alpha', 'clamp'])
 def test_bad_arguments(key):
-    with pytest.raises(ValueError,
-                       match=f'EnhancedSquaredDifferenceLoss.{key}'):
+    with pytest.raises(
+        ValueError, match=f'EnhancedSquaredDifferenceLoss.{key}'
+    ):
         EnhancedSquaredDifferenceLoss(**{key: 0})

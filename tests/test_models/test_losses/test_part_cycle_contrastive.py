@@ -22,8 +22,9 @@ def naive(parts, modality, tau, pairs=None, patches=False):
 
     def soft(query, bank):
         weights = torch.stack([torch.exp(query @ u / tau) for u in bank])
-        mixed = sum(w * u for w, u in zip(
-                weights / weights.sum(), bank, strict=True))
+        mixed = sum(
+            w * u for w, u in zip(weights / weights.sum(), bank, strict=True)
+        )
         return mixed / mixed.norm()
 
     def related(a, b):
@@ -32,7 +33,9 @@ def naive(parts, modality, tau, pairs=None, patches=False):
     retrieved = {}
     for b in range(batch):
         bank = [
-            parts[c, k] for c in range(batch) for k in range(stripes)
+            parts[c, k]
+            for c in range(batch)
+            for k in range(stripes)
             if modality[c] != modality[b] and related(b, c)
         ]
         for n in range(stripes):
@@ -44,18 +47,24 @@ def naive(parts, modality, tau, pairs=None, patches=False):
             anchor, positive = both[side], both[1 - side]
             if patches:
                 negatives = [
-                    parts[c, k] for c in range(batch) for k in range(stripes)
+                    parts[c, k]
+                    for c in range(batch)
+                    for k in range(stripes)
                     if related(b, c)
                 ] + [positive]
             else:
                 negatives = [
-                    v for (c, _), pair in retrieved.items() for v in pair
-                    if modality[c] == modality[b] and related(b, c)
+                    v
+                    for (c, _), pair in retrieved.items()
+                    for v in pair
+                    if modality[c] == modality[b]
+                    and related(b, c)
                     and v is not anchor
                 ]
             total = sum(torch.exp(anchor @ v / tau) for v in negatives)
-            losses.append(-torch.log(
-                torch.exp(anchor @ positive / tau) / total))
+            losses.append(
+                -torch.log(torch.exp(anchor @ positive / tau) / total)
+            )
     return torch.stack(losses).mean()
 
 
@@ -66,13 +75,19 @@ def test_equals_a_naive_loop_with_gradient(bank, negatives):
     modality = torch.tensor([0, 1, 1, 0, 1, 0])
     pairs = torch.tensor([0, 0, 1, 1, 2, 2])
     loss = PartCycleContrastiveLoss(
-        temperature=0.2, bank=bank, negatives=negatives, loss_weight=1)
+        temperature=0.2, bank=bank, negatives=negatives, loss_weight=1
+    )
     value = loss(parts, modality, pairs)
-    expected = naive(parts, modality, 0.2, pairs if bank == 'pair' else None,
-                     negatives == 'patches')
+    expected = naive(
+        parts,
+        modality,
+        0.2,
+        pairs if bank == 'pair' else None,
+        negatives == 'patches',
+    )
     assert torch.allclose(value, expected)
-    grad, = torch.autograd.grad(value, parts)
-    naive_grad, = torch.autograd.grad(expected, parts)
+    (grad,) = torch.autograd.grad(value, parts)
+    (naive_grad,) = torch.autograd.grad(expected, parts)
     assert torch.allclose(grad, naive_grad, atol=1e-10)
 
 
@@ -80,8 +95,10 @@ def by_query(parts, tau):
     """The defaults in numpy, one query at a time; visible images first."""
     half = len(parts) // 2
     losses = []
-    for own, other in ((parts[:half], parts[half:]),
-                       (parts[half:], parts[:half])):
+    for own, other in (
+        (parts[:half], parts[half:]),
+        (parts[half:], parts[:half]),
+    ):
         bank = other.reshape(-1, parts.shape[-1])
         there, back = [], []
         for image in own:
@@ -94,10 +111,13 @@ def by_query(parts, tau):
         retrieved = np.array(there + back)
         positives = np.array(back + there)
         for i, (anchor, positive) in enumerate(
-                zip(retrieved, positives, strict=True)):
+            zip(retrieved, positives, strict=True)
+        ):
             others = np.delete(retrieved, i, axis=0)
-            losses.append(np.log(np.exp(others @ anchor / tau).sum())
-                          - anchor @ positive / tau)
+            losses.append(
+                np.log(np.exp(others @ anchor / tau).sum())
+                - anchor @ positive / tau
+            )
     return np.mean(losses)
 
 
@@ -111,16 +131,19 @@ def test_independent_random_vectors():
     modality, values = torch.tensor([0, 1]).repeat_interleave(48), []
     for seed in range(4):
         generator = torch.Generator().manual_seed(seed)
-        parts = F.normalize(torch.randn(
-            96, 6, 256, dtype=torch.float64, generator=generator), dim=-1)
+        parts = F.normalize(
+            torch.randn(96, 6, 256, dtype=torch.float64, generator=generator),
+            dim=-1,
+        )
         values.append(loss(parts, modality).item())
     assert values[-1] == pytest.approx(by_query(parts.numpy(), 0.07))
     assert np.mean(values) == pytest.approx(1.83, abs=0.35)
     assert max(values) < math.log(575) / 2
 
 
-@pytest.mark.parametrize('include, expected', [(False, math.log(47)),
-                                               (True, math.log(48))])
+@pytest.mark.parametrize(
+    'include, expected', [(False, math.log(47)), (True, math.log(48))]
+)
 def test_collapsed_features(include, expected):
     parts = unit(1, 1, 8).expand(8, 6, 8)
     loss = PartCycleContrastiveLoss(include_anchor=include, loss_weight=1)
@@ -135,8 +158,11 @@ def test_collapse_is_a_fixed_point(bank):
     def gradient(noise):
         raw = unit(1, 1, 8).expand(8, 6, 8) + noise * unit(8, 6, 8)
         raw.requires_grad_()
-        value = loss(F.normalize(raw, dim=-1), modalities(4),
-                     torch.arange(4).repeat_interleave(2))
+        value = loss(
+            F.normalize(raw, dim=-1),
+            modalities(4),
+            torch.arange(4).repeat_interleave(2),
+        )
         return torch.autograd.grad(value, raw)[0].abs().max()
 
     assert gradient(0) < 1e-14
@@ -161,14 +187,16 @@ def test_order_free_and_any_mix_of_modalities():
     loss = PartCycleContrastiveLoss()
     order = torch.randperm(7)
     assert torch.allclose(
-        loss(parts, modality), loss(parts[order], modality[order]))
+        loss(parts, modality), loss(parts[order], modality[order])
+    )
 
 
 def test_gradcheck_of_the_whole_chain():
     raw = torch.randn(4, 2, 4, dtype=torch.float64, requires_grad=True)
     loss = PartCycleContrastiveLoss(temperature=0.3)
     assert torch.autograd.gradcheck(
-        lambda x: loss(F.normalize(x, dim=-1), modalities(2)), raw)
+        lambda x: loss(F.normalize(x, dim=-1), modalities(2)), raw
+    )
 
 
 def test_half_precision_gives_fp32_close_to_double():
@@ -178,7 +206,8 @@ def test_half_precision_gives_fp32_close_to_double():
         value = loss(parts.float(), modalities(4))
     assert value.dtype == torch.float32
     assert value.item() == pytest.approx(
-        loss(parts, modalities(4)).item(), rel=1e-4)
+        loss(parts, modalities(4)).item(), rel=1e-4
+    )
 
 
 def test_ramp_scales_the_loss():

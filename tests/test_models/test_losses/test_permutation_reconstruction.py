@@ -15,24 +15,26 @@ def permutations(batch, stripes=6):
     return torch.stack([torch.randperm(stripes) for _ in range(batch)])
 
 
-@pytest.mark.parametrize('reduction, per_image', [('mean', 35 / 12),
-                                                  ('sum_n', 17.5),
-                                                  ('sum', 17.5 * 5)])
+@pytest.mark.parametrize(
+    'reduction, per_image',
+    [('mean', 35 / 12), ('sum_n', 17.5), ('sum', 17.5 * 5)],
+)
 def test_uniform_value_for_every_permutation(reduction, per_image):
-    loss = PermutationReconstructionLoss(
-        noise_factor=0, reduction=reduction)
+    loss = PermutationReconstructionLoss(noise_factor=0, reduction=reduction)
     value = loss(torch.zeros(5, 6, 6), permutations(5))
     assert value.item() == pytest.approx(per_image, rel=1e-5)
 
 
-@pytest.mark.parametrize('reduction, start', [
-    ('mean', 3.47), ('sum_n', 20.8), ('sum', 2000)])
+@pytest.mark.parametrize(
+    'reduction, start', [('mean', 3.47), ('sum_n', 20.8), ('sum', 2000)]
+)
 def test_start_with_noise(reduction, start):
     """The figures of docs/pretraining.md, 96 images."""
     torch.manual_seed(0)
     loss = PermutationReconstructionLoss(reduction=reduction)
-    values = [loss(torch.zeros(96, 6, 6), permutations(96)).item()
-              for _ in range(10)]
+    values = [
+        loss(torch.zeros(96, 6, 6), permutations(96)).item() for _ in range(10)
+    ]
     assert sum(values) / 10 == pytest.approx(start, rel=0.01)
 
 
@@ -55,13 +57,13 @@ def test_equals_a_naive_loop_over_samples():
     torch.manual_seed(3)
     uniform = torch.rand(4, 3, 6, 6)
     noise = -torch.log(-torch.log(uniform + 1e-20) + 1e-20)
-    total = 0.
+    total = 0.0
     for b in range(4):
         for s in range(3):
             matrix = sinkhorn(logits[b] + noise[b, s], 5)
             for j in range(6):
                 rank = sum(matrix[i, j] * (truth[b, i] + 1) for i in range(6))
-                total += float((rank - (j + 1))**2)
+                total += float((rank - (j + 1)) ** 2)
     assert value.item() == pytest.approx(total / (4 * 3 * 6), rel=1e-5)
 
 
@@ -92,10 +94,15 @@ def test_gradient_descent_recovers_the_permutation():
     assert (logits.argmax(-1) == truth).all()
 
 
-@pytest.mark.parametrize('wrong', [
-    dict(num_samples=0), dict(num_iters=0), dict(temperature=0),
-    dict(reduction='none')
-])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        dict(num_samples=0),
+        dict(num_iters=0),
+        dict(temperature=0),
+        dict(reduction='none'),
+    ],
+)
 def test_bad_arguments(wrong):
     with pytest.raises(ValueError):
         PermutationReconstructionLoss(**wrong)

@@ -22,20 +22,19 @@ def loop(logits, targets):
             if view[i] == 0 and view[j] == 1 and source[i] == source[j]:
                 q = other.detach().softmax(0)
                 terms.append(
-                    -sum(q[c] * row.log_softmax(0)[c]
-                         for c in range(len(row))))
+                    -sum(q[c] * row.log_softmax(0)[c] for c in range(len(row)))
+                )
     assert len(terms) == 3
     return sum(terms) / len(terms)
 
 
 def test_equals_loop_with_gradient():
     logits, targets = batch()
-    got = ViewConsistencyLoss(loss_weight=.5)(logits, targets)
-    want = .5 * loop(logits, targets)
+    got = ViewConsistencyLoss(loss_weight=0.5)(logits, targets)
+    want = 0.5 * loop(logits, targets)
     torch.testing.assert_close(got, want)
     gradient = torch.autograd.grad(got, logits)[0]
-    torch.testing.assert_close(gradient,
-                               torch.autograd.grad(want, logits)[0])
+    torch.testing.assert_close(gradient, torch.autograd.grad(want, logits)[0])
     # Nobody but the students learns: not the teacher, not single views.
     learns = gradient.abs().sum(1) > 0
     paired = torch.tensor([s in (0, 1, 3) for s in targets['source']])
@@ -47,11 +46,14 @@ def test_reverse_direction_and_order():
     swapped = dict(targets, view=1 - targets['view'])
     torch.testing.assert_close(
         ViewConsistencyLoss(student=1, teacher=0)(logits, targets),
-        ViewConsistencyLoss()(logits, swapped))
+        ViewConsistencyLoss()(logits, swapped),
+    )
     order = torch.randperm(len(logits))
     shuffled = {name: t[order] for name, t in targets.items()}
-    torch.testing.assert_close(ViewConsistencyLoss()(logits[order], shuffled),
-                               ViewConsistencyLoss()(logits, targets))
+    torch.testing.assert_close(
+        ViewConsistencyLoss()(logits[order], shuffled),
+        ViewConsistencyLoss()(logits, targets),
+    )
 
 
 def test_least_where_both_views_agree():
@@ -95,15 +97,17 @@ def head_and_data(**kwargs):
 
 def test_classifier_head_adds_it():
     head, features, targets = head_and_data(
-        consistency=dict(type='ViewConsistencyLoss', loss_weight=2.))
+        consistency=dict(type='ViewConsistencyLoss', loss_weight=2.0)
+    )
     out = head.loss(features, targets)
     assert set(out) == {'loss', 'accuracy', 'loss_consistency'}
-    want = ViewConsistencyLoss(loss_weight=2.)(head(features), targets)
+    want = ViewConsistencyLoss(loss_weight=2.0)(head(features), targets)
     torch.testing.assert_close(out['loss_consistency'], want)
 
 
-@pytest.mark.parametrize('consistency', [
-    None, dict(type='ViewConsistencyLoss', loss_weight=0)])
+@pytest.mark.parametrize(
+    'consistency', [None, dict(type='ViewConsistencyLoss', loss_weight=0)]
+)
 def test_classifier_head_skips_it(consistency):
     head, features, targets = head_and_data(consistency=consistency)
     assert head.consistency is None

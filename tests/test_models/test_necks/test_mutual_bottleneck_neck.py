@@ -15,7 +15,8 @@ def maps(channels=6, batch=4):
 
 def small(**kwargs):
     return MutualBottleneckNeck(
-        6, hidden_channels=(5, 4), representation_channels=3, **kwargs)
+        6, hidden_channels=(5, 4), representation_channels=3, **kwargs
+    )
 
 
 def test_published_sizes():
@@ -36,9 +37,9 @@ def test_initial_values():
     layers = MutualBottleneckNeck(2048).bottleneck['visible']
     for index, fan_out in ((0, 1000), (3, 500), (6, 512)):
         std = layers[index].weight.std().item()
-        assert std == pytest.approx((2 / fan_out)**.5, rel=.02)
+        assert std == pytest.approx((2 / fan_out) ** 0.5, rel=0.02)
         assert not layers[index].bias.any()
-    assert layers[1].weight.std().item() == pytest.approx(.02, rel=.2)
+    assert layers[1].weight.std().item() == pytest.approx(0.02, rel=0.2)
     assert not layers[1].bias.any()
     assert isinstance(layers[-1], torch.nn.Linear)
 
@@ -47,7 +48,7 @@ def test_features_of_each_branch():
     neck, inputs = small(), maps()
     for module in neck.bn.values():
         module.running_mean.normal_()
-        module.running_var.uniform_(.5, 2)
+        module.running_var.uniform_(0.5, 2)
         torch.nn.init.normal_(module.weight)
     neck.eval()
     out = neck(inputs)
@@ -59,10 +60,16 @@ def test_features_of_each_branch():
         torch.testing.assert_close(out[f'rep_{branch}'], representation)
     assert torch.equal(
         out['concat'],
-        torch.cat([
-            out['obs_infrared'], out['obs_shared_gray'], out['obs_visible'],
-            out['obs_shared']
-        ], 1))
+        torch.cat(
+            [
+                out['obs_infrared'],
+                out['obs_shared_gray'],
+                out['obs_visible'],
+                out['obs_shared'],
+            ],
+            1,
+        ),
+    )
     for name, value in out.items():
         assert value.shape == (4, neck.out_channels[name])
 
@@ -74,7 +81,8 @@ def test_each_pass_normalises_by_itself():
     out = neck(inputs)
     for name in ('obs_shared', 'obs_shared_gray'):
         torch.testing.assert_close(
-            out[name].mean(0), torch.zeros(6), atol=1e-3, rtol=0)
+            out[name].mean(0), torch.zeros(6), atol=1e-3, rtol=0
+        )
     assert neck.bn['shared'].num_batches_tracked == 2
     assert neck.bn['visible'].num_batches_tracked == 1
 
@@ -84,4 +92,5 @@ def test_pool_can_be_chosen():
     inputs = {k: v.abs() for k, v in maps().items()}
     pooled = inputs['visible'].pow(3).mean((2, 3)).pow(1 / 3)
     torch.testing.assert_close(
-        neck(inputs)['obs_visible'], pooled, rtol=1e-4, atol=1e-4)
+        neck(inputs)['obs_visible'], pooled, rtol=1e-4, atol=1e-4
+    )

@@ -17,8 +17,9 @@ def test_features_equal_a_loop():
     for b in range(4):
         parts = []
         for k in range(3):
-            logits = torch.einsum('c,chw->hw', neck.mask.weight[k, :, 0, 0],
-                                  x[b])
+            logits = torch.einsum(
+                'c,chw->hw', neck.mask.weight[k, :, 0, 0], x[b]
+            )
             mask = torch.sigmoid(logits)
             torch.testing.assert_close(out['masks'][b, k], mask)
             parts.append((mask * x[b]).mean((1, 2)))
@@ -26,7 +27,8 @@ def test_features_equal_a_loop():
         torch.testing.assert_close(out['pool'][b], want)
     pooled = out['pool']
     want = (pooled - pooled.mean(0)) / (
-        pooled.var(0, unbiased=False) + 1e-5).sqrt()
+        pooled.var(0, unbiased=False) + 1e-5
+    ).sqrt()
     torch.testing.assert_close(out['bn'], want, rtol=1e-3, atol=1e-4)
 
 
@@ -41,7 +43,7 @@ def test_everything_has_a_gradient():
     neck = PatternAlignmentNeck(8, num_parts=2)
     x = torch.rand(4, 8, 5, 2, requires_grad=True)
     out = neck(x)
-    (out['bn']**3).sum().backward()
+    (out['bn'] ** 3).sum().backward()
     for value in (x, neck.mask.weight, neck.mask.bias, neck.bn.weight):
         assert value.grad.isfinite().all() and value.grad.abs().sum() > 0
 
@@ -77,10 +79,13 @@ model = dict(
     # Two images, visible and infrared, of two identities; one has two views.
     samples = [
         ReIDDataSample(pid=pid, modality=m, camid=1)
-        for pid in range(2) for m in range(2)
+        for pid in range(2)
+        for m in range(2)
     ]
-    images = [torch.randint(0, 256, (1 + (i == 0), 3, 48, 24)).byte()
-              for i in range(4)]
+    images = [
+        torch.randint(0, 256, (1 + (i == 0), 3, 48, 24)).byte()
+        for i in range(4)
+    ]
     batch = model.data_preprocessor(dict(inputs=images, data_samples=samples))
     losses = model(**batch, mode='loss')
     total, _ = model.parse_losses(losses)
@@ -90,6 +95,7 @@ model = dict(
     assert losses['separation/loss'] > 0 and total.isfinite()
     model.eval()
     batch = model.data_preprocessor(
-        dict(inputs=[image[:1] for image in images], data_samples=samples))
+        dict(inputs=[image[:1] for image in images], data_samples=samples)
+    )
     sample = model(**batch, mode='predict')[0]
-    assert sample.feature.shape == (5 * 64, )
+    assert sample.feature.shape == (5 * 64,)

@@ -24,8 +24,16 @@ def whole_batch(pairs=3, height=96, width=48):
 
 
 def sample(i, image):
-    return dict(img=image, pid=0, camid=1, index=1, modality=i % 2,
-                img_path='', sample_idx=i, draw=Draw(i, 0, 0, i, i // 2))
+    return dict(
+        img=image,
+        pid=0,
+        camid=1,
+        index=1,
+        modality=i % 2,
+        img_path='',
+        sample_idx=i,
+        draw=Draw(i, 0, 0, i, i // 2),
+    )
 
 
 def tile_batch(tiles=9, pairs=3, height=96, width=48):

@@ -25,7 +25,8 @@ def moved_by_two_steps(model):
         terms.add('modality_gap')
     assert set(logs) == terms
     return {
-        name for name, value in model.named_parameters()
+        name
+        for name, value in model.named_parameters()
         if not torch.equal(before[name], value)
     }
 
@@ -33,13 +34,15 @@ def moved_by_two_steps(model):
 def test_every_parameter_is_trained():
     model = build()
     assert moved_by_two_steps(model) == {
-        n for n, _ in model.named_parameters()}
+        n for n, _ in model.named_parameters()
+    }
 
 
 def test_infrared_images_can_be_left_out():
     model = build(infrared='ignore')
     stem = {
-        n for n, _ in model.named_parameters()
+        n
+        for n, _ in model.named_parameters()
         if n.startswith('backbone.infrared_stem.')
     }
     still = {n for n, _ in model.named_parameters()}
@@ -48,9 +51,11 @@ def test_infrared_images_can_be_left_out():
     batch = whole_batch()
     visible = reorder(batch, [0, 2, 4])
     first, second = (
-        copy.deepcopy(model)(
-            **model.data_preprocessor(b, True), mode='loss')
-        ['loss_colorization'] for b in (batch, visible))
+        copy.deepcopy(model)(**model.data_preprocessor(b, True), mode='loss')[
+            'loss_colorization'
+        ]
+        for b in (batch, visible)
+    )
     assert torch.allclose(first, second, atol=1e-5)
     with pytest.raises(ValueError, match='without visible'):
         data = model.data_preprocessor(reorder(batch, [1, 3]), True)
@@ -66,8 +71,9 @@ def test_lightness_goes_in_and_colours_are_the_target():
     lab = rgb_to_lab(rgb)
     assert torch.allclose(ab, lab[:, 1:], atol=0.05)
     levels = grey * model.data_preprocessor.std + model.data_preprocessor.mean
-    assert torch.allclose(levels, 2.55 * lab[:, :1].expand_as(levels),
-                          atol=0.02)
+    assert torch.allclose(
+        levels, 2.55 * lab[:, :1].expand_as(levels), atol=0.02
+    )
     # Infrared images are grey.
     assert ab[1::2].abs().max() < 0.01 < ab[::2].abs().max()
 
@@ -84,9 +90,9 @@ def test_the_network_does_not_see_the_colours():
 def test_order_of_the_batch_does_not_matter():
     model, batch = build(), whole_batch()
     first, second = (
-        copy.deepcopy(model)(
-            **model.data_preprocessor(b, True), mode='loss')
-        for b in (batch, reorder(batch, [3, 0, 5, 4, 1, 2])))
+        copy.deepcopy(model)(**model.data_preprocessor(b, True), mode='loss')
+        for b in (batch, reorder(batch, [3, 0, 5, 4, 1, 2]))
+    )
     for key, value in first.items():
         assert torch.allclose(value, second[key], atol=1e-4), key
 
@@ -111,5 +117,6 @@ def test_wrong_settings_are_refused():
     with pytest.raises(ValueError, match='infrared'):
         build(infrared='drop')
     with pytest.raises(ValueError, match='to_rgb'):
-        build(data_preprocessor=dict(
-            type='ReIDDataPreprocessor', to_rgb=False))
+        build(
+            data_preprocessor=dict(type='ReIDDataPreprocessor', to_rgb=False)
+        )

@@ -9,8 +9,9 @@ from pretext import BACKBONE, reorder, tile_batch, whole_batch
 from mmgl.models.pretrainers import JigsawPretrainer
 from mmgl.models.pretrainers.pretext_pretrainer import prepare_tiles
 
-HEAD = dict(type='JigsawHead', num_tiles=9, num_permutations=100,
-            hidden_channels=16)
+HEAD = dict(
+    type='JigsawHead', num_tiles=9, num_permutations=100, hidden_channels=16
+)
 
 
 def build(backbone='TwoStreamResNet', **keys):
@@ -29,9 +30,7 @@ def test_every_parameter_is_trained():
     optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     for _ in range(2):
         logs = model.train_step(tile_batch(), optimizer)
-    assert set(logs) == {
-        'loss', 'loss_jigsaw', 'jigsaw_top1', 'modality_gap'
-    }
+    assert set(logs) == {'loss', 'loss_jigsaw', 'jigsaw_top1', 'modality_gap'}
     for name, value in model.named_parameters():
         assert not torch.equal(before[name], value), name
 
@@ -56,12 +55,15 @@ def test_order_of_the_rows_does_not_matter_but_that_of_tiles_does():
     order = torch.randperm(len(data['inputs']))
     mixed = dict(
         inputs=data['inputs'][order],
-        targets={k: v[order] for k, v in data['targets'].items()})
-    swapped = dict(data, targets=dict(
-        data['targets'], view=8 - data['targets']['view']))
+        targets={k: v[order] for k, v in data['targets'].items()},
+    )
+    swapped = dict(
+        data, targets=dict(data['targets'], view=8 - data['targets']['view'])
+    )
     first, same, other = (
         copy.deepcopy(model)(**d, mode='loss')['loss_jigsaw']
-        for d in (data, mixed, swapped))
+        for d in (data, mixed, swapped)
+    )
     assert torch.allclose(first, same, atol=1e-5)
     assert not torch.allclose(first, other, atol=1e-5)
 
@@ -72,17 +74,19 @@ def test_brightness_and_contrast_of_a_tile_are_removed():
     got = prepare_tiles(tiles * scale + torch.randn(4, 3, 1, 1))
     assert torch.allclose(got, prepare_tiles(tiles), atol=1e-3)
     assert got.mean((2, 3)).abs().max() < 1e-5
-    assert torch.allclose(got.std((2, 3), unbiased=False),
-                          torch.ones(4, 3), atol=1e-3)
+    assert torch.allclose(
+        got.std((2, 3), unbiased=False), torch.ones(4, 3), atol=1e-3
+    )
     # Black borders stay flat.
-    assert (prepare_tiles(torch.full((1, 3, 5, 5), -2.)) == 0).all()
+    assert (prepare_tiles(torch.full((1, 3, 5, 5), -2.0)) == 0).all()
     assert torch.equal(prepare_tiles(tiles, False), tiles)
     brighter = tile_batch()
     darker = dict(brighter, inputs=[x // 2 for x in brighter['inputs']])
     for standardise, same in ((True, True), (False, False)):
         model = build(standardise=standardise)
         first, second = (
-            losses_of(model, b)['loss_jigsaw'] for b in (brighter, darker))
+            losses_of(model, b)['loss_jigsaw'] for b in (brighter, darker)
+        )
         assert torch.allclose(first, second, atol=2e-3) == same
 
 

@@ -15,9 +15,11 @@ def build(part=None, backbone='TwoStreamResNet', **head):
         permutation_head=dict(
             type='PermutationHead',
             num_stripes=6,
-            loss=dict(type='PermutationReconstructionLoss', **head)),
+            loss=dict(type='PermutationReconstructionLoss', **head),
+        ),
         part_head=part,
-        data_preprocessor=dict(type='ReIDDataPreprocessor'))
+        data_preprocessor=dict(type='ReIDDataPreprocessor'),
+    )
 
 
 def batch(pairs=3):
@@ -29,18 +31,26 @@ def batch(pairs=3):
             camid=1,
             index=1,
             modality=i % 2,
-            permutation=permutation[i // 2]) for i in range(2 * pairs)
+            permutation=permutation[i // 2],
+        )
+        for i in range(2 * pairs)
     ]
     images = torch.randint(0, 256, (2 * pairs, 3, 96, 48), dtype=torch.uint8)
     return dict(inputs=list(images), data_samples=samples)
 
 
-@pytest.mark.parametrize('part, terms', [
-    (None, {'permutation'}),
-    (PART, {'permutation', 'position'}),
-    (dict(PART, position=False, contrast=CONTRAST), {'permutation', 'pcc'}),
-    (dict(PART, contrast=CONTRAST), {'permutation', 'position', 'pcc'}),
-])
+@pytest.mark.parametrize(
+    'part, terms',
+    [
+        (None, {'permutation'}),
+        (PART, {'permutation', 'position'}),
+        (
+            dict(PART, position=False, contrast=CONTRAST),
+            {'permutation', 'pcc'},
+        ),
+        (dict(PART, contrast=CONTRAST), {'permutation', 'position', 'pcc'}),
+    ],
+)
 def test_table_v_rows_are_configs(part, terms):
     model = build(part)
     data = model.data_preprocessor(batch(), True)
@@ -53,11 +63,12 @@ def test_the_gap_is_that_of_the_backbone_whatever_the_heads_do(norm):
     """An offset between the modalities in front of the heads is seen."""
     model = build(dict(PART, contrast=CONTRAST, norm=norm))
     data = model.data_preprocessor(batch(16), True)
-    sign = (2. * data['targets']['modality'] - 1).view(-1, 1, 1, 1)
+    sign = (2.0 * data['targets']['modality'] - 1).view(-1, 1, 1, 1)
     gaps = []
-    for offset in (0., 1., 10.):
+    for offset in (0.0, 1.0, 10.0):
         handle = model.backbone.register_forward_hook(
-            lambda _, args, out, offset=offset: out + offset * sign)
+            lambda _, args, out, offset=offset: out + offset * sign
+        )
         gaps.append(model(**data, mode='loss')['modality_gap'].item())
         handle.remove()
     assert gaps[0] < 0.5 and gaps[0] < gaps[1] < gaps[2] <= 1
@@ -80,8 +91,10 @@ def test_order_of_the_batch_does_not_matter(backbone):
     data = batch()
     order = [3, 0, 5, 4, 1, 2]
     mixed = {k: [v[i] for i in order] for k, v in data.items()}
-    one, two = (model(**model.data_preprocessor(d, True), mode='loss')
-                for d in (data, mixed))
+    one, two = (
+        model(**model.data_preprocessor(d, True), mode='loss')
+        for d in (data, mixed)
+    )
     for key, value in one.items():
         assert torch.allclose(value, two[key], atol=1e-5), key
 

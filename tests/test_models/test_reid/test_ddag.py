@@ -13,8 +13,7 @@ from mmgl.utils.paths import config_dir
 @pytest.fixture(scope='module')
 def built():
     """Config and ResNet-50 model; takes a second."""
-    cfg = load_config(
-        config_dir() / 'mmgl/finetune/ddag_r50_64-81e_sysu.py')
+    cfg = load_config(config_dir() / 'mmgl/finetune/ddag_r50_64-81e_sysu.py')
     cfg.model['init_from'] = None
     with registry_scope('mmgl'):
         return cfg, MODELS.build(cfg.model)
@@ -36,7 +35,8 @@ def test_sizes(built):
     assert not hasattr(model.backbone, 'non_local')
     with torch.no_grad():
         feature = model.eval()(
-            torch.rand(2, 3, 96, 48), dict(modality=torch.tensor([0, 1])))
+            torch.rand(2, 3, 96, 48), dict(modality=torch.tensor([0, 1]))
+        )
     assert feature.shape == (2, 2048)
 
 
@@ -45,9 +45,10 @@ def test_learning_rate_of_each_part(built):
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     rates = {
         id(p): group['lr']
-        for group in optimizer.param_groups for p in group['params']
+        for group in optimizer.param_groups
+        for p in group['params']
     }
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            want = .01 if name.startswith('backbone.') else .1
+            want = 0.01 if name.startswith('backbone.') else 0.1
             assert rates[id(parameter)] == pytest.approx(want), name

@@ -13,7 +13,8 @@ from mmgl.utils.paths import config_dir
 def model():
     """ResNet-50 with classifiers of 395 identities: takes about a second."""
     cfg = load_config(
-        config_dir() / 'mmgl/finetune/mpanet_r50_128-140e_sysu.py')
+        config_dir() / 'mmgl/finetune/mpanet_r50_128-140e_sysu.py'
+    )
     cfg.model['init_from'] = None
     with registry_scope('mmgl'):
         return MODELS.build(cfg.model).eval()
@@ -40,7 +41,8 @@ def test_feature_and_separation_at_full_size(model):
     model.neck.mask.weight.data.zero_()
     with torch.no_grad():
         features = model.extract(
-            torch.randn(1, 3, 384, 128), dict(modality=torch.tensor([1])))
+            torch.randn(1, 3, 384, 128), dict(modality=torch.tensor([1]))
+        )
         assert features['bn'].shape == (1, 14_336)
         assert features['masks'].shape == (1, 6, 24, 8)
         loss = model.heads['separation'].loss(features, dict(pid=None))

@@ -14,7 +14,8 @@ from mmgl.utils.paths import config_dir
 def model():
     """Three ResNet-50 with classifiers of 395 identities: a few seconds."""
     cfg = load_config(
-        config_dir() / 'mmgl/finetune/mutual-info_r50_128-600e_sysu.py')
+        config_dir() / 'mmgl/finetune/mutual-info_r50_128-600e_sysu.py'
+    )
     cfg.model['init_from'] = None
     with registry_scope('mmgl'):
         return MODELS.build(cfg.model).eval()
@@ -29,7 +30,8 @@ def test_parameters(model):
     assert size(model.backbone) == 3 * (23_508_032 + 3)
     assert size(model.neck) == 3 * (2 * 2048 + 2_809_012)
     assert size(model.heads['distillation']) == 3 * (
-        2048 * 395 + 395 + 233_355)
+        2048 * 395 + 395 + 233_355
+    )
     assert size(model.heads['ranking']) == 0
 
 
@@ -45,8 +47,11 @@ def test_feature_at_full_size(model):
 
 
 def narrow(variant=''):
-    cfg = load_config(config_dir() / 'mmgl/finetune' /
-                      f'mutual-info{variant}_r18-narrow_synthetic.py')
+    cfg = load_config(
+        config_dir()
+        / 'mmgl/finetune'
+        / f'mutual-info{variant}_r18-narrow_synthetic.py'
+    )
     cfg.model.backbone.network['base_channels'] = 8
     with registry_scope('mmgl'):
         return MODELS.build(cfg.model)
@@ -59,29 +64,39 @@ def test_every_parameter_gets_a_gradient(variant):
     targets = dict(modality=torch.arange(8) // 2 % 2, pid=torch.arange(8) % 2)
     losses = net(torch.randn(8, 3, 48, 24), targets, mode='loss')
     sum(v for k, v in losses.items() if 'loss' in k).backward()
-    lacking = [name for name, p in net.named_parameters()
-               if p.requires_grad and p.grad is None]
+    lacking = [
+        name
+        for name, p in net.named_parameters()
+        if p.requires_grad and p.grad is None
+    ]
     assert not lacking
-    frozen = [name for name, p in net.named_parameters()
-              if not p.requires_grad]
-    assert frozen == [f'neck.bn.{name}.bias'
-                      for name in ('visible', 'infrared', 'shared')]
+    frozen = [
+        name for name, p in net.named_parameters() if not p.requires_grad
+    ]
+    assert frozen == [
+        f'neck.bn.{name}.bias' for name in ('visible', 'infrared', 'shared')
+    ]
 
 
 def test_test_feature_has_length_one_as_a_whole():
     net = narrow().eval()
     samples = [ReIDDataSample(pid=0, modality=m) for m in (0, 1)]
     with torch.no_grad():
-        net(torch.randn(2, 3, 48, 24), dict(modality=torch.tensor([0, 1])),
-            samples, mode='predict')
+        net(
+            torch.randn(2, 3, 48, 24),
+            dict(modality=torch.tensor([0, 1])),
+            samples,
+            mode='predict',
+        )
     for sample in samples:
-        assert sample.feature.shape == (4 * 64, )
+        assert sample.feature.shape == (4 * 64,)
         assert sample.feature.norm().item() == pytest.approx(1, abs=1e-5)
 
 
 def test_plain_config_has_the_terms_of_the_public_code():
     cfg = load_config(
-        config_dir() / 'mmgl/finetune/mutual-info_r18-narrow_synthetic.py')
+        config_dir() / 'mmgl/finetune/mutual-info_r18-narrow_synthetic.py'
+    )
     head = narrow().heads['distillation']
     assert (head.kl_mode, head.cml) == ('released', 'released')
     assert head.loss_weights == dict(ce=1, cml=8, vsd=2, vcd=2, vml=0)
@@ -92,13 +107,18 @@ def test_variant_has_the_terms_of_the_paper():
     head = narrow('-paper').heads['distillation']
     assert (head.kl_mode, head.cml) == ('paper', 'sinkhorn')
     assert head.loss_weights == dict(ce=1, cml=8, vsd=1, vcd=1, vml=1)
-    for leaf, end in (('r18-narrow_synthetic', 1), ('r50_128-600e_sysu', 10),
-                      ('r50_64-600e_regdb', 10)):
+    for leaf, end in (
+        ('r18-narrow_synthetic', 1),
+        ('r50_128-600e_sysu', 10),
+        ('r50_64-600e_regdb', 10),
+    ):
         plain, paper = (
             load_config(config_dir() / f'mmgl/finetune/{name}_{leaf}.py')
-            for name in ('mutual-info', 'mutual-info-paper'))
+            for name in ('mutual-info', 'mutual-info-paper')
+        )
         assert paper.custom_hooks == plain.custom_hooks + [
-            dict(type='LossRampHook', loss='heads.distillation', end=end)]
+            dict(type='LossRampHook', loss='heads.distillation', end=end)
+        ]
 
 
 @pytest.mark.parametrize('variant', ['', '-paper'])
@@ -106,7 +126,7 @@ def test_losses_under_autocast_are_those_of_fp32(variant):
     net = narrow(variant)
     for module in net.heads['distillation'].modules():
         if isinstance(module, torch.nn.Dropout):
-            module.p = 0.
+            module.p = 0.0
     x = torch.randn(8, 3, 48, 24)
     targets = dict(modality=torch.arange(8) // 2 % 2, pid=torch.arange(8) % 2)
     want = net(x, targets, mode='loss')
@@ -116,4 +136,5 @@ def test_losses_under_autocast_are_those_of_fp32(variant):
         if 'loss' in name:
             assert got[name].dtype == torch.float32
             assert got[name].item() == pytest.approx(
-                value.item(), rel=.1, abs=2e-2), name
+                value.item(), rel=0.1, abs=2e-2
+            ), name

@@ -13,7 +13,8 @@ from mmgl.structures.reid_data_sample import ReIDDataSample
 BACKBONE = dict(type='TwoStreamResNet', depth=18, base_channels=4)
 HEADS = dict(
     id=dict(type='ClassifierHead', num_classes=3),
-    triplet=dict(type='MetricHead'))
+    triplet=dict(type='MetricHead'),
+)
 
 
 def config(**kwargs):
@@ -22,7 +23,8 @@ def config(**kwargs):
         backbone=BACKBONE,
         neck=dict(type='GlobalFeatureNeck'),
         heads=HEADS,
-        **kwargs)
+        **kwargs,
+    )
 
 
 def build(**kwargs):
@@ -36,7 +38,8 @@ def data(n=6, pids=3):
     ]
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(
-        0, 256, (n, 3, 32, 16), dtype=torch.uint8, generator=generator)
+        0, 256, (n, 3, 32, 16), dtype=torch.uint8, generator=generator
+    )
     return {'inputs': list(images), 'data_samples': samples}
 
 
@@ -45,25 +48,33 @@ def test_loss_is_the_sum_of_the_heads():
     batch = model.data_preprocessor(data())
     torch.manual_seed(0)
     losses = model(**batch, mode='loss')
-    assert list(losses) == ['id/loss', 'id/accuracy', 'triplet/loss',
-                            'triplet/spread']
+    assert list(losses) == [
+        'id/loss',
+        'id/accuracy',
+        'triplet/loss',
+        'triplet/spread',
+    ]
     features = model.extract(batch['inputs'], batch['targets'])
     pids = batch['targets']['pid']
     logits = features['bn'] @ model.heads['id'].fc.weight.T
-    torch.testing.assert_close(losses['id/loss'],
-                               F.cross_entropy(logits, pids))
+    torch.testing.assert_close(
+        losses['id/loss'], F.cross_entropy(logits, pids)
+    )
     torch.testing.assert_close(
         losses['triplet/loss'],
-        WeightedRegularizedTripletLoss()(features['pool'], pids))
+        WeightedRegularizedTripletLoss()(features['pool'], pids),
+    )
     total, _ = model.parse_losses(losses)
-    torch.testing.assert_close(total,
-                               losses['id/loss'] + losses['triplet/loss'])
+    torch.testing.assert_close(
+        total, losses['id/loss'] + losses['triplet/loss']
+    )
 
 
 def test_train_step_learns_every_parameter_but_the_frozen_bias():
     model = build().train()
     optim = OptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=.1, weight_decay=.1))
+        torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
+    )
     before = {n: p.clone() for n, p in model.named_parameters()}
     model.train_step(data(), optim)
     unchanged = [
@@ -89,7 +100,8 @@ def test_raw_features_on_request():
     raw = model(batch['inputs'], batch['targets'])
     assert (raw.norm(dim=1) - 1).abs().min() > 1e-3
     for sample, feature in zip(
-            model(**batch, mode='predict'), raw, strict=True):
+        model(**batch, mode='predict'), raw, strict=True
+    ):
         torch.testing.assert_close(sample.feature, feature)
     with pytest.raises(ValueError, match='normalize=True'):
         build(normalize=False, flip_test=True)
@@ -122,8 +134,11 @@ def test_agw_under_bf16_autocast():
     batch = model.data_preprocessor(data())
     with torch.autocast('cpu', dtype=torch.bfloat16):
         losses = model(**batch, mode='loss')
-    assert losses['id/loss'].dtype == losses['triplet/loss'].dtype == (
-        torch.float32)
+    assert (
+        losses['id/loss'].dtype
+        == losses['triplet/loss'].dtype
+        == (torch.float32)
+    )
 
 
 def test_missing_data_is_named():
@@ -151,21 +166,38 @@ def test_too_few_classes_name_the_key():
         model(**batch, mode='loss')
 
 
-@pytest.mark.parametrize('change,match', [
-    (dict(test_feature='fc'), 'model.test_feature'),
-    (dict(heads=dict(id=dict(
-        type='ClassifierHead', num_classes=2, feature='x'))),
-     'model.heads.id.feature'),
-    (dict(heads=dict(id=dict(
-        type='ClassifierHead', num_classes=2, in_channels=7))),
-     'model.heads.id.in_channels=7'),
-    (dict(neck=dict(type='GlobalFeatureNeck', in_channels=7)),
-     'model.neck.in_channels=7'),
-    (dict(heads=dict(my_loss=dict(type='MetricHead'))), 'head name'),
-    (dict(heads=dict(id=dict(type='NoSuchHead'))), 'NoSuchHead'),
-    (dict(init_from=dict(kind='other')), 'model.init_from.kind'),
-    (dict(init_from=dict(kind='mmgl', path='x')), 'unknown keys'),
-])
+@pytest.mark.parametrize(
+    'change,match',
+    [
+        (dict(test_feature='fc'), 'model.test_feature'),
+        (
+            dict(
+                heads=dict(
+                    id=dict(type='ClassifierHead', num_classes=2, feature='x')
+                )
+            ),
+            'model.heads.id.feature',
+        ),
+        (
+            dict(
+                heads=dict(
+                    id=dict(
+                        type='ClassifierHead', num_classes=2, in_channels=7
+                    )
+                )
+            ),
+            'model.heads.id.in_channels=7',
+        ),
+        (
+            dict(neck=dict(type='GlobalFeatureNeck', in_channels=7)),
+            'model.neck.in_channels=7',
+        ),
+        (dict(heads=dict(my_loss=dict(type='MetricHead'))), 'head name'),
+        (dict(heads=dict(id=dict(type='NoSuchHead'))), 'NoSuchHead'),
+        (dict(init_from=dict(kind='other')), 'model.init_from.kind'),
+        (dict(init_from=dict(kind='mmgl', path='x')), 'unknown keys'),
+    ],
+)
 def test_config_mistakes(change, match):
     with pytest.raises(ValueError, match=match):
         build(**change)
@@ -199,8 +231,9 @@ def test_init_from_a_training_checkpoint(tmp_path):
 
 def test_init_from_without_checkpoint_names_key_and_option():
     model = build(init_from=dict(kind='mmgl'))
-    with pytest.raises(ValueError, match='model.init_from.checkpoint.*'
-                       '--init-checkpoint'):
+    with pytest.raises(
+        ValueError, match='model.init_from.checkpoint.*--init-checkpoint'
+    ):
         model.init_weights()
 
 
@@ -209,12 +242,16 @@ def test_class_is_registered():
 
 
 def test_a_head_set_to_none_is_left_out():
-    model = build(heads=dict(
-        id=dict(type='ClassifierHead', num_classes=3), triplet=None))
+    model = build(
+        heads=dict(id=dict(type='ClassifierHead', num_classes=3), triplet=None)
+    )
     assert list(model.heads) == ['id']
 
 
 def test_every_feature_of_a_head_must_exist():
     with pytest.raises(ValueError, match='nothing'):
-        build(heads=dict(m=dict(type='MetricHead', feature={'bn': 1.,
-                                                            'nothing': 1.})))
+        build(
+            heads=dict(
+                m=dict(type='MetricHead', feature={'bn': 1.0, 'nothing': 1.0})
+            )
+        )
