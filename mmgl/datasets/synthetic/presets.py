@@ -1,7 +1,8 @@
 """Sizes and difficulty of the embedded synthetic data set."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple, overload
 
 GENERATOR_VERSION = 2
 LAYOUTS = ('sysu', 'regdb')
@@ -13,55 +14,41 @@ INFRARED_CAMERAS = (3, 6)
 class Difficulty:
     """How hard the identities are to recognise.
 
-    Every field is a multiplier (1 is the tuned default, 0 switches the
-    effect off) unless its comment says it is a probability.
+    A rate is a probability, everything else a multiplier: 1 is the tuned
+    default, 0 switches the effect off.
 
-    Attributes:
-        pose: Walking stride, arm swing and lean.
-        view: Spread of the body's heading around the camera's usual views.
-        misalign: Error of the person box (shift, scale, rotation).
-        crop_rate: Probability that a box loses the feet or the head.
-        occlusion_rate: Probability that an object hides the lower body.
-        noise: Sensor noise.
-        blur: Defocus and motion blur.
-        lighting: Exposure, colour cast and shading changes.
-        clutter: Contrast of the background.
-        ir_texture_rate: Probability that a printed pattern is also seen in
-            the infrared (many dyes are transparent there).
-        thermal_texture: Contrast of printed patterns in thermal images.
-        accessory_drop_rate: Probability that a bag, scarf or hat of the
-            identity is missing in an image.
-        sameness: 0 draws bodies and prints over their whole range, 1 gives
-            everyone the same body and nearly always plain clothes; the
-            cuts, bags and hats still differ.
+    Example:
+        >>> Difficulty(noise=2).to_dict()['noise']
+        2.0
     """
 
-    pose: float = 1.0
-    view: float = 1.0
-    misalign: float = 1.0
-    crop_rate: float = 0.10
-    occlusion_rate: float = 0.04
-    noise: float = 1.0
-    blur: float = 1.0
-    lighting: float = 1.0
-    clutter: float = 1.0
+    pose: float = 1.0  # walking stride, arm swing and lean
+    view: float = 1.0  # spread of headings around the camera's usual views
+    misalign: float = 1.0  # shift and scale error of the person box
+    crop_rate: float = 0.10  # a box loses the feet or the head
+    occlusion_rate: float = 0.04  # an object hides the lower body
+    noise: float = 1.0  # of the sensor
+    blur: float = 1.0  # defocus and motion
+    lighting: float = 1.0  # exposure, colour cast and shading
+    clutter: float = 1.0  # contrast of the background
+    # A print is also seen in the infrared; many dyes are transparent there.
     ir_texture_rate: float = 0.8
-    thermal_texture: float = 0.35
-    accessory_drop_rate: float = 0.10
+    thermal_texture: float = 0.35  # contrast of prints in thermal images
+    accessory_drop_rate: float = 0.10  # a bag, scarf or hat is missing
+    # 0 draws bodies and prints over their whole range, 1 gives everyone the
+    # same body and nearly always plain clothes; cuts, bags, hats differ still.
     sameness: float = 0.0
 
-    def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
-            unit = field.name.endswith('_rate') or field.name == 'sameness'
-            if not 0 <= value <= (1 if unit else 10):
-                top = '1' if unit else '10'
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            unit = name.endswith('_rate') or name == 'sameness'
+            top = 1 if unit else 10
+            if not 0 <= value <= top:
                 raise ValueError(
-                    f'Difficulty.{field.name}={value!r} must lie in '
-                    f'[0, {top}].'
+                    f'Difficulty.{name}={value!r} must lie in [0, {top}].'
                 )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, float]:
         """Return the fields as a plain dict, as stored in the manifest."""
         return {key: float(value) for key, value in asdict(self).items()}
 
@@ -82,10 +69,10 @@ class Span(NamedTuple):
 class SYSUPreset(NamedTuple):
     """Ids, images and crop sizes of one SYSU-MM01 layout."""
 
-    ids: dict
-    spans: dict
-    height: tuple
-    width: tuple
+    ids: dict[str, int]
+    spans: dict[str, tuple[Span, ...]]
+    height: tuple[int, int]
+    width: tuple[int, int]
     max_pid: int
 
 
@@ -94,12 +81,12 @@ class RegDBPreset(NamedTuple):
 
     num_ids: int
     frames: int
-    height: tuple
-    width: tuple
+    height: tuple[int, int]
+    width: tuple[int, int]
     trials: int = 10
 
 
-def _spans(counts):
+def _spans(counts: list[tuple[int, int, int, int]]) -> tuple[Span, ...]:
     """Expand (camid, start, stop, images per id) rows into spans."""
     return tuple(Span(c, a, b, (b - a) * n) for c, a, b, n in counts)
 
@@ -182,47 +169,41 @@ REGDB_PRESETS = dict(
     mini=RegDBPreset(80, 10, (128, 160), (56, 72)),
     full=RegDBPreset(412, 10, (180, 300), (70, 130)),
 )
+_PRESETS: Mapping[str, Mapping[str, SYSUPreset | RegDBPreset]] = dict(
+    sysu=SYSU_PRESETS, regdb=REGDB_PRESETS
+)
 
 
-def get_preset(layout, preset):
-    """Return the preset of a layout.
-
-    Args:
-        layout (str): ``'sysu'`` or ``'regdb'``.
-        preset (str): ``'tiny'``, ``'mini'`` or ``'full'``.
-
-    Returns:
-        SYSUPreset | RegDBPreset: The sizes.
-
-    Raises:
-        ValueError: If the layout or the preset is unknown.
-    """
+@overload
+def get_preset(layout: Literal['sysu'], preset: str) -> SYSUPreset: ...
+@overload
+def get_preset(layout: Literal['regdb'], preset: str) -> RegDBPreset: ...
+@overload
+def get_preset(layout: str, preset: str) -> SYSUPreset | RegDBPreset: ...
+def get_preset(layout: str, preset: str) -> SYSUPreset | RegDBPreset:
+    """Return the sizes of ``'tiny'``, ``'mini'`` or ``'full'``."""
     if layout not in LAYOUTS:
         raise ValueError(f'layout={layout!r}: choose one of {LAYOUTS}.')
-    table = SYSU_PRESETS if layout == 'sysu' else REGDB_PRESETS
+    table = _PRESETS[layout]
     if preset not in table:
         raise ValueError(f'preset={preset!r}: choose one of {tuple(table)}.')
     return table[preset]
 
 
-def preset_counts(layout, preset):
+def preset_counts(layout: str, preset: str) -> dict[str, Any]:
     """Count the ids and images a preset writes, whatever the seed.
 
-    Args:
-        layout (str): ``'sysu'`` or ``'regdb'``.
-        preset (str): ``'tiny'``, ``'mini'`` or ``'full'``.
+    For SYSU, per split ``{ids, visible, infrared, cameras}`` where
+    ``cameras`` maps camid to ``{ids, images}``; for RegDB
+    ``{ids, visible, infrared, ids_per_split, images_per_list, trials}``.
+    Both have ``images``, the grand total.
 
-    Returns:
-        dict: For SYSU, per split ``{ids, visible, infrared, cameras}`` where
-        ``cameras`` maps camid to ``{ids, images}``; for RegDB
-        ``{ids, visible, infrared, ids_per_split, images_per_list, trials}``.
-        Both have ``images``, the grand total.
-
-    Raises:
-        ValueError: If the layout or the preset is unknown.
+    Example:
+        >>> preset_counts('regdb', 'full')['images']
+        8240
     """
     spec = get_preset(layout, preset)
-    if layout == 'regdb':
+    if isinstance(spec, RegDBPreset):
         images = spec.num_ids * spec.frames
         return dict(
             ids=spec.num_ids,
@@ -233,7 +214,7 @@ def preset_counts(layout, preset):
             trials=spec.trials,
             images=2 * images,
         )
-    counts = {}
+    counts: dict[str, Any] = {'images': 0}
     for split, spans in spec.spans.items():
         cameras = {cam: dict(ids=0, images=0) for cam in range(1, 7)}
         for span in spans:
@@ -245,8 +226,5 @@ def preset_counts(layout, preset):
             infrared=sum(cameras[c]['images'] for c in INFRARED_CAMERAS),
             cameras=cameras,
         )
-    counts['images'] = sum(
-        counts[split]['visible'] + counts[split]['infrared']
-        for split in spec.spans
-    )
+        counts['images'] += sum(span.total for span in spans)
     return counts
