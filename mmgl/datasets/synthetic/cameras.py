@@ -2,11 +2,7 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
 from .identity import INFRARED, THERMAL, VISIBLE
-
-FRONT, RIGHT, BACK, LEFT = 0.0, np.pi / 2, np.pi, -np.pi / 2
 
 
 class Place(NamedTuple):

@@ -12,6 +12,7 @@ from .texture import Texture
 # (3,) blue-green-red or (1,) reflectance, in [0, 1].
 Colour = NDArray[np.float32]
 Pair = tuple[Colour, Colour]
+Streams = tuple[Generator, Generator, Generator]
 
 VISIBLE, INFRARED, THERMAL = 0, 1, 2
 
@@ -56,14 +57,6 @@ class Identity(NamedTuple):
     bag_side: int  # -1 or 1
     bag_size: float  # factor
     materials: dict[str, Material]
-
-
-class _Streams(NamedTuple):
-    """Independent sources, so that colour says nothing about reflectance."""
-
-    shape: Generator
-    visible: Generator
-    infrared: Generator
 
 
 def _pick(rng: Generator, **weights: float) -> str:
@@ -186,7 +179,7 @@ def plain_material(
 
 
 def _draw_cloth(
-    streams: _Streams, garment: str, difficulty: Difficulty
+    streams: Streams, garment: str, difficulty: Difficulty
 ) -> Material:
     shape, visible, infrared = streams
     texture = _draw_texture(shape, garment, 1 - 0.9 * difficulty.sameness)
@@ -212,7 +205,7 @@ def _draw_shoes(visible: Generator, infrared: Generator) -> Material:
 
 
 def _draw_materials(
-    streams: _Streams, upper: str, difficulty: Difficulty
+    streams: Streams, upper: str, difficulty: Difficulty
 ) -> dict[str, Material]:
     shape, visible, infrared = streams
     materials = {
@@ -247,13 +240,10 @@ def draw_identity(seed: int, pid: int, difficulty: Difficulty) -> Identity:
     person looks in the other modality. Of the difficulty, ``sameness``,
     ``ir_texture_rate`` and ``thermal_texture`` matter.
     """
-    streams = _Streams(
-        *(
-            np.random.default_rng([seed, 11, pid, stream])
-            for stream in range(3)
-        )
+    rng, visible, infrared = (
+        np.random.default_rng([seed, 11, pid, stream]) for stream in range(3)
     )
-    rng, spread = streams.shape, 1 - difficulty.sameness
+    streams, spread = (rng, visible, infrared), 1 - difficulty.sameness
     upper = _pick(
         rng,
         tee=0.24,

@@ -81,17 +81,10 @@ class Sketch:
         base = np.arctan2(axis[1], axis[0])
         heel = p0 + width[0] * _directions(base + np.pi / 2 + _ARC)
         tip = p1 + width[1] * _directions(base - np.pi / 2 + _ARC)
-        x, y = p0 - axis * skip
-        self.parts.append(
-            Part(
-                np.concatenate([heel, tip]),
-                material,
-                order,
-                (x, y),
-                (axis[0], axis[1]),
-                max(width),
-            )
-        )
+        outline = np.concatenate([heel, tip])
+        (x, y), (a, b) = p0 - axis * skip, axis
+        part = Part(outline, material, order, (x, y), (a, b), max(width))
+        self.parts.append(part)
 
     def ellipse(
         self,
@@ -99,17 +92,16 @@ class Sketch:
         half: Point,
         material: Material,
         order: float,
-        roundness: float = 1.0,
+        shade: float = 1.0,
         ring: NDArray[np.float64] = _CIRCLE,
     ) -> None:
         """Add an axis-parallel ellipse."""
         outline = np.asarray(centre) + ring * np.asarray(half)
         origin = (centre[0], centre[1] - half[1])
-        self.parts.append(
-            Part(
-                outline, material, order, origin, half=half[0], round=roundness
-            )
+        part = Part(
+            outline, material, order, origin, half=half[0], round=shade
         )
+        self.parts.append(part)
 
     def box(
         self, centre: Point, half: Point, material: Material, order: float
@@ -140,13 +132,6 @@ class Sketch:
         left = np.stack([middles - halves, heights], 1)
         right = np.stack([middles + halves, heights], 1)
         outline = np.concatenate([left, right[::-1]])
-        self.parts.append(
-            Part(
-                outline,
-                material,
-                order,
-                rows=rows,
-                yaw=self.view.yaw,
-                panel=panel,
-            )
-        )
+        yaw = self.view.yaw
+        part = Part(outline, material, order, rows=rows, yaw=yaw, panel=panel)
+        self.parts.append(part)

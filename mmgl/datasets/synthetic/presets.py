@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, NamedTuple
 
 GENERATOR_VERSION = 2
 LAYOUTS = ('sysu', 'regdb')
@@ -86,26 +86,26 @@ class RegDBPreset(NamedTuple):
     trials: int = 10
 
 
-def _spans(counts: list[tuple[int, int, int, int]]) -> tuple[Span, ...]:
-    """Expand (camid, start, stop, images per id) rows into spans."""
-    return tuple(Span(c, a, b, (b - a) * n) for c, a, b, n in counts)
+def _spans(
+    visible: int,
+    infrared: int,
+    stops: tuple[int, ...],
+    starts: tuple[int, ...] = (0, 0, 0, 0, 0, 0),
+) -> tuple[Span, ...]:
+    """Give every id that cameras 1 to 6 saw the same number of images."""
+    spans = []
+    for camid, (start, stop) in enumerate(zip(starts, stops, strict=True), 1):
+        images = infrared if camid in INFRARED_CAMERAS else visible
+        spans.append(Span(camid, start, stop, (stop - start) * images))
+    return tuple(spans)
 
 
 _TINY = SYSUPreset(
     ids=dict(train=8, val=4, test=8),
     spans=dict(
-        train=_spans(
-            [(1, 0, 6, 3), (2, 0, 6, 3), (3, 0, 8, 4)]
-            + [(4, 0, 8, 3), (5, 0, 8, 3), (6, 0, 7, 4)]
-        ),
-        val=_spans(
-            [(1, 0, 3, 3), (2, 0, 3, 3), (3, 0, 4, 4)]
-            + [(4, 0, 4, 3), (5, 0, 4, 3), (6, 0, 4, 4)]
-        ),
-        test=_spans(
-            [(1, 0, 5, 10), (2, 0, 5, 10), (3, 1, 8, 4)]
-            + [(4, 0, 7, 10), (5, 0, 8, 10), (6, 0, 8, 4)]
-        ),
+        train=_spans(3, 4, (6, 6, 8, 8, 8, 7)),
+        val=_spans(3, 4, (3, 3, 4, 4, 4, 4)),
+        test=_spans(10, 4, (5, 5, 8, 7, 8, 8), (0, 0, 1, 0, 0, 0)),
     ),
     height=(96, 120),
     width=(42, 54),
@@ -115,18 +115,9 @@ _TINY = SYSUPreset(
 _MINI = SYSUPreset(
     ids=dict(train=112, val=16, test=40),
     spans=dict(
-        train=_spans(
-            [(1, 0, 94, 4), (2, 0, 94, 4), (3, 0, 112, 5)]
-            + [(4, 0, 110, 4), (5, 0, 112, 4), (6, 0, 104, 5)]
-        ),
-        val=_spans(
-            [(1, 0, 12, 6), (2, 0, 12, 6), (3, 0, 16, 8)]
-            + [(4, 0, 16, 6), (5, 0, 16, 6), (6, 0, 15, 8)]
-        ),
-        test=_spans(
-            [(1, 0, 24, 10), (2, 0, 24, 10), (3, 1, 40, 6)]
-            + [(4, 0, 39, 10), (5, 1, 40, 10), (6, 0, 40, 6)]
-        ),
+        train=_spans(4, 5, (94, 94, 112, 110, 112, 104)),
+        val=_spans(6, 8, (12, 12, 16, 16, 16, 15)),
+        test=_spans(10, 6, (24, 24, 40, 39, 40, 40), (0, 0, 1, 0, 1, 0)),
     ),
     height=(128, 160),
     width=(56, 72),
@@ -169,22 +160,15 @@ REGDB_PRESETS = dict(
     mini=RegDBPreset(80, 10, (128, 160), (56, 72)),
     full=RegDBPreset(412, 10, (180, 300), (70, 130)),
 )
-_PRESETS: Mapping[str, Mapping[str, SYSUPreset | RegDBPreset]] = dict(
-    sysu=SYSU_PRESETS, regdb=REGDB_PRESETS
-)
 
 
-@overload
-def get_preset(layout: Literal['sysu'], preset: str) -> SYSUPreset: ...
-@overload
-def get_preset(layout: Literal['regdb'], preset: str) -> RegDBPreset: ...
-@overload
-def get_preset(layout: str, preset: str) -> SYSUPreset | RegDBPreset: ...
 def get_preset(layout: str, preset: str) -> SYSUPreset | RegDBPreset:
     """Return the sizes of ``'tiny'``, ``'mini'`` or ``'full'``."""
     if layout not in LAYOUTS:
         raise ValueError(f'layout={layout!r}: choose one of {LAYOUTS}.')
-    table = _PRESETS[layout]
+    table: Mapping[str, SYSUPreset | RegDBPreset] = SYSU_PRESETS
+    if layout == 'regdb':
+        table = REGDB_PRESETS
     if preset not in table:
         raise ValueError(f'preset={preset!r}: choose one of {tuple(table)}.')
     return table[preset]

@@ -7,15 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .cameras import (
-    BACK,
-    FRONT,
-    LEFT,
-    REGDB_CAMERAS,
-    RIGHT,
-    SYSU_CAMERAS,
-    Camera,
-)
+from .cameras import REGDB_CAMERAS, SYSU_CAMERAS, Camera
 from .figure import build_figure
 from .identity import THERMAL, draw_identity
 from .parts import Part
@@ -25,7 +17,11 @@ from .scene import background, crop_background
 from .sensor import Picture, expose, illuminate
 from .skeleton import Point, Pose
 
+Size = tuple[int, int]  # height, width
 Key = tuple[int, int, int]  # pid, source, number of an image
+
+FRONT, BACK = 0.0, np.pi
+_VIEWS = (FRONT, np.pi / 2, BACK, -np.pi / 2)  # as in ``Aim.views``
 
 _identity = lru_cache(maxsize=512)(draw_identity)
 
@@ -44,7 +40,7 @@ def draw_pose(
     amount = difficulty.pose
     if heading is None:
         pick = np.searchsorted(np.cumsum(camera.aim.views), rng.random())
-        heading = (FRONT, RIGHT, BACK, LEFT)[min(int(pick), 3)]
+        heading = _VIEWS[min(int(pick), 3)]
     yaw = heading + difficulty.view * rng.normal(0, 0.28)
     standing = rng.random() < 0.25
     stride = 0.06 if standing else rng.uniform(0.2, 0.48)
@@ -62,10 +58,7 @@ def draw_pose(
 
 
 def _place(
-    rng: Generator,
-    parts: list[Part],
-    size: tuple[int, int],
-    difficulty: Difficulty,
+    rng: Generator, parts: list[Part], size: Size, difficulty: Difficulty
 ) -> tuple[float, Point, float]:
     """Choose scale, shift and floor as a person detector would."""
     height, width = size
@@ -84,7 +77,7 @@ def _place(
     return float(scale), shift, float(bottom * scale + shift[1])
 
 
-def _folds(rng: Generator, shape: tuple[int, int], thermal: bool) -> Picture:
+def _folds(rng: Generator, shape: Size, thermal: bool) -> Picture:
     """Draw the unevenness of cloth (or of its temperature)."""
     height, width = shape
     grid = rng.standard_normal((14, 7), dtype=np.float32)
@@ -117,7 +110,7 @@ def _render(
     seed: int,
     key: Key,
     camera: Camera,
-    size: tuple[int, int],
+    size: Size,
     difficulty: Difficulty,
     heading: float | None = None,
 ) -> NDArray[np.uint8]:
@@ -157,9 +150,7 @@ def _render(
     return expose(canvas, camera.sensor, rng, difficulty)
 
 
-def _size(
-    seed: int, key: Key, preset: SYSUPreset | RegDBPreset
-) -> tuple[int, int]:
+def _size(seed: int, key: Key, preset: SYSUPreset | RegDBPreset) -> Size:
     """Draw the height and width of a person box in pixels."""
     rng = np.random.default_rng([seed, 32, *key])
     low, high = preset.height

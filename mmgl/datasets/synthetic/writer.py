@@ -1,5 +1,6 @@
 """Write a synthetic data set to disk."""
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -116,7 +117,8 @@ def _write(
         difficulty=difficulty.to_dict(),
     )
     found = check_root(root, settings)
-    counts = _text_keys(preset_counts(layout, preset))
+    # As JSON stores them: with keys of text.
+    counts = json.loads(json.dumps(preset_counts(layout, preset)))
     manifest = dict(settings, counts=counts, complete=True)
     images = _list_images(spec, seed)
     missing = _missing_images(root, images)
@@ -148,19 +150,13 @@ def _check_settings(
         raise ValueError(f'seed={seed!r} must be an integer of at least 0.')
     if int(workers) != workers or workers < 1:
         raise ValueError(f'workers={workers!r} must be at least 1.')
-    difficulty = Difficulty() if difficulty is None else difficulty
+    if difficulty is None:
+        return Difficulty()
     if not isinstance(difficulty, Difficulty):
         raise TypeError(
             f'difficulty must be a Difficulty, not {type(difficulty)}.'
         )
     return difficulty
-
-
-def _text_keys(tree: Any) -> Any:
-    """Turn the keys of nested dicts into text, as JSON stores them."""
-    if not isinstance(tree, dict):
-        return tree
-    return {str(key): _text_keys(value) for key, value in tree.items()}
 
 
 def _list_images(spec: SYSUPreset | RegDBPreset, seed: int) -> list[Image]:
