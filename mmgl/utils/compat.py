@@ -187,6 +187,7 @@ def setup_cpu_distributed(cfg: MutableMapping[str, Any]) -> bool:
 
 # -------------------------------------------------- 3. mixed precision
 AMP_TYPES = ('auto', 'fp16', 'bf16')
+_REPLACED = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
 # Arguments that only one of the two wrappers has.
 _OF_AMP = ('loss_scale', 'use_fsdp', 'dtype')
 _OF_AUTOCAST = ('device_type',)
@@ -201,11 +202,8 @@ def select_amp_wrapper(
     refuses to work without an accelerator, see
     https://github.com/open-mmlab/mmpretrain/issues/1556. There, and for
     bfloat16, which needs no loss scale, the wrapper of this package takes
-    its place. ``kind`` 'auto' is fp16 on a GPU and bf16 without.
-
-    Raises:
-        ValueError: If the wrapper is of another kind and cannot be replaced,
-            if ``kind`` is unknown, or for fp16 without a GPU.
+    its place. ``kind`` 'auto' is fp16 on a GPU and bf16 without. What cannot
+    be is a ValueError: another wrapper, another kind, fp16 without a GPU.
     """
     import torch
 
@@ -213,11 +211,10 @@ def select_amp_wrapper(
         raise ValueError(
             f'--amp must be one of {", ".join(AMP_TYPES)}, got {kind!r}'
         )
-    known = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
     given = optim_wrapper.get('type', 'OptimWrapper')
-    if given not in known:
+    if given not in _REPLACED:
         raise ValueError(
-            f'--amp can replace optim_wrapper.type {", ".join(known)}, not '
+            f'--amp can replace optim_wrapper.type {", ".join(_REPLACED)}, not '
             f'{given!r}; set the mixed precision in the config instead.'
         )
     on_gpu = torch.cuda.is_available()
@@ -232,8 +229,7 @@ def select_amp_wrapper(
         if on_gpu:
             new['device_type'] = 'cuda'
         return new
-    new['type'] = 'AmpOptimWrapper'
-    new.setdefault('loss_scale', 'dynamic')
+    new = {'loss_scale': 'dynamic', **new, 'type': 'AmpOptimWrapper'}
     if kind == 'fp16':
         new['dtype'] = 'float16'
     return new

@@ -85,34 +85,33 @@ def _draw_body(rng: Generator, spread: float) -> Body:
     )
 
 
+_UPPER_PRINTS = dict(
+    plain=0.2,
+    stripes=0.27,
+    checks=0.1,
+    dots=0.07,
+    two_tone=0.11,
+    band=0.09,
+    logo=0.1,
+    blotches=0.06,
+)
+# Trousers are plainer than shirts, as in a street.
+_LOWER_PRINTS = dict(
+    plain=0.5,
+    stripes=0.14,
+    checks=0.07,
+    blotches=0.07,
+    two_tone=0.1,
+    side=0.12,
+)
+_OTHER_PRINTS = dict(plain=0.6, stripes=0.2, band=0.2)
+_PRINTS = dict(upper=_UPPER_PRINTS, lower=_LOWER_PRINTS)
+
+
 def _draw_texture(rng: Generator, garment: str, spread: float) -> Texture:
-    """Draw a pattern; trousers are plainer than shirts, as in a street."""
     if rng.random() > spread:
         return Texture()
-    if garment == 'upper':
-        kind = _pick(
-            rng,
-            plain=0.2,
-            stripes=0.27,
-            checks=0.1,
-            dots=0.07,
-            two_tone=0.11,
-            band=0.09,
-            logo=0.1,
-            blotches=0.06,
-        )
-    elif garment == 'lower':
-        kind = _pick(
-            rng,
-            plain=0.5,
-            stripes=0.14,
-            checks=0.07,
-            blotches=0.07,
-            two_tone=0.1,
-            side=0.12,
-        )
-    else:
-        kind = _pick(rng, plain=0.6, stripes=0.2, band=0.2)
+    kind = _pick(rng, **_PRINTS.get(garment, _OTHER_PRINTS))
     level = rng.uniform(0.08, 0.17)
     if garment == 'lower':
         level = rng.uniform(0.12, 0.36)
@@ -232,6 +231,28 @@ def _draw_materials(
     return materials
 
 
+_UPPER = dict(
+    tee=0.24,
+    shirt=0.2,
+    jacket=0.18,
+    coat=0.12,
+    hoodie=0.12,
+    tank=0.06,
+    dress=0.08,
+)
+_HAIR = dict(bald=0.06, short=0.42, bob=0.16, long=0.18, tail=0.12, bun=0.06)
+_BAGS = dict(none=0.4, backpack=0.2, sling=0.16, handbag=0.14, case=0.1)
+
+
+def _draw_hem(rng: Generator, upper: str) -> float:
+    hem = dict(
+        coat=rng.uniform(0.46, 0.62),
+        jacket=rng.uniform(0.3, 0.38),
+        hoodie=rng.uniform(0.31, 0.36),
+    ).get(upper)
+    return float(rng.uniform(0.3, 0.37) if hem is None else hem)
+
+
 def draw_identity(seed: int, pid: int, difficulty: Difficulty) -> Identity:
     """Draw the attributes of one person.
 
@@ -244,51 +265,22 @@ def draw_identity(seed: int, pid: int, difficulty: Difficulty) -> Identity:
         np.random.default_rng([seed, 11, pid, stream]) for stream in range(3)
     )
     streams, spread = (rng, visible, infrared), 1 - difficulty.sameness
-    upper = _pick(
-        rng,
-        tee=0.24,
-        shirt=0.2,
-        jacket=0.18,
-        coat=0.12,
-        hoodie=0.12,
-        tank=0.06,
-        dress=0.08,
-    )
+    upper = _pick(rng, **_UPPER)
     lower = _pick(rng, trousers=0.58, shorts=0.18, skirt=0.16, long=0.08)
     lower = 'skirt' if upper == 'dress' else lower
-    hem = dict(
-        coat=rng.uniform(0.46, 0.62),
-        jacket=rng.uniform(0.3, 0.38),
-        hoodie=rng.uniform(0.31, 0.36),
-    ).get(upper)
-    hem = rng.uniform(0.3, 0.37) if hem is None else hem
+    hem = _draw_hem(rng, upper)
+    hood = 0.2 if upper in ('hoodie', 'coat') else 0.0
     loose = dict(coat=0.018, jacket=0.016, hoodie=0.014).get(upper, 0.004)
     return Identity(
         body=_draw_body(rng, spread),
         upper=upper,
         lower=lower,
-        hem=float(hem),
+        hem=hem,
         loose=float(loose + spread * rng.uniform(0, 0.012)),
         leg_width=float(1 + spread * rng.uniform(-0.1, 0.55)),
-        hair=_pick(
-            rng,
-            bald=0.06,
-            short=0.42,
-            bob=0.16,
-            long=0.18,
-            tail=0.12,
-            bun=0.06,
-        ),
-        hat=_pick(
-            rng,
-            none=0.66,
-            cap=0.13,
-            beanie=0.11,
-            hood=0.2 if upper in ('hoodie', 'coat') else 0.0,
-        ),
-        bag=_pick(
-            rng, none=0.4, backpack=0.2, sling=0.16, handbag=0.14, case=0.1
-        ),
+        hair=_pick(rng, **_HAIR),
+        hat=_pick(rng, none=0.66, cap=0.13, beanie=0.11, hood=hood),
+        bag=_pick(rng, **_BAGS),
         scarf=bool(rng.random() < 0.15),
         belt=bool(rng.random() < 0.2),
         open_front=bool(upper in ('jacket', 'coat') and rng.random() < 0.55),

@@ -86,6 +86,9 @@ class RegDBPreset(NamedTuple):
     trials: int = 10
 
 
+Preset = SYSUPreset | RegDBPreset
+
+
 def _spans(
     visible: int,
     infrared: int,
@@ -162,11 +165,11 @@ REGDB_PRESETS = dict(
 )
 
 
-def get_preset(layout: str, preset: str) -> SYSUPreset | RegDBPreset:
+def get_preset(layout: str, preset: str) -> Preset:
     """Return the sizes of ``'tiny'``, ``'mini'`` or ``'full'``."""
     if layout not in LAYOUTS:
         raise ValueError(f'layout={layout!r}: choose one of {LAYOUTS}.')
-    table: Mapping[str, SYSUPreset | RegDBPreset] = SYSU_PRESETS
+    table: Mapping[str, Preset] = SYSU_PRESETS
     if layout == 'regdb':
         table = REGDB_PRESETS
     if preset not in table:

@@ -53,6 +53,14 @@ def _colour(part: Part, u: Array, v: Array, spectrum: int) -> Array:
     return colour
 
 
+def _cover(corners: Array, x0: int, y0: int, x1: int, y1: int) -> Array:
+    """Return how much of each pixel of a window lies in a polygon."""
+    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    points = np.rint((corners - (x0, y0)) * (1 << _SHIFT))
+    cv2.fillPoly(mask, [points.astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
+    return (mask * np.float32(1 / 255))[..., None]
+
+
 def paint(
     canvas: NDArray[np.float32],
     parts: Sequence[Part],
@@ -62,16 +70,11 @@ def paint(
     light: tuple[float, float],
     folds: NDArray[np.float32],
 ) -> None:
-    """Paint a figure in place.
+    """Paint parts, in painting order, on a (H, W, 3 or 1) picture in place.
 
-    Args:
-        canvas: (H, W, 3 or 1) picture.
-        parts: In painting order, in body heights.
-        spectrum: Index into ``Material.colours``.
-        scale: Pixels a body height.
-        shift: Pixel (x, y) of the body's origin.
-        light: Sideways light in [-1, 1], and strength of the rounding shade.
-        folds: (H, W) factors, the unevenness of cloth.
+    ``scale`` is in pixels a body height, ``shift`` the pixel (x, y) of the
+    body's origin. ``light`` is the sideways light in [-1, 1] and the strength
+    of the rounding shade; ``folds`` (H, W) factors, the unevenness of cloth.
     """
     height, width = canvas.shape[:2]
     origin = np.asarray(shift)
@@ -82,9 +85,6 @@ def paint(
         x1, y1 = min(x1, width), min(y1, height)
         if x1 <= x0 or y1 <= y0:
             continue
-        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        points = np.rint((corners - (x0, y0)) * (1 << _SHIFT))
-        cv2.fillPoly(mask, [points.astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
         xs = ((np.arange(x0, x1, dtype=np.float32) - origin[0]) / scale)[None]
         ys = (np.arange(y0, y1, dtype=np.float32) - origin[1]) / scale
         ys = ys[:, None]
@@ -97,5 +97,5 @@ def paint(
         shade = 1 - part.round * light[1] * bulge * bulge
         shade = (shade + light[0] * bulge) * folds[y0:y1, x0:x1]
         region = canvas[y0:y1, x0:x1]
-        cover = (mask * np.float32(1 / 255))[..., None]
+        cover = _cover(corners, x0, y0, x1, y1)
         region += cover * (colour * shade[..., None] - region)

@@ -11,10 +11,10 @@ from .cameras import REGDB_CAMERAS, SYSU_CAMERAS, Camera
 from .figure import build_figure
 from .identity import THERMAL, draw_identity
 from .parts import Part
-from .presets import Difficulty, RegDBPreset, SYSUPreset
+from .presets import Difficulty, Preset, RegDBPreset, SYSUPreset
 from .render import paint
 from .scene import background, crop_background
-from .sensor import Picture, expose, illuminate
+from .sensor import Picture, expose, illuminate, resize
 from .skeleton import Point, Pose
 
 Size = tuple[int, int]  # height, width
@@ -79,10 +79,9 @@ def _place(
 
 def _folds(rng: Generator, shape: Size, thermal: bool) -> Picture:
     """Draw the unevenness of cloth (or of its temperature)."""
-    height, width = shape
     grid = rng.standard_normal((14, 7), dtype=np.float32)
-    folds = cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR)
-    return 1 + np.float32(0.12 if thermal else 0.07) * folds
+    strength = np.float32(0.12 if thermal else 0.07)
+    return 1 + strength * resize(grid, shape)[..., 0]
 
 
 def _shadow(
@@ -115,7 +114,7 @@ def _render(
     heading: float | None = None,
 ) -> NDArray[np.uint8]:
     rng = np.random.default_rng([seed, 31, *key])
-    (height, width), spectrum = size, camera.sensor.spectrum
+    spectrum = camera.sensor.spectrum
     thermal = spectrum == THERMAL
     pose = draw_pose(rng, camera, difficulty, heading)
     missing = [
@@ -126,13 +125,12 @@ def _render(
     parts = build_figure(_identity(seed, key[0], difficulty), pose, missing)
     # Twice the size and area averaging give smooth edges; large pictures
     # are smooth enough at their own size with anti-aliased polygons.
-    zoom = 2 if height <= 200 else 1
-    shape = (height * zoom, width * zoom)
+    zoom = 2 if size[0] <= 200 else 1
+    shape = (size[0] * zoom, size[1] * zoom)
     scale, shift, feet = _place(rng, parts, shape, difficulty)
     wide = background(seed, camera.place, spectrum)
-    canvas: Picture = crop_background(
-        wide, rng, shape, min(feet / shape[0], 1.2), difficulty.clutter
-    )
+    floor = min(feet / shape[0], 1.2)
+    canvas = crop_background(wide, rng, shape, floor, difficulty.clutter)
     shade = difficulty.lighting * rng.uniform(-0.22, 0.22)
     if not thermal:
         _shadow(canvas, shift[0], feet, scale, rng.uniform(0.2, 0.6))
@@ -142,15 +140,12 @@ def _render(
     if rng.random() < difficulty.occlusion_rate:
         _occlude(canvas, rng)
     if zoom > 1:
-        canvas = cv2.resize(
-            canvas, (width, height), None, 0, 0, cv2.INTER_AREA
-        )
-        canvas = canvas.reshape(height, width, -1)
+        canvas = resize(canvas, size, cv2.INTER_AREA)
     canvas = illuminate(canvas, camera.sensor, rng, difficulty.lighting)
     return expose(canvas, camera.sensor, rng, difficulty)
 
 
-def _size(seed: int, key: Key, preset: SYSUPreset | RegDBPreset) -> Size:
+def _size(seed: int, key: Key, preset: Preset) -> Size:
     """Draw the height and width of a person box in pixels."""
     rng = np.random.default_rng([seed, 32, *key])
     low, high = preset.height

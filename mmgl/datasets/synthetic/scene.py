@@ -5,10 +5,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .cameras import Place
 from .identity import INFRARED, THERMAL, VISIBLE
+from .sensor import Picture, resize
 
 HEIGHT, WIDTH = 420, 900
 Tone = tuple[float, ...]
@@ -124,7 +125,7 @@ def _outdoor(brush: _Brush) -> None:
 
 
 @lru_cache(maxsize=24)
-def background(seed: int, place: Place, spectrum: int) -> NDArray[np.float32]:
+def background(seed: int, place: Place, spectrum: int) -> Picture:
     """Draw the wide background of a place: (420, 900, 3 or 1), in [0, 1].
 
     It looks alike from all cameras of the place, up to the tones of the
@@ -133,39 +134,29 @@ def background(seed: int, place: Place, spectrum: int) -> NDArray[np.float32]:
     brush = _Brush(seed, place.number, spectrum)
     (_indoor if place.indoor else _outdoor)(brush)
     rng = np.random.default_rng([seed, 23, place.number])
-    image = brush.image
+    image: Picture = brush.image
     strength = {VISIBLE: 0.14, INFRARED: 0.12, THERMAL: 0.05}[spectrum]
     for step, share in ((60, 0.7), (18, 0.35), (4, 0.25)):
         coarse = rng.normal(size=(HEIGHT // step + 2, WIDTH // step + 2))
-        grain = cv2.resize(
-            coarse.astype(np.float32),
-            (WIDTH, HEIGHT),
-            None,
-            0,
-            0,
-            cv2.INTER_CUBIC,
-        )
-        image = image * (1 + strength * share * grain[..., None])
+        coarse = coarse.astype(np.float32)
+        grain = resize(coarse, (HEIGHT, WIDTH), cv2.INTER_CUBIC)
+        image = image * (1 + strength * share * grain)
     image = np.clip(image, 0, 1)
     image.flags.writeable = False
     return image
 
 
 def crop_background(
-    wide: NDArray[np.float32],
+    wide: Picture,
     rng: Generator,
     shape: tuple[int, int],
     feet: float,
     clutter: float,
-) -> NDArray[np.float32]:
+) -> Picture:
     """Cut the surroundings of one person from a :func:`background`.
 
-    Args:
-        wide: The background.
-        rng: Draws the place of the cut.
-        shape: Height and width of the result, (H, W, C) and writable.
-        feet: Row of the feet in the picture over its height.
-        clutter: Contrast factor around the mean tone.
+    The result has the (height, width) of ``shape`` and is writable. ``feet``
+    is their row over the height, ``clutter`` a factor of the contrast.
     """
     height, width = shape
     high = int(rng.uniform(200, 280))
@@ -173,9 +164,7 @@ def crop_background(
     ground = rng.uniform(HORIZON + 25, HORIZON + 110)
     y = int(np.clip(ground - feet * high, 0, HEIGHT - high))
     x = int(rng.integers(0, WIDTH - wide_px))
-    cut = wide[y : y + high, x : x + wide_px]
-    image = cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
-    image = image.reshape(height, width, -1)
+    image = resize(wide[y : y + high, x : x + wide_px], shape)
     if clutter != 1:
         mean = image.mean((0, 1), keepdims=True)
         image = mean + clutter * (image - mean)

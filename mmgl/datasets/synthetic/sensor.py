@@ -14,6 +14,15 @@ from .presets import Difficulty
 Picture = NDArray[Any]  # float32; the stubs of OpenCV know no more
 
 
+def resize(
+    image: Picture, size: tuple[int, int], how: int = cv2.INTER_LINEAR
+) -> Picture:
+    """Resize to (height, width); a single channel keeps its axis."""
+    height, width = size
+    resized = cv2.resize(image, (width, height), interpolation=how)
+    return resized.reshape(height, width, -1)
+
+
 def illuminate(
     image: Picture, sensor: Sensor, rng: Generator, lighting: float
 ) -> Picture:

@@ -6,8 +6,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from .manifest import PARTIAL, check_root, replace_file, write_manifest
 from .presets import (
     GENERATOR_VERSION,
     Difficulty,
-    RegDBPreset,
+    Preset,
     SYSUPreset,
     get_preset,
     preset_counts,
@@ -36,7 +37,7 @@ class Job(NamedTuple):
 
     root: Path
     scratch: Path
-    spec: SYSUPreset | RegDBPreset
+    spec: Preset
     seed: int
     difficulty: Difficulty
 
@@ -127,10 +128,7 @@ def _write(
         progress(len(images) - len(missing), len(images))
     if found == manifest and not missing and not splits:
         return manifest
-    root.mkdir(parents=True, exist_ok=True)
-    _remove_stale(root)
-    scratch = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=root))
-    try:
+    with _scratch_folder(root) as scratch:
         write_manifest(root, dict(manifest, complete=False), scratch)
         for path, content in splits.items():
             path.parent.mkdir(exist_ok=True)
@@ -138,8 +136,6 @@ def _write(
         job = Job(root, scratch, spec, int(seed), difficulty)
         _draw_all(job, missing, len(images), workers, progress)
         write_manifest(root, manifest, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return manifest
 
 
@@ -159,7 +155,7 @@ def _check_settings(
     return difficulty
 
 
-def _list_images(spec: SYSUPreset | RegDBPreset, seed: int) -> list[Image]:
+def _list_images(spec: Preset, seed: int) -> list[Image]:
     """List every image file, grouped by folder."""
     if isinstance(spec, SYSUPreset):
         return [
@@ -185,9 +181,7 @@ def _missing_images(root: Path, images: Iterable[Image]) -> list[Image]:
     return [i for i in images if os.path.join(root, i.path) not in present]
 
 
-def _missing_splits(
-    root: Path, spec: SYSUPreset | RegDBPreset, seed: int
-) -> dict[Path, bytes]:
+def _missing_splits(root: Path, spec: Preset, seed: int) -> dict[Path, bytes]:
     """Return path -> content of absent or altered split files."""
     if isinstance(spec, SYSUPreset):
         folder, files = root / 'exp', sysu_split_files(spec, seed)
@@ -204,11 +198,18 @@ def _missing_splits(
     }
 
 
-def _remove_stale(root: Path) -> None:
-    """Remove scratch folders that a killed process left behind."""
+@contextmanager
+def _scratch_folder(root: Path) -> Iterator[Path]:
+    """Lend a folder, and remove those that a killed process left behind."""
+    root.mkdir(parents=True, exist_ok=True)
     for path in root.glob(f'{PARTIAL}*'):
         if time.time() - path.stat().st_mtime > _STALE:
             shutil.rmtree(path, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=root))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _draw_all(
