@@ -20,23 +20,13 @@ from pathlib import Path
 
 @dataclass
 class Figure:
-    """One line of a table.
-
-    Attributes:
-        name: What was measured.
-        value: The figure.
-        target: What it should be at most (or at least); None if there is
-            no target.
-        unit: Unit of both; a ratio by default.
-        at_least: Whether larger is better.
-        note: What else the reader should know.
-    """
+    """One line of a table."""
 
     name: str
     value: float
-    target: float | None = None
-    unit: str = 'x'
-    at_least: bool = False
+    target: float | None = None  # what it should be at most, if anything
+    unit: str = 'x'  # a ratio
+    at_least: bool = False  # whether larger is better
     note: str = ''
 
     @property
@@ -44,12 +34,10 @@ class Figure:
         """'met', 'missed', or '-' without a target."""
         if self.target is None:
             return '-'
-        better = (
-            self.value >= self.target
-            if self.at_least
-            else self.value <= self.target
-        )
-        return 'met' if better else 'missed'
+        low, high = self.value, self.target
+        if self.at_least:
+            low, high = high, low
+        return 'met' if low <= high else 'missed'
 
 
 def alternate(
@@ -57,18 +45,11 @@ def alternate(
     repeats: int = 5,
     clock: Callable[[], float] = time.process_time,
 ) -> dict[str, float]:
-    """Time functions in turn: a, b, a, b, ...
+    """Time functions in turn, a, b, a, b, ...: name -> median of seconds.
 
-    Args:
-        functions: Name and function without arguments. Each is called once
-            more before, untimed.
-        repeats: How often each is timed.
-        clock: Gives seconds.
-
-    Returns:
-        Name and median of seconds.
+    Each is called once more before, untimed.
     """
-    seconds = {name: [] for name in functions}
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(repeats + 1):
         for name, function in functions.items():
             start = clock()
@@ -80,16 +61,10 @@ def alternate(
 
 def run_python(
     script: str | Path, *arguments: str, capture: bool = False
-) -> subprocess.CompletedProcess:
+) -> subprocess.CompletedProcess[str]:
     """Run a script in a process of its own, with the same package.
 
-    Args:
-        script: The script.
-        *arguments: Its arguments.
-        capture: Give its standard output instead of passing it on.
-
-    Returns:
-        The finished process; its exit status is not checked.
+    Its exit status is not checked; ``capture`` keeps its standard output.
     """
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, os.environ.get('PYTHONPATH', '')]
@@ -102,18 +77,21 @@ def run_python(
     )
 
 
-def peak_memory() -> float:
-    """Tell the most memory that this process has held so far.
+def _proc_field(path: str, name: str) -> str:
+    """Return the first field of a name in a file of /proc, '' if none."""
+    if os.path.isfile(path):
+        for line in Path(path).read_text().splitlines():
+            if line.startswith(name):
+                return line.partition(':')[2].strip()
+    return ''
 
-    Returns:
-        GiB.
-    """
-    status = Path('/proc/self/status')
-    if status.is_file():
-        # getrusage would count what the parent held when it forked.
-        for line in status.read_text().splitlines():
-            if line.startswith('VmHWM:'):
-                return int(line.split()[1]) / 2**20
+
+def peak_memory() -> float:
+    """Tell the most memory that this process has held so far, in GiB."""
+    # getrusage would count what the parent held when it forked.
+    held = _proc_field('/proc/self/status', 'VmHWM')
+    if held:
+        return int(held.split()[0]) / 2**20
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -122,31 +100,17 @@ def peak_memory() -> float:
 
 
 def usable_cores() -> int:
-    """Count the cores that this process may use.
-
-    Returns:
-        Their number.
-    """
+    """Count the cores that this process may use."""
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def describe_machine() -> dict[str, object]:
-    """Describe what a benchmark runs on.
-
-    Returns:
-        Processor, number of cores, load, Python and system.
-    """
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path('/proc/cpuinfo')
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith('model name'):
-                model = line.partition(':')[2].strip()
-                break
+    """Describe what a benchmark runs on."""
+    model = _proc_field('/proc/cpuinfo', 'model name')
     return dict(
-        processor=model,
+        processor=model or platform.processor() or platform.machine(),
         cores=os.cpu_count(),
         load=[round(one, 1) for one in os.getloadavg()],
         python=platform.python_version(),
@@ -155,48 +119,23 @@ def describe_machine() -> dict[str, object]:
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Lay rows of cells out as a Markdown table.
-
-    Args:
-        rows: The first one holds the headings.
-
-    Returns:
-        Text without a final newline.
-    """
+    """Lay rows, the first of them the headings, out as a Markdown table."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows = [rows[0], ['-' * width for width in widths], *rows[1:]]
-    return '\n'.join(
-        '| '
-        + ' | '.join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        )
-        + ' |'
-        for row in rows
-    )
+    lines = []
+    for row in (rows[0], ['-' * width for width in widths], *rows[1:]):
+        cells = map(str.ljust, row, widths)
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
 
 
 def format_table(figures: Sequence[Figure]) -> str:
-    """Lay figures out as a Markdown table.
-
-    Args:
-        figures: The lines.
-
-    Returns:
-        Text without a final newline.
-    """
+    """Lay figures out as a Markdown table."""
     rows = [('figure', 'value', 'target', 'verdict', 'note')]
     for one in figures:
         sign = '>=' if one.at_least else '<='
         target = '-' if one.target is None else f'{sign} {one.target:g}'
-        rows.append(
-            (
-                one.name,
-                f'{one.value:.3g} {one.unit}',
-                target,
-                one.verdict,
-                one.note,
-            )
-        )
+        value = f'{one.value:.3g} {one.unit}'
+        rows.append((one.name, value, target, one.verdict, one.note))
     return markdown_table(rows)
 
 

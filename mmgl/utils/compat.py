@@ -13,7 +13,8 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
 
 from .versions import installed_version, release
 
@@ -58,38 +59,28 @@ def needs_checkpoint_loader() -> bool:
     )
 
 
-def load_from_local(filename: str, map_location=None) -> dict:
+def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Load a local checkpoint as mmengine does, with its message hub.
 
     Unpickling runs code of the file's author. The loader therefore stands
     for files without a URL scheme only, which are taken to be own work;
     weights of other origin should be published files (weights only).
-
-    Args:
-        filename: Path of the checkpoint.
-        map_location: As in ``torch.load``.
-
-    Returns:
-        The checkpoint.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
     """
     import torch
 
     filename = os.path.expanduser(filename)
     if not os.path.isfile(filename):
         raise FileNotFoundError(f'checkpoint {filename!r} does not exist')
-    return torch.load(filename, map_location=map_location, weights_only=False)
+    checkpoint: dict[str, Any] = torch.load(
+        filename, map_location=map_location, weights_only=False
+    )
+    return checkpoint
 
 
 def install_checkpoint_loader() -> bool:
     """Register :func:`load_from_local` with mmengine where it is needed.
 
-    Calling it again changes nothing.
-
-    Returns:
-        Whether the loader is in place.
+    Calling it again changes nothing. Returns whether the loader is in place.
     """
     if not needs_checkpoint_loader():
         return False
@@ -112,44 +103,39 @@ def install_checkpoint_loader_if_imported() -> None:
 
 
 # ------------------------------------------------- 2. distributed on the CPU
+_RANKS = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')
+# What the launchers call them.
+_RANKS_OF = {
+    'pytorch': _RANKS,
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': tuple(
+        f'OMPI_COMM_WORLD_{n}' for n in ('RANK', 'SIZE', 'LOCAL_RANK')
+    ),
+}
+
+
 def _slurm_master() -> str:
     """Return the host name of the first node of the slurm job."""
-    nodes = os.environ['SLURM_NODELIST']
-    hosts = subprocess.run(
-        ['scontrol', 'show', 'hostname', nodes],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return hosts.stdout.split()[0]
+    command = ['scontrol', 'show', 'hostname', os.environ['SLURM_NODELIST']]
+    return subprocess.check_output(command, text=True).split()[0]
 
 
 def _export_ranks(launcher: str) -> None:
     """Translate a launcher's variables to those of torch.distributed."""
-    names = {
-        'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
-        'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-        'mpi': (
-            'OMPI_COMM_WORLD_RANK',
-            'OMPI_COMM_WORLD_SIZE',
-            'OMPI_COMM_WORLD_LOCAL_RANK',
-        ),
-    }
-    if launcher not in names:
+    if launcher not in _RANKS_OF:
         raise ValueError(
-            f'launcher must be one of none, {", ".join(names)}; '
+            f'launcher must be one of none, {", ".join(_RANKS_OF)}; '
             f'got {launcher!r}'
         )
-    missing = [name for name in names[launcher] if name not in os.environ]
+    names = _RANKS_OF[launcher]
+    missing = [name for name in names if name not in os.environ]
     if missing:
         raise ValueError(
             f'launcher={launcher!r} expects the environment variable(s) '
             f'{", ".join(missing)}; start the tool through '
             f'{"tools/dist_train.sh" if launcher == "pytorch" else launcher}.'
         )
-    for target, name in zip(
-        ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), names[launcher], strict=True
-    ):
+    for target, name in zip(_RANKS, names, strict=True):
         os.environ[target] = os.environ[name]
     if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
         os.environ['MASTER_ADDR'] = _slurm_master()
@@ -161,7 +147,7 @@ def _export_ranks(launcher: str) -> None:
         )
 
 
-def setup_cpu_distributed(cfg) -> bool:
+def setup_cpu_distributed(cfg: MutableMapping[str, Any]) -> bool:
     """Let a distributed Runner work on a machine without CUDA.
 
     mmengine (0.10.7, its main branch and onedl alike) selects a CUDA device
@@ -172,14 +158,8 @@ def setup_cpu_distributed(cfg) -> bool:
     the Runner skip its own attempt, and the wrapper is told not to use
     device ids. SyncBN exists on GPU only and is left out with a warning.
 
-    Args:
-        cfg: Config of the run; ``model_wrapper_cfg`` is set in place.
-
-    Returns:
-        Whether anything was done.
-
-    Raises:
-        ValueError: If the launcher's environment variables are missing.
+    The config is changed in place; returns whether anything was done.
+    Missing environment variables of the launcher are a ValueError.
     """
     import torch
 
@@ -189,14 +169,13 @@ def setup_cpu_distributed(cfg) -> bool:
     if not torch.distributed.is_initialized():
         _export_ranks(launcher)
         torch.distributed.init_process_group('gloo')
-    wrapper = dict(cfg.get('model_wrapper_cfg') or {})
-    wrapper.setdefault('type', 'MMDistributedDataParallel')
-    wrapper.setdefault('broadcast_buffers', False)
-    wrapper.setdefault(
-        'find_unused_parameters', cfg.get('find_unused_parameters', False)
-    )
-    wrapper['device_ids'] = None
-    cfg['model_wrapper_cfg'] = wrapper
+    cfg['model_wrapper_cfg'] = {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+        **(cfg.get('model_wrapper_cfg') or {}),
+        'device_ids': None,
+    }
     if cfg.get('sync_bn') is not None:
         warnings.warn(
             f'sync_bn={cfg["sync_bn"]!r} needs GPUs: the batch statistics of '
@@ -208,30 +187,23 @@ def setup_cpu_distributed(cfg) -> bool:
 
 # -------------------------------------------------- 3. mixed precision
 AMP_TYPES = ('auto', 'fp16', 'bf16')
+_REPLACED = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
 # Arguments that only one of the two wrappers has.
 _OF_AMP = ('loss_scale', 'use_fsdp', 'dtype')
 _OF_AUTOCAST = ('device_type',)
 
 
-def select_amp_wrapper(optim_wrapper: dict, kind: str = 'auto') -> dict:
-    """Turn an optimizer wrapper config into one of mixed precision.
+def select_amp_wrapper(
+    optim_wrapper: Mapping[str, Any], kind: str = 'auto'
+) -> dict[str, Any]:
+    """Turn an optimizer wrapper config into a new one of mixed precision.
 
     ``AmpOptimWrapper`` (mmengine 0.10.7, its main branch and onedl alike)
     refuses to work without an accelerator, see
     https://github.com/open-mmlab/mmpretrain/issues/1556. There, and for
     bfloat16, which needs no loss scale, the wrapper of this package takes
-    its place.
-
-    Args:
-        optim_wrapper: Config of an ``OptimWrapper``; not changed.
-        kind: 'fp16', 'bf16', or 'auto' for fp16 on a GPU and bf16 without.
-
-    Returns:
-        The new config.
-
-    Raises:
-        ValueError: If the wrapper is of another kind and cannot be replaced,
-            if ``kind`` is unknown, or for fp16 without a GPU.
+    its place. ``kind`` 'auto' is fp16 on a GPU and bf16 without. What cannot
+    be is a ValueError: another wrapper, another kind, fp16 without a GPU.
     """
     import torch
 
@@ -239,11 +211,10 @@ def select_amp_wrapper(optim_wrapper: dict, kind: str = 'auto') -> dict:
         raise ValueError(
             f'--amp must be one of {", ".join(AMP_TYPES)}, got {kind!r}'
         )
-    known = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
     given = optim_wrapper.get('type', 'OptimWrapper')
-    if given not in known:
+    if given not in _REPLACED:
         raise ValueError(
-            f'--amp can replace optim_wrapper.type {", ".join(known)}, not '
+            f'--amp can replace optim_wrapper.type {", ".join(_REPLACED)}, not '
             f'{given!r}; set the mixed precision in the config instead.'
         )
     on_gpu = torch.cuda.is_available()
@@ -251,23 +222,17 @@ def select_amp_wrapper(optim_wrapper: dict, kind: str = 'auto') -> dict:
         raise ValueError(
             '--amp fp16 needs a GPU, and none was found; use --amp bf16'
         )
+    new = {k: v for k, v in optim_wrapper.items() if k not in _OF_AUTOCAST}
     if kind == 'bf16' or not on_gpu:
-        new = _without(optim_wrapper, _OF_AMP + _OF_AUTOCAST)
+        new = {k: v for k, v in new.items() if k not in _OF_AMP}
         new['type'] = 'AutocastOptimWrapper'
         if on_gpu:
             new['device_type'] = 'cuda'
         return new
-    new = _without(optim_wrapper, _OF_AUTOCAST)
-    new['type'] = 'AmpOptimWrapper'
-    new.setdefault('loss_scale', 'dynamic')
+    new = {'loss_scale': 'dynamic', **new, 'type': 'AmpOptimWrapper'}
     if kind == 'fp16':
         new['dtype'] = 'float16'
     return new
-
-
-def _without(settings: dict, keys: tuple[str, ...]) -> dict:
-    """Return the settings but for some keys."""
-    return {k: value for k, value in settings.items() if k not in keys}
 
 
 # ------------------------------------------------------ 4. registry scopes
@@ -278,9 +243,6 @@ def registry_scope(name: str = 'mmgl') -> Iterator[None]:
     The default scope is global in mmengine: a Runner of another package
     built earlier in the process would decide where names are looked up. See
     https://github.com/open-mmlab/mmengine/pull/631.
-
-    Args:
-        name: Package whose registries come first.
     """
     from mmengine.registry import DefaultScope
 

@@ -4,11 +4,7 @@ import torch
 
 
 def device_name() -> str:
-    """Name what a training started now would run on.
-
-    Returns:
-        Name of the first GPU, 'cpu' where torch finds none.
-    """
+    """Name what a training started now would run on: the first GPU or cpu."""
     if not torch.cuda.is_available():
         return 'cpu'
     return torch.cuda.get_device_name(0)

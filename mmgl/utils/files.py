@@ -7,16 +7,12 @@ from pathlib import Path
 
 
 @contextmanager
-def replace_whole(path: str | os.PathLike) -> Iterator[Path]:
+def replace_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file under another name and give it its own in one step.
 
     A reader, also after a kill, sees the old or the new file, never a part.
-
-    Args:
-        path: The file; its folder is made if missing.
-
-    Yields:
-        Where to write. If that fails, ``path`` stays as it is.
+    The folder is made if missing. Yields where to write; if that fails, the
+    old file stays.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,13 +10,7 @@ def allow_tf32(allowed: bool | None) -> None:
     convolutions use it and products of matrices do not. Settings are those
     that torch.compile reads, too; torch's newer ``fp32_precision`` must not
     be used beside them. Without effect where the processor has no TF32.
-
-    Args:
-        allowed: True for products of matrices and convolutions, False for
-            neither, None to leave all as it is.
-
-    Raises:
-        ValueError: For anything else.
+    None leaves all as it is; anything but these three is a ValueError.
     """
     if allowed is None:
         return

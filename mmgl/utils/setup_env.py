@@ -18,10 +18,8 @@ def register_all_modules(init_default_scope: bool = True) -> None:
 
     Only needed when components are built without a Runner and without the
     registries of ``mmgl.registry``, which import their packages themselves.
-
-    Args:
-        init_default_scope: Also make ``mmgl`` the scope in which component
-            names are looked up from now on.
+    ``init_default_scope`` makes ``mmgl`` the scope in which component names
+    are looked up from now on.
     """
     for package in PACKAGES:
         import_module(package)

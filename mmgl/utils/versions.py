@@ -1,6 +1,8 @@
 """Versions of the packages underneath, read without importing them."""
 
 import platform
+import re
+from contextlib import suppress
 from importlib import metadata
 
 from mmgl.version import __version__
@@ -31,72 +33,39 @@ RECORDED = (
 
 
 def package_versions() -> dict[str, str]:
-    """Versions to record with a result.
-
-    Returns:
-        Version of Python, this package and those of ``RECORDED`` that are
-        installed.
-    """
+    """Versions to record with a result, of Python and what is installed."""
     found = {'python': platform.python_version(), 'mmgl': __version__}
     for name in RECORDED:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
 def release(version: str) -> tuple[int, ...]:
-    """Return the numeric release of a version: ``'2.11.0+cpu'`` -> (2, 11, 0).
+    """Return the numbers that a version starts with.
 
-    Args:
-        version: Version as in the metadata of a distribution.
-
-    Returns:
-        Leading whole numbers of its dot-separated parts, at least one.
-
-    Raises:
-        ValueError: If the version starts with no number.
+    Example:
+        >>> release('2.11.0rc1+cpu')
+        (2, 11, 0)
     """
-    numbers = []
-    for part in version.split('+')[0].split('.'):
-        digits = ''
-        for character in part:
-            if not character.isdigit():
-                break
-            digits += character
-        if not digits:
-            break
-        numbers.append(int(digits))
-        if digits != part:
-            break
+    numbers = re.match(r'\d+(\.\d+)*', version)
     if not numbers:
         raise ValueError(f'cannot read the version {version!r}')
-    return tuple(numbers)
+    return tuple(int(number) for number in numbers[0].split('.'))
 
 
 def installed_version(import_name: str) -> tuple[str, str] | None:
-    """Find which distribution provides one of the required packages.
-
-    Args:
-        import_name: Key of ``REQUIRED``.
-
-    Returns:
-        Distribution name and its version, or None if none is installed.
-    """
+    """Find distribution and version of one of the required packages."""
     for name in REQUIRED[import_name][0]:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             return name, metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return None
 
 
 def check_versions() -> None:
     """Check mmengine, mmcv and mmpretrain against the supported ranges.
 
-    Raises:
-        ImportError: Naming the package, what was found and the remedy.
+    An ImportError names the package, what was found and the remedy.
     """
     for import_name, (names, low, high) in REQUIRED.items():
         remedy = f'run: pip install "{names[0]}>={low},<{high}"'

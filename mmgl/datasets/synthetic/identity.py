@@ -3,22 +3,24 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
+from numpy.typing import ArrayLike, NDArray
 
+from .presets import Difficulty
 from .texture import Texture
+
+# (3,) blue-green-red or (1,) reflectance, in [0, 1].
+Colour = NDArray[np.float32]
+Pair = tuple[Colour, Colour]
+Streams = tuple[Generator, Generator, Generator]
 
 VISIBLE, INFRARED, THERMAL = 0, 1, 2
 
 
 class Material(NamedTuple):
-    """Two colours and the pattern that mixes them.
+    """Two colours a spectrum, and the pattern that mixes them in all."""
 
-    Attributes:
-        colours: Per spectrum (visible, infrared, thermal) a pair of arrays:
-            (3,) blue-green-red or (1,) reflectance, in [0, 1].
-        texture: The pattern; the same in all spectra.
-    """
-
-    colours: tuple
+    colours: tuple[Pair, Pair, Pair]  # visible, infrared, thermal
     texture: Texture = Texture()
 
 
@@ -37,51 +39,34 @@ class Body(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Everything that a picture of a person shows whoever takes it.
-
-    Attributes:
-        body: Body shape.
-        upper: Torso garment: ``tee``, ``shirt``, ``jacket``, ``coat``,
-            ``hoodie``, ``tank`` or ``dress``.
-        lower: Leg garment: ``trousers``, ``shorts``, ``skirt``, ``long``.
-        hem: Height of the torso garment's lower edge below the neck.
-        loose: Extra half-width of the torso garment.
-        leg_width: Half-width factor of trousers.
-        hair: ``bald``, ``short``, ``bob``, ``long``, ``tail`` or ``bun``.
-        hat: ``none``, ``cap``, ``beanie`` or ``hood``.
-        bag: ``none``, ``backpack``, ``sling``, ``handbag`` or ``case``.
-        scarf, belt, open_front, boots: Optional items.
-        bag_side: -1 or 1, the side on which a bag is carried.
-        bag_size: Size factor of the bag.
-        materials: Name of a part -> Material.
-    """
+    """Everything that a picture of a person shows whoever takes it."""
 
     body: Body
-    upper: str
-    lower: str
-    hem: float
-    loose: float
-    leg_width: float
-    hair: str
-    hat: str
-    bag: str
+    upper: str  # tee, shirt, jacket, coat, hoodie, tank or dress
+    lower: str  # trousers, shorts, skirt or long
+    hem: float  # how far below the neck the torso garment ends
+    loose: float  # extra half-width of the torso garment
+    leg_width: float  # half-width factor of trousers
+    hair: str  # bald, short, bob, long, tail or bun
+    hat: str  # none, cap, beanie or hood
+    bag: str  # none, backpack, sling, handbag or case
     scarf: bool
     belt: bool
     open_front: bool
     boots: bool
-    bag_side: int
-    bag_size: float
-    materials: dict
+    bag_side: int  # -1 or 1
+    bag_size: float  # factor
+    materials: dict[str, Material]
 
 
-def _pick(rng, **weights):
+def _pick(rng: Generator, **weights: float) -> str:
     names = list(weights)
     total = np.cumsum(np.array([weights[n] for n in names], float))
     return names[int(np.searchsorted(total / total[-1], rng.random()))]
 
 
-def _draw_body(rng, spread):
-    def near(low, high):
+def _draw_body(rng: Generator, spread: float) -> Body:
+    def near(low: float, high: float) -> float:
         middle, half = (low + high) / 2, (high - low) / 2
         return middle + spread * half * rng.uniform(-1, 1)
 
@@ -100,56 +85,58 @@ def _draw_body(rng, spread):
     )
 
 
-def _draw_texture(rng, garment, spread):
-    """Draw a pattern; trousers are plainer than shirts, as in a street."""
+_UPPER_PRINTS = dict(
+    plain=0.2,
+    stripes=0.27,
+    checks=0.1,
+    dots=0.07,
+    two_tone=0.11,
+    band=0.09,
+    logo=0.1,
+    blotches=0.06,
+)
+# Trousers are plainer than shirts, as in a street.
+_LOWER_PRINTS = dict(
+    plain=0.5,
+    stripes=0.14,
+    checks=0.07,
+    blotches=0.07,
+    two_tone=0.1,
+    side=0.12,
+)
+_OTHER_PRINTS = dict(plain=0.6, stripes=0.2, band=0.2)
+_PRINTS = dict(upper=_UPPER_PRINTS, lower=_LOWER_PRINTS)
+
+
+def _draw_texture(rng: Generator, garment: str, spread: float) -> Texture:
     if rng.random() > spread:
         return Texture()
-    if garment == 'upper':
-        kind = _pick(
-            rng,
-            plain=0.2,
-            stripes=0.27,
-            checks=0.1,
-            dots=0.07,
-            two_tone=0.11,
-            band=0.09,
-            logo=0.1,
-            blotches=0.06,
-        )
-    elif garment == 'lower':
-        kind = _pick(
-            rng,
-            plain=0.5,
-            stripes=0.14,
-            checks=0.07,
-            blotches=0.07,
-            two_tone=0.1,
-            side=0.12,
-        )
-    else:
-        kind = _pick(rng, plain=0.6, stripes=0.2, band=0.2)
+    kind = _pick(rng, **_PRINTS.get(garment, _OTHER_PRINTS))
     level = rng.uniform(0.08, 0.17)
     if garment == 'lower':
         level = rng.uniform(0.12, 0.36)
-    return Texture(
+    texture = Texture(
         kind=kind,
         period=float(rng.uniform(0.042, 0.115)),
         angle=float(rng.choice([0, 0, np.pi / 2, np.pi / 4, -np.pi / 4])),
         duty=float(rng.uniform(0.3, 0.7)),
         level=float(level),
         size=float(rng.uniform(0.035, 0.09)),
-        back=bool(rng.random() < 0.4),
     )
+    # Unused; without it, all that is drawn next would differ from before.
+    rng.random()
+    return texture
 
 
-def _hsv(hue, saturation, value):
+def _hsv(hue: float, saturation: float, value: float) -> NDArray[np.float64]:
     """Convert one colour to blue-green-red in [0, 1]."""
     shifts = (np.array([2.0, 4.0, 0.0]) + hue * 6) % 6
     ramp = np.clip(np.abs(shifts - 3) - 1, 0, 1)
-    return value * (1 - saturation + saturation * ramp)
+    colour: NDArray[np.float64] = value * (1 - saturation + saturation * ramp)
+    return colour
 
 
-def _visible_pair(rng):
+def _visible_pair(rng: Generator) -> Pair:
     """Draw two cloth colours that differ visibly in lightness."""
     pair = []
     for _ in range(2):
@@ -161,38 +148,38 @@ def _visible_pair(rng):
         pair.append((middle.get(hue, rng.random()) % 1, saturation))
     dark, light = rng.uniform(0.08, 0.42), rng.uniform(0.58, 0.92)
     values = (dark, light) if rng.random() < 0.5 else (light, dark)
-    colours = [_hsv(h, s, v) for (h, s), v in zip(pair, values, strict=True)]
-    return tuple(np.asarray(c, np.float32) for c in colours)
+    first, second = (
+        _hsv(h, s, v) for (h, s), v in zip(pair, values, strict=True)
+    )
+    return first.astype(np.float32), second.astype(np.float32)
 
 
-def _grey_pair(rng, low, high, contrast):
+def _grey_pair(
+    rng: Generator, low: float, high: float, contrast: float
+) -> Pair:
     """Draw two reflectances that differ by at least ``contrast``."""
     gap = min(contrast * rng.uniform(1.0, 1.5), high - low)
     first = rng.uniform(low, high - gap)
-    pair = (first, first + gap) if rng.random() < 0.5 else (first + gap, first)
-    return tuple(np.array([p], np.float32) for p in pair)
+    dark = np.array([first], np.float32)
+    light = np.array([first + gap], np.float32)
+    return (dark, light) if rng.random() < 0.5 else (light, dark)
 
 
-def plain_material(visible, infrared, thermal):
-    """Make a material of one colour.
+def plain_material(
+    visible: ArrayLike, infrared: float, thermal: float
+) -> Material:
+    """Make a material of one colour; ``visible`` is blue, green, red."""
 
-    Args:
-        visible (Sequence[float]): Blue, green, red in [0, 1].
-        infrared (float): Reflectance in [0, 1].
-        thermal (float): Radiance in [0, 1].
-
-    Returns:
-        Material: The material.
-    """
-
-    def spectrum(value):
+    def spectrum(value: ArrayLike) -> Pair:
         colour = np.atleast_1d(np.asarray(value, np.float32))
         return colour, colour
 
     return Material((spectrum(visible), spectrum(infrared), spectrum(thermal)))
 
 
-def _draw_cloth(streams, garment, difficulty):
+def _draw_cloth(
+    streams: Streams, garment: str, difficulty: Difficulty
+) -> Material:
     shape, visible, infrared = streams
     texture = _draw_texture(shape, garment, 1 - 0.9 * difficulty.sameness)
     kept = infrared.random() < difficulty.ir_texture_rate
@@ -207,7 +194,7 @@ def _draw_cloth(streams, garment, difficulty):
     )
 
 
-def _draw_shoes(visible, infrared):
+def _draw_shoes(visible: Generator, infrared: Generator) -> Material:
     """Draw shoes: black, brown, white, now and then coloured."""
     value = visible.choice([0.1, 0.16, 0.3, 0.85])
     colour = _hsv(visible.uniform(0.02, 0.1), visible.uniform(0, 0.5), value)
@@ -216,18 +203,13 @@ def _draw_shoes(visible, infrared):
     return plain_material(colour, infrared.uniform(0.1, 0.85), 0.35)
 
 
-def _draw_materials(streams, upper, difficulty):
+def _draw_materials(
+    streams: Streams, upper: str, difficulty: Difficulty
+) -> dict[str, Material]:
     shape, visible, infrared = streams
     materials = {
-        name: _draw_cloth(streams, kind, difficulty)
-        for name, kind in (
-            ('upper', 'upper'),
-            ('lower', 'lower'),
-            ('inner', 'other'),
-            ('bag', 'other'),
-            ('scarf', 'other'),
-            ('hat', 'other'),
-        )
+        name: _draw_cloth(streams, name, difficulty)
+        for name in ('upper', 'lower', 'inner', 'bag', 'scarf', 'hat')
     }
     materials['shoes'] = _draw_shoes(visible, infrared)
     # Raglan sleeves contrast with the body.
@@ -249,71 +231,56 @@ def _draw_materials(streams, upper, difficulty):
     return materials
 
 
-def draw_identity(seed, pid, difficulty):
-    """Draw the attributes of one person.
+_UPPER = dict(
+    tee=0.24,
+    shirt=0.2,
+    jacket=0.18,
+    coat=0.12,
+    hoodie=0.12,
+    tank=0.06,
+    dress=0.08,
+)
+_HAIR = dict(bald=0.06, short=0.42, bob=0.16, long=0.18, tail=0.12, bun=0.06)
+_BAGS = dict(none=0.4, backpack=0.2, sling=0.16, handbag=0.14, case=0.1)
 
-    Shape, visible colour and infrared reflectance come from three
-    independent random streams, so that colour tells nothing about how the
-    person looks in the other modality.
 
-    Args:
-        seed (int): Seed of the data set.
-        pid (int): Raw identity number.
-        difficulty (Difficulty): ``sameness``, ``ir_texture_rate`` and
-            ``thermal_texture`` are used.
-
-    Returns:
-        Identity: The person.
-    """
-    streams = [
-        np.random.default_rng([seed, 11, pid, stream]) for stream in range(3)
-    ]
-    rng, spread = streams[0], 1 - difficulty.sameness
-    upper = _pick(
-        rng,
-        tee=0.24,
-        shirt=0.2,
-        jacket=0.18,
-        coat=0.12,
-        hoodie=0.12,
-        tank=0.06,
-        dress=0.08,
-    )
-    lower = _pick(rng, trousers=0.58, shorts=0.18, skirt=0.16, long=0.08)
-    lower = 'skirt' if upper == 'dress' else lower
+def _draw_hem(rng: Generator, upper: str) -> float:
     hem = dict(
         coat=rng.uniform(0.46, 0.62),
         jacket=rng.uniform(0.3, 0.38),
         hoodie=rng.uniform(0.31, 0.36),
     ).get(upper)
-    hem = rng.uniform(0.3, 0.37) if hem is None else hem
+    return float(rng.uniform(0.3, 0.37) if hem is None else hem)
+
+
+def draw_identity(seed: int, pid: int, difficulty: Difficulty) -> Identity:
+    """Draw the attributes of one person.
+
+    Shape, visible colour and infrared reflectance come from three
+    independent random streams, so that colour tells nothing about how the
+    person looks in the other modality. Of the difficulty, ``sameness``,
+    ``ir_texture_rate`` and ``thermal_texture`` matter.
+    """
+    rng, visible, infrared = (
+        np.random.default_rng([seed, 11, pid, stream]) for stream in range(3)
+    )
+    streams, spread = (rng, visible, infrared), 1 - difficulty.sameness
+    upper = _pick(rng, **_UPPER)
+    lower = _pick(rng, trousers=0.58, shorts=0.18, skirt=0.16, long=0.08)
+    lower = 'skirt' if upper == 'dress' else lower
+    hem = _draw_hem(rng, upper)
+    hood = 0.2 if upper in ('hoodie', 'coat') else 0.0
     loose = dict(coat=0.018, jacket=0.016, hoodie=0.014).get(upper, 0.004)
     return Identity(
         body=_draw_body(rng, spread),
         upper=upper,
         lower=lower,
-        hem=float(hem),
+        hem=hem,
         loose=float(loose + spread * rng.uniform(0, 0.012)),
         leg_width=float(1 + spread * rng.uniform(-0.1, 0.55)),
-        hair=_pick(
-            rng,
-            bald=0.06,
-            short=0.42,
-            bob=0.16,
-            long=0.18,
-            tail=0.12,
-            bun=0.06,
-        ),
-        hat=_pick(
-            rng,
-            none=0.66,
-            cap=0.13,
-            beanie=0.11,
-            hood=0.2 if upper in ('hoodie', 'coat') else 0.0,
-        ),
-        bag=_pick(
-            rng, none=0.4, backpack=0.2, sling=0.16, handbag=0.14, case=0.1
-        ),
+        hair=_pick(rng, **_HAIR),
+        hat=_pick(rng, none=0.66, cap=0.13, beanie=0.11, hood=hood),
+        bag=_pick(rng, **_BAGS),
         scarf=bool(rng.random() < 0.15),
         belt=bool(rng.random() < 0.2),
         open_front=bool(upper in ('jacket', 'coat') and rng.random() < 0.55),

@@ -2,80 +2,69 @@
 
 import json
 import os
-import os.path as osp
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 MANIFEST = 'synthetic.json'
 PARTIAL = '.partial-'
 
 
-def replace_file(path, content, scratch):
+def replace_file(path: Path, content: bytes, scratch: Path) -> None:
     """Write a file so that it is either whole or absent.
 
-    Args:
-        path (str): Target; its folder must exist.
-        content (bytes): What to write.
-        scratch (str): Existing folder on the same disk for the first copy.
+    ``scratch`` is a folder on the same disk for the first copy.
     """
-    temporary = osp.join(scratch, f'{os.getpid()}.tmp')
-    with open(temporary, 'wb') as file:
-        file.write(content)
+    temporary = scratch / f'{os.getpid()}.tmp'
+    temporary.write_bytes(content)
     os.replace(temporary, path)
 
 
-def check_root(root, settings):
-    """Read the manifest of a root and compare it with the wanted settings.
-
-    Args:
-        root (str): Folder of the data set; it may be absent or empty.
-        settings (dict): Settings that must agree.
-
-    Returns:
-        dict | None: The manifest, or None for a new root.
+def check_root(
+    root: Path, settings: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return the manifest of a root, or None for an absent or empty one.
 
     Raises:
         ValueError: If the root holds other files, an unreadable manifest, or
             a data set made with other settings.
     """
-    path = osp.join(root, MANIFEST)
-    if not osp.isfile(path):
-        names = os.listdir(root) if osp.isdir(root) else []
-        names = [n for n in names if not n.startswith(PARTIAL)]
-        if names:
+    path = root / MANIFEST
+    if not path.is_file():
+        names = os.listdir(root) if root.is_dir() else []
+        foreign = sorted(n for n in names if not n.startswith(PARTIAL))
+        if foreign:
             raise ValueError(
-                f'{root!r} holds files (such as {sorted(names)[0]!r}) but no '
+                f'{str(root)!r} holds files (such as {foreign[0]!r}) but no '
                 f'{MANIFEST}, so it was not written by this generator; '
                 'choose an empty root.'
             )
         return None
     try:
-        with open(path, encoding='utf-8') as file:
-            found = json.load(file)
+        found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         differing = [k for k in settings if found.get(k) != settings[k]]
     except (ValueError, AttributeError) as error:
         raise ValueError(
-            f'{path!r} is not a manifest of this generator ({error}); delete '
-            f'{root!r} or choose another root.'
+            f'{str(path)!r} is not a manifest of this generator ({error}); '
+            f'delete {str(root)!r} or choose another root.'
         ) from error
     if differing:
         key = differing[0]
         old, new = found.get(key), settings[key]
         if isinstance(old, dict) and isinstance(new, dict):
-            old = {k: v for k, v in old.items() if new.get(k) != v}
-            new = {k: v for k, v in new.items() if found[key].get(k) != v}
+            keys = [k for k in old | new if old.get(k) != new.get(k)]
+            old = {k: old[k] for k in keys if k in old}
+            new = {k: new[k] for k in keys if k in new}
         raise ValueError(
-            f'{root!r} was made with {key}={old!r}, but {key}={new!r} is '
+            f'{str(root)!r} was made with {key}={old!r}, but {key}={new!r} is '
             'wanted; delete it or choose another root.'
         )
     return found
 
 
-def write_manifest(root, manifest, scratch):
-    """Write the manifest of a root.
-
-    Args:
-        root (str): Folder of the data set.
-        manifest (dict): Settings, counts and ``complete``.
-        scratch (str): Folder for the first copy.
-    """
+def write_manifest(
+    root: Path, manifest: Mapping[str, Any], scratch: Path
+) -> None:
+    """Write settings, counts and ``complete`` to a root."""
     text = json.dumps(manifest, indent=2, sort_keys=True) + '\n'
-    replace_file(osp.join(root, MANIFEST), text.encode(), scratch)
+    replace_file(root / MANIFEST, text.encode(), scratch)

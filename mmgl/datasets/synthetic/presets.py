@@ -1,7 +1,8 @@
 """Sizes and difficulty of the embedded synthetic data set."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 GENERATOR_VERSION = 2
 LAYOUTS = ('sysu', 'regdb')
@@ -13,55 +14,41 @@ INFRARED_CAMERAS = (3, 6)
 class Difficulty:
     """How hard the identities are to recognise.
 
-    Every field is a multiplier (1 is the tuned default, 0 switches the
-    effect off) unless its comment says it is a probability.
+    A rate is a probability, everything else a multiplier: 1 is the tuned
+    default, 0 switches the effect off.
 
-    Attributes:
-        pose: Walking stride, arm swing and lean.
-        view: Spread of the body's heading around the camera's usual views.
-        misalign: Error of the person box (shift, scale, rotation).
-        crop_rate: Probability that a box loses the feet or the head.
-        occlusion_rate: Probability that an object hides the lower body.
-        noise: Sensor noise.
-        blur: Defocus and motion blur.
-        lighting: Exposure, colour cast and shading changes.
-        clutter: Contrast of the background.
-        ir_texture_rate: Probability that a printed pattern is also seen in
-            the infrared (many dyes are transparent there).
-        thermal_texture: Contrast of printed patterns in thermal images.
-        accessory_drop_rate: Probability that a bag, scarf or hat of the
-            identity is missing in an image.
-        sameness: 0 draws bodies and prints over their whole range, 1 gives
-            everyone the same body and nearly always plain clothes; the
-            cuts, bags and hats still differ.
+    Example:
+        >>> Difficulty(noise=2).to_dict()['noise']
+        2.0
     """
 
-    pose: float = 1.0
-    view: float = 1.0
-    misalign: float = 1.0
-    crop_rate: float = 0.10
-    occlusion_rate: float = 0.04
-    noise: float = 1.0
-    blur: float = 1.0
-    lighting: float = 1.0
-    clutter: float = 1.0
+    pose: float = 1.0  # walking stride, arm swing and lean
+    view: float = 1.0  # spread of headings around the camera's usual views
+    misalign: float = 1.0  # shift and scale error of the person box
+    crop_rate: float = 0.10  # a box loses the feet or the head
+    occlusion_rate: float = 0.04  # an object hides the lower body
+    noise: float = 1.0  # of the sensor
+    blur: float = 1.0  # defocus and motion
+    lighting: float = 1.0  # exposure, colour cast and shading
+    clutter: float = 1.0  # contrast of the background
+    # A print is also seen in the infrared; many dyes are transparent there.
     ir_texture_rate: float = 0.8
-    thermal_texture: float = 0.35
-    accessory_drop_rate: float = 0.10
+    thermal_texture: float = 0.35  # contrast of prints in thermal images
+    accessory_drop_rate: float = 0.10  # a bag, scarf or hat is missing
+    # 0 draws bodies and prints over their whole range, 1 gives everyone the
+    # same body and nearly always plain clothes; cuts, bags, hats differ still.
     sameness: float = 0.0
 
-    def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
-            unit = field.name.endswith('_rate') or field.name == 'sameness'
-            if not 0 <= value <= (1 if unit else 10):
-                top = '1' if unit else '10'
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            unit = name.endswith('_rate') or name == 'sameness'
+            top = 1 if unit else 10
+            if not 0 <= value <= top:
                 raise ValueError(
-                    f'Difficulty.{field.name}={value!r} must lie in '
-                    f'[0, {top}].'
+                    f'Difficulty.{name}={value!r} must lie in [0, {top}].'
                 )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, float]:
         """Return the fields as a plain dict, as stored in the manifest."""
         return {key: float(value) for key, value in asdict(self).items()}
 
@@ -82,10 +69,10 @@ class Span(NamedTuple):
 class SYSUPreset(NamedTuple):
     """Ids, images and crop sizes of one SYSU-MM01 layout."""
 
-    ids: dict
-    spans: dict
-    height: tuple
-    width: tuple
+    ids: dict[str, int]
+    spans: dict[str, tuple[Span, ...]]
+    height: tuple[int, int]
+    width: tuple[int, int]
     max_pid: int
 
 
@@ -94,31 +81,34 @@ class RegDBPreset(NamedTuple):
 
     num_ids: int
     frames: int
-    height: tuple
-    width: tuple
+    height: tuple[int, int]
+    width: tuple[int, int]
     trials: int = 10
 
 
-def _spans(counts):
-    """Expand (camid, start, stop, images per id) rows into spans."""
-    return tuple(Span(c, a, b, (b - a) * n) for c, a, b, n in counts)
+Preset = SYSUPreset | RegDBPreset
+
+
+def _spans(
+    visible: int,
+    infrared: int,
+    stops: tuple[int, ...],
+    starts: tuple[int, ...] = (0, 0, 0, 0, 0, 0),
+) -> tuple[Span, ...]:
+    """Give every id that cameras 1 to 6 saw the same number of images."""
+    spans = []
+    for camid, (start, stop) in enumerate(zip(starts, stops, strict=True), 1):
+        images = infrared if camid in INFRARED_CAMERAS else visible
+        spans.append(Span(camid, start, stop, (stop - start) * images))
+    return tuple(spans)
 
 
 _TINY = SYSUPreset(
     ids=dict(train=8, val=4, test=8),
     spans=dict(
-        train=_spans(
-            [(1, 0, 6, 3), (2, 0, 6, 3), (3, 0, 8, 4)]
-            + [(4, 0, 8, 3), (5, 0, 8, 3), (6, 0, 7, 4)]
-        ),
-        val=_spans(
-            [(1, 0, 3, 3), (2, 0, 3, 3), (3, 0, 4, 4)]
-            + [(4, 0, 4, 3), (5, 0, 4, 3), (6, 0, 4, 4)]
-        ),
-        test=_spans(
-            [(1, 0, 5, 10), (2, 0, 5, 10), (3, 1, 8, 4)]
-            + [(4, 0, 7, 10), (5, 0, 8, 10), (6, 0, 8, 4)]
-        ),
+        train=_spans(3, 4, (6, 6, 8, 8, 8, 7)),
+        val=_spans(3, 4, (3, 3, 4, 4, 4, 4)),
+        test=_spans(10, 4, (5, 5, 8, 7, 8, 8), (0, 0, 1, 0, 0, 0)),
     ),
     height=(96, 120),
     width=(42, 54),
@@ -128,18 +118,9 @@ _TINY = SYSUPreset(
 _MINI = SYSUPreset(
     ids=dict(train=112, val=16, test=40),
     spans=dict(
-        train=_spans(
-            [(1, 0, 94, 4), (2, 0, 94, 4), (3, 0, 112, 5)]
-            + [(4, 0, 110, 4), (5, 0, 112, 4), (6, 0, 104, 5)]
-        ),
-        val=_spans(
-            [(1, 0, 12, 6), (2, 0, 12, 6), (3, 0, 16, 8)]
-            + [(4, 0, 16, 6), (5, 0, 16, 6), (6, 0, 15, 8)]
-        ),
-        test=_spans(
-            [(1, 0, 24, 10), (2, 0, 24, 10), (3, 1, 40, 6)]
-            + [(4, 0, 39, 10), (5, 1, 40, 10), (6, 0, 40, 6)]
-        ),
+        train=_spans(4, 5, (94, 94, 112, 110, 112, 104)),
+        val=_spans(6, 8, (12, 12, 16, 16, 16, 15)),
+        test=_spans(10, 6, (24, 24, 40, 39, 40, 40), (0, 0, 1, 0, 1, 0)),
     ),
     height=(128, 160),
     width=(56, 72),
@@ -184,45 +165,32 @@ REGDB_PRESETS = dict(
 )
 
 
-def get_preset(layout, preset):
-    """Return the preset of a layout.
-
-    Args:
-        layout (str): ``'sysu'`` or ``'regdb'``.
-        preset (str): ``'tiny'``, ``'mini'`` or ``'full'``.
-
-    Returns:
-        SYSUPreset | RegDBPreset: The sizes.
-
-    Raises:
-        ValueError: If the layout or the preset is unknown.
-    """
+def get_preset(layout: str, preset: str) -> Preset:
+    """Return the sizes of ``'tiny'``, ``'mini'`` or ``'full'``."""
     if layout not in LAYOUTS:
         raise ValueError(f'layout={layout!r}: choose one of {LAYOUTS}.')
-    table = SYSU_PRESETS if layout == 'sysu' else REGDB_PRESETS
+    table: Mapping[str, Preset] = SYSU_PRESETS
+    if layout == 'regdb':
+        table = REGDB_PRESETS
     if preset not in table:
         raise ValueError(f'preset={preset!r}: choose one of {tuple(table)}.')
     return table[preset]
 
 
-def preset_counts(layout, preset):
+def preset_counts(layout: str, preset: str) -> dict[str, Any]:
     """Count the ids and images a preset writes, whatever the seed.
 
-    Args:
-        layout (str): ``'sysu'`` or ``'regdb'``.
-        preset (str): ``'tiny'``, ``'mini'`` or ``'full'``.
+    For SYSU, per split ``{ids, visible, infrared, cameras}`` where
+    ``cameras`` maps camid to ``{ids, images}``; for RegDB
+    ``{ids, visible, infrared, ids_per_split, images_per_list, trials}``.
+    Both have ``images``, the grand total.
 
-    Returns:
-        dict: For SYSU, per split ``{ids, visible, infrared, cameras}`` where
-        ``cameras`` maps camid to ``{ids, images}``; for RegDB
-        ``{ids, visible, infrared, ids_per_split, images_per_list, trials}``.
-        Both have ``images``, the grand total.
-
-    Raises:
-        ValueError: If the layout or the preset is unknown.
+    Example:
+        >>> preset_counts('regdb', 'full')['images']
+        8240
     """
     spec = get_preset(layout, preset)
-    if layout == 'regdb':
+    if isinstance(spec, RegDBPreset):
         images = spec.num_ids * spec.frames
         return dict(
             ids=spec.num_ids,
@@ -233,7 +201,7 @@ def preset_counts(layout, preset):
             trials=spec.trials,
             images=2 * images,
         )
-    counts = {}
+    counts: dict[str, Any] = {'images': 0}
     for split, spans in spec.spans.items():
         cameras = {cam: dict(ids=0, images=0) for cam in range(1, 7)}
         for span in spans:
@@ -245,8 +213,5 @@ def preset_counts(layout, preset):
             infrared=sum(cameras[c]['images'] for c in INFRARED_CAMERAS),
             cameras=cameras,
         )
-    counts['images'] = sum(
-        counts[split]['visible'] + counts[split]['infrared']
-        for split in spec.spans
-    )
+        counts['images'] += sum(span.total for span in spans)
     return counts

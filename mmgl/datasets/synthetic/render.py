@@ -1,14 +1,19 @@
 """Paint parts onto a background, in one spectrum."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from .texture import pattern
+from .parts import Part
+from .skeleton import Point
+from .texture import Array, pattern, ramp
 
 _SHIFT = 4  # fractional bits of the corner coordinates cv2 rounds to
 
 
-def _limb_frame(part, xs, ys):
+def _limb_frame(part: Part, xs: Array, ys: Array) -> tuple[Array, ...]:
     """Return signed offset over half-width, and cloth u, v of a limb."""
     (x0, y0), (ax, ay) = part.origin, part.axis
     dx, dy = xs - x0, ys - y0
@@ -16,9 +21,10 @@ def _limb_frame(part, xs, ys):
     return across / part.half, across, dx * ax + dy * ay
 
 
-def _trunk_frame(part, xs, ys):
+def _trunk_frame(
+    part: Part, rows: Array, xs: Array, ys: Array
+) -> tuple[Array, ...]:
     """Return signed offset over half-width, and cloth u, v of a trunk."""
-    rows = part.rows
     centre = np.interp(ys[:, 0], rows[:, 0], rows[:, 1])[:, None]
     half = np.interp(ys[:, 0], rows[:, 0], rows[:, 2])[:, None]
     offset = (xs - centre) / np.maximum(half, 1e-3)
@@ -28,57 +34,68 @@ def _trunk_frame(part, xs, ys):
     return offset, 0.1 * angle, ys - rows[0, 0] + 0 * xs
 
 
-def _colour(part, u, v, spectrum):
+def _colour(part: Part, u: Array, v: Array, spectrum: int) -> Array:
     """Mix the colours of the pattern and of an open front."""
     first, second = part.material.colours[spectrum]
-    weight = pattern(part.material.texture, u, v)
-    if np.ndim(weight) == 0:
+    weight = np.asarray(pattern(part.material.texture, u, v))
+    colour: Array
+    if weight.ndim == 0:
         colour = np.broadcast_to(first, u.shape + first.shape)
     else:
         colour = first + weight[..., None] * (second - first)
     if part.panel is None:
         return colour
     material, reach = part.panel
-    inside = np.clip(0.5 + (0.1 * reach - np.abs(u)) / 0.01, 0, 1)[..., None]
+    inside = ramp((0.1 * reach - np.abs(u)) / 0.01)[..., None]
     first, second = material.colours[spectrum]
     weight = np.asarray(pattern(material.texture, u, v))[..., None]
-    return colour + inside * (first + weight * (second - first) - colour)
+    colour = colour + inside * (first + weight * (second - first) - colour)
+    return colour
 
 
-def paint(canvas, parts, spectrum, scale, shift, light, folds):
-    """Paint a figure in place.
+def _cover(corners: Array, x0: int, y0: int, x1: int, y1: int) -> Array:
+    """Return how much of each pixel of a window lies in a polygon."""
+    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    points = np.rint((corners - (x0, y0)) * (1 << _SHIFT))
+    cv2.fillPoly(mask, [points.astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
+    return (mask * np.float32(1 / 255))[..., None]
 
-    Args:
-        canvas (np.ndarray): (H, W, C) float32 picture, C is 3 or 1.
-        parts (list[Part]): Parts in painting order, in body heights.
-        spectrum (int): Index into ``Material.colours``.
-        scale (float): Pixels a body height.
-        shift (tuple[float]): Pixel position (x, y) of the body origin.
-        light (tuple[float]): Sideways light in [-1, 1] and the strength of
-            the rounding shade.
-        folds (np.ndarray): (H, W) multiplicative unevenness of cloth.
+
+def paint(
+    canvas: NDArray[np.float32],
+    parts: Sequence[Part],
+    spectrum: int,
+    scale: float,
+    shift: Point,
+    light: tuple[float, float],
+    folds: NDArray[np.float32],
+) -> None:
+    """Paint parts, in painting order, on a (H, W, 3 or 1) picture in place.
+
+    ``scale`` is in pixels a body height, ``shift`` the pixel (x, y) of the
+    body's origin. ``light`` is the sideways light in [-1, 1] and the strength
+    of the rounding shade; ``folds`` (H, W) factors, the unevenness of cloth.
     """
     height, width = canvas.shape[:2]
-    shift = np.asarray(shift)
+    origin = np.asarray(shift)
     for part in parts:
-        corners = part.outline * scale + shift
-        x0, y0 = np.floor(corners.min(0)).astype(int) - 1
+        corners = part.outline * scale + origin
+        x0, y0 = np.maximum(np.floor(corners.min(0)).astype(int) - 1, 0)
         x1, y1 = np.ceil(corners.max(0)).astype(int) + 2
-        x0, y0 = max(x0, 0), max(y0, 0)
         x1, y1 = min(x1, width), min(y1, height)
         if x1 <= x0 or y1 <= y0:
             continue
-        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        points = np.rint((corners - (x0, y0)) * (1 << _SHIFT))
-        cv2.fillPoly(mask, [points.astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
-        xs = ((np.arange(x0, x1, dtype=np.float32) - shift[0]) / scale)[None]
-        ys = (np.arange(y0, y1, dtype=np.float32) - shift[1]) / scale
-        frame = _limb_frame if part.rows is None else _trunk_frame
-        offset, u, v = frame(part, xs, ys[:, None])
+        xs = ((np.arange(x0, x1, dtype=np.float32) - origin[0]) / scale)[None]
+        ys = (np.arange(y0, y1, dtype=np.float32) - origin[1]) / scale
+        ys = ys[:, None]
+        if part.rows is None:
+            offset, u, v = _limb_frame(part, xs, ys)
+        else:
+            offset, u, v = _trunk_frame(part, part.rows, xs, ys)
         colour = _colour(part, u, v, spectrum)
         bulge = np.clip(offset, -1, 1)
         shade = 1 - part.round * light[1] * bulge * bulge
         shade = (shade + light[0] * bulge) * folds[y0:y1, x0:x1]
         region = canvas[y0:y1, x0:x1]
-        cover = (mask * np.float32(1 / 255))[..., None]
+        cover = _cover(corners, x0, y0, x1, y1)
         region += cover * (colour * shade[..., None] - region)

@@ -4,35 +4,43 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
 
-from .cameras import BACK, FRONT, LEFT, REGDB_CAMERAS, RIGHT, SYSU_CAMERAS
+from .cameras import REGDB_CAMERAS, SYSU_CAMERAS, Camera
 from .figure import build_figure
-from .identity import INFRARED, THERMAL, draw_identity
+from .identity import THERMAL, draw_identity
+from .parts import Part
+from .presets import Difficulty, Preset, RegDBPreset, SYSUPreset
 from .render import paint
 from .scene import background, crop_background
-from .sensor import expose, illuminate
-from .skeleton import Pose
+from .sensor import Picture, expose, illuminate, resize
+from .skeleton import Point, Pose
+
+Size = tuple[int, int]  # height, width
+Key = tuple[int, int, int]  # pid, source, number of an image
+
+FRONT, BACK = 0.0, np.pi
+_VIEWS = (FRONT, np.pi / 2, BACK, -np.pi / 2)  # as in ``Aim.views``
 
 _identity = lru_cache(maxsize=512)(draw_identity)
 
 
-def draw_pose(rng, camera, difficulty, heading=None):
+def draw_pose(
+    rng: Generator,
+    camera: Camera,
+    difficulty: Difficulty,
+    heading: float | None = None,
+) -> Pose:
     """Draw how a person walks past a camera.
 
-    Args:
-        rng (np.random.Generator): Source of variation.
-        camera (Camera): Usual views, pitch and distance.
-        difficulty (Difficulty): ``pose`` and ``view`` are used.
-        heading (float | None): Fixed heading in radians instead of a drawn
-            one.
-
-    Returns:
-        Pose: The pose.
+    Of the difficulty, ``pose`` and ``view`` matter. The heading, in radians,
+    is one of the camera's usual ones unless it is given.
     """
     amount = difficulty.pose
     if heading is None:
-        pick = np.searchsorted(np.cumsum(camera.views), rng.random())
-        heading = (FRONT, RIGHT, BACK, LEFT)[min(int(pick), 3)]
+        pick = np.searchsorted(np.cumsum(camera.aim.views), rng.random())
+        heading = _VIEWS[min(int(pick), 3)]
     yaw = heading + difficulty.view * rng.normal(0, 0.28)
     standing = rng.random() < 0.25
     stride = 0.06 if standing else rng.uniform(0.2, 0.48)
@@ -44,13 +52,15 @@ def draw_pose(rng, camera, difficulty, heading=None):
         elbow=float(0.08 + amount * abs(rng.normal(0, 0.3))),
         spread=float(0.09 + amount * rng.uniform(-0.02, 0.09)),
         lean=float(amount * rng.normal(0.03, 0.04)),
-        pitch=float(camera.pitch + difficulty.view * rng.normal(0, 0.04)),
-        distance=float(camera.distance * rng.uniform(0.85, 1.2)),
+        pitch=float(camera.aim.pitch + difficulty.view * rng.normal(0, 0.04)),
+        distance=float(camera.aim.distance * rng.uniform(0.85, 1.2)),
     )
 
 
-def _place(rng, parts, size, difficulty):
-    """Choose scale and shift of the figure, as a person detector would."""
+def _place(
+    rng: Generator, parts: list[Part], size: Size, difficulty: Difficulty
+) -> tuple[float, Point, float]:
+    """Choose scale, shift and floor as a person detector would."""
     height, width = size
     outline = np.concatenate([part.outline for part in parts])
     top, bottom = outline[:, 1].min(), outline[:, 1].max()
@@ -67,32 +77,25 @@ def _place(rng, parts, size, difficulty):
     return float(scale), shift, float(bottom * scale + shift[1])
 
 
-def _folds(rng, shape, thermal):
+def _folds(rng: Generator, shape: Size, thermal: bool) -> Picture:
     """Draw the unevenness of cloth (or of its temperature)."""
-    height, width = shape
     grid = rng.standard_normal((14, 7), dtype=np.float32)
-    folds = cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR)
-    return 1 + np.float32(0.12 if thermal else 0.07) * folds
+    strength = np.float32(0.12 if thermal else 0.07)
+    return 1 + strength * resize(grid, shape)[..., 0]
 
 
-def _shadow(canvas, middle, feet, scale, strength):
+def _shadow(
+    canvas: Picture, middle: float, feet: float, scale: float, strength: float
+) -> None:
     """Darken the floor under the feet, in place."""
     mask = np.zeros(canvas.shape[:2], np.uint8)
-    cv2.ellipse(
-        mask,
-        (int(middle), int(feet)),
-        (int(0.17 * scale), int(0.03 * scale)),
-        0,
-        0,
-        360,
-        255,
-        -1,
-    )
-    mask = cv2.blur(mask, (5, 5)).astype(np.float32) / 255
-    canvas *= 1 - np.float32(strength) * mask[..., None]
+    axes = (int(0.17 * scale), int(0.03 * scale))
+    cv2.ellipse(mask, (int(middle), int(feet)), axes, 0, 0, 360, 255, -1)
+    soft = cv2.blur(mask, (5, 5)).astype(np.float32) / 255
+    canvas *= 1 - np.float32(strength) * soft[..., None]
 
 
-def _occlude(canvas, rng):
+def _occlude(canvas: Picture, rng: Generator) -> None:
     """Hide part of the lower body behind a dark or light object."""
     height, width = canvas.shape[:2]
     top = int(height * rng.uniform(0.62, 0.82))
@@ -102,45 +105,47 @@ def _occlude(canvas, rng):
     canvas[top:, max(left, 0) : max(right, 0)] = tone
 
 
-def _missing(rng, rate):
-    """Choose the accessories that are absent from one image."""
-    return tuple(k for k in ('bag', 'scarf', 'hat') if rng.random() < rate)
-
-
-def _render(seed, key, person, camera, size, difficulty, heading):
+def _render(
+    seed: int,
+    key: Key,
+    camera: Camera,
+    size: Size,
+    difficulty: Difficulty,
+    heading: float | None = None,
+) -> NDArray[np.uint8]:
     rng = np.random.default_rng([seed, 31, *key])
-    spectrum, (height, width) = camera.spectrum, size
+    spectrum = camera.sensor.spectrum
+    thermal = spectrum == THERMAL
     pose = draw_pose(rng, camera, difficulty, heading)
-    missing = _missing(rng, difficulty.accessory_drop_rate)
-    parts = build_figure(person, pose, missing)
+    missing = [
+        name
+        for name in ('bag', 'scarf', 'hat')
+        if rng.random() < difficulty.accessory_drop_rate
+    ]
+    parts = build_figure(_identity(seed, key[0], difficulty), pose, missing)
     # Twice the size and area averaging give smooth edges; large pictures
     # are smooth enough at their own size with anti-aliased polygons.
-    zoom = 2 if height <= 200 else 1
-    shape = (height * zoom, width * zoom)
+    zoom = 2 if size[0] <= 200 else 1
+    shape = (size[0] * zoom, size[1] * zoom)
     scale, shift, feet = _place(rng, parts, shape, difficulty)
-    wide = background(seed, camera.place, camera.indoor, spectrum)
-    canvas = crop_background(
-        wide, rng, shape, min(feet / shape[0], 1.2), difficulty.clutter
-    )
+    wide = background(seed, camera.place, spectrum)
+    floor = min(feet / shape[0], 1.2)
+    canvas = crop_background(wide, rng, shape, floor, difficulty.clutter)
     shade = difficulty.lighting * rng.uniform(-0.22, 0.22)
-    if spectrum != THERMAL:
+    if not thermal:
         _shadow(canvas, shift[0], feet, scale, rng.uniform(0.2, 0.6))
-    depth = 0.25 if spectrum == THERMAL else 0.42
-    folds = _folds(rng, shape, spectrum == THERMAL)
-    light = (shade if spectrum != THERMAL else 0.0, depth)
+    folds = _folds(rng, shape, thermal)
+    light = (0.0, 0.25) if thermal else (shade, 0.42)
     paint(canvas, parts, spectrum, scale, shift, light, folds)
     if rng.random() < difficulty.occlusion_rate:
         _occlude(canvas, rng)
     if zoom > 1:
-        canvas = cv2.resize(
-            canvas, (width, height), interpolation=cv2.INTER_AREA
-        )
-        canvas = canvas.reshape(height, width, -1)
-    canvas = illuminate(canvas, camera, rng, difficulty.lighting)
-    return expose(canvas, camera, rng, difficulty)
+        canvas = resize(canvas, size, cv2.INTER_AREA)
+    canvas = illuminate(canvas, camera.sensor, rng, difficulty.lighting)
+    return expose(canvas, camera.sensor, rng, difficulty)
 
 
-def _size(seed, key, preset):
+def _size(seed: int, key: Key, preset: Preset) -> Size:
     """Draw the height and width of a person box in pixels."""
     rng = np.random.default_rng([seed, 32, *key])
     low, high = preset.height
@@ -151,70 +156,49 @@ def _size(seed, key, preset):
     return height, int(round(low + share * (high - low)))
 
 
-def jpeg_quality(seed, key):
+def jpeg_quality(seed: int, key: Key) -> int:
     """Draw the JPEG quality of an image, 72 to 95."""
     return int(np.random.default_rng([seed, 33, *key]).integers(72, 96))
 
 
-def sysu_image(seed, pid, camid, number, preset, difficulty):
-    """Draw one image of the SYSU-MM01 layout.
+def sysu_image(
+    seed: int,
+    pid: int,
+    camid: int,
+    number: int,
+    preset: SYSUPreset,
+    difficulty: Difficulty,
+) -> NDArray[np.uint8]:
+    """Draw image ``number`` (from 1) of a person in the SYSU-MM01 layout.
 
-    No two images of a person share a pose or a background, so visible and
-    infrared images are unpaired.
-
-    Args:
-        seed (int): Seed of the data set.
-        pid (int): Raw identity number.
-        camid (int): Camera, 1 to 6.
-        number (int): 1-based image number inside (pid, camid).
-        preset (SYSUPreset): Crop sizes.
-        difficulty (Difficulty): Strength of every variation.
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8, blue-green-red.
+    The result is (H, W, 3), blue-green-red. No two images of a person share
+    a pose or a background, so visible and infrared images are unpaired.
     """
     key = (pid, camid, number)
-    person = _identity(seed, pid, difficulty)
-    return _render(
-        seed,
-        key,
-        person,
-        SYSU_CAMERAS[camid],
-        _size(seed, key, preset),
-        difficulty,
-        None,
-    )
+    size = _size(seed, key, preset)
+    return _render(seed, key, SYSU_CAMERAS[camid], size, difficulty)
 
 
-def regdb_heading(seed, pid):
+def regdb_heading(seed: int, pid: int) -> float:
     """Return the heading of a RegDB sequence: 0 (front) or pi (back)."""
     rng = np.random.default_rng([seed, 34, pid])
     return BACK if rng.random() < 0.5 else FRONT
 
 
-def regdb_image(seed, pid, modality, number, preset, difficulty):
-    """Draw one image of the RegDB layout.
+def regdb_image(
+    seed: int,
+    pid: int,
+    modality: int,
+    number: int,
+    preset: RegDBPreset,
+    difficulty: Difficulty,
+) -> NDArray[np.uint8]:
+    """Draw frame ``number`` (from 1) of a person in the RegDB layout.
 
-    Args:
-        seed (int): Seed of the data set.
-        pid (int): Raw identity number.
-        modality (int): 0 visible, 1 thermal.
-        number (int): 1-based frame number.
-        preset (RegDBPreset): Crop sizes.
-        difficulty (Difficulty): Strength of every variation.
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8, blue-green-red.
+    ``modality`` is 0 for visible, 1 for thermal; the result is (H, W, 3),
+    blue-green-red.
     """
     key = (pid, 10 + modality, number)
-    person = _identity(seed, pid, difficulty)
-    camera = REGDB_CAMERAS[INFRARED if modality else 0]
-    return _render(
-        seed,
-        key,
-        person,
-        camera,
-        _size(seed, key, preset),
-        difficulty,
-        regdb_heading(seed, pid),
-    )
+    size, heading = _size(seed, key, preset), regdb_heading(seed, pid)
+    camera = REGDB_CAMERAS[modality]
+    return _render(seed, key, camera, size, difficulty, heading)

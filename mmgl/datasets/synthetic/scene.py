@@ -4,59 +4,60 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.random import Generator
+from numpy.typing import ArrayLike
 
+from .cameras import Place
 from .identity import INFRARED, THERMAL, VISIBLE
+from .sensor import Picture, resize
 
 HEIGHT, WIDTH = 420, 900
+Tone = tuple[float, ...]
 HORIZON = 250  # row where the wall meets the floor
 
 
 class _Brush:
-    """Draw the same shapes in three spectra with independent tones.
+    """Draw the same shapes in three spectra with independent tones."""
 
-    Args:
-        seed (int): Seed of the data set.
-        place (int): Location number.
-        spectrum (int): The spectrum to draw.
-    """
-
-    def __init__(self, seed, place, spectrum):
+    def __init__(self, seed: int, place: int, spectrum: int) -> None:
         self.shape = np.random.default_rng([seed, 21, place])
         self._tone = np.random.default_rng([seed, 22, place, spectrum])
         self.spectrum = spectrum
         channels = 3 if spectrum == VISIBLE else 1
         self.image = np.zeros((HEIGHT, WIDTH, channels), np.float32)
 
-    def tone(self, low=0.15, high=0.75, tint=0.035):
+    def tone(self, low: float, high: float) -> Tone:
         """Draw a tone; thermal backgrounds are cool and flat."""
         if self.spectrum == THERMAL:
             low, high = 0.1, 0.3
         level = self._tone.uniform(low, high)
         if self.spectrum != VISIBLE:
             return (float(level),)
-        warm, green = self._tone.uniform(-tint, tint, 2)
+        warm, green = self._tone.uniform(-0.035, 0.035, 2)
         shifts = (-warm, green * 0.6, warm)
         return tuple(float(np.clip(level + s, 0, 1)) for s in shifts)
 
-    def leaves(self):
+    def leaves(self) -> Tone:
         """Draw a tone for plants: green to the eye, bright in infrared."""
         if self.spectrum != VISIBLE:
             return self.tone(0.45, 0.8)
         level = self._tone.uniform(0.22, 0.42)
         return (0.5 * level, level, 0.72 * level)
 
-    def shape_of(self, corners, tone):
+    def polygon(self, corners: ArrayLike, tone: Tone) -> None:
         """Fill a polygon with corners (k, 2)."""
         points = np.rint(np.asarray(corners, float)).astype(np.int32)
         cv2.fillPoly(self.image, [points], tone, cv2.LINE_8)
 
-    def box(self, x, y, wide, high, tone):
+    def box(
+        self, x: float, y: float, wide: float, high: float, tone: Tone
+    ) -> None:
         """Fill a rectangle given by its upper left corner."""
         corners = [(x, y), (x + wide, y), (x + wide, y + high), (x, y + high)]
-        self.shape_of(corners, tone)
+        self.polygon(corners, tone)
 
 
-def _floor(brush, tiles):
+def _floor(brush: _Brush, tiles: bool) -> None:
     """Draw a floor with lines that run to a vanishing point."""
     brush.box(0, HORIZON, WIDTH, HEIGHT - HORIZON, brush.tone(0.25, 0.65))
     line = brush.tone(0.2, 0.7)
@@ -64,25 +65,23 @@ def _floor(brush, tiles):
         return
     for x in range(-WIDTH, 2 * WIDTH, 70):
         far = WIDTH / 2 + (x - WIDTH / 2) * 0.45
-        brush.shape_of(
-            [(far, HORIZON), (far + 2, HORIZON), (x + 5, HEIGHT), (x, HEIGHT)],
-            line,
-        )
+        edge = [(far, HORIZON), (far + 2, HORIZON)]
+        brush.polygon([*edge, (x + 5, HEIGHT), (x, HEIGHT)], line)
     for step in range(1, 8):
         y = HORIZON + (HEIGHT - HORIZON) * (step / 8) ** 1.6
         brush.box(0, y, WIDTH, 1 + step / 3, line)
 
 
-def _indoor(brush):
+def _indoor(brush: _Brush) -> None:
     """Draw a corridor: wall, skirting board, doors, posters, pillars."""
     rng = brush.shape
     brush.box(0, 0, WIDTH, HORIZON, brush.tone(0.35, 0.75))
     _floor(brush, True)
-    rail = rng.integers(120, 190)
+    rail = int(rng.integers(120, 190))
     brush.box(0, rail, WIDTH, HORIZON - rail, brush.tone(0.25, 0.7))
     brush.box(0, HORIZON - 9, WIDTH, 9, brush.tone(0.1, 0.5))
     for x in range(20, WIDTH, 150):
-        kind, x = rng.integers(0, 4), x + rng.integers(-25, 25)
+        kind, x = rng.integers(0, 4), x + int(rng.integers(-25, 25))
         if kind == 0:
             brush.box(x, 70, 80, HORIZON - 70, brush.tone(0.1, 0.6))
             brush.box(x + 8, 80, 64, HORIZON - 88, brush.tone(0.2, 0.7))
@@ -97,7 +96,7 @@ def _indoor(brush):
             brush.box(x + 4, 166, 87, 26, brush.tone(0.2, 0.6))
 
 
-def _outdoor(brush):
+def _outdoor(brush: _Brush) -> None:
     """Draw a yard: sky or buildings, hedge, trees, poles, paving."""
     rng = brush.shape
     brush.box(0, 0, WIDTH, HORIZON, brush.tone(0.45, 0.85))
@@ -117,63 +116,47 @@ def _outdoor(brush):
         if rng.random() < 0.6:
             brush.box(x - 6, y, 13, HORIZON - y, bark)
             for _ in range(14):
-                spot = rng.normal((x, y), (34, 26)).astype(int)
-                cv2.circle(
-                    brush.image,
-                    tuple(int(v) for v in spot),
-                    int(rng.integers(10, 26)),
-                    leaves,
-                    -1,
-                )
+                spot = rng.normal((x, y), (34, 26)).astype(int).tolist()
+                size = int(rng.integers(10, 26))
+                cv2.circle(brush.image, spot, size, leaves, -1)
         else:
             brush.box(x, 0, 7, HORIZON + 12, bark)
             brush.box(x + 26, 205, 74, 52, leaves)
 
 
 @lru_cache(maxsize=24)
-def background(seed, place, indoor, spectrum):
-    """Draw the wide background of a place.
+def background(seed: int, place: Place, spectrum: int) -> Picture:
+    """Draw the wide background of a place: (420, 900, 3 or 1), in [0, 1].
 
-    Args:
-        seed (int): Seed of the data set.
-        place (int): Location number; one place looks alike from all its
-            cameras, up to the tones of the spectrum.
-        indoor (bool): Corridor or yard.
-        spectrum (int): VISIBLE, INFRARED or THERMAL.
-
-    Returns:
-        np.ndarray: (420, 900, 3 or 1) float32 in [0, 1]; read-only.
+    It looks alike from all cameras of the place, up to the tones of the
+    spectrum. The picture is shared and read-only.
     """
-    brush = _Brush(seed, place, spectrum)
-    (_indoor if indoor else _outdoor)(brush)
-    rng = np.random.default_rng([seed, 23, place])
-    image = brush.image
+    brush = _Brush(seed, place.number, spectrum)
+    (_indoor if place.indoor else _outdoor)(brush)
+    rng = np.random.default_rng([seed, 23, place.number])
+    image: Picture = brush.image
     strength = {VISIBLE: 0.14, INFRARED: 0.12, THERMAL: 0.05}[spectrum]
     for step, share in ((60, 0.7), (18, 0.35), (4, 0.25)):
-        grain = rng.normal(size=(HEIGHT // step + 2, WIDTH // step + 2))
-        grain = cv2.resize(
-            grain.astype(np.float32),
-            (WIDTH, HEIGHT),
-            interpolation=cv2.INTER_CUBIC,
-        )
-        image = image * (1 + strength * share * grain[..., None])
+        coarse = rng.normal(size=(HEIGHT // step + 2, WIDTH // step + 2))
+        coarse = coarse.astype(np.float32)
+        grain = resize(coarse, (HEIGHT, WIDTH), cv2.INTER_CUBIC)
+        image = image * (1 + strength * share * grain)
     image = np.clip(image, 0, 1)
     image.flags.writeable = False
     return image
 
 
-def crop_background(wide, rng, shape, feet, clutter):
-    """Cut the surroundings of one person.
+def crop_background(
+    wide: Picture,
+    rng: Generator,
+    shape: tuple[int, int],
+    feet: float,
+    clutter: float,
+) -> Picture:
+    """Cut the surroundings of one person from a :func:`background`.
 
-    Args:
-        wide (np.ndarray): From :func:`background`.
-        rng (np.random.Generator): Draws the place of the cut.
-        shape (tuple[int]): Height and width of the picture.
-        feet (float): Row of the feet in the picture over its height.
-        clutter (float): Contrast factor around the mean tone.
-
-    Returns:
-        np.ndarray: (H, W, C) float32, writable.
+    The result has the (height, width) of ``shape`` and is writable. ``feet``
+    is their row over the height, ``clutter`` a factor of the contrast.
     """
     height, width = shape
     high = int(rng.uniform(200, 280))
@@ -181,9 +164,7 @@ def crop_background(wide, rng, shape, feet, clutter):
     ground = rng.uniform(HORIZON + 25, HORIZON + 110)
     y = int(np.clip(ground - feet * high, 0, HEIGHT - high))
     x = int(rng.integers(0, WIDTH - wide_px))
-    cut = wide[y : y + high, x : x + wide_px]
-    image = cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
-    image = image.reshape(height, width, -1)
+    image = resize(wide[y : y + high, x : x + wide_px], shape)
     if clutter != 1:
         mean = image.mean((0, 1), keepdims=True)
         image = mean + clutter * (image - mean)

@@ -1,9 +1,12 @@
 """Which person is seen where, and the split files that say so."""
 
 import io
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from .presets import RegDBPreset, SYSUPreset
 
 _MAT_TEXT = b'MATLAB 5.0 MAT-file, written by the mmgl synthetic data set'
 
@@ -13,21 +16,14 @@ class Shot(NamedTuple):
 
     pid: int
     camid: int
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has a method count
 
 
-def draw_pids(preset, seed):
+def draw_pids(preset: SYSUPreset, seed: int) -> dict[str, list[int]]:
     """Assign raw person numbers to the splits of a SYSU layout.
 
     Numbers are drawn without replacement, so splits are disjoint and, as in
     the real set, neither contiguous nor in blocks.
-
-    Args:
-        preset (SYSUPreset): Number of ids per split.
-        seed (int): Seed of the data set.
-
-    Returns:
-        dict[str, list[int]]: Person numbers of each split, in drawn order.
     """
     rng = np.random.default_rng([seed, 1])
     order = [int(v) for v in rng.permutation(preset.max_pid) + 1]
@@ -38,16 +34,10 @@ def draw_pids(preset, seed):
     return pids
 
 
-def plan_sysu(preset, seed):
-    """List the shots of a SYSU layout.
-
-    Args:
-        preset (SYSUPreset): Spans of every split.
-        seed (int): Seed of the data set.
-
-    Returns:
-        tuple: dict split -> list of pids, and list[Shot] in ascending order.
-    """
+def plan_sysu(
+    preset: SYSUPreset, seed: int
+) -> tuple[dict[str, list[int]], list[Shot]]:
+    """List the pids of each split and all shots, ascending, of a layout."""
     pids = draw_pids(preset, seed)
     shots = []
     for split, spans in preset.spans.items():
@@ -60,16 +50,8 @@ def plan_sysu(preset, seed):
     return pids, sorted(shots)
 
 
-def sysu_split_files(preset, seed):
-    """Make the files of the ``exp`` folder.
-
-    Args:
-        preset (SYSUPreset): The sizes.
-        seed (int): Seed of the data set.
-
-    Returns:
-        dict[str, bytes]: File name below ``exp`` -> content.
-    """
+def sysu_split_files(preset: SYSUPreset, seed: int) -> dict[str, bytes]:
+    """Make the files of the ``exp`` folder: name -> content."""
     pids, shots = plan_sysu(preset, seed)
     pids = dict(pids, available=sum(pids.values(), []))
     files = {
@@ -82,19 +64,13 @@ def sysu_split_files(preset, seed):
     return files
 
 
-def rand_perm_mat(shots, seed):
+def rand_perm_mat(shots: Sequence[Shot], seed: int) -> bytes:
     """Make ``rand_perm_cam.mat``: ten orders of the images of every folder.
 
     The variable ``rand_perm_cam`` is a 6 x 1 cell of (number of ids) x 1
     cells of 10 x n permutations that count from 1, as in SYSU-MM01; a cell
-    is empty where the camera did not see the person.
-
-    Args:
-        shots (list[Shot]): All folders and their image counts.
-        seed (int): Seed of the data set.
-
-    Returns:
-        bytes: The file; the time stamp in its header is overwritten.
+    is empty where the camera did not see the person. The time stamp in the
+    header of the file is overwritten.
     """
     from scipy.io import savemat
 
@@ -116,17 +92,12 @@ def rand_perm_mat(shots, seed):
     return bytes(content)
 
 
-def regdb_name(pid, modality, frame, heading):
-    """Return the path of a RegDB image below the root.
+def regdb_name(pid: int, modality: int, frame: int, heading: float) -> str:
+    """Name the image of a frame from 1; a heading of 0 is a front view.
 
-    Args:
-        pid (int): Person number.
-        modality (int): 0 visible, 1 thermal.
-        frame (int): 1-based frame number of the person.
-        heading (float): 0 for a front, pi for a back view.
-
-    Returns:
-        str: For example ``Visible/7/front_v_00061_7.jpg``.
+    Example:
+        >>> regdb_name(7, 0, 1, 0.0)
+        'Visible/7/front_v_00061_7.jpg'
     """
     folder, letter = ('Thermal', 't') if modality else ('Visible', 'v')
     view = 'front' if abs(heading) < 1 else 'back'
@@ -134,18 +105,13 @@ def regdb_name(pid, modality, frame, heading):
     return f'{folder}/{pid}/{view}_{letter}_{number:05d}_{pid}.jpg'
 
 
-def regdb_split_files(preset, seed, heading):
-    """Make the files of the ``idx`` folder.
+def regdb_split_files(
+    preset: RegDBPreset, seed: int, heading: Callable[[int], float]
+) -> dict[str, bytes]:
+    """Make the files of the ``idx`` folder: name -> content.
 
     Every trial halves the ids anew and numbers them in drawn order.
-
-    Args:
-        preset (RegDBPreset): The sizes.
-        seed (int): Seed of the data set.
-        heading (Callable[[int], float]): Heading of a person's sequence.
-
-    Returns:
-        dict[str, bytes]: File name below ``idx`` -> content.
+    ``heading`` gives that of a person's sequence.
     """
     files = {}
     for trial in range(1, preset.trials + 1):

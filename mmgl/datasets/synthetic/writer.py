@@ -1,32 +1,43 @@
 """Write a synthetic data set to disk."""
 
+import json
 import multiprocessing
 import os
-import os.path as osp
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import NamedTuple
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 
 from .manifest import PARTIAL, check_root, replace_file, write_manifest
-from .presets import GENERATOR_VERSION, Difficulty, get_preset, preset_counts
+from .presets import (
+    GENERATOR_VERSION,
+    Difficulty,
+    Preset,
+    SYSUPreset,
+    get_preset,
+    preset_counts,
+)
 from .sample import jpeg_quality, regdb_heading, regdb_image, sysu_image
 from .splits import plan_sysu, regdb_name, regdb_split_files, sysu_split_files
 
 _CHUNK = 24  # images a worker draws between two progress reports
 _STALE = 900  # seconds after which a left-over scratch folder is removed
 
+Progress = Callable[[int, int], None]
+
 
 class Job(NamedTuple):
     """What every worker needs to know."""
 
-    root: str
-    scratch: str
-    layout: str
-    preset: str
+    root: Path
+    scratch: Path
+    spec: Preset
     seed: int
     difficulty: Difficulty
 
@@ -41,27 +52,28 @@ class Image(NamedTuple):
 
 
 def write_sysu(
-    root, preset='mini', seed=0, workers=1, progress=None, difficulty=None
-):
-    """Write a data set in the layout of SYSU-MM01.
+    root: str | os.PathLike[str],
+    preset: str = 'mini',
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+    difficulty: Difficulty | None = None,
+) -> dict[str, Any]:
+    """Write a data set in the layout of SYSU-MM01; return its manifest.
 
     The bytes depend on preset, seed and difficulty alone. A finished root is
     reused and an interrupted one is completed; one process at a time should
-    write a root.
+    write a root. The manifest is also stored as ``synthetic.json``.
 
     Args:
-        root (str): Folder to write; new, empty, or written by this function.
-        preset (str): ``'tiny'``, ``'mini'`` or ``'full'``.
-        seed (int): Seed of identities and images, at least 0.
-        workers (int): Number of processes. More than 1 starts new
-            interpreters, so a script must guard its entry point with
+        root: New, empty, or written by this function.
+        preset: ``'tiny'``, ``'mini'`` or ``'full'``.
+        seed: Of identities and images, at least 0.
+        workers: Number of processes. More than 1 starts new interpreters, so
+            a script must guard its entry point with
             ``if __name__ == '__main__'``.
-        progress (Callable[[int, int], None] | None): Called with the number
-            of images present and the total.
-        difficulty (Difficulty | None): Defaults to ``Difficulty()``.
-
-    Returns:
-        dict: The manifest, as stored in ``synthetic.json``.
+        progress: Called with the number of images present and the total.
+        difficulty: Defaults to ``Difficulty()``.
 
     Raises:
         ValueError: If a setting is invalid, or if the root holds anything
@@ -71,20 +83,32 @@ def write_sysu(
 
 
 def write_regdb(
-    root, preset='mini', seed=0, workers=1, progress=None, difficulty=None
-):
+    root: str | os.PathLike[str],
+    preset: str = 'mini',
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+    difficulty: Difficulty | None = None,
+) -> dict[str, Any]:
     """Write a data set in the layout of RegDB, with thermal images.
 
-    See :func:`write_sysu` for the arguments, the result and the errors.
-    Images are JPEGs, where RegDB has bitmaps.
+    As :func:`write_sysu`. Images are JPEGs, where RegDB has bitmaps.
     """
     return _write('regdb', root, preset, seed, workers, progress, difficulty)
 
 
-def _write(layout, root, preset, seed, workers, progress, difficulty):
+def _write(
+    layout: str,
+    root: str | os.PathLike[str],
+    preset: str,
+    seed: int,
+    workers: int,
+    progress: Progress | None,
+    difficulty: Difficulty | None,
+) -> dict[str, Any]:
     spec = get_preset(layout, preset)
     difficulty = _check_settings(seed, workers, difficulty)
-    root = osp.abspath(os.fspath(root))
+    root = Path(os.path.abspath(root))
     settings = dict(
         generator='mmgl.datasets.synthetic',
         version=GENERATOR_VERSION,
@@ -94,37 +118,36 @@ def _write(layout, root, preset, seed, workers, progress, difficulty):
         difficulty=difficulty.to_dict(),
     )
     found = check_root(root, settings)
-    counts = preset_counts(layout, preset)
-    manifest = dict(settings, counts=_text_keys(counts), complete=True)
-    images = _list_images(layout, spec, seed)
+    # As JSON stores them: with keys of text.
+    counts = json.loads(json.dumps(preset_counts(layout, preset)))
+    manifest = dict(settings, counts=counts, complete=True)
+    images = _list_images(spec, seed)
     missing = _missing_images(root, images)
-    splits = _missing_splits(root, layout, spec, seed)
+    splits = _missing_splits(root, spec, seed)
     if progress is not None:
         progress(len(images) - len(missing), len(images))
     if found == manifest and not missing and not splits:
         return manifest
-    os.makedirs(root, exist_ok=True)
-    _remove_stale(root)
-    scratch = tempfile.mkdtemp(prefix=PARTIAL, dir=root)
-    try:
+    with _scratch_folder(root) as scratch:
         write_manifest(root, dict(manifest, complete=False), scratch)
         for path, content in splits.items():
-            os.makedirs(osp.dirname(path), exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
             replace_file(path, content, scratch)
-        job = Job(root, scratch, layout, preset, int(seed), difficulty)
+        job = Job(root, scratch, spec, int(seed), difficulty)
         _draw_all(job, missing, len(images), workers, progress)
         write_manifest(root, manifest, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return manifest
 
 
-def _check_settings(seed, workers, difficulty):
+def _check_settings(
+    seed: int, workers: int, difficulty: Difficulty | None
+) -> Difficulty:
     if isinstance(seed, bool) or int(seed) != seed or seed < 0:
         raise ValueError(f'seed={seed!r} must be an integer of at least 0.')
     if int(workers) != workers or workers < 1:
         raise ValueError(f'workers={workers!r} must be at least 1.')
-    difficulty = Difficulty() if difficulty is None else difficulty
+    if difficulty is None:
+        return Difficulty()
     if not isinstance(difficulty, Difficulty):
         raise TypeError(
             f'difficulty must be a Difficulty, not {type(difficulty)}.'
@@ -132,16 +155,9 @@ def _check_settings(seed, workers, difficulty):
     return difficulty
 
 
-def _text_keys(tree):
-    """Turn the keys of nested dicts into text, as JSON stores them."""
-    if not isinstance(tree, dict):
-        return tree
-    return {str(key): _text_keys(value) for key, value in tree.items()}
-
-
-def _list_images(layout, spec, seed):
+def _list_images(spec: Preset, seed: int) -> list[Image]:
     """List every image file, grouped by folder."""
-    if layout == 'sysu':
+    if isinstance(spec, SYSUPreset):
         return [
             Image(f'cam{cam}/{pid:04d}/{n:04d}.jpg', pid, cam, n)
             for pid, cam, count in plan_sysu(spec, seed)[1]
@@ -155,103 +171,99 @@ def _list_images(layout, spec, seed):
     ]
 
 
-def _missing_images(root, images):
+def _missing_images(root: Path, images: Iterable[Image]) -> list[Image]:
     """Return the images that are absent; files present are whole."""
-    names, missing = {}, []
-    for image in images:
-        folder, name = osp.split(image.path)
-        if folder not in names:
-            path = osp.join(root, folder)
-            names[folder] = set(os.listdir(path) if osp.isdir(path) else ())
-        if name not in names[folder]:
-            missing.append(image)
-    return missing
+    present = {
+        os.path.join(folder, name)
+        for folder, _, names in os.walk(root, followlinks=True)
+        for name in names
+    }
+    return [i for i in images if os.path.join(root, i.path) not in present]
 
 
-def _missing_splits(root, layout, spec, seed):
+def _missing_splits(root: Path, spec: Preset, seed: int) -> dict[Path, bytes]:
     """Return path -> content of absent or altered split files."""
-    if layout == 'sysu':
-        folder, files = 'exp', sysu_split_files(spec, seed)
+    if isinstance(spec, SYSUPreset):
+        folder, files = root / 'exp', sysu_split_files(spec, seed)
     else:
-        folder = 'idx'
+        folder = root / 'idx'
         files = regdb_split_files(
             spec, seed, lambda pid: regdb_heading(seed, pid)
         )
-    absent = {}
-    for name, content in files.items():
-        path = osp.join(root, folder, name)
-        if osp.isfile(path):
-            with open(path, 'rb') as file:
-                if file.read() == content:
-                    continue
-        absent[path] = content
-    return absent
+    wanted = {folder / name: content for name, content in files.items()}
+    return {
+        path: content
+        for path, content in wanted.items()
+        if not path.is_file() or path.read_bytes() != content
+    }
 
 
-def _remove_stale(root):
-    """Remove scratch folders that a killed process left behind."""
-    for name in os.listdir(root):
-        path = osp.join(root, name)
-        old = time.time() - os.stat(path).st_mtime > _STALE
-        if name.startswith(PARTIAL) and old:
+@contextmanager
+def _scratch_folder(root: Path) -> Iterator[Path]:
+    """Lend a folder, and remove those that a killed process left behind."""
+    root.mkdir(parents=True, exist_ok=True)
+    for path in root.glob(f'{PARTIAL}*'):
+        if time.time() - path.stat().st_mtime > _STALE:
             shutil.rmtree(path, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=root))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _draw_all(job, images, total, workers, progress):
+def _draw_all(
+    job: Job,
+    images: Sequence[Image],
+    total: int,
+    workers: int,
+    progress: Progress | None,
+) -> None:
     """Draw images in this process or in several."""
-    for folder in sorted({osp.dirname(image.path) for image in images}):
-        os.makedirs(osp.join(job.root, folder), exist_ok=True)
+    for folder in sorted({os.path.dirname(image.path) for image in images}):
+        (job.root / folder).mkdir(parents=True, exist_ok=True)
     chunks = [images[i : i + _CHUNK] for i in range(0, len(images), _CHUNK)]
-    done = total - len(images)
+
+    def report(results: Iterable[int]) -> None:
+        done = total - len(images)
+        for number in results:
+            done += number
+            if progress is not None:
+                progress(done, total)
+
     if workers == 1 or len(chunks) < 2:
-        results = (draw_chunk(job, chunk) for chunk in chunks)
-        _report(results, done, total, progress)
+        report(draw_chunk(job, chunk) for chunk in chunks)
         return
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(
         min(int(workers), len(chunks)), context, _one_thread
     ) as pool:
         futures = [pool.submit(draw_chunk, job, chunk) for chunk in chunks]
-        results = (future.result() for future in as_completed(futures))
         try:
-            _report(results, done, total, progress)
+            report(future.result() for future in as_completed(futures))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _report(results, done, total, progress):
-    for number in results:
-        done += number
-        if progress is not None:
-            progress(done, total)
-
-
-def _one_thread():
+def _one_thread() -> None:
     """Keep OpenCV from starting threads in every worker."""
     cv2.setNumThreads(1)
 
 
-def draw_chunk(job, images):
-    """Draw and write some images.
-
-    Args:
-        job (Job): Settings shared by all images.
-        images (list[Image]): What to draw.
-
-    Returns:
-        int: How many images were written.
-    """
-    spec = get_preset(job.layout, job.preset)
-    for image in images:
-        path, pid, source, number = image
-        draw = sysu_image if job.layout == 'sysu' else regdb_image
-        pixels = draw(job.seed, pid, source, number, spec, job.difficulty)
-        quality = jpeg_quality(job.seed, (pid, source, number))
+def draw_chunk(job: Job, images: Sequence[Image]) -> int:
+    """Draw and write some images; return how many."""
+    _, _, spec, seed, difficulty = job
+    for path, pid, source, number in images:
+        if isinstance(spec, SYSUPreset):
+            pixels = sysu_image(seed, pid, source, number, spec, difficulty)
+        else:
+            pixels = regdb_image(seed, pid, source, number, spec, difficulty)
+        quality = jpeg_quality(seed, (pid, source, number))
         good, data = cv2.imencode(
             '.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, quality]
         )
         if not good:
             raise OSError(f'OpenCV could not encode {path!r} as JPEG.')
-        replace_file(osp.join(job.root, path), data.tobytes(), job.scratch)
+        replace_file(job.root / path, data.tobytes(), job.scratch)
     return len(images)
