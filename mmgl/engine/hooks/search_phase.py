@@ -4,14 +4,17 @@ import logging
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.runner import Runner
+from torch.utils.hooks import RemovableHandle
 
 from mmgl.engine.bare_model import bare_model
+from mmgl.models.functional.feature_search import HARD, PHASES, SEARCH, WARM_UP
 from mmgl.models.layers import FeatureSearchCell
 from mmgl.registry import HOOKS
 
 
 @HOOKS.register_module()
-class SearchPhaseHook(Hook):
+class SearchPhaseHook(Hook):  # type: ignore[misc]
     r"""Lead the :class:`FeatureSearchCell` layers through their phases.
 
     Up to epoch ``warmup_end`` all gates are 1; then they are searched while
@@ -31,13 +34,7 @@ class SearchPhaseHook(Hook):
             rate should come earlier, because the search would lose its pace.
         begin_temperature: Temperature :math:`T_0` at the start of the search.
         end_temperature: Temperature :math:`T_1` at its end.
-
-    Raises:
-        ValueError: If the epochs are out of order or a temperature is not
-            positive.
     """
-
-    priority = 'NORMAL'
 
     def __init__(
         self,
@@ -61,38 +58,20 @@ class SearchPhaseHook(Hook):
         self.search_end = search_end
         self.begin_temperature = begin_temperature
         self.end_temperature = end_temperature
-        self.phase = None
+        self.phase: str | None = None
         self._cells: list[FeatureSearchCell] = []
-        self._handle = None
+        self._handle: RemovableHandle | None = None
 
     def state_at(self, epoch: float) -> tuple[str, float]:
-        """Phase and temperature at a time.
-
-        Args:
-            epoch: Epochs since the start, with the fraction of the current
-                one.
-
-        Returns:
-            Phase, 'warm-up', 'search' or 'hard', and temperature.
-        """
+        """Phase and temperature after so many epochs, fractions included."""
         done = (epoch - self.warmup_end) / (self.search_end - self.warmup_end)
         ratio = self.end_temperature / self.begin_temperature
-        temperature = self.begin_temperature * ratio ** min(
-            1.0, max(0.0, done)
-        )
-        if done < 0:
-            return 'warm-up', temperature
-        return ('search' if done < 1 else 'hard'), temperature
+        clipped = min(1.0, max(0.0, done))
+        phase = WARM_UP if done < 0 else SEARCH if done < 1 else HARD
+        return PHASES[phase], self.begin_temperature * ratio**clipped
 
-    def before_train(self, runner) -> None:
-        """Find the cells and watch over the steps of the optimizer.
-
-        Args:
-            runner (Runner): The runner.
-
-        Raises:
-            ValueError: If the model has no cells.
-        """
+    def before_train(self, runner: Runner) -> None:
+        """Find the cells and watch over the steps of the optimizer."""
         self._cells = [
             m
             for m in bare_model(runner).modules()
@@ -116,14 +95,10 @@ class SearchPhaseHook(Hook):
             self._forget_gradients
         )
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """Set phase and temperature of this iteration.
-
-        Args:
-            runner (Runner): The runner.
-            batch_idx (int): Iteration inside the epoch.
-            data_batch (dict, optional): Unused.
-        """
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None
+    ) -> None:
+        """Set phase and temperature of this iteration."""
         epoch = runner.iter / len(runner.train_dataloader)
         phase, temperature = self.state_at(epoch)
         if phase != self.phase:
@@ -135,19 +110,15 @@ class SearchPhaseHook(Hook):
         for cell in self._cells:
             cell.set_phase(phase, temperature)
 
-    def after_train(self, runner) -> None:
-        """Let go of the optimizer.
-
-        Args:
-            runner (Runner): The runner.
-        """
+    def after_train(self, runner: Runner) -> None:
+        """Let go of the optimizer."""
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
 
-    def _forget_gradients(self, optimizer, args, kwargs) -> None:
+    def _forget_gradients(self, *_: object) -> None:
         """Drop gradients before a step outside the search."""
-        if self.phase == 'search':
+        if self.phase == PHASES[SEARCH]:
             return
         for cell in self._cells:
             for parameter in cell.parameters():
