@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 import torch
 
 T = TypeVar('T')
+# What a hook gets of a step, by name.
+Outputs = Mapping[str, Any] | None
 
 
 def losses_of(outputs: Mapping[str, T]) -> dict[str, T]:

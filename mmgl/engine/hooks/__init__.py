@@ -1,3 +1,5 @@
+"""Hooks, one a file; mmengine calls them by keywords."""
+
 from .backbone_autocast import BackboneAutocastHook
 from .channels_last import ChannelsLastHook
 from .classifier_ema import ClassifierEmaHook

@@ -5,6 +5,7 @@ from mmengine.runner import Runner
 
 from mmgl.engine.bare_model import attribute_of_part
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
 
 
 @HOOKS.register_module()
@@ -30,11 +31,8 @@ class ClassifierEmaHook(Hook):  # type: ignore[misc]
     def __init__(
         self, head: str = 'heads.modality', rate: float = 0.2, hold: int = 100
     ) -> None:
-        if not 0 < rate <= 1 or hold < 1:
-            raise ValueError(
-                'ClassifierEmaHook needs 0 < rate <= 1 and hold '
-                f'>= 1, got rate={rate}, hold={hold}.'
-            )
+        require(self, 0 < rate <= 1, '0 < rate <= 1', rate)
+        require(self, hold >= 1, 'hold >= 1', hold)
         self.head = head
         self.rate = rate
         self.hold = hold
@@ -51,11 +49,7 @@ class ClassifierEmaHook(Hook):  # type: ignore[misc]
         )
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: object = None,
-        outputs: object = None,
+        self, runner: Runner, batch_idx: int, **_: object
     ) -> None:
         """Update after an iteration in which the optimizer took a step."""
         if runner.optim_wrapper.should_update():

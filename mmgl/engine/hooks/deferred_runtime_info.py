@@ -1,12 +1,12 @@
 """Logged values that do not make the host wait at every step."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.runner import Runner
 
+from mmgl.engine.logged import Outputs
 from mmgl.registry import HOOKS
 
 
@@ -37,11 +37,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):  # type: ignore[misc]
         }
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: object = None,
-        outputs: Mapping[str, Any] | None = None,
+        self, runner: Runner, batch_idx: int, outputs: Outputs = None, **_: Any
     ) -> None:
         """Keep the values, and hand all over when they are wanted."""
         for name, value in (outputs or {}).items():

@@ -14,8 +14,9 @@ from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmgl.engine.logged import losses_of, to_float
+from mmgl.engine.logged import Outputs, losses_of, to_float
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
 from mmgl.utils.errors import TrainingDivergedError
 from mmgl.utils.files import replace_whole
 
@@ -74,17 +75,12 @@ class DivergenceHook(Hook):  # type: ignore[misc]
         flat_level: float = 1e-3,
         min_spread: float = 1e-6,
     ) -> None:
-        if interval < 1 or window < 0 or window == 1:
-            raise ValueError(
-                'DivergenceHook needs interval >= 1 and window 0 or >= 2, '
-                f'got interval={interval}, window={window}'
-            )
-        if min(max_loss, flat_range, flat_level, min_spread) <= 0:
-            raise ValueError(
-                'DivergenceHook: max_loss, flat_range, flat_level and '
-                f'min_spread must be above 0, got {max_loss}, {flat_range}, '
-                f'{flat_level} and {min_spread}'
-            )
+        require(self, interval >= 1, 'interval >= 1', interval)
+        good = window == 0 or window >= 2
+        require(self, good, 'window 0 or >= 2', window)
+        limits = (max_loss, flat_range, flat_level, min_spread)
+        rule = 'max_loss, flat_range, flat_level and min_spread > 0'
+        require(self, min(limits) > 0, rule, limits)
         self.interval = interval
         self.max_loss = max_loss
         self.window = window
@@ -115,11 +111,7 @@ class DivergenceHook(Hook):  # type: ignore[misc]
             Path(runner.work_dir, VERDICT_FILE).unlink(missing_ok=True)
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: object = None,
-        outputs: Mapping[str, Any] | None = None,
+        self, runner: Runner, batch_idx: int, outputs: Outputs = None, **_: Any
     ) -> None:
         """Check the losses of this iteration."""
         last = self.end_of_epoch(runner.train_dataloader, batch_idx)

@@ -1,6 +1,5 @@
 """A loss whose weight follows the other losses."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import Tensor
 
 from mmgl.engine.bare_model import attribute_of_part
-from mmgl.engine.logged import losses_of
+from mmgl.engine.logged import Outputs, losses_of
 from mmgl.registry import HOOKS
 
 
@@ -60,11 +59,7 @@ class DynamicLossWeightHook(Hook):  # type: ignore[misc]
         self._count = 0
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: object = None,
-        outputs: Mapping[str, Any] | None = None,
+        self, runner: Runner, batch_idx: int, outputs: Outputs = None, **_: Any
     ) -> None:
         """Add up the losses of the other heads and of plugins."""
         for name, value in losses_of(outputs or {}).items():

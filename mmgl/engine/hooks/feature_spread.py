@@ -17,6 +17,7 @@ from mmgl.models.functional.monitors import (
     within_modality_spread,
 )
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
 
 from .divergence import collapse_verdict, stop_run
 
@@ -60,12 +61,9 @@ class FeatureSpreadHook(Hook):  # type: ignore[misc]
         min_spread: float = 0.01,
         patience: int = 3,
     ) -> None:
-        if not 0 <= min_spread < 1 or patience < 1:
-            raise ValueError(
-                'FeatureSpreadHook needs min_spread from 0 to below 1 and '
-                f'patience >= 1, got min_spread={min_spread} and '
-                f'patience={patience}'
-            )
+        good = 0 <= min_spread < 1
+        require(self, good, '0 <= min_spread < 1', min_spread)
+        require(self, patience >= 1, 'patience >= 1', patience)
         self.modules = tuple(modules)
         self.min_spread = min_spread
         self.patience = patience
@@ -102,11 +100,7 @@ class FeatureSpreadHook(Hook):  # type: ignore[misc]
         self._spreads.clear()
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: object = None,
-        outputs: object = None,
+        self, runner: Runner, batch_idx: int, **_: object
     ) -> None:
         """Log the spreads, and judge them at the end of an epoch."""
         if self._gap is not None:

@@ -5,6 +5,7 @@ from mmengine.runner import Runner
 
 from mmgl.engine.bare_model import attribute_of_part
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
 
 
 @HOOKS.register_module()
@@ -18,11 +19,8 @@ class LossRampHook(Hook):  # type: ignore[misc]
     """
 
     def __init__(self, loss: str, end: float, begin: float = 0) -> None:
-        if not 0 <= begin < end:
-            raise ValueError(
-                'LossRampHook needs 0 <= begin < end, got '
-                f'begin={begin}, end={end}.'
-            )
+        good = 0 <= begin < end
+        require(self, good, '0 <= begin < end', (begin, end))
         self.loss = loss
         self.begin = begin
         self.end = end

@@ -4,15 +4,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmgl.engine.logged import to_float
+from mmgl.engine.logged import Outputs, to_float
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
 from mmgl.utils.files import replace_whole
 
 # Names a file in which a program that started the run finds its progress.
@@ -59,10 +60,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if interval < 0:
-            raise ValueError(
-                f'ProgressHook.interval must not be negative, got {interval}'
-            )
+        require(self, interval >= 0, 'interval >= 0', interval)
         self.name = name
         self.interval = interval
         self.stream = sys.stderr if stream is None else stream
@@ -78,11 +76,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         self._begin(0)
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: object = None,
-        outputs: Mapping[str, Any] | None = None,
+        self, runner: Runner, batch_idx: int, outputs: Outputs = None, **_: Any
     ) -> None:
         """Show the line, with the loss, when it is due."""
 
@@ -96,11 +90,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         self._update(runner.iter + 1, runner.max_iters, words)
 
     def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: object = None,
-        outputs: object = None,
+        self, runner: Runner, batch_idx: int, **_: object
     ) -> None:
         """Show that the run is validating."""
         batches = len(runner.val_dataloader)
@@ -108,11 +98,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         self._update(runner.iter, runner.max_iters, lambda: text, last=False)
 
     def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: object = None,
-        outputs: object = None,
+        self, runner: Runner, batch_idx: int, **_: object
     ) -> None:
         """Show the line of a test when it is due."""
         done, batches = batch_idx + 1, len(runner.test_dataloader)
@@ -129,11 +115,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         self.first = first
 
     def _update(
-        self,
-        done: int,
-        total: int,
-        words: Callable[[], str],
-        last: bool = True,
+        self, done: int, total: int, show: Callable[[], str], last: bool = True
     ) -> None:
         """Write the line and the file if they are due."""
         if not is_main_process():
@@ -146,7 +128,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         file = self.file if file_due else None
         if not line_due and not file:
             return
-        text = words()
+        text = show()
         if file:
             self.last_file = now
             write_progress(file, done, total, text)

@@ -11,6 +11,7 @@ from mmgl.engine.bare_model import bare_model
 from mmgl.models.functional.feature_search import HARD, PHASES, SEARCH, WARM_UP
 from mmgl.models.layers import FeatureSearchCell
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
 
 
 @HOOKS.register_module()
@@ -18,22 +19,17 @@ class SearchPhaseHook(Hook):  # type: ignore[misc]
     r"""Lead the :class:`FeatureSearchCell` layers through their phases.
 
     Up to epoch ``warmup_end`` all gates are 1; then they are searched while
-    the temperature falls exponentially, :math:`T = T_0 (T_1 / T_0)^t`; from
-    ``search_end`` on they are hard. Search parameters are frozen outside the
-    search: the optimizer does not see their gradient (which is 0) and so
-    moves them by neither momentum nor weight decay. They keep
-    ``requires_grad``, since distributed training fixes at its start which
-    parameters it exchanges.
+    the temperature falls exponentially, :math:`T = T_0 (T_1 / T_0)^t`, from
+    ``begin_temperature`` to ``end_temperature``; from ``search_end`` on they
+    are hard. Search parameters are frozen outside the search: the optimizer
+    does not see their gradient (which is 0) and so moves them by neither
+    momentum nor weight decay. They keep ``requires_grad``, since distributed
+    training fixes at its start which parameters it exchanges.
 
     Phase and temperature depend on the iteration alone and are kept in the
     checkpoint by buffers of the cells, so resuming and testing need no more.
-
-    Args:
-        warmup_end: Epoch from which gates are searched; may be a fraction.
-        search_end: Epoch from which gates are hard. No drop of the learning
-            rate should come earlier, because the search would lose its pace.
-        begin_temperature: Temperature :math:`T_0` at the start of the search.
-        end_temperature: Temperature :math:`T_1` at its end.
+    Epochs may be fractions. No drop of the learning rate should come before
+    ``search_end``, because the search would lose its pace.
     """
 
     def __init__(
@@ -43,17 +39,11 @@ class SearchPhaseHook(Hook):  # type: ignore[misc]
         begin_temperature: float = 1.0,
         end_temperature: float = 0.1,
     ) -> None:
-        if not 0 <= warmup_end < search_end:
-            raise ValueError(
-                'SearchPhaseHook needs 0 <= warmup_end < search_end, got '
-                f'warmup_end={warmup_end}, search_end={search_end}.'
-            )
-        if min(begin_temperature, end_temperature) <= 0:
-            raise ValueError(
-                'SearchPhaseHook: temperatures must be above 0, got '
-                f'begin_temperature={begin_temperature}, '
-                f'end_temperature={end_temperature}.'
-            )
+        good = 0 <= warmup_end < search_end
+        rule = '0 <= warmup_end < search_end'
+        require(self, good, rule, (warmup_end, search_end))
+        temperatures = (begin_temperature, end_temperature)
+        require(self, min(temperatures) > 0, 'temperatures > 0', temperatures)
         self.warmup_end = warmup_end
         self.search_end = search_end
         self.begin_temperature = begin_temperature

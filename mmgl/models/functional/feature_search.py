@@ -11,12 +11,10 @@ PHASES = ('warm-up', 'search', 'hard')
 WARM_UP, SEARCH, HARD = range(len(PHASES))
 
 
-def logistic_noise(like: Tensor, eps: float = 1e-6) -> Tensor:
-    """Draw ``log u - log(1 - u)`` for uniform u, of the shape of ``like``.
-
-    u is clamped to ``[eps, 1 - eps]``, since both logarithms must stay finite.
-    """
-    u = torch.rand_like(like).clamp(eps, 1 - eps)
+def logistic_noise(like: Tensor) -> Tensor:
+    """Draw ``log u - log(1 - u)`` for uniform u, of the shape of ``like``."""
+    # Both logarithms must stay finite.
+    u = torch.rand_like(like).clamp(1e-6, 1 - 1e-6)
     return u.log() - (-u).log1p()
 
 

@@ -1,5 +1,8 @@
 """Exchange of tensors between ranks, with and without gradient."""
 
+# Builds of torch without torch.distributed have no ProcessGroup.
+from __future__ import annotations
+
 import weakref
 from itertools import chain, islice, repeat
 from typing import Any

@@ -13,11 +13,11 @@ from torch.nn import functional as F
 def part_consistency(
     parts: Tensor, modality: Tensor, labels: Tensor
 ) -> Tensor:
-    """Share of patches whose best cross-modality match is the same part.
+    """Share of parts whose best cross-modality match has their position.
 
     A falling cycle-contrastive loss does not prove correspondence (random
     features already score low); this figure does. Chance is 1/N. Parts are
-    unit vectors ``(B, N, D)``, labels ``(B, N)`` their original place.
+    unit vectors ``(B, N, D)``, labels ``(B, N)`` their positions.
     """
     flat = parts.flatten(0, 1)
     side = modality.repeat_interleave(parts.shape[1])

@@ -57,6 +57,16 @@ def pairwise_dist(a: Tensor, b: Tensor) -> Tensor:
     return pairwise_sq_dist(a, b).clamp(min=EPS).sqrt()
 
 
+def check_rows(features: Tensor, *labels: Tensor) -> None:
+    """Raise a ValueError unless every feature has a number of each kind."""
+    shapes = [tuple(x.shape) for x in (features, *labels)]
+    if features.ndim != 2 or set(shapes[1:]) != {shapes[0][:1]}:
+        raise ValueError(
+            'a metric loss needs features (n, d) and pids (n,), modality '
+            f'likewise, got {shapes}'
+        )
+
+
 def gathered_pairwise_dist(
     features: Tensor, pids: Tensor, *labels: Tensor
 ) -> tuple[Tensor, ...]:
@@ -64,18 +74,11 @@ def gathered_pairwise_dist(
 
     With gradients averaged over the ranks (DDP), a mean over the local rows
     of any function of these distances trains exactly as one process would
-    on the whole batch.
-
-    Returns:
-        Distances ``(n, m)``, the boolean mask ``(n, m)`` of pairs with the
-        same identity (each row's pair with itself included), and a mask of
-        pairs with the same number for each of the labels.
+    on the whole batch. With the distances ``(n, m)`` come the mask of pairs
+    with the same identity (each row's pair with itself included) and one of
+    pairs with the same number for each of the labels.
     """
-    if features.ndim != 2 or pids.shape != features.shape[:1]:
-        raise ValueError(
-            'a metric loss needs features (n, d) and pids (n,), got '
-            f'{tuple(features.shape)} and {tuple(pids.shape)}'
-        )
+    check_rows(features, pids, *labels)
     # Cast before the exchange: gradients of all ranks add up in fp32.
     features = at_least_fp32(features)
     everyone, *all_labels = all_gather_labelled(features, pids, *labels)

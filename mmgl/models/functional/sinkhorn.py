@@ -2,23 +2,15 @@
 
 Follows Mena et al., "Learning Latent Permutations with Gumbel-Sinkhorn
 Networks" (ICLR 2018) and Eq. 2-4 of the MMGL paper, for B images of N stripes
-and S Gumbel draws an image.
+and S Gumbel draws an image. Stripe ``i`` of the shuffled image is stripe
+``permutation[i]`` of the original: row ``i`` of a matrix says to which
+position stripe ``i`` belongs, ``P[i, permutation[i]] = 1``.
 """
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from .pairwise import at_least_fp32
-
-
-def permutation_matrix(permutation: Tensor) -> Tensor:
-    """Turn permutations ``(B, N)`` into matrices ``P[i, permutation[i]] = 1``.
-
-    Patch ``i`` of the shuffled image is patch ``permutation[i]`` of the
-    original, so row ``i`` says to which place patch ``i`` belongs.
-    """
-    return F.one_hot(permutation, permutation.shape[-1]).float()
 
 
 def sinkhorn(log_alpha: Tensor, num_iters: int = 20) -> Tensor:

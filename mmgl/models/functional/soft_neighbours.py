@@ -44,11 +44,8 @@ def cycle_retrieve(
 
     Parts ``(B, N, D)`` retrieve from the bank ``(M, N, D)`` where the mask
     ``(B, M)`` is True. ``detach_bank`` stops gradients through what is
-    retrieved.
-
-    Returns:
-        Forward neighbours (other modality) and backward neighbours (own
-        image), both ``(B, N, D)``.
+    retrieved. Returns forward neighbours (other modality) and backward
+    neighbours (own image), both ``(B, N, D)``.
     """
     stripes, dim = parts.shape[1:]
     own = parts

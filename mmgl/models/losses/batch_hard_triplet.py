@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmgl.models.functional.pairwise import gathered_pairwise_dist
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 
 @MODELS.register_module()
@@ -19,10 +20,7 @@ class BatchHardTripletLoss(nn.Module):
 
     def __init__(self, margin: float = 0.3) -> None:
         super().__init__()
-        if margin < 0:
-            raise ValueError(
-                f'BatchHardTripletLoss.margin must be >= 0, got {margin}'
-            )
+        require(self, margin >= 0, 'margin >= 0', margin)
         self.margin = margin
 
     def forward(

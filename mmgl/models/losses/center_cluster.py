@@ -10,6 +10,7 @@ from mmgl.models.functional.gather import (
 )
 from mmgl.models.functional.pairwise import EPS, at_least_fp32, pairwise_dist
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 
 @MODELS.register_module()
@@ -32,10 +33,7 @@ class CenterClusterLoss(nn.Module):
 
     def __init__(self, margin: float = 0.7) -> None:
         super().__init__()
-        if margin < 0:
-            raise ValueError(
-                f'CenterClusterLoss.margin must be >= 0, got {margin}'
-            )
+        require(self, margin >= 0, 'margin >= 0', margin)
         self.margin = margin
 
     def forward(

@@ -12,9 +12,14 @@ from mmgl.models.functional.discrepancy import (
     shares,
 )
 from mmgl.models.functional.gather import all_gather_labelled
-from mmgl.models.functional.pairwise import at_least_fp32, leave_out
+from mmgl.models.functional.pairwise import (
+    at_least_fp32,
+    check_rows,
+    leave_out,
+)
 from mmgl.registry import MODELS
 from mmgl.structures.modality import INFRARED, VISIBLE
+from mmgl.utils.checks import require
 
 MODES = ('discrepancy', 'infonce')
 
@@ -52,18 +57,11 @@ class CrossModalityContrastiveLoss(nn.Module):
         temperature: float = 0.1,
     ) -> None:
         super().__init__()
-        name = type(self).__name__
-        if mode not in MODES:
-            raise ValueError(
-                f'{name}.mode must be one of {MODES}, got {mode!r}'
-            )
-        if not bandwidths or min(bandwidths) <= 0 or temperature <= 0:
-            raise ValueError(
-                f'{name} needs bandwidths and a temperature above 0, got '
-                f'{bandwidths} and {temperature}'
-            )
-        if margin < 0:
-            raise ValueError(f'{name}.margin must be >= 0, got {margin}')
+        require(self, mode in MODES, f'mode in {MODES}', mode)
+        good = bool(bandwidths) and min((*bandwidths, temperature)) > 0
+        rule = 'bandwidths and a temperature above 0'
+        require(self, good, rule, (bandwidths, temperature))
+        require(self, margin >= 0, 'margin >= 0', margin)
         self.mode = mode
         self.bandwidths = tuple(bandwidths)
         self.margin = margin
@@ -77,17 +75,11 @@ class CrossModalityContrastiveLoss(nn.Module):
         It is 0 with gradient 0 where no identity of the batch has both
         modalities and no two identities can be compared.
         """
-        if (
-            modality is None
-            or features.ndim != 2
-            or not features.shape[:1] == pids.shape == modality.shape
-        ):
+        if modality is None:
             raise ValueError(
-                f'{type(self).__name__} needs features (n, d), pids (n,) and '
-                f'modality (n,), got {tuple(features.shape)}, '
-                f'{tuple(pids.shape)} and '
-                f'{None if modality is None else tuple(modality.shape)}'
+                'CrossModalityContrastiveLoss needs the modality of every row'
             )
+        check_rows(features, pids, modality)
         with torch.autocast(features.device.type, enabled=False):
             unit = F.normalize(at_least_fp32(features), dim=1)
             unit, pids, modality = all_gather_labelled(unit, pids, modality)

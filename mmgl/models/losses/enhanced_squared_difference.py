@@ -29,15 +29,11 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
     stationary point of loss ln 2 = 0.693, where features can collapse. A
     loss that stays at 88 or at 0.693 shows one of the two.
 
-    Args:
-        gamma: Factor of the squared difference.
-        alpha: Factor of the distances in the soft weights.
-        clamp: Upper bound ``c``; None for none, which removes the plateau
-            but lets gradients grow with the difference.
-        published: Take the weights of the public code, where those of the
-            negative pairs vanish at large feature distances and most anchors
-            start on the plateau; False for exact ones. The clamp keeps the
-            exponential from overflowing either way.
+    ``alpha`` is a factor of the distances in the soft weights. No ``clamp`` c
+    removes the plateau but lets gradients grow with the difference; it keeps
+    the exponential from overflowing. ``published`` takes the weights of the
+    public code, where those of the negative pairs vanish at large feature
+    distances and most anchors start on the plateau.
     """
 
     def __init__(

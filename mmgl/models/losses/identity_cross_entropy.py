@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 
 @MODELS.register_module()
@@ -17,11 +18,8 @@ class IdentityCrossEntropyLoss(nn.Module):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(
-                'IdentityCrossEntropyLoss.label_smoothing must be in [0, 1), '
-                f'got {label_smoothing}'
-            )
+        good = 0 <= label_smoothing < 1
+        require(self, good, 'label_smoothing in [0, 1)', label_smoothing)
         self.label_smoothing = label_smoothing
 
     def forward(

@@ -16,6 +16,7 @@ from mmgl.models.functional.soft_neighbours import (
     stripe_mask,
 )
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 _BANKS = ('universal', 'pair')
 _NEGATIVES = ('retrieved', 'patches')
@@ -23,22 +24,22 @@ _NEGATIVES = ('retrieved', 'patches')
 
 @MODELS.register_module()
 class PartCycleContrastiveLoss(nn.Module):
-    """Contrast of cycle-retrieved RGB-IR patches (PCC), Eq. 5-6 of MMGL.
+    """Contrast of cycle-retrieved RGB-IR parts (PCC), Eq. 5-6 of MMGL.
 
-    Every patch retrieves its soft nearest neighbour among the patches of the
-    other modality, which in turn retrieves its own among the patches of the
-    query's image. The two retrieved vectors are a positive pair; the vectors
-    retrieved by all queries of the same direction are the negatives. Both
-    directions and both members of a pair serve as anchors. On several ranks
-    the bank and the negatives are those of all ranks, with gradient.
+    Every part ("patch" in the paper) retrieves its soft nearest neighbour
+    among the parts of the other modality, which in turn retrieves its own
+    among the parts of the query's image. The two retrieved vectors are a
+    positive pair; the vectors retrieved by all queries of the same direction
+    are the negatives. Both directions and both members of a pair serve as
+    anchors. Bank and negatives are those of all ranks, with gradient.
 
     Args:
         temperature: tau of Eq. 5 and 6.
-        bank: 'universal': all patches of the other modality in the batch;
-            'pair': the N patches of the paired image only, negatives
+        bank: 'universal': all parts of the other modality in the batch;
+            'pair': the N parts of the paired image only, negatives
             restricted likewise.
         negatives: 'retrieved': the retrieved vectors {V_ir, V_rgb};
-            'patches': the patches themselves.
+            'patches': the parts themselves.
         include_anchor: Keep the anchor itself in the denominator, the
             literal reading of Eq. 6, which bounds the loss from below by
             log 2.
@@ -58,20 +59,10 @@ class PartCycleContrastiveLoss(nn.Module):
         loss_weight: float = 0.2,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(
-                'PartCycleContrastiveLoss needs temperature > 0, '
-                f'got {temperature}.'
-            )
-        for name, value, known in (
-            ('bank', bank, _BANKS),
-            ('negatives', negatives, _NEGATIVES),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f'PartCycleContrastiveLoss: {name}={value!r} '
-                    f'is not one of {known}.'
-                )
+        require(self, temperature > 0, 'temperature > 0', temperature)
+        require(self, bank in _BANKS, f'bank in {_BANKS}', bank)
+        rule = f'negatives in {_NEGATIVES}'
+        require(self, negatives in _NEGATIVES, rule, negatives)
         self.temperature = temperature
         self.bank = bank
         self.negatives = negatives
@@ -102,7 +93,14 @@ class PartCycleContrastiveLoss(nn.Module):
         with torch.autocast(parts.device.type, enabled=False):
             parts = at_least_fp32(parts)
             bank, *others = all_gather_labelled(parts, *labels)
-            reach, same_side = self._masks(labels, others)
+            # Which images (B, M) a query reaches and is contrasted with.
+            same_side, *same_pair = (
+                own[:, None] == other[None, :]
+                for own, other in zip(labels, others, strict=True)
+            )
+            reach = ~same_side
+            for mask in same_pair:
+                reach, same_side = reach & mask, same_side & mask
             there, back = cycle_retrieve(
                 parts, bank, reach, self.temperature, self.detach_bank
             )
@@ -113,20 +111,6 @@ class PartCycleContrastiveLoss(nn.Module):
             else:
                 loss = self._against_retrieved(there, back, same_side)
             return self.loss_weight * self.ramp * loss
-
-    @staticmethod
-    def _masks(
-        labels: list[Tensor], others: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Which images (B, M) a query reaches and is contrasted with."""
-        same_side, *same_pair = (
-            own[:, None] == other[None, :]
-            for own, other in zip(labels, others, strict=True)
-        )
-        reach = ~same_side
-        for mask in same_pair:
-            reach, same_side = reach & mask, same_side & mask
-        return reach, same_side
 
     def _against_retrieved(
         self, there: Tensor, back: Tensor, same_side: Tensor
@@ -161,6 +145,6 @@ class PartCycleContrastiveLoss(nn.Module):
             )
             for anchors, positives in ((there, back), (back, there))
         ]
-        # The positive is no patch: log(1 + exp(x)) adds it to the
-        # denominator of x = logsumexp(patches) - positive.
+        # The positive is no part: log(1 + exp(x)) adds it to the
+        # denominator of x = logsumexp(parts) - positive.
         return F.softplus(torch.stack(losses)).mean()

@@ -11,6 +11,7 @@ from mmgl.models.functional.sinkhorn import (
     unshuffle_ranks,
 )
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 _REDUCTIONS = ('mean', 'sum_n', 'sum')
 
@@ -26,15 +27,10 @@ class PermutationReconstructionLoss(nn.Module):
     the position loss; the default averages over images, samples and ranks as
     the original Gumbel-Sinkhorn code does.
 
-    Args:
-        num_samples: Gumbel reconstructions an image (Sec. IV-B).
-        num_iters: Sinkhorn rounds l (Sec. IV-B).
-        temperature: Sinkhorn temperature. The paper's 0.07 belongs to Eq. 5
-            and 6; see ``docs/pretraining.md``.
-        noise_factor: Scale of the Gumbel noise.
-        reduction: 'mean' over everything, 'sum_n' sums over the N ranks,
-            'sum' sums over ranks and images as printed.
-        loss_weight: Weight in Eq. 7.
+    ``num_samples`` and the Sinkhorn rounds ``num_iters`` are those of
+    Sec. IV-B; the paper's temperature of 0.07 belongs to Eq. 5 and 6, see
+    ``docs/pretraining.md``. The ``reduction`` 'mean' is over everything,
+    'sum_n' sums over the N ranks, 'sum' over ranks and images as printed.
     """
 
     def __init__(
@@ -47,21 +43,11 @@ class PermutationReconstructionLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if num_samples < 1 or num_iters < 1:
-            raise ValueError(
-                'PermutationReconstructionLoss needs num_samples >= 1 and '
-                f'num_iters >= 1, got {num_samples} and {num_iters}.'
-            )
-        if temperature <= 0:
-            raise ValueError(
-                'PermutationReconstructionLoss needs temperature > 0, got '
-                f'{temperature}.'
-            )
-        if reduction not in _REDUCTIONS:
-            raise ValueError(
-                f'PermutationReconstructionLoss: reduction={reduction!r} is '
-                f'not one of {_REDUCTIONS}.'
-            )
+        require(self, num_samples >= 1, 'num_samples >= 1', num_samples)
+        require(self, num_iters >= 1, 'num_iters >= 1', num_iters)
+        require(self, temperature > 0, 'temperature > 0', temperature)
+        rule = f'reduction in {_REDUCTIONS}'
+        require(self, reduction in _REDUCTIONS, rule, reduction)
         self.num_samples = num_samples
         self.num_iters = num_iters
         self.temperature = temperature
@@ -72,8 +58,8 @@ class PermutationReconstructionLoss(nn.Module):
     def forward(self, logits: Tensor, permutation: Tensor) -> Tensor:
         """Compute the loss of affinities ``(B, N, N)``.
 
-        Entry (i, j) says how well shuffled patch i fits place j; shuffled
-        patch i is original patch ``permutation[:, i]``, shape ``(B, N)``.
+        Entry (i, j) says how well shuffled stripe i fits position j; it is
+        original stripe ``permutation[:, i]``, shape ``(B, N)``.
         """
         with torch.autocast(logits.device.type, enabled=False):
             logits = at_least_fp32(logits)

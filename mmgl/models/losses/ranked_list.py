@@ -12,6 +12,7 @@ from mmgl.models.functional.pairwise import (
     gathered_pairwise_dist,
 )
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 _EPS = 1e-5
 
@@ -36,10 +37,8 @@ class RankedListLoss(nn.Module):
     with :math:`\alpha = 2.2` every negative of the own modality counts, and
     the loss stays above 0.2 for good. This is as published.
 
-    Args:
-        alpha: Boundary of the negatives within a modality and across.
-        margin: Margin ``m`` likewise; positives belong within alpha - m.
-        temperature: T, how much more the close negatives count.
+    ``alpha`` and ``margin`` m are for pairs within a modality and across; a
+    larger ``temperature`` T makes close negatives count more.
     """
 
     def __init__(
@@ -49,20 +48,15 @@ class RankedListLoss(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        if (
-            len(alpha) != 2
-            or len(margin) != 2
-            or not all(0 <= m <= a for a, m in zip(alpha, margin, strict=True))
-        ):
-            raise ValueError(
-                'RankedListLoss: alpha and margin need two numbers each '
-                '(within a modality, across), 0 <= margin <= alpha; got '
-                f'alpha={alpha}, margin={margin}'
-            )
-        if temperature < 0:
-            raise ValueError(
-                f'RankedListLoss.temperature must be >= 0, got {temperature}'
-            )
+        good = len(alpha) == len(margin) == 2 and all(
+            0 <= m <= a for a, m in zip(alpha, margin, strict=True)
+        )
+        rule = (
+            'two numbers each (within a modality, across) as alpha and '
+            'margin, 0 <= margin <= alpha'
+        )
+        require(self, good, rule, (alpha, margin))
+        require(self, temperature >= 0, 'temperature >= 0', temperature)
         self.alpha = tuple(alpha)
         self.margin = tuple(margin)
         self.temperature = temperature

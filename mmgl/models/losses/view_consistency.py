@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 
 @MODELS.register_module()
@@ -27,11 +28,8 @@ class ViewConsistencyLoss(nn.Module):
         self, student: int = 0, teacher: int = 1, loss_weight: float = 1.0
     ) -> None:
         super().__init__()
-        if student == teacher:
-            raise ValueError(
-                'ViewConsistencyLoss needs two different views, '
-                f'got student={student} and teacher={teacher}'
-            )
+        different = student != teacher
+        require(self, different, 'two different views', (student, teacher))
         self.student = student
         self.teacher = teacher
         self.loss_weight = loss_weight
