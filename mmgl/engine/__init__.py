@@ -5,22 +5,10 @@ Importing it also installs the work-arounds that a Runner needs.
 
 from mmgl.utils.compat import install_checkpoint_loader
 
+from . import hooks
 from .atomic_backend import AtomicLocalBackend
-from .hooks import (
-    DatasetMetaHook,
-    DivergenceHook,
-    IterationSeedHook,
-    ProgressHook,
-)
 from .optim_wrappers import AutocastOptimWrapper
 
 install_checkpoint_loader()
 
-__all__ = [
-    'AtomicLocalBackend',
-    'AutocastOptimWrapper',
-    'DatasetMetaHook',
-    'DivergenceHook',
-    'IterationSeedHook',
-    'ProgressHook',
-]
+__all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'hooks']

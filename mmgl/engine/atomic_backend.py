@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.fileio import LocalBackend, register_backend
 
 
-class AtomicLocalBackend(LocalBackend):
+class AtomicLocalBackend(LocalBackend):  # type: ignore[misc]
     """Local files that a killed process cannot leave half-written.
 
     mmengine writes a checkpoint into its final name; SIGKILL in the middle
@@ -16,12 +16,7 @@ class AtomicLocalBackend(LocalBackend):
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes to a file.
-
-        Args:
-            obj: Bytes to write.
-            filepath: File; its folder is made if missing.
-        """
+        """Write bytes to a file, whose folder is made if missing."""
         path = Path(filepath)
         path.parent.mkdir(parents=True, exist_ok=True)
         # The same name every time, so that kills leave at most one behind.
@@ -35,13 +30,7 @@ class AtomicLocalBackend(LocalBackend):
     def put_text(
         self, obj: str, filepath: str | Path, encoding: str = 'utf-8'
     ) -> None:
-        """Write text to a file.
-
-        Args:
-            obj: Text to write.
-            filepath: File; its folder is made if missing.
-            encoding: Encoding of the file.
-        """
+        """Write text to a file."""
         self.put(obj.encode(encoding), filepath)
 
 

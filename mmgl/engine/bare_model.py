@@ -1,39 +1,52 @@
-"""The model behind the wrapper of distributed training, and its backbone."""
+"""The model behind the wrapper of distributed training, and its parts.
+
+Errors speak in the name of the hook that needs the part, its ``user``.
+"""
+
+from typing import Any
 
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 from torch import nn
 
 
-def bare_model(runner) -> nn.Module:
-    """Return the model of a Runner without its wrapper.
-
-    Args:
-        runner (Runner): The Runner.
-
-    Returns:
-        nn.Module: The model that the config describes.
-    """
+def bare_model(runner: Runner) -> nn.Module:
+    """Return the model that the config describes, without its wrapper."""
     model = runner.model
-    return model.module if is_model_wrapper(model) else model
+    bare: nn.Module = model.module if is_model_wrapper(model) else model
+    return bare
 
 
-def bare_backbone(runner, user: str) -> nn.Module:
-    """Return the backbone of a Runner's model.
-
-    Args:
-        runner (Runner): The Runner.
-        user (str): Name of the hook that needs it.
-
-    Returns:
-        nn.Module: The backbone.
-
-    Raises:
-        ValueError: If the model has no ``backbone``.
-    """
+def bare_backbone(runner: Runner, user: object) -> nn.Module:
+    """Return the backbone of a Runner's model, or raise a ValueError."""
     backbone = getattr(bare_model(runner), 'backbone', None)
     if not isinstance(backbone, nn.Module):
         raise ValueError(
-            f'{user}: the model has no backbone; remove the '
+            f'{type(user).__name__}: the model has no backbone; remove the '
             'hook from custom_hooks'
         )
     return backbone
+
+
+def backbone_copies(runner: Runner, user: object) -> list[nn.Module]:
+    """Return the backbone and copies of it, such as BYOL's target."""
+    kind = type(bare_backbone(runner, user))
+    return [m for m in bare_model(runner).modules() if isinstance(m, kind)]
+
+
+def attribute_of_part(
+    runner: Runner, user: object, path: str, name: str, words: str
+) -> Any:
+    """Return what the module at a dotted path below the model calls ``name``.
+
+    A ValueError says that the model has no such ``words``.
+    """
+    modules = dict(bare_model(runner).named_modules())
+    found = getattr(modules.get(path), name, None)
+    if found is None:
+        others = [other for other, m in modules.items() if hasattr(m, name)]
+        raise ValueError(
+            f'{type(user).__name__}: the model has no {words}, only '
+            f'{others}; correct custom_hooks or remove the hook.'
+        )
+    return found

@@ -1,17 +1,20 @@
 """Mixed precision for the backbone and nothing else."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
-from mmgl.engine.bare_model import bare_backbone, bare_model
+from mmgl.engine.bare_model import backbone_copies, bare_model
 from mmgl.registry import HOOKS
 
 
 @HOOKS.register_module()
-class BackboneAutocastHook(Hook):
+class BackboneAutocastHook(Hook):  # type: ignore[misc]
     """Keep autocast to the backbone, so that heads work in fp32.
 
     With mixed precision (``--amp``) mmengine runs a whole model under
@@ -25,37 +28,24 @@ class BackboneAutocastHook(Hook):
     """
 
     def __init__(self) -> None:
-        self._handles: list = []
+        self._handles: list[RemovableHandle] = []
         # Of the calls under way, outer ones first.
         self._contexts: list[torch.autocast] = []
 
-    def before_train(self, runner) -> None:
-        """Watch the calls of model and backbones.
+    def before_train(self, runner: Runner) -> None:
+        """Watch the calls of model and backbones."""
+        backbones = backbone_copies(runner, self)
+        self._watch(bare_model(runner), self._leave)
+        for backbone in backbones:
+            self._watch(backbone, self._enter)
 
-        Args:
-            runner: The Runner.
-
-        Raises:
-            ValueError: If the model has no ``backbone``.
-        """
-        model = bare_model(runner)
-        backbone = bare_backbone(runner, type(self).__name__)
-        self._watch(model, self._leave)
-        for module in model.modules():
-            if isinstance(module, type(backbone)):
-                self._watch(module, self._enter)
-
-    def after_train(self, runner) -> None:
-        """Stop watching.
-
-        Args:
-            runner: The Runner.
-        """
+    def after_train(self, runner: Runner) -> None:
+        """Stop watching."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
-    def _watch(self, module: nn.Module, before: Callable) -> None:
+    def _watch(self, module: nn.Module, before: Callable[..., None]) -> None:
         """Open a context before each call of a module and close it after."""
         self._handles += [
             module.register_forward_pre_hook(before),
@@ -63,7 +53,7 @@ class BackboneAutocastHook(Hook):
             module.register_forward_hook(self._close, always_call=True),
         ]
 
-    def _leave(self, model: nn.Module, args: tuple) -> None:
+    def _leave(self, model: nn.Module, args: object) -> None:
         """Leave autocast, and remember what it was."""
         device = next(model.parameters()).device.type
         self._outer = dict(
@@ -73,13 +63,14 @@ class BackboneAutocastHook(Hook):
         )
         self._open(dict(self._outer, enabled=False))
 
-    def _enter(self, backbone: nn.Module, args: tuple) -> None:
+    def _enter(self, backbone: nn.Module, args: object) -> None:
         """Enter what the model was called in."""
         self._open(self._outer)
 
-    def _open(self, settings: dict) -> None:
-        self._contexts.append(torch.autocast(**settings))
-        self._contexts[-1].__enter__()
+    def _open(self, settings: dict[str, Any]) -> None:
+        context: Any = torch.autocast(**settings)
+        context.__enter__()
+        self._contexts.append(context)
 
-    def _close(self, *_) -> None:
+    def _close(self, *_: object) -> None:
         self._contexts.pop().__exit__(None, None, None)

@@ -1,15 +1,18 @@
 """The order in which convolutions keep their numbers in memory."""
 
+from typing import Any
+
 import torch
 from mmengine.hooks import Hook
-from torch import Tensor, nn
+from mmengine.runner import Runner
+from torch import Tensor
 
-from mmgl.engine.bare_model import bare_backbone, bare_model
+from mmgl.engine.bare_model import backbone_copies
 from mmgl.registry import HOOKS
 
 
 @HOOKS.register_module()
-class ChannelsLastHook(Hook):
+class ChannelsLastHook(Hook):  # type: ignore[misc]
     """Let the backbone work with the channels last in memory.
 
     The tensor cores of GPUs want the channels of a place side by side; with
@@ -21,31 +24,22 @@ class ChannelsLastHook(Hook):
     for its steps over all weights at once.
     """
 
-    def before_train(self, runner) -> None:
-        """Reorder; weights and optimizer are loaded by now.
-
-        Args:
-            runner (Runner): The runner.
-
-        Raises:
-            ValueError: If the model has no ``backbone``.
-        """
-        backbone = bare_backbone(runner, type(self).__name__)
-        for module in bare_model(runner).modules():
-            if isinstance(module, type(backbone)):
-                module.to(memory_format=torch.channels_last)
+    def before_train(self, runner: Runner) -> None:
+        """Reorder; weights and optimizer are loaded by now."""
+        backbone: Any  # the types of Module.to lack memory_format
+        for backbone in backbone_copies(runner, self):
+            backbone.to(memory_format=torch.channels_last)
         for weight, state in runner.optim_wrapper.optimizer.state.items():
             _follow(weight, state)
 
 
-def _follow(weight: nn.Parameter, state: dict) -> None:
+def _follow(weight: Tensor, state: dict[str, Any]) -> None:
     """Give the values that an optimizer keeps the order of their weight."""
     for name, value in state.items():
         if (
             isinstance(value, Tensor)
             and value.shape == weight.shape
-            and (value.stride() != weight.stride())
+            and value.stride() != weight.stride()
         ):
-            state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(
-                value
-            )
+            reordered = torch.empty_like(weight, dtype=value.dtype)
+            state[name] = reordered.copy_(value)

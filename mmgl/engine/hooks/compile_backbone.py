@@ -1,32 +1,28 @@
 """The backbone as compiled code."""
 
+from typing import Any
+
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mmgl.engine.bare_model import bare_backbone
 from mmgl.registry import HOOKS
 
 
 @HOOKS.register_module()
-class CompileBackboneHook(Hook):
+class CompileBackboneHook(Hook):  # type: ignore[misc]
     """Send the backbone through ``torch.compile`` when the training starts.
 
     mmengine's ``compile`` compiles the whole training step, whose losses and
     checks are Python code around small tensors; nearly all time is in the
     backbone. It is compiled in place: names of weights and checkpoints stay
-    what they are.
-
-    Args:
-        **options: Arguments of ``torch.compile``, such as
-            ``mode='max-autotune'``.
+    what they are. Options are those of ``torch.compile``, such as
+    ``mode='max-autotune'``.
     """
 
-    def __init__(self, **options) -> None:
+    def __init__(self, **options: Any) -> None:
         self.options = options
 
-    def before_train(self, runner) -> None:
-        """Compile; the work is done at the first step.
-
-        Args:
-            runner (Runner): The runner.
-        """
-        bare_backbone(runner, type(self).__name__).compile(**self.options)
+    def before_train(self, runner: Runner) -> None:
+        """Compile; the work is done at the first step."""
+        bare_backbone(runner, self).compile(**self.options)

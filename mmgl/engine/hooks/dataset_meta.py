@@ -1,6 +1,9 @@
 """What a checkpoint was trained on, kept inside it."""
 
+from typing import Any
+
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mmgl.checkpoints.provenance import META_KEY
 from mmgl.registry import HOOKS
@@ -10,20 +13,17 @@ META_FIELDS = ('dataset', 'split', 'trial', 'num_pids')
 
 
 @HOOKS.register_module()
-class DatasetMetaHook(Hook):
+class DatasetMetaHook(Hook):  # type: ignore[misc]
     """Write data set, split, trial and number of identities into the meta.
 
     ``tools/test.py`` reads them to refuse a checkpoint that saw the test
     identities: the ten trials of RegDB train on each other's test images.
     """
 
-    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Add ``checkpoint['meta']['trained_on']``.
-
-        Args:
-            runner: The Runner.
-            checkpoint: The checkpoint about to be saved; changed in place.
-        """
+    def before_save_checkpoint(
+        self, runner: Runner, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add ``checkpoint['meta']['trained_on']``."""
         dataset = runner.train_dataloader.dataset
         metainfo = getattr(dataset, 'metainfo', None) or {}
         checkpoint['meta'][META_KEY] = {

@@ -8,12 +8,15 @@ import shutil
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import torch
 from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
+from mmgl.engine.logged import Outputs, losses_of, to_float
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
 from mmgl.utils.errors import TrainingDivergedError
 from mmgl.utils.files import replace_whole
 
@@ -25,7 +28,7 @@ RESTARTS_VARIABLE = 'TORCHELASTIC_RESTART_COUNT'
 
 
 @HOOKS.register_module()
-class DivergenceHook(Hook):
+class DivergenceHook(Hook):  # type: ignore[misc]
     """Stop with a verdict when losses explode, freeze or features collapse.
 
     The tables of the MMGL paper print "fail" where fine-tuning from random
@@ -41,11 +44,8 @@ class DivergenceHook(Hook):
       was below ``min_spread`` over the last ``window`` checks ('collapsed
       features').
 
-    Then ``diverged.json`` in the work dir holds verdict, iteration and loss
-    terms, the newest checkpoint from before the trouble is kept as
-    ``last_good.pth``, and the training stops. Checks are made every
-    ``interval`` iterations and at the end of each epoch, before the
-    checkpoint is saved.
+    Then :func:`stop_run` ends it. Checks are made every ``interval``
+    iterations and at the end of each epoch, before the checkpoint is saved.
 
     All ranks judge the same numbers, so that they stop together: the first
     two verdicts are about the worst value over the ranks, the others about
@@ -61,9 +61,6 @@ class DivergenceHook(Hook):
         flat_range: Smallest healthy movement, as a share of the loss.
         flat_level: Losses below may rest; a triplet loss ends at 0.
         min_spread: Smallest healthy spread, from 0 to 1.
-
-    Raises:
-        ValueError: For a setting out of range.
     """
 
     # Before CheckpointHook (VERY_LOW) and the log of the iteration.
@@ -78,45 +75,31 @@ class DivergenceHook(Hook):
         flat_level: float = 1e-3,
         min_spread: float = 1e-6,
     ) -> None:
-        if interval < 1 or window < 0 or window == 1:
-            raise ValueError(
-                'DivergenceHook needs interval >= 1 and window 0 or >= 2, '
-                f'got interval={interval}, window={window}'
-            )
-        if min(max_loss, flat_range, flat_level, min_spread) <= 0:
-            raise ValueError(
-                'DivergenceHook: max_loss, flat_range, flat_level and '
-                f'min_spread must be above 0, got {max_loss}, {flat_range}, '
-                f'{flat_level} and {min_spread}'
-            )
+        require(self, interval >= 1, 'interval >= 1', interval)
+        good = window == 0 or window >= 2
+        require(self, good, 'window 0 or >= 2', window)
+        limits = (max_loss, flat_range, flat_level, min_spread)
+        rule = 'max_loss, flat_range, flat_level and min_spread > 0'
+        require(self, min(limits) > 0, rule, limits)
         self.interval = interval
         self.max_loss = max_loss
         self.window = window
         self.flat_range = flat_range
         self.flat_level = flat_level
         self.min_spread = min_spread
-        self._recent = defaultdict(lambda: deque(maxlen=max(window, 1)))
+        # Of the last checks: values by name, and in which epoch they were.
+        self._recent: defaultdict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=max(window, 1))
+        )
         self._epochs: deque[int] = deque(maxlen=max(window, 1))
 
-    def before_train(self, runner) -> None:
-        """Forget the verdict of an earlier start, unless of the same job.
-
-        Args:
-            runner: The Runner.
-
-        Raises:
-            TrainingDivergedError: If torchrun starts a run again that has
-                ended with a verdict.
-        """
+    def before_train(self, runner: Runner) -> None:
+        """Forget the verdict of an earlier start, unless of the same job."""
         self._recent.clear()
         self._epochs.clear()
         # Machines count their own restarts, and may not share the work dir.
-        starts = all_gather_object(
-            (
-                int(os.environ.get(RESTARTS_VARIABLE, 0)),
-                read_verdict(runner.work_dir),
-            )
-        )
+        restarts = int(os.environ.get(RESTARTS_VARIABLE, 0))
+        starts = all_gather_object((restarts, read_verdict(runner.work_dir)))
         verdict = next((found for _, found in starts if found), None)
         if verdict and any(restarts for restarts, _ in starts):
             raise TrainingDivergedError(
@@ -128,89 +111,69 @@ class DivergenceHook(Hook):
             Path(runner.work_dir, VERDICT_FILE).unlink(missing_ok=True)
 
     def after_train_iter(
-        self,
-        runner,
-        batch_idx: int,
-        data_batch=None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, outputs: Outputs = None, **_: Any
     ) -> None:
-        """Check the losses of this iteration.
-
-        Args:
-            runner: The Runner.
-            batch_idx: Number of the batch in the epoch.
-            data_batch: The batch, not read.
-            outputs: Logged values by name.
-
-        Raises:
-            TrainingDivergedError: Naming verdict, iteration and loss terms.
-        """
+        """Check the losses of this iteration."""
         last = self.end_of_epoch(runner.train_dataloader, batch_idx)
         if not last and not self.every_n_inner_iters(batch_idx, self.interval):
             return
         worst, mean = _over_ranks(
             {
-                name: _to_float(value)
+                name: to_float(value)
                 for name, value in (outputs or {}).items()
                 if 'loss' in name or name.endswith('spread')
             }
         )
-        terms = {k: v for k, v in worst.items() if 'loss' in k}
-        spreads = {k: v for k, v in mean.items() if k.endswith('spread')}
+        terms = losses_of(worst)
         self._epochs.append(runner.epoch)
         for name, value in mean.items():
             self._recent[name].append(value)
-        for find in (self._non_finite, self._exploding):
-            stop_run(runner, find(terms), terms, runner.epoch)
+        stop_run(runner, self._too_large(terms), terms, runner.epoch)
         if self.window and len(self._epochs) == self.window:
-            since = self._epochs[0]
-            stop_run(runner, self._constant(terms), terms, since)
-            stop_run(runner, self._collapsed(spreads), terms, since)
+            verdict = self._at_rest(mean)
+            stop_run(runner, verdict, terms, self._epochs[0])
 
-    def _non_finite(self, terms: Mapping[str, float]) -> str:
+    def _too_large(self, terms: Mapping[str, float]) -> str:
         bad = [k for k, v in terms.items() if not math.isfinite(v)]
-        return f'non-finite loss: {", ".join(bad)}' if bad else ''
-
-    def _exploding(self, terms: Mapping[str, float]) -> str:
+        if bad:
+            return f'non-finite loss: {", ".join(bad)}'
         bad = [k for k, v in terms.items() if abs(v) > self.max_loss]
-        return (
-            f'exploding loss: {", ".join(bad)} above {self.max_loss:g}'
-            if bad
-            else ''
-        )
+        if bad:
+            return f'exploding loss: {", ".join(bad)} above {self.max_loss:g}'
+        return ''
 
-    def _constant(self, terms: Mapping[str, float]) -> str:
-        if 'loss' not in terms:
-            return ''
-        low, high = min(self._recent['loss']), max(self._recent['loss'])
-        level = max(abs(low), abs(high))
-        flat = level > self.flat_level and high - low < self.flat_range * level
-        return f'constant loss at {high:.4g}' if flat else ''
+    def _at_rest(self, values: Mapping[str, float]) -> str:
+        if 'loss' in values:
+            low, high = min(self._recent['loss']), max(self._recent['loss'])
+            level = max(abs(low), abs(high))
+            flat = high - low < self.flat_range * level
+            if flat and level > self.flat_level:
+                return f'constant loss at {high:.4g}'
+        spreads = {
+            name: max(self._recent[name])
+            for name in values
+            if name.endswith('spread')
+        }
+        return collapse_verdict(spreads, self.min_spread)
 
-    def _collapsed(self, spreads: Mapping[str, float]) -> str:
-        bad = [
-            f'{name} {max(self._recent[name]):.1e}'
-            for name in spreads
-            if max(self._recent[name]) < self.min_spread
-        ]
-        return f'collapsed features: {", ".join(bad)}' if bad else ''
+
+def collapse_verdict(spreads: Mapping[str, float], min_spread: float) -> str:
+    """Name the spreads that are too low; empty if none is."""
+    low = [f'{k} {v:.1e}' for k, v in spreads.items() if v < min_spread]
+    if not low:
+        return ''
+    return f'collapsed features: {", ".join(low)} below {min_spread:g}'
 
 
 def stop_run(
-    runner, verdict: str, terms: Mapping[str, float], since: int
+    runner: Runner, verdict: str, terms: Mapping[str, float], since: int
 ) -> None:
     """Record a verdict and stop the run; an empty verdict is none.
 
     ``diverged.json`` in the work dir holds verdict, iteration and terms, and
-    the newest checkpoint from before the trouble is kept as
-    ``last_good.pth``. All ranks must come here together; none leaves before
-    both are written.
-
-    Args:
-        runner: The Runner.
-        verdict: What went wrong.
-        terms: Values behind it by name.
-        since: Number of epochs that were complete and in order.
+    the newest checkpoint from before the trouble, of at most ``since``
+    epochs, is kept as ``last_good.pth``. All ranks must come here together;
+    none leaves before both are written.
 
     Raises:
         TrainingDivergedError: Naming verdict, iteration and terms.
@@ -220,14 +183,15 @@ def stop_run(
     kept = None
     if is_main_process():
         kept = _keep_last_good(Path(runner.work_dir), since)
-        _write_verdict(
-            Path(runner.work_dir),
+        content = dict(
             verdict=verdict,
             iteration=runner.iter + 1,
             epoch=runner.epoch + 1,
             last_good=kept and str(kept),
             terms={k: repr(v) for k, v in terms.items()},
         )
+        with replace_whole(Path(runner.work_dir, VERDICT_FILE)) as partial:
+            partial.write_text(json.dumps(content, indent=2) + '\n')
     # torchrun ends the other ranks as soon as one has failed.
     barrier()
     listing = ', '.join(f'{k}={v:g}' for k, v in terms.items())
@@ -244,19 +208,13 @@ def stop_run(
     )
 
 
-def read_verdict(work_dir: str | os.PathLike) -> str | None:
-    """Say why the run in a work dir failed.
-
-    Args:
-        work_dir: Work dir of a training.
-
-    Returns:
-        The verdict, or None if the run has not diverged.
-    """
+def read_verdict(work_dir: str | os.PathLike[str]) -> str | None:
+    """Say why the run in a work dir failed; None if it has not diverged."""
     path = Path(work_dir, VERDICT_FILE)
     if not path.is_file():
         return None
-    return json.loads(path.read_text())['verdict']
+    verdict: str = json.loads(path.read_text())['verdict']
+    return verdict
 
 
 def _keep_last_good(work_dir: Path, epochs: int) -> Path | None:
@@ -275,12 +233,9 @@ def _keep_last_good(work_dir: Path, epochs: int) -> Path | None:
     return target
 
 
-def _write_verdict(work_dir: Path, **content) -> None:
-    with replace_whole(work_dir / VERDICT_FILE) as partial:
-        partial.write_text(json.dumps(content, indent=2) + '\n')
-
-
-def _over_ranks(values: Mapping[str, float]) -> tuple[dict[str, float], dict]:
+def _over_ranks(
+    values: Mapping[str, float],
+) -> tuple[dict[str, float], dict[str, float]]:
     """Return the worst and the mean of each value over the ranks."""
     found = defaultdict(list)
     for row in all_gather_object(dict(values)):
@@ -291,10 +246,3 @@ def _over_ranks(values: Mapping[str, float]) -> tuple[dict[str, float], dict]:
         for name, row in found.items()
     }
     return worst, {name: sum(row) / len(row) for name, row in found.items()}
-
-
-def _to_float(value) -> float:
-    """Return a logged value as a float; the mean if it has several."""
-    if isinstance(value, torch.Tensor):
-        return float(value.detach().float().mean())
-    return float(value)

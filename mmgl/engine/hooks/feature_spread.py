@@ -1,11 +1,15 @@
 """How far the features of a pre-training are from collapse."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from mmgl.engine.bare_model import bare_backbone, bare_model
 from mmgl.models.functional.monitors import (
@@ -13,12 +17,13 @@ from mmgl.models.functional.monitors import (
     within_modality_spread,
 )
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
 
-from .divergence import stop_run
+from .divergence import collapse_verdict, stop_run
 
 
 @HOOKS.register_module()
-class FeatureSpreadHook(Hook):
+class FeatureSpreadHook(Hook):  # type: ignore[misc]
     """Log the spread of features within each modality; stop at a collapse.
 
     A method without negatives can reach the best of its loss with features
@@ -39,20 +44,12 @@ class FeatureSpreadHook(Hook):
     modality have a cosine of 0.99 on average: a constant gets the loss of
     SimSiam or BYOL within 1 % of its best without a look at the images. The
     backbones of this package start at 0.04 to 0.2, projections, which have
-    a batch norm inside, above 0.4.
+    a batch norm inside, above 0.4. 0 never stops a run.
 
     Works with any model whose ``backbone`` takes images with the modality
-    as fourth channel, or images and modality.
-
-    Args:
-        modules: Parts of the model to look at; one that the model has not
-            is left out. Rows of their output must be those of the last
-            calls of the backbone.
-        min_spread: Smallest healthy spread; 0 never stops a run.
-        patience: Epochs in a row that must agree.
-
-    Raises:
-        ValueError: For a setting out of range.
+    as fourth channel, or images and modality. Of ``modules`` those that the
+    model has not are left out; rows of their output must be those of the
+    last calls of the backbone.
     """
 
     # After RuntimeInfoHook, before CheckpointHook (VERY_LOW).
@@ -64,81 +61,48 @@ class FeatureSpreadHook(Hook):
         min_spread: float = 0.01,
         patience: int = 3,
     ) -> None:
-        if not 0 <= min_spread < 1 or patience < 1:
-            raise ValueError(
-                'FeatureSpreadHook needs min_spread from 0 to below 1 and '
-                f'patience >= 1, got min_spread={min_spread} and '
-                f'patience={patience}'
-            )
+        good = 0 <= min_spread < 1
+        require(self, good, '0 <= min_spread < 1', min_spread)
+        require(self, patience >= 1, 'patience >= 1', patience)
         self.modules = tuple(modules)
         self.min_spread = min_spread
         self.patience = patience
-        self._handles: list = []
+        self._handles: list[RemovableHandle] = []
+        # Of an iteration.
         self._modalities: list[Tensor] = []
         self._spreads: dict[str, Tensor] = {}
         self._gap: Tensor | None = None
+        # Spreads of an epoch, and epochs in a row with low ones.
         self._epoch: dict[str, list[Tensor]] = {}
         self._low = 0
 
-    def before_train(self, runner) -> None:
-        """Listen to the parts of the model.
-
-        Args:
-            runner: The Runner.
-
-        Raises:
-            ValueError: If the model has no ``backbone``.
-        """
+    def before_train(self, runner: Runner) -> None:
+        """Listen to the parts of the model."""
         model = bare_model(runner)
-        backbone = bare_backbone(runner, type(self).__name__)
+        backbone = bare_backbone(runner, self)
         self._low = 0
         self._handles = [backbone.register_forward_pre_hook(self._read)]
         for name in self.modules:
             part = getattr(model, name, None)
             if isinstance(part, nn.Module):
-                self._handles.append(
-                    part.register_forward_hook(self._measure(name))
-                )
+                measure = partial(self._measure, name)
+                self._handles.append(part.register_forward_hook(measure))
 
-    def before_train_epoch(self, runner) -> None:
-        """Forget the epoch before.
-
-        Args:
-            runner: The Runner.
-        """
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Forget the epoch before."""
         self._epoch.clear()
 
     def before_train_iter(
-        self, runner, batch_idx: int, data_batch=None
+        self, runner: Runner, batch_idx: int, data_batch: object = None
     ) -> None:
-        """Forget the iteration before.
-
-        Args:
-            runner: The Runner.
-            batch_idx: Number of the batch in the epoch.
-            data_batch: The batch, not read.
-        """
+        """Forget the iteration before."""
         self._modalities.clear()
         self._spreads.clear()
 
     def after_train_iter(
-        self,
-        runner,
-        batch_idx: int,
-        data_batch=None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, **_: object
     ) -> None:
-        """Log the spreads, and judge them at the end of an epoch.
-
-        Args:
-            runner: The Runner.
-            batch_idx: Number of the batch in the epoch.
-            data_batch: The batch, not read.
-            outputs: Logged values by name, not read.
-
-        Raises:
-            TrainingDivergedError: If the features have collapsed.
-        """
+        """Log the spreads, and judge them at the end of an epoch."""
         if self._gap is not None:
             runner.message_hub.update_scalar('train/modality_gap', self._gap)
         for name, spread in self._spreads.items():
@@ -147,17 +111,13 @@ class FeatureSpreadHook(Hook):
         if self.end_of_epoch(runner.train_dataloader, batch_idx):
             self._judge(runner)
 
-    def after_train(self, runner) -> None:
-        """Stop listening.
-
-        Args:
-            runner: The Runner.
-        """
+    def after_train(self, runner: Runner) -> None:
+        """Stop listening."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
-    def _judge(self, runner) -> None:
+    def _judge(self, runner: Runner) -> None:
         """Stop the run if the epochs that have just ended are too low."""
         medians = {}
         for name, values in self._epoch.items():
@@ -165,48 +125,32 @@ class FeatureSpreadHook(Hook):
             # All ranks must come to the same verdict.
             all_reduce(median, 'mean')
             medians[name] = float(median)
-        low = [
-            f'{name} {value:.1e}'
-            for name, value in medians.items()
-            if value < self.min_spread
-        ]
-        self._low = self._low + 1 if low else 0
+        verdict = collapse_verdict(medians, self.min_spread)
+        self._low = self._low + 1 if verdict else 0
         last = runner.iter + 1 >= runner.max_iters
-        if self._low >= self.patience or (low and last):
-            stop_run(
-                runner,
-                f'collapsed features: {", ".join(low)} below '
-                f'{self.min_spread:g}',
-                medians,
-                since=runner.epoch + 1 - self._low,
-            )
+        if self._low >= self.patience or last:
+            since = runner.epoch + 1 - self._low
+            stop_run(runner, verdict, medians, since)
 
-    def _read(self, module: nn.Module, args: tuple) -> None:
+    def _read(self, module: nn.Module, args: Sequence[Tensor]) -> None:
         """Keep the modality of the images on their way in."""
         if module.training:
             modality = args[1] if len(args) > 1 else args[0][:, 3, 0, 0] > 0.5
             self._modalities.append(modality.detach())
 
-    def _measure(self, name: str):
-        """Make the hook of one part; the last output of a step counts."""
-
-        @torch.no_grad()
-        def measure(module: nn.Module, args: tuple, output) -> None:
-            if not module.training or not self._modalities:
-                return
-            if isinstance(output, list | tuple):
-                output = output[0]
-            features = (
-                output.detach().flatten(2).mean(2)
-                if (output.ndim > 2)
-                else output.detach()
-            )
-            modality = torch.cat(self._modalities).to(features.device)
-            modality = modality[-len(features) :].long()
-            self._spreads[f'{name}/spread'] = within_modality_spread(
-                features, modality
-            )
-            if name == self.modules[0]:
-                self._gap = modality_gap(features, modality)
-
-        return measure
+    @torch.no_grad()
+    def _measure(
+        self, name: str, module: nn.Module, args: object, output: Any
+    ) -> None:
+        """Measure the output of a part; the last one of a step counts."""
+        if not module.training or not self._modalities:
+            return
+        features = output[0] if isinstance(output, list | tuple) else output
+        if features.ndim > 2:
+            features = features.flatten(2).mean(2)
+        modality = torch.cat(self._modalities).to(features.device)
+        modality = modality[-len(features) :].long()
+        spread = within_modality_spread(features, modality)
+        self._spreads[f'{name}/spread'] = spread
+        if name == self.modules[0]:
+            self._gap = modality_gap(features, modality)

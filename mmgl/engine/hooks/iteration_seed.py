@@ -5,6 +5,7 @@ import random
 import numpy as np
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mmgl.registry import HOOKS
 
@@ -15,9 +16,7 @@ EPOCH_STREAM, ITERATION_STREAM = 1, 2
 def seed_everything(*key: int) -> None:
     """Seed Python's, numpy's and torch's global generators from a key.
 
-    Args:
-        *key: Whole numbers from 0; every different key gives independent
-            streams.
+    Every different key of whole numbers from 0 gives independent streams.
     """
     words = np.random.SeedSequence(key).generate_state(4)
     random.seed(int(words[0]))
@@ -27,17 +26,15 @@ def seed_everything(*key: int) -> None:
 
 
 @HOOKS.register_module()
-class IterationSeedHook(Hook):
+class IterationSeedHook(Hook):  # type: ignore[misc]
     """Seed all global generators before every epoch and iteration.
 
     Noise drawn inside the model (Gumbel noise, dropout) and the seeds of
     data loader workers then depend on the run's seed and the place in the
     schedule, not on what was drawn before. A run that is killed and resumed
     at an epoch therefore repeats the uninterrupted one bit for bit. All
-    ranks get the same seeds.
-
-    Args:
-        enabled: Switch, to compare with plain global randomness.
+    ranks get the same seeds. ``enabled=False`` is for a comparison with plain
+    randomness.
     """
 
     # Before any other hook could draw a number.
@@ -46,24 +43,14 @@ class IterationSeedHook(Hook):
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
 
-    def before_train_epoch(self, runner) -> None:
-        """Seed for what happens between the iterations of an epoch.
-
-        Args:
-            runner: The Runner.
-        """
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Seed for what happens between the iterations of an epoch."""
         if self.enabled:
             seed_everything(EPOCH_STREAM, runner.seed, runner.epoch)
 
     def before_train_iter(
-        self, runner, batch_idx: int, data_batch=None
+        self, runner: Runner, batch_idx: int, data_batch: object = None
     ) -> None:
-        """Seed for the model of this iteration.
-
-        Args:
-            runner: The Runner.
-            batch_idx: Number of the batch in the epoch.
-            data_batch: The batch, not read.
-        """
+        """Seed for the model of this iteration."""
         if self.enabled:
             seed_everything(ITERATION_STREAM, runner.seed, runner.iter)

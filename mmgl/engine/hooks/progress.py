@@ -5,27 +5,23 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any, TextIO
 
-import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
+from mmgl.engine.logged import Outputs, to_float
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
+from mmgl.utils.files import replace_whole
 
 # Names a file in which a program that started the run finds its progress.
 PROGRESS_VARIABLE = 'MMGL_PROGRESS_FILE'
 
 
 def format_duration(seconds: float) -> str:
-    """Return ``m:ss`` or ``h:mm:ss``.
-
-    Args:
-        seconds: Duration in seconds, not negative.
-
-    Returns:
-        The duration, whole seconds.
-    """
+    """Return ``m:ss`` or ``h:mm:ss``."""
     minutes, second = divmod(round(max(seconds, 0)), 60)
     hours, minute = divmod(minutes, 60)
     if hours:
@@ -34,40 +30,23 @@ def format_duration(seconds: float) -> str:
 
 
 def write_progress(
-    path: str | Path, done: float, total: float, text: str
+    path: str | os.PathLike[str], done: float, total: float, text: str
 ) -> None:
-    """Leave the progress in a small JSON file, replaced in one step.
-
-    Args:
-        path: The file; its folder must exist.
-        done: Amount of work done.
-        total: Amount of work in all.
-        text: What is being done, in words.
-    """
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.part')
+    """Leave the progress in a small JSON file, replaced in one step."""
     content = dict(done=done, total=total, text=text)
-    temporary.write_text(json.dumps(content), encoding='utf-8')
-    os.replace(temporary, path)
+    with replace_whole(path) as partial:
+        partial.write_text(json.dumps(content), encoding='utf-8')
 
 
 @HOOKS.register_module()
-class ProgressHook(Hook):
+class ProgressHook(Hook):  # type: ignore[misc]
     """Show one line of progress with the remaining time.
 
     On a terminal the line is renewed in place; elsewhere one is written
     every ``interval`` seconds. Time spent before a resumed run started does
     not count into its speed. If the environment variable
-    ``MMGL_PROGRESS_FILE`` names a file, the progress is kept there too.
-
-    Args:
-        name: What the line calls the run.
-        interval: Seconds between two lines where there is no terminal.
-        stream: File to write to; None is standard error.
-        clock: Function giving the time in seconds.
-
-    Raises:
-        ValueError: If ``interval`` is negative.
+    ``MMGL_PROGRESS_FILE`` names a file, the progress is kept there too. The
+    stream is standard error unless given, the clock in seconds.
     """
 
     priority = 'VERY_LOW'
@@ -78,105 +57,55 @@ class ProgressHook(Hook):
         self,
         name: str = 'training',
         interval: float = 30.0,
-        stream=None,
+        stream: TextIO | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if interval < 0:
-            raise ValueError(
-                f'ProgressHook.interval must not be negative, got {interval}'
-            )
+        require(self, interval >= 0, 'interval >= 0', interval)
         self.name = name
         self.interval = interval
         self.stream = sys.stderr if stream is None else stream
         self.clock = clock
         self.file = os.environ.get(PROGRESS_VARIABLE)
 
-    def before_train(self, runner) -> None:
-        """Remember when and where this process began.
-
-        Args:
-            runner: The Runner.
-        """
+    def before_train(self, runner: Runner) -> None:
+        """Remember when and where this process began."""
         self._begin(runner.iter)
 
-    def before_test(self, runner) -> None:
-        """Remember when the test began.
-
-        Args:
-            runner: The Runner.
-        """
+    def before_test(self, runner: Runner) -> None:
+        """Remember when the test began."""
         self._begin(0)
 
     def after_train_iter(
-        self,
-        runner,
-        batch_idx: int,
-        data_batch=None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, outputs: Outputs = None, **_: Any
     ) -> None:
-        """Show the line when it is due.
+        """Show the line, with the loss, when it is due."""
 
-        Args:
-            runner: The Runner.
-            batch_idx: Number of the batch in the epoch.
-            data_batch: The batch, not read.
-            outputs: Logged values, of which ``loss`` is shown.
-        """
-        words = f'epoch {runner.epoch + 1}/{runner.max_epochs}'
-        if outputs and 'loss' in outputs:
+        def words() -> str:
+            text = f'epoch {runner.epoch + 1}/{runner.max_epochs}'
+            if not outputs or 'loss' not in outputs:
+                return text
             # Reading the loss waits for the GPU, hence only when shown.
-            loss = torch.as_tensor(outputs['loss']).detach()
-            self._update(
-                runner.iter + 1,
-                runner.max_iters,
-                lambda: f'{words}, loss {loss.item():.3f}',
-            )
-        else:
-            self._update(runner.iter + 1, runner.max_iters, lambda: words)
+            return f'{text}, loss {to_float(outputs["loss"]):.3f}'
+
+        self._update(runner.iter + 1, runner.max_iters, words)
 
     def after_val_iter(
-        self, runner, batch_idx: int, data_batch=None, outputs=None
+        self, runner: Runner, batch_idx: int, **_: object
     ) -> None:
-        """Show that the run is validating.
-
-        Args:
-            runner: The Runner.
-            batch_idx: Number of the batch.
-            data_batch: The batch, not read.
-            outputs: Predictions, not read.
-        """
+        """Show that the run is validating."""
         batches = len(runner.val_dataloader)
-        self._update(
-            runner.iter,
-            runner.max_iters,
-            lambda: f'validating, batch {batch_idx + 1}/{batches}',
-            last=False,
-        )
+        text = f'validating, batch {batch_idx + 1}/{batches}'
+        self._update(runner.iter, runner.max_iters, lambda: text, last=False)
 
     def after_test_iter(
-        self, runner, batch_idx: int, data_batch=None, outputs=None
+        self, runner: Runner, batch_idx: int, **_: object
     ) -> None:
-        """Show the line of a test when it is due.
+        """Show the line of a test when it is due."""
+        done, batches = batch_idx + 1, len(runner.test_dataloader)
+        self._update(done, batches, lambda: f'test batch {done}/{batches}')
 
-        Args:
-            runner: The Runner.
-            batch_idx: Number of the batch.
-            data_batch: The batch, not read.
-            outputs: Predictions, not read.
-        """
-        batches = len(runner.test_dataloader)
-        self._update(
-            batch_idx + 1,
-            batches,
-            lambda: f'test batch {batch_idx + 1}/{batches}',
-        )
-
-    def after_run(self, runner) -> None:
-        """Leave the last line standing on a terminal.
-
-        Args:
-            runner: The Runner.
-        """
+    def after_run(self, runner: Runner) -> None:
+        """Leave the last line standing on a terminal."""
         if is_main_process() and self.stream.isatty():
             self.stream.write('\n')
 
@@ -186,11 +115,7 @@ class ProgressHook(Hook):
         self.first = first
 
     def _update(
-        self,
-        done: int,
-        total: int,
-        words: Callable[[], str],
-        last: bool = True,
+        self, done: int, total: int, show: Callable[[], str], last: bool = True
     ) -> None:
         """Write the line and the file if they are due."""
         if not is_main_process():
@@ -199,15 +124,14 @@ class ProgressHook(Hook):
         complete = last and done >= total
         every = self.REFRESH if terminal else self.interval
         line_due = complete or now - self.last_line >= every
-        file_due = self.file and (
-            complete or now - self.last_file >= self.REFRESH
-        )
-        if not line_due and not file_due:
+        file_due = complete or now - self.last_file >= self.REFRESH
+        file = self.file if file_due else None
+        if not line_due and not file:
             return
-        text = words()
-        if file_due:
+        text = show()
+        if file:
             self.last_file = now
-            write_progress(self.file, done, total, text)
+            write_progress(file, done, total, text)
         if line_due:
             self.last_line = now
             line = self._line(now, done, total, text)

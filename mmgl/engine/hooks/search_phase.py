@@ -4,40 +4,33 @@ import logging
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.runner import Runner
+from torch.utils.hooks import RemovableHandle
 
 from mmgl.engine.bare_model import bare_model
+from mmgl.models.functional.feature_search import HARD, PHASES, SEARCH, WARM_UP
 from mmgl.models.layers import FeatureSearchCell
 from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
 
 
 @HOOKS.register_module()
-class SearchPhaseHook(Hook):
+class SearchPhaseHook(Hook):  # type: ignore[misc]
     r"""Lead the :class:`FeatureSearchCell` layers through their phases.
 
     Up to epoch ``warmup_end`` all gates are 1; then they are searched while
-    the temperature falls exponentially, :math:`T = T_0 (T_1 / T_0)^t`; from
-    ``search_end`` on they are hard. Search parameters are frozen outside the
-    search: the optimizer does not see their gradient (which is 0) and so
-    moves them by neither momentum nor weight decay. They keep
-    ``requires_grad``, since distributed training fixes at its start which
-    parameters it exchanges.
+    the temperature falls exponentially, :math:`T = T_0 (T_1 / T_0)^t`, from
+    ``begin_temperature`` to ``end_temperature``; from ``search_end`` on they
+    are hard. Search parameters are frozen outside the search: the optimizer
+    does not see their gradient (which is 0) and so moves them by neither
+    momentum nor weight decay. They keep ``requires_grad``, since distributed
+    training fixes at its start which parameters it exchanges.
 
     Phase and temperature depend on the iteration alone and are kept in the
     checkpoint by buffers of the cells, so resuming and testing need no more.
-
-    Args:
-        warmup_end: Epoch from which gates are searched; may be a fraction.
-        search_end: Epoch from which gates are hard. No drop of the learning
-            rate should come earlier, because the search would lose its pace.
-        begin_temperature: Temperature :math:`T_0` at the start of the search.
-        end_temperature: Temperature :math:`T_1` at its end.
-
-    Raises:
-        ValueError: If the epochs are out of order or a temperature is not
-            positive.
+    Epochs may be fractions. No drop of the learning rate should come before
+    ``search_end``, because the search would lose its pace.
     """
-
-    priority = 'NORMAL'
 
     def __init__(
         self,
@@ -46,53 +39,29 @@ class SearchPhaseHook(Hook):
         begin_temperature: float = 1.0,
         end_temperature: float = 0.1,
     ) -> None:
-        if not 0 <= warmup_end < search_end:
-            raise ValueError(
-                'SearchPhaseHook needs 0 <= warmup_end < search_end, got '
-                f'warmup_end={warmup_end}, search_end={search_end}.'
-            )
-        if min(begin_temperature, end_temperature) <= 0:
-            raise ValueError(
-                'SearchPhaseHook: temperatures must be above 0, got '
-                f'begin_temperature={begin_temperature}, '
-                f'end_temperature={end_temperature}.'
-            )
+        good = 0 <= warmup_end < search_end
+        rule = '0 <= warmup_end < search_end'
+        require(self, good, rule, (warmup_end, search_end))
+        temperatures = (begin_temperature, end_temperature)
+        require(self, min(temperatures) > 0, 'temperatures > 0', temperatures)
         self.warmup_end = warmup_end
         self.search_end = search_end
         self.begin_temperature = begin_temperature
         self.end_temperature = end_temperature
-        self.phase = None
+        self.phase: str | None = None
         self._cells: list[FeatureSearchCell] = []
-        self._handle = None
+        self._handle: RemovableHandle | None = None
 
     def state_at(self, epoch: float) -> tuple[str, float]:
-        """Phase and temperature at a time.
-
-        Args:
-            epoch: Epochs since the start, with the fraction of the current
-                one.
-
-        Returns:
-            Phase, 'warm-up', 'search' or 'hard', and temperature.
-        """
+        """Phase and temperature after so many epochs, fractions included."""
         done = (epoch - self.warmup_end) / (self.search_end - self.warmup_end)
         ratio = self.end_temperature / self.begin_temperature
-        temperature = self.begin_temperature * ratio ** min(
-            1.0, max(0.0, done)
-        )
-        if done < 0:
-            return 'warm-up', temperature
-        return ('search' if done < 1 else 'hard'), temperature
+        clipped = min(1.0, max(0.0, done))
+        phase = WARM_UP if done < 0 else SEARCH if done < 1 else HARD
+        return PHASES[phase], self.begin_temperature * ratio**clipped
 
-    def before_train(self, runner) -> None:
-        """Find the cells and watch over the steps of the optimizer.
-
-        Args:
-            runner (Runner): The runner.
-
-        Raises:
-            ValueError: If the model has no cells.
-        """
+    def before_train(self, runner: Runner) -> None:
+        """Find the cells and watch over the steps of the optimizer."""
         self._cells = [
             m
             for m in bare_model(runner).modules()
@@ -116,14 +85,10 @@ class SearchPhaseHook(Hook):
             self._forget_gradients
         )
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """Set phase and temperature of this iteration.
-
-        Args:
-            runner (Runner): The runner.
-            batch_idx (int): Iteration inside the epoch.
-            data_batch (dict, optional): Unused.
-        """
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None
+    ) -> None:
+        """Set phase and temperature of this iteration."""
         epoch = runner.iter / len(runner.train_dataloader)
         phase, temperature = self.state_at(epoch)
         if phase != self.phase:
@@ -135,19 +100,15 @@ class SearchPhaseHook(Hook):
         for cell in self._cells:
             cell.set_phase(phase, temperature)
 
-    def after_train(self, runner) -> None:
-        """Let go of the optimizer.
-
-        Args:
-            runner (Runner): The runner.
-        """
+    def after_train(self, runner: Runner) -> None:
+        """Let go of the optimizer."""
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
 
-    def _forget_gradients(self, optimizer, args, kwargs) -> None:
+    def _forget_gradients(self, *_: object) -> None:
         """Drop gradients before a step outside the search."""
-        if self.phase == 'search':
+        if self.phase == PHASES[SEARCH]:
             return
         for cell in self._cells:
             for parameter in cell.parameters():

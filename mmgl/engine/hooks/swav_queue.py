@@ -4,40 +4,28 @@ import logging
 
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 from mmpretrain.engine.hooks import SwAVHook
 
 from mmgl.registry import HOOKS
 
 
 @HOOKS.register_module()
-class SwAVQueueHook(SwAVHook):
+class SwAVQueueHook(SwAVHook):  # type: ignore[misc]
     """``SwAVHook`` that does not lose its queue silently.
 
     Caron et al., "Unsupervised Learning of Visual Features by Contrasting
     Cluster Assignments" (NeurIPS 2020): assignments are balanced over the
-    projections of earlier steps as well. ``queue_length`` counts those of all
-    processes, each of which keeps its own ones, 1 / N of them. mmpretrain
-    1.2.0 cuts the length to a multiple of the global batch, to 0 where a
-    batch is longer, and loads what a run on fewer processes left.
-
-    Args:
-        batch_size (int): Of one process.
-        epoch_queue_starts (int): Epoch from which the queue is filled.
-        queue_length (int): Projections of all processes; 0 for no queue.
-        **kwargs: ``crops_for_assign``, ``feat_dim``, ``interval`` and
-            ``frozen_layers_cfg`` of the base class.
+    projections of earlier steps as well. ``queue_length``, 0 for no queue,
+    counts those of all processes, each of which keeps its own ones, 1 / N of
+    them; ``batch_size`` is that of one process. mmpretrain 1.2.0 cuts the
+    length to a multiple of the batch of all processes, to 0 where that is
+    longer, and loads what a run on fewer processes left. Arguments are those
+    of the base class.
     """
 
-    def before_run(self, runner) -> None:
-        """Settle the length, and find the queue of a resumed run.
-
-        Args:
-            runner (Runner): The Runner.
-
-        Raises:
-            ValueError: If no batch fits in the queue, or the queue found is
-                another one.
-        """
+    def before_run(self, runner: Runner) -> None:
+        """Settle the length, and find the queue of a resumed run."""
         asked, batch = self.queue_length, self.batch_size
         super().before_run(runner)
         if not asked:

@@ -1,18 +1,16 @@
 """Lab colours, their bins, and what colorization does with them.
 
 Follows Zhang, Isola and Efros, "Colorful Image Colorization" (ECCV 2016).
-Shapes below use
-
-- colour bins: Q
-- nearest bins of a soft target: K
-
-``ab`` are the two colour coordinates of CIE Lab, L its lightness 0-100.
+``ab`` are the two colour coordinates of CIE Lab, L its lightness 0-100; there
+are Q colour bins, of which a soft target names the K nearest.
 """
 
 from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+from .pairwise import at_least_fp32
 
 # sRGB (linear) to XYZ for the white point D65, rows divided by that of white
 # so that greys have X = Y = Z.
@@ -29,14 +27,11 @@ _FIXED_POINT = 2**20
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """Convert sRGB to CIE Lab, as ``cv2.cvtColor`` does with floats.
 
-    Args:
-        rgb: Red, green and blue in [0, 1], shape ``(..., 3, H, W)``.
-
-    Returns:
-        L in 0-100 and a, b in about -110 to 100, in float32, same shape.
+    From red, green and blue in [0, 1], ``(..., 3, H, W)``, to L in 0-100 and
+    a, b in about -110 to 100 of the same shape.
     """
     with torch.autocast(rgb.device.type, enabled=False):
-        rgb = rgb.double() if rgb.dtype == torch.float64 else rgb.float()
+        rgb = at_least_fp32(rgb)
         linear = torch.where(
             rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92
         )
@@ -74,16 +69,11 @@ def _gamut(grid: int) -> tuple[tuple[int, int], ...]:
 
 
 def ab_bins(grid: int = 10) -> Tensor:
-    """Points of a square grid in the ab plane that sRGB colours reach.
+    """Points ``(Q, 2)`` of a square grid in the ab plane that sRGB reaches.
 
-    The paper's 313 bins are a table that this rule does not give: a grid of
-    10 has 261 here. More or fewer bins are known to matter little.
-
-    Args:
-        grid: Distance of the points.
-
-    Returns:
-        Bins ``(Q, 2)`` in ascending order; a colour belongs to the nearest.
+    In ascending order; a colour belongs to the nearest. The paper's 313 bins
+    are a table that this rule does not give: a grid of 10 has 261 here. More
+    or fewer bins are known to matter little.
     """
     return torch.tensor(_gamut(grid), dtype=torch.float32) * grid
 
@@ -91,17 +81,10 @@ def ab_bins(grid: int = 10) -> Tensor:
 def soft_encode(
     ab: Tensor, bins: Tensor, num_neighbours: int = 5, sigma: float = 5.0
 ) -> tuple[Tensor, Tensor]:
-    """Spread colours over their nearest bins with Gaussian weights.
+    """Spread colours ``(n, 2)`` over their nearest bins with Gaussian weights.
 
-    Args:
-        ab: Colours ``(n, 2)``.
-        bins: Bins ``(Q, 2)``.
-        num_neighbours: Number K of bins a colour is spread over.
-        sigma: Standard deviation of the Gaussian.
-
-    Returns:
-        Numbers ``(n, K)`` of the bins, nearest first, and weights
-        ``(n, K)`` that sum to 1.
+    Returns the numbers ``(n, K)`` of the bins ``(Q, 2)``, nearest first, and
+    weights ``(n, K)`` that sum to 1.
     """
     # |ab|^2 is the same for all bins and left out. Half precision would not
     # tell the bins apart.
@@ -114,16 +97,7 @@ def soft_encode(
 
 
 def soft_histogram(index: Tensor, weight: Tensor, num_bins: int) -> Tensor:
-    """Add up soft encodings.
-
-    Args:
-        index: Bins ``(n, K)``.
-        weight: Weights ``(n, K)``.
-        num_bins: Number Q of bins.
-
-    Returns:
-        Sums ``(Q,)``, to about six digits; their sum is n.
-    """
+    """Add up n soft encodings ``(n, K)`` to ``(Q,)``, to about six digits."""
     # Whole numbers: floats added in no fixed order, as on GPUs, would give
     # another last digit each time.
     counts = torch.zeros(num_bins, dtype=torch.int64, device=index.device)
@@ -134,18 +108,11 @@ def soft_histogram(index: Tensor, weight: Tensor, num_bins: int) -> Tensor:
 
 
 def rebalancing_weights(prior: Tensor, uniform_share: float = 0.5) -> Tensor:
-    r"""Weights that lift rare colours.
+    r"""Weights ``(Q,)`` that lift rare colours of probabilities ``(Q,)``.
 
     :math:`w_q \propto ((1 - \lambda) p_q + \lambda / Q)^{-1}` with
-    :math:`\sum_q p_q w_q = 1`: the expected weight of a pixel is 1.
-
-    Args:
-        prior: Probabilities p ``(Q,)``.
-        uniform_share: Share :math:`\lambda` of the uniform distribution; 1
-            gives equal weights.
-
-    Returns:
-        Weights ``(Q,)``.
+    :math:`\sum_q p_q w_q = 1`: the expected weight of a pixel is 1. A
+    ``uniform_share`` :math:`\lambda` of 1 gives equal weights.
     """
     mixed = (1 - uniform_share) * prior + uniform_share / len(prior)
     weight = mixed.reciprocal()

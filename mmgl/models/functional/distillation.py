@@ -2,7 +2,7 @@
 
 Follows Tian et al., "Farewell to Mutual Information: Variational Distillation
 for Cross-Modal Person Re-Identification" (CVPR 2021). All functions take
-logits, work in fp32 (fp64 for fp64) and average over the rows.
+logits ``(n, c)``, work in fp32 (fp64 for fp64) and average over the rows.
 """
 
 import math
@@ -23,54 +23,31 @@ BRANCHES = {
 NETWORKS = ('visible', 'infrared', 'shared')
 
 
+def _log_probabilities(logits: Tensor) -> Tensor:
+    return at_least_fp32(logits).log_softmax(dim=1)
+
+
 def kl_divergence(first: Tensor, second: Tensor) -> Tensor:
-    """Kullback-Leibler divergence ``KL(first || second)``.
-
-    Args:
-        first: Logits ``(n, c)``.
-        second: Logits ``(n, c)``.
-
-    Returns:
-        Scalar, the mean over rows of the sum over classes; 0 for equal
-        predictions.
-    """
-    log_p = at_least_fp32(first).log_softmax(dim=1)
-    log_q = at_least_fp32(second).log_softmax(dim=1)
+    """Kullback-Leibler divergence ``KL(first || second)``."""
+    log_p, log_q = _log_probabilities(first), _log_probabilities(second)
     return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
 
 
 def js_divergence(first: Tensor, second: Tensor) -> Tensor:
-    """Jensen-Shannon divergence in nats, symmetric and at most ln 2.
-
-    Args:
-        first: Logits ``(n, c)``.
-        second: Logits ``(n, c)``.
-
-    Returns:
-        Scalar, the mean over rows.
-    """
-    log_p = at_least_fp32(first).log_softmax(dim=1)
-    log_q = at_least_fp32(second).log_softmax(dim=1)
+    """Jensen-Shannon divergence in nats, symmetric and at most ln 2."""
+    log_p, log_q = _log_probabilities(first), _log_probabilities(second)
     log_mean = torch.logaddexp(log_p, log_q) - math.log(2)
     terms = log_p.exp() * (log_p - log_mean) + log_q.exp() * (log_q - log_mean)
     return terms.sum(dim=1).mean() / 2
 
 
 def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
-    """Mean of the two Kullback-Leibler divergences; both sides learn.
-
-    Args:
-        first: Logits ``(n, c)``.
-        second: Logits ``(n, c)``; row i belongs to row i of ``first``.
-
-    Returns:
-        Scalar, the mean over rows.
-    """
+    """Mean of the two Kullback-Leibler divergences; both sides learn."""
     return (kl_divergence(first, second) + kl_divergence(second, first)) / 2
 
 
 def distil(teacher: Tensor, student: Tensor, mode: str = 'paper') -> Tensor:
-    r"""Let a student predict what a teacher predicts.
+    r"""Let a student predict what a teacher, without gradient, predicts.
 
     'paper' is :math:`KL(p_t \| p_s)`. 'released' is what the public code
     computes in its place: :math:`p_s (\log p_s - p_t)`, averaged over rows
@@ -78,23 +55,12 @@ def distil(teacher: Tensor, student: Tensor, mode: str = 'paper') -> Tensor:
     expected and both sides are swapped. Its minimum over the student is
     :math:`p_s = softmax(p_t)`, close to uniform whatever the teacher says,
     and its gradient is hundreds of times smaller.
-
-    Args:
-        teacher: Logits ``(n, c)``; no gradient flows into them.
-        student: Logits ``(n, c)``.
-        mode: 'paper' or 'released'.
-
-    Returns:
-        Scalar.
-
-    Raises:
-        ValueError: For an unknown mode.
     """
     if mode == 'paper':
         return kl_divergence(teacher.detach(), student)
     if mode == 'released':
         teacher = at_least_fp32(teacher.detach()).softmax(dim=1)
-        log_student = at_least_fp32(student).log_softmax(dim=1)
+        log_student = _log_probabilities(student)
         return (log_student.exp() * (log_student - teacher)).mean()
     raise ValueError(
         f"distil: mode must be 'paper' or 'released', got {mode!r}"

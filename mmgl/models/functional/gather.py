@@ -1,14 +1,20 @@
 """Exchange of tensors between ranks, with and without gradient."""
 
+# Builds of torch without torch.distributed have no ProcessGroup.
+from __future__ import annotations
+
 import weakref
 from itertools import chain, islice, repeat
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 # Default group -> group of the same ranks in which the hosts talk.
-_HOST_GROUPS = weakref.WeakKeyDictionary()
+_HOST_GROUPS: weakref.WeakKeyDictionary[
+    dist.ProcessGroup, dist.ProcessGroup
+] = weakref.WeakKeyDictionary()
 # Numbers that a shape check compares, rest filled up with -1.
 _SHAPE_WORDS = 32
 
@@ -19,19 +25,24 @@ def _world_size() -> int:
     return 1
 
 
-def host_group() -> 'dist.ProcessGroup':
+def own_columns(pairs: Tensor) -> Tensor:
+    """Where a local row meets itself, of pairs with the rows of all ranks."""
+    rows, columns = pairs.shape
+    first = dist.get_rank() * rows if _world_size() > 1 else 0
+    own = torch.arange(first, first + rows, device=pairs.device)
+    return own[:, None] == torch.arange(columns, device=pairs.device)
+
+
+def host_group() -> dist.ProcessGroup | None:
     """Return a group of all ranks whose messages lie in host memory.
 
     Reading what came over a group of the devices (nccl) waits for all work
     that a device still has to do. Must be called by all ranks alike: where
-    the default group is not one of gloo, the first call makes one.
-
-    Returns:
-        The default group if its backend is gloo, else one group of gloo for
-        as long as this default group lives.
+    the default group is not one of gloo, the first call makes one, for as
+    long as this default group lives.
     """
     world = dist.group.WORLD
-    if dist.get_backend() == 'gloo':
+    if world is None or dist.get_backend() == 'gloo':
         return world
     if world not in _HOST_GROUPS:
         _HOST_GROUPS[world] = dist.new_group(backend='gloo')
@@ -44,8 +55,8 @@ def _check_equal_shapes(tensors: tuple[Tensor, ...]) -> None:
     An unequal number of rows would make the exchange itself hang or mix up
     rows. Hosts compare the shapes, which they know, among themselves.
     """
-    sizes = chain.from_iterable((x.ndim, *x.shape) for x in tensors)
-    sizes = torch.tensor(list(islice(chain(sizes, repeat(-1)), _SHAPE_WORDS)))
+    words = chain.from_iterable((x.ndim, *x.shape) for x in tensors)
+    sizes = torch.tensor(list(islice(chain(words, repeat(-1)), _SHAPE_WORDS)))
     bounds = torch.cat([sizes, -sizes])
     dist.all_reduce(bounds, op=dist.ReduceOp.MAX, group=host_group())
     most, least = bounds[:_SHAPE_WORDS], -bounds[_SHAPE_WORDS:]
@@ -84,30 +95,19 @@ def _exchange(*tensors: Tensor) -> list[Tensor]:
     ]
     message = _gather(torch.cat(parts, dim=1))
     # Copies, because a type can be read at multiples of its size only.
+    columns = torch.split(message, [part.shape[1] for part in parts], dim=1)
     return [
-        part.clone(memory_format=torch.contiguous_format)
+        column.clone(memory_format=torch.contiguous_format)
         .view(x.dtype)
         .view(-1, *x.shape[1:])
-        for part, x in zip(
-            message.split([part.shape[1] for part in parts], dim=1),
-            tensors,
-            strict=True,
-        )
+        for column, x in zip(columns, tensors, strict=True)
     ]
 
 
 def all_gather_no_grad(x: Tensor) -> Tensor:
     """Concatenate ``x`` of all ranks, in rank order, without gradient.
 
-    Args:
-        x: Tensor ``(n, ...)`` of the same shape on every rank.
-
-    Returns:
-        Tensor ``(n * ranks, ...)``; ``x`` itself (detached) when not
-        distributed.
-
-    Raises:
-        ValueError: If the shapes differ between ranks.
+    An error on all of them if the shapes ``(n, ...)`` differ between ranks.
     """
     x = x.detach()
     return x if _world_size() == 1 else _exchange(x)[0]
@@ -117,13 +117,15 @@ class _AllGather(torch.autograd.Function):
     """Gather whose gradient collects what every rank asks of a row."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, x: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
         gathered = _exchange(x, *labels)
         ctx.mark_non_differentiable(*gathered[1:])
         return tuple(gathered)
 
     @staticmethod
-    def backward(ctx, grad: Tensor, *unused: Tensor | None):
+    def backward(
+        ctx: Any, grad: Tensor, *unused: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         grad = grad.contiguous()
         own = grad.new_empty((len(grad) // _world_size(), *grad.shape[1:]))
         dist.reduce_scatter_tensor(own, grad, op=dist.ReduceOp.SUM)
@@ -137,16 +139,7 @@ def all_gather_with_grad(x: Tensor) -> Tensor:
     own rows. If every rank takes the mean of a loss over its local rows, the
     average of the parameter gradients over ranks (what DDP computes) is the
     gradient of the one-process loss on the whole batch. All ranks must run
-    the backward pass.
-
-    Args:
-        x: Tensor ``(n, ...)`` of the same shape on every rank.
-
-    Returns:
-        Tensor ``(n * ranks, ...)``; ``x`` itself when not distributed.
-
-    Raises:
-        ValueError: If the shapes differ between ranks.
+    the backward pass, with ``x`` of the same shape ``(n, ...)``.
     """
     return all_gather_labelled(x)[0]
 
@@ -154,36 +147,27 @@ def all_gather_with_grad(x: Tensor) -> Tensor:
 def all_gather_labelled(x: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
     """Concatenate ``x`` with gradient and labels without, in one message.
 
-    See :func:`all_gather_with_grad`.
-
-    Args:
-        x: Tensor ``(n, ...)`` of the same shape on every rank.
-        *labels: Tensors ``(n, ...)`` of any types, likewise.
-
-    Returns:
-        Tensors ``(n * ranks, ...)``, first ``x``, then the labels; the
-        arguments (labels detached) when not distributed.
-
-    Raises:
-        ValueError: If the shapes differ between ranks.
+    See :func:`all_gather_with_grad`; labels are of any types. When not
+    distributed the arguments (labels detached) come back.
     """
     labels = tuple(label.detach() for label in labels)
     if _world_size() == 1:
         return (x, *labels)
-    return _AllGather.apply(x, *labels)
+    gathered: tuple[Tensor, ...] = _AllGather.apply(x, *labels)  # type: ignore[no-untyped-call]
+    return gathered
 
 
 class _RankMean(torch.autograd.Function):
     """Mean over the ranks, whose gradient is passed on as it is."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         total = x.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total, op=dist.ReduceOp.SUM)
         return total / _world_size()
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         return grad
 
 
@@ -193,21 +177,13 @@ def rank_mean(x: Tensor) -> Tensor:
     Where every rank computes the same loss from the average, the gradient is
     the same on all of them too and is handed on as it is: the average of the
     parameter gradients over ranks (what DDP computes) is then that of the
-    one-process loss.
-
-    Args:
-        x: Tensor of the same shape on every rank.
-
-    Returns:
-        The average; ``x`` itself when not distributed.
-
-    Raises:
-        ValueError: If the shapes differ between ranks.
+    one-process loss. An error on all ranks if their shapes differ.
     """
     if _world_size() == 1:
         return x
     _check_equal_shapes((x,))
-    return _RankMean.apply(x)
+    mean: Tensor = _RankMean.apply(x)  # type: ignore[no-untyped-call]
+    return mean
 
 
 def gradient_of_all_ranks(loss: Tensor) -> Tensor:
@@ -216,15 +192,10 @@ def gradient_of_all_ranks(loss: Tensor) -> Tensor:
     For a loss that every rank computes alike from gathered rows, with a
     gradient for its own rows only. The average of the parameter gradients
     over ranks (what DDP computes) would be that of the one-process loss
-    divided by the number of ranks.
-
-    Args:
-        loss: The loss, no leaf of the graph.
-
-    Returns:
-        The same tensor, whose gradient is multiplied by the number of ranks.
+    divided by the number of ranks. ``loss``, no leaf of the graph, comes back
+    with its gradient multiplied by that number.
     """
     world = _world_size()
     if world > 1 and loss.requires_grad:
-        loss.register_hook(lambda grad: grad * world)
+        loss.register_hook(lambda grad: grad * world)  # type: ignore[no-untyped-call]
     return loss

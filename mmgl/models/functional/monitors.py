@@ -1,56 +1,55 @@
-"""Health figures of a cross-modality embedding, cheap enough for each step."""
+"""Health figures of a cross-modality embedding, cheap enough for each step.
+
+The modality ``(B,)`` is 0 for visible and 1 for infrared; figures are scalars
+from 0 to 1, in fp32.
+"""
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
+@torch.no_grad()
 def part_consistency(
     parts: Tensor, modality: Tensor, labels: Tensor
 ) -> Tensor:
-    """Share of patches whose best cross-modality match is the same part.
+    """Share of parts whose best cross-modality match has their position.
 
     A falling cycle-contrastive loss does not prove correspondence (random
-    features already score low); this figure does. Chance is 1/N.
-
-    Args:
-        parts (Tensor): Unit part vectors of shape (B, N, D).
-        modality (Tensor): 0 visible, 1 infrared, shape (B, ).
-        labels (Tensor): Original place of every patch, shape (B, N).
-
-    Returns:
-        Tensor: Scalar in [0, 1].
+    features already score low); this figure does. Chance is 1/N. Parts are
+    unit vectors ``(B, N, D)``, labels ``(B, N)`` their positions.
     """
-    batch, stripes, dim = parts.shape
-    flat = parts.reshape(-1, dim)
-    side = modality.repeat_interleave(stripes)
+    flat = parts.flatten(0, 1)
+    side = modality.repeat_interleave(parts.shape[1])
     similarity = flat @ flat.t()
     similarity = similarity.masked_fill(
         side[:, None] == side[None, :], float('-inf')
     )
-    labels = labels.reshape(batch * stripes)
+    labels = labels.flatten()
     return (labels[similarity.argmax(dim=1)] == labels).float().mean()
+
+
+def _by_modality(
+    rows: Tensor, modality: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Membership ``(B, 2)``, number ``(2,)`` and mean row of each modality."""
+    members = F.one_hot(modality, 2).float()
+    counts = members.sum(dim=0)
+    means = members.t() @ rows / counts.clamp(min=1).unsqueeze(1)
+    return members, counts, means
 
 
 @torch.no_grad()
 def modality_gap(features: Tensor, modality: Tensor) -> Tensor:
     """Share of the features' variance that the modality explains.
 
-    0: both modalities have the same mean; 1: nothing but the modality.
-
-    Args:
-        features: Vectors ``(B, D)``, or feature maps ``(B, D, h, w)``, which
-            are pooled over their positions first.
-        modality: 0 visible, 1 infrared, ``(B,)``.
-
-    Returns:
-        Scalar in [0, 1], in fp32.
+    0: both modalities have the same mean; 1: nothing but the modality. Maps
+    ``(B, D, h, w)`` are pooled over their positions first.
     """
     features = features.float()
     if features.ndim > 2:
         features = features.flatten(2).mean(dim=2)
-    weights = torch.nn.functional.one_hot(modality, 2).float()
-    counts = weights.sum(dim=0)
-    means = weights.t() @ features / counts.clamp(min=1).unsqueeze(1)
+    _, counts, means = _by_modality(features, modality)
     mean = features.mean(dim=0)
     total = (features - mean).square().sum()
     between = (counts * (means - mean).square().sum(dim=1)).sum()
@@ -63,12 +62,6 @@ def feature_spread(features: Tensor) -> Tensor:
 
     The variance around their mean as a share of their mean squared length;
     0 for collapsed features, 1 for features whose mean is 0.
-
-    Args:
-        features: Features ``(n, d)``.
-
-    Returns:
-        Scalar from 0 to 1, in fp32; 0 if all features are 0.
     """
     features = features.float()
     variance = (features - features.mean(dim=0)).pow(2).sum(dim=1).mean()
@@ -82,18 +75,9 @@ def within_modality_spread(features: Tensor, modality: Tensor) -> Tensor:
     For each modality present the variance of the unit vectors around their
     mean, which is 1 minus the mean cosine of two features: 0 if all point
     the same way, 1 if they cancel out. The smaller one is returned.
-
-    Args:
-        features: Features ``(n, d)``.
-        modality: 0 visible, 1 infrared, ``(n,)``, on the same device.
-
-    Returns:
-        Scalar from 0 to 1, in fp32.
     """
-    unit = torch.nn.functional.normalize(features.float(), dim=1)
-    weights = torch.nn.functional.one_hot(modality, 2).float()
-    counts = weights.sum(dim=0)
-    means = weights.t() @ unit / counts.clamp(min=1).unsqueeze(1)
+    unit = F.normalize(features.float(), dim=1)
+    members, counts, means = _by_modality(unit, modality)
     deviation = (unit - means[modality]).square().sum(dim=1)
-    spread = weights.t() @ deviation / counts.clamp(min=1)
+    spread = members.t() @ deviation / counts.clamp(min=1)
     return torch.where(counts > 0, spread, 1.0).min()

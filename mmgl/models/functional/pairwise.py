@@ -5,39 +5,24 @@ from torch import Tensor
 
 from .gather import all_gather_labelled
 
+# Floor under squared distances; at it their roots have gradient 0.
+EPS = 1e-12
+
 
 def at_least_fp32(x: Tensor) -> Tensor:
-    """Cast half precision to fp32 and leave fp32 and fp64 as they are.
-
-    Args:
-        x: Tensor of any floating type.
-
-    Returns:
-        ``x`` in fp32, or in fp64 if it came in fp64.
-    """
+    """Cast half precision to fp32 and leave fp32 and fp64 as they are."""
     return x if x.dtype == torch.float64 else x.float()
 
 
 def pairwise_sq_dist(a: Tensor, b: Tensor) -> Tensor:
-    """Squared Euclidean distance between every row of ``a`` and of ``b``.
+    """Squared Euclidean distances ``(n, m)`` between rows of ``a`` and ``b``.
 
     The Gram form ``|a|^2 + |b|^2 - 2ab`` loses digits when the rows share a
     large offset, so both sides are first shifted by the mean of ``b``, which
     changes neither the distances nor their gradient. What remains below the
     rounding noise of the shifted norms is set to exactly 0 with gradient 0:
     equal rows have distance 0, and a later square root cannot blow the noise
-    up.
-
-    Args:
-        a: Rows ``(n, d)``.
-        b: Rows ``(m, d)``.
-
-    Returns:
-        Squared distances ``(n, m)`` in fp32 (fp64 if the inputs are fp64),
-        whatever autocast and TF32 are set to; all entries are >= 0.
-
-    Raises:
-        ValueError: If the shapes do not fit.
+    up. In fp32 (fp64 for fp64), whatever autocast and TF32 are set to.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
@@ -67,49 +52,33 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         matmul.allow_tf32 = allowed
 
 
-def pairwise_dist(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:
-    """Euclidean distance ``sqrt(max(d^2, eps))`` between two sets of rows.
-
-    Args:
-        a: Rows ``(n, d)``.
-        b: Rows ``(m, d)``.
-        eps: Floor under the squared distance; equal rows get ``sqrt(eps)``
-            and gradient 0.
-
-    Returns:
-        Distances ``(n, m)`` in fp32 (fp64 if the inputs are fp64).
-    """
-    return pairwise_sq_dist(a, b).clamp(min=eps).sqrt()
+def pairwise_dist(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distances ``(n, m)``; equal rows have gradient 0."""
+    return pairwise_sq_dist(a, b).clamp(min=EPS).sqrt()
 
 
-def global_pairwise_dist(
+def check_rows(features: Tensor, *labels: Tensor) -> None:
+    """Raise a ValueError unless every feature has a number of each kind."""
+    shapes = [tuple(x.shape) for x in (features, *labels)]
+    if features.ndim != 2 or set(shapes[1:]) != {shapes[0][:1]}:
+        raise ValueError(
+            'a metric loss needs features (n, d) and pids (n,), modality '
+            f'likewise, got {shapes}'
+        )
+
+
+def gathered_pairwise_dist(
     features: Tensor, pids: Tensor, *labels: Tensor
 ) -> tuple[Tensor, ...]:
-    """Distances from the local rows to the batch of all ranks.
+    """Distances from the n local rows to the m rows of all ranks.
 
     With gradients averaged over the ranks (DDP), a mean over the local rows
     of any function of these distances trains exactly as one process would
-    on the whole batch.
-
-    Args:
-        features: Local features ``(n, d)``.
-        pids: Local identities ``(n,)``.
-        *labels: More numbers ``(n,)`` of the local rows.
-
-    Returns:
-        Distances ``(n, m)`` and the boolean mask ``(n, m)`` of pairs with
-        the same identity (each row's pair with itself included), where
-        ``m`` is ``n`` times the number of ranks; then a mask of pairs with
-        the same number for each of the labels.
-
-    Raises:
-        ValueError: If the number of identities is not the number of rows.
+    on the whole batch. With the distances ``(n, m)`` come the mask of pairs
+    with the same identity (each row's pair with itself included) and one of
+    pairs with the same number for each of the labels.
     """
-    if features.ndim != 2 or pids.shape != features.shape[:1]:
-        raise ValueError(
-            'a metric loss needs features (n, d) and pids (n,), got '
-            f'{tuple(features.shape)} and {tuple(pids.shape)}'
-        )
+    check_rows(features, pids, *labels)
     # Cast before the exchange: gradients of all ranks add up in fp32.
     features = at_least_fp32(features)
     everyone, *all_labels = all_gather_labelled(features, pids, *labels)
@@ -119,3 +88,48 @@ def global_pairwise_dist(
         for own, whole in zip((pids, *labels), all_labels, strict=True)
     )
     return dist, *same
+
+
+def leave_out(scores: Tensor, mask: Tensor) -> Tensor:
+    """Give the masked scores no share in a softmax over others."""
+    # Not -inf: a row without any other entry would become NaN.
+    return scores.masked_fill(mask, torch.finfo(scores.dtype).min / 2)
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the masked entries of each row, 0 elsewhere.
+
+    The weights ``(n, m)`` sum to 1 over the mask of each row at any scale of
+    the scores, and to 0 in a row whose mask is empty.
+    """
+    return leave_out(scores, ~mask).softmax(dim=1) * mask
+
+
+def published_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Masked softmax with the defect of AGW's published code.
+
+    Masked entries count as 0 when the row maximum is taken. For positive
+    pairs (scores >= 0) this is harmless; for negative pairs (scores <= 0)
+    nothing is subtracted, so that the 1e-6 in the denominator outweighs the
+    sum once the distances pass about 15 and the weights no longer sum to 1.
+    """
+    scores = scores * mask
+    exp = (scores - scores.amax(dim=1, keepdim=True)).exp() * mask
+    return exp / (exp.sum(dim=1, keepdim=True) + 1e-6)
+
+
+def weighted_distances(
+    features: Tensor, pids: Tensor, published: bool = False, alpha: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Softly weighted distances to the same and to other identities.
+
+    Returns those ``(n,)`` of the local rows to the same identity, mostly to
+    its furthest row, and to the others, mostly to the closest row. ``alpha``
+    is a factor of the distances in the weights, which are exact or, if
+    ``published``, those of :func:`published_softmax`.
+    """
+    dist, positive = gathered_pairwise_dist(features, pids)
+    weigh = published_softmax if published else masked_softmax
+    furthest = (weigh(alpha * dist, positive) * dist).sum(dim=1)
+    closest = (weigh(-alpha * dist, ~positive) * dist).sum(dim=1)
+    return furthest, closest

@@ -1,50 +1,26 @@
 """Gumbel-Sinkhorn relaxation of permutations, in log space and fp32.
 
 Follows Mena et al., "Learning Latent Permutations with Gumbel-Sinkhorn
-Networks" (ICLR 2018) and Eq. 2-4 of the MMGL paper. Shapes below use
-
-- instance number: B
-- stripe number: N
-- sample number (Gumbel draws an instance): S
+Networks" (ICLR 2018) and Eq. 2-4 of the MMGL paper, for B images of N stripes
+and S Gumbel draws an image. Stripe ``i`` of the shuffled image is stripe
+``permutation[i]`` of the original: row ``i`` of a matrix says to which
+position stripe ``i`` belongs, ``P[i, permutation[i]] = 1``.
 """
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-
-def permutation_matrix(permutation: Tensor) -> Tensor:
-    """Turn permutations into 0-1 matrices with ``P[i, permutation[i]] = 1``.
-
-    Patch ``i`` of the shuffled image is patch ``permutation[i]`` of the
-    original, so row ``i`` says to which place patch ``i`` belongs.
-
-    Args:
-        permutation (Tensor): Integer permutations of 0..N-1, shape (B, N).
-
-    Returns:
-        Tensor: Float matrices of shape (B, N, N).
-    """
-    return F.one_hot(permutation, permutation.shape[-1]).float()
+from .pairwise import at_least_fp32
 
 
 def sinkhorn(log_alpha: Tensor, num_iters: int = 20) -> Tensor:
     """Sinkhorn operator, Eq. 2: rows first, then columns, ``num_iters`` times.
 
-    Args:
-        log_alpha (Tensor): Logits of shape (..., N, N).
-        num_iters (int): Normalisation rounds l. Defaults to 20.
-
-    Returns:
-        Tensor: Non-negative matrices of the same shape in fp32 whose
-        columns sum to one exactly and whose rows approach one.
+    From logits ``(..., N, N)`` to non-negative matrices whose columns sum to
+    one exactly and whose rows approach one.
     """
     with torch.autocast(log_alpha.device.type, enabled=False):
-        log_alpha = (
-            log_alpha.float()
-            if log_alpha.dtype not in (torch.float32, torch.float64)
-            else log_alpha
-        )
+        log_alpha = at_least_fp32(log_alpha)
         shape = log_alpha.shape
         # Matrices last: N is far too short a dimension to vectorise over.
         # Eight times as fast on a CPU.
@@ -61,16 +37,7 @@ def gumbel_noise(
     like: Tensor,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Draw standard Gumbel noise in fp32.
-
-    Args:
-        shape (tuple[int]): Shape of the noise.
-        like (Tensor): Tensor whose device is used.
-        generator (torch.Generator, optional): Source of randomness.
-
-    Returns:
-        Tensor: Independent Gumbel(0, 1) draws.
-    """
+    """Draw standard Gumbel noise in fp32 on the device of ``like``."""
     # The two floors keep both logarithms finite for u = 0 and u -> 1.
     uniform = torch.rand(
         shape, device=like.device, dtype=torch.float32, generator=generator
@@ -87,17 +54,9 @@ def gumbel_sinkhorn(
     """Relax permutations, ``Sinkhorn((logits + noise) / temperature)``.
 
     This is the reading of Eq. 3 that Mena et al. define; the trace form
-    printed in the paper is a scalar over all N! permutations.
-
-    Args:
-        logits (Tensor): Affinities of shape (B, N, N).
-        noise (Tensor, optional): Gumbel noise of shape (B, S, N, N); without
-            it one noise-free sample an instance is returned.
-        temperature (float): Sinkhorn temperature. Defaults to 1.0.
-        num_iters (int): Sinkhorn rounds. Defaults to 20.
-
-    Returns:
-        Tensor: Doubly stochastic matrices of shape (B, S, N, N).
+    printed in the paper is a scalar over all N! permutations. Logits
+    ``(B, N, N)`` and noise ``(B, S, N, N)`` give doubly stochastic matrices
+    ``(B, S, N, N)``; without noise S is 1.
     """
     log_alpha = logits.unsqueeze(1)
     if noise is not None:
@@ -106,13 +65,8 @@ def gumbel_sinkhorn(
 
 
 def unshuffle_ranks(matrices: Tensor, ranks: Tensor) -> Tensor:
-    """Undo a relaxed permutation on rank vectors, ``P^T ranks``.
+    """Undo relaxed permutations on ranks ``(B, N)``, ``P^T ranks``.
 
-    Args:
-        matrices (Tensor): Relaxed permutations of shape (B, S, N, N).
-        ranks (Tensor): Shuffled ranks of shape (B, N).
-
-    Returns:
-        Tensor: Reconstructed ranks of shape (B, S, N).
+    Returns ``(B, S, N)`` for matrices ``(B, S, N, N)``.
     """
     return torch.einsum('bsij,bi->bsj', matrices, ranks.to(matrices.dtype))

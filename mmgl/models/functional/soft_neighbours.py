@@ -1,16 +1,19 @@
 """Soft nearest neighbours and the cross-modality cycle, Eq. 5-6 of MMGL.
 
 All functions take masks instead of index lists, so no step waits for the
-device and any mix and order of modalities is handled. Shapes use
-
-- instance number: B (this rank), M (all ranks)
-- stripe number: N
-- embedding size: D
+device and any mix and order of modalities is handled. There are B images of
+this rank and M of all ranks, with N stripes each; all vectors have D numbers
+and length 1, and ``temperature`` is tau.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+
+def stripe_mask(images: Tensor, stripes: int) -> Tensor:
+    """From pairs of images ``(B, M)`` to pairs of their stripes."""
+    return images.repeat_interleave(stripes, 0).repeat_interleave(stripes, 1)
 
 
 def soft_nearest_neighbours(
@@ -21,15 +24,8 @@ def soft_nearest_neighbours(
 ) -> Tensor:
     """Retrieve convex combinations of a bank by cosine similarity (Eq. 5).
 
-    Args:
-        queries (Tensor): Unit vectors of shape (..., Q, D).
-        bank (Tensor): Unit vectors of shape (..., K, D).
-        temperature (float): Soft-max temperature tau.
-        mask (Tensor, optional): True where a bank entry may be retrieved,
-            shape (..., Q, K). A query without any candidate yields NaN.
-
-    Returns:
-        Tensor: Unit vectors of shape (..., Q, D).
+    Queries ``(..., Q, D)`` retrieve from the bank ``(..., K, D)`` where the
+    mask ``(..., Q, K)`` is True; a query without any candidate yields NaN.
     """
     similarity = queries @ bank.transpose(-1, -2) / temperature
     if mask is not None:
@@ -46,27 +42,21 @@ def cycle_retrieve(
 ) -> tuple[Tensor, Tensor]:
     """Go to the other modality and back to the query's own image.
 
-    Args:
-        parts (Tensor): Unit part vectors of this rank, shape (B, N, D).
-        bank (Tensor): Unit part vectors of all ranks, shape (M, N, D).
-        mask (Tensor): True where image b may retrieve from image m, shape
-            (B, M).
-        temperature (float): Soft-max temperature tau.
-        detach_bank (bool): Stop gradients through the retrieved entries.
-
-    Returns:
-        tuple[Tensor, Tensor]: Forward neighbours (other modality) and
-        backward neighbours (own image), unit vectors of shape (B, N, D).
+    Parts ``(B, N, D)`` retrieve from the bank ``(M, N, D)`` where the mask
+    ``(B, M)`` is True. ``detach_bank`` stops gradients through what is
+    retrieved. Returns forward neighbours (other modality) and backward
+    neighbours (own image), both ``(B, N, D)``.
     """
-    batch, stripes, dim = parts.shape
+    stripes, dim = parts.shape[1:]
     own = parts
     if detach_bank:
         bank, own = bank.detach(), parts.detach()
-    mask = mask.repeat_interleave(stripes, 0).repeat_interleave(stripes, 1)
     forward = soft_nearest_neighbours(
-        parts.reshape(-1, dim), bank.reshape(-1, dim), temperature, mask
-    )
-    forward = forward.view(batch, stripes, dim)
+        parts.reshape(-1, dim),
+        bank.reshape(-1, dim),
+        temperature,
+        stripe_mask(mask, stripes),
+    ).view_as(parts)
     backward = soft_nearest_neighbours(forward, own, temperature)
     return forward, backward
 
@@ -78,21 +68,10 @@ def masked_info_nce(
     mask: Tensor,
     temperature: float,
 ) -> Tensor:
-    """InfoNCE of aligned pairs against a masked candidate set (Eq. 6).
+    """InfoNCE ``(A,)`` of aligned pairs ``(A, D)`` against candidates (Eq. 6).
 
-    Args:
-        anchors (Tensor): Unit vectors of shape (A, D).
-        positives (Tensor): Unit vectors of shape (A, D), row a belongs to
-            anchor a.
-        candidates (Tensor): Unit vectors of shape (C, D) for the
-            denominator.
-        mask (Tensor): True where a candidate stands in the denominator,
-            shape (A, C). The positive must be among them or be added by
-            the caller.
-        temperature (float): Soft-max temperature tau.
-
-    Returns:
-        Tensor: Loss of every anchor, shape (A, ).
+    The mask ``(A, C)`` is True where a candidate ``(C, D)`` stands in the
+    denominator; the positive must be among them or be added by the caller.
     """
     logits = anchors @ candidates.t() / temperature
     logits = logits.masked_fill(~mask, float('-inf'))

@@ -1,3 +1,12 @@
+"""Losses, one a file; their mathematics is in ``mmgl.models.functional``.
+
+Unless a class says otherwise it is called as ``loss(features, pids,
+modality)``, with features ``(n, d)`` of any length, identities ``(n,)`` and
+modality numbers ``(n,)``, which may be missing. It computes in fp32 also under
+autocast and returns a scalar, the mean over the local rows; when distributed
+these meet the rows of all ranks. The order of the batch plays no role.
+"""
+
 from .batch_hard_triplet import BatchHardTripletLoss
 from .center_cluster import CenterClusterLoss
 from .cross_modality_contrastive import CrossModalityContrastiveLoss

@@ -8,11 +8,9 @@ from mmgl.models.functional.gather import (
     all_gather_labelled,
     all_gather_with_grad,
 )
-from mmgl.models.functional.pairwise import at_least_fp32, pairwise_dist
+from mmgl.models.functional.pairwise import EPS, at_least_fp32, pairwise_dist
 from mmgl.registry import MODELS
-
-# Floor under squared distances: a sample on its center has gradient 0.
-EPS = 1e-12
+from mmgl.utils.checks import require
 
 
 @MODELS.register_module()
@@ -26,42 +24,25 @@ class CenterClusterLoss(nn.Module):
         L = mean_b \|f_b - c_{y_b}\| + mean_i mean_{n \ne i}
             \max(0, m - \|c_i - c_n\|)
 
-    where :math:`c_i` is the mean of all samples of identity i in the batch,
-    of both modalities; the gradient flows through it. Identities are told by
-    their labels, not by their place in the batch as in the published code.
-    When distributed, centers are those of the batch of all ranks.
-
-    Args:
-        margin: Margin ``m``, in units of the feature distance. The published
-            0.7 is small against the distances of 14,336 numbers, so the term
-            mostly pulls.
-
-    Raises:
-        ValueError: If the margin is negative.
+    where :math:`c_i` is the mean of all samples of identity i, of both
+    modalities and all ranks; the gradient flows through it. Identities are
+    told by their labels, not by their place in the batch as in the published
+    code. The published ``margin`` of 0.7 is small against the distances of
+    14,336 numbers, so the term mostly pulls.
     """
 
     def __init__(self, margin: float = 0.7) -> None:
         super().__init__()
-        if margin < 0:
-            raise ValueError(
-                f'CenterClusterLoss.margin must be >= 0, got {margin}'
-            )
+        require(self, margin >= 0, 'margin >= 0', margin)
         self.margin = margin
 
     def forward(
         self, features: Tensor, pids: Tensor, modality: Tensor | None = None
     ) -> Tensor:
-        """Compute the loss in fp32.
+        """Add the pull of local samples and the push of their centers.
 
-        Args:
-            features: Features ``(n, d)``, not normalised.
-            pids: Identities ``(n,)``.
-            modality: Ignored; part of the common signature.
-
-        Returns:
-            Scalar loss, whose mean over the ranks is that of the whole
-            batch: pull of the local samples, and push of their centers from
-            all others (none in a batch of one identity).
+        The mean over the ranks is the loss of the whole batch. A batch of
+        one identity has no push.
         """
         with torch.autocast(device_type=features.device.type, enabled=False):
             features = at_least_fp32(features)
@@ -73,6 +54,7 @@ class CenterClusterLoss(nn.Module):
             member = same.to(features.dtype)
             centers = member @ everyone / member.sum(dim=1, keepdim=True)
             sq_dist = (features - centers).square().sum(dim=1)
+            # A sample on its center has gradient 0.
             pull = sq_dist.clamp(min=EPS).sqrt().mean()
             return pull + self._push(centers, same, ids)
 
@@ -82,7 +64,7 @@ class CenterClusterLoss(nn.Module):
         Each rank has the pairs of its own centers (n, d) with those of all m
         samples, and counts for as many ranks as there are.
         """
-        dist = pairwise_dist(centers, all_gather_with_grad(centers), EPS)
+        dist = pairwise_dist(centers, all_gather_with_grad(centers))
         violation = F.relu(self.margin - dist).masked_fill(same, 0)
         # The rows of an identity count as one.
         own = 1 / same.sum(dim=1).to(centers.dtype)

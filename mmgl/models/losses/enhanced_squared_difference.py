@@ -4,9 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmgl.models.functional.pairwise import weighted_distances
 from mmgl.registry import MODELS
-
-from .weighted_regularized_triplet import weighted_distances
 
 
 @MODELS.register_module()
@@ -14,15 +13,15 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
     r"""Squared difference of the weighted distances of AGW's triplet loss.
 
     Follows the published code of CAJ (Ye et al., ICCV 2021) with
-    ``--square 1``. With :math:`d^p_i` and :math:`d^n_i` the weighted
-    distances of :class:`WeightedRegularizedTripletLoss`:
+    ``--square 1``; ``--square 0`` is :class:`WeightedRegularizedTripletLoss`.
+    With :math:`d^p_i` and :math:`d^n_i` the weighted distances of that loss,
 
     .. math::
         D_i = \min(\gamma (d^p_i - d^n_i)^2, c), \quad
         L = \frac{1}{n} \sum_i \log(1 + \exp(\pm D_i))
 
-    with + where :math:`d^p_i > d^n_i` and - elsewhere. ``--square 0`` is
-    :class:`WeightedRegularizedTripletLoss`.
+    with + where :math:`d^p_i > d^n_i` and - elsewhere. Modality plays no
+    role.
 
     Two properties make training with it fragile. An anchor with
     :math:`D_i > c` counts exactly ``c`` and has no gradient, so that features
@@ -30,21 +29,11 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
     stationary point of loss ln 2 = 0.693, where features can collapse. A
     loss that stays at 88 or at 0.693 shows one of the two.
 
-    When distributed, local anchors meet the batch of all ranks. Modality and
-    the order of the batch play no role.
-
-    Args:
-        gamma: Factor of the squared difference.
-        alpha: Factor of the distances in the soft weights.
-        clamp: Upper bound ``c``; None for none, which removes the plateau
-            but lets gradients grow with the difference.
-        published: Take the weights of the public code, where those of the
-            negative pairs vanish at large feature distances and most anchors
-            start on the plateau; False (default) for exact ones. The clamp
-            keeps the exponential from overflowing either way.
-
-    Raises:
-        ValueError: If a number is not positive.
+    ``alpha`` is a factor of the distances in the soft weights. No ``clamp`` c
+    removes the plateau but lets gradients grow with the difference; it keeps
+    the exponential from overflowing. ``published`` takes the weights of the
+    public code, where those of the negative pairs vanish at large feature
+    distances and most anchors start on the plateau.
     """
 
     def __init__(
@@ -68,31 +57,14 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
     def forward(
         self, features: Tensor, pids: Tensor, modality: Tensor | None = None
     ) -> Tensor:
-        """Compute the loss in fp32.
-
-        Args:
-            features: Features ``(n, d)``, not normalised.
-            pids: Identities ``(n,)``.
-            modality: Ignored; part of the common signature.
-
-        Returns:
-            Scalar loss, the mean over local anchors.
-        """
+        """Average the loss over local anchors."""
         furthest, closest = weighted_distances(
             features, pids, self.published, self.alpha
         )
         return self.from_distances(furthest, closest).mean()
 
     def from_distances(self, furthest: Tensor, closest: Tensor) -> Tensor:
-        """Loss of each anchor.
-
-        Args:
-            furthest: Weighted distances ``(n,)`` to the same identity.
-            closest: Those to the others, ``(n,)``.
-
-        Returns:
-            Losses ``(n,)``.
-        """
+        """Loss of each anchor with these distances to positives, negatives."""
         square = self.gamma * (furthest - closest) ** 2
         if self.clamp is not None:
             square = square.clamp(max=self.clamp)

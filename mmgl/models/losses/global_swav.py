@@ -4,13 +4,12 @@ import torch
 from mmpretrain.models.losses import SwAVLoss
 from torch import Tensor
 
-from mmgl.registry import LOSSES
+from mmgl.models.functional.transport import balanced_assignment
+from mmgl.registry import MODELS
 
-from ..functional.transport import balanced_assignment
 
-
-@LOSSES.register_module()
-class GlobalSwAVLoss(SwAVLoss):
+@MODELS.register_module()
+class GlobalSwAVLoss(SwAVLoss):  # type: ignore[misc]
     """Swapped prediction with assignments balanced over all ranks.
 
     Caron et al., "Unsupervised Learning of Visual Features by Contrasting
@@ -22,23 +21,18 @@ class GlobalSwAVLoss(SwAVLoss):
     ``SwAVQueueHook`` gives each rank its part, are those of the base class.
     """
 
+    use_queue: bool
+
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the loss.
-
-        Args:
-            x (Tensor): Projections of length 1, crop after crop, (n, d).
-
-        Returns:
-            Tensor: Scalar loss, the mean over local views.
-        """
+        """Average over local views ``(n, d)`` of length 1, crop after crop."""
         with torch.no_grad():
             weight = self.prototypes.weight
             weight.copy_(torch.nn.functional.normalize(weight, dim=1))
-        scores = self.prototypes(x)
+        scores: Tensor = self.prototypes(x)
         size = len(x) // sum(self.num_crops)
         predictions = (scores / self.temperature).log_softmax(dim=1)
         predictions = predictions.split(size)
-        total = 0.0
+        total = scores.new_zeros(())
         for row, crop in enumerate(self.crops_for_assign):
             own = slice(crop * size, (crop + 1) * size)
             target = self._assign(row, scores[own].detach(), x[own].detach())

@@ -15,12 +15,9 @@ class PatternSeparationLoss(nn.Module):
     Visible-Infrared Person Re-Identification", CVPR 2021):
     :math:`L = mean_{b, k < l} \langle M_k, M_l \rangle`, a sum over positions
     as in the published code. It therefore grows with the image: masks of 0.5
-    everywhere give 48 at 24x8 positions and 32 at 16x8.
-
-    Args:
-        normalize: Divide by the number of positions, which makes the loss
-            independent of the image size. A weight of 0.5 without corresponds
-            to 96 (24x8) or 64 (16x8) with it.
+    everywhere give 48 at 24x8 positions and 32 at 16x8. ``normalize`` divides
+    by the number of positions; a weight of 0.5 without corresponds to 96
+    (24x8) or 64 (16x8) with it.
     """
 
     def __init__(self, normalize: bool = False) -> None:
@@ -33,19 +30,7 @@ class PatternSeparationLoss(nn.Module):
         pids: Tensor | None = None,
         modality: Tensor | None = None,
     ) -> Tensor:
-        """Compute the loss in fp32.
-
-        Args:
-            features: Masks ``(n, P, h, w)``, P at least 2.
-            pids: Ignored; part of the common signature.
-            modality: Ignored; part of the common signature.
-
-        Returns:
-            Scalar loss, the mean over images and pairs of masks.
-
-        Raises:
-            ValueError: If the shape is another one.
-        """
+        """Average over images and pairs of masks ``(n, P >= 2, h, w)``."""
         if features.ndim != 4 or features.shape[1] < 2:
             raise ValueError(
                 'PatternSeparationLoss needs masks (n, P, h, w) with P >= 2, '

@@ -4,18 +4,19 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from torch import Tensor, nn
 
-from mmgl.registry import LOSSES
-
-from ..functional.sinkhorn import (
+from mmgl.models.functional.pairwise import at_least_fp32
+from mmgl.models.functional.sinkhorn import (
     gumbel_noise,
     gumbel_sinkhorn,
     unshuffle_ranks,
 )
+from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 _REDUCTIONS = ('mean', 'sum_n', 'sum')
 
 
-@LOSSES.register_module()
+@MODELS.register_module()
 class PermutationReconstructionLoss(nn.Module):
     """Squared error of the recovered rank vector, Eq. 2-4 of MMGL.
 
@@ -26,20 +27,10 @@ class PermutationReconstructionLoss(nn.Module):
     the position loss; the default averages over images, samples and ranks as
     the original Gumbel-Sinkhorn code does.
 
-    Args:
-        num_samples (int): Gumbel reconstructions an image. Defaults to 10
-            (Sec. IV-B).
-        num_iters (int): Sinkhorn rounds l. Defaults to 20 (Sec. IV-B).
-        temperature (float): Sinkhorn temperature. The paper's 0.07 belongs
-            to Eq. 5 and 6; see ``docs/pretraining.md``. Defaults to 1.0.
-        noise_factor (float): Scale of the Gumbel noise. Defaults to 1.0.
-        reduction (str): 'mean' over everything, 'sum_n' sums over the N
-            ranks, 'sum' sums over ranks and images as printed. Defaults to
-            'mean'.
-        loss_weight (float): Weight in Eq. 7. Defaults to 1.0.
-
-    Raises:
-        ValueError: If an argument is out of range.
+    ``num_samples`` and the Sinkhorn rounds ``num_iters`` are those of
+    Sec. IV-B; the paper's temperature of 0.07 belongs to Eq. 5 and 6, see
+    ``docs/pretraining.md``. The ``reduction`` 'mean' is over everything,
+    'sum_n' sums over the N ranks, 'sum' over ranks and images as printed.
     """
 
     def __init__(
@@ -52,21 +43,11 @@ class PermutationReconstructionLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if num_samples < 1 or num_iters < 1:
-            raise ValueError(
-                'PermutationReconstructionLoss needs num_samples >= 1 and '
-                f'num_iters >= 1, got {num_samples} and {num_iters}.'
-            )
-        if temperature <= 0:
-            raise ValueError(
-                'PermutationReconstructionLoss needs temperature > 0, got '
-                f'{temperature}.'
-            )
-        if reduction not in _REDUCTIONS:
-            raise ValueError(
-                f'PermutationReconstructionLoss: reduction={reduction!r} is '
-                f'not one of {_REDUCTIONS}.'
-            )
+        require(self, num_samples >= 1, 'num_samples >= 1', num_samples)
+        require(self, num_iters >= 1, 'num_iters >= 1', num_iters)
+        require(self, temperature > 0, 'temperature > 0', temperature)
+        rule = f'reduction in {_REDUCTIONS}'
+        require(self, reduction in _REDUCTIONS, rule, reduction)
         self.num_samples = num_samples
         self.num_iters = num_iters
         self.temperature = temperature
@@ -75,23 +56,13 @@ class PermutationReconstructionLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, permutation: Tensor) -> Tensor:
-        """Compute the loss.
+        """Compute the loss of affinities ``(B, N, N)``.
 
-        Args:
-            logits (Tensor): Affinities of shape (B, N, N); entry (i, j) says
-                how well shuffled patch i fits place j.
-            permutation (Tensor): Shuffling of every image, shape (B, N):
-                shuffled patch i is original patch ``permutation[:, i]``.
-
-        Returns:
-            Tensor: Scalar loss.
+        Entry (i, j) says how well shuffled stripe i fits position j; it is
+        original stripe ``permutation[:, i]``, shape ``(B, N)``.
         """
         with torch.autocast(logits.device.type, enabled=False):
-            logits = (
-                logits.float()
-                if logits.dtype in (torch.float16, torch.bfloat16)
-                else logits
-            )
+            logits = at_least_fp32(logits)
             matrices = gumbel_sinkhorn(
                 logits, self._noise(logits), self.temperature, self.num_iters
             )
@@ -105,8 +76,8 @@ class PermutationReconstructionLoss(nn.Module):
     def _noise(self, logits: Tensor) -> Tensor | None:
         if self.noise_factor == 0:
             return None
-        # Drawn for the images of all ranks and cut, so that the same global
-        # batch gets the same noise on any number of processes.
+        # Drawn for the images of all ranks and cut, so that the same batch
+        # gets the same noise on any number of processes.
         batch, stripes = logits.shape[:2]
         shape = (batch * get_world_size(), self.num_samples, stripes, stripes)
         noise = gumbel_noise(shape, logits).narrow(
@@ -119,7 +90,5 @@ class PermutationReconstructionLoss(nn.Module):
             return error.mean()
         per_image = error.sum(dim=-1).mean(dim=1)
         return (
-            per_image.mean()
-            if self.reduction == 'sum_n'
-            else (per_image.sum())
+            per_image.mean() if self.reduction == 'sum_n' else per_image.sum()
         )

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import get_rank
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32, global_pairwise_dist
+from mmgl.models.functional.gather import own_columns
+from mmgl.models.functional.pairwise import (
+    at_least_fp32,
+    gathered_pairwise_dist,
+)
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 _EPS = 1e-5
 
@@ -33,17 +37,8 @@ class RankedListLoss(nn.Module):
     with :math:`\alpha = 2.2` every negative of the own modality counts, and
     the loss stays above 0.2 for good. This is as published.
 
-    The order of the batch plays no role. When distributed, local anchors
-    meet the batch of all ranks.
-
-    Args:
-        alpha: Boundary of the negatives within a modality and across.
-        margin: Margin ``m`` likewise; positives belong within alpha - m.
-        temperature: T, how much more the close negatives count.
-
-    Raises:
-        ValueError: If a margin is outside [0, alpha], or the temperature is
-            negative.
+    ``alpha`` and ``margin`` m are for pairs within a modality and across; a
+    larger ``temperature`` T makes close negatives count more.
     """
 
     def __init__(
@@ -53,20 +48,15 @@ class RankedListLoss(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        if (
-            len(alpha) != 2
-            or len(margin) != 2
-            or not all(0 <= m <= a for a, m in zip(alpha, margin, strict=True))
-        ):
-            raise ValueError(
-                'RankedListLoss: alpha and margin need two numbers each '
-                '(within a modality, across), 0 <= margin <= alpha; got '
-                f'alpha={alpha}, margin={margin}'
-            )
-        if temperature < 0:
-            raise ValueError(
-                f'RankedListLoss.temperature must be >= 0, got {temperature}'
-            )
+        good = len(alpha) == len(margin) == 2 and all(
+            0 <= m <= a for a, m in zip(alpha, margin, strict=True)
+        )
+        rule = (
+            'two numbers each (within a modality, across) as alpha and '
+            'margin, 0 <= margin <= alpha'
+        )
+        require(self, good, rule, (alpha, margin))
+        require(self, temperature >= 0, 'temperature >= 0', temperature)
         self.alpha = tuple(alpha)
         self.margin = tuple(margin)
         self.temperature = temperature
@@ -74,27 +64,17 @@ class RankedListLoss(nn.Module):
     def forward(
         self, features: Tensor, pids: Tensor, modality: Tensor | None = None
     ) -> Tensor:
-        """Compute the loss in fp32.
+        """Average over local anchors; a missing kind of pair counts 0.
 
-        Args:
-            features: Features ``(n, d)`` of any length.
-            pids: Identities ``(n,)``.
-            modality: Modality numbers ``(n,)``.
-
-        Returns:
-            Scalar loss, the mean over local anchors. A kind of pair that an
-            anchor has not counts 0.
-
-        Raises:
-            ValueError: If ``modality`` is missing.
+        The modality is not optional.
         """
         if modality is None:
             raise ValueError('RankedListLoss needs the modality of every row')
         features = F.normalize(at_least_fp32(features), dim=1)
-        dist, same_id, same_side = global_pairwise_dist(
+        dist, same_id, same_side = gathered_pairwise_dist(
             features, pids, modality
         )
-        positive = same_id & ~self._own_column(dist)
+        positive = same_id & ~own_columns(dist)
         loss = dist.new_zeros(len(dist))
         for kind, alpha, margin in zip(
             (same_side, ~same_side), self.alpha, self.margin, strict=True
@@ -102,13 +82,6 @@ class RankedListLoss(nn.Module):
             loss = loss + self._pull(dist, positive & kind, alpha - margin)
             loss = loss + self._push(dist, ~same_id & kind, alpha)
         return loss.mean()
-
-    @staticmethod
-    def _own_column(dist: Tensor) -> Tensor:
-        """True where an anchor meets itself, ``(n, m)``."""
-        rows, columns = dist.shape
-        own = torch.arange(rows, device=dist.device) + get_rank() * rows
-        return own[:, None] == torch.arange(columns, device=dist.device)
 
     @staticmethod
     def _pull(dist: Tensor, positive: Tensor, boundary: float) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 
 @MODELS.register_module()
@@ -17,46 +18,27 @@ class ViewConsistencyLoss(nn.Module):
     .. math::
         L = -\frac{w}{m} \sum_i \sum_c q_{ic} \log p_{ic}
 
-    with q the softmax of the teacher view's logits, without gradient, and p
-    that of the student view, over the m images that have both views. Views
-    are paired by ``source``, so the order of the batch plays no role. All
-    views of an image are on one rank.
-
-    Args:
-        student: Number of the view that learns.
-        teacher: Number of the view it learns from.
-        loss_weight: Factor w of the loss.
-
-    Raises:
-        ValueError: If both are the same view.
+    with q the softmax of the logits of view ``teacher``, without gradient,
+    and p that of view ``student``, over the m images that have both views,
+    and ``loss_weight`` w. Views are paired by ``source``. All views of an
+    image are on one rank.
     """
 
     def __init__(
         self, student: int = 0, teacher: int = 1, loss_weight: float = 1.0
     ) -> None:
         super().__init__()
-        if student == teacher:
-            raise ValueError(
-                'ViewConsistencyLoss needs two different views, '
-                f'got student={student} and teacher={teacher}'
-            )
+        different = student != teacher
+        require(self, different, 'two different views', (student, teacher))
         self.student = student
         self.teacher = teacher
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, targets: dict[str, Tensor]) -> Tensor:
-        """Compute the loss in fp32.
+        """Average over the images of logits ``(n, classes)`` with both views.
 
-        Args:
-            logits: Logits ``(n, classes)``.
-            targets: ``view`` ``(n,)`` and ``source`` ``(n,)``, as the data
-                preprocessor makes them of images with several views.
-
-        Returns:
-            Scalar loss, the mean over the images that have both views.
-
-        Raises:
-            ValueError: If no image has both views.
+        ``targets`` holds ``view`` ``(n,)`` and ``source`` ``(n,)``, as the
+        data preprocessor makes them of images with several views.
         """
         if 'view' not in targets or 'source' not in targets:
             raise ValueError(

@@ -6,7 +6,7 @@ from mmgl.models.functional.gather import (
     all_gather_with_grad,
 )
 from mmgl.models.functional.pairwise import (
-    global_pairwise_dist,
+    gathered_pairwise_dist,
     pairwise_dist,
     pairwise_sq_dist,
 )
@@ -74,7 +74,7 @@ def test_shape_errors():
     with pytest.raises(ValueError, match='pairwise_sq_dist needs'):
         pairwise_sq_dist(torch.ones(2, 3), torch.ones(2, 4))
     with pytest.raises(ValueError, match='pids'):
-        global_pairwise_dist(torch.ones(2, 3), torch.ones(3))
+        gathered_pairwise_dist(torch.ones(2, 3), torch.ones(3))
 
 
 def test_gather_is_identity_when_not_distributed():

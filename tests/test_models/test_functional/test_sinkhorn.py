@@ -6,10 +6,13 @@ import torch
 from mmgl.models.functional.sinkhorn import (
     gumbel_noise,
     gumbel_sinkhorn,
-    permutation_matrix,
     sinkhorn,
     unshuffle_ranks,
 )
+
+
+def permutation_matrix(permutation):
+    return torch.nn.functional.one_hot(permutation).float()
 
 
 def test_permutation_matrix_orientation_with_a_three_cycle():

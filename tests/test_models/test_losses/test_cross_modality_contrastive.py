@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmgl.models.functional.discrepancy import kernel_discrepancy
 from mmgl.models.losses import CrossModalityContrastiveLoss
-from mmgl.models.losses.cross_modality_contrastive import kernel_discrepancy
 
 BANDWIDTHS = (0.125, 0.25, 0.5, 1.0, 2.0)
 MODES = ('discrepancy', 'infonce')

@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmgl.models.functional.pairwise import weighted_distances
 from mmgl.models.losses import (
     EnhancedSquaredDifferenceLoss,
     WeightedRegularizedTripletLoss,
 )
-from mmgl.models.losses.weighted_regularized_triplet import weighted_distances
 
 
 def batch(scale=1.0, n=12, d=6, ids=4, seed=0):

@@ -4,14 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmgl.models.functional.pairwise import masked_softmax, published_softmax
 from mmgl.models.losses import (
     BatchHardTripletLoss,
     IdentityCrossEntropyLoss,
     WeightedRegularizedTripletLoss,
-)
-from mmgl.models.losses.weighted_regularized_triplet import (
-    masked_softmax,
-    published_softmax,
 )
 
 

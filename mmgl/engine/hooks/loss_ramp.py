@@ -1,0 +1,39 @@
+"""Linear ramp of a loss weight."""
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmgl.engine.bare_model import attribute_of_part
+from mmgl.registry import HOOKS
+from mmgl.utils.checks import require
+
+
+@HOOKS.register_module()
+class LossRampHook(Hook):  # type: ignore[misc]
+    """Raise a loss from 0 to its full weight over the first epochs.
+
+    ``loss`` is the dotted path, below the model, of a module with a ``ramp``
+    buffer that scales it, for example 'part_head.contrast'. It is off up to
+    epoch ``begin`` and has its full weight from epoch ``end`` on. The factor
+    depends on the iteration alone, so resuming needs no state.
+    """
+
+    def __init__(self, loss: str, end: float, begin: float = 0) -> None:
+        good = 0 <= begin < end
+        require(self, good, '0 <= begin < end', (begin, end))
+        self.loss = loss
+        self.begin = begin
+        self.end = end
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the loss."""
+        words = f'loss {self.loss!r} with a ramp'
+        self._ramp = attribute_of_part(runner, self, self.loss, 'ramp', words)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None
+    ) -> None:
+        """Set the factor of this iteration."""
+        epoch = runner.iter / len(runner.train_dataloader)
+        factor = (epoch - self.begin) / (self.end - self.begin)
+        self._ramp.fill_(min(1.0, max(0.0, factor)))
