@@ -1,17 +1,18 @@
-"""Initialise backbones from ImageNet or MMGL weights, and export them.
+"""Initialise backbones from ImageNet or MMGL weights.
 
 Nothing is loaded unless every tensor of the backbone is accounted for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from .reader import KEY, read_network, read_state_dict
+from .compare import misfit, reshaped, some_names
+from .reader import KEY, Source, read_network, read_state_dict
 
 PREFIX = 'backbone.'
 STEM = 'stem.'
@@ -49,17 +50,17 @@ class LoadReport:
             ('of the checkpoint not used', self.dropped),
         ):
             if names:
-                text += f'; {len(names)} {word} ({_some(names)})'
+                text += f'; {len(names)} {word} ({some_names(names)})'
         return text
 
 
 def load_backbone(
     backbone: nn.Module,
-    checkpoint: str | Path | dict,
+    checkpoint: Source,
     kind: str,
     stems: str = 'exact',
-    allow_missing: Sequence[str] = (),
-    allow_unused: Sequence[str] = (),
+    allow_missing: Sequence[str] | str = (),
+    allow_unused: Sequence[str] | str = (),
 ) -> LoadReport:
     """Load pre-trained weights into a one- or two-stream backbone.
 
@@ -85,9 +86,6 @@ def load_backbone(
         allow_unused: Name prefixes of the checkpoint's backbone that may be
             left over.
 
-    Returns:
-        A report of what was loaded, left fresh and dropped.
-
     Raises:
         FileNotFoundError: If the checkpoint is missing.
         ValueError: If a setting is unknown or the tensors do not fit; the
@@ -111,20 +109,23 @@ def load_backbone(
     source, dropped = _source_tensors(checkpoint, kind)
     target = backbone.state_dict()
     source, unused_stem = _map_stems(source, target, kind, stems)
-    allow_missing = _prefixes(allow_missing)
+    allowed = _prefixes(allow_missing)
     if kind == 'imagenet':
-        allow_missing += ADDED
-    fresh, missing = _absent(source, target, kind, allow_missing)
-    wrong = [
-        f'{name} {tuple(source[name].shape)} instead of {tuple(value.shape)}'
-        for name, value in target.items()
-        if name in source and source[name].shape != value.shape
-    ]
+        allowed += ADDED
+    fresh, missing = _absent(source, target, kind, allowed)
     left = [name for name in source if name not in target]
     left_allowed = [n for n in left if n.startswith(_prefixes(allow_unused))]
     unused = [name for name in left if name not in left_allowed]
     where = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
-    _raise_misfit(str(where), missing, wrong, unused)
+    wrong = reshaped(source, target)
+    problems = misfit(missing, wrong, unused, ' in the backbone')
+    if problems:
+        raise ValueError(
+            f'{KEY}: {where} does not fit model.backbone; {problems}. Use the '
+            'same depth, base_channels and non_local as in pre-training, or '
+            'name what may differ in model.init_from.allow_missing / '
+            "allow_unused, e.g. ('non_local.',)"
+        )
     with torch.no_grad():
         for name, value in target.items():
             if name in source:
@@ -139,14 +140,11 @@ def load_backbone(
     return report
 
 
-def check_init_from(init_from: dict | None) -> None:
+def check_init_from(init_from: Mapping[str, Any] | None) -> None:
     """Check the settings of ``model.init_from`` without opening a file.
 
-    Args:
-        init_from: None, or keywords of :func:`load_backbone`.
-
-    Raises:
-        ValueError: For an unknown key or value.
+    They are None or keywords of :func:`load_backbone`; a mistake is a
+    ValueError.
     """
     if init_from is None:
         return
@@ -189,18 +187,18 @@ def _merge_reports(reports: dict[str, LoadReport]) -> LoadReport:
 
 
 def _source_tensors(
-    checkpoint: str | Path | dict, kind: str
+    checkpoint: Source, kind: str
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Backbone tensors in this package's names, and the names dropped."""
     state = read_state_dict(checkpoint)
     has_prefix = any(name.startswith(PREFIX) for name in state)
     if kind == 'mmgl' and not has_prefix:
         raise ValueError(
-            f'{KEY}: no tensor named {PREFIX}* among {_some(list(state))}; '
+            f'{KEY}: no tensor named {PREFIX}* among {some_names(state)}; '
             "is it a checkpoint of this package? For torchvision's ImageNet "
             "weights set model.init_from.kind='imagenet'"
         )
-    dropped = []
+    dropped: list[str] = []
     if has_prefix:
         dropped = [name for name in state if not name.startswith(PREFIX)]
         state = {
@@ -245,7 +243,8 @@ def _map_stems(
             f'{words[to_two]}, which does not go with model.init_from.stems='
             f"'{stems}'; set it to '{remedy}'"
         )
-    mapped, unused = {}, []
+    mapped: dict[str, Tensor] = {}
+    unused = []
     for name, value in source.items():
         names = _target_names(name, stems)
         mapped.update(dict.fromkeys(names, value))
@@ -282,7 +281,8 @@ def _absent(
         for prefix in allowed
         if not any(name.startswith(prefix) for name in source)
     )
-    fresh, missing = [], []
+    fresh: list[str] = []
+    missing: list[str] = []
     for name in target:
         if name in source:
             continue
@@ -293,35 +293,5 @@ def _absent(
     return fresh, missing
 
 
-def _raise_misfit(
-    where: str, missing: list[str], wrong: list[str], unused: list[str]
-) -> None:
-    """Raise with everything that does not fit, or return."""
-    problems = []
-    if missing:
-        problems.append(f'{len(missing)} missing: {_some(missing)}')
-    if wrong:
-        problems.append(f'{len(wrong)} of another shape: {_some(wrong)}')
-    if unused:
-        problems.append(
-            f'{len(unused)} without a place in the backbone: {_some(unused)}'
-        )
-    if not problems:
-        return
-    raise ValueError(
-        f'{KEY}: {where} does not fit model.backbone; '
-        + '; '.join(problems)
-        + '. Use the same depth, base_channels and '
-        'non_local as in pre-training, or name what may differ in '
-        "model.init_from.allow_missing / allow_unused, e.g. ('non_local.',)"
-    )
-
-
 def _prefixes(names: Sequence[str] | str) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _some(names: Sequence[str], limit: int = 8) -> str:
-    rest = len(names) - limit
-    text = ', '.join(names[:limit])
-    return f'{text}, ... and {rest} more' if rest > 0 else text

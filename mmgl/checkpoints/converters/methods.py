@@ -13,7 +13,7 @@ from .rules import (
     Stack,
     copies_of,
     imagenet_classifier,
-    ones,
+    scalar_one,
     zeros_like,
 )
 
@@ -57,7 +57,7 @@ class Method:
     classifier: str
     container: str
     config: str
-    class_order: str
+    class_order: str = SORTED
 
 
 def _renames(official: str, ours: str, parts: tuple[str, ...]) -> list[Rule]:
@@ -150,7 +150,7 @@ def _ddag() -> tuple[Rule, ...]:
         OneSided(
             'heads.graph.ramp',
             'the release does not store lambda',
-            ones(),
+            scalar_one,
             official=False,
         ),
     )
@@ -230,33 +230,25 @@ def _mutual_info() -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+_FINETUNE = 'mmgl/finetune/{}_sysu.py'
 METHODS = {
     'agw': Method(
-        _agw(),
-        'classifier.weight',
-        'net',
-        'mmgl/finetune/agw_r50_64-81e_sysu.py',
-        SORTED,
+        _agw(), 'classifier.weight', 'net', _FINETUNE.format('agw_r50_64-81e')
     ),
     'caj': Method(
-        _agw(),
-        'classifier.weight',
-        'net',
-        'mmgl/finetune/caj_r50_96-100e_sysu.py',
-        SORTED,
+        _agw(), 'classifier.weight', 'net', _FINETUNE.format('caj_r50_96-100e')
     ),
     'ddag': Method(
         _ddag(),
         'classifier.weight',
         'net',
-        'mmgl/finetune/ddag_r50_64-81e_sysu.py',
-        SORTED,
+        _FINETUNE.format('ddag_r50_64-81e'),
     ),
     'mpanet': Method(
         _mpanet(),
         'classifier.weight',
         '',
-        'mmgl/finetune/mpanet_r50_128-140e_sysu.py',
+        _FINETUNE.format('mpanet_r50_128-140e'),
         'SYSU-MM01: the persons of train_id.txt and then those of val_id.txt;'
         ' here ascending over both',
     ),
@@ -264,8 +256,7 @@ METHODS = {
         _mutual_info(),
         'shared_backbone.classifier.0.weight',
         'model',
-        'mmgl/finetune/mutual-info_r50_128-600e_sysu.py',
-        SORTED,
+        _FINETUNE.format('mutual-info_r50_128-600e'),
     ),
 }
 
@@ -275,17 +266,9 @@ def resnet_rules(
 ) -> tuple[Rule, ...]:
     """Rules between torchvision's ResNets and a backbone.
 
-    Args:
-        two_stream: Whether the backbone has two stems. Both get the one of
-            torchvision; in reverse, ``stem`` goes there.
-        stem: 'visible' or 'infrared'.
-
-    Returns:
-        The rules. The classifier is dropped and not made up in reverse;
-        neck and heads are dropped in reverse.
-
-    Raises:
-        ValueError: For an unknown stem.
+    Both of two stems get the one of torchvision; in reverse, ``stem`` goes
+    there. The classifier is dropped and not made up in reverse, where neck
+    and heads are dropped.
     """
     if stem not in STEMS:
         raise ValueError(f'stem must be one of {STEMS}, got {stem!r}')
