@@ -1,4 +1,4 @@
-"""Command line options of tools/train.py and tools/test.py."""
+"""Command line options that several commands share."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,27 +12,30 @@ LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
 def add_picture_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--out`` of a tool that draws.
-
-    Args:
-        parser: The parser.
-    """
+    """Add ``--out`` of a tool that draws."""
     parser.add_argument(
         '--out', required=True, help='picture to write: .png, .svg or .pdf'
+    )
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``, read by :func:`apply_overrides`."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change the config, e.g. train_cfg.max_epochs=5 '
+        'model.backbone.depth=18; lists as "[a,b]", without spaces; '
+        "'*.KEY=VALUE' changes KEY wherever it stands in model and data "
+        'loaders',
     )
 
 
 def distinct_names(
     names: Sequence[str] | None, defaults: Sequence[str]
 ) -> list[str]:
-    """Choose what the inputs of a tool are called.
-
-    Args:
-        names: Of ``--names``, or None.
-        defaults: Names without it, one an input.
-
-    Returns:
-        One name an input, all different.
+    """Choose what the inputs of a tool are called: ``--names``, or defaults.
 
     Raises:
         ConfigError: If their number is wrong or two are the same.
@@ -51,14 +54,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='change the config, e.g. train_cfg.max_epochs=5 '
-        'model.backbone.depth=18; lists as "[a,b]", without spaces',
-    )
+    add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=LAUNCHERS,
@@ -97,15 +93,11 @@ def _amp_type(text: str) -> str:
 
 
 def training_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``tools/train.py``.
-
-    Returns:
-        A parser of config and options.
-    """
+    """Return the parser of ``mmgl train``."""
     parser = argparse.ArgumentParser(
         description='Pre-train or fine-tune a model.'
     )
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or name of a shipped one')
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -148,13 +140,9 @@ def training_parser() -> argparse.ArgumentParser:
 
 
 def evaluation_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``tools/test.py``.
-
-    Returns:
-        A parser of config, checkpoint and options.
-    """
+    """Return the parser of ``mmgl test``."""
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or name of a shipped one')
     parser.add_argument('checkpoint', help='checkpoint to evaluate')
     parser.add_argument('--out', metavar='JSON', help='file for the metrics')
     parser.add_argument(
