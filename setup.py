@@ -93,6 +93,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=('mmgl', 'mmgl.*')),
     include_package_data=True,
+    entry_points={'console_scripts': ['mmgl=mmgl.cli:main']},
     python_requires='>=3.10,<3.13',
     install_requires=accept_installed_mmcv(read_requirements('runtime')),
     extras_require={

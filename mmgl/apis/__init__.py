@@ -1,0 +1,1 @@
+"""What a user does: train, test, probe, convert, evaluate features."""

@@ -3,10 +3,9 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from mmgl.checkpoints.converters import (
@@ -21,22 +20,22 @@ from mmgl.checkpoints.converters.methods import STEMS
 from mmgl.checkpoints.converters.rules import OneSided, Work
 from mmgl.checkpoints.provenance import META_KEY
 from mmgl.checkpoints.reader import KEY, read_state_dict
+from mmgl.config.loading import forget_init, load_config
 from mmgl.registry import MODELS
-from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
 from mmgl.utils.paths import config_dir
+
+# What was done, and what the file to write holds.
+Converted: TypeAlias = tuple[Work, dict[str, Any]]
 
 RESNET = 'resnet'
 CONTAINERS = ('state_dict', 'net', 'model')
 
 
 def conversion_parser() -> argparse.ArgumentParser:
-    """Return the parser of the tool.
-
-    Returns:
-        A parser of method, files and options.
-    """
+    """Return the parser of ``mmgl convert``."""
     parser = argparse.ArgumentParser(
         description='Translate a released checkpoint to mmgl, or back.'
     )
@@ -86,13 +85,9 @@ def conversion_parser() -> argparse.ArgumentParser:
 
 
 def run_conversion(arguments: Sequence[str] | None = None) -> Path:
-    """Translate by command line arguments and print what was done.
+    """Translate by command line arguments, print what was done.
 
-    Args:
-        arguments: Arguments; None takes those of the program.
-
-    Returns:
-        The file written.
+    Returns the file written.
 
     Raises:
         SystemExit: For mistakes, after one sentence on standard error.
@@ -121,7 +116,7 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
 
 def _method(
     state: Mapping[str, Tensor], options: argparse.Namespace
-) -> tuple[Work, dict]:
+) -> Converted:
     """Translate a whole model."""
     method = METHODS[options.method]
     rules = _drops(options) + method.rules
@@ -152,22 +147,15 @@ def _method(
 def model_tensors(
     method: Method, config: str | None, num_classes: int
 ) -> dict[str, Tensor]:
-    """Tensors a model has, without their values.
+    """Tensors a model has, on the device 'meta'.
 
-    Args:
-        method: The method.
-        config: Config file; None for the method's own, whose number of
-            identities is replaced.
-        num_classes: Number of identities.
-
-    Returns:
-        Names and tensors on the device 'meta'.
+    Without a config the model is the method's own, with so many identities.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the config has no model, or other identities.
+        ValueError: If there is no such config, it has no model, or other
+            identities.
     """
-    cfg = Config.fromfile(config or config_dir() / method.config)
+    cfg = load_config(config or config_dir() / method.config)
     if 'model' not in cfg:
         raise ValueError(f'config {config} has no model')
     for name, head in cfg.model.get('heads', {}).items():
@@ -178,20 +166,19 @@ def model_tensors(
                 f'{num_classes} identities, but model.heads.{name}.'
                 f'num_classes={head.num_classes} in {config}'
             )
-    cfg.model.init_from = None
+    forget_init(cfg)
     return _meta_tensors(cfg.model)
 
 
-def _meta_tensors(cfg: dict) -> dict[str, Tensor]:
+def _meta_tensors(cfg: dict[str, Any]) -> dict[str, Tensor]:
     """Names and shapes of what a config builds."""
-    init_default_scope('mmgl')
-    with torch.device('meta'):
-        return MODELS.build(cfg).state_dict()
+    with registry_scope(), torch.device('meta'):
+        return dict(MODELS.build(cfg).state_dict())
 
 
 def _resnet(
     state: Mapping[str, Tensor], options: argparse.Namespace
-) -> tuple[Work, dict]:
+) -> Converted:
     """Translate a backbone."""
     two_stream = options.two_stream
     if options.reverse:
@@ -226,7 +213,9 @@ def _drops(options: argparse.Namespace) -> tuple[OneSided, ...]:
     )
 
 
-def _packed(work: Work, options: argparse.Namespace, **meta) -> dict:
+def _packed(
+    work: Work, options: argparse.Namespace, **meta: Any
+) -> dict[str, Any]:
     """State dict and plain meta of a checkpoint of this package."""
     meta.update(
         converted_from=options.method,
@@ -238,7 +227,7 @@ def _packed(work: Work, options: argparse.Namespace, **meta) -> dict:
     return {'meta': meta, 'state_dict': work.done}
 
 
-def _save(content: dict, out: str) -> Path:
+def _save(content: dict[str, Any], out: str) -> Path:
     """Write a file in one step."""
     with replace_whole(out) as partial:
         torch.save(content, partial)

@@ -1,19 +1,17 @@
-"""The whole of an evaluation, as ``tools/test.py`` does it."""
+"""The whole of an evaluation, as ``mmgl test`` does it."""
 
 import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmgl.checkpoints.provenance import (
-    check_state,
-    check_trial,
-    read_checkpoint,
-)
-from mmgl.config.checking import LOADERS
+from mmgl.checkpoints.provenance import check_state, check_trial
+from mmgl.checkpoints.reader import read_checkpoint
+from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, evaluation_config
 from mmgl.config.options import evaluation_parser
 from mmgl.engine.bare_model import bare_model
@@ -25,13 +23,7 @@ from .training import check_loader, leave_group
 
 
 def prepare_evaluation(options: Namespace) -> Runner:
-    """Build all that an evaluation needs.
-
-    Args:
-        options: As parsed by :func:`mmgl.config.options.evaluation_parser`.
-
-    Returns:
-        A Runner with its data set and model built.
+    """Build a Runner with its data set and model from the options.
 
     Raises:
         ConfigError: For mistakes in config or options, and for a checkpoint
@@ -54,14 +46,10 @@ def prepare_evaluation(options: Namespace) -> Runner:
     return runner
 
 
-def write_metrics(path: str | Path, metrics: dict, options: Namespace) -> None:
-    """Write metrics as JSON, in one step.
-
-    Args:
-        path: The file; its folder is made if missing.
-        metrics: Name and value.
-        options: What was evaluated.
-    """
+def write_metrics(
+    path: str | Path, metrics: dict[str, Any], options: Namespace
+) -> None:
+    """Write metrics, and what was evaluated, as JSON in one step."""
     content = dict(
         config=str(options.config),
         checkpoint=str(options.checkpoint),
@@ -73,13 +61,7 @@ def write_metrics(path: str | Path, metrics: dict, options: Namespace) -> None:
 
 
 def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
-    """Evaluate by command line arguments.
-
-    Args:
-        arguments: Arguments; None takes those of the program.
-
-    Returns:
-        The metrics.
+    """Evaluate by command line arguments and return the metrics.
 
     Raises:
         SystemExit: For mistakes (2) or interruption (130), after one
@@ -91,7 +73,7 @@ def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
         with report_outcome(options.debug):
             with report_errors(options.debug):
                 runner = prepare_evaluation(options)
-            metrics = runner.test()
+            metrics: dict[str, float] = runner.test()
         if options.out and is_main_process():
             write_metrics(options.out, metrics, options)
     finally:

@@ -1,6 +1,7 @@
 """All figures of a probe from arrays: no model, no data set, no files."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +25,12 @@ from mmgl.models.functional.monitors import (
 from mmgl.protocols.galleries import GALLERY_CAMERAS, sysu_locations
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
-from .features.extraction import PartFeatures
+from .features.extraction import Array, PartFeatures
 
 _MEASURES = {'r1': 'rank1', 'r10': 'rank10', 'mAP': 'mAP', 'mINP': 'mINP'}
 
 
-class _Figures(dict):
+class _Figures(dict[str, dict[str, Any]]):
     """Figures and the level of chance, in percent where not said."""
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class _Figures(dict):
     def add(
         self,
         name: str,
-        value: float,
+        value: float | torch.Tensor,
         chance: float | None,
         unit: float = 100.0,
     ) -> None:
@@ -61,7 +62,7 @@ def _searchable_modes(data: FeatureSet) -> tuple[str, ...]:
 
 
 def _retrieval(
-    data: FeatureSet, features: np.ndarray, metainfo: Mapping
+    data: FeatureSet, features: Array, metainfo: Mapping[str, Any]
 ) -> dict[str, float]:
     """Score features by the protocol of their data set, as fractions."""
     if metainfo['dataset'] == 'regdb':
@@ -90,7 +91,10 @@ def _retrieval(
 
 
 def _add_retrieval(
-    figures: _Figures, data: FeatureSet, parts: np.ndarray, metainfo: Mapping
+    figures: _Figures,
+    data: FeatureSet,
+    parts: Array,
+    metainfo: Mapping[str, Any],
 ) -> None:
     # Where all images are tied, the mean over all orders is chance.
     chance = _retrieval(data, np.ones((len(data.pids), 1)), metainfo)
@@ -108,7 +112,7 @@ def _add_retrieval(
             figures.add(f'{name}/{key}', value, chance[key])
 
 
-def _directions(modality: np.ndarray) -> dict:
+def _directions(modality: Array) -> dict[str, tuple[Array, Array]]:
     """Names of the cross-modal directions, labelled and tested images."""
     return {
         f'{MODALITY_NAMES[a]}_to_{MODALITY_NAMES[b]}': (
@@ -224,10 +228,10 @@ def _add_parts(figures: _Figures, shuffled: PartFeatures) -> None:
 
 def probe_features(
     data: FeatureSet,
-    parts: np.ndarray,
-    metainfo: Mapping,
+    parts: Array,
+    metainfo: Mapping[str, Any],
     shuffled: PartFeatures | None = None,
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """Measure frozen features; the order of the images changes nothing.
 
     Args:

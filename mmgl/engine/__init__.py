@@ -3,7 +3,7 @@
 Importing it also installs the work-arounds that a Runner needs.
 """
 
-from mmgl.utils.compat import install_checkpoint_loader
+from mmgl.utils.compat import install_checkpoint_loader, know_own_configs
 
 from .atomic_backend import AtomicLocalBackend
 from .hooks import (
@@ -15,6 +15,7 @@ from .hooks import (
 from .optim_wrappers import AutocastOptimWrapper
 
 install_checkpoint_loader()
+know_own_configs()
 
 __all__ = [
     'AtomicLocalBackend',

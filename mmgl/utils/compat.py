@@ -307,6 +307,12 @@ def know_own_configs() -> None:
     MODULE2PACKAGE.setdefault('mmgl', 'mmgl')
 
 
+def know_own_configs_if_imported() -> None:
+    """Do so if mmengine's configs are in memory; ``mmgl.engine`` always."""
+    if 'mmengine.config.utils' in sys.modules:
+        know_own_configs()
+
+
 # ----------------------------------------------------------- 6. warnings
 def silence_upstream_warnings() -> None:
     """Filter the warnings of ``UPSTREAM_WARNINGS``, by exact message."""

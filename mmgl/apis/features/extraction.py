@@ -1,8 +1,11 @@
 """One pass over a split: global and part features of every image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
@@ -14,16 +17,20 @@ from mmgl.evaluation.features_io import FeatureSet
 from mmgl.structures import routing_modality
 from mmgl.utils.errors import ConfigError
 
+from ..models import build_model
 from .images import build_images
 from .network import (
     FEATURES,
     build_backbone,
-    build_model,
     build_preprocessor,
     checkpoint_meta,
 )
 
-_LABELS = dict(pids='pid', camids='camid', modality='modality', index='index')
+Array: TypeAlias = npt.NDArray[Any]
+FeatureMap: TypeAlias = Tensor | dict[str, Tensor] | Sequence[Tensor]
+
+# In the order of FeatureSet.
+_LABELS = ('pid', 'camid', 'modality', 'index')
 # Parts are compared with one another; so many images of each modality do.
 _PART_IMAGES = 300
 
@@ -38,9 +45,9 @@ class PartFeatures:
         places: The stripe of the original image at each place, (m, N).
     """
 
-    features: np.ndarray
-    modality: np.ndarray
-    places: np.ndarray
+    features: Array
+    modality: Array
+    places: Array
 
 
 @dataclass
@@ -58,9 +65,9 @@ class ExtractedFeatures:
     """
 
     images: FeatureSet
-    parts: np.ndarray | None = None
+    parts: Array | None = None
     shuffled: PartFeatures | None = None
-    metainfo: dict = field(default_factory=dict)
+    metainfo: dict[str, Any] = field(default_factory=dict)
     kind: str = 'mmgl'
 
 
@@ -69,36 +76,34 @@ class _Pass:
     """What one pass over a loader collects."""
 
     images: FeatureSet
-    parts: np.ndarray | None
-    places: np.ndarray | None
+    parts: Array | None
+    places: Array | None
 
 
-def pool_feature_map(feature_map, num_parts: int) -> tuple[Tensor, Tensor]:
+def pool_feature_map(
+    feature_map: FeatureMap, num_parts: int
+) -> tuple[Tensor, Tensor]:
     """Average a feature map over the whole image and over stripes.
 
-    Args:
-        feature_map (Tensor | dict | Sequence): ``(B, C, h, w)``; of a dict
-            (a backbone of several networks) all maps are joined, of a
-            sequence the last one counts.
-        num_parts: Stripes N.
-
-    Returns:
-        Global features ``(B, C)`` and stripes ``(B, N, C)``, in fp32.
+    Maps are ``(B, C, h, w)``; of a dict (a backbone of several networks) all
+    are joined, of a sequence the last one counts. Returns ``(B, C)`` and
+    ``(B, num_parts, C)`` in fp32.
     """
     if isinstance(feature_map, dict):
-        feature_map = torch.cat(list(feature_map.values()), dim=1)
-    elif isinstance(feature_map, list | tuple):
-        feature_map = feature_map[-1]
-    feature_map = feature_map.float()
-    stripes = F.adaptive_avg_pool2d(feature_map, (num_parts, 1))
-    return feature_map.mean(dim=(2, 3)), stripes[..., 0].transpose(1, 2)
+        whole = torch.cat(list(feature_map.values()), dim=1).float()
+    elif isinstance(feature_map, Tensor):
+        whole = feature_map.float()
+    else:
+        whole = feature_map[-1].float()
+    stripes = F.adaptive_avg_pool2d(whole, (num_parts, 1))
+    return whole.mean(dim=(2, 3)), stripes[..., 0].transpose(1, 2)
 
 
 @torch.inference_mode()
 def _run(
     network: nn.Module,
     preprocessor: nn.Module,
-    loader: DataLoader,
+    loader: DataLoader[Any],
     num_parts: int | None,
 ) -> _Pass:
     """Compute the features of all images of a loader."""
@@ -119,10 +124,10 @@ def _run(
         samples.extend(batch['data_samples'])
     images = FeatureSet(
         torch.cat([f.float().cpu() for f in features]).numpy(),
-        **{
-            name: np.array([sample.get(key) for sample in samples])
-            for name, key in _LABELS.items()
-        },
+        *(
+            np.array([sample.get(key) for sample in samples])
+            for key in _LABELS
+        ),
         img_paths=np.array([str(sample.img_path) for sample in samples]),
     )
     return _Pass(
@@ -134,9 +139,9 @@ def _run(
     )
 
 
-def _part_images(modality: np.ndarray) -> list[int]:
+def _part_images(modality: Array) -> list[int]:
     """Choose images evenly over each modality."""
-    chosen = []
+    chosen: list[int] = []
     for number in np.unique(modality):
         rows = np.flatnonzero(modality == number)
         steps = np.linspace(0, len(rows) - 1, min(_PART_IMAGES, len(rows)))
@@ -160,12 +165,13 @@ def extract_features(
 ) -> ExtractedFeatures:
     """Extract the features of a split with any checkpoint.
 
+    Images keep the order of the data set.
+
     Args:
         cfg: Config of a pre-training or fine-tuning.
-        checkpoint: A file of this package or of a classifier with
-            torchvision's names, ``torchvision://resnetNN``, or 'random'.
+        checkpoint: As for :func:`build_backbone`.
         kind: 'mmgl', 'imagenet' or 'random'; by default found out.
-        split: By default held-out identities, see :func:`build_images`.
+        split: By default held-out identities, see :func:`image_settings`.
         data_root: Folder of the data set instead of the config's.
         feature: 'backbone', pooled from the feature map; or 'test', what the
             model of the config uses in testing (needs its own checkpoint).
@@ -175,9 +181,6 @@ def extract_features(
         workers: Processes that load images.
         device: By default the GPU if there is one.
         allow_trial_mismatch: Accept a checkpoint of another RegDB trial.
-
-    Returns:
-        The features, images in the order of the data set.
 
     Raises:
         ConfigError: For a mistake in config or options, or a checkpoint of
@@ -190,9 +193,10 @@ def extract_features(
             f'--feature must be one of {", ".join(FEATURES)}, got {feature!r}'
         )
     loader = build_images(cfg, split, data_root, workers=workers)
-    metainfo = dict(loader.dataset.metainfo)
-    if feature == 'test':
-        network, kind, num_parts = build_model(cfg, checkpoint), 'mmgl', None
+    metainfo = dict(loader.dataset.metainfo)  # type: ignore[attr-defined]
+    stripes = num_parts if feature == 'backbone' else None
+    if stripes is None:
+        network, kind = build_model(cfg, checkpoint), 'mmgl'
     else:
         network, kind = build_backbone(cfg, checkpoint, kind, seed)
     check_trial(
@@ -202,26 +206,27 @@ def extract_features(
         allow_trial_mismatch,
     )
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    parts_on_device = (network.to(device), build_preprocessor(cfg).to(device))
-    whole = _run(*parts_on_device, loader, num_parts)
+    on_device = (network.to(device), build_preprocessor(cfg).to(device))
+    whole = _run(*on_device, loader, stripes)
     whole.images.trial = metainfo.get('trial')
     result = ExtractedFeatures(
         whole.images, whole.parts, metainfo=metainfo, kind=kind
     )
-    if shuffled and feature == 'backbone':
+    if shuffled and stripes is not None:
         again = _run(
-            *parts_on_device,
+            *on_device,
             build_images(
                 cfg,
                 split,
                 data_root,
                 workers=workers,
                 indices=_part_images(whole.images.modality),
-                shuffled_parts=num_parts,
+                shuffled_parts=stripes,
             ),
-            num_parts,
+            stripes,
         )
-        result.shuffled = PartFeatures(
-            again.parts, again.images.modality, again.places
-        )
+        if again.parts is not None and again.places is not None:
+            result.shuffled = PartFeatures(
+                again.parts, again.images.modality, again.places
+            )
     return result

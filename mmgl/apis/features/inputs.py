@@ -3,11 +3,11 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-
-from mmengine.config import DictAction
+from typing import Any
 
 from mmgl.config.loading import load_config
-from mmgl.config.options import distinct_names
+from mmgl.config.options import add_cfg_options, distinct_names
+from mmgl.config.overrides import apply_overrides
 from mmgl.utils.errors import ConfigError
 from mmgl.visualization import FeatureDump, load_feature_dump
 
@@ -16,11 +16,7 @@ from .network import FEATURES, KINDS
 
 
 def add_extraction_options(parser: ArgumentParser) -> None:
-    """Add the options of :func:`extract_features`.
-
-    Args:
-        parser: The parser.
-    """
+    """Add the options of :func:`extract_features`."""
     parser.add_argument(
         '--data-root',
         default='',
@@ -38,13 +34,7 @@ def add_extraction_options(parser: ArgumentParser) -> None:
         '--workers', type=int, default=0, help='processes that load images'
     )
     parser.add_argument('--device', help='default: the GPU if there is one')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='change the config',
-    )
+    add_cfg_options(parser)
     parser.add_argument(
         '--allow-trial-mismatch',
         action='store_true',
@@ -53,11 +43,7 @@ def add_extraction_options(parser: ArgumentParser) -> None:
 
 
 def add_input_options(parser: ArgumentParser) -> None:
-    """Add the options that :func:`load_inputs` reads.
-
-    Args:
-        parser: The parser of a tool.
-    """
+    """Add the options that :func:`load_inputs` reads."""
     parser.add_argument(
         'inputs',
         nargs='+',
@@ -89,18 +75,7 @@ def add_input_options(parser: ArgumentParser) -> None:
 def panel_names(
     inputs: Sequence[str], names: Sequence[str] | None
 ) -> list[str]:
-    """Name the inputs of a tool.
-
-    Args:
-        inputs: Files.
-        names: Names given, or None for those of the folders.
-
-    Returns:
-        One name an input, all different.
-
-    Raises:
-        ConfigError: If their number is wrong or two are the same.
-    """
+    """Name the inputs of a tool, by their folders if no names are given."""
     return distinct_names(
         names,
         [
@@ -113,26 +88,15 @@ def panel_names(
 
 
 def extract_by_options(
-    config: str, checkpoint: str, options: Namespace, **more
+    config: str, checkpoint: str, options: Namespace, **more: Any
 ) -> ExtractedFeatures:
     """Extract features as a command line asks for.
 
-    Args:
-        config: Config file.
-        checkpoint: As for :func:`extract_features`.
-        options: ``split``, and those of :func:`add_extraction_options`.
-        **more: Further arguments of :func:`extract_features`.
-
-    Returns:
-        The features.
-
-    Raises:
-        ConfigError: For mistakes in config or options.
-        FileNotFoundError: If a file is missing.
-        ValueError: If the checkpoint does not fit.
+    The options are ``split`` and those of :func:`add_extraction_options`;
+    errors are those of :func:`extract_features`.
     """
     cfg = load_config(config)
-    cfg.merge_from_dict(options.cfg_options or {})
+    apply_overrides(cfg, options.cfg_options, f'config {config}')
     return extract_features(
         cfg,
         checkpoint,
@@ -163,13 +127,7 @@ def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureDump:
 
 
 def load_inputs(options: Namespace) -> dict[str, FeatureDump]:
-    """Read the dumps and extract the features of the checkpoints.
-
-    Args:
-        options: Parsed with :func:`add_input_options`.
-
-    Returns:
-        Name and features of each input.
+    """Read the dumps and extract the features of the checkpoints, by name.
 
     Raises:
         ConfigError: For names or configs that do not go with the inputs.
