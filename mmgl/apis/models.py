@@ -1,5 +1,6 @@
 """Configs and models by name."""
 
+import copy
 from pathlib import Path
 
 from mmengine.config import Config
@@ -48,8 +49,8 @@ def build_model(
     cfg = config if isinstance(config, Config) else load_config(config)
     if not cfg.get('model'):
         raise ConfigError(f'config {cfg.filename} has no model')
-    # Building changes what it is given.
-    cfg = cfg.copy()
+    # The config that was given stays as it is.
+    cfg = copy.deepcopy(cfg)
     forget_init(cfg)
     with registry_scope():
         model: nn.Module = MODELS.build(cfg.model)
