@@ -39,48 +39,43 @@ def conversion_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description='Translate a released checkpoint to mmgl, or back.'
     )
-    parser.add_argument('method', choices=(*METHODS, RESNET))
-    parser.add_argument('source', metavar='IN', help='file to read')
-    parser.add_argument('out', metavar='OUT', help='file to write')
-    parser.add_argument(
-        '--reverse', action='store_true', help='from mmgl to the release'
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('method', choices=(*METHODS, RESNET))
+    add('source', metavar='IN', help='file to read')
+    add('out', metavar='OUT', help='file to write')
+    add('--reverse', action='store_true', help='from mmgl to the release')
+    add(
         '--config',
         help='config whose model the tensors must fit (default: ResNet-50 '
         'on SYSU-MM01, with the number of identities of the file)',
     )
-    parser.add_argument(
-        '--num-classes', type=int, help='identities the file must have'
-    )
-    parser.add_argument(
+    add('--num-classes', type=int, help='identities the file must have')
+    add(
         '--trial',
         type=int,
         choices=range(1, 11),
         help='trial of RegDB it was trained on; kept in the file, so that '
         'tools/test.py refuses other trials',
     )
-    parser.add_argument(
+    add(
         '--two-stream',
         action='store_true',
         help=f'{RESNET}: to a backbone with two equal stems',
     )
-    parser.add_argument(
+    add(
         '--stem',
         choices=STEMS,
         default=STEMS[0],
         help=f'{RESNET} --reverse: which of two stems to take',
     )
-    parser.add_argument(
+    add(
         '--drop',
         nargs='+',
         default=[],
         metavar='PREFIX',
         help='tensors of IN to leave out, such as backbone.non_local.',
     )
-    parser.add_argument(
-        '--debug', action='store_true', help='show tracebacks of mistakes'
-    )
+    add('--debug', action='store_true', help='show tracebacks of mistakes')
     return parser
 
 

@@ -22,31 +22,28 @@ def curves_parser() -> argparse.ArgumentParser:
         description='Plot training losses and validation metrics of one or '
         'several runs.'
     )
-    parser.add_argument(
-        'runs', nargs='+', help='work dirs (or scalars.json files)'
-    )
+    add = parser.add_argument
+    add('runs', nargs='+', help='work dirs (or scalars.json files)')
     add_picture_option(parser)
-    parser.add_argument(
+    add(
         '--names',
         nargs='+',
         help='names in the legend (default: folder names)',
     )
-    parser.add_argument(
-        '--keys', nargs='+', help='scalars to plot (default: all of the kind)'
-    )
-    parser.add_argument(
+    add('--keys', nargs='+', help='scalars to plot (default: all of the kind)')
+    add(
         '--kind',
         choices=['loss', 'metric', 'permutation'],
         default='loss',
         help='training losses, validation metrics, or permutation accuracy '
         'of pre-trainings (of one run: both modalities)',
     )
-    parser.add_argument(
+    add(
         '--overlay',
         action='store_true',
         help='all losses of a run in one panel',
     )
-    parser.add_argument(
+    add(
         '--num-stripes',
         type=int,
         default=6,
@@ -83,16 +80,13 @@ def cost_parser() -> argparse.ArgumentParser:
         'pre-training), accuracy (percent) and, if there are several seeds, '
         'spread.'
     )
-    parser.add_argument('records', help='JSON file')
+    add = parser.add_argument
+    add('records', help='JSON file')
     add_picture_option(parser)
-    parser.add_argument(
-        '--log', action='store_true', help='logarithmic time axis'
-    )
-    parser.add_argument('--ylabel', default='Rank-1 (%)')
-    parser.add_argument(
-        '--xlabel', default='pre-training time', help='the unit is added'
-    )
-    parser.add_argument('--title', default='')
+    add('--log', action='store_true', help='logarithmic time axis')
+    add('--ylabel', default='Rank-1 (%)')
+    add('--xlabel', default='pre-training time', help='the unit is added')
+    add('--title', default='')
     return parser
 
 

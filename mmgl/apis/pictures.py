@@ -39,16 +39,15 @@ def tsne_parser() -> argparse.ArgumentParser:
     )
     add_input_options(parser)
     add_picture_option(parser)
-    parser.add_argument(
-        '--num-ids', type=int, default=10, help='identities to draw'
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('--num-ids', type=int, default=10, help='identities to draw')
+    add(
         '--per-modality',
         type=int,
         default=30,
         help='most images of an identity in a modality; 0 for all',
     )
-    parser.add_argument(
+    add(
         '--no-labels',
         action='store_true',
         help='leave out the numbers of the identities',
@@ -86,15 +85,16 @@ def ranking_parser() -> argparse.ArgumentParser:
     )
     add_input_options(parser)
     add_picture_option(parser)
-    parser.add_argument('--num-queries', type=int, default=5)
-    parser.add_argument('--top-k', type=int, default=10)
-    parser.add_argument(
+    add = parser.add_argument
+    add('--num-queries', type=int, default=5)
+    add('--top-k', type=int, default=10)
+    add(
         '--multi-shot',
         action='store_true',
         help='all images in the gallery, as RegDB does, not one an identity '
         'and camera',
     )
-    parser.add_argument(
+    add(
         '--side-by-side',
         action='store_true',
         help='runs side by side, not one above the other',

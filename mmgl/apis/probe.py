@@ -27,31 +27,28 @@ def probe_parser() -> ArgumentParser:
     parser = ArgumentParser(
         description='Judge pre-trained features without fine-tuning.'
     )
-    parser.add_argument('config', help='config with the backbone and the data')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config with the backbone and the data')
+    add(
         'checkpoints',
         nargs='*',
         help="files, torchvision://resnetNN, or 'random'",
     )
-    parser.add_argument(
-        '--names', nargs='+', help='names in the table (default: the folders)'
-    )
-    parser.add_argument('--out', metavar='JSON', help='file for the figures')
-    parser.add_argument(
+    add('--names', nargs='+', help='names in the table (default: the folders)')
+    add('--out', metavar='JSON', help='file for the figures')
+    add(
         '--compare',
         nargs='+',
         default=[],
         metavar='JSON',
         help='earlier outputs to put into the same table',
     )
-    parser.add_argument(
+    add(
         '--split',
         help='default: held-out identities, val_test of SYSU-MM01 '
         'and test of RegDB',
     )
-    parser.add_argument(
-        '--num-parts', type=int, default=6, help='horizontal stripes'
-    )
+    add('--num-parts', type=int, default=6, help='horizontal stripes')
     add_extraction_options(parser)
     return parser
 

@@ -64,22 +64,19 @@ def scoring_parser() -> argparse.ArgumentParser:
         'MATLAB code, or RegDB. Features may come from any code base; '
         'docs/evaluation.md has the formats.'
     )
-    parser.add_argument('--protocol', choices=PROTOCOLS, required=True)
-    parser.add_argument(
+    add = parser.add_argument
+    add('--protocol', choices=PROTOCOLS, required=True)
+    add(
         '--features',
         required=True,
         help='.npz; for sysu also a folder or prefix of NAME_cam1..6.mat; '
         'for regdb also a folder or pattern of one .npz a trial',
     )
-    parser.add_argument(
-        '--data-root', help='SYSU-MM01 root, or its exp/ (sysu only)'
-    )
-    parser.add_argument('--out', help='JSON file to write')
-    parser.add_argument('--distance', choices=DISTANCES, default='euclidean')
-    parser.add_argument(
-        '--draw', choices=DRAWS, default='official', help='sysu only'
-    )
-    parser.add_argument(
+    add('--data-root', help='SYSU-MM01 root, or its exp/ (sysu only)')
+    add('--out', help='JSON file to write')
+    add('--distance', choices=DISTANCES, default='euclidean')
+    add('--draw', choices=DRAWS, default='official', help='sysu only')
+    add(
         '--ties',
         choices=TIE_RULES,
         help='default: gallery_order for sysu, expected for regdb',

@@ -10,25 +10,26 @@ from mmgl.datasets.verify import verify_regdb, verify_sysu
 def verification_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl verify-dataset``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--root', required=True, help='folder of the data set')
-    parser.add_argument('--layout', required=True, choices=('sysu', 'regdb'))
-    parser.add_argument(
+    add = parser.add_argument
+    add('--root', required=True, help='folder of the data set')
+    add('--layout', required=True, choices=('sysu', 'regdb'))
+    add(
         '--official',
         action='store_true',
         help='compare the counts with those of the real data set',
     )
-    parser.add_argument(
+    add(
         '--decode',
         action='store_true',
         help='decode every image to find truncated ones (slow)',
     )
-    parser.add_argument(
+    add(
         '--trial',
         type=int,
         choices=range(1, 11),
         help='RegDB: check this trial only',
     )
-    parser.add_argument(
+    add(
         '--max-problems',
         type=int,
         default=50,

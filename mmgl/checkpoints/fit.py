@@ -20,18 +20,16 @@ STEMS = {'visible': 'visible_stem.', 'infrared': 'infrared_stem.'}
 # Layers an ordinary ResNet has not, with initial values of their own.
 ADDED = ('non_local.', 'plugins.')
 KINDS = ('imagenet', 'mmgl')
-STEM_MODES = ('exact', 'duplicate', 'visible', 'infrared')
+STEM_MODES = ('exact', 'duplicate', *STEMS)
+SETTINGS = ('kind', 'checkpoint', 'stems', 'allow_missing', 'allow_unused')
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What :func:`load_backbone` did.
+    """Which tensors :func:`load_backbone` loaded, left fresh and dropped.
 
-    Attributes:
-        source: Where the weights came from.
-        matched: Backbone tensors that were overwritten.
-        fresh: Backbone tensors that kept their initial values.
-        dropped: Tensors of the checkpoint that were not used.
+    ``matched`` and ``fresh`` (at their initial values) are of the backbone,
+    ``dropped`` are those of the checkpoint that were not used.
     """
 
     source: str
@@ -66,13 +64,12 @@ def load_backbone(
 
     Every parameter and buffer of the backbone must be found with the same
     shape, and every backbone tensor of the checkpoint must be used;
-    otherwise nothing is loaded. Heads are dropped.
+    otherwise nothing is loaded. Heads are dropped. A backbone made of several
+    ``networks`` takes the checkpoint into each of them; one of several
+    networks, each into its own.
 
     Args:
-        backbone: A ``OneStreamResNet`` or ``TwoStreamResNet``, or a backbone
-            made of several, which are its ``networks``: the checkpoint goes
-            into each of them; of one with several networks, each into its
-            own.
+        backbone: A ``OneStreamResNet``, ``TwoStreamResNet``, or several.
         checkpoint: A file, ``torchvision://resnet50``, or a loaded dict.
         kind: 'imagenet', a classifier with torchvision's names, whose first
             convolution goes into every stem and which leaves non-local
@@ -92,33 +89,47 @@ def load_backbone(
             message names them.
     """
     check_init_from(dict(kind=kind, stems=stems))
+    missing, unused = _prefixes(allow_missing), _prefixes(allow_unused)
     networks = getattr(backbone, 'networks', None)
-    if networks is not None:
-        reports = {
-            name: load_backbone(
-                network,
-                read_network(checkpoint, name),
-                kind,
-                stems,
-                allow_missing,
-                allow_unused,
-            )
-            for name, network in networks.items()
-        }
-        return _merge_reports(reports)
-    source, dropped = _source_tensors(checkpoint, kind)
-    target = backbone.state_dict()
-    source, unused_stem = _map_stems(source, target, kind, stems)
-    allowed = _prefixes(allow_missing)
-    if kind == 'imagenet':
-        allowed += ADDED
-    fresh, missing = _absent(source, target, kind, allowed)
-    left = [name for name in source if name not in target]
-    left_allowed = [n for n in left if n.startswith(_prefixes(allow_unused))]
-    unused = [name for name in left if name not in left_allowed]
+    if networks is None:
+        return _load(backbone, checkpoint, kind, stems, missing, unused)
+    reports = {
+        name: _load(
+            network,
+            read_network(checkpoint, name),
+            kind,
+            stems,
+            missing,
+            unused,
+        )
+        for name, network in networks.items()
+    }
+    return _merge_reports(reports)
+
+
+def _load(
+    backbone: nn.Module,
+    checkpoint: Source,
+    kind: str,
+    stems: str,
+    may_miss: tuple[str, ...],
+    may_stay: tuple[str, ...],
+) -> LoadReport:
+    """Load the weights of one network."""
     where = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
-    wrong = reshaped(source, target)
-    problems = misfit(missing, wrong, unused, ' in the backbone')
+    target = backbone.state_dict()
+    source, dropped = _source_tensors(checkpoint, kind)
+    source, unused_stem = _map_stems(source, target, kind, stems)
+    if kind == 'imagenet':
+        may_miss += ADDED
+    fresh, missing = _absent(source, target, kind, may_miss)
+    left = [name for name in source if name not in target]
+    problems = misfit(
+        missing,
+        reshaped(source, target),
+        [name for name in left if not name.startswith(may_stay)],
+        ' in the backbone',
+    )
     if problems:
         raise ValueError(
             f'{KEY}: {where} does not fit model.backbone; {problems}. Use the '
@@ -126,15 +137,12 @@ def load_backbone(
             'name what may differ in model.init_from.allow_missing / '
             "allow_unused, e.g. ('non_local.',)"
         )
+    matched = tuple(name for name in target if name in source)
     with torch.no_grad():
-        for name, value in target.items():
-            if name in source:
-                value.copy_(source[name])
+        for name in matched:
+            target[name].copy_(source[name])
     report = LoadReport(
-        str(where),
-        tuple(n for n in target if n in source),
-        tuple(fresh),
-        tuple(dropped + unused_stem + left_allowed),
+        str(where), matched, tuple(fresh), (*dropped, *unused_stem, *left)
     )
     print_log(str(report), logger='current')
     return report
@@ -148,27 +156,26 @@ def check_init_from(init_from: Mapping[str, Any] | None) -> None:
     """
     if init_from is None:
         return
-    known = ('kind', 'checkpoint', 'stems', 'allow_missing', 'allow_unused')
-    unknown = sorted(set(init_from) - set(known))
+    where, kind = 'model.init_from', init_from.get('kind')
+    stems = init_from.get('stems', 'exact')
+    unknown = sorted(set(init_from) - set(SETTINGS))
     if unknown:
         raise ValueError(
-            f'model.init_from has unknown keys {unknown}; known are {known}'
+            f'{where} has unknown keys {unknown}; known are {SETTINGS}'
         )
-    if init_from.get('kind') not in KINDS:
+    if kind not in KINDS:
         raise ValueError(
-            f'model.init_from.kind must be one of {KINDS}, got '
-            f'{init_from.get("kind")!r}; for random weights set '
-            'model.init_from=None'
+            f'{where}.kind must be one of {KINDS}, got {kind!r}; for random '
+            f'weights set {where}=None'
         )
-    stems = init_from.get('stems', 'exact')
     if stems not in STEM_MODES:
         raise ValueError(
-            f'model.init_from.stems must be one of {STEM_MODES}, got {stems!r}'
+            f'{where}.stems must be one of {STEM_MODES}, got {stems!r}'
         )
-    if init_from['kind'] == 'imagenet' and stems in STEMS:
+    if kind == 'imagenet' and stems in STEMS:
         raise ValueError(
-            f"model.init_from.stems={stems!r} is for kind='mmgl'; ImageNet "
-            'weights have one stem, which goes into every stem'
+            f"{where}.stems={stems!r} is for kind='mmgl'; ImageNet weights "
+            'have one stem, which goes into every stem'
         )
 
 
@@ -191,32 +198,28 @@ def _source_tensors(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Backbone tensors in this package's names, and the names dropped."""
     state = read_state_dict(checkpoint)
-    has_prefix = any(name.startswith(PREFIX) for name in state)
-    if kind == 'mmgl' and not has_prefix:
-        raise ValueError(
-            f'{KEY}: no tensor named {PREFIX}* among {some_names(state)}; '
-            "is it a checkpoint of this package? For torchvision's ImageNet "
-            "weights set model.init_from.kind='imagenet'"
-        )
     dropped: list[str] = []
-    if has_prefix:
+    if any(name.startswith(PREFIX) for name in state):
         dropped = [name for name in state if not name.startswith(PREFIX)]
         state = {
             name.removeprefix(PREFIX): value
             for name, value in state.items()
             if name.startswith(PREFIX)
         }
+    elif kind == 'mmgl':
+        raise ValueError(
+            f'{KEY}: no tensor named {PREFIX}* among {some_names(state)}; '
+            "is it a checkpoint of this package? For torchvision's ImageNet "
+            "weights set model.init_from.kind='imagenet'"
+        )
     if kind == 'mmgl':
         return state, dropped
-    tensors = {}
-    for name, value in state.items():
-        if name.startswith('fc.'):
-            dropped.append(name)
-        elif name.startswith(('conv1.', 'bn1.')):
-            tensors[STEM + name] = value
-        else:
-            tensors[name] = value
-    return tensors, dropped
+    tensors = {
+        STEM + name if name.startswith(('conv1.', 'bn1.')) else name: value
+        for name, value in state.items()
+        if not name.startswith('fc.')
+    }
+    return tensors, [*dropped, *(n for n in state if n.startswith('fc.'))]
 
 
 def _map_stems(
@@ -225,23 +228,18 @@ def _map_stems(
     """Rename the stems of the source as asked; also names then unused."""
     from_two = any(name.startswith(STEMS['visible']) for name in source)
     to_two = any(name.startswith(STEMS['visible']) for name in target)
+    if from_two == to_two:
+        fitting: tuple[str, ...] = ('exact',)
+    else:
+        fitting = ('duplicate',) if to_two else tuple(STEMS)
     if kind == 'imagenet':
         stems = 'duplicate' if to_two else 'exact'
-    fits = {
-        'exact': from_two == to_two,
-        'duplicate': not from_two and to_two,
-    }.get(stems, from_two and not to_two)
-    if not fits:
+    if stems not in fitting:
         words = {False: 'one stem', True: 'two stems'}
-        remedy = (
-            'exact'
-            if from_two == to_two
-            else ('duplicate' if to_two else "visible' or 'infrared")
-        )
         raise ValueError(
             f'{KEY}: the checkpoint has {words[from_two]} and the backbone '
             f'{words[to_two]}, which does not go with model.init_from.stems='
-            f"'{stems}'; set it to '{remedy}'"
+            f"'{stems}'; set it to {' or '.join(map(repr, fitting))}"
         )
     mapped: dict[str, Tensor] = {}
     unused = []

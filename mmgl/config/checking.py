@@ -8,7 +8,8 @@ nearest right one.
 import difflib
 import inspect
 import os.path as osp
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import mmengine.registry as nodes
@@ -96,13 +97,17 @@ def _check_top_key(key: str) -> None:
             raise ConfigError(f'config: unknown key {key!r}{hint}')
 
 
+def _refuse_others(
+    given: Iterable[str], known: Collection[str], complaint: str
+) -> None:
+    for key in given:
+        if key not in known:
+            raise ConfigError(f'{complaint} {key!r}{nearest(key, known)}')
+
+
 def _check_environment(settings: Mapping[str, Any]) -> None:
     """Refuse keys of env_cfg that nothing would read."""
-    for key in settings:
-        if key not in ENV_KEYS:
-            raise ConfigError(
-                f'env_cfg: unknown key {key!r}{nearest(key, ENV_KEYS)}'
-            )
+    _refuse_others(settings, ENV_KEYS, 'env_cfg: unknown key')
     tf32 = settings.get('tf32')
     if tf32 is not None and not isinstance(tf32, bool):
         raise ConfigError(
@@ -117,10 +122,7 @@ def _check_value(value: Any, path: str, registry: Registry) -> None:
             _check_value(item, f'{path}.{number}', registry)
     elif isinstance(value, Mapping):
         scope = value.get('_scope_')
-        if scope is not None:
-            with registry_scope(scope):
-                _check_mapping(value, path, registry)
-        else:
+        with registry_scope(scope) if scope else nullcontext():
             _check_mapping(value, path, registry)
 
 
@@ -203,12 +205,9 @@ def _check_loader(value: Any, path: str) -> None:
         return
     if not isinstance(value, Mapping):
         raise ConfigError(f'{path} must be a dict, got {value!r}')
-    for key in value:
-        if key not in LOADER_KEYS:
-            raise ConfigError(
-                f'{path}: a data loader has no argument '
-                f'{key!r}{nearest(key, LOADER_KEYS)}'
-            )
+    _refuse_others(
+        value, LOADER_KEYS, f'{path}: a data loader has no argument'
+    )
     for key in ('dataset', 'sampler', 'batch_sampler', 'collate_fn'):
         _check_value(value.get(key), f'{path}.{key}', REGISTRY_OF_KEY[key])
     _check_batch_size(value, path)

@@ -51,31 +51,30 @@ def distinct_names(
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing share."""
-    parser.add_argument(
-        '--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)'
-    )
+    add = parser.add_argument
+    add('--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)')
     add_cfg_options(parser)
-    parser.add_argument(
+    add(
         '--launcher',
         choices=LAUNCHERS,
         default='none',
         help='how several processes were started; without GPUs they talk '
         'by gloo',
     )
-    parser.add_argument(
+    add(
         '--local-rank',
         '--local_rank',
         type=int,
         default=0,
         help='set by older launchers',
     )
-    parser.add_argument(
+    add(
         '--allow-trial-mismatch',
         action='store_true',
         help='use a checkpoint of another RegDB trial, which has seen the '
         'test identities',
     )
-    parser.add_argument(
+    add(
         '--debug',
         action='store_true',
         help='show tracebacks of config mistakes (also: MMGL_DEBUG=1)',
@@ -97,8 +96,9 @@ def training_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description='Pre-train or fine-tune a model.'
     )
-    parser.add_argument('config', help='config file, or name of a shipped one')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config file, or name of a shipped one')
+    add(
         '--resume',
         nargs='?',
         const='auto',
@@ -106,19 +106,19 @@ def training_parser() -> argparse.ArgumentParser:
         help='go on from a checkpoint; without PATH, or with "auto", from '
         'the newest one in the output folder, if there is any',
     )
-    parser.add_argument(
+    add(
         '--init',
         metavar='NAME',
         help='initial weights: random, imagenet or mmgl (a file of '
         'configs/_base_/init)',
     )
-    parser.add_argument(
+    add(
         '--init-checkpoint',
         metavar='PATH',
         help='file with the initial weights',
     )
-    parser.add_argument('--seed', type=int, help='seed of everything random')
-    parser.add_argument(
+    add('--seed', type=int, help='seed of everything random')
+    add(
         '--amp',
         nargs='?',
         const='auto',
@@ -127,14 +127,12 @@ def training_parser() -> argparse.ArgumentParser:
         help='mixed precision, fp16 or bf16; without TYPE, or with "auto", '
         'fp16 on GPU and bf16 on CPU',
     )
-    parser.add_argument(
+    add(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate with the batch size',
     )
-    parser.add_argument(
-        '--no-validate', action='store_true', help='do not validate'
-    )
+    add('--no-validate', action='store_true', help='do not validate')
     _add_common(parser)
     return parser
 
@@ -142,10 +140,11 @@ def training_parser() -> argparse.ArgumentParser:
 def evaluation_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl test``."""
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
-    parser.add_argument('config', help='config file, or name of a shipped one')
-    parser.add_argument('checkpoint', help='checkpoint to evaluate')
-    parser.add_argument('--out', metavar='JSON', help='file for the metrics')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config file, or name of a shipped one')
+    add('checkpoint', help='checkpoint to evaluate')
+    add('--out', metavar='JSON', help='file for the metrics')
+    add(
         '--flip-test',
         action='store_true',
         help='average the features of each image and its mirror image',

@@ -39,10 +39,9 @@ _PART_IMAGES = 300
 class PartFeatures:
     """Features of the horizontal stripes of some images of a split.
 
-    Attributes:
-        features: Top to bottom, (m, N, d).
-        modality: 0 visible, 1 infrared, (m,).
-        places: The stripe of the original image at each place, (m, N).
+    ``features`` are top to bottom, (m, N, d); ``modality`` is 0 visible, 1
+    infrared, (m,); ``places`` is the stripe of the original image at each
+    place, (m, N).
     """
 
     features: Array
@@ -52,16 +51,12 @@ class PartFeatures:
 
 @dataclass
 class ExtractedFeatures:
-    """Features of a split.
+    """Features of a split, and the metainfo of its data set.
 
-    Attributes:
-        images: Global features (n, d) with the labels of the images.
-        parts: Features of horizontal stripes, top to bottom, (n, N, d); None
-            for test features.
-        shuffled: Stripes of images whose stripes were shuffled before the
-            network saw them; None where they were not asked for.
-        metainfo: Of the data set.
-        kind: Where the weights came from: 'mmgl', 'imagenet' or 'random'.
+    ``parts`` are the horizontal stripes of ``images``, top to bottom,
+    (n, N, d), None for test features; ``shuffled`` are those of images whose
+    stripes were shuffled before the network saw them, None if not asked for;
+    ``kind`` says where the weights came from: 'mmgl', 'imagenet', 'random'.
     """
 
     images: FeatureSet
@@ -69,15 +64,6 @@ class ExtractedFeatures:
     shuffled: PartFeatures | None = None
     metainfo: dict[str, Any] = field(default_factory=dict)
     kind: str = 'mmgl'
-
-
-@dataclass
-class _Pass:
-    """What one pass over a loader collects."""
-
-    images: FeatureSet
-    parts: Array | None
-    places: Array | None
 
 
 def pool_feature_map(
@@ -105,8 +91,8 @@ def _run(
     preprocessor: nn.Module,
     loader: DataLoader[Any],
     num_parts: int | None,
-) -> _Pass:
-    """Compute the features of all images of a loader."""
+) -> tuple[FeatureSet, Array | None, Array | None]:
+    """Compute features, stripes and places of all images of a loader."""
     features, parts, places, samples = [], [], [], []
     for batch in loader:
         data = preprocessor(batch)
@@ -122,21 +108,22 @@ def _run(
         if 'permutation' in targets:
             places.append(targets['permutation'].cpu())
         samples.extend(batch['data_samples'])
+    pids, camids, modality, index = (
+        np.array([sample.get(key) for sample in samples]) for key in _LABELS
+    )
     images = FeatureSet(
         torch.cat([f.float().cpu() for f in features]).numpy(),
-        *(
-            np.array([sample.get(key) for sample in samples])
-            for key in _LABELS
-        ),
-        img_paths=np.array([str(sample.img_path) for sample in samples]),
+        pids,
+        camids,
+        modality,
+        index,
+        np.array([str(sample.img_path) for sample in samples]),
     )
-    return _Pass(
-        images,
-        *(
-            torch.cat(some).numpy() if some else None
-            for some in (parts, places)
-        ),
-    )
+    return images, _joined(parts), _joined(places)
+
+
+def _joined(arrays: list[Tensor]) -> Array | None:
+    return torch.cat(arrays).numpy() if arrays else None
 
 
 def _part_images(modality: Array) -> list[int]:
@@ -165,22 +152,13 @@ def extract_features(
 ) -> ExtractedFeatures:
     """Extract the features of a split with any checkpoint.
 
-    Images keep the order of the data set.
-
-    Args:
-        cfg: Config of a pre-training or fine-tuning.
-        checkpoint: As for :func:`build_backbone`.
-        kind: 'mmgl', 'imagenet' or 'random'; by default found out.
-        split: By default held-out identities, see :func:`image_settings`.
-        data_root: Folder of the data set instead of the config's.
-        feature: 'backbone', pooled from the feature map; or 'test', what the
-            model of the config uses in testing (needs its own checkpoint).
-        num_parts: Stripes N.
-        shuffled: Also compute stripes of some shuffled images.
-        seed: Seed of random weights.
-        workers: Processes that load images.
-        device: By default the GPU if there is one.
-        allow_trial_mismatch: Accept a checkpoint of another RegDB trial.
+    Images keep the order of the data set. ``feature`` is 'backbone', pooled
+    from the feature map, or 'test', what the model of the config uses in
+    testing (needs its own checkpoint). For checkpoint, kind and seed see
+    :func:`build_backbone`, for split and folder :func:`image_settings`;
+    ``num_parts`` is the number N of stripes, of which ``shuffled`` asks for
+    those of some shuffled images too; the device is by default the GPU if
+    there is one.
 
     Raises:
         ConfigError: For a mistake in config or options, or a checkpoint of
@@ -207,26 +185,19 @@ def extract_features(
     )
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     on_device = (network.to(device), build_preprocessor(cfg).to(device))
-    whole = _run(*on_device, loader, stripes)
-    whole.images.trial = metainfo.get('trial')
-    result = ExtractedFeatures(
-        whole.images, whole.parts, metainfo=metainfo, kind=kind
-    )
+    images, parts, _ = _run(*on_device, loader, stripes)
+    images.trial = metainfo.get('trial')
+    result = ExtractedFeatures(images, parts, metainfo=metainfo, kind=kind)
     if shuffled and stripes is not None:
-        again = _run(
-            *on_device,
-            build_images(
-                cfg,
-                split,
-                data_root,
-                workers=workers,
-                indices=_part_images(whole.images.modality),
-                shuffled_parts=stripes,
-            ),
-            stripes,
+        loader = build_images(
+            cfg,
+            split,
+            data_root,
+            workers=workers,
+            indices=_part_images(images.modality),
+            shuffled_parts=stripes,
         )
-        if again.parts is not None and again.places is not None:
-            result.shuffled = PartFeatures(
-                again.parts, again.images.modality, again.places
-            )
+        some, parts, places = _run(*on_device, loader, stripes)
+        if parts is not None and places is not None:
+            result.shuffled = PartFeatures(parts, some.modality, places)
     return result

@@ -83,15 +83,9 @@ def build_images(
 ) -> DataLoader[Any]:
     """Build the loader of the images of a split, in their own order.
 
-    Args:
-        cfg: A whole config.
-        split: See :func:`image_settings`.
-        data_root: Folder of the data set instead of the config's.
-        batch_size: Images a batch.
-        workers: Processes that load images; they change no result.
-        indices: The images wanted; by default all.
-        shuffled_parts: Number of stripes to shuffle, each image in its own
-            way, by the transform of the pre-training; by default none.
+    See :func:`image_settings` for split and folder. ``shuffled_parts``
+    stripes of each image are shuffled in its own way, by the transform of
+    the pre-training.
 
     Raises:
         ConfigError: If the config has no data set or test pipeline.

@@ -17,25 +17,22 @@ from .network import FEATURES, KINDS
 
 def add_extraction_options(parser: ArgumentParser) -> None:
     """Add the options of :func:`extract_features`."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         '--data-root',
         default='',
         help="folder of the images (default: the config's)",
     )
-    parser.add_argument(
+    add(
         '--init-kind',
         choices=KINDS,
         help='what the checkpoints are (default: found out)',
     )
-    parser.add_argument(
-        '--seed', type=int, default=0, help='seed of everything random'
-    )
-    parser.add_argument(
-        '--workers', type=int, default=0, help='processes that load images'
-    )
-    parser.add_argument('--device', help='default: the GPU if there is one')
+    add('--seed', type=int, default=0, help='seed of everything random')
+    add('--workers', type=int, default=0, help='processes that load images')
+    add('--device', help='default: the GPU if there is one')
     add_cfg_options(parser)
-    parser.add_argument(
+    add(
         '--allow-trial-mismatch',
         action='store_true',
         help='accept checkpoints of another RegDB trial',
@@ -44,25 +41,24 @@ def add_extraction_options(parser: ArgumentParser) -> None:
 
 def add_input_options(parser: ArgumentParser) -> None:
     """Add the options that :func:`load_inputs` reads."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         'inputs',
         nargs='+',
         help='feature dumps (.npz of tools/test.py); or, with --config, '
         "checkpoints, 'random' or torchvision://resnetNN",
     )
-    parser.add_argument(
+    add(
         '--config',
         nargs='+',
         default=[],
         help='config of the checkpoints, or one for each',
     )
-    parser.add_argument(
+    add(
         '--names', nargs='+', help='titles (default: the folder of each input)'
     )
-    parser.add_argument(
-        '--split', default='test', help='images to draw from checkpoints'
-    )
-    parser.add_argument(
+    add('--split', default='test', help='images to draw from checkpoints')
+    add(
         '--feature',
         choices=FEATURES,
         default='backbone',
