@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmgl.config.options import add_picture_option
+from mmgl.evaluation.features_io import FeatureSet
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.visualization import (
     EmbeddedPoints,
-    FeatureDump,
     choose_queries,
     draw_embedding,
     draw_ranking,
@@ -102,7 +102,7 @@ def ranking_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_same_images(dumps: dict[str, FeatureDump]) -> None:
+def _check_same_images(dumps: dict[str, FeatureSet]) -> None:
     """Refuse to compare runs on different images."""
     first_name, first = next(iter(dumps.items()))
     for name, dump in dumps.items():
