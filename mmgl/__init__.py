@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .utils.compat import (
     install_checkpoint_loader_if_imported,
-    know_own_configs_if_imported,
+    know_own_configs,
 )
 from .utils.versions import check_versions
 from .version import __version__
@@ -48,7 +48,7 @@ __all__ = [
 
 check_versions()
 install_checkpoint_loader_if_imported()
-know_own_configs_if_imported()
+know_own_configs(load=False)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,12 +1,11 @@
 """Translation of released checkpoints, as the tool does it."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
 
 from mmgl.checkpoints.converters import (
     METHODS,
@@ -17,7 +16,7 @@ from mmgl.checkpoints.converters import (
 )
 from mmgl.checkpoints.converters.backbone_shape import resnet_settings
 from mmgl.checkpoints.converters.methods import STEMS
-from mmgl.checkpoints.converters.rules import OneSided, Work
+from mmgl.checkpoints.converters.rules import OneSided, Rule, Tensors, Work
 from mmgl.checkpoints.provenance import META_KEY
 from mmgl.checkpoints.reader import KEY, read_state_dict
 from mmgl.config.loading import forget_init, load_config
@@ -100,7 +99,9 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
                 f'(method {options.method!r}'
                 f'{", reverse" if options.reverse else ""})'
             ) from error
-        out = _save(content, options.out)
+        out = Path(options.out)
+        with replace_whole(out) as partial:
+            torch.save(content, partial)
     print(f'{len(work.done)} tensors written to {out}')
     for word, names in (('dropped', work.dropped), ('made', work.filled)):
         for why in dict.fromkeys(names.values()):
@@ -109,16 +110,10 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
     return out
 
 
-def _method(
-    state: Mapping[str, Tensor], options: argparse.Namespace
-) -> Converted:
+def _method(state: Tensors, options: argparse.Namespace) -> Converted:
     """Translate a whole model."""
     method = METHODS[options.method]
-    rules = _drops(options) + method.rules
-    work = translate(state, rules, options.reverse)
-    ours, theirs = (
-        (state, work.done) if options.reverse else (work.done, state)
-    )
+    work, ours, theirs = _translated(state, method.rules, options)
     if method.classifier not in theirs:
         raise ValueError(f'no classifier ({method.classifier})')
     classes = len(theirs[method.classifier])
@@ -141,7 +136,7 @@ def _method(
 
 def model_tensors(
     method: Method, config: str | None, num_classes: int
-) -> dict[str, Tensor]:
+) -> Tensors:
     """Tensors a model has, on the device 'meta'.
 
     Without a config the model is the method's own, with so many identities.
@@ -165,26 +160,21 @@ def model_tensors(
     return _meta_tensors(cfg.model)
 
 
-def _meta_tensors(cfg: dict[str, Any]) -> dict[str, Tensor]:
+def _meta_tensors(cfg: dict[str, Any]) -> Tensors:
     """Names and shapes of what a config builds."""
     with registry_scope(), torch.device('meta'):
         return dict(MODELS.build(cfg).state_dict())
 
 
-def _resnet(
-    state: Mapping[str, Tensor], options: argparse.Namespace
-) -> Converted:
+def _resnet(state: Tensors, options: argparse.Namespace) -> Converted:
     """Translate a backbone."""
     two_stream = options.two_stream
     if options.reverse:
         two_stream = any(
             name.startswith(f'backbone.{options.stem}_stem.') for name in state
         )
-    rules = _drops(options) + resnet_rules(two_stream, options.stem)
-    work = translate(state, rules, options.reverse)
-    ours, theirs = (
-        (state, work.done) if options.reverse else (work.done, state)
-    )
+    rules = resnet_rules(two_stream, options.stem)
+    work, ours, theirs = _translated(state, rules, options)
     backbone = _meta_tensors(
         dict(
             type='TwoStreamResNet' if two_stream else 'OneStreamResNet',
@@ -201,11 +191,18 @@ def _resnet(
     return work, work.done if options.reverse else _packed(work, options)
 
 
-def _drops(options: argparse.Namespace) -> tuple[OneSided, ...]:
-    return tuple(
+def _translated(
+    state: Tensors, rules: tuple[Rule, ...], options: argparse.Namespace
+) -> tuple[Work, Tensors, Tensors]:
+    """Translate; also the tensors of this package and of the release."""
+    drops = tuple(
         OneSided(prefix, 'named by --drop', official=not options.reverse)
         for prefix in options.drop
     )
+    work = translate(state, drops + rules, options.reverse)
+    if options.reverse:
+        return work, state, work.done
+    return work, work.done, state
 
 
 def _packed(
@@ -220,10 +217,3 @@ def _packed(
     if options.trial is not None:
         meta[META_KEY] = dict(dataset='regdb', trial=options.trial)
     return {'meta': meta, 'state_dict': work.done}
-
-
-def _save(content: dict[str, Any], out: str) -> Path:
-    """Write a file in one step."""
-    with replace_whole(out) as partial:
-        torch.save(content, partial)
-    return Path(out)

@@ -1,6 +1,6 @@
 """All figures of a probe from arrays: no model, no data set, no files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -123,71 +123,52 @@ def _directions(modality: Array) -> dict[str, tuple[Array, Array]]:
     }
 
 
+def _between(
+    measure: Callable[..., tuple[float, float]],
+    data: FeatureSet,
+    known: Array,
+    asked: Array,
+    labels: str = 'pids',
+) -> tuple[float, float]:
+    """Accuracy for some images by others whose labels are known; chance."""
+    numbers = getattr(data, labels)
+    return measure(
+        data.features[known],
+        numbers[known],
+        data.features[asked],
+        numbers[asked],
+    )
+
+
 def _add_knn(figures: _Figures, data: FeatureSet) -> None:
     for name, (known, asked) in _directions(data.modality).items():
-        figures.add(
-            f'knn/{name}',
-            *knn_accuracy(
-                data.features[known],
-                data.pids[known],
-                data.features[asked],
-                data.pids[asked],
-            ),
-        )
+        figures.add(f'knn/{name}', *_between(knn_accuracy, data, known, asked))
     for number, name in enumerate(MODALITY_NAMES):
         mine = data.select(data.modality == number)
-        cameras = {
-            (p, c)
-            for p, c in zip(
-                mine.pids.tolist(), mine.camids.tolist(), strict=True
-            )
-        }
+        cameras = set(
+            zip(mine.pids.tolist(), mine.camids.tolist(), strict=True)
+        )
         # Images of one camera are near copies of each other.
         apart = len(cameras) > len(np.unique(mine.pids))
         groups = mine.camids if apart else np.arange(len(mine.pids))
         rule = 'other_cameras' if apart else 'other_images'
+        labelled = (mine.features, mine.pids)
         figures.add(
             f'knn/{name}_{rule}',
-            *knn_accuracy(
-                mine.features,
-                mine.pids,
-                mine.features,
-                mine.pids,
-                groups,
-                groups,
-            ),
+            *knn_accuracy(*labelled, *labelled, groups, groups),
         )
 
 
 def _add_linear(figures: _Figures, data: FeatureSet) -> None:
     train = half_split(data.index, data.pids, data.modality, data.camids)
-    figures.add(
-        'linear/half_of_images',
-        *linear_accuracy(
-            data.features[train],
-            data.pids[train],
-            data.features[~train],
-            data.pids[~train],
-        ),
-    )
-    for name, (known, asked) in _directions(data.modality).items():
+    pairs = {'half_of_images': (train, ~train), **_directions(data.modality)}
+    for name, (known, asked) in pairs.items():
         figures.add(
-            f'linear/{name}',
-            *linear_accuracy(
-                data.features[known],
-                data.pids[known],
-                data.features[asked],
-                data.pids[asked],
-            ),
+            f'linear/{name}', *_between(linear_accuracy, data, known, asked)
         )
     figures.add(
         'modality/linear',
-        *linear_accuracy(
-            data.features[train],
-            data.modality[train],
-            data.features[~train],
-            data.modality[~train],
-        ),
+        *_between(linear_accuracy, data, train, ~train, 'modality'),
     )
 
 

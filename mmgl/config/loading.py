@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.config.utils import ConfigParsingError
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -57,16 +56,8 @@ def load_config(path: str | Path) -> Config:
     try:
         # Lazy configs take imports for components; ours have no imports.
         return Config.fromfile(str(file), lazy_import=False)
-    except (
-        ConfigParsingError,
-        OSError,
-        SyntaxError,
-        NameError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        ValueError,
-    ) as error:
+    except Exception as error:
+        # It is a program, which may fail in any way.
         raise ConfigError(
             f'config {path}: {type(error).__name__}: {error}'
         ) from error

@@ -296,21 +296,17 @@ def forget_default_scope() -> None:
 
 
 # ---------------------------------------------- 5. configs by package name
-def know_own_configs() -> None:
+def know_own_configs(load: bool = True) -> None:
     """Let mmengine resolve ``mmgl::CONFIG``.
 
     It knows the packages of OpenMMLab by a table and refuses all others:
     https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/utils.py.
+    Without ``load`` only if that is in memory, as for the loader above.
     """
-    from mmengine.config.utils import MODULE2PACKAGE
+    if load or 'mmengine.config.utils' in sys.modules:
+        from mmengine.config.utils import MODULE2PACKAGE
 
-    MODULE2PACKAGE.setdefault('mmgl', 'mmgl')
-
-
-def know_own_configs_if_imported() -> None:
-    """Do so if mmengine's configs are in memory; ``mmgl.engine`` always."""
-    if 'mmengine.config.utils' in sys.modules:
-        know_own_configs()
+        MODULE2PACKAGE.setdefault('mmgl', 'mmgl')
 
 
 # ----------------------------------------------------------- 6. warnings
