@@ -27,7 +27,7 @@ COMMANDS = {
         'translate a released checkpoint, or back',
     ),
     'export-pruned': (
-        'model_converters/export_pruned_nfs.py',
+        'mmgl.apis.pruning:run_pruning',
         'write an NFS-style model without closed channels',
     ),
     'make-synthetic': (

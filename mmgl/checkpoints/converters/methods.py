@@ -43,14 +43,10 @@ SORTED = 'ascending person numbers, as here'
 class Method:
     """A release.
 
-    Attributes:
-        rules: From its names to ours.
-        classifier: Released name of a classifier weight, whose rows are the
-            identities.
-        container: Key of the state dict in the released file; '' if the file
-            is the state dict.
-        config: Config of this package for it, relative to ``configs``.
-        class_order: What row i of the classifiers stands for.
+    ``rules`` go from its names to ours; the rows of its tensor ``classifier``
+    are the identities, in ``class_order``; ``container`` is the key of the
+    state dict in the released file, '' if the file is the state dict;
+    ``config`` is ours for it, relative to ``configs``.
     """
 
     rules: tuple[Rule, ...]
@@ -62,6 +58,11 @@ class Method:
 
 def _renames(official: str, ours: str, parts: tuple[str, ...]) -> list[Rule]:
     return [Rename(f'{official}{p}.', f'{ours}{p}.') for p in parts]
+
+
+def _unused(prefix: str, what: str, like: str) -> Rule:
+    """Drop what the release never runs; copies of another part fill it in."""
+    return OneSided(prefix, f'{what}, never run', copies_of(like))
 
 
 def _three_resnets() -> list[Rule]:
@@ -76,19 +77,13 @@ def _three_resnets() -> list[Rule]:
     ]
     for stream in (visible, thermal):
         rules += [
-            OneSided(
-                f'{stream}{stage}.',
-                'stages of a stem, never run',
-                copies_of(f'{shared}{stage}.'),
+            _unused(
+                f'{stream}{stage}.', 'stages of a stem', f'{shared}{stage}.'
             )
             for stage in STAGES
         ]
     rules += [
-        OneSided(
-            f'{shared}{part}.',
-            'stem of the trunk, never run',
-            copies_of(f'{visible}{part}.'),
-        )
+        _unused(f'{shared}{part}.', 'stem of the trunk', f'{visible}{part}.')
         for part in STEM_PARTS
     ]
     return rules
@@ -122,25 +117,11 @@ def _ddag() -> tuple[Rule, ...]:
         Rename('wpa.fc3.', 'neck.value.', pointwise=True),
         Rename('wpa.gate', 'neck.gate'),
         Rename('wpa.bottleneck.', 'neck.part_bn.'),
-        OneSided(
-            'wpa.W.0.',
-            'output layer of IWPA, never run',
-            copies_of('wpa.fc3.'),
-        ),
-        OneSided(
-            'wpa.W.1.',
-            'output layer of IWPA, never run',
-            copies_of('wpa.bottleneck.'),
-        ),
+        _unused('wpa.W.0.', 'output layer of IWPA', 'wpa.fc3.'),
+        _unused('wpa.W.1.', 'output layer of IWPA', 'wpa.bottleneck.'),
         Rename('classifier.', 'heads.id.fc.'),
-        *(
-            OneSided(
-                f'classifier{i}.',
-                'classifier, never run',
-                copies_of('classifier.'),
-            )
-            for i in (1, 2)
-        ),
+        _unused('classifier1.', 'classifier', 'classifier.'),
+        _unused('classifier2.', 'classifier', 'classifier.'),
         Stack('attention_{}.W', 'heads.graph.hidden.weight'),
         Stack(
             'attention_{}.a', 'heads.graph.hidden.vectors', (2, -1), (-1, 1)

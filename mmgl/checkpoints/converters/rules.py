@@ -21,14 +21,11 @@ Fill = Callable[[Tensors, str], Tensors]
 
 @dataclass
 class Work:
-    """A translation that is going on.
+    """A translation that is going on, in reverse to released names.
 
-    Attributes:
-        reverse: From this package to released names.
-        left: Tensors no rule has taken yet.
-        done: Translated tensors.
-        dropped: Name and reason of tensors that are not needed.
-        filled: Name and reason of tensors the source does not have.
+    ``left`` has the tensors that no rule has taken yet, ``done`` the
+    translated ones; ``dropped`` and ``filled`` say why tensors are not needed,
+    or made because the source does not have them.
     """
 
     reverse: bool
@@ -63,13 +60,10 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Rename:
-    """Another name for a tensor, or for all under a prefix.
+    """Another name for a tensor, or for all under a prefix ending in a dot.
 
-    Attributes:
-        official: Released name, or a prefix that ends in a dot.
-        ours: Name or prefix in this package.
-        pointwise: The release has 1x1 convolutions ``(M, C, 1, 1)`` where
-            this package has linear layers ``(M, C)``.
+    ``pointwise``: the release has 1x1 convolutions ``(M, C, 1, 1)`` where
+    this package has linear layers ``(M, C)``.
     """
 
     official: str
@@ -95,14 +89,10 @@ class Rename:
 
 @dataclass(frozen=True)
 class Stack:
-    """Released tensors, one a head, which are one tensor here.
+    """Released tensors, one a head, which are one tensor (head, ...) here.
 
-    Attributes:
-        official: Released name with ``{}`` for the number of the head, from
-            0; without it there is one head.
-        ours: Name in this package, first dimension head.
-        shape: Shape of a head here, with -1 for one length.
-        official_shape: The same in the release.
+    ``official`` has ``{}`` for the number of the head, from 0; without it
+    there is one head. Both shapes are of a head, with -1 for one length.
     """
 
     official: str
@@ -132,13 +122,10 @@ def _reshape(value: Tensor, shape: tuple[int, ...] | None) -> Tensor:
 
 @dataclass(frozen=True)
 class OneSided:
-    """Tensors that only one side has.
+    """Tensors that only the release (``official``) or this package has.
 
-    Attributes:
-        prefix: Name, or a prefix that ends in a dot.
-        why: Why the other side needs none of them.
-        fill: Makes them in the other direction; None leaves them out.
-        official: Whether the release has them, or else this package.
+    ``why`` the other side needs none of them is reported; ``fill`` makes them
+    in the other direction, None leaves them out.
     """
 
     prefix: str
