@@ -82,9 +82,6 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
     """Translate by command line arguments, print what was done.
 
     Returns the file written.
-
-    Raises:
-        SystemExit: For mistakes, after one sentence on standard error.
     """
     options = conversion_parser().parse_args(arguments)
     silence_upstream_warnings()
@@ -140,10 +137,6 @@ def model_tensors(
     """Tensors a model has, on the device 'meta'.
 
     Without a config the model is the method's own, with so many identities.
-
-    Raises:
-        ValueError: If there is no such config, it has no model, or other
-            identities.
     """
     cfg = load_config(config or config_dir() / method.config)
     if 'model' not in cfg:

@@ -23,12 +23,7 @@ from .training import check_loader, leave_group
 
 
 def prepare_evaluation(options: Namespace) -> Runner:
-    """Build a Runner with its data set and model from the options.
-
-    Raises:
-        ConfigError: For mistakes in config or options, and for a checkpoint
-            that fits neither model nor data.
-    """
+    """Build a Runner with its data set and model from the options."""
     checkpoint = read_checkpoint(options.checkpoint)
     runner = build_runner(evaluation_config(options))
     loader = runner.test_loop.dataloader
@@ -61,12 +56,7 @@ def write_metrics(
 
 
 def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
-    """Evaluate by command line arguments and return the metrics.
-
-    Raises:
-        SystemExit: For mistakes (2) or interruption (130), after one
-            sentence on standard error.
-    """
+    """Evaluate by command line arguments and return the metrics."""
     options = evaluation_parser().parse_args(arguments)
     silence_upstream_warnings()
     try:

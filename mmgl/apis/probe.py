@@ -90,11 +90,7 @@ def probe_checkpoint(
 
 
 def read_probes(paths: Sequence[str]) -> list[dict[str, Any]]:
-    """Read the probes in files that ``--out`` wrote.
-
-    Raises:
-        ConfigError: If a file is missing or something else.
-    """
+    """Read the probes in files that ``--out`` wrote."""
     probes: list[dict[str, Any]] = []
     for path in paths:
         try:
@@ -134,11 +130,7 @@ def probe_table(probes: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 
 def run_probe(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Probe by command line arguments; returns the probes of this call.
-
-    Raises:
-        SystemExit: For mistakes (2), after one sentence on standard error.
-    """
+    """Probe by command line arguments; returns the probes of this call."""
     options = probe_parser().parse_args(arguments)
     silence_upstream_warnings()
     with report_errors():

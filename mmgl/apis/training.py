@@ -18,11 +18,7 @@ from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 
 
 def check_loader(loader: DataLoader[Any], name: str) -> None:
-    """Compare the batch sizes of a built data loader and its sampler.
-
-    Raises:
-        ConfigError: If the sampler plans batches of another size.
-    """
+    """Compare the batch sizes of a built data loader and its sampler."""
     planned = getattr(loader.sampler, 'batch_size', None)
     if planned is not None and loader.batch_size != planned:
         raise ConfigError(
@@ -33,11 +29,7 @@ def check_loader(loader: DataLoader[Any], name: str) -> None:
 
 
 def prepare_training(options: Namespace) -> Runner:
-    """Build a Runner with its data sets and model from the options.
-
-    Raises:
-        ConfigError: For mistakes in config or options.
-    """
+    """Build a Runner with its data sets and model from the options."""
     cfg = training_config(options)
     runner = build_runner(cfg)
     # The Runner builds its loops late; here mistakes in them surface before
@@ -58,12 +50,7 @@ def prepare_training(options: Namespace) -> Runner:
 
 
 def run_training(arguments: Sequence[str] | None = None) -> Runner:
-    """Train by command line arguments, by default those of the program.
-
-    Raises:
-        SystemExit: For mistakes (2), divergence (3) or interruption (130),
-            after one sentence on standard error.
-    """
+    """Train by command line arguments, by default those of the program."""
     options = training_parser().parse_args(arguments)
     silence_upstream_warnings()
     try:

@@ -69,12 +69,7 @@ def init_names() -> list[str]:
 
 
 def apply_init(cfg: Config, name: str | None, checkpoint: str | None) -> None:
-    """Set ``model.init_from`` in place; None keeps what the config says.
-
-    Raises:
-        ConfigError: If the name is unknown, or a file is given that nothing
-            would load.
-    """
+    """Set ``model.init_from`` in place; None keeps what the config says."""
     if name is not None:
         if name not in init_names():
             raise ConfigError(
@@ -145,11 +140,7 @@ def _apply_common(cfg: Config, options: Namespace) -> None:
 
 
 def training_config(options: Namespace) -> Config:
-    """Build the checked config of a training run from its options.
-
-    Raises:
-        ConfigError: For any mistake in config or options.
-    """
+    """Build the checked config of a training run from its options."""
     cfg = load_config(options.config)
     if not cfg.get('model') or not cfg.get('train_dataloader'):
         raise ConfigError(
@@ -196,9 +187,6 @@ def evaluation_config(options: Namespace) -> Config:
 
     A config without a test set, as of pre-training, is tested on its
     validation set.
-
-    Raises:
-        ConfigError: For any mistake in config or options.
     """
     cfg = load_config(options.config)
     if not cfg.get('test_dataloader'):

@@ -35,11 +35,7 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
 def distinct_names(
     names: Sequence[str] | None, defaults: Sequence[str]
 ) -> list[str]:
-    """Choose what the inputs of a tool are called: ``--names``, or defaults.
-
-    Raises:
-        ConfigError: If their number is wrong or two are the same.
-    """
+    """Choose one different name an input: ``--names``, or the defaults."""
     chosen = list(names or defaults)
     if len(chosen) != len(defaults) or len(set(chosen)) != len(chosen):
         raise ConfigError(

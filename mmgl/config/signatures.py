@@ -16,12 +16,9 @@ _SCALARS = (bool, int, float, str)
 
 @dataclass
 class Signature:
-    """Arguments of a component.
+    """Arguments of a component, with annotations where they are readable.
 
-    Attributes:
-        parameters: Name and parameter.
-        is_open: Whether further names are accepted and used somehow.
-        hints: Resolved annotations by name, where they could be.
+    Open are those that accept, and somehow use, further names.
     """
 
     parameters: dict[str, inspect.Parameter] = field(default_factory=dict)

@@ -56,9 +56,6 @@ def image_settings(
 
     By default they are held-out identities: 'val_test' of SYSU-MM01, 'test'
     of RegDB.
-
-    Raises:
-        ConfigError: If the config has no data set or test pipeline.
     """
     found = _dataset_config(cfg)
     settings = dict(
@@ -86,11 +83,6 @@ def build_images(
     See :func:`image_settings` for split and folder. ``shuffled_parts``
     stripes of each image are shuffled in its own way, by the transform of
     the pre-training.
-
-    Raises:
-        ConfigError: If the config has no data set or test pipeline.
-        FileNotFoundError: If the data set is not there.
-        ValueError: If there is no such split.
     """
     settings = image_settings(cfg, split, data_root)
     if shuffled_parts is not None:

@@ -116,13 +116,7 @@ def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureSet:
 
 
 def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
-    """Read the dumps and extract the features of the checkpoints, by name.
-
-    Raises:
-        ConfigError: For names or configs that do not go with the inputs.
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file does not fit.
-    """
+    """Read the dumps and extract the features of the checkpoints, by name."""
     names = panel_names(options.inputs, options.names)
     checkpoints = [p for p in options.inputs if Path(p).suffix != '.npz']
     configs = list(options.config)

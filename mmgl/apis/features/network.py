@@ -24,11 +24,7 @@ _CLASSIFIER_STEMS = ('conv1.weight', f'{PREFIX}conv1.weight')
 
 
 def backbone_config(cfg: Config) -> dict[str, Any]:
-    """Return the config of the backbone, also out of an adapter.
-
-    Raises:
-        ConfigError: If the config has none.
-    """
+    """Return the config of the backbone, also out of an adapter."""
     backbone = (cfg.get('model') or {}).get('backbone')
     if not backbone or 'type' not in backbone:
         raise ConfigError(
