@@ -18,21 +18,21 @@ EDITABLE = {'develop', 'editable_wheel'}
 BUILDS = {'sdist', 'bdist_wheel', 'build', 'build_py', 'install'}
 
 
-def read_version():
+def read_version() -> str:
     """Return the version without importing the package."""
-    scope = {}
+    scope: dict[str, str] = {}
     exec((ROOT / 'mmgl' / 'version.py').read_text(encoding='utf-8'), scope)
     return scope['__version__']
 
 
-def read_requirements(name):
+def read_requirements(name: str) -> list[str]:
     """Return the lines of a requirements file without comments."""
     text = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8')
     lines = (line.split('#')[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 
 
-def accept_installed_mmcv(requirements):
+def accept_installed_mmcv(requirements: list[str]) -> list[str]:
     """Ask for the mmcv that is there: mmcv and mmcv-lite share their files.
 
     An isolated build does not see the environment it builds for in
@@ -55,7 +55,7 @@ def accept_installed_mmcv(requirements):
     return requirements
 
 
-def place_shipped_files(commands):
+def place_shipped_files(commands: set[str]) -> None:
     """Fill ``mmgl/.mim``: links for an editable install, otherwise copies."""
     editable = bool(EDITABLE & commands)
     if not editable and not BUILDS & commands:
@@ -93,6 +93,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=('mmgl', 'mmgl.*')),
     include_package_data=True,
+    entry_points={'console_scripts': ['mmgl=mmgl.cli:main']},
     python_requires='>=3.10,<3.13',
     install_requires=accept_installed_mmcv(read_requirements('runtime')),
     extras_require={

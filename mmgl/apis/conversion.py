@@ -1,13 +1,11 @@
 """Translation of released checkpoints, as the tool does it."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from torch import Tensor
 
 from mmgl.checkpoints.converters import (
     METHODS,
@@ -18,84 +16,72 @@ from mmgl.checkpoints.converters import (
 )
 from mmgl.checkpoints.converters.backbone_shape import resnet_settings
 from mmgl.checkpoints.converters.methods import STEMS
-from mmgl.checkpoints.converters.rules import OneSided, Work
+from mmgl.checkpoints.converters.rules import OneSided, Rule, Tensors, Work
 from mmgl.checkpoints.provenance import META_KEY
 from mmgl.checkpoints.reader import KEY, read_state_dict
+from mmgl.config.loading import forget_init, load_config
 from mmgl.registry import MODELS
-from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
 from mmgl.utils.paths import config_dir
+
+# What was done, and what the file to write holds.
+Converted: TypeAlias = tuple[Work, dict[str, Any]]
 
 RESNET = 'resnet'
 CONTAINERS = ('state_dict', 'net', 'model')
 
 
 def conversion_parser() -> argparse.ArgumentParser:
-    """Return the parser of the tool.
-
-    Returns:
-        A parser of method, files and options.
-    """
+    """Return the parser of ``mmgl convert``."""
     parser = argparse.ArgumentParser(
         description='Translate a released checkpoint to mmgl, or back.'
     )
-    parser.add_argument('method', choices=(*METHODS, RESNET))
-    parser.add_argument('source', metavar='IN', help='file to read')
-    parser.add_argument('out', metavar='OUT', help='file to write')
-    parser.add_argument(
-        '--reverse', action='store_true', help='from mmgl to the release'
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('method', choices=(*METHODS, RESNET))
+    add('source', metavar='IN', help='file to read')
+    add('out', metavar='OUT', help='file to write')
+    add('--reverse', action='store_true', help='from mmgl to the release')
+    add(
         '--config',
         help='config whose model the tensors must fit (default: ResNet-50 '
         'on SYSU-MM01, with the number of identities of the file)',
     )
-    parser.add_argument(
-        '--num-classes', type=int, help='identities the file must have'
-    )
-    parser.add_argument(
+    add('--num-classes', type=int, help='identities the file must have')
+    add(
         '--trial',
         type=int,
         choices=range(1, 11),
         help='trial of RegDB it was trained on; kept in the file, so that '
         'tools/test.py refuses other trials',
     )
-    parser.add_argument(
+    add(
         '--two-stream',
         action='store_true',
         help=f'{RESNET}: to a backbone with two equal stems',
     )
-    parser.add_argument(
+    add(
         '--stem',
         choices=STEMS,
         default=STEMS[0],
         help=f'{RESNET} --reverse: which of two stems to take',
     )
-    parser.add_argument(
+    add(
         '--drop',
         nargs='+',
         default=[],
         metavar='PREFIX',
         help='tensors of IN to leave out, such as backbone.non_local.',
     )
-    parser.add_argument(
-        '--debug', action='store_true', help='show tracebacks of mistakes'
-    )
+    add('--debug', action='store_true', help='show tracebacks of mistakes')
     return parser
 
 
 def run_conversion(arguments: Sequence[str] | None = None) -> Path:
-    """Translate by command line arguments and print what was done.
+    """Translate by command line arguments, print what was done.
 
-    Args:
-        arguments: Arguments; None takes those of the program.
-
-    Returns:
-        The file written.
-
-    Raises:
-        SystemExit: For mistakes, after one sentence on standard error.
+    Returns the file written.
     """
     options = conversion_parser().parse_args(arguments)
     silence_upstream_warnings()
@@ -110,7 +96,9 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
                 f'(method {options.method!r}'
                 f'{", reverse" if options.reverse else ""})'
             ) from error
-        out = _save(content, options.out)
+        out = Path(options.out)
+        with replace_whole(out) as partial:
+            torch.save(content, partial)
     print(f'{len(work.done)} tensors written to {out}')
     for word, names in (('dropped', work.dropped), ('made', work.filled)):
         for why in dict.fromkeys(names.values()):
@@ -119,16 +107,10 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
     return out
 
 
-def _method(
-    state: Mapping[str, Tensor], options: argparse.Namespace
-) -> tuple[Work, dict]:
+def _method(state: Tensors, options: argparse.Namespace) -> Converted:
     """Translate a whole model."""
     method = METHODS[options.method]
-    rules = _drops(options) + method.rules
-    work = translate(state, rules, options.reverse)
-    ours, theirs = (
-        (state, work.done) if options.reverse else (work.done, state)
-    )
+    work, ours, theirs = _translated(state, method.rules, options)
     if method.classifier not in theirs:
         raise ValueError(f'no classifier ({method.classifier})')
     classes = len(theirs[method.classifier])
@@ -151,23 +133,12 @@ def _method(
 
 def model_tensors(
     method: Method, config: str | None, num_classes: int
-) -> dict[str, Tensor]:
-    """Tensors a model has, without their values.
+) -> Tensors:
+    """Tensors a model has, on the device 'meta'.
 
-    Args:
-        method: The method.
-        config: Config file; None for the method's own, whose number of
-            identities is replaced.
-        num_classes: Number of identities.
-
-    Returns:
-        Names and tensors on the device 'meta'.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the config has no model, or other identities.
+    Without a config the model is the method's own, with so many identities.
     """
-    cfg = Config.fromfile(config or config_dir() / method.config)
+    cfg = load_config(config or config_dir() / method.config)
     if 'model' not in cfg:
         raise ValueError(f'config {config} has no model')
     for name, head in cfg.model.get('heads', {}).items():
@@ -178,31 +149,25 @@ def model_tensors(
                 f'{num_classes} identities, but model.heads.{name}.'
                 f'num_classes={head.num_classes} in {config}'
             )
-    cfg.model.init_from = None
+    forget_init(cfg)
     return _meta_tensors(cfg.model)
 
 
-def _meta_tensors(cfg: dict) -> dict[str, Tensor]:
+def _meta_tensors(cfg: dict[str, Any]) -> Tensors:
     """Names and shapes of what a config builds."""
-    init_default_scope('mmgl')
-    with torch.device('meta'):
-        return MODELS.build(cfg).state_dict()
+    with registry_scope(), torch.device('meta'):
+        return dict(MODELS.build(cfg).state_dict())
 
 
-def _resnet(
-    state: Mapping[str, Tensor], options: argparse.Namespace
-) -> tuple[Work, dict]:
+def _resnet(state: Tensors, options: argparse.Namespace) -> Converted:
     """Translate a backbone."""
     two_stream = options.two_stream
     if options.reverse:
         two_stream = any(
             name.startswith(f'backbone.{options.stem}_stem.') for name in state
         )
-    rules = _drops(options) + resnet_rules(two_stream, options.stem)
-    work = translate(state, rules, options.reverse)
-    ours, theirs = (
-        (state, work.done) if options.reverse else (work.done, state)
-    )
+    rules = resnet_rules(two_stream, options.stem)
+    work, ours, theirs = _translated(state, rules, options)
     backbone = _meta_tensors(
         dict(
             type='TwoStreamResNet' if two_stream else 'OneStreamResNet',
@@ -219,14 +184,23 @@ def _resnet(
     return work, work.done if options.reverse else _packed(work, options)
 
 
-def _drops(options: argparse.Namespace) -> tuple[OneSided, ...]:
-    return tuple(
+def _translated(
+    state: Tensors, rules: tuple[Rule, ...], options: argparse.Namespace
+) -> tuple[Work, Tensors, Tensors]:
+    """Translate; also the tensors of this package and of the release."""
+    drops = tuple(
         OneSided(prefix, 'named by --drop', official=not options.reverse)
         for prefix in options.drop
     )
+    work = translate(state, drops + rules, options.reverse)
+    if options.reverse:
+        return work, state, work.done
+    return work, work.done, state
 
 
-def _packed(work: Work, options: argparse.Namespace, **meta) -> dict:
+def _packed(
+    work: Work, options: argparse.Namespace, **meta: Any
+) -> dict[str, Any]:
     """State dict and plain meta of a checkpoint of this package."""
     meta.update(
         converted_from=options.method,
@@ -236,10 +210,3 @@ def _packed(work: Work, options: argparse.Namespace, **meta) -> dict:
     if options.trial is not None:
         meta[META_KEY] = dict(dataset='regdb', trial=options.trial)
     return {'meta': meta, 'state_dict': work.done}
-
-
-def _save(content: dict, out: str) -> Path:
-    """Write a file in one step."""
-    with replace_whole(out) as partial:
-        torch.save(content, partial)
-    return Path(out)

@@ -1,19 +1,17 @@
-"""The whole of an evaluation, as ``tools/test.py`` does it."""
+"""The whole of an evaluation, as ``mmgl test`` does it."""
 
 import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmgl.checkpoints.provenance import (
-    check_state,
-    check_trial,
-    read_checkpoint,
-)
-from mmgl.config.checking import LOADERS
+from mmgl.checkpoints.provenance import check_state, check_trial
+from mmgl.checkpoints.reader import read_checkpoint
+from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, evaluation_config
 from mmgl.config.options import evaluation_parser
 from mmgl.engine.bare_model import bare_model
@@ -25,18 +23,7 @@ from .training import check_loader, leave_group
 
 
 def prepare_evaluation(options: Namespace) -> Runner:
-    """Build all that an evaluation needs.
-
-    Args:
-        options: As parsed by :func:`mmgl.config.options.evaluation_parser`.
-
-    Returns:
-        A Runner with its data set and model built.
-
-    Raises:
-        ConfigError: For mistakes in config or options, and for a checkpoint
-            that fits neither model nor data.
-    """
+    """Build a Runner with its data set and model from the options."""
     checkpoint = read_checkpoint(options.checkpoint)
     runner = build_runner(evaluation_config(options))
     loader = runner.test_loop.dataloader
@@ -54,14 +41,10 @@ def prepare_evaluation(options: Namespace) -> Runner:
     return runner
 
 
-def write_metrics(path: str | Path, metrics: dict, options: Namespace) -> None:
-    """Write metrics as JSON, in one step.
-
-    Args:
-        path: The file; its folder is made if missing.
-        metrics: Name and value.
-        options: What was evaluated.
-    """
+def write_metrics(
+    path: str | Path, metrics: dict[str, Any], options: Namespace
+) -> None:
+    """Write metrics, and what was evaluated, as JSON in one step."""
     content = dict(
         config=str(options.config),
         checkpoint=str(options.checkpoint),
@@ -73,25 +56,14 @@ def write_metrics(path: str | Path, metrics: dict, options: Namespace) -> None:
 
 
 def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
-    """Evaluate by command line arguments.
-
-    Args:
-        arguments: Arguments; None takes those of the program.
-
-    Returns:
-        The metrics.
-
-    Raises:
-        SystemExit: For mistakes (2) or interruption (130), after one
-            sentence on standard error.
-    """
+    """Evaluate by command line arguments and return the metrics."""
     options = evaluation_parser().parse_args(arguments)
     silence_upstream_warnings()
     try:
         with report_outcome(options.debug):
             with report_errors(options.debug):
                 runner = prepare_evaluation(options)
-            metrics = runner.test()
+            metrics: dict[str, float] = runner.test()
         if options.out and is_main_process():
             write_metrics(options.out, metrics, options)
     finally:

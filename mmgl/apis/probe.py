@@ -5,6 +5,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from terminaltables import AsciiTable
 
@@ -22,66 +23,49 @@ from .probe_report import probe_features
 
 
 def probe_parser() -> ArgumentParser:
-    """Return the parser of ``tools/analysis_tools/probe.py``.
-
-    Returns:
-        A parser of config, checkpoints and options.
-    """
+    """Return the parser of ``mmgl probe``."""
     parser = ArgumentParser(
         description='Judge pre-trained features without fine-tuning.'
     )
-    parser.add_argument('config', help='config with the backbone and the data')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config with the backbone and the data')
+    add(
         'checkpoints',
         nargs='*',
         help="files, torchvision://resnetNN, or 'random'",
     )
-    parser.add_argument(
-        '--names', nargs='+', help='names in the table (default: the folders)'
-    )
-    parser.add_argument('--out', metavar='JSON', help='file for the figures')
-    parser.add_argument(
+    add('--names', nargs='+', help='names in the table (default: the folders)')
+    add('--out', metavar='JSON', help='file for the figures')
+    add(
         '--compare',
         nargs='+',
         default=[],
         metavar='JSON',
         help='earlier outputs to put into the same table',
     )
-    parser.add_argument(
+    add(
         '--split',
         help='default: held-out identities, val_test of SYSU-MM01 '
         'and test of RegDB',
     )
-    parser.add_argument(
-        '--num-parts', type=int, default=6, help='horizontal stripes'
-    )
+    add('--num-parts', type=int, default=6, help='horizontal stripes')
     add_extraction_options(parser)
     return parser
 
 
 def probe_checkpoint(
     config: str, checkpoint: str, name: str, options: Namespace
-) -> dict:
-    """Probe one checkpoint.
+) -> dict[str, Any]:
+    """Probe one checkpoint: what was probed, ``metrics`` and ``chance``.
 
-    Args:
-        config: Config file.
-        checkpoint: As for :func:`extract_features`.
-        name: Its name in the table.
-        options: Parsed with :func:`probe_parser`.
-
-    Returns:
-        ``name``, what was probed, ``metrics`` and ``chance``.
-
-    Raises:
-        ConfigError: For mistakes in config or options.
-        FileNotFoundError: If a file is missing.
-        ValueError: If the checkpoint does not fit.
+    Errors are those of :func:`extract_features`.
     """
     start = time.perf_counter()
     found = extract_by_options(
         config, checkpoint, options, num_parts=options.num_parts, shuffled=True
     )
+    if found.parts is None:
+        raise ValueError('the probe needs features of a backbone')
     extracted = time.perf_counter()
     report = probe_features(
         found.images, found.parts, found.metainfo, found.shuffled
@@ -105,19 +89,9 @@ def probe_checkpoint(
     )
 
 
-def read_probes(paths: Sequence[str]) -> list[dict]:
-    """Read outputs of earlier probes.
-
-    Args:
-        paths: Files that ``--out`` wrote.
-
-    Returns:
-        The probes in them.
-
-    Raises:
-        ConfigError: If a file is missing or something else.
-    """
-    probes = []
+def read_probes(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the probes in files that ``--out`` wrote."""
+    probes: list[dict[str, Any]] = []
     for path in paths:
         try:
             content = json.loads(Path(path).read_text(encoding='utf-8'))
@@ -130,15 +104,11 @@ def read_probes(paths: Sequence[str]) -> list[dict]:
     return probes
 
 
-def probe_table(probes: Sequence[dict]) -> list[list[str]]:
-    """Lay probes side by side.
+def probe_table(probes: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Lay probes side by side, the heading first.
 
-    Args:
-        probes: As :func:`probe_checkpoint` returns them.
-
-    Returns:
-        Rows of a table, first the heading; chance stands in the last
-        column, where there is one and it is the same for all.
+    Chance stands in the last column, where there is one and it is the same
+    for all.
     """
     keys = {key: None for probe in probes for key in probe['metrics']}
     rows = [['figure', *(probe['name'] for probe in probes), 'chance']]
@@ -159,18 +129,8 @@ def probe_table(probes: Sequence[dict]) -> list[list[str]]:
     return rows
 
 
-def run_probe(arguments: Sequence[str] | None = None) -> list[dict]:
-    """Probe by command line arguments.
-
-    Args:
-        arguments: Arguments; None takes those of the program.
-
-    Returns:
-        The probes of this call.
-
-    Raises:
-        SystemExit: For mistakes (2), after one sentence on standard error.
-    """
+def run_probe(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Probe by command line arguments; returns the probes of this call."""
     options = probe_parser().parse_args(arguments)
     silence_upstream_warnings()
     with report_errors():

@@ -1,6 +1,7 @@
 """All figures of a probe from arrays: no model, no data set, no files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +25,12 @@ from mmgl.models.functional.monitors import (
 from mmgl.protocols.galleries import GALLERY_CAMERAS, sysu_locations
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
-from .features.extraction import PartFeatures
+from .features.extraction import Array, PartFeatures
 
 _MEASURES = {'r1': 'rank1', 'r10': 'rank10', 'mAP': 'mAP', 'mINP': 'mINP'}
 
 
-class _Figures(dict):
+class _Figures(dict[str, dict[str, Any]]):
     """Figures and the level of chance, in percent where not said."""
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class _Figures(dict):
     def add(
         self,
         name: str,
-        value: float,
+        value: float | torch.Tensor,
         chance: float | None,
         unit: float = 100.0,
     ) -> None:
@@ -61,7 +62,7 @@ def _searchable_modes(data: FeatureSet) -> tuple[str, ...]:
 
 
 def _retrieval(
-    data: FeatureSet, features: np.ndarray, metainfo: Mapping
+    data: FeatureSet, features: Array, metainfo: Mapping[str, Any]
 ) -> dict[str, float]:
     """Score features by the protocol of their data set, as fractions."""
     if metainfo['dataset'] == 'regdb':
@@ -90,7 +91,10 @@ def _retrieval(
 
 
 def _add_retrieval(
-    figures: _Figures, data: FeatureSet, parts: np.ndarray, metainfo: Mapping
+    figures: _Figures,
+    data: FeatureSet,
+    parts: Array,
+    metainfo: Mapping[str, Any],
 ) -> None:
     # Where all images are tied, the mean over all orders is chance.
     chance = _retrieval(data, np.ones((len(data.pids), 1)), metainfo)
@@ -108,7 +112,7 @@ def _add_retrieval(
             figures.add(f'{name}/{key}', value, chance[key])
 
 
-def _directions(modality: np.ndarray) -> dict:
+def _directions(modality: Array) -> dict[str, tuple[Array, Array]]:
     """Names of the cross-modal directions, labelled and tested images."""
     return {
         f'{MODALITY_NAMES[a]}_to_{MODALITY_NAMES[b]}': (
@@ -119,71 +123,52 @@ def _directions(modality: np.ndarray) -> dict:
     }
 
 
+def _between(
+    measure: Callable[..., tuple[float, float]],
+    data: FeatureSet,
+    known: Array,
+    asked: Array,
+    labels: str = 'pids',
+) -> tuple[float, float]:
+    """Accuracy for some images by others whose labels are known; chance."""
+    numbers = getattr(data, labels)
+    return measure(
+        data.features[known],
+        numbers[known],
+        data.features[asked],
+        numbers[asked],
+    )
+
+
 def _add_knn(figures: _Figures, data: FeatureSet) -> None:
     for name, (known, asked) in _directions(data.modality).items():
-        figures.add(
-            f'knn/{name}',
-            *knn_accuracy(
-                data.features[known],
-                data.pids[known],
-                data.features[asked],
-                data.pids[asked],
-            ),
-        )
+        figures.add(f'knn/{name}', *_between(knn_accuracy, data, known, asked))
     for number, name in enumerate(MODALITY_NAMES):
         mine = data.select(data.modality == number)
-        cameras = {
-            (p, c)
-            for p, c in zip(
-                mine.pids.tolist(), mine.camids.tolist(), strict=True
-            )
-        }
+        cameras = set(
+            zip(mine.pids.tolist(), mine.camids.tolist(), strict=True)
+        )
         # Images of one camera are near copies of each other.
         apart = len(cameras) > len(np.unique(mine.pids))
         groups = mine.camids if apart else np.arange(len(mine.pids))
         rule = 'other_cameras' if apart else 'other_images'
+        labelled = (mine.features, mine.pids)
         figures.add(
             f'knn/{name}_{rule}',
-            *knn_accuracy(
-                mine.features,
-                mine.pids,
-                mine.features,
-                mine.pids,
-                groups,
-                groups,
-            ),
+            *knn_accuracy(*labelled, *labelled, groups, groups),
         )
 
 
 def _add_linear(figures: _Figures, data: FeatureSet) -> None:
     train = half_split(data.index, data.pids, data.modality, data.camids)
-    figures.add(
-        'linear/half_of_images',
-        *linear_accuracy(
-            data.features[train],
-            data.pids[train],
-            data.features[~train],
-            data.pids[~train],
-        ),
-    )
-    for name, (known, asked) in _directions(data.modality).items():
+    pairs = {'half_of_images': (train, ~train), **_directions(data.modality)}
+    for name, (known, asked) in pairs.items():
         figures.add(
-            f'linear/{name}',
-            *linear_accuracy(
-                data.features[known],
-                data.pids[known],
-                data.features[asked],
-                data.pids[asked],
-            ),
+            f'linear/{name}', *_between(linear_accuracy, data, known, asked)
         )
     figures.add(
         'modality/linear',
-        *linear_accuracy(
-            data.features[train],
-            data.modality[train],
-            data.features[~train],
-            data.modality[~train],
-        ),
+        *_between(linear_accuracy, data, train, ~train, 'modality'),
     )
 
 
@@ -224,10 +209,10 @@ def _add_parts(figures: _Figures, shuffled: PartFeatures) -> None:
 
 def probe_features(
     data: FeatureSet,
-    parts: np.ndarray,
-    metainfo: Mapping,
+    parts: Array,
+    metainfo: Mapping[str, Any],
     shuffled: PartFeatures | None = None,
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """Measure frozen features; the order of the images changes nothing.
 
     Args:

@@ -1,29 +1,24 @@
-"""The whole of a training run, as ``tools/train.py`` does it."""
+"""The whole of a training run, as ``mmgl train`` does it."""
 
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
-from mmgl.checkpoints.provenance import check_trial, read_checkpoint
-from mmgl.config.checking import LOADERS
+from mmgl.checkpoints.provenance import check_trial
+from mmgl.checkpoints.reader import read_checkpoint
+from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, training_config
 from mmgl.config.options import training_parser
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 
 
-def check_loader(loader, name: str) -> None:
-    """Compare the batch sizes of a built data loader and its sampler.
-
-    Args:
-        loader: The data loader.
-        name: Its key in the config.
-
-    Raises:
-        ConfigError: If the sampler plans batches of another size.
-    """
+def check_loader(loader: DataLoader[Any], name: str) -> None:
+    """Compare the batch sizes of a built data loader and its sampler."""
     planned = getattr(loader.sampler, 'batch_size', None)
     if planned is not None and loader.batch_size != planned:
         raise ConfigError(
@@ -34,17 +29,7 @@ def check_loader(loader, name: str) -> None:
 
 
 def prepare_training(options: Namespace) -> Runner:
-    """Build all that a training run needs.
-
-    Args:
-        options: As parsed by :func:`mmgl.config.options.training_parser`.
-
-    Returns:
-        A Runner with its data sets and model built.
-
-    Raises:
-        ConfigError: For mistakes in config or options.
-    """
+    """Build a Runner with its data sets and model from the options."""
     cfg = training_config(options)
     runner = build_runner(cfg)
     # The Runner builds its loops late; here mistakes in them surface before
@@ -65,18 +50,7 @@ def prepare_training(options: Namespace) -> Runner:
 
 
 def run_training(arguments: Sequence[str] | None = None) -> Runner:
-    """Train by command line arguments.
-
-    Args:
-        arguments: Arguments; None takes those of the program.
-
-    Returns:
-        The Runner after training.
-
-    Raises:
-        SystemExit: For mistakes (2), divergence (3) or interruption (130),
-            after one sentence on standard error.
-    """
+    """Train by command line arguments, by default those of the program."""
     options = training_parser().parse_args(arguments)
     silence_upstream_warnings()
     try:

@@ -1,1 +1,1 @@
-"""Weight files: reading, fitting, translating; nothing read runs code."""
+"""Weight files: the only place that opens one; nothing in it runs."""

@@ -1,6 +1,7 @@
 """Write the backbone of a model to a file of its own."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,26 +9,19 @@ from torch import nn
 from mmgl.utils.files import replace_whole
 
 from .fit import PREFIX
-from .reader import read_state_dict
+from .reader import Source, read_state_dict
 
 
 def export_backbone(
-    source: nn.Module | str | Path | dict,
+    source: nn.Module | Source,
     out: str | Path,
-    meta: dict | None = None,
+    meta: dict[str, Any] | None = None,
 ) -> Path:
     """Write the backbone alone to a file that loads with weights_only=True.
 
-    The file holds ``meta`` and a ``state_dict`` of ``backbone.*`` tensors,
-    and is read back by :func:`load_backbone` with ``kind='mmgl'``.
-
-    Args:
-        source: A model with a ``backbone``, a checkpoint file, or its dict.
-        out: File to write; replaced in one step.
-        meta: Plain values (strings, numbers, lists, dicts) to store.
-
-    Returns:
-        The path written.
+    The file holds ``meta`` (plain strings, numbers, lists, dicts) and a
+    ``state_dict`` of ``backbone.*`` tensors, is written in one step and read
+    back by :func:`load_backbone` with ``kind='mmgl'``.
 
     Raises:
         FileNotFoundError: If ``source`` is a path that does not exist.

@@ -1,17 +1,18 @@
-"""Initialise backbones from ImageNet or MMGL weights, and export them.
+"""Initialise backbones from ImageNet or MMGL weights.
 
 Nothing is loaded unless every tensor of the backbone is accounted for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from .reader import KEY, read_network, read_state_dict
+from .compare import misfit, reshaped, some_names
+from .reader import KEY, Source, read_network, read_state_dict
 
 PREFIX = 'backbone.'
 STEM = 'stem.'
@@ -19,18 +20,16 @@ STEMS = {'visible': 'visible_stem.', 'infrared': 'infrared_stem.'}
 # Layers an ordinary ResNet has not, with initial values of their own.
 ADDED = ('non_local.', 'plugins.')
 KINDS = ('imagenet', 'mmgl')
-STEM_MODES = ('exact', 'duplicate', 'visible', 'infrared')
+STEM_MODES = ('exact', 'duplicate', *STEMS)
+SETTINGS = ('kind', 'checkpoint', 'stems', 'allow_missing', 'allow_unused')
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What :func:`load_backbone` did.
+    """Which tensors :func:`load_backbone` loaded, left fresh and dropped.
 
-    Attributes:
-        source: Where the weights came from.
-        matched: Backbone tensors that were overwritten.
-        fresh: Backbone tensors that kept their initial values.
-        dropped: Tensors of the checkpoint that were not used.
+    ``matched`` and ``fresh`` (at their initial values) are of the backbone,
+    ``dropped`` are those of the checkpoint that were not used.
     """
 
     source: str
@@ -49,29 +48,28 @@ class LoadReport:
             ('of the checkpoint not used', self.dropped),
         ):
             if names:
-                text += f'; {len(names)} {word} ({_some(names)})'
+                text += f'; {len(names)} {word} ({some_names(names)})'
         return text
 
 
 def load_backbone(
     backbone: nn.Module,
-    checkpoint: str | Path | dict,
+    checkpoint: Source,
     kind: str,
     stems: str = 'exact',
-    allow_missing: Sequence[str] = (),
-    allow_unused: Sequence[str] = (),
+    allow_missing: Sequence[str] | str = (),
+    allow_unused: Sequence[str] | str = (),
 ) -> LoadReport:
     """Load pre-trained weights into a one- or two-stream backbone.
 
     Every parameter and buffer of the backbone must be found with the same
     shape, and every backbone tensor of the checkpoint must be used;
-    otherwise nothing is loaded. Heads are dropped.
+    otherwise nothing is loaded. Heads are dropped. A backbone made of several
+    ``networks`` takes the checkpoint into each of them; one of several
+    networks, each into its own.
 
     Args:
-        backbone: A ``OneStreamResNet`` or ``TwoStreamResNet``, or a backbone
-            made of several, which are its ``networks``: the checkpoint goes
-            into each of them; of one with several networks, each into its
-            own.
+        backbone: A ``OneStreamResNet``, ``TwoStreamResNet``, or several.
         checkpoint: A file, ``torchvision://resnet50``, or a loaded dict.
         kind: 'imagenet', a classifier with torchvision's names, whose first
             convolution goes into every stem and which leaves non-local
@@ -85,92 +83,99 @@ def load_backbone(
         allow_unused: Name prefixes of the checkpoint's backbone that may be
             left over.
 
-    Returns:
-        A report of what was loaded, left fresh and dropped.
-
     Raises:
         FileNotFoundError: If the checkpoint is missing.
         ValueError: If a setting is unknown or the tensors do not fit; the
             message names them.
     """
     check_init_from(dict(kind=kind, stems=stems))
+    missing, unused = _prefixes(allow_missing), _prefixes(allow_unused)
     networks = getattr(backbone, 'networks', None)
-    if networks is not None:
-        reports = {
-            name: load_backbone(
-                network,
-                read_network(checkpoint, name),
-                kind,
-                stems,
-                allow_missing,
-                allow_unused,
-            )
-            for name, network in networks.items()
-        }
-        return _merge_reports(reports)
-    source, dropped = _source_tensors(checkpoint, kind)
-    target = backbone.state_dict()
-    source, unused_stem = _map_stems(source, target, kind, stems)
-    allow_missing = _prefixes(allow_missing)
-    if kind == 'imagenet':
-        allow_missing += ADDED
-    fresh, missing = _absent(source, target, kind, allow_missing)
-    wrong = [
-        f'{name} {tuple(source[name].shape)} instead of {tuple(value.shape)}'
-        for name, value in target.items()
-        if name in source and source[name].shape != value.shape
-    ]
-    left = [name for name in source if name not in target]
-    left_allowed = [n for n in left if n.startswith(_prefixes(allow_unused))]
-    unused = [name for name in left if name not in left_allowed]
+    if networks is None:
+        return _load(backbone, checkpoint, kind, stems, missing, unused)
+    reports = {
+        name: _load(
+            network,
+            read_network(checkpoint, name),
+            kind,
+            stems,
+            missing,
+            unused,
+        )
+        for name, network in networks.items()
+    }
+    return _merge_reports(reports)
+
+
+def _load(
+    backbone: nn.Module,
+    checkpoint: Source,
+    kind: str,
+    stems: str,
+    may_miss: tuple[str, ...],
+    may_stay: tuple[str, ...],
+) -> LoadReport:
+    """Load the weights of one network."""
     where = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
-    _raise_misfit(str(where), missing, wrong, unused)
+    target = backbone.state_dict()
+    source, dropped = _source_tensors(checkpoint, kind)
+    source, unused_stem = _map_stems(source, target, kind, stems)
+    if kind == 'imagenet':
+        may_miss += ADDED
+    fresh, missing = _absent(source, target, kind, may_miss)
+    left = [name for name in source if name not in target]
+    problems = misfit(
+        missing,
+        reshaped(source, target),
+        [name for name in left if not name.startswith(may_stay)],
+        ' in the backbone',
+    )
+    if problems:
+        raise ValueError(
+            f'{KEY}: {where} does not fit model.backbone; {problems}. Use the '
+            'same depth, base_channels and non_local as in pre-training, or '
+            'name what may differ in model.init_from.allow_missing / '
+            "allow_unused, e.g. ('non_local.',)"
+        )
+    matched = tuple(name for name in target if name in source)
     with torch.no_grad():
-        for name, value in target.items():
-            if name in source:
-                value.copy_(source[name])
+        for name in matched:
+            target[name].copy_(source[name])
     report = LoadReport(
-        str(where),
-        tuple(n for n in target if n in source),
-        tuple(fresh),
-        tuple(dropped + unused_stem + left_allowed),
+        str(where), matched, tuple(fresh), (*dropped, *unused_stem, *left)
     )
     print_log(str(report), logger='current')
     return report
 
 
-def check_init_from(init_from: dict | None) -> None:
+def check_init_from(init_from: Mapping[str, Any] | None) -> None:
     """Check the settings of ``model.init_from`` without opening a file.
 
-    Args:
-        init_from: None, or keywords of :func:`load_backbone`.
-
-    Raises:
-        ValueError: For an unknown key or value.
+    They are None or keywords of :func:`load_backbone`; a mistake is a
+    ValueError.
     """
     if init_from is None:
         return
-    known = ('kind', 'checkpoint', 'stems', 'allow_missing', 'allow_unused')
-    unknown = sorted(set(init_from) - set(known))
+    where, kind = 'model.init_from', init_from.get('kind')
+    stems = init_from.get('stems', 'exact')
+    unknown = sorted(set(init_from) - set(SETTINGS))
     if unknown:
         raise ValueError(
-            f'model.init_from has unknown keys {unknown}; known are {known}'
+            f'{where} has unknown keys {unknown}; known are {SETTINGS}'
         )
-    if init_from.get('kind') not in KINDS:
+    if kind not in KINDS:
         raise ValueError(
-            f'model.init_from.kind must be one of {KINDS}, got '
-            f'{init_from.get("kind")!r}; for random weights set '
-            'model.init_from=None'
+            f'{where}.kind must be one of {KINDS}, got {kind!r}; for random '
+            f'weights set {where}=None'
         )
-    stems = init_from.get('stems', 'exact')
     if stems not in STEM_MODES:
         raise ValueError(
-            f'model.init_from.stems must be one of {STEM_MODES}, got {stems!r}'
+            f'{where}.stems must be one of {STEM_MODES}, got {stems!r}'
         )
-    if init_from['kind'] == 'imagenet' and stems in STEMS:
+    if kind == 'imagenet' and stems in STEMS:
         raise ValueError(
-            f"model.init_from.stems={stems!r} is for kind='mmgl'; ImageNet "
-            'weights have one stem, which goes into every stem'
+            f"{where}.stems={stems!r} is for kind='mmgl'; ImageNet weights "
+            'have one stem, which goes into every stem'
         )
 
 
@@ -189,36 +194,32 @@ def _merge_reports(reports: dict[str, LoadReport]) -> LoadReport:
 
 
 def _source_tensors(
-    checkpoint: str | Path | dict, kind: str
+    checkpoint: Source, kind: str
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Backbone tensors in this package's names, and the names dropped."""
     state = read_state_dict(checkpoint)
-    has_prefix = any(name.startswith(PREFIX) for name in state)
-    if kind == 'mmgl' and not has_prefix:
-        raise ValueError(
-            f'{KEY}: no tensor named {PREFIX}* among {_some(list(state))}; '
-            "is it a checkpoint of this package? For torchvision's ImageNet "
-            "weights set model.init_from.kind='imagenet'"
-        )
-    dropped = []
-    if has_prefix:
+    dropped: list[str] = []
+    if any(name.startswith(PREFIX) for name in state):
         dropped = [name for name in state if not name.startswith(PREFIX)]
         state = {
             name.removeprefix(PREFIX): value
             for name, value in state.items()
             if name.startswith(PREFIX)
         }
+    elif kind == 'mmgl':
+        raise ValueError(
+            f'{KEY}: no tensor named {PREFIX}* among {some_names(state)}; '
+            "is it a checkpoint of this package? For torchvision's ImageNet "
+            "weights set model.init_from.kind='imagenet'"
+        )
     if kind == 'mmgl':
         return state, dropped
-    tensors = {}
-    for name, value in state.items():
-        if name.startswith('fc.'):
-            dropped.append(name)
-        elif name.startswith(('conv1.', 'bn1.')):
-            tensors[STEM + name] = value
-        else:
-            tensors[name] = value
-    return tensors, dropped
+    tensors = {
+        STEM + name if name.startswith(('conv1.', 'bn1.')) else name: value
+        for name, value in state.items()
+        if not name.startswith('fc.')
+    }
+    return tensors, [*dropped, *(n for n in state if n.startswith('fc.'))]
 
 
 def _map_stems(
@@ -227,25 +228,21 @@ def _map_stems(
     """Rename the stems of the source as asked; also names then unused."""
     from_two = any(name.startswith(STEMS['visible']) for name in source)
     to_two = any(name.startswith(STEMS['visible']) for name in target)
+    if from_two == to_two:
+        fitting: tuple[str, ...] = ('exact',)
+    else:
+        fitting = ('duplicate',) if to_two else tuple(STEMS)
     if kind == 'imagenet':
         stems = 'duplicate' if to_two else 'exact'
-    fits = {
-        'exact': from_two == to_two,
-        'duplicate': not from_two and to_two,
-    }.get(stems, from_two and not to_two)
-    if not fits:
+    if stems not in fitting:
         words = {False: 'one stem', True: 'two stems'}
-        remedy = (
-            'exact'
-            if from_two == to_two
-            else ('duplicate' if to_two else "visible' or 'infrared")
-        )
         raise ValueError(
             f'{KEY}: the checkpoint has {words[from_two]} and the backbone '
             f'{words[to_two]}, which does not go with model.init_from.stems='
-            f"'{stems}'; set it to '{remedy}'"
+            f"'{stems}'; set it to {' or '.join(map(repr, fitting))}"
         )
-    mapped, unused = {}, []
+    mapped: dict[str, Tensor] = {}
+    unused = []
     for name, value in source.items():
         names = _target_names(name, stems)
         mapped.update(dict.fromkeys(names, value))
@@ -282,7 +279,8 @@ def _absent(
         for prefix in allowed
         if not any(name.startswith(prefix) for name in source)
     )
-    fresh, missing = [], []
+    fresh: list[str] = []
+    missing: list[str] = []
     for name in target:
         if name in source:
             continue
@@ -293,35 +291,5 @@ def _absent(
     return fresh, missing
 
 
-def _raise_misfit(
-    where: str, missing: list[str], wrong: list[str], unused: list[str]
-) -> None:
-    """Raise with everything that does not fit, or return."""
-    problems = []
-    if missing:
-        problems.append(f'{len(missing)} missing: {_some(missing)}')
-    if wrong:
-        problems.append(f'{len(wrong)} of another shape: {_some(wrong)}')
-    if unused:
-        problems.append(
-            f'{len(unused)} without a place in the backbone: {_some(unused)}'
-        )
-    if not problems:
-        return
-    raise ValueError(
-        f'{KEY}: {where} does not fit model.backbone; '
-        + '; '.join(problems)
-        + '. Use the same depth, base_channels and '
-        'non_local as in pre-training, or name what may differ in '
-        "model.init_from.allow_missing / allow_unused, e.g. ('non_local.',)"
-    )
-
-
 def _prefixes(names: Sequence[str] | str) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _some(names: Sequence[str], limit: int = 8) -> str:
-    rest = len(names) - limit
-    text = ', '.join(names[:limit])
-    return f'{text}, ... and {rest} more' if rest > 0 else text

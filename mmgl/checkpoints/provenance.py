@@ -1,14 +1,16 @@
 """Whether a checkpoint fits the model and the data it is used with."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import torch
 from mmengine.logging import print_log
+from torch import Tensor, nn
 
-from mmgl.utils.compat import load_from_local
 from mmgl.utils.errors import ConfigError
+
+from .compare import reshaped
+from .reader import read_checkpoint
 
 # Key of a checkpoint's meta for the data set that it was trained on.
 META_KEY = 'trained_on'
@@ -17,105 +19,88 @@ ALLOW_OPTION = '--allow-trial-mismatch'
 OPTIONAL_PREFIX = 'heads.'
 
 
-def read_checkpoint(path: str | Path) -> dict:
-    """Load a checkpoint onto the CPU.
+def load_checkpoint(model: nn.Module, path: str | Path) -> dict[str, Any]:
+    """Load a checkpoint of this package into a model and return its meta.
 
-    A file of plain data is loaded without running any code of it; only a
-    checkpoint of a Runner, which holds more, is unpickled in full.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The checkpoint, with at least ``state_dict``.
+    Only heads, which testing does not use, may be missing or of another
+    shape (another number of identities); they stay as they are.
 
     Raises:
-        ConfigError: If there is no such file or it is no checkpoint.
+        ConfigError: If the file is no checkpoint or does not fit.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise ConfigError(f'checkpoint: there is no file {str(path)!r}')
-    try:
-        try:
-            loaded = torch.load(path, map_location='cpu', weights_only=True)
-        except pickle.UnpicklingError:
-            loaded = load_from_local(str(path), map_location='cpu')
-    except Exception as error:
-        raise ConfigError(
-            f'checkpoint {path} is damaged or no checkpoint '
-            f'({type(error).__name__}: {error})'
-        ) from error
-    if not isinstance(loaded, Mapping) or 'state_dict' not in loaded:
-        raise ConfigError(f'checkpoint {path} has no state_dict')
-    return loaded
+    checkpoint = read_checkpoint(path)
+    state = _unwrapped(checkpoint['state_dict'])
+    check_state(model, state, str(path))
+    shapes = {k: v.shape for k, v in model.state_dict().items()}
+    model.load_state_dict(
+        {k: v for k, v in state.items() if shapes.get(k) == v.shape},
+        strict=False,
+    )
+    return dict(checkpoint.get('meta') or {})
 
 
-def check_state(model: torch.nn.Module, state: Mapping, path: str) -> None:
+def check_state(
+    model: nn.Module, state: Mapping[str, Tensor], path: str
+) -> None:
     """Refuse weights that would leave tensors of a model untouched.
 
     mmengine loads what fits and only logs the rest.
-
-    Args:
-        model: The model, not wrapped.
-        state: State dict of the checkpoint.
-        path: The checkpoint, for the message.
 
     Raises:
         ConfigError: If a tensor outside ``heads.`` is missing or has another
             shape.
     """
-    state = {k.removeprefix('module.'): v for k, v in state.items()}
-    missing, reshaped, optional = [], [], []
-    for name, value in model.state_dict().items():
-        if name in state and state[name].shape == value.shape:
-            continue
-        if name.startswith(OPTIONAL_PREFIX):
-            optional.append(name)
-        elif name in state:
-            reshaped.append(
-                f'{name} {tuple(state[name].shape)} instead of '
-                f'{tuple(value.shape)}'
-            )
-        else:
-            missing.append(name)
-    if missing or reshaped:
-        parts = [
-            f'{len(names)} {what} ({", ".join(names[:3])}'
-            f'{", ..." if len(names) > 3 else ""})'
-            for what, names in (
-                ('missing', missing),
-                ('of another shape', reshaped),
-            )
-            if names
-        ]
+    state, expected = _unwrapped(state), model.state_dict()
+    needed = {
+        name: value
+        for name, value in expected.items()
+        if not name.startswith(OPTIONAL_PREFIX)
+    }
+    parts = [
+        f'{len(names)} {what} ({", ".join(names[:3])}'
+        f'{", ..." if len(names) > 3 else ""})'
+        for what, names in (
+            ('missing', [name for name in needed if name not in state]),
+            ('of another shape', reshaped(state, needed)),
+        )
+        if names
+    ]
+    if parts:
         raise ConfigError(
             f'checkpoint {path} does not fit the model of the '
             f'config: tensors {"; ".join(parts)}'
         )
-    if optional:
+    unused = sum(
+        name not in needed
+        and (name not in state or state[name].shape != value.shape)
+        for name, value in expected.items()
+    )
+    if unused:
         print_log(
-            f'{len(optional)} tensors of heads are not in {path}; testing '
+            f'{unused} tensors of heads are not in {path}; testing '
             'does not use them',
             logger='current',
         )
 
 
+def _unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix('module.'): v for k, v in state.items()}
+
+
 def check_trial(
-    meta: Mapping | None, metainfo: Mapping, path: str, allow: bool = False
+    meta: Mapping[str, Any] | None,
+    metainfo: Mapping[str, Any],
+    path: str,
+    allow: bool = False,
 ) -> None:
     """Refuse a checkpoint that may have been trained on the test identities.
 
-    The trials of RegDB divide the same persons differently.
-
-    Args:
-        meta: ``meta`` of the checkpoint.
-        metainfo: Metainfo of the data set to test or train on.
-        path: The checkpoint, for the message.
-        allow: Only say so in the log.
+    The trials of RegDB divide the same persons differently. ``meta`` is that
+    of the checkpoint, ``metainfo`` that of the data set to test or train on.
 
     Raises:
         ConfigError: If data set and trial are known, the data sets are the
-            same and the trials differ.
+            same and the trials differ; with ``allow`` the log says so.
     """
     trained = (meta or {}).get(META_KEY) or {}
     here, there = metainfo.get('trial'), trained.get('trial')

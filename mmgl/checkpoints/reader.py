@@ -1,13 +1,18 @@
-"""Read tensors out of a checkpoint file without running code from it."""
+"""Read weight files without running code from them."""
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+
+from mmgl.utils.errors import ConfigError
+
+# A file, torchvision://resnetNN, or what was read from one.
+Source: TypeAlias = str | Path | dict[str, Any]
 
 TORCHVISION = 'torchvision://'
 KEY = 'model.init_from.checkpoint'
@@ -25,24 +30,24 @@ _HARMLESS = {
 }
 
 
-class _Inert(dict):
+class _Inert(dict[Any, Any]):
     """Stands for any other object of a pickle; takes and keeps nothing."""
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
 
-    def __call__(self, *args, **kwargs) -> '_Inert':
+    def __call__(self, *args: Any, **kwargs: Any) -> '_Inert':
         return _Inert()
 
-    def __setstate__(self, state) -> None:
+    def __setstate__(self, state: Any) -> None:
         pass
 
-    def __setitem__(self, key, value) -> None:
+    def __setitem__(self, key: Any, value: Any) -> None:
         pass
 
-    def append(self, value) -> None:
+    def append(self, value: Any) -> None:
         """Ignore an element."""
 
     extend = add = append
@@ -64,26 +69,72 @@ _TENSOR_PICKLE = SimpleNamespace(
 )
 
 
-def read_state_dict(
-    checkpoint: str | Path | dict, containers: Sequence[str] = ('state_dict',)
-) -> dict[str, Tensor]:
-    """Read the state dict of a checkpoint onto the CPU.
+def read_file(path: str | Path) -> Any:
+    """Read what a weight file holds onto the CPU; every reader calls this.
 
     Files of plain tensors are read with ``torch.load(weights_only=True)``.
     A training checkpoint of mmengine also holds message hub, configs and
     optimizer objects, which that refuses; there, everything that is not a
-    tensor or a plain container is replaced by an inert placeholder instead
+    tensor or a plain container is replaced by an empty placeholder instead
     of being built, so that no code named in the file ever runs.
 
-    Args:
-        checkpoint: A file, ``torchvision://resnetNN`` (downloaded or taken
-            from torch's cache), or an already loaded dict.
-        containers: Keys of an inner dict, the first one of which is
-            preferred over the outer dict.
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If torch cannot read it; its message is in parentheses.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'no file {path}')
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception:
+        # Not plain tensors, or no checkpoint at all: the next line tells
+        # (a broken file makes torch raise errors of many types).
+        pass
+    try:
+        return torch.load(
+            path,
+            map_location='cpu',
+            weights_only=False,
+            pickle_module=_TENSOR_PICKLE,
+        )
+    except Exception as error:
+        raise ValueError(f'({type(error).__name__}: {error})') from error
 
-    Returns:
-        Names and tensors; a ``module.`` prefix of DDP is removed, and
-        ``backbone.network.*`` of an adapter is named ``backbone.*``.
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of this package: ``state_dict`` and ``meta``.
+
+    Values of ``meta`` that are no plain data are placeholders.
+
+    Raises:
+        ConfigError: If there is no such file or it is no checkpoint.
+    """
+    try:
+        loaded = read_file(path)
+    except FileNotFoundError:
+        raise ConfigError(
+            f'checkpoint: there is no file {str(path)!r}'
+        ) from None
+    except ValueError as error:
+        raise ConfigError(
+            f'checkpoint {path} is damaged or no checkpoint {error}'
+        ) from error
+    if not isinstance(loaded, Mapping) or not _holds_tensors(
+        loaded.get('state_dict')
+    ):
+        raise ConfigError(f'checkpoint {path} has no state_dict')
+    return dict(loaded)
+
+
+def read_state_dict(
+    checkpoint: Source, containers: Sequence[str] = ('state_dict',)
+) -> dict[str, Tensor]:
+    """Read the state dict of any checkpoint onto the CPU.
+
+    The first key of ``containers`` that there is names the inner dict,
+    otherwise the outer one counts. A ``module.`` prefix of DDP is removed,
+    and ``backbone.network.*`` of an adapter is named ``backbone.*``.
 
     Raises:
         FileNotFoundError: If the file is missing or the download fails.
@@ -105,11 +156,7 @@ def read_state_dict(
             'not a dict of tensors'
         )
     state = next((loaded[key] for key in containers if key in loaded), loaded)
-    if (
-        not isinstance(state, dict)
-        or not state
-        or not all(isinstance(value, Tensor) for value in state.values())
-    ):
+    if not state or not _holds_tensors(state):
         raise ValueError(
             f'{KEY}: {source} has no state dict (names and tensors) at the '
             f'top level or under {" or ".join(map(repr, containers))}; found '
@@ -118,26 +165,11 @@ def read_state_dict(
     return {_own_name(name): value.detach() for name, value in state.items()}
 
 
-def _own_name(name: str) -> str:
-    """Take the wrappers of a tensor out of its name."""
-    name = name.removeprefix('module.')
-    if name.startswith(ADAPTED):
-        name = f'backbone.{name.removeprefix(ADAPTED)}'
-    return name
-
-
-def read_network(
-    checkpoint: str | Path | dict, name: str
-) -> str | Path | dict:
+def read_network(checkpoint: Source, name: str) -> Source:
     """Read the part for one network of a backbone made of several.
 
-    Args:
-        checkpoint: As for :func:`read_state_dict`.
-        name: The network.
-
-    Returns:
-        Its tensors, named as those of a backbone of one network, from a
-        checkpoint of several; any other checkpoint as it is.
+    Its tensors are named as those of a backbone of one network; a checkpoint
+    that is not of several networks is returned as it is.
     """
     prefix = f'backbone.networks.{name}.'
     part = {
@@ -148,6 +180,20 @@ def read_network(
     return part or checkpoint
 
 
+def _holds_tensors(state: object) -> bool:
+    return isinstance(state, dict) and all(
+        isinstance(value, Tensor) for value in state.values()
+    )
+
+
+def _own_name(name: str) -> str:
+    """Take the wrappers of a tensor out of its name."""
+    name = name.removeprefix('module.')
+    if name.startswith(ADAPTED):
+        name = f'backbone.{name.removeprefix(ADAPTED)}'
+    return name
+
+
 def _read_source(source: str) -> Any:
     if source.startswith(TORCHVISION):
         return _read_torchvision(source)
@@ -156,28 +202,15 @@ def _read_source(source: str) -> Any:
             f'{KEY}: {source} is neither a file nor {TORCHVISION}resnetNN; '
             'download it first and give the path'
         )
-    path = Path(source).expanduser()
-    if not path.is_file():
+    try:
+        return read_file(source)
+    except FileNotFoundError:
         raise FileNotFoundError(
             f'{KEY}: no file {source}; correct the key or pass {OPTION} PATH'
-        )
-    try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except Exception:
-        # Not plain tensors, or no checkpoint at all: the next line tells
-        # (a broken file makes torch raise errors of many types).
-        pass
-    try:
-        return torch.load(
-            path,
-            map_location='cpu',
-            weights_only=False,
-            pickle_module=_TENSOR_PICKLE,
-        )
-    except Exception as error:
+        ) from None
+    except ValueError as error:
         raise ValueError(
-            f'{KEY}: {source} is no readable torch checkpoint '
-            f'({type(error).__name__}: {error})'
+            f'{KEY}: {source} is no readable torch checkpoint {error}'
         ) from error
 
 
@@ -191,7 +224,7 @@ def _read_torchvision(source: str) -> dict[str, Tensor]:
         raise ValueError(f'{KEY}: {source}; torchvision:// knows {known}')
     weights = get_model_weights(name)['IMAGENET1K_V1']
     try:
-        return weights.get_state_dict(
+        state: dict[str, Tensor] = weights.get_state_dict(
             progress=False, check_hash=True, weights_only=True
         )
     except OSError as error:
@@ -201,3 +234,4 @@ def _read_torchvision(source: str) -> dict[str, Tensor]:
             f'network and set {KEY} (or {OPTION}) to the file, or put it '
             f'into {torch.hub.get_dir()}/checkpoints.'
         ) from error
+    return state

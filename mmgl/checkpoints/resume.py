@@ -15,12 +15,6 @@ def is_intact(path: str | Path) -> bool:
 
     torch writes a zip file, whose table of contents comes last and whose
     parts carry checksums.
-
-    Args:
-        path: The file.
-
-    Returns:
-        False for a missing, cut or damaged file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -30,18 +24,12 @@ def is_intact(path: str | Path) -> bool:
 
 
 def find_resumable(work_dir: str | Path) -> Path | None:
-    """Find the newest checkpoint of a run that can be loaded.
+    """Find the newest checkpoint of a run that can be loaded, if any.
 
     mmengine writes the name of the newest checkpoint into the file
     ``last_checkpoint``; a kill can leave that file empty, and a copied
     folder makes its path wrong. Then, and when the checkpoint is damaged,
     the newest intact one of the folder is taken, with a warning.
-
-    Args:
-        work_dir: Folder of the run.
-
-    Returns:
-        The checkpoint, or None if the run has written none.
 
     Raises:
         ConfigError: If there are checkpoints and all are damaged.
@@ -75,15 +63,9 @@ def find_resumable(work_dir: str | Path) -> Path | None:
 
 
 def resolve_resume(resume: str, work_dir: str | Path) -> Path | None:
-    """Turn the value of ``--resume`` into a checkpoint.
+    """Turn ``--resume`` ('auto', a file, the folder of a run) into a file.
 
-    Args:
-        resume: 'auto', a checkpoint or the folder of a run.
-        work_dir: Folder of the run to go on with.
-
-    Returns:
-        The checkpoint; None if 'auto' finds nothing, so that the run starts
-        from the beginning.
+    None if 'auto' finds nothing, so that the run starts from the beginning.
 
     Raises:
         ConfigError: If what is named cannot be loaded.

@@ -8,17 +8,18 @@ nearest right one.
 import difflib
 import inspect
 import os.path as osp
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import mmengine.registry as nodes
 from mmengine.registry import Registry
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
 
+from .keys import ENV_KEYS, LOADERS, TOP_KEYS
 from .signatures import Signature, expected_scalar, read_signature
 
 # Where the `type` under a key is looked up; elsewhere as at the parent.
@@ -55,46 +56,22 @@ KEYS_OF_BUILDER = {
     nodes.PARAM_SCHEDULERS: {'convert_to_iter_based'},
     nodes.LOOPS: {'by_epoch'},
 }
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 LOADER_KEYS = set(inspect.signature(DataLoader.__init__).parameters) - {
     'self'
 } | {'num_batch_per_epoch', 'disable_subprocess_warning'}
-# Keys at the top that are no arguments of the Runner but read by it.
-TOP_KEYS = (
-    set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
-) | {
-    'model_wrapper_cfg',
-    'find_unused_parameters',
-    'sync_bn',
-    'compile',
-    'activation_checkpointing',
-    'efficient_conv_bn_eval',
-    'runner_type',
-}
-# Keys of env_cfg: tf32 is read by build_runner, the others by the Runner.
-ENV_KEYS = {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit', 'tf32'}
 
 
 def nearest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str:
     """Return ``' (did you mean ...?)'`` for the nearest word, or nothing.
 
-    Args:
-        word: What was written.
-        words: What exists.
-        cutoff: Similarity from which a word counts as near.
-
-    Returns:
-        Text to add to a message.
+    ``cutoff`` is the similarity in [0, 1] from which a word counts as near.
     """
     found = difflib.get_close_matches(word, sorted(words), 1, cutoff)
     return f' (did you mean {found[0]!r}?)' if found else ''
 
 
-def check_config(cfg) -> None:
-    """Check every component and path of a config.
-
-    Args:
-        cfg: The whole config, a ``mmengine.Config`` or a dict.
+def check_config(cfg: Mapping[str, Any]) -> None:
+    """Check every component and path of a config (``Config`` or dict).
 
     Raises:
         ConfigError: In one sentence, for the first mistake.
@@ -120,13 +97,17 @@ def _check_top_key(key: str) -> None:
             raise ConfigError(f'config: unknown key {key!r}{hint}')
 
 
-def _check_environment(settings: Mapping) -> None:
+def _refuse_others(
+    given: Iterable[str], known: Collection[str], complaint: str
+) -> None:
+    for key in given:
+        if key not in known:
+            raise ConfigError(f'{complaint} {key!r}{nearest(key, known)}')
+
+
+def _check_environment(settings: Mapping[str, Any]) -> None:
     """Refuse keys of env_cfg that nothing would read."""
-    for key in settings:
-        if key not in ENV_KEYS:
-            raise ConfigError(
-                f'env_cfg: unknown key {key!r}{nearest(key, ENV_KEYS)}'
-            )
+    _refuse_others(settings, ENV_KEYS, 'env_cfg: unknown key')
     tf32 = settings.get('tf32')
     if tf32 is not None and not isinstance(tf32, bool):
         raise ConfigError(
@@ -141,14 +122,13 @@ def _check_value(value: Any, path: str, registry: Registry) -> None:
             _check_value(item, f'{path}.{number}', registry)
     elif isinstance(value, Mapping):
         scope = value.get('_scope_')
-        if scope is not None:
-            with registry_scope(scope):
-                _check_mapping(value, path, registry)
-        else:
+        with registry_scope(scope) if scope else nullcontext():
             _check_mapping(value, path, registry)
 
 
-def _check_mapping(value: Mapping, path: str, registry: Registry) -> None:
+def _check_mapping(
+    value: Mapping[str, Any], path: str, registry: Registry
+) -> None:
     """Check a dict: as a component if it has a type, then its values."""
     if 'type' in value:
         _check_component(value, path, registry)
@@ -162,7 +142,9 @@ def _check_mapping(value: Mapping, path: str, registry: Registry) -> None:
         )
 
 
-def _check_component(value: Mapping, path: str, registry: Registry) -> None:
+def _check_component(
+    value: Mapping[str, Any], path: str, registry: Registry
+) -> None:
     """Check type, keys and plain values of one component."""
     kind = value['type']
     component = _find(kind, registry, path) if isinstance(kind, str) else kind
@@ -185,7 +167,7 @@ def _check_component(value: Mapping, path: str, registry: Registry) -> None:
 
 
 def _complain_unknown(
-    key: str, known: set[str], signature: Signature, path: str, component
+    key: str, known: set[str], signature: Signature, path: str, component: Any
 ) -> None:
     """Refuse a key; of an open constructor only a near miss."""
     hint = nearest(key, known, 0.8 if signature.is_open else 0.6)
@@ -207,7 +189,8 @@ def _find(name: str, registry: Registry, path: str) -> Any:
             component = None
         if component is not None:
             return component
-        names, parent = set(), node
+        names: set[str] = set()
+        parent = node
         while parent is not None:
             names |= set(parent.module_dict)
             parent = parent.parent
@@ -222,18 +205,15 @@ def _check_loader(value: Any, path: str) -> None:
         return
     if not isinstance(value, Mapping):
         raise ConfigError(f'{path} must be a dict, got {value!r}')
-    for key in value:
-        if key not in LOADER_KEYS:
-            raise ConfigError(
-                f'{path}: a data loader has no argument '
-                f'{key!r}{nearest(key, LOADER_KEYS)}'
-            )
+    _refuse_others(
+        value, LOADER_KEYS, f'{path}: a data loader has no argument'
+    )
     for key in ('dataset', 'sampler', 'batch_sampler', 'collate_fn'):
         _check_value(value.get(key), f'{path}.{key}', REGISTRY_OF_KEY[key])
     _check_batch_size(value, path)
 
 
-def _check_batch_size(loader: Mapping, path: str) -> None:
+def _check_batch_size(loader: Mapping[str, Any], path: str) -> None:
     """Compare the batch sizes of a loader and of a sampler that has one.
 
     Samplers that compute theirs are checked when the loader is built.
@@ -241,7 +221,7 @@ def _check_batch_size(loader: Mapping, path: str) -> None:
     sampler = loader.get('sampler')
     if not isinstance(sampler, Mapping) or 'batch_size' not in loader:
         return
-    component = sampler.get('type')
+    component: Any = sampler.get('type')
     if isinstance(component, str):
         component = _find(component, REGISTRY_OF_KEY['sampler'], path)
     parameter = read_signature(component).parameters.get('batch_size')
@@ -275,7 +255,7 @@ def _check_data_roots(value: Any, path: str) -> None:
             _check_data_roots(item, f'{path}.{key}')
 
 
-def _check_checkpoints(cfg) -> None:
+def _check_checkpoints(cfg: Mapping[str, Any]) -> None:
     """Check that the checkpoint files named in the config exist."""
     init = (cfg.get('model') or {}).get('init_from')
     if isinstance(init, Mapping) and 'checkpoint' in init:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.config.utils import ConfigParsingError
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmgl.checkpoints.resume import resolve_resume
 from mmgl.utils.compat import (
     install_checkpoint_loader,
+    know_own_configs,
     select_amp_wrapper,
     setup_cpu_distributed,
 )
@@ -21,7 +21,10 @@ from mmgl.utils.errors import ConfigError
 from mmgl.utils.paths import config_dir
 from mmgl.utils.precision import allow_tf32
 
-from .checking import LOADERS, check_config, nearest
+from .checking import check_config, nearest
+from .keys import LOADERS
+from .overrides import apply_overrides
+from .shipped import find_config, list_configs
 
 VALIDATION = ('val_cfg', 'val_dataloader', 'val_evaluator')
 TESTING = ('test_cfg', 'test_dataloader', 'test_evaluator')
@@ -34,64 +37,39 @@ TRAINING = (
 
 
 def load_config(path: str | Path) -> Config:
-    """Read a config file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The config, with its bases merged.
+    """Read a config file, or a shipped one by name (``list_configs``).
 
     Raises:
         ConfigError: If the file, or one of its bases, is missing or broken.
     """
-    if not Path(path).is_file():
-        shipped = [
+    file = find_config(path)
+    if file is None:
+        files = [
             str(Path('configs', p.relative_to(config_dir())))
             for p in config_dir().rglob('*.py')
         ]
         raise ConfigError(
-            f'there is no config {str(path)!r}{nearest(str(path), shipped)}'
+            f'there is no config {str(path)!r}'
+            f'{nearest(str(path), [*list_configs(), *files])}'
         )
+    know_own_configs()
     try:
         # Lazy configs take imports for components; ours have no imports.
-        return Config.fromfile(str(path), lazy_import=False)
-    except (
-        ConfigParsingError,
-        OSError,
-        SyntaxError,
-        NameError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        ValueError,
-    ) as error:
+        return Config.fromfile(str(file), lazy_import=False)
+    except Exception as error:
+        # It is a program, which may fail in any way.
         raise ConfigError(
             f'config {path}: {type(error).__name__}: {error}'
         ) from error
 
 
 def init_names() -> list[str]:
-    """Return the names that ``--init`` knows.
-
-    Returns:
-        Stems of the files in ``configs/_base_/init``, sorted.
-    """
+    """Return the names that ``--init`` knows."""
     return sorted(p.stem for p in (config_dir() / '_base_/init').glob('*.py'))
 
 
 def apply_init(cfg: Config, name: str | None, checkpoint: str | None) -> None:
-    """Choose the initial weights.
-
-    Args:
-        cfg: The config; ``model.init_from`` is set in place.
-        name: A name of :func:`init_names`, or None to keep the config's.
-        checkpoint: File to load, or None to keep the config's.
-
-    Raises:
-        ConfigError: If the name is unknown, or a file is given that nothing
-            would load.
-    """
+    """Set ``model.init_from`` in place; None keeps what the config says."""
     if name is not None:
         if name not in init_names():
             raise ConfigError(
@@ -117,9 +95,6 @@ def forget_init(cfg: Config) -> None:
     """Load no initial weights where a checkpoint brings all of them.
 
     The file they came from may be gone by now.
-
-    Args:
-        cfg: The config; ``model.init_from`` is cleared in place.
     """
     if 'init_from' in cfg.model:
         cfg.model['init_from'] = None
@@ -130,11 +105,7 @@ def set_work_dir(
 ) -> None:
     """Choose the output folder: option, then config, then the config's name.
 
-    Args:
-        cfg: The config; ``work_dir`` is set in place.
-        work_dir: Value of ``--work-dir``.
-        config: Path of the config.
-        suffix: Added to the default name.
+    Only the last one gets the suffix.
     """
     if work_dir is not None:
         cfg['work_dir'] = work_dir
@@ -143,11 +114,7 @@ def set_work_dir(
 
 
 def derive_loaders(cfg: Config) -> None:
-    """Fill in what follows from the number of workers and the machine.
-
-    Args:
-        cfg: The config; its data loaders are changed in place.
-    """
+    """Fill in what follows from the number of workers and the machine."""
     for name in LOADERS:
         loader = cfg.get(name)
         if not loader:
@@ -168,26 +135,12 @@ def _apply_common(cfg: Config, options: Namespace) -> None:
     """Apply what train and test share; --cfg-options have the last word."""
     cfg['launcher'] = options.launcher
     os.environ.setdefault('LOCAL_RANK', str(options.local_rank))
-    if options.cfg_options:
-        try:
-            cfg.merge_from_dict(options.cfg_options)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ConfigError(f'--cfg-options: {error}') from error
+    apply_overrides(cfg, options.cfg_options, f'config {options.config}')
     derive_loaders(cfg)
 
 
 def training_config(options: Namespace) -> Config:
-    """Build the config of a training run.
-
-    Args:
-        options: As parsed by :func:`mmgl.config.options.training_parser`.
-
-    Returns:
-        The checked config.
-
-    Raises:
-        ConfigError: For any mistake in config or options.
-    """
+    """Build the checked config of a training run from its options."""
     cfg = load_config(options.config)
     if not cfg.get('model') or not cfg.get('train_dataloader'):
         raise ConfigError(
@@ -230,19 +183,10 @@ def training_config(options: Namespace) -> Config:
 
 
 def evaluation_config(options: Namespace) -> Config:
-    """Build the config of a test.
+    """Build the checked config of a test from its options.
 
     A config without a test set, as of pre-training, is tested on its
     validation set.
-
-    Args:
-        options: As parsed by :func:`mmgl.config.options.evaluation_parser`.
-
-    Returns:
-        The checked config.
-
-    Raises:
-        ConfigError: For any mistake in config or options.
     """
     cfg = load_config(options.config)
     if not cfg.get('test_dataloader'):
@@ -282,14 +226,7 @@ def _ask_for_deterministic_cublas(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the Runner of a config, also for several CPU processes.
-
-    Args:
-        cfg: The whole config.
-
-    Returns:
-        The Runner.
-    """
+    """Build the Runner of a config, also for several CPU processes."""
     install_checkpoint_loader()
     setup_cpu_distributed(cfg)
     allow_tf32((cfg.get('env_cfg') or {}).get('tf32'))

@@ -1,4 +1,4 @@
-"""Command line options of tools/train.py and tools/test.py."""
+"""Command line options that several commands share."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,31 +12,30 @@ LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
 def add_picture_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--out`` of a tool that draws.
-
-    Args:
-        parser: The parser.
-    """
+    """Add ``--out`` of a tool that draws."""
     parser.add_argument(
         '--out', required=True, help='picture to write: .png, .svg or .pdf'
+    )
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``, read by :func:`apply_overrides`."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change the config, e.g. train_cfg.max_epochs=5 '
+        'model.backbone.depth=18; lists as "[a,b]", without spaces; '
+        "'*.KEY=VALUE' changes KEY wherever it stands in model and data "
+        'loaders',
     )
 
 
 def distinct_names(
     names: Sequence[str] | None, defaults: Sequence[str]
 ) -> list[str]:
-    """Choose what the inputs of a tool are called.
-
-    Args:
-        names: Of ``--names``, or None.
-        defaults: Names without it, one an input.
-
-    Returns:
-        One name an input, all different.
-
-    Raises:
-        ConfigError: If their number is wrong or two are the same.
-    """
+    """Choose one different name an input: ``--names``, or the defaults."""
     chosen = list(names or defaults)
     if len(chosen) != len(defaults) or len(set(chosen)) != len(chosen):
         raise ConfigError(
@@ -48,38 +47,30 @@ def distinct_names(
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing share."""
-    parser.add_argument(
-        '--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='change the config, e.g. train_cfg.max_epochs=5 '
-        'model.backbone.depth=18; lists as "[a,b]", without spaces',
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)')
+    add_cfg_options(parser)
+    add(
         '--launcher',
         choices=LAUNCHERS,
         default='none',
         help='how several processes were started; without GPUs they talk '
         'by gloo',
     )
-    parser.add_argument(
+    add(
         '--local-rank',
         '--local_rank',
         type=int,
         default=0,
         help='set by older launchers',
     )
-    parser.add_argument(
+    add(
         '--allow-trial-mismatch',
         action='store_true',
         help='use a checkpoint of another RegDB trial, which has seen the '
         'test identities',
     )
-    parser.add_argument(
+    add(
         '--debug',
         action='store_true',
         help='show tracebacks of config mistakes (also: MMGL_DEBUG=1)',
@@ -97,16 +88,13 @@ def _amp_type(text: str) -> str:
 
 
 def training_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``tools/train.py``.
-
-    Returns:
-        A parser of config and options.
-    """
+    """Return the parser of ``mmgl train``."""
     parser = argparse.ArgumentParser(
         description='Pre-train or fine-tune a model.'
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config file, or name of a shipped one')
+    add(
         '--resume',
         nargs='?',
         const='auto',
@@ -114,19 +102,19 @@ def training_parser() -> argparse.ArgumentParser:
         help='go on from a checkpoint; without PATH, or with "auto", from '
         'the newest one in the output folder, if there is any',
     )
-    parser.add_argument(
+    add(
         '--init',
         metavar='NAME',
         help='initial weights: random, imagenet or mmgl (a file of '
         'configs/_base_/init)',
     )
-    parser.add_argument(
+    add(
         '--init-checkpoint',
         metavar='PATH',
         help='file with the initial weights',
     )
-    parser.add_argument('--seed', type=int, help='seed of everything random')
-    parser.add_argument(
+    add('--seed', type=int, help='seed of everything random')
+    add(
         '--amp',
         nargs='?',
         const='auto',
@@ -135,29 +123,24 @@ def training_parser() -> argparse.ArgumentParser:
         help='mixed precision, fp16 or bf16; without TYPE, or with "auto", '
         'fp16 on GPU and bf16 on CPU',
     )
-    parser.add_argument(
+    add(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate with the batch size',
     )
-    parser.add_argument(
-        '--no-validate', action='store_true', help='do not validate'
-    )
+    add('--no-validate', action='store_true', help='do not validate')
     _add_common(parser)
     return parser
 
 
 def evaluation_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``tools/test.py``.
-
-    Returns:
-        A parser of config, checkpoint and options.
-    """
+    """Return the parser of ``mmgl test``."""
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint to evaluate')
-    parser.add_argument('--out', metavar='JSON', help='file for the metrics')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config file, or name of a shipped one')
+    add('checkpoint', help='checkpoint to evaluate')
+    add('--out', metavar='JSON', help='file for the metrics')
+    add(
         '--flip-test',
         action='store_true',
         help='average the features of each image and its mirror image',

@@ -16,12 +16,9 @@ _SCALARS = (bool, int, float, str)
 
 @dataclass
 class Signature:
-    """Arguments of a component.
+    """Arguments of a component, with annotations where they are readable.
 
-    Attributes:
-        parameters: Name and parameter.
-        is_open: Whether further names are accepted and used somehow.
-        hints: Resolved annotations by name, where they could be.
+    Open are those that accept, and somehow use, further names.
     """
 
     parameters: dict[str, inspect.Parameter] = field(default_factory=dict)
@@ -29,16 +26,11 @@ class Signature:
     hints: dict[str, Any] = field(default_factory=dict)
 
 
-def read_signature(component: Callable) -> Signature:
+def read_signature(component: Callable[..., Any]) -> Signature:
     """Read which arguments a class or function takes.
 
-    ``**kwargs`` of a constructor is followed to its base classes.
-
-    Args:
-        component: A class or a function.
-
-    Returns:
-        Its arguments. Unreadable ones (built-in types) are open.
+    ``**kwargs`` of a constructor is followed to its base classes. What is
+    unreadable (built-in types) is open.
     """
     if not inspect.isclass(component):
         return _read([component])
@@ -57,7 +49,7 @@ def read_signature(component: Callable) -> Signature:
     return result
 
 
-def _read(functions: list[Callable]) -> Signature:
+def _read(functions: list[Callable[..., Any]]) -> Signature:
     """Collect parameters, function after function while **kwargs go on."""
     result = Signature(is_open=True)
     for function in functions:
@@ -82,7 +74,7 @@ def _read(functions: list[Callable]) -> Signature:
     return result
 
 
-def _hints(function: Callable) -> dict[str, Any]:
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     """Resolve annotations; none if one of them cannot be."""
     try:
         return typing.get_type_hints(function)
@@ -92,18 +84,10 @@ def _hints(function: Callable) -> dict[str, Any]:
 
 
 def expected_scalar(signature: Signature, name: str, value: Any) -> str | None:
-    """Check a value against an annotation of plain scalars.
+    """Say what an argument should be; None if the value is fine.
 
     Only annotations made of bool, int, float, str and None are checked:
     others are often loose.
-
-    Args:
-        signature: Arguments of the component.
-        name: Argument.
-        value: Its value from the config.
-
-    Returns:
-        What was expected, in words, or None if the value is fine.
     """
     hint = signature.hints.get(name, Any)
     if typing.get_origin(hint) in (typing.Union, types.UnionType):

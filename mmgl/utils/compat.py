@@ -257,7 +257,21 @@ def forget_default_scope() -> None:
     DefaultScope._instance_dict.clear()
 
 
-# ----------------------------------------------------------- 5. warnings
+# ---------------------------------------------- 5. configs by package name
+def know_own_configs(load: bool = True) -> None:
+    """Let mmengine resolve ``mmgl::CONFIG``.
+
+    It knows the packages of OpenMMLab by a table and refuses all others:
+    https://github.com/open-mmlab/mmengine/blob/v0.10.7/mmengine/config/utils.py.
+    Without ``load`` only if that is in memory, as for the loader above.
+    """
+    if load or 'mmengine.config.utils' in sys.modules:
+        from mmengine.config.utils import MODULE2PACKAGE
+
+        MODULE2PACKAGE.setdefault('mmgl', 'mmgl')
+
+
+# ----------------------------------------------------------- 6. warnings
 def silence_upstream_warnings() -> None:
     """Filter the warnings of ``UPSTREAM_WARNINGS``, by exact message."""
     import builtins

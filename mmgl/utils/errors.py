@@ -18,38 +18,21 @@ class TrainingDivergedError(RuntimeError):
 
 
 def debugging(option: bool = False) -> bool:
-    """Tell whether tracebacks are wanted.
-
-    Args:
-        option: Whether ``--debug`` was given.
-
-    Returns:
-        True with the option or with ``MMGL_DEBUG`` set to anything but 0.
-    """
+    """Tell whether tracebacks are wanted, by ``--debug`` or ``MMGL_DEBUG``."""
     return option or os.environ.get(DEBUG_VARIABLE, '0') not in ('', '0')
 
 
 def one_line(error: BaseException) -> str:
     """Return the message of an error without line breaks.
 
-    Args:
-        error: Any error.
-
-    Returns:
-        Its message; for kinds whose message is no sentence, with the kind.
+    Kinds of errors whose message is no sentence are named.
     """
     # str(KeyError('x')) is "'x'": the repr of its argument.
-    if isinstance(error, KeyError) and error.args:
-        text = str(error.args[0])
-    else:
-        text = str(error)
-    text = ' '.join(text.split())
-    plain = (ConfigError, ValueError, FileNotFoundError)
-    return (
-        text
-        if isinstance(error, plain) and text
-        else (f'{type(error).__name__}: {text}')
-    )
+    keyed = isinstance(error, KeyError) and error.args
+    text = ' '.join(str(error.args[0] if keyed else error).split())
+    if isinstance(error, ValueError | FileNotFoundError) and text:
+        return text
+    return f'{type(error).__name__}: {text}'
 
 
 @contextmanager
@@ -58,10 +41,8 @@ def report_errors(debug: bool = False) -> Iterator[None]:
 
     For the part of a tool in which an error means a wrong config, file or
     option: loading the config and building everything. What goes wrong
-    later, in the middle of training, keeps its traceback.
-
-    Args:
-        debug: Show the traceback instead.
+    later, in the middle of training, keeps its traceback; so does all with
+    ``debug``.
     """
     try:
         yield
@@ -90,10 +71,8 @@ def report_errors(debug: bool = False) -> Iterator[None]:
 def report_outcome(debug: bool = False) -> Iterator[None]:
     """Explain in one sentence why a running job ended early.
 
-    Ranks end together when a training diverges; the first one speaks.
-
-    Args:
-        debug: Show the traceback instead.
+    Ranks end together when a training diverges; the first one speaks. With
+    ``debug`` there is the traceback instead.
     """
     from mmengine.dist import is_main_process
 

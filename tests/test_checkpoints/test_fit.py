@@ -10,7 +10,7 @@ from mmengine.logging import HistoryBuffer
 
 from mmgl.checkpoints.export import export_backbone
 from mmgl.checkpoints.fit import load_backbone
-from mmgl.checkpoints.reader import read_state_dict
+from mmgl.checkpoints.reader import read_checkpoint, read_state_dict
 from mmgl.models.backbones import OneStreamResNet, TwoStreamResNet
 
 
@@ -240,6 +240,7 @@ def test_training_checkpoint_is_read_without_running_its_code(
     target = net()
     load_backbone(target, path, 'mmgl')
     assert equal(source, target)
+    assert set(read_checkpoint(path)['state_dict']) == set(checkpoint(source))
     assert not Bomb.exploded
     torch.load(path, weights_only=False)
     assert Bomb.exploded  # the bomb was real

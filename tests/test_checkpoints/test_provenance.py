@@ -4,11 +4,8 @@ import toy  # noqa: F401
 
 from mmgl.apis.evaluation import run_evaluation
 from mmgl.apis.training import run_training
-from mmgl.checkpoints.provenance import (
-    check_state,
-    check_trial,
-    read_checkpoint,
-)
+from mmgl.checkpoints.provenance import check_state, check_trial
+from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.utils.errors import ConfigError
 
 REGDB_2 = dict(trained_on=dict(dataset='regdb', trial=2))

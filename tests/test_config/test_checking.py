@@ -1,9 +1,13 @@
+import inspect
+
 import pytest
 import toy  # noqa: F401
 from mmengine import Config
+from mmengine.runner import Runner
 from torch import nn
 
 from mmgl.config.checking import check_config
+from mmgl.config.keys import TOP_KEYS
 from mmgl.config.loading import derive_loaders, load_config
 from mmgl.config.signatures import expected_scalar, read_signature
 from mmgl.utils.errors import ConfigError
@@ -121,6 +125,11 @@ def test_batch_size_of_loader_and_sampler():
     loader['batch_size'] = 16
     with pytest.raises(ConfigError, match='batch_size is 16 but.*is 8'):
         check_config(Config(dict(train_dataloader=loader)))
+
+
+def test_keys_of_the_runner_are_known():
+    arguments = set(inspect.signature(Runner.__init__).parameters)
+    assert arguments - {'self', 'cfg'} <= TOP_KEYS
 
 
 class Base(nn.Module):

@@ -16,7 +16,9 @@ from mmgl.config.loading import (
     training_config,
 )
 from mmgl.config.options import evaluation_parser, training_parser
+from mmgl.config.shipped import find_config, list_configs
 from mmgl.utils.errors import ConfigError, one_line, report_errors
+from mmgl.utils.paths import config_dir
 
 
 def build(config, *arguments):
@@ -55,6 +57,32 @@ def test_options(toy_config, tmp_path):
     assert cfg.val_dataloader is None and cfg.auto_scale_lr.enable
     assert cfg.model.width == 6 and cfg.train_cfg.max_epochs == 1
     assert cfg.train_dataloader.persistent_workers is True
+
+
+def test_a_key_wherever_it_stands(toy_config):
+    cfg = build(
+        toy_config(),
+        *('--cfg-options', '*.length=8', 'val_dataloader.dataset.length=4'),
+    )
+    lengths = [
+        cfg[f'{part}_dataloader'].dataset.length for part in ('train', 'val')
+    ]
+    assert lengths == [8, 4]
+    with pytest.raises(ConfigError, match=r"no key 'lenght' in model, train"):
+        build(toy_config(), '--cfg-options', '*.lenght=8')
+
+
+def test_shipped_configs_have_names():
+    names = list_configs('pretrain/*_regdb')
+    assert names and all(n.startswith('pretrain/mmgl_') for n in names)
+    name = names[0]
+    path = config_dir() / f'mmgl/{name}.py'
+    stem = name.removeprefix('pretrain/')
+    for form in (name, stem, f'mmgl::{name}.py', f'configs/mmgl/{name}.py'):
+        assert find_config(form).resolve() == path
+    assert load_config(f'mmgl::{name}').filename == str(path)
+    assert find_config('gone') is None
+    assert load_config('_base_/default_runtime').default_scope == 'mmgl'
 
 
 def test_work_dir_of_the_config_stands(toy_config):

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from reproducing import make_options, start, write_splits
 
+from mmgl.config.overrides import expand
 from mmgl.experiments.jobs import StageFactory, read_config, with_needs
 from mmgl.experiments.reproduce import FIGURES, TABLES, TARGETS, Cell, cells_of
 from mmgl.experiments.reproduce.cells import find_config
 from mmgl.experiments.reproduce.checks import describe_splits
 from mmgl.experiments.reproduce.methods import DATASETS, METHODS
-from mmgl.experiments.reproduce.overrides import expand
 from mmgl.experiments.reproduce.plan import Planner
 from mmgl.experiments.reproduce.pretrainings import PRETRAININGS, RIVALS
 from mmgl.utils.paths import config_dir

@@ -1,23 +1,14 @@
 """The tool on a narrow network; the equality has tests of its own."""
 
-import importlib.util
-
 import pytest
 import torch
 
-from mmgl.models.pruning import load_pruned
+from mmgl.apis.pruning import build_headless, check_equal, run_pruning
+from mmgl.config.loading import load_config
+from mmgl.models.pruning import load_pruned, prune_model
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
-from mmgl.utils.paths import config_dir, tool_dir
-
-
-@pytest.fixture(scope='module')
-def tool():
-    path = tool_dir() / 'model_converters/export_pruned_nfs.py'
-    spec = importlib.util.spec_from_file_location('export_pruned_nfs', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from mmgl.utils.paths import config_dir
 
 
 @pytest.fixture
@@ -31,9 +22,9 @@ def config(tmp_path):
     return str(path)
 
 
-def checkpoint(tool, config, path, phase):
+def checkpoint(config, path, phase):
     torch.manual_seed(0)
-    model = MODELS.build(tool.load_config(config).model)
+    model = MODELS.build(load_config(config).model)
     for cell in model.backbone.plugins.values():
         cell.channel_logit.data.uniform_(-1, 3)
         cell.set_phase(phase, 0.1)
@@ -41,11 +32,11 @@ def checkpoint(tool, config, path, phase):
     return model.eval()
 
 
-def test_export(tool, config, tmp_path, capsys):
+def test_export(config, tmp_path, capsys):
     source, out = str(tmp_path / 'a.pth'), tmp_path / 'pruned.pth'
     with registry_scope('mmgl'):
-        model = checkpoint(tool, config, source, 'hard')
-    tool.main([config, source, str(out), '--size', '96', '48'])
+        model = checkpoint(config, source, 'hard')
+    run_pruning([config, source, str(out), '--size', '96', '48'])
     text = capsys.readouterr().out
     subset = model.backbone.plugins['layer1'].channel_subsets()[0]
     assert 0 < subset.sum() < 8
@@ -63,23 +54,23 @@ def test_export(tool, config, tmp_path, capsys):
         )
 
 
-def test_unfinished_search_is_refused(tool, config, tmp_path, capsys):
+def test_unfinished_search_is_refused(config, tmp_path, capsys):
     source, out = str(tmp_path / 'a.pth'), tmp_path / 'pruned.pth'
     with registry_scope('mmgl'):
-        checkpoint(tool, config, source, 'search')
+        checkpoint(config, source, 'search')
     with pytest.raises(SystemExit) as caught:
-        tool.main([config, source, str(out), '--size', '96', '48'])
+        run_pruning([config, source, str(out), '--size', '96', '48'])
     assert caught.value.code == 2
     assert 'search has ended' in capsys.readouterr().err
     assert not out.exists()
 
 
-def test_other_networks_are_noticed(tool, config, tmp_path):
+def test_other_networks_are_noticed(config, tmp_path):
     source = str(tmp_path / 'a.pth')
     with registry_scope('mmgl'):
-        checkpoint(tool, config, source, 'hard')
-        model, _ = tool.build(config, source)
-        pruned = tool.prune_model(model)
+        checkpoint(config, source, 'hard')
+        model, _ = build_headless(config, source)
+        pruned = prune_model(model)
         pruned.backbone.infrared.layer4[0].conv1.weight.data[0] *= 1.001
         with pytest.raises(ValueError, match='nothing was written'):
-            tool.check_equal(model, pruned, (96, 48))
+            check_equal(model, pruned, (96, 48))

@@ -12,6 +12,7 @@ import warnings
 import pytest
 import torch
 from mmengine import Config
+from mmengine.config.utils import _get_package_and_cfg_path
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import DefaultScope
 
@@ -245,6 +246,16 @@ def test_only_exact_upstream_warnings_are_silenced():
     assert [str(w.message) for w in caught] == [
         'Fail to import something of ours'
     ]
+
+
+def test_table_of_packages_still_needed():
+    result = run_python(
+        'import mmengine.config.utils as u; print("mmgl" in u.MODULE2PACKAGE)'
+    )
+    assert result.stdout.strip() == 'False', result.stderr
+    compat.know_own_configs()
+    package, _ = _get_package_and_cfg_path('mmgl::mmgl/pretrain/a.py')
+    assert package == 'mmgl'
 
 
 def test_import_is_light():

@@ -1,66 +1,6 @@
 """Check a SYSU-MM01 or RegDB folder and say what is wrong and where."""
 
-import argparse
-import sys
-
-from mmgl.datasets.verify import verify_regdb, verify_sysu
-
-
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--root', required=True, help='folder of the data set')
-    parser.add_argument('--layout', required=True, choices=('sysu', 'regdb'))
-    parser.add_argument(
-        '--official',
-        action='store_true',
-        help='compare the counts with those of the real data set',
-    )
-    parser.add_argument(
-        '--decode',
-        action='store_true',
-        help='decode every image to find truncated ones (slow)',
-    )
-    parser.add_argument(
-        '--trial',
-        type=int,
-        choices=range(1, 11),
-        help='RegDB: check this trial only',
-    )
-    parser.add_argument(
-        '--max-problems',
-        type=int,
-        default=50,
-        help='print at most so many problems',
-    )
-    args = parser.parse_args()
-    if args.trial is not None and args.layout != 'regdb':
-        parser.error('--trial belongs to --layout regdb')
-    return args
-
-
-def main() -> int:
-    """Check, print the report and return the exit status."""
-    args = parse_args()
-    options = dict(official=args.official, decode=args.decode)
-    if args.layout == 'sysu':
-        report = verify_sysu(args.root, **options)
-    else:
-        if args.trial is not None:
-            options['trials'] = (args.trial,)
-        report = verify_regdb(args.root, **options)
-    for name, number in report.counts.items():
-        print(f'{name}: {number}')
-    for note in report.notes[: args.max_problems]:
-        print(f'note: {note}')
-    for problem in report.problems[: args.max_problems]:
-        print(f'PROBLEM: {problem}')
-    hidden = len(report.problems) - args.max_problems
-    if hidden > 0:
-        print(f'... and {hidden} more problems')
-    print(f'{len(report.problems)} problem(s) in {args.root}')
-    return 1 if report.problems else 0
-
+from mmgl.apis.verification import run_verification as main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    raise SystemExit(main())

@@ -1,8 +1,11 @@
 """One pass over a split: global and part features of every image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
@@ -14,16 +17,20 @@ from mmgl.evaluation.features_io import FeatureSet
 from mmgl.structures import routing_modality
 from mmgl.utils.errors import ConfigError
 
+from ..models import build_model
 from .images import build_images
 from .network import (
     FEATURES,
     build_backbone,
-    build_model,
     build_preprocessor,
     checkpoint_meta,
 )
 
-_LABELS = dict(pids='pid', camids='camid', modality='modality', index='index')
+Array: TypeAlias = npt.NDArray[Any]
+FeatureMap: TypeAlias = Tensor | dict[str, Tensor] | Sequence[Tensor]
+
+# In the order of FeatureSet.
+_LABELS = ('pid', 'camid', 'modality', 'index')
 # Parts are compared with one another; so many images of each modality do.
 _PART_IMAGES = 300
 
@@ -32,76 +39,60 @@ _PART_IMAGES = 300
 class PartFeatures:
     """Features of the horizontal stripes of some images of a split.
 
-    Attributes:
-        features: Top to bottom, (m, N, d).
-        modality: 0 visible, 1 infrared, (m,).
-        places: The stripe of the original image at each place, (m, N).
+    ``features`` are top to bottom, (m, N, d); ``modality`` is 0 visible, 1
+    infrared, (m,); ``places`` is the stripe of the original image at each
+    place, (m, N).
     """
 
-    features: np.ndarray
-    modality: np.ndarray
-    places: np.ndarray
+    features: Array
+    modality: Array
+    places: Array
 
 
 @dataclass
 class ExtractedFeatures:
-    """Features of a split.
+    """Features of a split, and the metainfo of its data set.
 
-    Attributes:
-        images: Global features (n, d) with the labels of the images.
-        parts: Features of horizontal stripes, top to bottom, (n, N, d); None
-            for test features.
-        shuffled: Stripes of images whose stripes were shuffled before the
-            network saw them; None where they were not asked for.
-        metainfo: Of the data set.
-        kind: Where the weights came from: 'mmgl', 'imagenet' or 'random'.
+    ``parts`` are the horizontal stripes of ``images``, top to bottom,
+    (n, N, d), None for test features; ``shuffled`` are those of images whose
+    stripes were shuffled before the network saw them, None if not asked for;
+    ``kind`` says where the weights came from: 'mmgl', 'imagenet', 'random'.
     """
 
     images: FeatureSet
-    parts: np.ndarray | None = None
+    parts: Array | None = None
     shuffled: PartFeatures | None = None
-    metainfo: dict = field(default_factory=dict)
+    metainfo: dict[str, Any] = field(default_factory=dict)
     kind: str = 'mmgl'
 
 
-@dataclass
-class _Pass:
-    """What one pass over a loader collects."""
-
-    images: FeatureSet
-    parts: np.ndarray | None
-    places: np.ndarray | None
-
-
-def pool_feature_map(feature_map, num_parts: int) -> tuple[Tensor, Tensor]:
+def pool_feature_map(
+    feature_map: FeatureMap, num_parts: int
+) -> tuple[Tensor, Tensor]:
     """Average a feature map over the whole image and over stripes.
 
-    Args:
-        feature_map (Tensor | dict | Sequence): ``(B, C, h, w)``; of a dict
-            (a backbone of several networks) all maps are joined, of a
-            sequence the last one counts.
-        num_parts: Stripes N.
-
-    Returns:
-        Global features ``(B, C)`` and stripes ``(B, N, C)``, in fp32.
+    Maps are ``(B, C, h, w)``; of a dict (a backbone of several networks) all
+    are joined, of a sequence the last one counts. Returns ``(B, C)`` and
+    ``(B, num_parts, C)`` in fp32.
     """
     if isinstance(feature_map, dict):
-        feature_map = torch.cat(list(feature_map.values()), dim=1)
-    elif isinstance(feature_map, list | tuple):
-        feature_map = feature_map[-1]
-    feature_map = feature_map.float()
-    stripes = F.adaptive_avg_pool2d(feature_map, (num_parts, 1))
-    return feature_map.mean(dim=(2, 3)), stripes[..., 0].transpose(1, 2)
+        whole = torch.cat(list(feature_map.values()), dim=1).float()
+    elif isinstance(feature_map, Tensor):
+        whole = feature_map.float()
+    else:
+        whole = feature_map[-1].float()
+    stripes = F.adaptive_avg_pool2d(whole, (num_parts, 1))
+    return whole.mean(dim=(2, 3)), stripes[..., 0].transpose(1, 2)
 
 
 @torch.inference_mode()
 def _run(
     network: nn.Module,
     preprocessor: nn.Module,
-    loader: DataLoader,
+    loader: DataLoader[Any],
     num_parts: int | None,
-) -> _Pass:
-    """Compute the features of all images of a loader."""
+) -> tuple[FeatureSet, Array | None, Array | None]:
+    """Compute features, stripes and places of all images of a loader."""
     features, parts, places, samples = [], [], [], []
     for batch in loader:
         data = preprocessor(batch)
@@ -117,26 +108,27 @@ def _run(
         if 'permutation' in targets:
             places.append(targets['permutation'].cpu())
         samples.extend(batch['data_samples'])
+    pids, camids, modality, index = (
+        np.array([sample.get(key) for sample in samples]) for key in _LABELS
+    )
     images = FeatureSet(
         torch.cat([f.float().cpu() for f in features]).numpy(),
-        **{
-            name: np.array([sample.get(key) for sample in samples])
-            for name, key in _LABELS.items()
-        },
-        img_paths=np.array([str(sample.img_path) for sample in samples]),
+        pids,
+        camids,
+        modality,
+        index,
+        np.array([str(sample.img_path) for sample in samples]),
     )
-    return _Pass(
-        images,
-        *(
-            torch.cat(some).numpy() if some else None
-            for some in (parts, places)
-        ),
-    )
+    return images, _joined(parts), _joined(places)
 
 
-def _part_images(modality: np.ndarray) -> list[int]:
+def _joined(arrays: list[Tensor]) -> Array | None:
+    return torch.cat(arrays).numpy() if arrays else None
+
+
+def _part_images(modality: Array) -> list[int]:
     """Choose images evenly over each modality."""
-    chosen = []
+    chosen: list[int] = []
     for number in np.unique(modality):
         rows = np.flatnonzero(modality == number)
         steps = np.linspace(0, len(rows) - 1, min(_PART_IMAGES, len(rows)))
@@ -160,24 +152,13 @@ def extract_features(
 ) -> ExtractedFeatures:
     """Extract the features of a split with any checkpoint.
 
-    Args:
-        cfg: Config of a pre-training or fine-tuning.
-        checkpoint: A file of this package or of a classifier with
-            torchvision's names, ``torchvision://resnetNN``, or 'random'.
-        kind: 'mmgl', 'imagenet' or 'random'; by default found out.
-        split: By default held-out identities, see :func:`build_images`.
-        data_root: Folder of the data set instead of the config's.
-        feature: 'backbone', pooled from the feature map; or 'test', what the
-            model of the config uses in testing (needs its own checkpoint).
-        num_parts: Stripes N.
-        shuffled: Also compute stripes of some shuffled images.
-        seed: Seed of random weights.
-        workers: Processes that load images.
-        device: By default the GPU if there is one.
-        allow_trial_mismatch: Accept a checkpoint of another RegDB trial.
-
-    Returns:
-        The features, images in the order of the data set.
+    Images keep the order of the data set. ``feature`` is 'backbone', pooled
+    from the feature map, or 'test', what the model of the config uses in
+    testing (needs its own checkpoint). For checkpoint, kind and seed see
+    :func:`build_backbone`, for split and folder :func:`image_settings`;
+    ``num_parts`` is the number N of stripes, of which ``shuffled`` asks for
+    those of some shuffled images too; the device is by default the GPU if
+    there is one.
 
     Raises:
         ConfigError: For a mistake in config or options, or a checkpoint of
@@ -190,9 +171,10 @@ def extract_features(
             f'--feature must be one of {", ".join(FEATURES)}, got {feature!r}'
         )
     loader = build_images(cfg, split, data_root, workers=workers)
-    metainfo = dict(loader.dataset.metainfo)
-    if feature == 'test':
-        network, kind, num_parts = build_model(cfg, checkpoint), 'mmgl', None
+    metainfo = dict(loader.dataset.metainfo)  # type: ignore[attr-defined]
+    stripes = num_parts if feature == 'backbone' else None
+    if stripes is None:
+        network, kind = build_model(cfg, checkpoint), 'mmgl'
     else:
         network, kind = build_backbone(cfg, checkpoint, kind, seed)
     check_trial(
@@ -202,26 +184,20 @@ def extract_features(
         allow_trial_mismatch,
     )
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    parts_on_device = (network.to(device), build_preprocessor(cfg).to(device))
-    whole = _run(*parts_on_device, loader, num_parts)
-    whole.images.trial = metainfo.get('trial')
-    result = ExtractedFeatures(
-        whole.images, whole.parts, metainfo=metainfo, kind=kind
-    )
-    if shuffled and feature == 'backbone':
-        again = _run(
-            *parts_on_device,
-            build_images(
-                cfg,
-                split,
-                data_root,
-                workers=workers,
-                indices=_part_images(whole.images.modality),
-                shuffled_parts=num_parts,
-            ),
-            num_parts,
+    on_device = (network.to(device), build_preprocessor(cfg).to(device))
+    images, parts, _ = _run(*on_device, loader, stripes)
+    images.trial = metainfo.get('trial')
+    result = ExtractedFeatures(images, parts, metainfo=metainfo, kind=kind)
+    if shuffled and stripes is not None:
+        loader = build_images(
+            cfg,
+            split,
+            data_root,
+            workers=workers,
+            indices=_part_images(images.modality),
+            shuffled_parts=stripes,
         )
-        result.shuffled = PartFeatures(
-            again.parts, again.images.modality, again.places
-        )
+        some, parts, places = _run(*on_device, loader, stripes)
+        if parts is not None and places is not None:
+            result.shuffled = PartFeatures(parts, some.modality, places)
     return result

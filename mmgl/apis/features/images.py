@@ -1,12 +1,13 @@
 """The images whose features are wanted: no augmentation, any split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
-from mmgl.config.checking import LOADERS
+from mmgl.config.keys import LOADERS
 from mmgl.registry import DATASETS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
@@ -16,19 +17,19 @@ from mmgl.utils.errors import ConfigError
 HELD_OUT = {'SYSUMM01': 'val_test', 'RegDB': 'test'}
 
 
-def _dataset_config(cfg: Config) -> dict:
+def _dataset_config(cfg: Config) -> dict[str, Any]:
     """Find the data set a config is about."""
     for name in LOADERS:
         dataset = (cfg.get(name) or {}).get('dataset') or {}
         if dataset.get('type') in HELD_OUT:
-            return dataset
+            return dict(dataset)
     raise ConfigError(
         f'the config has no data set of the types {", ".join(HELD_OUT)} in '
         f'{", ".join(LOADERS)}'
     )
 
 
-def _pipeline(cfg: Config) -> list:
+def _pipeline(cfg: Config) -> list[Any]:
     """Find the transforms without augmentation."""
     pipeline = cfg.get('test_pipeline')
     if pipeline is None:
@@ -42,7 +43,7 @@ def _pipeline(cfg: Config) -> list:
     return list(pipeline)
 
 
-def _shuffled(pipeline: list, num_parts: int) -> list:
+def _shuffled(pipeline: list[Any], num_parts: int) -> list[Any]:
     """Shuffle stripes between the other transforms and packing."""
     shuffle = dict(type='SharedStripeShuffle', num_stripes=num_parts)
     return [*pipeline[:-1], shuffle, pipeline[-1]]
@@ -50,22 +51,13 @@ def _shuffled(pipeline: list, num_parts: int) -> list:
 
 def image_settings(
     cfg: Config, split: str | None = None, data_root: str | None = None
-) -> dict:
+) -> dict[str, Any]:
     """Describe the images of a split as a config of a data set.
 
-    Args:
-        cfg: A whole config, whose data set and test pipeline are used.
-        split: Split of the data set; by default held-out identities:
-            'val_test' of SYSU-MM01, 'test' of RegDB.
-        data_root: Folder of the data set instead of the config's.
-
-    Returns:
-        Config of a data set.
-
-    Raises:
-        ConfigError: If the config has no data set or test pipeline.
+    By default they are held-out identities: 'val_test' of SYSU-MM01, 'test'
+    of RegDB.
     """
-    found: Mapping = _dataset_config(cfg)
+    found = _dataset_config(cfg)
     settings = dict(
         type=found['type'],
         data_root=data_root or found.get('data_root'),
@@ -85,26 +77,12 @@ def build_images(
     workers: int = 0,
     indices: Sequence[int] | None = None,
     shuffled_parts: int | None = None,
-) -> DataLoader:
+) -> DataLoader[Any]:
     """Build the loader of the images of a split, in their own order.
 
-    Args:
-        cfg: A whole config.
-        split: See :func:`image_settings`.
-        data_root: Folder of the data set instead of the config's.
-        batch_size: Images a batch.
-        workers: Processes that load images; they change no result.
-        indices: The images wanted; by default all.
-        shuffled_parts: Number of stripes to shuffle, each image in its own
-            way, by the transform of the pre-training; by default none.
-
-    Returns:
-        A loader with the data set as ``dataset``.
-
-    Raises:
-        ConfigError: If the config has no data set or test pipeline.
-        FileNotFoundError: If the data set is not there.
-        ValueError: If there is no such split.
+    See :func:`image_settings` for split and folder. ``shuffled_parts``
+    stripes of each image are shuffled in its own way, by the transform of
+    the pre-training.
     """
     settings = image_settings(cfg, split, data_root)
     if shuffled_parts is not None:

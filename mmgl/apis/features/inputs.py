@@ -3,49 +3,37 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-
-from mmengine.config import DictAction
+from typing import Any
 
 from mmgl.config.loading import load_config
-from mmgl.config.options import distinct_names
+from mmgl.config.options import add_cfg_options, distinct_names
+from mmgl.config.overrides import apply_overrides
+from mmgl.evaluation.features_io import FeatureSet
 from mmgl.utils.errors import ConfigError
-from mmgl.visualization import FeatureDump, load_feature_dump
+from mmgl.visualization import load_feature_dump
 
 from .extraction import ExtractedFeatures, extract_features
 from .network import FEATURES, KINDS
 
 
 def add_extraction_options(parser: ArgumentParser) -> None:
-    """Add the options of :func:`extract_features`.
-
-    Args:
-        parser: The parser.
-    """
-    parser.add_argument(
+    """Add the options of :func:`extract_features`."""
+    add = parser.add_argument
+    add(
         '--data-root',
         default='',
         help="folder of the images (default: the config's)",
     )
-    parser.add_argument(
+    add(
         '--init-kind',
         choices=KINDS,
         help='what the checkpoints are (default: found out)',
     )
-    parser.add_argument(
-        '--seed', type=int, default=0, help='seed of everything random'
-    )
-    parser.add_argument(
-        '--workers', type=int, default=0, help='processes that load images'
-    )
-    parser.add_argument('--device', help='default: the GPU if there is one')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='change the config',
-    )
-    parser.add_argument(
+    add('--seed', type=int, default=0, help='seed of everything random')
+    add('--workers', type=int, default=0, help='processes that load images')
+    add('--device', help='default: the GPU if there is one')
+    add_cfg_options(parser)
+    add(
         '--allow-trial-mismatch',
         action='store_true',
         help='accept checkpoints of another RegDB trial',
@@ -53,30 +41,25 @@ def add_extraction_options(parser: ArgumentParser) -> None:
 
 
 def add_input_options(parser: ArgumentParser) -> None:
-    """Add the options that :func:`load_inputs` reads.
-
-    Args:
-        parser: The parser of a tool.
-    """
-    parser.add_argument(
+    """Add the options that :func:`load_inputs` reads."""
+    add = parser.add_argument
+    add(
         'inputs',
         nargs='+',
         help='feature dumps (.npz of tools/test.py); or, with --config, '
         "checkpoints, 'random' or torchvision://resnetNN",
     )
-    parser.add_argument(
+    add(
         '--config',
         nargs='+',
         default=[],
         help='config of the checkpoints, or one for each',
     )
-    parser.add_argument(
+    add(
         '--names', nargs='+', help='titles (default: the folder of each input)'
     )
-    parser.add_argument(
-        '--split', default='test', help='images to draw from checkpoints'
-    )
-    parser.add_argument(
+    add('--split', default='test', help='images to draw from checkpoints')
+    add(
         '--feature',
         choices=FEATURES,
         default='backbone',
@@ -89,18 +72,7 @@ def add_input_options(parser: ArgumentParser) -> None:
 def panel_names(
     inputs: Sequence[str], names: Sequence[str] | None
 ) -> list[str]:
-    """Name the inputs of a tool.
-
-    Args:
-        inputs: Files.
-        names: Names given, or None for those of the folders.
-
-    Returns:
-        One name an input, all different.
-
-    Raises:
-        ConfigError: If their number is wrong or two are the same.
-    """
+    """Name the inputs of a tool, by their folders if no names are given."""
     return distinct_names(
         names,
         [
@@ -113,26 +85,15 @@ def panel_names(
 
 
 def extract_by_options(
-    config: str, checkpoint: str, options: Namespace, **more
+    config: str, checkpoint: str, options: Namespace, **more: Any
 ) -> ExtractedFeatures:
     """Extract features as a command line asks for.
 
-    Args:
-        config: Config file.
-        checkpoint: As for :func:`extract_features`.
-        options: ``split``, and those of :func:`add_extraction_options`.
-        **more: Further arguments of :func:`extract_features`.
-
-    Returns:
-        The features.
-
-    Raises:
-        ConfigError: For mistakes in config or options.
-        FileNotFoundError: If a file is missing.
-        ValueError: If the checkpoint does not fit.
+    The options are ``split`` and those of :func:`add_extraction_options`;
+    errors are those of :func:`extract_features`.
     """
     cfg = load_config(config)
-    cfg.merge_from_dict(options.cfg_options or {})
+    apply_overrides(cfg, options.cfg_options, f'config {config}')
     return extract_features(
         cfg,
         checkpoint,
@@ -147,35 +108,15 @@ def extract_by_options(
     )
 
 
-def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureDump:
+def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureSet:
     """Extract features to draw."""
-    images = extract_by_options(
+    return extract_by_options(
         config, checkpoint, options, feature=options.feature
     ).images
-    return FeatureDump(
-        images.features,
-        images.pids,
-        images.camids,
-        images.modality,
-        images.index,
-        images.img_paths,
-    )
 
 
-def load_inputs(options: Namespace) -> dict[str, FeatureDump]:
-    """Read the dumps and extract the features of the checkpoints.
-
-    Args:
-        options: Parsed with :func:`add_input_options`.
-
-    Returns:
-        Name and features of each input.
-
-    Raises:
-        ConfigError: For names or configs that do not go with the inputs.
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file does not fit.
-    """
+def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
+    """Read the dumps and extract the features of the checkpoints, by name."""
     names = panel_names(options.inputs, options.names)
     checkpoints = [p for p in options.inputs if Path(p).suffix != '.npz']
     configs = list(options.config)

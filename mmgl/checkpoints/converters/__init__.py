@@ -1,3 +1,5 @@
+"""Translation between released checkpoints and those of this package."""
+
 from .methods import METHODS, Method, resnet_rules
 from .rules import check_tensors, translate
 

@@ -11,16 +11,9 @@ from .methods import STAGES
 
 
 def resnet_settings(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """Find the settings of a backbone for torchvision's tensor names.
+    """Find ``depth`` and ``base_channels`` for torchvision's tensor names.
 
-    Args:
-        state: Tensors of a ResNet.
-
-    Returns:
-        ``depth`` and ``base_channels``.
-
-    Raises:
-        ValueError: If it is none of the ResNets known here.
+    ValueError if it is none of the ResNets known here.
     """
     blocks = tuple(
         len(

@@ -13,7 +13,7 @@ from .rules import (
     Stack,
     copies_of,
     imagenet_classifier,
-    ones,
+    scalar_one,
     zeros_like,
 )
 
@@ -43,25 +43,26 @@ SORTED = 'ascending person numbers, as here'
 class Method:
     """A release.
 
-    Attributes:
-        rules: From its names to ours.
-        classifier: Released name of a classifier weight, whose rows are the
-            identities.
-        container: Key of the state dict in the released file; '' if the file
-            is the state dict.
-        config: Config of this package for it, relative to ``configs``.
-        class_order: What row i of the classifiers stands for.
+    ``rules`` go from its names to ours; the rows of its tensor ``classifier``
+    are the identities, in ``class_order``; ``container`` is the key of the
+    state dict in the released file, '' if the file is the state dict;
+    ``config`` is ours for it, relative to ``configs``.
     """
 
     rules: tuple[Rule, ...]
     classifier: str
     container: str
     config: str
-    class_order: str
+    class_order: str = SORTED
 
 
 def _renames(official: str, ours: str, parts: tuple[str, ...]) -> list[Rule]:
     return [Rename(f'{official}{p}.', f'{ours}{p}.') for p in parts]
+
+
+def _unused(prefix: str, what: str, like: str) -> Rule:
+    """Drop what the release never runs; copies of another part fill it in."""
+    return OneSided(prefix, f'{what}, never run', copies_of(like))
 
 
 def _three_resnets() -> list[Rule]:
@@ -76,19 +77,13 @@ def _three_resnets() -> list[Rule]:
     ]
     for stream in (visible, thermal):
         rules += [
-            OneSided(
-                f'{stream}{stage}.',
-                'stages of a stem, never run',
-                copies_of(f'{shared}{stage}.'),
+            _unused(
+                f'{stream}{stage}.', 'stages of a stem', f'{shared}{stage}.'
             )
             for stage in STAGES
         ]
     rules += [
-        OneSided(
-            f'{shared}{part}.',
-            'stem of the trunk, never run',
-            copies_of(f'{visible}{part}.'),
-        )
+        _unused(f'{shared}{part}.', 'stem of the trunk', f'{visible}{part}.')
         for part in STEM_PARTS
     ]
     return rules
@@ -122,25 +117,11 @@ def _ddag() -> tuple[Rule, ...]:
         Rename('wpa.fc3.', 'neck.value.', pointwise=True),
         Rename('wpa.gate', 'neck.gate'),
         Rename('wpa.bottleneck.', 'neck.part_bn.'),
-        OneSided(
-            'wpa.W.0.',
-            'output layer of IWPA, never run',
-            copies_of('wpa.fc3.'),
-        ),
-        OneSided(
-            'wpa.W.1.',
-            'output layer of IWPA, never run',
-            copies_of('wpa.bottleneck.'),
-        ),
+        _unused('wpa.W.0.', 'output layer of IWPA', 'wpa.fc3.'),
+        _unused('wpa.W.1.', 'output layer of IWPA', 'wpa.bottleneck.'),
         Rename('classifier.', 'heads.id.fc.'),
-        *(
-            OneSided(
-                f'classifier{i}.',
-                'classifier, never run',
-                copies_of('classifier.'),
-            )
-            for i in (1, 2)
-        ),
+        _unused('classifier1.', 'classifier', 'classifier.'),
+        _unused('classifier2.', 'classifier', 'classifier.'),
         Stack('attention_{}.W', 'heads.graph.hidden.weight'),
         Stack(
             'attention_{}.a', 'heads.graph.hidden.vectors', (2, -1), (-1, 1)
@@ -150,7 +131,7 @@ def _ddag() -> tuple[Rule, ...]:
         OneSided(
             'heads.graph.ramp',
             'the release does not store lambda',
-            ones(),
+            scalar_one,
             official=False,
         ),
     )
@@ -230,33 +211,25 @@ def _mutual_info() -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+_FINETUNE = 'mmgl/finetune/{}_sysu.py'
 METHODS = {
     'agw': Method(
-        _agw(),
-        'classifier.weight',
-        'net',
-        'mmgl/finetune/agw_r50_64-81e_sysu.py',
-        SORTED,
+        _agw(), 'classifier.weight', 'net', _FINETUNE.format('agw_r50_64-81e')
     ),
     'caj': Method(
-        _agw(),
-        'classifier.weight',
-        'net',
-        'mmgl/finetune/caj_r50_96-100e_sysu.py',
-        SORTED,
+        _agw(), 'classifier.weight', 'net', _FINETUNE.format('caj_r50_96-100e')
     ),
     'ddag': Method(
         _ddag(),
         'classifier.weight',
         'net',
-        'mmgl/finetune/ddag_r50_64-81e_sysu.py',
-        SORTED,
+        _FINETUNE.format('ddag_r50_64-81e'),
     ),
     'mpanet': Method(
         _mpanet(),
         'classifier.weight',
         '',
-        'mmgl/finetune/mpanet_r50_128-140e_sysu.py',
+        _FINETUNE.format('mpanet_r50_128-140e'),
         'SYSU-MM01: the persons of train_id.txt and then those of val_id.txt;'
         ' here ascending over both',
     ),
@@ -264,8 +237,7 @@ METHODS = {
         _mutual_info(),
         'shared_backbone.classifier.0.weight',
         'model',
-        'mmgl/finetune/mutual-info_r50_128-600e_sysu.py',
-        SORTED,
+        _FINETUNE.format('mutual-info_r50_128-600e'),
     ),
 }
 
@@ -275,17 +247,9 @@ def resnet_rules(
 ) -> tuple[Rule, ...]:
     """Rules between torchvision's ResNets and a backbone.
 
-    Args:
-        two_stream: Whether the backbone has two stems. Both get the one of
-            torchvision; in reverse, ``stem`` goes there.
-        stem: 'visible' or 'infrared'.
-
-    Returns:
-        The rules. The classifier is dropped and not made up in reverse;
-        neck and heads are dropped in reverse.
-
-    Raises:
-        ValueError: For an unknown stem.
+    Both of two stems get the one of torchvision; in reverse, ``stem`` goes
+    there. The classifier is dropped and not made up in reverse, where neck
+    and heads are dropped.
     """
     if stem not in STEMS:
         raise ValueError(f'stem must be one of {STEMS}, got {stem!r}')

@@ -5,12 +5,14 @@ the other name. Forward is from released names to those of this package.
 Nothing here needs the models; shapes are compared by the caller.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from mmgl.checkpoints.compare import misfit, reshaped, some_names
 
 Tensors = dict[str, Tensor]
 # From the tensors translated so far and a prefix: what to put under it.
@@ -19,14 +21,11 @@ Fill = Callable[[Tensors, str], Tensors]
 
 @dataclass
 class Work:
-    """A translation that is going on.
+    """A translation that is going on, in reverse to released names.
 
-    Attributes:
-        reverse: From this package to released names.
-        left: Tensors no rule has taken yet.
-        done: Translated tensors.
-        dropped: Name and reason of tensors that are not needed.
-        filled: Name and reason of tensors the source does not have.
+    ``left`` has the tensors that no rule has taken yet, ``done`` the
+    translated ones; ``dropped`` and ``filled`` say why tensors are not needed,
+    or made because the source does not have them.
     """
 
     reverse: bool
@@ -36,13 +35,9 @@ class Work:
     filled: dict[str, str] = field(default_factory=dict)
 
     def take(self, prefix: str) -> Tensors:
-        """Remove tensors from those left.
+        """Remove a name, or all that begin with a prefix ending in a dot.
 
-        Args:
-            prefix: A name, or the beginning of names up to a dot.
-
-        Returns:
-            Rest of the name, '' for an exact match, and tensor.
+        Returns the rest of each name, '' for an exact match, and the tensor.
         """
         names = [
             name
@@ -65,13 +60,10 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Rename:
-    """Another name for a tensor, or for all under a prefix.
+    """Another name for a tensor, or for all under a prefix ending in a dot.
 
-    Attributes:
-        official: Released name, or a prefix that ends in a dot.
-        ours: Name or prefix in this package.
-        pointwise: The release has 1x1 convolutions ``(M, C, 1, 1)`` where
-            this package has linear layers ``(M, C)``.
+    ``pointwise``: the release has 1x1 convolutions ``(M, C, 1, 1)`` where
+    this package has linear layers ``(M, C)``.
     """
 
     official: str
@@ -97,14 +89,10 @@ class Rename:
 
 @dataclass(frozen=True)
 class Stack:
-    """Released tensors, one a head, which are one tensor here.
+    """Released tensors, one a head, which are one tensor (head, ...) here.
 
-    Attributes:
-        official: Released name with ``{}`` for the number of the head, from
-            0; without it there is one head.
-        ours: Name in this package, first dimension head.
-        shape: Shape of a head here, with -1 for one length.
-        official_shape: The same in the release.
+    ``official`` has ``{}`` for the number of the head, from 0; without it
+    there is one head. Both shapes are of a head, with -1 for one length.
     """
 
     official: str
@@ -121,7 +109,7 @@ class Stack:
                         head, self.official_shape
                     )
             return
-        heads = []
+        heads: list[Tensor] = []
         while (name := self.official.format(len(heads))) in work.left:
             heads.append(_reshape(work.left.pop(name), self.shape))
         if heads:
@@ -134,13 +122,10 @@ def _reshape(value: Tensor, shape: tuple[int, ...] | None) -> Tensor:
 
 @dataclass(frozen=True)
 class OneSided:
-    """Tensors that only one side has.
+    """Tensors that only the release (``official``) or this package has.
 
-    Attributes:
-        prefix: Name, or a prefix that ends in a dot.
-        why: Why the other side needs none of them.
-        fill: Makes them in the other direction; None leaves them out.
-        official: Whether the release has them, or else this package.
+    ``why`` the other side needs none of them is reported; ``fill`` makes them
+    in the other direction, None leaves them out.
     """
 
     prefix: str
@@ -160,14 +145,7 @@ class OneSided:
 
 
 def copies_of(prefix: str) -> Fill:
-    """Fill with the tensors under another prefix.
-
-    Args:
-        prefix: Prefix on the same side.
-
-    Returns:
-        The function.
-    """
+    """Fill with the tensors under another prefix of the same side."""
 
     def fill(done: Tensors, target: str) -> Tensors:
         return {
@@ -180,14 +158,7 @@ def copies_of(prefix: str) -> Fill:
 
 
 def zeros_like(name: str) -> Fill:
-    """Fill one tensor with zeros of the shape of another one.
-
-    Args:
-        name: The other one, on the same side; without it nothing is made.
-
-    Returns:
-        The function.
-    """
+    """Fill one tensor with zeros of the shape of another, if that is there."""
 
     def fill(done: Tensors, target: str) -> Tensors:
         return {target: torch.zeros_like(done[name])} if name in done else {}
@@ -196,14 +167,7 @@ def zeros_like(name: str) -> Fill:
 
 
 def imagenet_classifier(norm: str) -> Fill:
-    """Fill an unused classifier of 1000 classes with zeros.
-
-    Args:
-        norm: Name of a tensor as long as the input of the classifier.
-
-    Returns:
-        The function.
-    """
+    """Fill an unused classifier of 1000 classes, as wide as ``norm``."""
 
     def fill(done: Tensors, target: str) -> Tensors:
         if norm not in done:
@@ -216,16 +180,9 @@ def imagenet_classifier(norm: str) -> Fill:
     return fill
 
 
-def ones(shape: tuple[int, ...] = ()) -> Fill:
-    """Fill one tensor with ones.
-
-    Args:
-        shape: Its shape.
-
-    Returns:
-        The function.
-    """
-    return lambda done, target: {target: torch.ones(shape)}
+def scalar_one(done: Tensors, target: str) -> Tensors:
+    """Fill one tensor with the number one."""
+    return {target: torch.ones(())}
 
 
 def translate(
@@ -237,22 +194,14 @@ def translate(
     with a fixed momentum, start from 0 where the source has none: files from
     before PyTorch 0.4.1 lack them.
 
-    Args:
-        state: Names and tensors; not changed.
-        rules: The rules; the first one that knows a tensor takes it.
-        reverse: From this package to released names.
-
-    Returns:
-        What was translated, dropped and filled; nothing is left.
-
-    Raises:
-        ValueError: If no rule knows a tensor.
+    The first rule that knows a tensor takes it; ValueError for a tensor that
+    none knows.
     """
     work = Work(reverse, dict(state))
     for rule in rules:
         rule.apply(work)
     if work.left:
-        raise ValueError(f'no rule for {_some(work.left)}')
+        raise ValueError(f'no rule for {some_names(work.left)}')
     for name in [n for n in work.done if n.endswith('.running_var')]:
         counter = name.removesuffix('running_var') + 'num_batches_tracked'
         if counter not in work.done:
@@ -264,37 +213,14 @@ def translate(
 def check_tensors(
     state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> None:
-    """Compare names and shapes.
+    """Compare names and shapes with those of tensors on any device.
 
-    Args:
-        state: The tensors.
-        expected: Tensors, on any device, of the names and shapes wanted.
-
-    Raises:
-        ValueError: Naming what is missing, what has another shape, and what
-            has no place.
+    ValueError names what is missing, has another shape, or has no place.
     """
-    wrong = [
-        f'{name} {tuple(state[name].shape)} instead of {tuple(value.shape)}'
-        for name, value in expected.items()
-        if name in state and state[name].shape != value.shape
-    ]
-    missing = [name for name in expected if name not in state]
-    extra = [name for name in state if name not in expected]
-    problems = [
-        f'{len(names)} {what}: {_some(names)}'
-        for what, names in (
-            ('missing', missing),
-            ('of another shape', wrong),
-            ('without a place', extra),
-        )
-        if names
-    ]
+    problems = misfit(
+        [name for name in expected if name not in state],
+        reshaped(state, expected),
+        [name for name in state if name not in expected],
+    )
     if problems:
-        raise ValueError('; '.join(problems))
-
-
-def _some(names: Collection[str], limit: int = 8) -> str:
-    rest = len(names) - limit
-    text = ', '.join(list(names)[:limit])
-    return f'{text}, ... and {rest} more' if rest > 0 else text
+        raise ValueError(problems)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmgl.config.checking import TOP_KEYS
+from mmgl.config.keys import TOP_KEYS
+from mmgl.config.overrides import find_key
 from mmgl.datasets.synthetic import GENERATOR_VERSION
 
 from .stage import Stage, find_checkpoint
@@ -67,30 +68,6 @@ def what_decides(config: dict) -> dict:
             if k not in _REPORTING_HOOKS
         }
     return kept
-
-
-def find_key(node, key: str, prefix: str = '') -> list[str]:
-    """List the dotted paths of a key in nested dicts and lists.
-
-    Args:
-        node: Where to look.
-        key: The key.
-        prefix: Put before every path.
-
-    Returns:
-        The paths.
-    """
-    if isinstance(node, dict):
-        items = node.items()
-    elif isinstance(node, list | tuple):
-        items = enumerate(node)
-    else:
-        return []
-    found = []
-    for name, value in items:
-        path = f'{prefix}{name}'
-        found += [path] if name == key else find_key(value, key, path + '.')
-    return found
 
 
 def _cfg_options(overrides: dict) -> list[str]:

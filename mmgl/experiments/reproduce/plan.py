@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mmgl.config.overrides import ANYWHERE, expand
 from mmgl.experiments.jobs import Stage, StageFactory
 
 from .cells import Cell, find_config
 from .methods import DATASETS, METHODS, SCALES, Dataset
-from .overrides import ANYWHERE, expand
 from .pretrainings import PRETRAININGS
 
 # Dotted keys by name of the config and kind: seconds of earlier runs.

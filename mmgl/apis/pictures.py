@@ -1,0 +1,143 @@
+"""Pictures of features: t-SNE, and queries with their best matches.
+
+Inputs are feature dumps (``.npz`` of ``mmgl test``) or, with ``--config``,
+checkpoints of any kind: pre-trained, fine-tuned, ImageNet or random.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmgl.config.options import add_picture_option
+from mmgl.evaluation.features_io import FeatureSet
+from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import ConfigError, report_errors
+from mmgl.visualization import (
+    EmbeddedPoints,
+    choose_queries,
+    draw_embedding,
+    draw_ranking,
+    rank_gallery,
+    select_identities,
+    tsne_embed,
+)
+
+from .features import add_input_options, load_inputs
+
+_INPUTS = (
+    'Inputs are feature dumps (.npz of tools/test.py) or, with --config, '
+    'checkpoints of any kind: pre-trained, fine-tuned, ImageNet or random.'
+)
+
+
+def tsne_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl tsne``."""
+    parser = argparse.ArgumentParser(
+        description='Draw t-SNE of features: colour is identity, marker is '
+        f'modality. {_INPUTS}'
+    )
+    add_input_options(parser)
+    add_picture_option(parser)
+    add = parser.add_argument
+    add('--num-ids', type=int, default=10, help='identities to draw')
+    add(
+        '--per-modality',
+        type=int,
+        default=30,
+        help='most images of an identity in a modality; 0 for all',
+    )
+    add(
+        '--no-labels',
+        action='store_true',
+        help='leave out the numbers of the identities',
+    )
+    return parser
+
+
+def run_tsne(arguments: Sequence[str] | None = None) -> None:
+    """Draw the embeddings; every panel shows the same identities."""
+    args = tsne_parser().parse_args(arguments)
+    silence_upstream_warnings()
+    with report_errors():
+        panels = {}
+        for name, dump in load_inputs(args).items():
+            kept = select_identities(
+                dump.pids,
+                dump.modality,
+                args.num_ids,
+                args.per_modality or None,
+                args.seed,
+            )
+            panels[name] = EmbeddedPoints(
+                tsne_embed(dump.features[kept], args.seed),
+                dump.pids[kept],
+                dump.modality[kept],
+            )
+        print(draw_embedding(panels, args.out, not args.no_labels))
+
+
+def ranking_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl ranking``."""
+    parser = argparse.ArgumentParser(
+        description='Draw queries and their best matches, the same queries '
+        f'for every run. {_INPUTS}'
+    )
+    add_input_options(parser)
+    add_picture_option(parser)
+    add = parser.add_argument
+    add('--num-queries', type=int, default=5)
+    add('--top-k', type=int, default=10)
+    add(
+        '--multi-shot',
+        action='store_true',
+        help='all images in the gallery, as RegDB does, not one an identity '
+        'and camera',
+    )
+    add(
+        '--side-by-side',
+        action='store_true',
+        help='runs side by side, not one above the other',
+    )
+    return parser
+
+
+def _check_same_images(dumps: dict[str, FeatureSet]) -> None:
+    """Refuse to compare runs on different images."""
+    first_name, first = next(iter(dumps.items()))
+    for name, dump in dumps.items():
+        if not all(
+            np.array_equal(getattr(dump, key), getattr(first, key))
+            for key in ('pids', 'camids', 'modality', 'index')
+        ):
+            raise ConfigError(
+                f'{name!r} holds other images than {first_name!r}; compare '
+                'features of the same test set'
+            )
+
+
+def run_ranking(arguments: Sequence[str] | None = None) -> None:
+    """Rank the same queries with every input and draw them."""
+    args = ranking_parser().parse_args(arguments)
+    silence_upstream_warnings()
+    with report_errors():
+        dumps = load_inputs(args)
+        _check_same_images(dumps)
+        queries = choose_queries(
+            next(iter(dumps.values())), args.num_queries, args.seed
+        )
+        panels = {
+            name: [
+                rank_gallery(
+                    dump,
+                    query,
+                    args.top_k,
+                    not args.multi_shot,
+                    args.seed,
+                    args.data_root,
+                )
+                for query in queries
+            ]
+            for name, dump in dumps.items()
+        }
+        print(draw_ranking(panels, args.out, stacked=not args.side_by_side))

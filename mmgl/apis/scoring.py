@@ -1,0 +1,98 @@
+"""Score features in files, from any code base (docs/evaluation.md)."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from terminaltables import AsciiTable
+
+from mmgl.evaluation.file_reports import (
+    report_regdb,
+    report_sysu,
+    report_table,
+)
+from mmgl.evaluation.ranking.distances import DISTANCES
+from mmgl.evaluation.ranking.scoring import TIE_RULES
+from mmgl.protocols.galleries import DRAWS
+
+PROTOCOLS = ('sysu', 'regdb')
+
+
+def evaluate_features(
+    features: str | Path,
+    protocol: str,
+    data_root: str | Path | None = None,
+    distance: str = 'euclidean',
+    draw: str = 'official',
+    ties: str | None = None,
+) -> dict[str, Any]:
+    """Score SYSU-MM01 as its official MATLAB code does, or RegDB.
+
+    Args:
+        features: ``.npz``; for 'sysu' also a folder or prefix of
+            ``NAME_cam1..6.mat``, for 'regdb' a folder or pattern of one
+            ``.npz`` a trial.
+        protocol: 'sysu' or 'regdb'.
+        data_root: Root of SYSU-MM01, or its ``exp/`` (sysu only).
+        distance: 'euclidean' or 'cosine'.
+        draw: How single-shot galleries are drawn, 'official' or
+            'random_seeded' (sysu only).
+        ties: 'gallery_order' (as MATLAB's stable sort; sysu's default) or
+            'expected' (over all orders of tied images; regdb's default).
+
+    Raises:
+        FileNotFoundError: If features or split files are not there.
+        ValueError: For an unknown protocol, or files of another form.
+    """
+    if protocol == 'regdb':
+        return dict(report_regdb(features, distance, ties))
+    if protocol != 'sysu':
+        raise ValueError(
+            f'protocol must be one of {PROTOCOLS}, got {protocol!r}'
+        )
+    if data_root is None:
+        raise ValueError("protocol 'sysu' needs data_root")
+    return dict(report_sysu(features, data_root, distance, draw, ties))
+
+
+def scoring_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl eval-features``."""
+    parser = argparse.ArgumentParser(
+        description='Score exported features: SYSU-MM01 as the official '
+        'MATLAB code, or RegDB. Features may come from any code base; '
+        'docs/evaluation.md has the formats.'
+    )
+    add = parser.add_argument
+    add('--protocol', choices=PROTOCOLS, required=True)
+    add(
+        '--features',
+        required=True,
+        help='.npz; for sysu also a folder or prefix of NAME_cam1..6.mat; '
+        'for regdb also a folder or pattern of one .npz a trial',
+    )
+    add('--data-root', help='SYSU-MM01 root, or its exp/ (sysu only)')
+    add('--out', help='JSON file to write')
+    add('--distance', choices=DISTANCES, default='euclidean')
+    add('--draw', choices=DRAWS, default='official', help='sysu only')
+    add(
+        '--ties',
+        choices=TIE_RULES,
+        help='default: gallery_order for sysu, expected for regdb',
+    )
+    return parser
+
+
+def run_scoring(arguments: Sequence[str] | None = None) -> None:
+    """Score the features, print a table, write the JSON."""
+    parser = scoring_parser()
+    options = vars(parser.parse_args(arguments))
+    if options['protocol'] == 'sysu' and not options['data_root']:
+        parser.error('--protocol sysu needs --data-root')
+    out = options.pop('out')
+    report = evaluate_features(**options)
+    print(AsciiTable(report_table(report), options['protocol']).table)
+    if out:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        Path(out).write_text(json.dumps(report, indent=2) + '\n')

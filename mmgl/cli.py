@@ -1,0 +1,109 @@
+"""The command ``mmgl``: every tool, also where there is no checkout."""
+
+import difflib
+import runpy
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from .utils.paths import tool_dir
+from .version import __version__
+
+# A function, or the script of tools/ that has it, and what it does. Nothing
+# is imported before a command is chosen.
+COMMANDS = {
+    'train': ('mmgl.apis.training:run_training', 'pre-train or fine-tune'),
+    'test': ('mmgl.apis.evaluation:run_evaluation', 'evaluate a checkpoint'),
+    'probe': (
+        'mmgl.apis.probe:run_probe',
+        'judge pre-trained features without fine-tuning',
+    ),
+    'eval-features': (
+        'mmgl.apis.scoring:run_scoring',
+        'score exported features of any code base',
+    ),
+    'convert': (
+        'mmgl.apis.conversion:run_conversion',
+        'translate a released checkpoint, or back',
+    ),
+    'export-pruned': (
+        'mmgl.apis.pruning:run_pruning',
+        'write an NFS-style model without closed channels',
+    ),
+    'make-synthetic': (
+        'dataset_converters/make_synthetic.py',
+        'write the embedded data set',
+    ),
+    'pack-dataset': (
+        'dataset_converters/pack_dataset.py',
+        'decode and resize images once, into a mapped file',
+    ),
+    'write-shards': (
+        'dataset_converters/write_shards.py',
+        'write tar shards for streamed pre-training',
+    ),
+    'verify-dataset': (
+        'mmgl.apis.verification:run_verification',
+        'check a folder of SYSU-MM01 or RegDB',
+    ),
+    'plot-curves': (
+        'mmgl.apis.curves:run_curves',
+        'draw losses and metrics of runs',
+    ),
+    'cost': (
+        'mmgl.apis.curves:run_cost',
+        'draw accuracy against the cost of pre-training',
+    ),
+    'tsne': ('mmgl.apis.pictures:run_tsne', 'draw t-SNE of features'),
+    'ranking': (
+        'mmgl.apis.pictures:run_ranking',
+        'draw queries and their best matches',
+    ),
+    'quickstart': ('quickstart.py', 'the whole job on embedded data'),
+    'reproduce': ('reproduce.py', "run the paper's tables and figures"),
+}
+
+
+def usage() -> str:
+    """List the commands."""
+    width = max(map(len, COMMANDS))
+    lines = [
+        f'  {name:{width}}  {text}' for name, (_, text) in COMMANDS.items()
+    ]
+    return '\n'.join(
+        [
+            'usage: mmgl COMMAND [OPTIONS]',
+            '       mmgl COMMAND --help | mmgl --help | mmgl --version',
+            '',
+            *lines,
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code, as its tool would."""
+    command, *rest = (sys.argv[1:] if arguments is None else arguments) or ['']
+    if command in ('-h', '--help'):
+        print(usage())
+        return 0
+    if command == '--version':
+        print(f'mmgl {__version__}')
+        return 0
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, 1)
+        hint = f' (did you mean {near[0]!r}?)' if near else ''
+        problem = f'no command {command!r}{hint}' if command else 'no command'
+        print(f'{usage()}\n\nmmgl: {problem}', file=sys.stderr)
+        return 2
+    # As the command reads it, and names itself in its help.
+    sys.argv = [f'mmgl {command}', *rest]
+    module, _, function = COMMANDS[command][0].partition(':')
+    if not function:
+        runpy.run_path(str(tool_dir() / module), run_name='__main__')
+        return 0
+    result = getattr(import_module(module), function)()
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

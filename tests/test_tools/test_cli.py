@@ -1,0 +1,77 @@
+"""The command that runs every tool."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from mmgl.cli import COMMANDS, main
+from mmgl.utils.paths import tool_dir
+
+
+@pytest.fixture(autouse=True)
+def own_arguments(monkeypatch):
+    # The command replaces them.
+    monkeypatch.setattr(sys, 'argv', ['mmgl'])
+
+
+def test_every_tool_has_a_command():
+    targets = [target for target, _ in COMMANDS.values()]
+    for target in targets:
+        module, _, function = target.partition(':')
+        if function:
+            assert callable(getattr(import_module(module), function))
+        else:
+            assert (tool_dir() / target).is_file()
+    scripts = [p.read_text() for p in tool_dir().rglob('*.py')]
+    assert len(scripts) == len(targets)
+
+
+def test_help_lists_the_commands(capsys):
+    assert main(['--help']) == 0
+    listed = capsys.readouterr().out
+    assert all(f'\n  {name} ' in listed for name in COMMANDS)
+    assert main(['--version']) == 0
+    assert capsys.readouterr().out.startswith('mmgl ')
+
+
+def test_help_is_light():
+    code = (
+        'import sys; from mmgl.cli import main; main(["--help"]); '
+        'print("torch" in sys.modules, "mmengine" in sys.modules)'
+    )
+    shown = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True
+    )
+    assert shown.stdout.endswith('False False\n'), shown.stderr
+
+
+def test_mistakes(capsys):
+    assert main([]) == 2
+    assert 'mmgl: no command' in capsys.readouterr().err
+    assert main(['trian', 'a.py']) == 2
+    assert "'trian' (did you mean 'train'?)" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        main(['train', 'gone.py'])
+    assert caught.value.code == 2
+    assert "there is no config 'gone.py'" in capsys.readouterr().err
+
+
+def test_exit_code_and_name_of_a_tool(tmp_path, capsys):
+    (tmp_path / 'exp').mkdir()
+    arguments = ['--root', str(tmp_path), '--layout', 'sysu']
+    assert main(['verify-dataset', *arguments]) == 1
+    assert 'PROBLEM' in capsys.readouterr().out
+    with pytest.raises(SystemExit) as caught:
+        main(['test', '--help'])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith('usage: mmgl test')
+
+
+def test_scripts_of_tools_run_too(tmp_path, capsys):
+    root = tmp_path / 'data'
+    options = ['--root', str(root), '--preset', 'tiny', '--quiet']
+    assert main(['make-synthetic', *options]) == 0
+    assert (root / 'synthetic.json').is_file()
+    assert 'images in the sysu layout' in capsys.readouterr().out
