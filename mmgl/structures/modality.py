@@ -1,5 +1,9 @@
 """The two modalities and their numbers, the same everywhere."""
 
+from collections.abc import Mapping
+
+from torch import Tensor
+
 VISIBLE = 0
 INFRARED = 1
 MODALITY_NAMES = ('visible', 'infrared')
@@ -7,17 +11,12 @@ MODALITY_NAMES = ('visible', 'infrared')
 HOST_MODALITY = 'host_modality'
 
 
-def routing_modality(targets):
-    """Pick the modality numbers that images are sent to their stems by.
+def routing_modality(targets: Mapping[str, Tensor]) -> Tensor:
+    """Pick the modality numbers ``(B,)`` that choose the stems of images.
 
     How many images go where must be known on the host. Reading it off a
-    device would wait for all that the device still has to do.
-
-    Args:
-        targets (dict[str, Tensor]): ``modality`` ``(B,)`` and, from a
-            preprocessor of this package, the same as ``host_modality``.
-
-    Returns:
-        Tensor: The numbers ``(B,)``, on the host if they are there.
+    device would wait for all that the device still has to do. So this is
+    ``host_modality``, which the preprocessors of this package set, and
+    ``modality`` only without it.
     """
     return targets.get(HOST_MODALITY, targets['modality'])
