@@ -3,6 +3,7 @@
 import os.path as osp
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,8 +13,10 @@ from mmengine.registry import DefaultScope
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
+from .checks import check_choice
 from .packed import PackedImages, find_rows
 from .randomness import Draw, rng_scope
+from .types import Ints, Results, Steps
 
 MODALITIES = {
     'both': (VISIBLE, INFRARED),
@@ -23,7 +26,7 @@ MODALITIES = {
 NUMBERS = ('pid', 'raw_pid', 'modality', 'camid', 'index')
 
 
-class ReIDDataset(BaseDataset):
+class ReIDDataset(BaseDataset):  # type: ignore[misc]
     """Images of persons with pid, camera, modality and image number.
 
     Differs from mmengine's base class in three points: an item may be asked
@@ -54,8 +57,7 @@ class ReIDDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: For a missing folder or file.
-        ValueError: For an unknown split, modality or listing, a broken split
-            file, or a split without images.
+        ValueError: For a broken split file, or a split without images.
     """
 
     SPLITS: Sequence[str] = ()
@@ -64,7 +66,7 @@ class ReIDDataset(BaseDataset):
         self,
         data_root: str,
         split: str,
-        pipeline: Sequence[dict | Callable] = (),
+        pipeline: Steps = (),
         modality: str = 'both',
         listing: str = 'disk',
         indices: int | Sequence[int] | None = None,
@@ -74,9 +76,9 @@ class ReIDDataset(BaseDataset):
         packed: str | None = None,
     ) -> None:
         name = type(self).__name__
-        _check_choice(f'{name}.split', split, self.SPLITS)
-        _check_choice(f'{name}.modality', modality, tuple(MODALITIES))
-        _check_choice(f'{name}.listing', listing, ('disk', 'protocol'))
+        check_choice(f'{name}.split', split, self.SPLITS)
+        check_choice(f'{name}.modality', modality, MODALITIES)
+        check_choice(f'{name}.listing', listing, ('disk', 'protocol'))
         if not osp.isdir(data_root):
             raise FileNotFoundError(
                 f'{name}.data_root: no folder {data_root!r}. Set data_root '
@@ -104,7 +106,7 @@ class ReIDDataset(BaseDataset):
             self.full_init()
 
     @abstractmethod
-    def read_metainfo(self) -> dict:
+    def read_metainfo(self) -> dict[str, Any]:
         """Return dataset, split, trial, num_pids, pids and what tests need.
 
         ``pids[i]`` is the raw person number of label ``i`` in training
@@ -119,19 +121,12 @@ class ReIDDataset(BaseDataset):
         camid: int,
         modality: int,
         index: int,
-    ) -> dict:
+    ) -> Results:
         """Return one entry of the data list.
 
-        Args:
-            path: Parts of the path below ``data_root``.
-            pid: Label or person number.
-            raw_pid: Person number of the data set.
-            camid: Camera, from 1.
-            modality: 0 visible, 1 infrared.
-            index: Number of the image inside (pid, camid), from 1.
-
-        Returns:
-            The entry.
+        ``path`` has the parts below ``data_root``, ``raw_pid`` is the person
+        number of the data set, ``index`` that of the image inside (pid,
+        camid), from 1.
         """
         return dict(
             img_path=osp.join(self.data_root, *path),
@@ -142,7 +137,7 @@ class ReIDDataset(BaseDataset):
             index=index,
         )
 
-    def filter_data(self) -> list[dict]:
+    def filter_data(self) -> list[Results]:
         """Keep the wanted modality; a split without images is an error."""
         wanted = MODALITIES[self.modality]
         kept = [e for e in self.data_list if e['modality'] in wanted]
@@ -167,46 +162,31 @@ class ReIDDataset(BaseDataset):
             ]
         return kept
 
-    def field(self, name: str) -> np.ndarray:
-        """Return one number of every item.
+    def field(self, name: str) -> Ints:
+        """Return one of ``NUMBERS`` of every item, ``(len(self), )``.
 
-        Args:
-            name: 'pid', 'raw_pid', 'modality', 'camid' or 'index'.
-
-        Returns:
-            Array of shape ``(len(self), )`` and type int64. It is read anew
-            at each call, so call it once and keep it.
+        It is read anew at each call, so call it once and keep it.
         """
-        if name not in NUMBERS:
-            raise ValueError(
-                f'{type(self).__name__}.field: no number {name!r}; choose '
-                f'one of {", ".join(NUMBERS)}'
-            )
+        check_choice(f'{type(self).__name__}.field', name, NUMBERS)
         items = (self.get_data_info(i)[name] for i in range(len(self)))
         return np.fromiter(items, dtype=np.int64, count=len(self))
 
-    def __getitem__(self, draw: Draw | int) -> dict:
+    def __getitem__(self, draw: Draw | int) -> Results:
         """Load and transform one image.
 
-        Args:
-            draw: A draw of a sampler or a plain index. With a draw the
-                transforms' randomness depends on its key only.
-
-        Returns:
-            What the pipeline returns.
-
-        Raises:
-            FileNotFoundError: If the image is missing.
-            ValueError: If it cannot be decoded.
+        With a draw of a sampler, instead of a plain index, the transforms'
+        randomness depends on its key only. A missing image is a
+        FileNotFoundError, one that cannot be decoded a ValueError.
         """
-        is_draw = isinstance(draw, Draw)
-        results = self.get_data_info(draw.index if is_draw else int(draw))
-        path = results['img_path']
-        if is_draw:
+        if isinstance(draw, Draw):
+            results = self.get_data_info(draw.index)
             results['draw'] = draw
+        else:
+            results = self.get_data_info(int(draw))
+        path = results['img_path']
         try:
             with rng_scope(draw):
-                data = self.pipeline(results)
+                data: Results | None = self.pipeline(results)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f'{type(self).__name__}: image {path!r} is missing; restore '
@@ -227,23 +207,8 @@ class ReIDDataset(BaseDataset):
         return data
 
 
-def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
-    """Raise for a value outside the choices."""
-    if value not in choices:
-        raise ValueError(
-            f'{key} must be one of {", ".join(choices)}; got {value!r}'
-        )
-
-
-def build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
-    """Build transforms in scope mmgl, whatever the scope around.
-
-    Args:
-        pipeline: Transforms or their configs.
-
-    Returns:
-        The transforms.
-    """
+def build_pipeline(pipeline: Steps) -> list[Callable[..., Any]]:
+    """Build transforms in scope mmgl, whatever the scope around."""
     with DefaultScope.overwrite_default_scope('mmgl'):
         return [
             TRANSFORMS.build(step) if isinstance(step, dict) else step
@@ -252,21 +217,12 @@ def build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
 
 
 def load_from_pack(
-    key: str, steps: Sequence[Callable], folder: str
-) -> list[Callable]:
+    key: str, steps: Sequence[Callable[..., Any]], folder: str
+) -> list[Callable[..., Any]]:
     """Replace the first steps of a pipeline by reading their result.
 
-    Args:
-        key: Config key named in the message.
-        steps: The pipeline.
-        folder: Folder of the pack.
-
-    Returns:
-        The pipeline that begins with ``LoadPackedImage``.
-
-    Raises:
-        ValueError: If the pipeline does not begin with the steps that made
-            the pack.
+    They must be those that made the pack, else the ValueError names the
+    config key.
     """
     packed = [describe(s) for s in build_pipeline(PackedImages(folder).steps)]
     given = [describe(step) for step in steps[: len(packed)]]
@@ -283,6 +239,6 @@ def load_from_pack(
     ]
 
 
-def describe(step: Callable) -> str:
+def describe(step: Callable[..., Any]) -> str:
     """Return the settings of a transform; lists and tuples look alike."""
     return repr(step).replace('[', '(').replace(']', ')')

@@ -1,24 +1,23 @@
 """Channel copy or greyscale for infrared images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from mmgl.registry import TRANSFORMS
 
-from .channel_space import (
-    RGB_MEAN,
-    RGB_STD,
-    ChannelSpace,
+from ..checks import check, check_probability
+from ..types import Results
+from .channel_transform import (
+    ChannelTransform,
     check_channel_probs,
-    check_probability,
     draw_channel,
 )
 
 
 @TRANSFORMS.register_module()
-class ChannelAdaptiveGray(BaseTransform):
+class ChannelAdaptiveGray(ChannelTransform):
     """Replace an image by one channel, by its greyscale, or by neither.
 
     CAJ (Ye et al., ICCV 2021) applies it to infrared images. Their three
@@ -34,14 +33,7 @@ class ChannelAdaptiveGray(BaseTransform):
         channel_probs: Probabilities of copying R, G and B.
         gray_prob: Probability of greyscale where no channel is copied.
         gray_weights: Weights of R, G and B in the greyscale.
-        space: 'normalized' (as published) or 'raw'; see
-            :class:`~.channel_space.ChannelSpace`.
-        mean: Mean of the data preprocessor, RGB, in grey levels.
-        std: Its standard deviation, likewise.
-        to_rgb: Whether images are BGR; as in the data preprocessor.
-
-    Raises:
-        ValueError: For an argument or an image out of range.
+        **kwargs: See :class:`ChannelTransform`.
     """
 
     def __init__(
@@ -49,39 +41,27 @@ class ChannelAdaptiveGray(BaseTransform):
         channel_probs: Sequence[float] = (0.25, 0.25, 0.25),
         gray_prob: float = 0.5,
         gray_weights: Sequence[float] = (0.2989, 0.587, 0.114),
-        space: str = 'normalized',
-        mean: Sequence[float] = RGB_MEAN,
-        std: Sequence[float] = RGB_STD,
-        to_rgb: bool = True,
+        **kwargs: Any,
     ) -> None:
-        name = type(self).__name__
-        check_channel_probs(name, channel_probs)
-        check_probability(name, gray_prob=gray_prob)
-        if len(gray_weights) != 3:
-            raise ValueError(
-                f'{name}.gray_weights must have three entries, '
-                f'got {gray_weights}'
-            )
+        super().__init__(**kwargs)
+        check_channel_probs(self._owner, channel_probs)
+        check_probability(self._owner, gray_prob=gray_prob)
+        fits = len(gray_weights) == 3
+        key = f'{self._owner}.gray_weights'
+        check(key, gray_weights, fits, 'three numbers')
         self.channel_probs = tuple(channel_probs)
         self.gray_prob = gray_prob
         self.gray_weights = tuple(gray_weights)
-        self.space = ChannelSpace(name, space, mean, std, to_rgb)
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Results) -> Results:
         """Change the colours of ``results['img']``."""
         channel = draw_channel(self.channel_probs)
         if channel is not None:
-            weights = np.eye(3)[channel]
+            weights = tuple(float(channel == c) for c in range(3))
         elif np.random.rand() < self.gray_prob:
             weights = self.gray_weights
         else:
-            results['img'] = self.space.as_float(results['img'])
+            results['img'] = self.as_float(results['img'])
             return results
-        results['img'] = self.space.spread(results['img'], weights)
+        results['img'] = self.spread(results['img'], weights)
         return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(channel_probs={self.channel_probs}, '
-            f'gray_prob={self.gray_prob}, space={self.space.name!r})'
-        )

@@ -1,23 +1,20 @@
 """Channel exchange for visible images."""
 
 from collections.abc import Sequence
-
-import numpy as np
-from mmcv.transforms import BaseTransform
+from typing import Any
 
 from mmgl.registry import TRANSFORMS
 
-from .channel_space import (
-    RGB_MEAN,
-    RGB_STD,
-    ChannelSpace,
+from ..types import Results
+from .channel_transform import (
+    ChannelTransform,
     check_channel_probs,
     draw_channel,
 )
 
 
 @TRANSFORMS.register_module()
-class ChannelExchange(BaseTransform):
+class ChannelExchange(ChannelTransform):
     """Replace a visible image by one of its colour channels, three times.
 
     The channel-augmented view of CAJ (Ye et al., ICCV 2021). As in the
@@ -31,42 +28,24 @@ class ChannelExchange(BaseTransform):
     Args:
         channel_probs: Probabilities of copying R, G and B; with what is
             missing to 1 the image stays as it is.
-        space: 'normalized' (as published) or 'raw'; see
-            :class:`~.channel_space.ChannelSpace`.
-        mean: Mean of the data preprocessor, RGB, in grey levels.
-        std: Its standard deviation, likewise.
-        to_rgb: Whether images are BGR; as in the data preprocessor.
-
-    Raises:
-        ValueError: For an argument or an image out of range.
+        **kwargs: See :class:`ChannelTransform`.
     """
 
     def __init__(
         self,
         channel_probs: Sequence[float] = (1 / 3, 1 / 3, 1 / 3),
-        space: str = 'normalized',
-        mean: Sequence[float] = RGB_MEAN,
-        std: Sequence[float] = RGB_STD,
-        to_rgb: bool = True,
+        **kwargs: Any,
     ) -> None:
-        name = type(self).__name__
-        check_channel_probs(name, channel_probs)
+        super().__init__(**kwargs)
+        check_channel_probs(self._owner, channel_probs)
         self.channel_probs = tuple(channel_probs)
-        self.space = ChannelSpace(name, space, mean, std, to_rgb)
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Results) -> Results:
         """Exchange the channels of ``results['img']``."""
         channel = draw_channel(self.channel_probs)
         if channel is None:
-            results['img'] = self.space.as_float(results['img'])
+            results['img'] = self.as_float(results['img'])
         else:
-            results['img'] = self.space.spread(
-                results['img'], np.eye(3)[channel]
-            )
+            weights = [float(channel == c) for c in range(3)]
+            results['img'] = self.spread(results['img'], weights)
         return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(channel_probs={self.channel_probs}, '
-            f'space={self.space.name!r})'
-        )

@@ -2,48 +2,39 @@
 
 import math
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import permutation_set
 
+from ..checks import check
 from ..randomness import check_seed, keyed_generator
+from ..types import Image, Ints, Results
+from .base import Transform
 
 
 def cut_tiles(
-    img: np.ndarray,
-    grid: Sequence[int],
-    tile: Sequence[int],
-    offsets: np.ndarray,
-) -> list[np.ndarray]:
-    """Cut one tile out of every cell of a grid.
+    img: Image, grid: Sequence[int], tile: Sequence[int], offsets: Ints
+) -> list[Image]:
+    """Cut one tile out of every cell of a grid of rows and columns.
 
-    Args:
-        img: Image of shape ``(H, W)`` or ``(H, W, C)``.
-        grid: Rows and columns; both divide the image.
-        tile: Height and width of a tile, at most those of a cell.
-        offsets: ``(rows * columns, 2)``, place of each tile in its cell.
-
-    Returns:
-        Tiles of shape ``(h, w[, C])``, row by row; views of ``img``.
+    The grid divides the image ``(H, W[, C])``, a tile of ``(height, width)``
+    fits in a cell, and ``offsets`` ``(rows * columns, 2)`` are the places of
+    the tiles in their cells. Tiles come row by row and are views of ``img``.
     """
-    rows, columns = grid
-    cell = img.shape[0] // rows, img.shape[1] // columns
-    corners = [
-        (row * cell[0], column * cell[1])
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    return [
-        img[y + down : y + down + tile[0], x + right : x + right + tile[1]]
-        for (y, x), (down, right) in zip(corners, offsets, strict=True)
-    ]
+    height, width = img.shape[0] // grid[0], img.shape[1] // grid[1]
+    cells = product(range(grid[0]), range(grid[1]))
+    tiles = []
+    for (row, column), (down, right) in zip(cells, offsets, strict=True):
+        top, left = row * height + down, column * width + right
+        tiles.append(img[top : top + tile[0], left : left + tile[1]])
+    return tiles
 
 
 @TRANSFORMS.register_module()
-class JigsawTiles(BaseTransform):
+class JigsawTiles(Transform):
     """Make the tiles of an image the views of a sample, in another order.
 
     Follows Noroozi and Favaro, "Unsupervised Learning of Visual
@@ -67,10 +58,6 @@ class JigsawTiles(BaseTransform):
             and 80 of 96.
         num_permutations: Size of the set. The head must have the same.
         seed: Seed of the set. The head must have the same.
-
-    Raises:
-        ValueError: If an argument is out of range, the grid does not divide
-            the image, or nothing is left of a tile.
     """
 
     def __init__(
@@ -80,30 +67,25 @@ class JigsawTiles(BaseTransform):
         num_permutations: int = 100,
         seed: int = 0,
     ) -> None:
-        if len(grid) != 2 or min(grid) < 1:
-            raise ValueError(
-                'JigsawTiles.grid must be two positive numbers, '
-                f'rows and columns, got {grid!r}'
-            )
-        if not 0 <= gap < 1:
-            raise ValueError(
-                f'JigsawTiles.gap must be at least 0 and below 1, got {gap!r}'
-            )
-        self.grid = tuple(grid)
+        fits = len(grid) == 2 and min(grid) > 0
+        check('JigsawTiles.grid', grid, fits, 'two positive numbers')
+        check('JigsawTiles.gap', gap, 0 <= gap < 1, 'at least 0 and below 1')
+        self.grid = grid[0], grid[1]
         self.gap = gap
+        self.num_permutations = num_permutations
         self.seed = check_seed(seed)
         # Made here, before workers are forked.
-        self.permutations = permutation_set(
+        self._permutations = permutation_set(
             grid[0] * grid[1], num_permutations, self.seed
         )
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Results) -> Results:
         """Replace ``results['img']`` by tiles and record their order."""
         draw = results.get('draw')
         # The images of a pair have the same number, but puzzles of their own.
         key = (results['sample_idx'],) if draw is None else draw[1:4]
         rng = keyed_generator(key, f'jigsaw {self.seed} {self.grid}')
-        permutation = self.permutations[rng.integers(len(self.permutations))]
+        permutation = self._permutations[rng.integers(len(self._permutations))]
         tile, free = self._sizes(results['img'].shape)
         offsets = rng.integers(np.add(free, 1), size=(len(permutation), 2))
         tiles = cut_tiles(results['img'], self.grid, tile, offsets)
@@ -129,10 +111,3 @@ class JigsawTiles(BaseTransform):
                 f'{cell[0]} x {cell[1]} pixels.'
             )
         return tile, free
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(grid={self.grid}, gap={self.gap}, '
-            f'num_permutations={len(self.permutations)}, '
-            f'seed={self.seed})'
-        )

@@ -2,28 +2,24 @@
 
 import mmcv
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from mmgl.registry import TRANSFORMS
 
+from ..types import Results
+from .base import Transform
+
 
 @TRANSFORMS.register_module()
-class LoadImageFromBytes(BaseTransform):
+class LoadImageFromBytes(Transform):
     """Decode an image as ``LoadImageFromFile`` does, without a file.
 
     Takes its place at the beginning of a pipeline for
-    :class:`~mmgl.datasets.StreamedPairs`.
+    :class:`~mmgl.datasets.StreamedPairs`. The arguments are those of
+    ``mmcv.imfrombytes``.
 
     Required keys: ``img_bytes``, removed, and ``shard_path``, named in
-    errors. Added: ``img``, uint8
-    ``(H, W, 3)`` BGR, ``img_shape`` and ``ori_shape``.
-
-    Args:
-        color_type: See ``mmcv.imfrombytes``.
-        imdecode_backend: See ``mmcv.imfrombytes``.
-
-    Raises:
-        ValueError: If the bytes are no image.
+    errors. Added: ``img``, uint8 ``(H, W, 3)`` BGR, ``img_shape`` and
+    ``ori_shape``.
     """
 
     def __init__(
@@ -32,7 +28,7 @@ class LoadImageFromBytes(BaseTransform):
         self.color_type = color_type
         self.imdecode_backend = imdecode_backend
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Results) -> Results:
         """Decode ``results['img_bytes']``."""
         data = results.pop('img_bytes')
         # OpenCV raises for no bytes at all and returns None for wrong ones.
@@ -47,9 +43,3 @@ class LoadImageFromBytes(BaseTransform):
         results['img'] = img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(color_type={self.color_type!r}, '
-            f'imdecode_backend={self.imdecode_backend!r})'
-        )

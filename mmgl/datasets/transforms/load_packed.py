@@ -1,14 +1,14 @@
 """Reading an image from a pack."""
 
-from mmcv.transforms import BaseTransform
-
 from mmgl.registry import TRANSFORMS
 
 from ..packed import PackedImages
+from ..types import Results
+from .base import Transform, resized
 
 
 @TRANSFORMS.register_module()
-class LoadPackedImage(BaseTransform):
+class LoadPackedImage(Transform):
     """Read an image as the loading steps of a pipeline left it.
 
     A data set puts it in place of ``LoadImageFromFile`` and ``PILResize`` if
@@ -16,27 +16,14 @@ class LoadPackedImage(BaseTransform):
 
     Required keys: ``packed_row`` and ``ori_shape``. Added: ``img``, uint8
     ``(H, W, 3)`` BGR, and the keys that the replaced steps set.
-
-    Args:
-        folder: Folder of the pack, see :mod:`mmgl.datasets.packed`.
     """
 
     def __init__(self, folder: str) -> None:
-        self.images = PackedImages(folder)
+        self.folder = folder
+        self._images = PackedImages(folder)
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Results) -> Results:
         """Set ``results['img']``."""
-        img = self.images[results['packed_row']]
-        height, width = img.shape[:2]
-        old_height, old_width = results['ori_shape']
-        results.update(
-            img=img,
-            img_shape=(height, width),
-            scale=(width, height),
-            scale_factor=(width / old_width, height / old_height),
-            keep_ratio=False,
-        )
+        img = self._images[results['packed_row']]
+        results.update(resized(img, results['ori_shape']))
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(folder={self.images.folder!r})'

@@ -1,17 +1,14 @@
 """Different transforms for visible and infrared images."""
 
-from collections.abc import Callable, Sequence
-
-from mmcv.transforms import BaseTransform
-
 from mmgl.registry import TRANSFORMS
-from mmgl.structures import INFRARED, VISIBLE
+from mmgl.structures import MODALITY_NAMES, VISIBLE
 
-from .sub_pipeline import build_sub_pipeline
+from ..types import Results, Steps
+from .base import Transform, build_sub_pipeline
 
 
 @TRANSFORMS.register_module()
-class ModalityTransform(BaseTransform):
+class ModalityTransform(Transform):
     """Run the transforms meant for the modality of the image.
 
     Required key: ``modality``, and those of the transforms.
@@ -22,38 +19,27 @@ class ModalityTransform(BaseTransform):
             :class:`Views`: the image then has one view less.
         infrared: Those of infrared images, likewise.
 
-    Raises:
-        TypeError: If an argument is not a list of transforms.
-
-    Examples:
+    Example:
         >>> step = dict(
         ...     type='ModalityTransform',
         ...     visible=[dict(type='RandomGrayscale', keep_channels=True)])
     """
 
     def __init__(
-        self,
-        visible: Sequence[dict | Callable] | None = (),
-        infrared: Sequence[dict | Callable] | None = (),
+        self, visible: Steps | None = (), infrared: Steps | None = ()
     ) -> None:
         name = type(self).__name__
-        self.pipelines = {
-            modality: None
+        self.visible, self.infrared = (
+            None
             if steps is None
             else build_sub_pipeline(f'{name}.{key}', steps)
-            for modality, key, steps in (
-                (VISIBLE, 'visible', visible),
-                (INFRARED, 'infrared', infrared),
+            for key, steps in zip(
+                MODALITY_NAMES, (visible, infrared), strict=True
             )
-        }
-
-    def transform(self, results: dict) -> dict | None:
-        """Run the transforms of the image's modality."""
-        pipeline = self.pipelines[results['modality']]
-        return None if pipeline is None else pipeline(results)
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(visible={self.pipelines[VISIBLE]}, '
-            f'infrared={self.pipelines[INFRARED]})'
         )
+
+    def transform(self, results: Results) -> Results | None:
+        """Run the transforms of the image's modality."""
+        visible = results['modality'] == VISIBLE
+        pipeline = self.visible if visible else self.infrared
+        return None if pipeline is None else pipeline(results)

@@ -1,27 +1,21 @@
 """Cutting an image into horizontal stripes and shuffling them."""
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from mmgl.registry import TRANSFORMS
 
+from ..checks import check
 from ..randomness import check_seed, keyed_generator
+from ..types import Image, Ints, Results
+from .base import Transform
 from .image_ops import as_contiguous
 
 
-def shuffle_stripes(img: np.ndarray, permutation: np.ndarray) -> np.ndarray:
-    """Reorder the horizontal stripes of an image.
+def shuffle_stripes(img: Image, permutation: Ints) -> Image:
+    """Return a new image with its horizontal stripes in another order.
 
-    Args:
-        img: Image of shape ``(H, W)`` or ``(H, W, C)``.
-        permutation: ``(N,)``; place ``i`` of the result shows stripe
-            ``permutation[i]`` of ``img``, counted from 0.
-
-    Returns:
-        A new image of the same shape.
-
-    Raises:
-        ValueError: If N does not divide H.
+    Place ``i`` of the result shows stripe ``permutation[i]`` of ``img``,
+    counted from 0. Their number must divide the height.
     """
     height, num = img.shape[0], len(permutation)
     if height % num:
@@ -31,11 +25,12 @@ def shuffle_stripes(img: np.ndarray, permutation: np.ndarray) -> np.ndarray:
             'num_stripes.'
         )
     stripes = as_contiguous(img).reshape(num, height // num, *img.shape[1:])
-    return stripes[permutation].reshape(img.shape)
+    shuffled: Image = stripes[permutation].reshape(img.shape)
+    return shuffled
 
 
 @TRANSFORMS.register_module()
-class SharedStripeShuffle(BaseTransform):
+class SharedStripeShuffle(Transform):
     """Shuffle stripes by one permutation per cross-modal pair (MMGL).
 
     Follows the paper's Sec. III: N patches of size ``(H / N, W)``, one
@@ -51,24 +46,18 @@ class SharedStripeShuffle(BaseTransform):
     Added: ``permutation``, int64 of shape ``(N,)``.
 
     Args:
-        num_stripes: Number of stripes N, at least 2.
+        num_stripes: Number of stripes N, at least 2; divides the height.
         seed: Seed, mixed with the key above.
-
-    Raises:
-        ValueError: If ``num_stripes`` is below 2 or does not divide the
-            height.
     """
 
     def __init__(self, num_stripes: int = 6, seed: int = 0) -> None:
-        if not isinstance(num_stripes, int) or num_stripes < 2:
-            raise ValueError(
-                'SharedStripeShuffle.num_stripes must be a whole '
-                f'number above 1, got {num_stripes!r}'
-            )
+        fits = isinstance(num_stripes, int) and num_stripes > 1
+        key = 'SharedStripeShuffle.num_stripes'
+        check(key, num_stripes, fits, 'a whole number above 1')
         self.num_stripes = num_stripes
         self.seed = check_seed(seed)
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Results) -> Results:
         """Shuffle ``results['img']`` and record the permutation."""
         draw = results.get('draw')
         stream = f'stripe shuffle {self.seed}'
@@ -80,9 +69,3 @@ class SharedStripeShuffle(BaseTransform):
         results['img'] = shuffle_stripes(results['img'], permutation)
         results['permutation'] = permutation
         return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(num_stripes={self.num_stripes}, '
-            f'seed={self.seed})'
-        )

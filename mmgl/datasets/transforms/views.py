@@ -1,17 +1,18 @@
 """Several independently augmented views of one image."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from mmcv.transforms import BaseTransform
+from mmcv.transforms import Compose
 
 from mmgl.registry import TRANSFORMS
 
-from .sub_pipeline import build_sub_pipeline
+from ..types import Results, Steps
+from .base import Transform, build_sub_pipeline
 
 
 @TRANSFORMS.register_module()
-class Views(BaseTransform):
+class Views(Transform):
     """Make several views of an image, each by a pipeline of its own.
 
     Each view starts from a copy of the results and draws its own random
@@ -23,7 +24,8 @@ class Views(BaseTransform):
     Differs from ``mmpretrain.MultiView``, which can be used as well, in
     that transforms of this package are found in any scope, keys set inside
     a view are kept, and a view may be left out: a pipeline that returns None
-    (``ModalityTransform(infrared=None)``) adds no view.
+    (``ModalityTransform(infrared=None)``) adds no view. An image without
+    any view is a ValueError.
 
     Args:
         views: One list of transforms per view; a list may be empty.
@@ -31,12 +33,7 @@ class Views(BaseTransform):
         copies: How many views each of the lists makes, one after the other;
             one of each by default.
 
-    Raises:
-        TypeError: If an argument is not a list of (lists of) transforms.
-        ValueError: If there is no view, or all are left out for an image,
-            or ``copies`` does not fit.
-
-    Examples:
+    Example:
         >>> # Two views of the same kind, as contrastive learning needs.
         >>> step = dict(
         ...     type='Views',
@@ -47,8 +44,8 @@ class Views(BaseTransform):
 
     def __init__(
         self,
-        views: Sequence[Sequence[dict | Callable]],
-        first: Sequence[dict | Callable] = (),
+        views: Sequence[Steps],
+        first: Steps = (),
         copies: Sequence[int] | None = None,
     ) -> None:
         name = type(self).__name__
@@ -63,34 +60,26 @@ class Views(BaseTransform):
                 f'{len(views)} lists in views, got {copies}'
             )
         self.first = build_sub_pipeline(f'{name}.first', first)
-        made = [
-            build_sub_pipeline(f'{name}.views.{number}', steps)
-            for number, steps in enumerate(views)
-        ]
-        self.views = [
-            view
-            for view, count in zip(made, copies, strict=True)
-            for _ in range(count)
-        ]
+        self.views: list[Compose] = []
+        for number, (steps, count) in enumerate(
+            zip(views, copies, strict=True)
+        ):
+            view = build_sub_pipeline(f'{name}.views.{number}', steps)
+            self.views += [view] * count
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Results) -> Results:
         """Replace ``results['img']`` by the list of views."""
-        made = (self._make(view, results) for view in self.views)
-        made = [view for view in made if view is not None]
+        made = []
+        for view in self.views:
+            # A copy: some transforms write into the image.
+            start = self.first(copy.deepcopy(results))
+            data = None if start is None else view(start)
+            if data is not None:
+                made.append(data)
         if not made:
             raise ValueError(
                 f'{type(self).__name__}: no view is left of an image of '
                 f'modality {results.get("modality")}; at least one pipeline '
                 'in views must return a result.'
             )
-        images = [view['img'] for view in made]
-        return dict(made[0], img=images)
-
-    def _make(self, view: Callable, results: dict) -> dict | None:
-        """Run one view on a copy: some transforms write into the image."""
-        start = self.first(copy.deepcopy(results))
-        return None if start is None else view(start)
-
-    def __repr__(self) -> str:
-        views = ', '.join(map(repr, self.views))
-        return f'{type(self).__name__}(first={self.first}, views=[{views}])'
+        return dict(made[0], img=[view['img'] for view in made])
