@@ -5,14 +5,16 @@ generator. Ranks, seeds and pair numbers are the sampler's.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
 from ..randomness import keyed_generator
+from ..types import Ints
 
+Groups: TypeAlias = 'tuple[IdentityGroups, IdentityGroups]'
 # Rounds averaged for the length of an epoch over the images.
 NUM_ROUNDS = 8
 
@@ -20,32 +22,20 @@ NUM_ROUNDS = 8
 class IdentityGroups(NamedTuple):
     """Images of one modality, sorted by identity.
 
-    Attributes:
-        members: Indices into the data set, grouped by identity.
-        starts: First position of each identity in ``members``.
-        counts: Number of images of each identity, at least 1.
+    ``members`` are indices into the data set; ``starts`` is the first place
+    of each identity in them, ``counts`` its number of images, at least 1.
     """
 
-    members: np.ndarray
-    starts: np.ndarray
-    counts: np.ndarray
+    members: Ints
+    starts: Ints
+    counts: Ints
 
 
-def identity_groups(
-    pids: np.ndarray, modalities: np.ndarray
-) -> tuple[IdentityGroups, IdentityGroups]:
-    """Sort the images of each modality by identity.
+def identity_groups(pids: Ints, modalities: Ints) -> Groups:
+    """Sort visible and infrared images by identity, in the same order.
 
-    Args:
-        pids: Identity of each image, ``(N, )``.
-        modalities: Modality of each image, ``(N, )``.
-
-    Returns:
-        Groups of the visible and of the infrared images, identities in the
-        same order.
-
-    Raises:
-        ValueError: If an identity lacks a modality.
+    Takes identity and modality of each image, ``(N, )``. An identity without
+    one of the modalities is a ValueError.
     """
     classes, labels = np.unique(pids, return_inverse=True)
     groups = []
@@ -65,27 +55,22 @@ def identity_groups(
         groups.append(
             IdentityGroups(members[order], np.cumsum(counts) - counts, counts)
         )
-    return tuple(groups)
+    return groups[0], groups[1]
 
 
 class IdentityPlan(ABC):
     """What an epoch of P x K batches draws.
 
-    Args:
-        groups: Visible and infrared images, see :func:`identity_groups`.
-        num_ids: Identities of an iteration over all ranks,
-            ``world_size * P``.
-        num_instances: Images K per identity and modality.
+    ``num_ids`` counts the identities of an iteration over all ranks,
+    ``world_size * P``, and ``num_instances`` the images K per identity and
+    modality.
     """
 
     # Purpose the generator of an epoch is keyed by.
     stream: ClassVar[str]
 
     def __init__(
-        self,
-        groups: tuple[IdentityGroups, IdentityGroups],
-        num_ids: int,
-        num_instances: int,
+        self, groups: Groups, num_ids: int, num_instances: int
     ) -> None:
         self.groups = groups
         self.num_ids = num_ids
@@ -97,16 +82,11 @@ class IdentityPlan(ABC):
         """Return the number of iterations of an epoch."""
 
     @abstractmethod
-    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
-        """Draw the images of an epoch.
+    def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
+        """Draw images of ``num_iters`` iterations, be they an epoch or not.
 
-        Args:
-            rng: Generator of the epoch.
-            num_iters: Iterations to draw; need not be :meth:`length`.
-
-        Returns:
-            Indices of shape ``(num_iters, world_size * P, 2, K)``, visible
-            before infrared; no identity twice in an iteration.
+        Indices of shape ``(num_iters, world_size * P, 2, K)``, visible
+        before infrared; no identity twice in an iteration.
         """
 
 
@@ -124,7 +104,7 @@ class UniformPlan(IdentityPlan):
         larger = max(len(g.members) for g in self.groups)
         return larger // (self.num_ids * self.num_instances) + 1
 
-    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
         """Draw the images of an epoch; see the base class."""
         # The first columns of a random order are a draw without replacement.
         order = rng.random((num_iters, self.num_classes))
@@ -153,7 +133,7 @@ class IdentityPassPlan(IdentityPlan):
         """Return floor(identities / (P world))."""
         return self.num_classes // self.num_ids
 
-    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
         """Draw the images of an epoch; see the base class."""
         used = self.length() * self.num_ids
         passes = -(-num_iters // self.length())
@@ -166,8 +146,8 @@ class IdentityPassPlan(IdentityPlan):
         return indices.reshape(num_iters, self.num_ids, *indices.shape[1:])
 
     def _images(
-        self, group: IdentityGroups, ids: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+        self, group: IdentityGroups, ids: Ints, rng: np.random.Generator
+    ) -> Ints:
         """Draw the K images of one modality of each identity, ``(n, K)``."""
         size = self.num_instances
         drawn = [
@@ -176,7 +156,8 @@ class IdentityPassPlan(IdentityPlan):
                 group.starts[ids], group.counts[ids], strict=True
             )
         ]
-        return group.members[np.stack(drawn)]
+        images: Ints = group.members[np.stack(drawn)]
+        return images
 
 
 class ImagePassPlan(IdentityPlan):
@@ -195,21 +176,12 @@ class ImagePassPlan(IdentityPlan):
     rounds have on average over a fixed set of draws. Where an epoch's round
     is longer it is cut; where it is shorter, the first batches of another
     round follow.
-
-    Args:
-        groups: Visible and infrared images, see :func:`identity_groups`.
-        num_ids: Identities of an iteration over all ranks,
-            ``world_size * P``.
-        num_instances: Images K per identity and modality.
     """
 
     stream = 'balanced identities'
 
     def __init__(
-        self,
-        groups: tuple[IdentityGroups, IdentityGroups],
-        num_ids: int,
-        num_instances: int,
+        self, groups: Groups, num_ids: int, num_instances: int
     ) -> None:
         super().__init__(groups, num_ids, num_instances)
         fewer = np.minimum(*(g.counts for g in groups))
@@ -224,7 +196,7 @@ class ImagePassPlan(IdentityPlan):
         lengths = [len(self.draw_round(rng)[0]) for _ in range(NUM_ROUNDS)]
         return round(sum(lengths) / NUM_ROUNDS)
 
-    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
         """Draw the images of an epoch; see the base class."""
         rounds, planned = [], 0
         while planned < num_iters:
@@ -235,17 +207,11 @@ class ImagePassPlan(IdentityPlan):
             planned += len(ids)
         return np.concatenate(rounds)[:num_iters]
 
-    def draw_round(
-        self, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def draw_round(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
         """Draw identities as long as enough of them have a group left.
 
-        Args:
-            rng: Generator to draw from.
-
-        Returns:
-            Identities and the number of the group each of them gives, both
-            of shape ``(iterations, world_size * P)``.
+        Returns identities and the number of the group each of them gives,
+        both of shape ``(iterations, world_size * P)``.
         """
         left = self._num_groups.copy()
         ids, turns = [], []
@@ -256,14 +222,11 @@ class ImagePassPlan(IdentityPlan):
             turns.append(left[chosen])
         return np.stack(ids), np.stack(turns)
 
-    def _cut(
-        self, group: IdentityGroups, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _cut(self, group: IdentityGroups, rng: np.random.Generator) -> Ints:
         """Cut the images of one modality into random groups.
 
-        Returns:
-            Indices of shape ``(identities, most groups, K)``; places behind
-            an identity's last group are never read.
+        ``(identities, most groups, K)``; places behind an identity's last
+        group are never read.
         """
         size = self.num_instances
         cut = np.zeros(

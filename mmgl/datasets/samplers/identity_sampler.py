@@ -4,9 +4,11 @@ import numpy as np
 
 from mmgl.registry import DATA_SAMPLERS
 
+from ..checks import check, check_positive
 from ..randomness import keyed_generator
 from ..reid_dataset import ReIDDataset
-from .base import EpochSampler, check_positive
+from ..types import Ints
+from .base import EpochSampler
 from .identity_plans import IDENTITY_PLANS, identity_groups
 
 
@@ -47,16 +49,12 @@ class IdentitySampler(EpochSampler):
         num_ids: Identities P per rank and iteration.
         num_instances: Images K per identity and modality.
         epoch: What an epoch goes over: 'iterations', 'ids' or 'images'.
-        seed: Seed; None lets mmengine agree on one over all ranks.
+        seed: None lets mmengine agree on one over all ranks.
         num_iters: Iterations of an epoch; None is the rule above. More than
             that makes several passes with 'ids' and 'images', each in an
             order of its own.
-        rank: Rank of this process; None asks mmengine.
-        world_size: Number of processes; None asks mmengine.
-
-    Raises:
-        ValueError: If ``epoch`` is unknown, a number is not positive, there
-            are too few identities, or one lacks a modality.
+        rank: None asks mmengine.
+        world_size: None asks mmengine.
     """
 
     def __init__(
@@ -76,43 +74,36 @@ class IdentitySampler(EpochSampler):
             num_instances=num_instances,
             num_iters=num_iters,
         )
-        if epoch not in IDENTITY_PLANS:
-            raise ValueError(
-                'IdentitySampler.epoch says what an epoch goes over and must '
-                f'be one of {", ".join(map(repr, IDENTITY_PLANS))}, got '
-                f'{epoch!r}'
-            )
+        fits = epoch in IDENTITY_PLANS
+        rule = f'one of {", ".join(map(repr, IDENTITY_PLANS))}'
+        check('IdentitySampler.epoch', epoch, fits, rule)
         super().__init__(
             dataset, num_ids * num_instances * 2, seed, rank, world_size
         )
         pids = dataset.field('pid')
         per_iter = num_ids * self.world_size
-        if len(np.unique(pids)) < per_iter:
+        num_classes = len(np.unique(pids))
+        if num_classes < per_iter:
             raise ValueError(
                 f'IdentitySampler: num_ids={num_ids} on {self.world_size} '
                 f'process(es) needs {per_iter} different identities, the '
-                f'data set has {len(np.unique(pids))}; lower num_ids.'
+                f'data set has {num_classes}; lower num_ids.'
             )
         groups = identity_groups(pids, dataset.field('modality'))
         # ``self.epoch`` is the number of the current epoch.
         self.identities = IDENTITY_PLANS[epoch](
             groups, per_iter, num_instances
         )
-        self._num_iters = num_iters or self.identities.length()
+        self.num_iters = num_iters or self.identities.length()
 
-    @property
-    def num_iters(self) -> int:
-        """Iterations in an epoch."""
-        return self._num_iters
-
-    def plan(self) -> tuple[np.ndarray, np.ndarray]:
+    def plan(self) -> tuple[Ints, Ints]:
         """Plan the current epoch; see the base class."""
         rng = keyed_generator((self.seed, self.epoch), self.identities.stream)
-        indices = self.identities.draw(rng, self._num_iters)
+        indices = self.identities.draw(rng, self.num_iters)
         # One number for the k-th image of both modalities.
         visible = indices[:, :, :1]
         pairs = np.arange(visible.size).reshape(visible.shape)
         return (
-            indices.reshape(self._num_iters, -1),
-            pairs.repeat(2, axis=2).reshape(self._num_iters, -1),
+            indices.reshape(self.num_iters, -1),
+            pairs.repeat(2, axis=2).reshape(self.num_iters, -1),
         )
