@@ -1,6 +1,7 @@
-"""Checks of arguments, which say in one wording what would be right."""
+"""Checks that say in one wording what is wrong and would be right."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 def check(key: str, value: object, fits: bool, rule: str) -> None:
@@ -26,3 +27,17 @@ def check_probability(owner: str, **values: float) -> None:
     """Raise ValueError for what is not from 0 to 1."""
     for name, value in values.items():
         check(f'{owner}.{name}', value, 0 <= value <= 1, 'from 0 to 1')
+
+
+@contextmanager
+def readable(
+    what: str, remedy: str, *kinds: type[Exception]
+) -> Iterator[None]:
+    """Turn errors into a ValueError "WHAT cannot be read (...); REMEDY"."""
+    try:
+        yield
+    except kinds as error:
+        raise ValueError(
+            f'{what} cannot be read ({type(error).__name__}: {error}); '
+            f'{remedy}'
+        ) from error

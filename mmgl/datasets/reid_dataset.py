@@ -183,28 +183,19 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
             results['draw'] = draw
         else:
             results = self.get_data_info(int(draw))
-        path = results['img_path']
+        what = f'{type(self).__name__}: image {results["img_path"]!r}'
         try:
-            with rng_scope(draw):
-                data: Results | None = self.pipeline(results)
+            return run_pipeline(self.pipeline, results, draw, what)
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f'{type(self).__name__}: image {path!r} is missing; restore '
-                f'it or correct data_root={self.data_root!r}.'
+                f'{what} is missing; restore it or correct '
+                f'data_root={self.data_root!r}.'
             ) from error
         except (AssertionError, cv2.error) as error:
             raise ValueError(
-                f'{type(self).__name__}: image {path!r} cannot be read or '
-                f'transformed ({error}); restore the file, or check '
-                'the pipeline if the file is sound.'
+                f'{what} cannot be read or transformed ({error}); restore the '
+                'file, or check the pipeline if the file is sound.'
             ) from error
-        if data is None:
-            raise ValueError(
-                f'{type(self).__name__}: the pipeline returned '
-                f'nothing for {path!r}; each image must yield '
-                'a sample.'
-            )
-        return data
 
 
 def build_pipeline(pipeline: Steps) -> list[Callable[..., Any]]:
@@ -214,6 +205,23 @@ def build_pipeline(pipeline: Steps) -> list[Callable[..., Any]]:
             TRANSFORMS.build(step) if isinstance(step, dict) else step
             for step in pipeline
         ]
+
+
+def run_pipeline(
+    pipeline: Callable[[Results], Results | None],
+    results: Results,
+    draw: Draw | int,
+    what: str,
+) -> Results:
+    """Transform one image, which ``what`` names in the message of an error."""
+    with rng_scope(draw):
+        data = pipeline(results)
+    if data is None:
+        raise ValueError(
+            f'{what}: the pipeline returned nothing; each image must yield a '
+            'sample.'
+        )
+    return data
 
 
 def load_from_pack(
