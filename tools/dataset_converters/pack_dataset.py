@@ -18,7 +18,7 @@ import time
 
 from mmgl.datasets import SYSUMM01, RegDB
 from mmgl.datasets.pack_writer import INTERPOLATIONS, verify_pack, write_pack
-from mmgl.datasets.regdb import TRIALS
+from mmgl.protocols.regdb import TRIALS
 from mmgl.utils.compat import silence_upstream_warnings
 
 SPLITS = {'sysu': ('trainval', 'test'), 'regdb': ('train', 'test')}
