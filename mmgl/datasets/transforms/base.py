@@ -1,11 +1,8 @@
 """What the transforms of this package share."""
 
-from collections.abc import Sequence
+from mmcv.transforms import BaseTransform
 
-from mmcv.transforms import BaseTransform, Compose
-
-from ..reid_dataset import build_pipeline
-from ..types import Image, Results, Steps
+from ..types import Image
 
 
 class Transform(BaseTransform):  # type: ignore[misc]
@@ -20,16 +17,6 @@ class Transform(BaseTransform):  # type: ignore[misc]
         return f'{type(self).__name__}({shown})'
 
 
-def build_sub_pipeline(owner: str, steps: Steps) -> Compose:
-    """Build transforms that run one after the other, until one returns None.
-
-    ``owner`` names class and argument in the TypeError for what is no list.
-    """
-    if not isinstance(steps, Sequence) or isinstance(steps, str):
-        raise TypeError(f'{owner} must be a list of transforms, got {steps!r}')
-    return Compose(build_pipeline(steps))
-
-
 def check_image(
     owner: str, img: Image, *, kinds: tuple[str, ...] = ('uint8', 'float32')
 ) -> None:
@@ -39,15 +26,3 @@ def check_image(
             f'{owner} needs a {" or ".join(kinds)} image of shape (H, W, 3) '
             f'in grey levels, not normalised; got {img.dtype} {img.shape}'
         )
-
-
-def resized(img: Image, old_shape: Sequence[int]) -> Results:
-    """Return the keys that mmcv's ``Resize`` sets, for an image it was."""
-    height, width = img.shape[:2]
-    return dict(
-        img=img,
-        img_shape=(height, width),
-        scale=(width, height),
-        scale_factor=(width / old_shape[1], height / old_shape[0]),
-        keep_ratio=False,
-    )
