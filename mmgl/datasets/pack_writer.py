@@ -53,9 +53,8 @@ class RowWriter:
     def __init__(self, out: str, root: str, index: PackIndex) -> None:
         self.root, self.index = root, index
         self.steps = build_pipeline(index.steps)
-        self.images = np.lib.format.open_memmap(
-            osp.join(out, IMAGES), mode='r+'
-        )
+        path = osp.join(out, IMAGES)
+        self.images = np.lib.format.open_memmap(path, mode='r+')
 
     def __call__(self, number: int) -> Row:
         """Write a row and return what the index keeps about it."""
@@ -117,9 +116,8 @@ def write_pack(
         OSError: If the disk is too small.
     """
     names = sorted({relative_path(root, path) for path in paths})
-    job = PackIndex(
-        names, loading_steps(height, width, interpolation), (height, width)
-    )
+    steps = loading_steps(height, width, interpolation)
+    job = PackIndex(names, steps, (height, width))
     index = _prepare(out, job, overwrite)
     _refresh(out, root, index)
     todo = np.flatnonzero(~index.columns['done']).tolist()
@@ -148,9 +146,8 @@ def _written_rows(
     elif workers < 2:
         yield map(RowWriter(out, root, index), todo)
     else:
-        with multiprocessing.Pool(
-            workers, _start_worker, (out, root, index)
-        ) as pool:
+        job = out, root, index
+        with multiprocessing.Pool(workers, _start_worker, job) as pool:
             yield pool.imap_unordered(_write_row, todo, chunksize=16)
 
 
@@ -159,7 +156,7 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
     os.makedirs(out, exist_ok=True)
     if osp.isfile(osp.join(out, INDEX)) and not overwrite:
         index = PackIndex.load(out)
-        if not index.same_job(job):
+        if index != job:
             raise ValueError(
                 f'{out!r} holds a pack of {len(index)} images of '
                 f'{index.shape[0]} x {index.shape[1]}, asked for are '
@@ -171,10 +168,9 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
             return index
     # An index without rows first: a kill in between leaves no wrong pair.
     job.save(out)
+    shape = len(job), *job.shape, 3
     with replace_whole(osp.join(out, IMAGES)) as path:
-        np.lib.format.open_memmap(
-            path, mode='w+', dtype=np.uint8, shape=(len(job), *job.shape, 3)
-        )
+        np.lib.format.open_memmap(path, 'w+', np.uint8, shape)
         if hasattr(os, 'posix_fallocate'):
             # Else a full disk is a crash in the middle of the work.
             with open(path, 'r+b') as file:

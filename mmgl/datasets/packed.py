@@ -68,12 +68,17 @@ def relative_path(root: str, path: str) -> str:
 
 @dataclass
 class PackIndex:
-    """What ``index.npz`` holds; ``shape`` is height and width of a row."""
+    """What ``index.npz`` holds; ``shape`` is height and width of a row.
+
+    Indexes are equal if they are of the same images and loading steps.
+    """
 
     paths: list[str]
     steps: list[dict[str, Any]]
     shape: tuple[int, int]
-    columns: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    columns: dict[str, npt.NDArray[Any]] = field(
+        default_factory=dict, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Start with empty columns unless there are some."""
@@ -92,14 +97,6 @@ class PackIndex:
     def source(self, root: str, row: int) -> str:
         """Return the path of the source file of a row."""
         return osp.join(root, *self.paths[row].split('/'))
-
-    def same_job(self, other: 'PackIndex') -> bool:
-        """Tell whether another index is of the same images and steps."""
-        return (self.paths, self.shape, self.steps) == (
-            other.paths,
-            other.shape,
-            other.steps,
-        )
 
     def save(self, folder: str) -> None:
         """Write ``index.npz``, whole or not at all."""

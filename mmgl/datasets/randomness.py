@@ -23,18 +23,14 @@ MAX_SEED = 2**32
 class Draw(NamedTuple):
     """One image a sampler asks for, with the key of its randomness.
 
-    Attributes:
-        index: Index into the data set.
-        seed: Seed of the sampler, ``0 <= seed < 2**32``.
-        epoch: Epoch, from 0.
-        position: Place in the epoch's sequence over all ranks; no two draws
-            of an epoch share it.
-        pair: Number of the group of draws that belong together, the two
-            images of a cross-modal pair for example; over all ranks too.
+    ``position`` is the place in the epoch's sequence, which no two draws of
+    an epoch share; ``pair`` numbers the groups of draws that belong together,
+    the two images of a cross-modal pair for example. Both are counted over
+    all ranks.
     """
 
     index: int  # type: ignore[assignment]
-    seed: int
+    seed: int  # from 0 to 2**32 - 1
     epoch: int
     position: int
     pair: int

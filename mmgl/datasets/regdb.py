@@ -99,16 +99,9 @@ class RegDB(ReIDDataset):
             counts: Counter[int] = Counter()
             for row in self._rows[modality]:
                 counts[row.label] += 1
-                entries.append(
-                    self.make_entry(
-                        row.path.split('/'),
-                        pid=row.label,
-                        raw_pid=row.raw_pid,
-                        camid=modality + 1,
-                        modality=modality,
-                        index=counts[row.label],
-                    )
-                )
+                known = row.label, row.raw_pid, modality + 1, modality
+                path, index = row.path.split('/'), counts[row.label]
+                entries.append(self.make_entry(path, *known, index))
         if self.listing == 'disk':
             for entry in entries:
                 if not osp.isfile(entry['img_path']):
@@ -143,19 +136,15 @@ def read_index_file(path: str) -> list[RegDBRow]:
             words = line.replace('\\', '/').split()
             if not words:
                 continue
-            parts = words[0].split('/')
-            if (
-                len(words) != 2
-                or not words[1].isdecimal()
-                or len(parts) < 2
-                or not parts[-2].isdecimal()
-            ):
+            folder = osp.basename(osp.dirname(words[0]))
+            label = ' '.join(words[1:])
+            if not label.isdecimal() or not folder.isdecimal():
                 raise ValueError(
                     f'RegDB: line {number} of {path!r} must be '
                     f'"Folder/person/image.bmp label", got {line.strip()!r}; '
                     'restore the official file.'
                 )
-            rows.append(RegDBRow(words[0], int(words[1]), int(parts[-2])))
+            rows.append(RegDBRow(words[0], int(label), int(folder)))
     if not rows or len({row.path for row in rows}) != len(rows):
         raise ValueError(
             f'RegDB: {path!r} is empty or names an image twice; restore the '

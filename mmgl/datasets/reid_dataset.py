@@ -29,11 +29,10 @@ NUMBERS = ('pid', 'raw_pid', 'modality', 'camid', 'index')
 class ReIDDataset(BaseDataset):  # type: ignore[misc]
     """Images of persons with pid, camera, modality and image number.
 
-    Differs from mmengine's base class in three points: an item may be asked
-    for by a :class:`Draw`, which makes its augmentation a function of (seed,
-    epoch, position); a broken image is an error instead of being replaced by
-    another one; and the meta information is ready before the images are
-    listed.
+    Unlike with mmengine's base class, an item may be asked for by a
+    :class:`Draw`, which makes its augmentation a function of (seed, epoch,
+    position); a broken image is an error and not replaced by another one;
+    the meta information is ready before the images are listed.
 
     A subclass implements :meth:`read_metainfo` and :meth:`load_data_list`,
     the latter with entries made by :meth:`make_entry`.
@@ -122,20 +121,14 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         modality: int,
         index: int,
     ) -> Results:
-        """Return one entry of the data list.
+        """Return an entry of the data list; ``path`` has parts below the root.
 
-        ``path`` has the parts below ``data_root``, ``raw_pid`` is the person
-        number of the data set, ``index`` that of the image inside (pid,
-        camid), from 1.
+        ``raw_pid`` is the person number of the data set, ``index`` counts the
+        images of (pid, camid) from 1.
         """
-        return dict(
-            img_path=osp.join(self.data_root, *path),
-            pid=pid,
-            raw_pid=raw_pid,
-            camid=camid,
-            modality=modality,
-            index=index,
-        )
+        numbers = pid, raw_pid, modality, camid, index
+        img_path = osp.join(self.data_root, *path)
+        return dict(zip(NUMBERS, numbers, strict=True), img_path=img_path)
 
     def filter_data(self) -> list[Results]:
         """Keep the wanted modality; a split without images is an error."""
@@ -145,10 +138,9 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
             have = sorted({e['modality'] for e in self.data_list})
             raise ValueError(
                 f'{type(self).__name__}: split {self.split!r} of '
-                f'{self.data_root!r} has no image for '
-                f'modality={self.modality!r}; it holds '
-                f'{[MODALITY_NAMES[m] for m in have] or "nothing"}. Choose '
-                'another modality or split.'
+                f'{self.data_root!r} has no image for modality='
+                f'{self.modality!r}, only '
+                f'{[MODALITY_NAMES[m] for m in have]}; choose another one.'
             )
         if self.packed is not None:
             rows, shapes = find_rows(

@@ -99,9 +99,8 @@ class ShardList:
         """
         while first < last:
             number, begin = divmod(first, len(self))
-            order = keyed_generator((*key, number), stream).permutation(
-                len(self.urls)
-            )
+            rng = keyed_generator((*key, number), stream)
+            order = rng.permutation(len(self.urls))
             ends = np.cumsum(self.counts[order])
             place = int(np.searchsorted(ends, begin, side='right'))
             shard = int(order[place])
@@ -186,9 +185,8 @@ def write_shards(
     for modality in (VISIBLE, INFRARED):
         name = MODALITY_NAMES[modality]
         members = np.flatnonzero(modalities == modality)
-        order = keyed_generator((seed,), f'shards of {name}').permutation(
-            members
-        )
+        rng = keyed_generator((seed,), f'shards of {name}')
+        order = rng.permutation(members)
         rows: list[dict[str, Any]] = []
         for first in range(0, len(order), images_per_shard):
             file = f'{name}-{len(rows):06d}.tar'
@@ -230,9 +228,8 @@ def _write_shard(
 def write_index(path: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write an index: ``name`` and ``images`` of each shard."""
     with replace_whole(path) as partial:
-        partial.write_text(
-            json.dumps(dict(format=FORMAT, shards=list(rows)), indent=1) + '\n'
-        )
+        index = dict(format=FORMAT, shards=list(rows))
+        partial.write_text(json.dumps(index, indent=1) + '\n')
 
 
 def count_images(url: str) -> int:

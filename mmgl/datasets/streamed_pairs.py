@@ -61,13 +61,13 @@ class StreamedPairs(Dataset[Results]):
     """Random cross-modal pairs from shards larger than disk or memory.
 
     Visible and infrared images lie in shards of their own, local or remote
-    (see :mod:`mmgl.datasets.shards`), which are read from front to back.
-    Order: a pass goes through all shards of a modality in random order; each
-    worker of each rank reads a range of that sequence, exactly, even if it
-    begins in the middle of a shard, so that within a pass no image is left
-    out or read twice whatever the number of ranks, workers and shards; a
-    buffer shuffles what a worker has read. Passes of the smaller modality
-    are shorter, and an epoch begins where the last one ended.
+    (see :mod:`mmgl.datasets.shards`), read from front to back. A pass goes
+    through all shards of a modality in random order; each worker of each
+    rank reads a range of that sequence, even if it begins in the middle of a
+    shard, so that within a pass no image is left out or read twice whatever
+    the number of ranks, workers and shards; a buffer shuffles what a worker
+    has read. Passes of the smaller modality are shorter, and an epoch begins
+    where the last one ended.
 
     Must be used with ``StreamSampler`` and a data loader that collates
     batches. A batch is a function of (seed, epoch, its number, ranks and
@@ -96,10 +96,8 @@ class StreamedPairs(Dataset[Results]):
     ) -> None:
         key = 'StreamedPairs.shuffle_buffer'
         check(key, shuffle_buffer, shuffle_buffer >= 0, '0 or more')
-        self.lists = (
-            ShardList.load(shards, visible),
-            ShardList.load(shards, infrared),
-        )
+        names = visible, infrared
+        self.lists = [ShardList.load(shards, name) for name in names]
         self.pipeline = Compose(build_pipeline(pipeline))
         self.shuffle_buffer = shuffle_buffer
         self.metainfo = dict(

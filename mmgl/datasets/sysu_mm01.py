@@ -70,12 +70,9 @@ class SYSUMM01(ReIDDataset):
         """Read the ids of the split and, where needed, the permutations."""
         self._pids = read_split_ids(self.data_root, self.ID_FILES[self.split])
         meta: dict[str, Any] = dict(
-            dataset='sysu',
-            split=self.split,
-            trial=None,
-            num_pids=len(self._pids),
-            pids=self._pids,
+            dataset='sysu', split=self.split, trial=None
         )
+        meta.update(num_pids=len(self._pids), pids=self._pids)
         self._relabel = self.split in self.TRAIN_SPLITS
         self._permutations: Permutations | None = None
         if not self._relabel or self.listing == 'protocol':
@@ -101,10 +98,9 @@ class SYSUMM01(ReIDDataset):
             for camid, images in found.items():
                 folder = person_folder(camid, raw_pid)
                 modality = INFRARED if camid in CAMERAS[INFRARED] else VISIBLE
+                known = pid, raw_pid, camid, modality
                 entries += [
-                    self.make_entry(
-                        (folder, file), pid, raw_pid, camid, modality, index
-                    )
+                    self.make_entry((folder, file), *known, index)
                     for index, file in images.items()
                 ]
         if gaps:
@@ -188,9 +184,8 @@ def read_permutations(data_root: str, pids: Iterable[int]) -> Permutations:
     }
     for camid, per_pid in permutations.items():
         for pid, rows in per_pid.items():
-            if len(rows) != TRIALS or np.any(
-                np.sort(rows) != np.arange(1, rows.shape[1] + 1)
-            ):
+            numbers = np.arange(1, rows.shape[1] + 1)
+            if len(rows) != TRIALS or np.any(np.sort(rows) != numbers):
                 raise ValueError(
                     f'SYSU-MM01: the entry of camera {camid}, person {pid} '
                     f'in {path!r} is not ten permutations of 1 to '

@@ -45,11 +45,9 @@ class RankSampler(Sampler[Draw]):
         dist_rank, dist_world_size = get_dist_info()
         self.rank = dist_rank if rank is None else rank
         self.world_size = dist_world_size if world_size is None else world_size
-        if not 0 <= self.rank < self.world_size:
-            raise ValueError(
-                f'{name}: rank must be from 0 to world_size - 1, got '
-                f'rank={self.rank}, world_size={self.world_size}'
-            )
+        fits = 0 <= self.rank < self.world_size
+        rule = f'from 0 to world_size - 1 = {self.world_size - 1}'
+        check(f'{name}.rank', self.rank, fits, rule)
         self.seed = check_seed(sync_random_seed() if seed is None else seed)
         self.batch_size = batch_size
         self.epoch = 0

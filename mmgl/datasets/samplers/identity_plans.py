@@ -46,10 +46,9 @@ def identity_groups(pids: Ints, modalities: Ints) -> Groups:
             lacking = classes[counts == 0]
             raise ValueError(
                 f'IdentitySampler: {len(lacking)} identities have no '
-                f'{MODALITY_NAMES[modality]} image, the first are '
-                f'{lacking[:5].tolist()}; build the data set with '
-                "modality='both' and check it with "
-                'tools/misc/verify_dataset.py.'
+                f'{MODALITY_NAMES[modality]} image, such as '
+                f'{lacking[:5].tolist()}; build the data set with modality='
+                "'both', check it with tools/misc/verify_dataset.py."
             )
         order = labels[members].argsort(kind='stable')
         groups.append(
@@ -137,13 +136,12 @@ class IdentityPassPlan(IdentityPlan):
         """Draw the images of an epoch; see the base class."""
         used = self.length() * self.num_ids
         passes = -(-num_iters // self.length())
-        ids = np.concatenate(
-            [rng.permutation(self.num_classes)[:used] for _ in range(passes)]
-        )[: num_iters * self.num_ids]
-        indices = np.stack(
-            [self._images(group, ids, rng) for group in self.groups], axis=1
-        )
-        return indices.reshape(num_iters, self.num_ids, *indices.shape[1:])
+        orders = [rng.permutation(self.num_classes) for _ in range(passes)]
+        ids = np.concatenate([order[:used] for order in orders])
+        ids = ids[: num_iters * self.num_ids]
+        images = [self._images(group, ids, rng) for group in self.groups]
+        shape = num_iters, self.num_ids, 2, self.num_instances
+        return np.stack(images, axis=1).reshape(shape)
 
     def _images(
         self, group: IdentityGroups, ids: Ints, rng: np.random.Generator
@@ -151,10 +149,8 @@ class IdentityPassPlan(IdentityPlan):
         """Draw the K images of one modality of each identity, ``(n, K)``."""
         size = self.num_instances
         drawn = [
-            start + rng.choice(count, size, replace=count < size)
-            for start, count in zip(
-                group.starts[ids], group.counts[ids], strict=True
-            )
+            group.starts[i] + rng.choice(count, size, replace=count < size)
+            for i, count in zip(ids, group.counts[ids], strict=True)
         ]
         images: Ints = group.members[np.stack(drawn)]
         return images
@@ -163,19 +159,16 @@ class IdentityPassPlan(IdentityPlan):
 class ImagePassPlan(IdentityPlan):
     """Go over the images without repeating, as MPANet (Wu et al., CVPR 2021).
 
-    A round works as follows: of each identity with n visible and m infrared
-    images, min(n, m) random ones of each modality are cut into groups of
-    K + K; then, again and again, P random identities give one of their
-    groups, until fewer than P have one left. An identity with fewer than K
-    images of a modality has one group, with repeated images where there are
-    too few.
+    In a round, of each identity with n visible and m infrared images,
+    min(n, m) random ones of each modality are cut into groups of K + K;
+    then, again and again, P random identities give one of their groups,
+    until fewer than P have one left. An identity with fewer than K images of
+    a modality has one group, with repeated images.
 
-    The number of batches of a round is random, and a trainer that plans
-    schedule, gradient accumulation and remaining time in advance needs one
-    length for all epochs. An epoch therefore has as many iterations as
-    rounds have on average over a fixed set of draws. Where an epoch's round
-    is longer it is cut; where it is shorter, the first batches of another
-    round follow.
+    The number of batches of a round is random, but a trainer that plans its
+    schedule in advance needs one length for all epochs: the average over a
+    fixed set of draws. A longer round is cut; a shorter one is followed by
+    the first batches of another.
     """
 
     stream = 'balanced identities'

@@ -16,33 +16,30 @@ from .identity_plans import IDENTITY_PLANS, identity_groups
 class IdentitySampler(EpochSampler):
     """P identities with K visible and K infrared images each.
 
-    What an epoch is differs between methods by a factor of thirty, so
-    numbers of epochs must not be carried over from one to the other:
+    What an epoch is differs between methods by a factor of thirty, so their
+    numbers of epochs do not compare; :mod:`.identity_plans` says how each
+    draws. For one process:
 
     - ``'iterations'``, AGW and its successors: identities drawn uniformly
       in each iteration, images with replacement.
       ``floor(N / (P * K * world_size)) + 1`` iterations, N being the size of
-      the larger modality: 696 for SYSU-MM01, 65 for RegDB with the default
-      values on one process. It is a number of iterations only; not every
-      identity need appear in it.
+      the larger modality: by default 696 for SYSU-MM01, 65 for RegDB. Not
+      every identity need appear in an epoch.
     - ``'ids'``, MutualInfo (Tian et al., CVPR 2021): one pass over the
       identities, the rest that fills no batch dropped.
       ``floor(identities / (P * world_size))`` iterations: 24 for SYSU-MM01
-      with P = 16, 25 for RegDB with P = 8 and 51 with P = 4 on one process.
+      with P = 16, 25 for RegDB with P = 8 and 51 with P = 4.
     - ``'images'``, MPANet (Wu et al., CVPR 2021): about one pass over the
       images, per identity as many of each modality as it has of the scarcer
-      one, in groups of K + K that repeat no image; an identity with fewer
-      than K images of a modality still gives one group. 182 iterations for
-      SYSU-MM01 with 16 x (4 + 4), 34 for RegDB with 12 x (5 + 5) on one
-      process. Passes differ in length; an epoch has their average, always,
-      and independent of the seed.
+      one, in groups of K + K that repeat no image. Its average length, for
+      any seed: 182 for SYSU-MM01 with 16 x (4 + 4), 34 for RegDB with
+      12 x (5 + 5).
 
-    ``len()`` is exact in every epoch. :mod:`.identity_plans` says how each
-    of them draws.
+    ``len()`` is exact in every epoch.
 
-    Each rank gets P identities, and no identity is on two ranks in the same
-    iteration. Rows are grouped by identity: K visible, then K infrared. The
-    k-th visible and k-th infrared image of an identity share a pair number.
+    No identity is on two ranks in the same iteration. Rows are grouped by
+    identity: K visible, then K infrared, of which the k-th ones share a pair
+    number.
 
     Args:
         dataset: Training data set with both modalities.
@@ -85,9 +82,9 @@ class IdentitySampler(EpochSampler):
         num_classes = len(np.unique(pids))
         if num_classes < per_iter:
             raise ValueError(
-                f'IdentitySampler: num_ids={num_ids} on {self.world_size} '
-                f'process(es) needs {per_iter} different identities, the '
-                f'data set has {num_classes}; lower num_ids.'
+                f'IdentitySampler: num_ids={num_ids} x {self.world_size} '
+                f'process(es) needs {per_iter} identities, the data set has '
+                f'{num_classes}; lower num_ids.'
             )
         groups = identity_groups(pids, dataset.field('modality'))
         # ``self.epoch`` is the number of the current epoch.

@@ -20,20 +20,13 @@ class CrossModalPairSampler(EpochSampler):
     smaller one are repeated, in a fresh shuffle each time. Yields visible,
     infrared, visible, infrared...
 
-    Args:
-        dataset: Data set with both modalities.
-        batch_size: Images, not pairs, per rank and iteration; even. Must
-            equal the ``batch_size`` of the data loader. The paper uses 96
-            (48 + 48).
-        seed: None lets mmengine agree on one over all ranks.
-        num_pairs_per_epoch: Pairs of an epoch over all ranks; None is the
-            size of the larger modality. If larger than it, its images are
-            repeated too.
-        round_up: Complete the last global batch with further pairs (True) or
-            drop it (False). ``num_pairs`` and ``len()`` give the true
-            length.
-        rank: None asks mmengine.
-        world_size: None asks mmengine.
+    ``batch_size`` counts images, not pairs, per rank and iteration, and must
+    equal that of the data loader; the paper uses 96 (48 + 48).
+    ``num_pairs_per_epoch`` counts over all ranks; None is the size of the
+    larger modality, more repeats its images too. ``round_up`` completes the
+    last global batch with further pairs instead of dropping it;
+    ``num_pairs`` and ``len()`` give the true length. mmengine knows seed,
+    rank and number of processes.
     """
 
     def __init__(
@@ -55,9 +48,8 @@ class CrossModalPairSampler(EpochSampler):
         for m, members in self.members.items():
             if not len(members):
                 raise ValueError(
-                    'CrossModalPairSampler: the data set has no '
-                    f'{MODALITY_NAMES[m]} image; build it with '
-                    "modality='both'."
+                    f'CrossModalPairSampler: no {MODALITY_NAMES[m]} image; '
+                    "build the data set with modality='both'."
                 )
         wanted = num_pairs_per_epoch or max(map(len, self.members.values()))
         per_iter = self.world_size * batch_size // 2

@@ -18,17 +18,12 @@ class StreamSampler(RankSampler):
     and the number of the batch; which images come is the data set's, see
     :class:`~mmgl.datasets.StreamedPairs`. Takes no memory per image.
 
-    Args:
-        dataset: The stream.
-        batch_size: Images, not pairs, per rank and iteration; even. Must
-            equal the ``batch_size`` of the data loader.
-        seed: None lets mmengine agree on one over all ranks.
-        num_pairs_per_epoch: Pairs of an epoch over all ranks, completed to
-            whole batches; None is the size of the larger modality. An epoch
-            is what lies between two checkpoints; choose fewer for very
-            large sets. The next epoch goes on where the last one stopped.
-        rank: None asks mmengine.
-        world_size: None asks mmengine.
+    ``batch_size`` counts images, not pairs, per rank and iteration, and must
+    equal that of the data loader. ``num_pairs_per_epoch`` counts over all
+    ranks and is completed to whole batches; None is the size of the larger
+    modality. An epoch is what lies between two checkpoints; choose fewer
+    pairs for very large sets. The next one goes on where the last stopped.
+    mmengine knows seed, rank and number of processes.
     """
 
     DATASET = StreamedPairs

@@ -62,12 +62,11 @@ def apply_operation(
 class AugMix(Transform):
     """Mix several chains of simple operations (Hendrycks et al., ICLR 2020).
 
-    The image is blended with a weighted sum of chains of random operations:
-    autocontrast, equalise, posterise, rotate, solarise, shear and translate
-    in x and y. The weights of the chains come from a Dirichlet distribution,
-    the share of the sum from a Beta distribution, the strength of an
-    operation uniformly from 0.1 to ``severity`` tenths. Randomness comes
-    from numpy's global generator.
+    The image is blended with a weighted sum of chains of random operations.
+    The weights of the chains come from a Dirichlet distribution, the share
+    of the sum from a Beta distribution, the strength of an operation
+    uniformly from 0.1 to ``severity`` tenths, all from numpy's global
+    generator.
 
     Works on uint8 with OpenCV: ``docs/performance.md`` compares it with
     torchvision's, on PIL images and on tensors.

@@ -18,12 +18,11 @@ RGB_STD = (58.395, 57.12, 57.375)
 class ChannelTransform(Transform):
     """Compute with normalised channels on an image that is not normalised.
 
-    The operations of CAJ (Ye et al., ICCV 2021) act behind the
-    normalisation, where a channel copied to another place carries its own
-    mean and standard deviation. Here the image is normalised once and later,
-    by the data preprocessor of the model. An operation therefore returns the
-    float32 image which that normalisation turns into the wanted one; values
-    may leave 0-255. Randomness comes from numpy's global generator.
+    CAJ (Ye et al., ICCV 2021) acts behind the normalisation, where a channel
+    copied to another place carries its own mean and standard deviation. Here
+    the data preprocessor of the model normalises later. An operation
+    therefore returns the float32 image which that turns into the wanted one;
+    values may leave 0-255. Randomness comes from numpy's global generator.
 
     Required and modified key: ``img``, uint8 or float32 ``(H, W, 3)``, not
     normalised; float32 afterwards, changed or not.

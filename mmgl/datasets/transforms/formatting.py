@@ -40,14 +40,13 @@ class PackReIDInputs(Transform):
     """Pack an image, or several views of one, and its annotations.
 
     Required keys: ``img`` (``(H, W, 3)`` in grey levels, uint8 or float32,
-    or a list of such arrays), ``pid``, ``modality``, ``camid``,
-    ``index``, ``img_path``. Optional: ``permutation``, ``draw``.
-    Returns ``inputs``, a contiguous tensor of shape ``(3, H, W)``, or
-    ``(views, 3, H, W)`` for a list, of the type of the image (float32 if
-    views differ), and ``data_samples``, a :class:`ReIDDataSample`. Views
-    of one size are stacked and not listed because the collate function of
-    mmengine refuses lists of different lengths in one batch. Views of
-    several sizes stay a list of ``(3, H, W)``; all images of a batch must
+    or a list of such arrays), ``pid``, ``modality``, ``camid``, ``index``,
+    ``img_path``. Optional: ``permutation``, ``draw``. Returns
+    ``data_samples``, a :class:`ReIDDataSample`, and ``inputs``, a tensor
+    ``(3, H, W)``, or ``(views, 3, H, W)`` for a list, of the type of the
+    image (float32 if views differ). Views of one size are stacked because
+    the collate function of mmengine refuses lists of different lengths in
+    one batch. Views of several sizes stay a list; all images of a batch must
     then have as many, and models need ``ModalityChannelPreprocessor``.
 
     Args:

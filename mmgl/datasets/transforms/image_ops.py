@@ -104,12 +104,8 @@ def affine(
     )
     # Four channels take OpenCV half the time of three.
     padded = cv2.cvtColor(img, cv2.COLOR_BGR2BGRA)
-    warped = cv2.warpAffine(
-        padded,
-        inverse,
-        img.shape[1::-1],
-        flags=INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP,
-    )
+    flags = INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(padded, inverse, img.shape[1::-1], flags=flags)
     return cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR)
 
 
@@ -193,17 +189,11 @@ def _mix_rows(images: list[Image], weights: list[float], out: Image) -> None:
     """Write the weighted sum of some rows to ``out``."""
     if len(images) % 2:
         images, weights = [*images, images[-1]], [*weights, 0.0]
+    given = images[::2], weights[::2], images[1::2], weights[1::2]
     # In halves: OpenCV adds two images faster than one to a sum.
     halves = [
-        cv2.addWeighted(
-            images[i],
-            weights[i],
-            images[i + 1],
-            weights[i + 1],
-            0,
-            dtype=cv2.CV_32F,
-        )
-        for i in range(0, len(images), 2)
+        cv2.addWeighted(*pair, 0, dtype=cv2.CV_32F)
+        for pair in zip(*given, strict=True)
     ]
     total = halves[0]
     for half in halves[1:-1]:

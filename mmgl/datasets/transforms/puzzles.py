@@ -98,12 +98,11 @@ def cut_tiles(
 class JigsawTiles(Transform):
     """Make the tiles of an image the views of a sample, in another order.
 
-    Follows Noroozi and Favaro, "Unsupervised Learning of Visual
-    Representations by Solving Jigsaw Puzzles" (ECCV 2016): a tile sits at a
-    random place inside its cell, so that edges do not go on in the next
-    tile, and the order is drawn from a fixed set of permutations that differ
-    much. View ``i`` shows cell ``permutation[i]``, counted row by row from
-    0. Comes after all other augmentations, right before ``PackReIDInputs``.
+    Follows Noroozi and Favaro (ECCV 2016): a tile sits at a random place
+    inside its cell, so that edges do not go on in the next tile, and the
+    order is drawn from a fixed set, see :func:`permutation_set`. View ``i``
+    shows cell ``permutation[i]``, counted row by row from 0. Comes after all
+    other augmentations, right before ``PackReIDInputs``.
 
     With a draw of a sampler the randomness depends on (seed, epoch,
     position); with a plain index on the index, so it is fixed then.
@@ -117,8 +116,8 @@ class JigsawTiles(Transform):
         gap: Share of a cell, each way, that a tile leaves free; rounded up
             to whole pixels. 1/6 is 64 of 75 pixels as published, nearly,
             and 80 of 96.
-        num_permutations: Size of the set. The head must have the same.
-        seed: Seed of the set. The head must have the same.
+        num_permutations: Size of the set; the head must have the same.
+        seed: Seed of the set; the head must have the same.
     """
 
     def __init__(

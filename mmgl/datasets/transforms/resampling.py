@@ -47,38 +47,28 @@ def _lanczos(x: Values) -> Values:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
-class Kernel(NamedTuple):
-    """A filter: its values and the distance at which it ends."""
-
-    value: Callable[[Values], Values]
-    support: int
-
-
-KERNELS = {
-    'lanczos': Kernel(_lanczos, 3),
-    'bilinear': Kernel(_triangle, 1),
-    'bicubic': Kernel(_cubic, 2),
+# The values of a filter, and the distance at which it ends.
+KERNELS: dict[str, tuple[Callable[[Values], Values], int]] = {
+    'lanczos': (_lanczos, 3),
+    'bilinear': (_triangle, 1),
+    'bicubic': (_cubic, 2),
 }
 
 
 class Taps(NamedTuple):
     """Which source pixels each output pixel is the weighted sum of.
 
-    Attributes:
-        indices: Source pixels of all output pixels, one after the other,
-            int32 ``(taps, )``.
-        starts: First tap of each output pixel, int32 ``(length, )``.
-        weights: In units of 2 ** -11, float32 ``(taps, )``.
-        signed: Whether there are negative ones.
-        split: Whether all output pixels come twice: with the integer parts
-            of the weights, then with what is left, from 0 on and below 1.
-        shift: Added before sums are rounded to the nearest, in grey levels.
+    ``indices`` (int32) are the source pixels of all output pixels, one after
+    the other, ``starts`` (int32) the first tap of each, ``weights`` (float32)
+    in units of 2 ** -11. If ``split``, all output pixels come twice: with the
+    integer parts of the weights, then with what is left, from 0 on and below
+    1. ``shift`` is added before sums are rounded, in grey levels.
     """
 
     indices: Tensor
     starts: Tensor
     weights: Tensor
-    signed: bool
+    signed: bool  # some weights are negative
     split: bool
     shift: float
 
@@ -123,17 +113,17 @@ def _pil_weights(
     length: int, new_length: int, interpolation: str
 ) -> tuple[Ints, Ints, Values]:
     """Return first pixel, number of pixels and their weights in a row."""
-    kernel = KERNELS[interpolation]
+    kernel, support = KERNELS[interpolation]
     scale = length / new_length
     stretch = max(scale, 1)
-    reach = kernel.support * stretch
+    reach = support * stretch
     centers = (np.arange(new_length) + 0.5) * scale
     first = np.maximum((centers - reach + 0.5).astype(int), 0)
     counts = np.minimum((centers + reach + 0.5).astype(int), length) - first
     taps = np.arange(counts.max())
     used = taps < counts[:, None]
     places = first[:, None] + taps + 0.5 - centers[:, None]
-    weights = np.where(used, kernel.value(places / stretch), 0)
+    weights = np.where(used, kernel(places / stretch), 0)
     weights /= weights.sum(axis=1, keepdims=True)
     weights = weights[used] / UNIT**2
     weights = np.trunc(weights + np.copysign(0.5, weights))

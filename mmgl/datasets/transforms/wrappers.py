@@ -43,11 +43,6 @@ class ModalityTransform(Transform):
             None leaves the image out, which only makes sense inside
             :class:`Views`: the image then has one view less.
         infrared: Those of infrared images, likewise.
-
-    Example:
-        >>> step = dict(
-        ...     type='ModalityTransform',
-        ...     visible=[dict(type='RandomGrayscale', keep_channels=True)])
     """
 
     def __init__(
@@ -81,15 +76,6 @@ class EpochStages(Transform):
         epochs_per_stage: Epochs of each stage, one number for all or one
             each; the last stage goes on to the end whatever its number.
         stages: One list of transforms per stage.
-
-    Example:
-        >>> # Easy for ten epochs, then hard.
-        >>> step = dict(
-        ...     type='EpochStages',
-        ...     epochs_per_stage=10,
-        ...     stages=[[dict(type='JigsawTiles', grid=(2, 2),
-        ...                   num_permutations=24)],
-        ...             [dict(type='JigsawTiles')]])
     """
 
     def __init__(
@@ -123,16 +109,14 @@ class Views(Transform):
     """Make several views of an image, each by a pipeline of its own.
 
     Each view starts from a copy of the results and draws its own random
-    numbers. ``results['img']`` becomes the list of the views' images; all
-    other keys are those of the first view. Goes before ``PackReIDInputs``,
-    which stacks the views; in the batch each of them is a row (see
-    ``ReIDDataPreprocessor``).
+    numbers. ``results['img']`` becomes the list of their images; all other
+    keys are those of the first view. ``PackReIDInputs`` then stacks the
+    views; each is a row of the batch (see ``ReIDDataPreprocessor``).
 
-    Differs from ``mmpretrain.MultiView``, which can be used as well, in
-    that transforms of this package are found in any scope, keys set inside
-    a view are kept, and a view may be left out: a pipeline that returns None
-    (``ModalityTransform(infrared=None)``) adds no view. An image without
-    any view is a ValueError.
+    Unlike with ``mmpretrain.MultiView``, which works as well, transforms of
+    this package are found in any scope, keys set inside a view are kept, and
+    a pipeline that returns None (``ModalityTransform(infrared=None)``) adds
+    no view. An image without any view is a ValueError.
 
     Args:
         views: One list of transforms per view; a list may be empty.
