@@ -45,13 +45,13 @@ class IdentitySampler(EpochSampler):
         dataset: Training data set with both modalities.
         num_ids: Identities P per rank and iteration.
         num_instances: Images K per identity and modality.
-        epoch: What an epoch goes over: 'iterations', 'ids' or 'images'.
-        seed: None lets mmengine agree on one over all ranks.
+        epoch: What an epoch goes over.
+        seed: mmengine knows it, rank and world size unless given.
         num_iters: Iterations of an epoch; None is the rule above. More than
             that makes several passes with 'ids' and 'images', each in an
             order of its own.
-        rank: None asks mmengine.
-        world_size: None asks mmengine.
+        rank: Rank.
+        world_size: Number of processes.
     """
 
     def __init__(

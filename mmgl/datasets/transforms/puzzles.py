@@ -38,11 +38,10 @@ def shuffle_stripes(img: Image, permutation: Ints) -> Image:
 class SharedStripeShuffle(Transform):
     """Shuffle stripes by one permutation per cross-modal pair (MMGL).
 
-    Follows the paper's Sec. III: N patches of size ``(H / N, W)``, one
-    permutation, uniform over all N!, shared by the two images of a pair.
-    Place ``i`` of the result shows stripe ``permutation[i]`` of the input.
-    Use it after all other augmentations, so that none of them reveals the
-    seams.
+    The paper's Sec. III: N stripes of size ``(H / N, W)``, one permutation,
+    uniform over all N!, shared by the two images of a pair. Place ``i`` of
+    the result shows stripe ``permutation[i]`` of the input. Use it after all
+    other augmentations, so that none of them reveals the seams.
 
     With a draw of a sampler the permutation depends on (seed, epoch, pair);
     with a plain index on (seed, index), which keeps it fixed for evaluation.
