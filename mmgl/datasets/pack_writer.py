@@ -6,7 +6,7 @@ import os.path as osp
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +14,9 @@ import torch
 
 from mmgl.utils.files import replace_whole
 
+from .checks import readable
 from .packed import (
+    COLUMNS,
     IMAGES,
     INDEX,
     TOOL,
@@ -31,104 +33,64 @@ BLOCK = 512
 # mmcv's Resize, for pipelines without PILResize.
 OPENCV = 'opencv'
 INTERPOLATIONS = (*KERNELS, OPENCV)
+# Number of a row, and what the index keeps of it in the order of COLUMNS.
+Row = tuple[int, tuple[int, ...]]
 
 
-class Row(NamedTuple):
-    """One written row, in the order of the columns of the index."""
-
-    number: int
-    sizes: int
-    times: int
-    source_sums: int
-    row_sums: int
-    heights: int
-    widths: int
-    done: bool = True
-
-
-def loading_steps(height: int, width: int, interpolation: str) -> list[dict]:
-    """Return the steps whose result is packed.
-
-    Args:
-        height: Height of the images.
-        width: Width.
-        interpolation: One of ``INTERPOLATIONS``.
-
-    Returns:
-        Configs of transforms, as in ``configs/_base_/pipelines``.
-    """
-    resize = dict(type='Resize', scale=[width, height])
+def loading_steps(
+    height: int, width: int, interpolation: str
+) -> list[dict[str, Any]]:
+    """Return configs of the transforms whose result is packed."""
+    resize: dict[str, Any] = dict(type='Resize', scale=[width, height])
     if interpolation != OPENCV:
         resize.update(type='PILResize', interpolation=interpolation)
     return [dict(type='LoadImageFromFile'), resize]
 
 
 class RowWriter:
-    """Decode one image and write it into the file of a pack.
-
-    Args:
-        out: Folder of the pack.
-        root: Folder of the data set.
-        index: Index of the pack.
-    """
+    """Decode one image below ``root`` and write it into the pack ``out``."""
 
     def __init__(self, out: str, root: str, index: PackIndex) -> None:
-        self.root, self.paths = root, index.paths
+        self.root, self.index = root, index
         self.steps = build_pipeline(index.steps)
-        self.images = np.lib.format.open_memmap(
-            osp.join(out, IMAGES), mode='r+'
-        )
+        path = osp.join(out, IMAGES)
+        self.images = np.lib.format.open_memmap(path, mode='r+')
 
     def __call__(self, number: int) -> Row:
-        """Write a row.
-
-        Args:
-            number: Number of the row.
-
-        Returns:
-            What the index keeps about it.
-
-        Raises:
-            ValueError: If the image is missing or cannot be decoded.
-        """
-        path = osp.join(self.root, *self.paths[number].split('/'))
-        state = stat_source(path)
-        try:
+        """Write a row and return what the index keeps about it."""
+        path = self.index.source(self.root, number)
+        size, time = stat_source(path) or (0, 0)
+        remedy = 'restore it, then run the same command again'
+        kinds = OSError, AssertionError, cv2.error
+        with readable(f'image {path!r}', remedy, *kinds):
             with open(path, 'rb') as file:
                 source_sum = checksum(file.read())
-            results = dict(img_path=path)
+            results: dict[str, Any] = dict(img_path=path)
             for step in self.steps:
                 results = step(results)
-        except (OSError, AssertionError, cv2.error) as error:
-            raise ValueError(
-                f'image {path!r} cannot be read ({error}); restore it, then '
-                'run the same command again'
-            ) from error
         self.images[number] = results['img']
-        return Row(
-            number,
-            *state,
-            source_sum,
-            checksum(results['img']),
-            *results['ori_shape'],
-        )
+        row_sum = checksum(results['img'])
+        height, width = results['ori_shape']
+        return number, (size, time, source_sum, row_sum, height, width, True)
 
 
 _writer: RowWriter | None = None
 
 
-def _start_worker(*args) -> None:
+def _start_worker(out: str, root: str, index: PackIndex) -> None:
     """Build the row writer of a worker process."""
     global _writer
     # Not 1, which ends OpenCV's threads: waits for ever where a fork has
     # left none.
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    _writer = RowWriter(*args)
+    _writer = RowWriter(out, root, index)
 
 
 def _write_row(number: int) -> Row:
     """Write one row in a worker process."""
+    if _writer is None:
+        raise RuntimeError('this process has not been started as a worker')
     return _writer(number)
 
 
@@ -143,44 +105,30 @@ def write_pack(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PackIndex:
-    """Decode and resize images into one memory-mapped file.
+    """Decode and resize images below a root into one memory-mapped file.
 
     Goes on where an earlier call was stopped, and rewrites rows whose source
-    has changed since.
-
-    Args:
-        root: Folder of the data set.
-        paths: Paths of the images, in ``root``.
-        out: Folder to write.
-        height: Height of the packed images.
-        width: Width.
-        interpolation: One of ``INTERPOLATIONS``.
-        workers: Number of processes.
-        overwrite: Replace a pack of other images or another size.
-        progress: Called with (done, total) now and then.
-
-    Returns:
-        The index of the finished pack.
+    has changed since. ``progress`` is called with (done, total) now and then.
 
     Raises:
-        ValueError: If ``out`` holds another pack and ``overwrite`` is False,
-            or an image cannot be read.
+        ValueError: If ``out`` holds a pack of other images or another size
+            and ``overwrite`` is False, or an image cannot be read.
         OSError: If the disk is too small.
     """
     names = sorted({relative_path(root, path) for path in paths})
-    job = PackIndex(
-        names, loading_steps(height, width, interpolation), (height, width)
-    )
+    steps = loading_steps(height, width, interpolation)
+    job = PackIndex(names, steps, (height, width))
     index = _prepare(out, job, overwrite)
     _refresh(out, root, index)
     todo = np.flatnonzero(~index.columns['done']).tolist()
     with _written_rows(out, root, index, todo, workers) as rows:
         while block := list(islice(rows, BLOCK)):
-            for row in block:
-                for name, value in row._asdict().items():
-                    if name != 'number':
-                        index.columns[name][row.number] = value
-            _flush(out)
+            for number, values in block:
+                for name, value in zip(COLUMNS, values, strict=True):
+                    index.columns[name][number] = value
+            # To the disk before the index speaks of them.
+            with open(osp.join(out, IMAGES), 'r+b') as file:
+                os.fsync(file.fileno())
             index.save(out)
             if progress:
                 progress(index.num_done, len(index))
@@ -198,9 +146,8 @@ def _written_rows(
     elif workers < 2:
         yield map(RowWriter(out, root, index), todo)
     else:
-        with multiprocessing.Pool(
-            workers, _start_worker, (out, root, index)
-        ) as pool:
+        job = out, root, index
+        with multiprocessing.Pool(workers, _start_worker, job) as pool:
             yield pool.imap_unordered(_write_row, todo, chunksize=16)
 
 
@@ -209,7 +156,7 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
     os.makedirs(out, exist_ok=True)
     if osp.isfile(osp.join(out, INDEX)) and not overwrite:
         index = PackIndex.load(out)
-        if not index.same_job(job):
+        if index != job:
             raise ValueError(
                 f'{out!r} holds a pack of {len(index)} images of '
                 f'{index.shape[0]} x {index.shape[1]}, asked for are '
@@ -221,10 +168,9 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
             return index
     # An index without rows first: a kill in between leaves no wrong pair.
     job.save(out)
+    shape = len(job), *job.shape, 3
     with replace_whole(osp.join(out, IMAGES)) as path:
-        np.lib.format.open_memmap(
-            path, mode='w+', dtype=np.uint8, shape=(len(job), *job.shape, 3)
-        )
+        np.lib.format.open_memmap(path, 'w+', np.uint8, shape)
         if hasattr(os, 'posix_fallocate'):
             # Else a full disk is a crash in the middle of the work.
             with open(path, 'r+b') as file:
@@ -232,18 +178,12 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
     return job
 
 
-def _flush(out: str) -> None:
-    """Send written rows to the disk before the index speaks of them."""
-    with open(osp.join(out, IMAGES), 'r+b') as file:
-        os.fsync(file.fileno())
-
-
 def _refresh(out: str, root: str, index: PackIndex) -> None:
     """Mark rows undone whose source or contents are not as recorded."""
     columns = index.columns
     finished = index.num_done == len(index)
     for number in np.flatnonzero(columns['done']).tolist():
-        path = osp.join(root, *index.paths[number].split('/'))
+        path = index.source(root, number)
         state = stat_source(path)
         if state == (columns['sizes'][number], columns['times'][number]):
             continue
@@ -254,20 +194,11 @@ def _refresh(out: str, root: str, index: PackIndex) -> None:
             columns['done'][number] = same
             columns['sizes'][number], columns['times'][number] = state
     if not finished:
-        for number in broken_rows(out, index):
-            columns['done'][number] = False
+        columns['done'][broken_rows(out, index)] = False
 
 
 def broken_rows(out: str, index: PackIndex) -> list[int]:
-    """Return the written rows whose contents do not have their checksum.
-
-    Args:
-        out: Folder of the pack.
-        index: Its index.
-
-    Returns:
-        Numbers of the rows.
-    """
+    """Return the written rows whose contents do not have their checksum."""
     images = np.load(osp.join(out, IMAGES), mmap_mode='r')
     return [
         number
@@ -277,16 +208,9 @@ def broken_rows(out: str, index: PackIndex) -> list[int]:
 
 
 def verify_pack(out: str) -> int:
-    """Read a pack and compare all checksums.
+    """Return the number of images in a pack after comparing all checksums.
 
-    Args:
-        out: Folder of the pack.
-
-    Returns:
-        Number of images.
-
-    Raises:
-        ValueError: If the pack is not finished or a row is damaged.
+    An unfinished pack or a damaged row is a ValueError.
     """
     index = PackIndex.load(out)
     broken = broken_rows(out, index)

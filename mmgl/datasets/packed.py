@@ -5,10 +5,9 @@ A pack is a folder of two files:
 ``images.npy``
     uint8 ``(N, H, W, 3)``, BGR: what the loading steps of a pipeline yield.
 ``index.npz``
-    For each image its path below the root of the data set, size and time of
-    the source file, checksum of the source, shape of the source image and
-    checksum of the row, 0 where the row is not written yet; and a header
-    with format, root layout and loading steps.
+    The path of each image below the root of the data set, with slashes, an
+    array ``(N, )`` for each of ``COLUMNS``, zeros where a row is not written
+    yet, and a header with format, shape and loading steps.
 
 Rows are read through the page cache, which all workers and ranks of a
 machine share.
@@ -20,15 +19,21 @@ import os.path as osp
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 
 from mmgl.utils.files import replace_whole
+
+from .checks import readable
+from .types import Image, Ints
 
 FORMAT = 1
 IMAGES, INDEX = 'images.npy', 'index.npz'
 TOOL = 'tools/dataset_converters/pack_dataset.py'
+PACK_AGAIN = f'pack the data set again by {TOOL} --overwrite'
 COLUMNS = {
     'sizes': np.int64,  # bytes of the source file
     'times': np.int64,  # its modification time in ns
@@ -40,10 +45,10 @@ COLUMNS = {
 }
 
 
-def checksum(data: bytes | np.ndarray) -> int:
+def checksum(data: bytes | Image) -> int:
     """Return the CRC-32 of bytes or of the contents of an array."""
     if isinstance(data, np.ndarray):
-        data = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+        return zlib.crc32(np.ascontiguousarray(data).data)
     return zlib.crc32(data)
 
 
@@ -56,21 +61,24 @@ def stat_source(path: str) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
+def relative_path(root: str, path: str) -> str:
+    """Return a path below a root, with slashes."""
+    return osp.relpath(path, root).replace(os.sep, '/')
+
+
 @dataclass
 class PackIndex:
-    """What ``index.npz`` holds.
+    """What ``index.npz`` holds; ``shape`` is height and width of a row.
 
-    Attributes:
-        paths: Path of each image below the root, with slashes.
-        steps: Configs of the loading steps the rows come from.
-        shape: Height and width of a row.
-        columns: One array per entry of ``COLUMNS``, ``(N, )``.
+    Indexes are equal if they are of the same images and loading steps.
     """
 
     paths: list[str]
-    steps: list[dict]
+    steps: list[dict[str, Any]]
     shape: tuple[int, int]
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    columns: dict[str, npt.NDArray[Any]] = field(
+        default_factory=dict, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Start with empty columns unless there are some."""
@@ -86,93 +94,54 @@ class PackIndex:
         """Number of rows written."""
         return int(self.columns['done'].sum())
 
-    def same_job(self, other: 'PackIndex') -> bool:
-        """Tell whether another index is of the same images and steps."""
-        return (
-            self.paths == other.paths
-            and self.shape == other.shape
-            and self.steps == other.steps
-        )
+    def source(self, root: str, row: int) -> str:
+        """Return the path of the source file of a row."""
+        return osp.join(root, *self.paths[row].split('/'))
 
     def save(self, folder: str) -> None:
-        """Write ``index.npz``, whole or not at all.
-
-        Args:
-            folder: Folder of the pack.
-        """
-        header = json.dumps(
-            dict(format=FORMAT, steps=self.steps, shape=self.shape)
+        """Write ``index.npz``, whole or not at all."""
+        header = dict(format=FORMAT, steps=self.steps, shape=self.shape)
+        arrays: dict[str, Any] = dict(
+            header=json.dumps(header), paths=self.paths, **self.columns
         )
         with (
             replace_whole(osp.join(folder, INDEX)) as path,
             open(path, 'wb') as file,
         ):
-            np.savez(
-                file,
-                header=np.array(header),
-                paths=np.array(self.paths),
-                **self.columns,
-            )
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, folder: str) -> 'PackIndex':
-        """Read ``index.npz``.
-
-        Args:
-            folder: Folder of the pack.
-
-        Returns:
-            The index.
-
-        Raises:
-            FileNotFoundError: If there is none.
-            ValueError: If it is broken or of another format.
-        """
+        """Read ``index.npz``; a broken one is a ValueError."""
         path = osp.join(folder, INDEX)
         if not osp.isfile(path):
             raise FileNotFoundError(
                 f'{folder!r} is no pack of images: there is no {INDEX}; '
                 f'write one by {TOOL}'
             )
-        try:
-            # The archive checks the sums of its members itself.
-            with np.load(path, allow_pickle=False) as data:
-                header = json.loads(str(data['header']))
-                if header['format'] != FORMAT:
-                    raise ValueError(f'format {header["format"]}')
-                columns = {name: data[name] for name in COLUMNS}
-                return cls(
-                    data['paths'].tolist(),
-                    header['steps'],
-                    tuple(header['shape']),
-                    columns,
-                )
-        except (
-            ValueError,
-            KeyError,
-            OSError,
-            BadZipFile,
-            zlib.error,
-        ) as error:
-            raise ValueError(
-                f'{path!r} cannot be read ({error}); pack the data set '
-                f'again by {TOOL} --overwrite'
-            ) from error
+        damages = ValueError, KeyError, OSError, BadZipFile, zlib.error
+        # The archive checks the sums of its members itself.
+        with (
+            readable(repr(path), PACK_AGAIN, *damages),
+            np.load(path, allow_pickle=False) as data,
+        ):
+            header = json.loads(str(data['header']))
+            if header['format'] != FORMAT:
+                raise ValueError(f'format {header["format"]}')
+            return cls(
+                data['paths'].tolist(),
+                header['steps'],
+                tuple(header['shape']),
+                {name: data[name] for name in COLUMNS},
+            )
 
 
 class PackedImages:
-    """Read access to a pack.
+    """Read access to a finished pack; a broken one is a ValueError.
 
     The images are mapped into memory when the first row is asked for, in
     each process anew, and never pickled: data loaders send the reader to
     their workers.
-
-    Args:
-        folder: Folder of the pack.
-
-    Raises:
-        FileNotFoundError: If it holds no pack.
-        ValueError: If the pack is broken or not finished.
     """
 
     def __init__(self, folder: str) -> None:
@@ -185,55 +154,40 @@ class PackedImages:
                 'it stopped'
             )
         self.steps, self.shape = index.steps, (len(index), *index.shape, 3)
-        self._map = None
+        self._map: Image | None = None
         self._open()
 
-    def _open(self) -> np.ndarray:
+    def _open(self) -> Image:
         """Map the images and check their shape."""
         if self._map is None:
             path = osp.join(self.folder, IMAGES)
-            try:
+            with readable(repr(path), PACK_AGAIN, OSError, ValueError):
                 images = np.load(path, mmap_mode='r')
-            except (OSError, ValueError) as error:
-                raise ValueError(
-                    f'{path!r} cannot be read ({error}); pack the data set '
-                    f'again by {TOOL} --overwrite'
-                ) from error
-            if images.shape != self.shape or images.dtype != np.uint8:
-                raise ValueError(
-                    f'{path!r} holds {images.dtype} {images.shape}, the '
-                    f'index names uint8 {self.shape}; pack the data set '
-                    f'again by {TOOL} --overwrite'
-                )
+                if images.shape != self.shape or images.dtype != np.uint8:
+                    raise ValueError(
+                        f'it holds {images.dtype} {images.shape}, the index '
+                        f'names uint8 {self.shape}'
+                    )
             self._map = images
         return self._map
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         """Leave the mapped file out of pickles."""
         return dict(self.__dict__, _map=None)
 
-    def __getitem__(self, row: int) -> np.ndarray:
+    def __getitem__(self, row: int) -> Image:
         """Return a copy of one image, ``(H, W, 3)``."""
         return np.array(self._open()[row])
 
 
 def find_rows(
     folder: str, root: str, paths: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Look images up in a pack and check that their files are unchanged.
+) -> tuple[Ints, npt.NDArray[np.int32]]:
+    """Look images below a root up in a pack.
 
-    Args:
-        folder: Folder of the pack.
-        root: Folder of the data set.
-        paths: Paths of n images, in ``root``.
-
-    Returns:
-        Their rows ``(n, )``, and height and width of the source images
-        ``(n, 2)``.
-
-    Raises:
-        ValueError: If an image is not in the pack, or its file has changed
-            since it was packed.
+    Returns their rows ``(n, )``, and height and width of the source images
+    ``(n, 2)``. An image that is not in the pack, or whose file has changed
+    since it was packed, is a ValueError.
     """
     index = PackIndex.load(folder)
     numbers = {path: row for row, path in enumerate(index.paths)}
@@ -242,8 +196,7 @@ def find_rows(
     if missing:
         raise ValueError(
             f'{len(missing)} images of {root!r} are not in the pack '
-            f'{folder!r}, the first is {missing[0]!r}; pack the data set '
-            f'again by {TOOL} --overwrite'
+            f'{folder!r}, the first is {missing[0]!r}; {PACK_AGAIN}'
         )
     rows = np.array([numbers[name] for name in names], dtype=np.int64)
     columns = {name: column[rows] for name, column in index.columns.items()}
@@ -262,8 +215,3 @@ def find_rows(
             f'{stale[0]!r}; run {TOOL} again, it rewrites what differs'
         )
     return rows, np.stack([columns['heights'], columns['widths']], axis=1)
-
-
-def relative_path(root: str, path: str) -> str:
-    """Return a path below a root, with slashes."""
-    return osp.relpath(path, root).replace(os.sep, '/')

@@ -12,8 +12,10 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
-from torch.random import default_generator
+from torch import default_generator
 from torch.utils.data import get_worker_info
+
+from .checks import check
 
 MAX_SEED = 2**32
 
@@ -21,46 +23,32 @@ MAX_SEED = 2**32
 class Draw(NamedTuple):
     """One image a sampler asks for, with the key of its randomness.
 
-    Attributes:
-        index: Index into the data set.
-        seed: Seed of the sampler, ``0 <= seed < 2**32``.
-        epoch: Epoch, from 0.
-        position: Place in the epoch's sequence over all ranks; no two draws
-            of an epoch share it.
-        pair: Number of the group of draws that belong together, the two
-            images of a cross-modal pair for example; over all ranks too.
+    ``position`` is the place in the epoch's sequence, which no two draws of
+    an epoch share; ``pair`` numbers the groups of draws that belong together,
+    the two images of a cross-modal pair for example. Both are counted over
+    all ranks.
     """
 
-    index: int
-    seed: int
+    index: int  # type: ignore[assignment]
+    seed: int  # from 0 to 2**32 - 1
     epoch: int
     position: int
     pair: int
 
     def generator(self, stream: str) -> np.random.Generator:
-        """Return a generator shared by all draws of one pair.
+        """Return a generator that all draws of one pair share.
 
-        Args:
-            stream: Name of the purpose; streams are independent.
-
-        Returns:
-            A fresh generator keyed by (seed, epoch, pair, stream).
+        It is fresh and keyed by (seed, epoch, pair) and the stream, the name
+        of the purpose; streams are independent.
         """
         return keyed_generator((self.seed, self.epoch, self.pair), stream)
 
 
 def seed_sequence(key: tuple[int, ...], stream: str) -> np.random.SeedSequence:
-    """Mix a tuple of whole numbers and a name into a seed sequence.
+    """Mix numbers from 0 to 2**32 - 1 and a purpose into a seed sequence.
 
     The name goes into ``spawn_key``, which numpy keeps apart from the
     entropy; without it (1, 2) and (1, 2, 0) would be the same key.
-
-    Args:
-        key: Numbers from 0 to 2**32 - 1.
-        stream: Name of the purpose.
-
-    Returns:
-        The sequence.
     """
     return np.random.SeedSequence(
         key, spawn_key=(zlib.crc32(stream.encode()),)
@@ -68,39 +56,15 @@ def seed_sequence(key: tuple[int, ...], stream: str) -> np.random.SeedSequence:
 
 
 def keyed_generator(key: tuple[int, ...], stream: str) -> np.random.Generator:
-    """Return a numpy generator for a key and a purpose.
-
-    Args:
-        key: Numbers from 0 to 2**32 - 1.
-        stream: Name of the purpose.
-
-    Returns:
-        A fresh generator; equal arguments give equal generators.
-    """
+    """Return a fresh generator; equal keys and purposes give equal ones."""
     return np.random.Generator(np.random.PCG64(seed_sequence(key, stream)))
 
 
 def check_seed(seed: int) -> int:
-    """Return the seed as a python int.
-
-    Args:
-        seed: The seed.
-
-    Returns:
-        The same number.
-
-    Raises:
-        ValueError: If it is no whole number from 0 to 2**32 - 1.
-    """
-    if (
-        isinstance(seed, bool)
-        or not isinstance(seed, int | np.integer)
-        or not 0 <= seed < MAX_SEED
-    ):
-        raise ValueError(
-            f'seed must be a whole number from 0 to {MAX_SEED - 1}, got '
-            f'{seed!r}'
-        )
+    """Return a seed from 0 to 2**32 - 1 as a python int."""
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    fits = whole and 0 <= seed < MAX_SEED
+    check('seed', seed, fits, f'a whole number from 0 to {MAX_SEED - 1}')
     return int(seed)
 
 
@@ -112,10 +76,8 @@ class rng_scope:
     from (seed, epoch, position) inside the scope. Restoring matters with
     ``num_workers=0``, where the model shares the process; in a worker of a
     data loader, which does nothing else, it is left out, being two thirds of
-    the cost. The generators of accelerators are not touched.
-
-    Args:
-        draw: The draw; a plain int or None changes nothing.
+    the cost. The generators of accelerators are not touched. A plain index
+    or None instead of a draw changes nothing.
     """
 
     def __init__(self, draw: Draw | int | None) -> None:
@@ -123,9 +85,9 @@ class rng_scope:
 
     def __enter__(self) -> None:
         """Remember the three states and seed them."""
+        self.states = None
         if self.draw is None:
             return
-        self.states = None
         if get_worker_info() is None:
             self.states = (
                 random.getstate(),
@@ -137,9 +99,9 @@ class rng_scope:
         np.random.seed(words[1:5])
         default_generator.manual_seed(int(words[5]))
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Restore the three states, also after an error."""
-        if self.draw is None or self.states is None:
+        if self.states is None:
             return
         python_state, numpy_state, torch_state = self.states
         random.setstate(python_state)

@@ -2,19 +2,22 @@
 
 import os.path as osp
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from mmgl.protocols.regdb import (
+    DIRECTIONS,
+    FILE_WORDS,
+    IDX_FOLDER,
+    TRIALS,
+    split_file_name,
+)
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, VISIBLE
 
+from .checks import check, check_choice
 from .reid_dataset import ReIDDataset
-
-FILE_WORDS = {VISIBLE: 'visible', INFRARED: 'thermal'}
-DIRECTIONS = {
-    'visible_to_infrared': (VISIBLE, INFRARED),
-    'infrared_to_visible': (INFRARED, VISIBLE),
-}
-TRIALS = range(1, 11)
+from .types import Results
 
 
 class RegDBRow(NamedTuple):
@@ -57,30 +60,23 @@ class RegDB(ReIDDataset):
         split: str,
         trial: int = 1,
         direction: str = 'visible_to_infrared',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
-        if trial not in TRIALS:
-            raise ValueError(
-                f'RegDB.trial must be a whole number from 1 to 10; got '
-                f'{trial!r}'
-            )
-        if direction not in DIRECTIONS:
-            raise ValueError(
-                f'RegDB.direction must be one of {", ".join(DIRECTIONS)}; '
-                f'got {direction!r}'
-            )
+        rule = 'a whole number from 1 to 10'
+        check('RegDB.trial', trial, trial in TRIALS, rule)
+        check_choice('RegDB.direction', direction, DIRECTIONS)
         self.trial = int(trial)
         self.direction = direction
         super().__init__(data_root, split, **kwargs)
 
-    def read_metainfo(self) -> dict:
+    def read_metainfo(self) -> dict[str, Any]:
         """Read the two split files of the trial."""
         half = 'train' if self.split == 'train' else 'test'
         self._rows = {
             modality: read_index_file(
                 index_file(self.data_root, half, modality, self.trial)
             )
-            for modality in (VISIBLE, INFRARED)
+            for modality in FILE_WORDS
         }
         pids = check_labels(self._rows, f'{half} of trial {self.trial}')
         return dict(
@@ -92,7 +88,7 @@ class RegDB(ReIDDataset):
             pids=pids,
         )
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[Results]:
         """List the images in the order of the files, visible first."""
         query, gallery = DIRECTIONS[self.direction]
         modalities = {'query': (query,), 'gallery': (gallery,)}.get(
@@ -103,16 +99,9 @@ class RegDB(ReIDDataset):
             counts: Counter[int] = Counter()
             for row in self._rows[modality]:
                 counts[row.label] += 1
-                entries.append(
-                    self.make_entry(
-                        row.path.split('/'),
-                        pid=row.label,
-                        raw_pid=row.raw_pid,
-                        camid=modality + 1,
-                        modality=modality,
-                        index=counts[row.label],
-                    )
-                )
+                known = row.label, row.raw_pid, modality + 1, modality
+                path, index = row.path.split('/'), counts[row.label]
+                entries.append(self.make_entry(path, *known, index))
         if self.listing == 'disk':
             for entry in entries:
                 if not osp.isfile(entry['img_path']):
@@ -125,34 +114,16 @@ class RegDB(ReIDDataset):
 
 
 def index_file(data_root: str, half: str, modality: int, trial: int) -> str:
-    """Return the path of one split file.
-
-    Args:
-        data_root: Folder of the data set.
-        half: 'train' or 'test'.
-        modality: 0 visible, 1 infrared.
-        trial: 1 to 10.
-
-    Returns:
-        The path.
-    """
+    """Return the path of the split file of 'train' or 'test'."""
     return osp.join(
-        data_root, 'idx', f'{half}_{FILE_WORDS[modality]}_{trial}.txt'
+        data_root, IDX_FOLDER, split_file_name(half, modality, trial)
     )
 
 
 def read_index_file(path: str) -> list[RegDBRow]:
     """Read one split file: lines of an image path and a label.
 
-    Args:
-        path: The file.
-
-    Returns:
-        Its rows in order.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: For a broken line, an image named twice or an empty file.
+    A broken line, an image named twice or an empty file is a ValueError.
     """
     if not osp.isfile(path):
         raise FileNotFoundError(
@@ -165,19 +136,15 @@ def read_index_file(path: str) -> list[RegDBRow]:
             words = line.replace('\\', '/').split()
             if not words:
                 continue
-            parts = words[0].split('/')
-            if (
-                len(words) != 2
-                or not words[1].isdecimal()
-                or len(parts) < 2
-                or not parts[-2].isdecimal()
-            ):
+            folder = osp.basename(osp.dirname(words[0]))
+            label = ' '.join(words[1:])
+            if not label.isdecimal() or not folder.isdecimal():
                 raise ValueError(
                     f'RegDB: line {number} of {path!r} must be '
                     f'"Folder/person/image.bmp label", got {line.strip()!r}; '
                     'restore the official file.'
                 )
-            rows.append(RegDBRow(words[0], int(words[1]), int(parts[-2])))
+            rows.append(RegDBRow(words[0], int(label), int(folder)))
     if not rows or len({row.path for row in rows}) != len(rows):
         raise ValueError(
             f'RegDB: {path!r} is empty or names an image twice; restore the '
@@ -186,40 +153,30 @@ def read_index_file(path: str) -> list[RegDBRow]:
     return rows
 
 
-def check_labels(rows: dict[int, list[RegDBRow]], where: str) -> list[int]:
-    """Check that both modalities name the same persons with the same labels.
+def check_labels(
+    rows: Mapping[int, Sequence[RegDBRow]], where: str
+) -> list[int]:
+    """Return the person of each label of the visible and infrared rows.
 
-    Args:
-        rows: Rows of the visible and the infrared file.
-        where: Which files these are, for the message.
-
-    Returns:
-        Person number of each label; labels are contiguous from 0.
-
-    Raises:
-        ValueError: If labels have gaps or disagree.
+    Labels with gaps or of several persons, and modalities that disagree, are
+    a ValueError.
     """
-    maps = {}
-    for modality, its_rows in rows.items():
-        pairs = {(row.label, row.raw_pid) for row in its_rows}
-        maps[modality] = dict(pairs)
-        if len(maps[modality]) != len(pairs) or sorted(maps[modality]) != list(
-            range(len(pairs))
-        ):
+    persons = {
+        modality: {(row.label, row.raw_pid) for row in its_rows}
+        for modality, its_rows in rows.items()
+    }
+    for modality, pairs in persons.items():
+        if sorted(label for label, _ in pairs) != list(range(len(pairs))):
             raise ValueError(
                 f'RegDB: the {FILE_WORDS[modality]} labels of {where} are '
                 'not contiguous from 0 with one person each; restore the '
                 'official files.'
             )
-    if maps[VISIBLE] != maps[INFRARED]:
-        differing = sorted(
-            {
-                label
-                for label, _ in maps[VISIBLE].items() ^ maps[INFRARED].items()
-            }
-        )
+    differing = persons[VISIBLE] ^ persons[INFRARED]
+    if differing:
+        labels = sorted({label for label, _ in differing})
         raise ValueError(
             f'RegDB: visible and thermal files of {where} disagree about the '
-            f'persons of labels {differing[:5]}; restore the official files.'
+            f'persons of labels {labels[:5]}; restore the official files.'
         )
-    return [maps[VISIBLE][label] for label in range(len(maps[VISIBLE]))]
+    return [pid for _, pid in sorted(persons[VISIBLE])]

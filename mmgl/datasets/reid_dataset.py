@@ -3,6 +3,7 @@
 import os.path as osp
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,8 +13,10 @@ from mmengine.registry import DefaultScope
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
+from .checks import check_choice
 from .packed import PackedImages, find_rows
 from .randomness import Draw, rng_scope
+from .types import Ints, Results, Steps
 
 MODALITIES = {
     'both': (VISIBLE, INFRARED),
@@ -23,14 +26,13 @@ MODALITIES = {
 NUMBERS = ('pid', 'raw_pid', 'modality', 'camid', 'index')
 
 
-class ReIDDataset(BaseDataset):
+class ReIDDataset(BaseDataset):  # type: ignore[misc]
     """Images of persons with pid, camera, modality and image number.
 
-    Differs from mmengine's base class in three points: an item may be asked
-    for by a :class:`Draw`, which makes its augmentation a function of (seed,
-    epoch, position); a broken image is an error instead of being replaced by
-    another one; and the meta information is ready before the images are
-    listed.
+    Unlike with mmengine's base class, an item may be asked for by a
+    :class:`Draw`, which makes its augmentation a function of (seed, epoch,
+    position); a broken image is an error and not replaced by another one;
+    the meta information is ready before the images are listed.
 
     A subclass implements :meth:`read_metainfo` and :meth:`load_data_list`,
     the latter with entries made by :meth:`make_entry`.
@@ -54,8 +56,7 @@ class ReIDDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: For a missing folder or file.
-        ValueError: For an unknown split, modality or listing, a broken split
-            file, or a split without images.
+        ValueError: For a broken split file, or a split without images.
     """
 
     SPLITS: Sequence[str] = ()
@@ -64,7 +65,7 @@ class ReIDDataset(BaseDataset):
         self,
         data_root: str,
         split: str,
-        pipeline: Sequence[dict | Callable] = (),
+        pipeline: Steps = (),
         modality: str = 'both',
         listing: str = 'disk',
         indices: int | Sequence[int] | None = None,
@@ -74,9 +75,9 @@ class ReIDDataset(BaseDataset):
         packed: str | None = None,
     ) -> None:
         name = type(self).__name__
-        _check_choice(f'{name}.split', split, self.SPLITS)
-        _check_choice(f'{name}.modality', modality, tuple(MODALITIES))
-        _check_choice(f'{name}.listing', listing, ('disk', 'protocol'))
+        check_choice(f'{name}.split', split, self.SPLITS)
+        check_choice(f'{name}.modality', modality, MODALITIES)
+        check_choice(f'{name}.listing', listing, ('disk', 'protocol'))
         if not osp.isdir(data_root):
             raise FileNotFoundError(
                 f'{name}.data_root: no folder {data_root!r}. Set data_root '
@@ -104,7 +105,7 @@ class ReIDDataset(BaseDataset):
             self.full_init()
 
     @abstractmethod
-    def read_metainfo(self) -> dict:
+    def read_metainfo(self) -> dict[str, Any]:
         """Return dataset, split, trial, num_pids, pids and what tests need.
 
         ``pids[i]`` is the raw person number of label ``i`` in training
@@ -119,30 +120,17 @@ class ReIDDataset(BaseDataset):
         camid: int,
         modality: int,
         index: int,
-    ) -> dict:
-        """Return one entry of the data list.
+    ) -> Results:
+        """Return an entry of the data list; ``path`` has parts below the root.
 
-        Args:
-            path: Parts of the path below ``data_root``.
-            pid: Label or person number.
-            raw_pid: Person number of the data set.
-            camid: Camera, from 1.
-            modality: 0 visible, 1 infrared.
-            index: Number of the image inside (pid, camid), from 1.
-
-        Returns:
-            The entry.
+        ``raw_pid`` is the person number of the data set, ``index`` counts the
+        images of (pid, camid) from 1.
         """
-        return dict(
-            img_path=osp.join(self.data_root, *path),
-            pid=pid,
-            raw_pid=raw_pid,
-            camid=camid,
-            modality=modality,
-            index=index,
-        )
+        numbers = pid, raw_pid, modality, camid, index
+        img_path = osp.join(self.data_root, *path)
+        return dict(zip(NUMBERS, numbers, strict=True), img_path=img_path)
 
-    def filter_data(self) -> list[dict]:
+    def filter_data(self) -> list[Results]:
         """Keep the wanted modality; a split without images is an error."""
         wanted = MODALITIES[self.modality]
         kept = [e for e in self.data_list if e['modality'] in wanted]
@@ -150,10 +138,9 @@ class ReIDDataset(BaseDataset):
             have = sorted({e['modality'] for e in self.data_list})
             raise ValueError(
                 f'{type(self).__name__}: split {self.split!r} of '
-                f'{self.data_root!r} has no image for '
-                f'modality={self.modality!r}; it holds '
-                f'{[MODALITY_NAMES[m] for m in have] or "nothing"}. Choose '
-                'another modality or split.'
+                f'{self.data_root!r} has no image for modality='
+                f'{self.modality!r}, only '
+                f'{[MODALITY_NAMES[m] for m in have]}; choose another one.'
             )
         if self.packed is not None:
             rows, shapes = find_rows(
@@ -167,83 +154,44 @@ class ReIDDataset(BaseDataset):
             ]
         return kept
 
-    def field(self, name: str) -> np.ndarray:
-        """Return one number of every item.
+    def field(self, name: str) -> Ints:
+        """Return one of ``NUMBERS`` of every item, ``(len(self), )``.
 
-        Args:
-            name: 'pid', 'raw_pid', 'modality', 'camid' or 'index'.
-
-        Returns:
-            Array of shape ``(len(self), )`` and type int64. It is read anew
-            at each call, so call it once and keep it.
+        It is read anew at each call, so call it once and keep it.
         """
-        if name not in NUMBERS:
-            raise ValueError(
-                f'{type(self).__name__}.field: no number {name!r}; choose '
-                f'one of {", ".join(NUMBERS)}'
-            )
+        check_choice(f'{type(self).__name__}.field', name, NUMBERS)
         items = (self.get_data_info(i)[name] for i in range(len(self)))
         return np.fromiter(items, dtype=np.int64, count=len(self))
 
-    def __getitem__(self, draw: Draw | int) -> dict:
+    def __getitem__(self, draw: Draw | int) -> Results:
         """Load and transform one image.
 
-        Args:
-            draw: A draw of a sampler or a plain index. With a draw the
-                transforms' randomness depends on its key only.
-
-        Returns:
-            What the pipeline returns.
-
-        Raises:
-            FileNotFoundError: If the image is missing.
-            ValueError: If it cannot be decoded.
+        With a draw of a sampler, instead of a plain index, the transforms'
+        randomness depends on its key only. A missing image is a
+        FileNotFoundError, one that cannot be decoded a ValueError.
         """
-        is_draw = isinstance(draw, Draw)
-        results = self.get_data_info(draw.index if is_draw else int(draw))
-        path = results['img_path']
-        if is_draw:
+        if isinstance(draw, Draw):
+            results = self.get_data_info(draw.index)
             results['draw'] = draw
+        else:
+            results = self.get_data_info(int(draw))
+        what = f'{type(self).__name__}: image {results["img_path"]!r}'
         try:
-            with rng_scope(draw):
-                data = self.pipeline(results)
+            return run_pipeline(self.pipeline, results, draw, what)
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f'{type(self).__name__}: image {path!r} is missing; restore '
-                f'it or correct data_root={self.data_root!r}.'
+                f'{what} is missing; restore it or correct '
+                f'data_root={self.data_root!r}.'
             ) from error
         except (AssertionError, cv2.error) as error:
             raise ValueError(
-                f'{type(self).__name__}: image {path!r} cannot be read or '
-                f'transformed ({error}); restore the file, or check '
-                'the pipeline if the file is sound.'
+                f'{what} cannot be read or transformed ({error}); restore the '
+                'file, or check the pipeline if the file is sound.'
             ) from error
-        if data is None:
-            raise ValueError(
-                f'{type(self).__name__}: the pipeline returned '
-                f'nothing for {path!r}; each image must yield '
-                'a sample.'
-            )
-        return data
 
 
-def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
-    """Raise for a value outside the choices."""
-    if value not in choices:
-        raise ValueError(
-            f'{key} must be one of {", ".join(choices)}; got {value!r}'
-        )
-
-
-def build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
-    """Build transforms in scope mmgl, whatever the scope around.
-
-    Args:
-        pipeline: Transforms or their configs.
-
-    Returns:
-        The transforms.
-    """
+def build_pipeline(pipeline: Steps) -> list[Callable[..., Any]]:
+    """Build transforms in scope mmgl, whatever the scope around."""
     with DefaultScope.overwrite_default_scope('mmgl'):
         return [
             TRANSFORMS.build(step) if isinstance(step, dict) else step
@@ -251,22 +199,30 @@ def build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
         ]
 
 
+def run_pipeline(
+    pipeline: Callable[[Results], Results | None],
+    results: Results,
+    draw: Draw | int,
+    what: str,
+) -> Results:
+    """Transform one image, which ``what`` names in the message of an error."""
+    with rng_scope(draw):
+        data = pipeline(results)
+    if data is None:
+        raise ValueError(
+            f'{what}: the pipeline returned nothing; each image must yield a '
+            'sample.'
+        )
+    return data
+
+
 def load_from_pack(
-    key: str, steps: Sequence[Callable], folder: str
-) -> list[Callable]:
+    key: str, steps: Sequence[Callable[..., Any]], folder: str
+) -> list[Callable[..., Any]]:
     """Replace the first steps of a pipeline by reading their result.
 
-    Args:
-        key: Config key named in the message.
-        steps: The pipeline.
-        folder: Folder of the pack.
-
-    Returns:
-        The pipeline that begins with ``LoadPackedImage``.
-
-    Raises:
-        ValueError: If the pipeline does not begin with the steps that made
-            the pack.
+    They must be those that made the pack, else the ValueError names the
+    config key.
     """
     packed = [describe(s) for s in build_pipeline(PackedImages(folder).steps)]
     given = [describe(step) for step in steps[: len(packed)]]
@@ -283,6 +239,6 @@ def load_from_pack(
     ]
 
 
-def describe(step: Callable) -> str:
+def describe(step: Callable[..., Any]) -> str:
     """Return the settings of a transform; lists and tuples look alike."""
     return repr(step).replace('[', '(').replace(']', ')')

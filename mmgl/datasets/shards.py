@@ -10,14 +10,15 @@ of them holds, which is all that is kept in memory.
 import io
 import json
 import os.path as osp
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.utils.files import replace_whole
 
+from .checks import check_positive, readable
 from .randomness import keyed_generator
 from .reid_dataset import ReIDDataset
 
@@ -25,17 +26,12 @@ FORMAT = 1
 TOOL = 'tools/dataset_converters/write_shards.py'
 IMAGE_KEYS = ('jpg', 'jpeg', 'png', 'bmp')
 ANNOTATIONS = ('pid', 'raw_pid', 'camid', 'modality', 'index')
+# webdataset's: ``__key__``, ``__url__`` and the members' bytes by suffix.
+Sample = dict[str, Any]
 
 
-def require_webdataset():
-    """Import webdataset, which only streaming needs.
-
-    Returns:
-        The module.
-
-    Raises:
-        ImportError: If it is not installed.
-    """
+def require_webdataset() -> Any:
+    """Import webdataset, which only streaming needs."""
     try:
         import webdataset
     except ImportError as error:
@@ -46,24 +42,16 @@ def require_webdataset():
 
 
 class Segment(NamedTuple):
-    """Images ``start`` to ``stop`` of a shard that holds ``count``."""
+    """Images ``start`` to ``stop`` of a shard that holds ``total``."""
 
     url: str
     start: int
     stop: int
-    count: int
+    total: int
 
 
 class ShardList:
-    """The shards of one modality.
-
-    Args:
-        urls: Path or URL of each shard, as webdataset opens them.
-        counts: Number of images in each.
-
-    Raises:
-        ValueError: If there are no images.
-    """
+    """Path or URL of each shard of a modality, and the images in each."""
 
     def __init__(self, urls: Sequence[str], counts: Sequence[int]) -> None:
         self.urls = list(urls)
@@ -80,19 +68,9 @@ class ShardList:
 
     @classmethod
     def load(cls, location: str, name: str) -> 'ShardList':
-        """Read an index.
+        """Read the index of a file name; for ``location`` see `shard_url`.
 
-        Args:
-            location: Folder or URL of index and shards, or a pattern with
-                ``{}`` for the file name.
-            name: File name of the index.
-
-        Returns:
-            The list.
-
-        Raises:
-            FileNotFoundError: If there is no such local file.
-            ValueError: If it is no index.
+        A file that is no index is a ValueError.
         """
         url = shard_url(location, name)
         if not is_remote(url) and not osp.isfile(url):
@@ -100,63 +78,41 @@ class ShardList:
                 f'there is no index of shards {url!r}; write shards by '
                 f'{TOOL}, or an index of existing ones by its option --index'
             )
-        try:
+        kinds = ValueError, KeyError, TypeError, OSError
+        with readable(f'index {url!r}', f'write it again by {TOOL}', *kinds):
             with require_webdataset().gopen(url) as stream:
                 index = json.load(io.BytesIO(stream.read()))
             if index['format'] != FORMAT:
                 raise ValueError(f'format {index["format"]}')
-            rows = [(row['name'], row['images']) for row in index['shards']]
-            return cls(
-                [shard_url(location, row[0]) for row in rows],
-                [row[1] for row in rows],
-            )
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise ValueError(
-                f'{url!r} cannot be read as an index of shards '
-                f'({error}); write it again by {TOOL}'
-            ) from error
+            rows = index['shards']
+            urls = [shard_url(location, row['name']) for row in rows]
+            return cls(urls, [row['images'] for row in rows])
 
     def segments(
         self, key: tuple[int, ...], stream: str, first: int, last: int
     ) -> Iterator[Segment]:
-        """Cut a range out of the endless sequence of passes.
+        """Cut the images ``first`` to ``last`` out of endless passes.
 
-        A pass goes through all shards once, in an order of its own.
-
-        Args:
-            key: Key of the orders.
-            stream: Name of the purpose.
-            first: First place in the sequence.
-            last: Place behind the last one.
-
-        Yields:
-            What to read, in order; together ``last - first`` images.
+        A pass goes through all shards once, in an order of its own, which
+        key and purpose decide. Together the segments have ``last - first``
+        images.
         """
         while first < last:
             number, begin = divmod(first, len(self))
-            order = keyed_generator((*key, number), stream).permutation(
-                len(self.urls)
-            )
+            rng = keyed_generator((*key, number), stream)
+            order = rng.permutation(len(self.urls))
             ends = np.cumsum(self.counts[order])
             place = int(np.searchsorted(ends, begin, side='right'))
             shard = int(order[place])
-            count = int(self.counts[shard])
-            start = begin - (int(ends[place]) - count)
-            stop = min(count, start + last - first)
-            yield Segment(self.urls[shard], start, stop, count)
+            total = int(self.counts[shard])
+            start = begin - (int(ends[place]) - total)
+            stop = min(total, start + last - first)
+            yield Segment(self.urls[shard], start, stop, total)
             first += stop - start
 
 
 def shard_url(location: str, name: str) -> str:
-    """Return path or URL of a file.
-
-    Args:
-        location: Folder, URL, or pattern with ``{}``.
-        name: File name.
-
-    Returns:
-        Where to find it.
-    """
+    """Return path or URL of a file in a folder, a URL or a ``{}`` pattern."""
     if '{}' in location:
         return location.replace('{}', name)
     if is_remote(location):
@@ -169,24 +125,23 @@ def is_remote(location: str) -> bool:
     return '://' in location or location.startswith('pipe:')
 
 
-def read_segment(segment: Segment) -> Iterator[dict]:
+def samples_of(url: str) -> Iterator[Sample]:
+    """Iterate over the samples of a shard."""
+    samples = require_webdataset().tarfile_to_samples()
+    return iter(samples(iter([dict(url=url)])))
+
+
+def read_segment(segment: Segment) -> Iterator[Sample]:
     """Read some images of a shard.
 
-    Args:
-        segment: Which.
-
-    Yields:
-        Samples of webdataset: ``__key__``, ``__url__`` and the members'
-        bytes by suffix.
-
-    Raises:
-        ValueError: If the shard cannot be read or holds another number of
-            images than its index says.
+    A shard that cannot be read, or holds another number of images than its
+    index says, is a ValueError.
     """
-    wds = require_webdataset()
-    samples = wds.tarfile_to_samples()(iter([dict(url=segment.url)]))
     read, more = 0, False
-    try:
+    samples = samples_of(segment.url)
+    remedy = f'fetch or write it again by {TOOL}'
+    # webdataset, tarfile and the opener of the URL raise what they like.
+    with readable(f'shard {segment.url!r}', remedy, Exception):
         for sample in samples:
             if read == segment.stop:
                 more = True
@@ -194,36 +149,20 @@ def read_segment(segment: Segment) -> Iterator[dict]:
             read += 1
             if read > segment.start:
                 yield sample
-    except Exception as error:
-        # webdataset, tarfile and the opener of the URL raise what they like.
-        raise ValueError(
-            f'shard {segment.url!r} cannot be read ({error!r}); '
-            f'fetch or write it again by {TOOL}'
-        ) from error
-    if read < segment.stop or (more and segment.stop == segment.count):
+    if read < segment.stop or (more and segment.stop == segment.total):
         found = 'more' if more else f'only {read}'
         raise ValueError(
-            f'shard {segment.url!r} should hold {segment.count} images by '
+            f'shard {segment.url!r} should hold {segment.total} images by '
             f'its index and holds {found}; write shards and index again by '
             f'{TOOL}'
         )
 
 
-def image_of(sample: dict) -> bytes:
-    """Return the encoded image of a sample.
-
-    Args:
-        sample: A sample of webdataset.
-
-    Returns:
-        Bytes of the image file.
-
-    Raises:
-        ValueError: If it has none.
-    """
+def image_of(sample: Sample) -> bytes:
+    """Return the bytes of the image file of a sample."""
     for key in IMAGE_KEYS:
         if key in sample:
-            return sample[key]
+            return bytes(sample[key])
     raise ValueError(
         f'sample {sample["__key__"]!r} of shard {sample["__url__"]!r} has no '
         f'member of type {", ".join(IMAGE_KEYS)}, only '
@@ -238,32 +177,17 @@ def write_shards(
 
     The files are copied as they are, in a random order; equal arguments give
     equal shards. ``visible.json`` and ``infrared.json`` are written last.
-
-    Args:
-        dataset: Data set; its pipeline is not used.
-        out: Folder to write.
-        images_per_shard: Images in all shards of a modality but the last.
-        seed: Seed of the order.
-
-    Returns:
-        Number of images by modality.
-
-    Raises:
-        ValueError: If ``images_per_shard`` is below 1.
+    Returns the number of images by name of the modality.
     """
-    if images_per_shard < 1:
-        raise ValueError(
-            f'images_per_shard must be above 0, got {images_per_shard}'
-        )
+    check_positive('write_shards', images_per_shard=images_per_shard)
     modalities = dataset.field('modality')
     written = {}
     for modality in (VISIBLE, INFRARED):
         name = MODALITY_NAMES[modality]
         members = np.flatnonzero(modalities == modality)
-        order = keyed_generator((seed,), f'shards of {name}').permutation(
-            members
-        )
-        rows = []
+        rng = keyed_generator((seed,), f'shards of {name}')
+        order = rng.permutation(members)
+        rows: list[dict[str, Any]] = []
         for first in range(0, len(order), images_per_shard):
             file = f'{name}-{len(rows):06d}.tar'
             chosen = order[first : first + images_per_shard].tolist()
@@ -280,47 +204,34 @@ def _write_shard(
 ) -> None:
     """Write one tar file."""
     wds = require_webdataset()
-    with replace_whole(path) as partial, open(partial, 'wb') as file:
+    with (
+        replace_whole(path) as partial,
+        open(partial, 'wb') as file,
         # A fixed time makes equal shards equal files.
-        with wds.TarWriter(file, encoder=False, mtime=0) as writer:
-            for number in chosen:
-                entry = dataset.get_data_info(number)
-                image = entry['img_path']
-                suffix = osp.splitext(image)[1].lower().lstrip('.')
-                notes = {key: entry[key] for key in ANNOTATIONS}
-                notes['img_path'] = osp.relpath(image, dataset.data_root)
-                with open(image, 'rb') as source:
-                    writer.write(
-                        {
-                            '__key__': f'{number:09d}',
-                            suffix: source.read(),
-                            'json': json.dumps(notes).encode(),
-                        }
-                    )
+        wds.TarWriter(file, encoder=False, mtime=0) as writer,
+    ):
+        for number in chosen:
+            entry = dataset.get_data_info(number)
+            image = entry['img_path']
+            suffix = osp.splitext(image)[1].lower().lstrip('.')
+            notes = {key: entry[key] for key in ANNOTATIONS}
+            notes['img_path'] = osp.relpath(image, dataset.data_root)
+            with open(image, 'rb') as source:
+                sample = {
+                    '__key__': f'{number:09d}',
+                    suffix: source.read(),
+                    'json': json.dumps(notes).encode(),
+                }
+            writer.write(sample)
 
 
-def write_index(path: str, rows: Sequence[dict]) -> None:
-    """Write an index of shards.
-
-    Args:
-        path: The file.
-        rows: ``name`` and ``images`` of each shard.
-    """
+def write_index(path: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write an index: ``name`` and ``images`` of each shard."""
     with replace_whole(path) as partial:
-        partial.write_text(
-            json.dumps(dict(format=FORMAT, shards=list(rows)), indent=1) + '\n'
-        )
+        index = dict(format=FORMAT, shards=list(rows))
+        partial.write_text(json.dumps(index, indent=1) + '\n')
 
 
 def count_images(url: str) -> int:
-    """Count the images of a shard.
-
-    Args:
-        url: Path or URL.
-
-    Returns:
-        Their number.
-    """
-    wds = require_webdataset()
-    samples = wds.tarfile_to_samples()(iter([dict(url=url)]))
-    return sum(bool(image_of(sample)) for sample in samples)
+    """Count the images of a shard."""
+    return sum(bool(image_of(sample)) for sample in samples_of(url))

@@ -2,34 +2,35 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from mmengine.dataset import Compose
 from torch.utils.data import Dataset, get_worker_info
 
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
-from .randomness import Draw, rng_scope, seed_sequence
-from .reid_dataset import build_pipeline
+from .checks import check
+from .randomness import Draw, seed_sequence
+from .reid_dataset import build_pipeline, run_pipeline
 from .shards import (
     ANNOTATIONS,
+    Sample,
     ShardList,
     image_of,
     read_segment,
     require_webdataset,
 )
+from .types import Results, Steps
 
 
 class StreamPlan(NamedTuple):
     """How an epoch is shared out, set by the sampler.
 
-    Attributes:
-        batch_size: Images per rank and iteration.
-        num_iters: Iterations of an epoch.
-        rank: Rank of this process.
-        world_size: Number of processes.
+    ``batch_size`` is the images per rank and iteration, ``num_iters`` the
+    iterations of an epoch.
     """
 
     batch_size: int
@@ -40,19 +41,11 @@ class StreamPlan(NamedTuple):
     def share(
         self, epoch: int, worker: int, num_workers: int
     ) -> tuple[int, int]:
-        """Return which pairs a worker reads.
+        """Return first pair and the one behind the last that a worker reads.
 
         The pairs of all epochs form one endless sequence, from which each
         worker of each rank takes a range, as many as its batches need: those
         of number ``worker``, ``worker + num_workers`` and so on.
-
-        Args:
-            epoch: Epoch, from 0.
-            worker: Number of the worker, from 0.
-            num_workers: Workers of a rank, at least 1.
-
-        Returns:
-            First pair and the one behind the last.
         """
         per_worker, rest = divmod(self.num_iters, num_workers)
         before = worker * per_worker + min(worker, rest)
@@ -64,17 +57,17 @@ class StreamPlan(NamedTuple):
 
 
 @DATASETS.register_module()
-class StreamedPairs(Dataset):
+class StreamedPairs(Dataset[Results]):
     """Random cross-modal pairs from shards larger than disk or memory.
 
     Visible and infrared images lie in shards of their own, local or remote
-    (see :mod:`mmgl.datasets.shards`), which are read from front to back.
-    Order: a pass goes through all shards of a modality in random order; each
-    worker of each rank reads a range of that sequence, exactly, even if it
-    begins in the middle of a shard, so that within a pass no image is left
-    out or read twice whatever the number of ranks, workers and shards; a
-    buffer shuffles what a worker has read. Passes of the smaller modality
-    are shorter, and an epoch begins where the last one ended.
+    (see :mod:`mmgl.datasets.shards`), read from front to back. A pass goes
+    through all shards of a modality in random order; each worker of each
+    rank reads a range of that sequence, even if it begins in the middle of a
+    shard, so that within a pass no image is left out or read twice whatever
+    the number of ranks, workers and shards; a buffer shuffles what a worker
+    has read. Passes of the smaller modality are shorter, and an epoch begins
+    where the last one ended.
 
     Must be used with ``StreamSampler`` and a data loader that collates
     batches. A batch is a function of (seed, epoch, its number, ranks and
@@ -91,10 +84,6 @@ class StreamedPairs(Dataset):
             ``LoadImageFromBytes``.
         shuffle_buffer: Encoded images of each modality a worker keeps to
             shuffle them; 0 or 1 keeps the order of the shards.
-
-    Raises:
-        FileNotFoundError: If a local index is missing.
-        ValueError: If an index or a shard is broken.
     """
 
     def __init__(
@@ -102,25 +91,20 @@ class StreamedPairs(Dataset):
         shards: str,
         visible: str = 'visible.json',
         infrared: str = 'infrared.json',
-        pipeline: Sequence[dict | Callable] = (),
+        pipeline: Steps = (),
         shuffle_buffer: int = 1000,
     ) -> None:
-        if shuffle_buffer < 0:
-            raise ValueError(
-                'StreamedPairs.shuffle_buffer must be 0 or more, '
-                f'got {shuffle_buffer}'
-            )
-        self.lists = (
-            ShardList.load(shards, visible),
-            ShardList.load(shards, infrared),
-        )
-        self.pipeline = build_pipeline(pipeline)
+        key = 'StreamedPairs.shuffle_buffer'
+        check(key, shuffle_buffer, shuffle_buffer >= 0, '0 or more')
+        names = visible, infrared
+        self.lists = [ShardList.load(shards, name) for name in names]
+        self.pipeline = Compose(build_pipeline(pipeline))
         self.shuffle_buffer = shuffle_buffer
         self.metainfo = dict(
             dataset='streamed', split=shards, trial=None, num_pids=None
         )
         self.plan: StreamPlan | None = None
-        self._pairs: Iterator[tuple[dict, dict]] = iter(())
+        self._pairs: Iterator[tuple[Results, ...]] = iter(())
         # (seed, epoch, number of the next batch, workers)
         self._next: tuple[int, ...] = ()
 
@@ -128,23 +112,12 @@ class StreamedPairs(Dataset):
         """Return the number of images of both modalities."""
         return sum(map(len, self.lists))
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         """Leave open streams out of pickles."""
         return dict(self.__dict__, _pairs=iter(()), _next=())
 
-    def __getitems__(self, draws: Sequence[Draw]) -> list[dict]:
-        """Read and transform one batch.
-
-        Args:
-            draws: The draws of the batch, from ``StreamSampler``.
-
-        Returns:
-            What the pipeline returns for each of them.
-
-        Raises:
-            ValueError: If the batch is not of the size the sampler planned,
-                or went to a worker that is not its turn.
-        """
+    def __getitems__(self, draws: Sequence[Draw]) -> list[Results]:
+        """Read and transform one batch, asked for by ``StreamSampler``."""
         draw, plan = draws[0], self.plan
         if plan is None or not isinstance(draw, Draw):
             raise ValueError(
@@ -156,9 +129,8 @@ class StreamedPairs(Dataset):
                 f'StreamSampler has batch_size={plan.batch_size}; set the '
                 "data loader's batch_size alike"
             )
-        self._seek(draw)
-        half = plan.batch_size // 2
-        pairs = list(islice(self._pairs, half))
+        self._seek(draw, plan)
+        pairs = list(islice(self._pairs, plan.batch_size // 2))
         seed, epoch, number, workers = self._next
         self._next = seed, epoch, number + workers, workers
         return [
@@ -166,14 +138,14 @@ class StreamedPairs(Dataset):
             for place, draw in enumerate(draws)
         ]
 
-    def __getitem__(self, draw: Draw) -> dict:
+    def __getitem__(self, draw: Draw) -> Results:
         """Refuse: images come in batches only."""
         raise TypeError(
             'StreamedPairs yields whole batches; use it in a data '
             'loader with StreamSampler and batch_size'
         )
 
-    def _seek(self, draw: Draw) -> None:
+    def _seek(self, draw: Draw, plan: StreamPlan) -> None:
         """Begin the stream of a batch, unless it is the next one anyway."""
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
@@ -184,25 +156,20 @@ class StreamedPairs(Dataset):
                 'as data loaders do unless in_order is False'
             )
         wanted = draw.seed, draw.epoch, draw.index, workers
-        if self._next != wanted:
-            first, last = self.plan.share(draw.epoch, worker, workers)
-            done = draw.index // workers * (self.plan.batch_size // 2)
-            self._pairs = islice(
-                zip(
-                    *(
-                        self._images(m, draw, first, last)
-                        for m in (VISIBLE, INFRARED)
-                    ),
-                    strict=True,
-                ),
-                done,
-                None,
-            )
-            self._next = wanted
+        if self._next == wanted:
+            return
+        first, last = plan.share(draw.epoch, worker, workers)
+        done = draw.index // workers * (plan.batch_size // 2)
+        pairs = zip(
+            *(self._images(m, draw, first, last) for m in (VISIBLE, INFRARED)),
+            strict=True,
+        )
+        self._pairs = islice(pairs, done, None)
+        self._next = wanted
 
     def _images(
         self, modality: int, draw: Draw, first: int, last: int
-    ) -> Iterator[dict]:
+    ) -> Iterator[Results]:
         """Read a range of the images of one modality and shuffle them."""
         purpose = f'stream of {MODALITY_NAMES[modality]}'
         segments = self.lists[modality].segments(
@@ -223,22 +190,14 @@ class StreamedPairs(Dataset):
             )(samples)
         return (_entry(sample, modality) for sample in samples)
 
-    def _transform(self, entry: dict, draw: Draw) -> dict:
+    def _transform(self, entry: Results, draw: Draw) -> Results:
         """Run the pipeline on one image."""
-        data = dict(entry, draw=draw, sample_idx=draw.position)
-        with rng_scope(draw):
-            for step in self.pipeline:
-                data = step(data)
-                if data is None:
-                    raise ValueError(
-                        'StreamedPairs: the pipeline returned nothing for '
-                        f'{entry["shard_path"]!r}; each image must yield a '
-                        'sample.'
-                    )
-        return data
+        results = dict(entry, draw=draw, sample_idx=draw.position)
+        what = f'StreamedPairs: image {entry["shard_path"]!r}'
+        return run_pipeline(self.pipeline, results, draw, what)
 
 
-def _entry(sample: dict, modality: int) -> dict:
+def _entry(sample: Sample, modality: int) -> Results:
     """Return what a pipeline needs of a sample; numbers may be unknown."""
     path = f'{sample["__url__"]}/{sample["__key__"]}'
     notes = json.loads(sample.get('json', b'{}'))

@@ -3,21 +3,32 @@
 import os
 import os.path as osp
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from scipy.io.matlab import MatReadError
 
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
+from mmgl.protocols.sysu import (
+    ALL_CAMERAS,
+    CAMERAS,
+    EXP_FOLDER,
+    RAND_PERM_NAME,
+    TRIALS,
+    id_file_name,
+)
 from mmgl.registry import DATASETS
-from mmgl.structures import INFRARED, VISIBLE
+from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
+from .checks import readable
 from .reid_dataset import ReIDDataset
+from .types import Ints, Results
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
-CAMERAS = {VISIBLE: (1, 2, 4, 5), INFRARED: (3, 6)}
-ALL_CAMERAS = (1, 2, 3, 4, 5, 6)
-RAND_PERM_FILE = osp.join('exp', 'rand_perm_cam.mat')
+RAND_PERM_FILE = osp.join(EXP_FOLDER, RAND_PERM_NAME)
+# Camera -> person -> (10, n), numbers of images from 1.
+Permutations = Mapping[int, Mapping[int, Ints]]
 
 
 @DATASETS.register_module()
@@ -40,10 +51,7 @@ class SYSUMM01(ReIDDataset):
     the numbering are an error in test splits, whose gallery draw names
     images by number, and a warning in the others.
 
-    Args:
-        data_root: Folder that holds ``cam1`` ... ``cam6`` and ``exp``.
-        split: See above.
-        pipeline, modality, ...: See :class:`ReIDDataset`.
+    All arguments are those of :class:`ReIDDataset`.
     """
 
     ID_FILES = {
@@ -58,26 +66,22 @@ class SYSUMM01(ReIDDataset):
     SPLITS = tuple(ID_FILES)
     TRAIN_SPLITS = ('train', 'val', 'trainval')
 
-    def read_metainfo(self) -> dict:
+    def read_metainfo(self) -> dict[str, Any]:
         """Read the ids of the split and, where needed, the permutations."""
-        pids = read_split_ids(self.data_root, self.ID_FILES[self.split])
-        self._pids = pids
-        meta = dict(
-            dataset='sysu',
-            split=self.split,
-            trial=None,
-            num_pids=len(pids),
-            pids=pids,
+        self._pids = read_split_ids(self.data_root, self.ID_FILES[self.split])
+        meta: dict[str, Any] = dict(
+            dataset='sysu', split=self.split, trial=None
         )
-        self._permutations = None
-        if self.split not in self.TRAIN_SPLITS:
-            self._permutations = read_permutations(self.data_root, pids)
+        meta.update(num_pids=len(self._pids), pids=self._pids)
+        self._relabel = self.split in self.TRAIN_SPLITS
+        self._permutations: Permutations | None = None
+        if not self._relabel or self.listing == 'protocol':
+            self._permutations = read_permutations(self.data_root, self._pids)
+        if not self._relabel:
             meta['rand_perm_cam'] = self._permutations
-        elif self.listing == 'protocol':
-            self._permutations = read_permutations(self.data_root, pids)
         return meta
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[Results]:
         """List the images by person, camera and number, all ascending."""
         cameras = {
             'query': CAMERAS[INFRARED],
@@ -85,21 +89,20 @@ class SYSUMM01(ReIDDataset):
         }.get(self.split, ALL_CAMERAS)
         if self.listing == 'disk':
             check_camera_folders(self.data_root, cameras)
-        relabel = self.split in self.TRAIN_SPLITS
-        entries, gaps = [], []
+        entries: list[Results] = []
+        gaps: list[str] = []
         for label, raw_pid in enumerate(self._pids):
-            pid = label if relabel else raw_pid
+            pid = label if self._relabel else raw_pid
             found = {c: self._images(c, raw_pid) for c in cameras}
             self._check_person(raw_pid, found, gaps)
             for camid, images in found.items():
-                modality = int(camid in CAMERAS[INFRARED])
-                for index, file in images.items():
-                    path = (f'cam{camid}', f'{raw_pid:04d}', file)
-                    entries.append(
-                        self.make_entry(
-                            path, pid, raw_pid, camid, modality, index
-                        )
-                    )
+                folder = person_folder(camid, raw_pid)
+                modality = INFRARED if camid in CAMERAS[INFRARED] else VISIBLE
+                known = pid, raw_pid, camid, modality
+                entries += [
+                    self.make_entry((folder, file), *known, index)
+                    for index, file in images.items()
+                ]
         if gaps:
             warnings.warn(
                 f'SYSUMM01: {len(gaps)} folders of {self.data_root!r} are not '
@@ -110,18 +113,18 @@ class SYSUMM01(ReIDDataset):
 
     def _images(self, camid: int, raw_pid: int) -> dict[int, str]:
         """Return {image number: file name} of one folder, or {}."""
-        if self.listing == 'disk':
-            return list_numbered_images(
-                osp.join(self.data_root, f'cam{camid}', f'{raw_pid:04d}')
-            )
-        count = permutation_length(self._permutations, camid, raw_pid)
-        return {i: f'{i:04d}.jpg' for i in range(1, count + 1)}
+        if self.listing == 'protocol' and self._permutations is not None:
+            numbers = expected_numbers(self._permutations, camid, raw_pid)
+            return {i: f'{i:04d}.jpg' for i in numbers}
+        return list_numbered_images(
+            osp.join(self.data_root, person_folder(camid, raw_pid))
+        )
 
     def _check_person(
         self, raw_pid: int, found: dict[int, dict[int, str]], gaps: list[str]
     ) -> None:
         """Check one person's folders; gaps of training splits are noted."""
-        for modality, name in ((VISIBLE, 'visible'), (INFRARED, 'infrared')):
+        for modality, name in enumerate(MODALITY_NAMES):
             cameras = [c for c in CAMERAS[modality] if c in found]
             if self.modality not in ('both', name) or not cameras:
                 continue
@@ -133,67 +136,47 @@ class SYSUMM01(ReIDDataset):
                     'id from the split files.'
                 )
         for camid, images in found.items():
-            folder = osp.join(f'cam{camid}', f'{raw_pid:04d}')
             if self._permutations is not None:
-                count = permutation_length(self._permutations, camid, raw_pid)
-                check_numbering(self.data_root, folder, images, count)
+                check_numbering(
+                    self.data_root, self._permutations, camid, raw_pid, images
+                )
             elif images and list(images) != list(range(1, len(images) + 1)):
-                gaps.append(folder)
+                gaps.append(person_folder(camid, raw_pid))
 
 
 def id_file(data_root: str, name: str) -> str:
     """Return the path of the id file of 'train', 'val' or 'test'."""
-    return osp.join(data_root, 'exp', f'{name}_id.txt')
+    return osp.join(data_root, EXP_FOLDER, id_file_name(name))
+
+
+def person_folder(camid: int, pid: int) -> str:
+    """Return the folder, below the root, of a person under a camera."""
+    return osp.join(f'cam{camid}', f'{pid:04d}')
 
 
 def read_split_ids(data_root: str, names: Iterable[str]) -> list[int]:
-    """Read and join id files, for example those of train and val.
-
-    Args:
-        data_root: Folder of the data set.
-        names: 'train', 'val' or 'test'.
-
-    Returns:
-        Person numbers, ascending.
-
-    Raises:
-        ValueError: If two files share a person.
-    """
-    pids = []
+    """Return the persons, ascending, of id files that share none."""
+    pids: list[int] = []
     for name in names:
         pids += read_id_list(id_file(data_root, name))
     if len(set(pids)) != len(pids):
         raise ValueError(
             f'SYSU-MM01: the id files of {tuple(names)} in '
-            f'{osp.join(data_root, "exp")!r} share a person; restore the '
+            f'{osp.join(data_root, EXP_FOLDER)!r} share a person; restore the '
             'official files.'
         )
     return sorted(pids)
 
 
-def read_permutations(data_root: str, pids: Iterable[int]) -> dict:
-    """Read ``exp/rand_perm_cam.mat``, restricted to some persons.
+def read_permutations(data_root: str, pids: Iterable[int]) -> Permutations:
+    """Read ``exp/rand_perm_cam.mat`` for some persons.
 
-    Args:
-        data_root: Folder of the data set.
-        pids: Persons to keep.
-
-    Returns:
-        ``{camid: {pid: (10, n) int array}}`` of 1-based image numbers.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, or an entry is not ten
-            permutations of 1 to n.
+    An entry that is not ten permutations of 1 to n is a ValueError.
     """
     path = osp.join(data_root, RAND_PERM_FILE)
-    try:
+    remedy = 'restore the official file.'
+    with readable(f'SYSU-MM01: {path!r}', remedy, MatReadError):
         everyone = load_rand_perm_cam(path)
-    except MatReadError as error:
-        raise ValueError(
-            f'SYSU-MM01: {path!r} cannot be read ({error}); restore the '
-            'official file.'
-        ) from error
     wanted = set(pids)
     permutations = {
         camid: {pid: rows for pid, rows in per_pid.items() if pid in wanted}
@@ -201,21 +184,22 @@ def read_permutations(data_root: str, pids: Iterable[int]) -> dict:
     }
     for camid, per_pid in permutations.items():
         for pid, rows in per_pid.items():
-            if len(rows) != 10 or np.any(
-                np.sort(rows) != np.arange(1, rows.shape[1] + 1)
-            ):
+            numbers = np.arange(1, rows.shape[1] + 1)
+            if len(rows) != TRIALS or np.any(np.sort(rows) != numbers):
                 raise ValueError(
                     f'SYSU-MM01: the entry of camera {camid}, person {pid} '
                     f'in {path!r} is not ten permutations of 1 to '
-                    f'{rows.shape[1]}; restore the official file.'
+                    f'{rows.shape[1]}; {remedy}'
                 )
     return permutations
 
 
-def permutation_length(permutations: dict, camid: int, pid: int) -> int:
-    """Return how many images the permutation file says a folder holds."""
+def expected_numbers(
+    permutations: Permutations, camid: int, pid: int
+) -> range:
+    """Return the image numbers that the permutations expect in a folder."""
     rows = permutations.get(camid, {}).get(pid)
-    return 0 if rows is None else rows.shape[1]
+    return range(1, 1 if rows is None else rows.shape[1] + 1)
 
 
 def check_camera_folders(data_root: str, cameras: Iterable[int]) -> None:
@@ -229,17 +213,10 @@ def check_camera_folders(data_root: str, cameras: Iterable[int]) -> None:
 
 
 def list_numbered_images(folder: str) -> dict[int, str]:
-    """List the numbered images of one folder.
+    """Return number and file of the numbered images of a folder, ascending.
 
-    Args:
-        folder: Folder of one person and camera; it need not exist, since not
-            every person was seen by every camera.
-
-    Returns:
-        ``{number: file name}``, ascending; other files are left out.
-
-    Raises:
-        ValueError: If two files have the same number.
+    It need not exist, since not every person was seen by every camera. Two
+    files of the same number are a ValueError.
     """
     if not osp.isdir(folder):
         return {}
@@ -259,25 +236,20 @@ def list_numbered_images(folder: str) -> dict[int, str]:
 
 
 def check_numbering(
-    data_root: str, folder: str, images: Iterable[int], count: int
+    data_root: str,
+    permutations: Permutations,
+    camid: int,
+    pid: int,
+    images: Collection[int],
 ) -> None:
-    """Compare a folder's image numbers with the permutation file.
-
-    Args:
-        data_root: Folder of the data set.
-        folder: Folder below it, named in the message.
-        images: Numbers found.
-        count: Length of the permutation: numbers 1 to count are expected.
-
-    Raises:
-        ValueError: If they differ.
-    """
-    found, expected = set(images), set(range(1, count + 1))
-    if found != expected:
+    """Raise ValueError unless a folder has the numbers that are expected."""
+    expected = expected_numbers(permutations, camid, pid)
+    if set(images) != set(expected):
+        folder = osp.join(data_root, person_folder(camid, pid))
         raise ValueError(
-            f'SYSU-MM01: {osp.join(data_root, folder)!r} holds {len(found)} '
-            f'images where {RAND_PERM_FILE} names 1 to {count}; missing '
-            f'numbers {sorted(expected - found)[:5]}, unknown numbers '
-            f'{sorted(found - expected)[:5]}. Restore the images, or the '
-            'file that belongs to them.'
+            f'SYSU-MM01: {folder!r} holds {len(images)} images where '
+            f'{RAND_PERM_FILE} names 1 to {len(expected)}; missing '
+            f'numbers {sorted(set(expected) - set(images))[:5]}, unknown '
+            f'numbers {sorted(set(images) - set(expected))[:5]}. Restore the '
+            'images, or the file that belongs to them.'
         )

@@ -2,24 +2,27 @@
 
 import os
 import os.path as osp
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, TypeVar
 
 from PIL import Image
 
+from mmgl.protocols.regdb import FILE_WORDS, TRIALS
 from mmgl.protocols.split_files import read_id_list
-from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.protocols.sysu import ALL_CAMERAS, CAMERAS
+from mmgl.structures import MODALITY_NAMES
 
-from .regdb import TRIALS, check_labels, index_file, read_index_file
+from .regdb import check_labels, index_file, read_index_file
 from .sysu_mm01 import (
-    ALL_CAMERAS,
-    CAMERAS,
     IMAGE_SUFFIXES,
+    Permutations,
     check_camera_folders,
     check_numbering,
     id_file,
     list_numbered_images,
-    permutation_length,
+    person_folder,
     read_permutations,
 )
 
@@ -32,45 +35,33 @@ OFFICIAL_SYSU = {
     'trainval infrared images': 11909,
     'test infrared images': 3803,
 }
-OFFICIAL_REGDB = {'ids of each half': 206, 'rows of each file': 2060}
+# Of each half of each trial.
+OFFICIAL_REGDB = {'visible rows': 2060, 'infrared rows': 2060, 'ids': 206}
+T = TypeVar('T')
 
 
 @dataclass
 class Report:
     """What a check found.
 
-    Attributes:
-        counts: Numbers by name.
-        problems: One sentence each, naming the place.
-        notes: Remarks that are no fault, such as stray files.
+    ``problems`` are one sentence each, naming the place; ``notes`` are no
+    faults, such as stray files.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def attempt(self, function, *args):
-        """Call a checking function and turn its error into a problem.
-
-        Args:
-            function: Function that raises for what it dislikes.
-            *args: Its arguments.
-
-        Returns:
-            What it returns, or None after an error.
-        """
+    def attempt(self, function: Callable[..., T], *args: Any) -> T | None:
+        """Call a checking function; its error is a problem, and None."""
         try:
             return function(*args)
         except (FileNotFoundError, ValueError) as error:
             self.problems.append(str(error))
             return None
 
-    def compare(self, expected: dict[str, int]) -> None:
-        """Add a problem for each count that differs from the expected one.
-
-        Args:
-            expected: Numbers by name.
-        """
+    def compare(self, expected: Mapping[str, int]) -> None:
+        """Add a problem for each count that differs from the expected one."""
         for name, number in expected.items():
             if self.counts.get(name) != number:
                 self.problems.append(
@@ -78,19 +69,25 @@ class Report:
                     f'data set has {number}'
                 )
 
+    def check_disjoint(
+        self, where: str, one: Iterable[int], other: Iterable[int]
+    ) -> None:
+        """Add a problem if two splits have persons in common."""
+        shared = sorted(set(one) & set(other))
+        if shared:
+            self.problems.append(
+                f'{where} share the persons {shared[:5]}; restore the '
+                'official files'
+            )
+
 
 def verify_sysu(
     data_root: str, official: bool = False, decode: bool = False
 ) -> Report:
     """Check ids, cameras, numbering and permutations of SYSU-MM01.
 
-    Args:
-        data_root: Folder that holds ``cam1`` ... ``cam6`` and ``exp``.
-        official: Also compare the counts with the real data set's.
-        decode: Also decode every image, which finds truncated ones.
-
-    Returns:
-        The report.
+    ``official`` also compares the counts with the real data set's,
+    ``decode`` also decodes every image, which finds truncated ones.
     """
     report = Report()
     report.attempt(check_camera_folders, data_root, ALL_CAMERAS)
@@ -98,22 +95,18 @@ def verify_sysu(
         name: report.attempt(read_id_list, id_file(data_root, name)) or []
         for name in ('train', 'val', 'test')
     }
-    for name, other in (('train', 'val'), ('train', 'test'), ('val', 'test')):
-        shared = sorted(set(ids[name]) & set(ids[other]))
-        if shared:
-            report.problems.append(
-                f'exp: {name}_id.txt and {other}_id.txt share the persons '
-                f'{shared[:5]}; restore the official files'
-            )
+    for one, other in combinations(ids, 2):
+        where = f'exp: {one}_id.txt and {other}_id.txt'
+        report.check_disjoint(where, ids[one], ids[other])
     everyone = sorted(set().union(*ids.values()))
     permutations = report.attempt(read_permutations, data_root, everyone)
+    counts = report.counts
     for name, pids in ids.items():
-        report.counts[f'{name} ids'] = len(pids)
+        counts[f'{name} ids'] = len(pids)
         _check_sysu_split(report, data_root, name, pids, permutations, decode)
-    for name in ('visible', 'infrared'):
-        report.counts[f'trainval {name} images'] = (
-            report.counts[f'train {name} images']
-            + report.counts[f'val {name} images']
+    for name in MODALITY_NAMES:
+        counts[f'trainval {name} images'] = (
+            counts[f'train {name} images'] + counts[f'val {name} images']
         )
     if official:
         report.compare(OFFICIAL_SYSU)
@@ -126,119 +119,78 @@ def verify_regdb(
     decode: bool = False,
     trials: Iterable[int] = TRIALS,
 ) -> Report:
-    """Check the split files and images of RegDB.
-
-    Args:
-        data_root: Folder that holds ``idx``, ``Visible`` and ``Thermal``.
-        official: Also compare the counts with the real data set's.
-        decode: Also decode every image, which finds truncated ones.
-        trials: Trials to check.
-
-    Returns:
-        The report.
-    """
-    report, paths = Report(), set()
+    """Check split files and images of RegDB; see :func:`verify_sysu`."""
+    report = Report()
+    paths: set[str] = set()
     for trial in trials:
         persons = {}
         for half in ('train', 'test'):
-            rows = {
-                m: report.attempt(
-                    read_index_file, index_file(data_root, half, m, trial)
-                )
-                for m in (VISIBLE, INFRARED)
-            }
-            if None in rows.values():
-                continue
             where = f'{half} of trial {trial}'
+            rows = {}
+            for modality in FILE_WORDS:
+                path = index_file(data_root, half, modality, trial)
+                its_rows = report.attempt(read_index_file, path)
+                if its_rows is not None:
+                    rows[modality] = its_rows
+            if len(rows) < len(FILE_WORDS):
+                continue
             pids = report.attempt(check_labels, rows, where) or []
-            persons[half] = set(pids)
-            paths.update(row.path for r in rows.values() for row in r)
-            _compare_regdb(report, rows, pids, where, official)
-        shared = set.intersection(*persons.values()) if persons else set()
-        if len(persons) == 2 and shared:
-            report.problems.append(
-                f'idx: train and test of trial {trial} share the persons '
-                f'{sorted(shared)[:5]}; restore the official files'
-            )
+            persons[half] = pids
+            report.counts[f'{where}: ids'] = len(pids)
+            for modality, its_rows in rows.items():
+                name = f'{where}: {MODALITY_NAMES[modality]} rows'
+                report.counts[name] = len(its_rows)
+                paths.update(row.path for row in its_rows)
+            if official:
+                report.compare(
+                    {f'{where}: {k}': n for k, n in OFFICIAL_REGDB.items()}
+                )
+        if len(persons) == 2:
+            where = f'idx: train and test of trial {trial}'
+            report.check_disjoint(where, *persons.values())
     report.counts['images named by the split files'] = len(paths)
-    _check_files(
-        report, (osp.join(data_root, p) for p in sorted(paths)), decode
-    )
+    _check_files(report, data_root, sorted(paths), decode)
     return report
 
 
 def _check_sysu_split(
     report: Report,
     data_root: str,
-    name: str,
-    pids: list[int],
-    permutations: dict | None,
+    split: str,
+    pids: Iterable[int],
+    permutations: Permutations | None,
     decode: bool,
 ) -> None:
     """Check the folders of one split and count its images."""
     for modality, cameras in CAMERAS.items():
+        name = MODALITY_NAMES[modality]
         total = 0
         for pid in pids:
             of_person = 0
             for camid in cameras:
-                folder = osp.join(f'cam{camid}', f'{pid:04d}')
-                images = (
-                    report.attempt(
-                        list_numbered_images, osp.join(data_root, folder)
-                    )
-                    or {}
-                )
+                folder = osp.join(data_root, person_folder(camid, pid))
+                images = report.attempt(list_numbered_images, folder) or {}
                 of_person += len(images)
                 if permutations is not None:
-                    report.attempt(
-                        check_numbering,
-                        data_root,
-                        folder,
-                        images,
-                        permutation_length(permutations, camid, pid),
-                    )
-                _note_strays(report, osp.join(data_root, folder), images)
-                _check_files(
-                    report,
-                    (
-                        osp.join(data_root, folder, file)
-                        for file in images.values()
-                    ),
-                    decode,
-                )
+                    place = data_root, permutations, camid, pid
+                    report.attempt(check_numbering, *place, images)
+                files = list(images.values())
+                _note_strays(report, folder, files)
+                _check_files(report, folder, files, decode)
             if not of_person:
                 report.problems.append(
-                    f'person {pid:04d} of {name}_id.txt has no '
-                    f'{MODALITY_NAMES[modality]} image in any of '
-                    f'cameras {cameras}; restore the folders'
+                    f'person {pid:04d} of {split}_id.txt has no {name} image '
+                    f'in any of cameras {cameras}; restore the folders'
                 )
             total += of_person
-        report.counts[f'{name} {MODALITY_NAMES[modality]} images'] = total
+        report.counts[f'{split} {name} images'] = total
 
 
-def _compare_regdb(
-    report: Report, rows: dict, pids: list[int], where: str, official: bool
+def _check_files(
+    report: Report, folder: str, files: Iterable[str], decode: bool
 ) -> None:
-    """Count one half of one trial."""
-    for modality, its_rows in rows.items():
-        count = len(its_rows)
-        report.counts[f'{where}: {MODALITY_NAMES[modality]} rows'] = count
-        if official and count != OFFICIAL_REGDB['rows of each file']:
-            report.problems.append(
-                f'{where}: {count} {MODALITY_NAMES[modality]} rows, the '
-                f'official file has {OFFICIAL_REGDB["rows of each file"]}'
-            )
-    report.counts[f'{where}: ids'] = len(pids)
-    if official and len(pids) != OFFICIAL_REGDB['ids of each half']:
-        report.problems.append(
-            f'{where}: {len(pids)} persons, the official files have '
-            f'{OFFICIAL_REGDB["ids of each half"]}'
-        )
-
-
-def _check_files(report: Report, paths: Iterator[str], decode: bool) -> None:
     """Check that images exist, are not empty and, if asked, decode."""
-    for path in paths:
+    for path in (osp.join(folder, file) for file in files):
         if not osp.isfile(path):
             report.problems.append(f'{path}: missing; restore the image')
         elif not osp.getsize(path):
@@ -253,7 +205,7 @@ def _check_files(report: Report, paths: Iterator[str], decode: bool) -> None:
                 )
 
 
-def _note_strays(report: Report, folder: str, images: dict[int, str]) -> None:
+def _note_strays(report: Report, folder: str, files: Iterable[str]) -> None:
     """Note files of a folder that the data set leaves out.
 
     A stray that looks like an image is a problem, since it was probably
@@ -261,7 +213,7 @@ def _note_strays(report: Report, folder: str, images: dict[int, str]) -> None:
     """
     if not osp.isdir(folder):
         return
-    for file in sorted(set(os.listdir(folder)) - set(images.values())):
+    for file in sorted(set(os.listdir(folder)) - set(files)):
         path = osp.join(folder, file)
         is_image = osp.splitext(file)[1].lower() in IMAGE_SUFFIXES
         if is_image and not file.startswith('.'):

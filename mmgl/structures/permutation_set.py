@@ -7,14 +7,20 @@ make it from the same three numbers instead of sharing a file.
 from functools import lru_cache
 from itertools import permutations
 from math import factorial
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
+from torch import Tensor
 
 MAX_TILES = 9
+Numbers = TypeVar('Numbers', npt.NDArray[np.int64], Tensor)
 
 
 @lru_cache(maxsize=16)
-def permutation_set(num_tiles: int, size: int, seed: int = 0) -> np.ndarray:
+def permutation_set(
+    num_tiles: int, size: int, seed: int = 0
+) -> npt.NDArray[np.int64]:
     """Choose permutations with a large Hamming distance to each other.
 
     Noroozi and Favaro, "Unsupervised Learning of Visual Representations by
@@ -22,20 +28,12 @@ def permutation_set(num_tiles: int, size: int, seed: int = 0) -> np.ndarray:
     average from those chosen so far; near-duplicates then stay in the set.
     Here the distance to the nearest one decides and the average breaks ties,
     as in farthest-point sampling. Among equals the earlier one in a random
-    order is taken. 100 permutations of 9 tiles take about a second, and are
-    remembered.
+    order, the seed's, is taken. 100 permutations of 9 tiles take about a
+    second, and are remembered.
 
-    Args:
-        num_tiles: Number of tiles n, 2 to 9.
-        size: Number of permutations, 2 to n!.
-        seed: Seed of the order, so of the first one and of ties.
-
-    Returns:
-        Read-only int64 array of shape ``(size, n)`` without repeated rows;
-        place ``i`` of a shuffled image shows tile ``row[i]``.
-
-    Raises:
-        ValueError: If a number is out of range.
+    Takes 2 to 9 tiles n and a size of 2 to n!. The result is a read-only
+    array of shape ``(size, n)`` without repeated rows; place ``i`` of a
+    shuffled image shows tile ``row[i]``.
     """
     if not 2 <= num_tiles <= MAX_TILES:
         raise ValueError(
@@ -55,8 +53,8 @@ def permutation_set(num_tiles: int, size: int, seed: int = 0) -> np.ndarray:
     return chosen
 
 
-def _farthest(rows: np.ndarray, size: int) -> list[int]:
-    """Indices of rows far from each other, greedily from the first."""
+def _farthest(rows: npt.NDArray[np.uint8], size: int) -> list[int]:
+    """Return indices of rows far from each other, greedily from the first."""
     columns = np.ascontiguousarray(rows.T)
     nearest = np.full(len(rows), len(columns), dtype=np.int64)
     total = np.zeros(len(rows), dtype=np.int64)
@@ -76,16 +74,10 @@ def _farthest(rows: np.ndarray, size: int) -> list[int]:
     return chosen
 
 
-def permutation_codes(permutations: np.ndarray) -> np.ndarray:
-    """Write each permutation as one number in base n.
+def permutation_codes(permutations: Numbers) -> Numbers:
+    """Write each permutation ``(..., n)`` as one number ``(...)`` in base n.
 
-    Args:
-        permutations: Whole numbers of shape ``(..., n)``, an array or a
-            tensor.
-
-    Returns:
-        Numbers of shape ``(...)`` of the same kind, different for different
-        permutations.
+    Different permutations have different numbers.
     """
     num = permutations.shape[-1]
     code = permutations[..., 0]

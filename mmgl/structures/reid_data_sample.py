@@ -12,7 +12,7 @@ INT_FIELDS = ('pid', 'modality', 'camid', 'index')
 TENSOR_DIMS = {'feature': 1, 'permutation': 1, 'permutation_logits': 2}
 
 
-class ReIDDataSample(BaseDataElement):
+class ReIDDataSample(BaseDataElement):  # type: ignore[misc]
     """Annotations and predictions of one person image.
 
     Follows the data element convention of mmengine. The fields below are
@@ -33,12 +33,7 @@ class ReIDDataSample(BaseDataElement):
     Meta fields: ``img_path`` and ``pair_key`` (number of the cross-modal
     pair the image was drawn for, or None).
 
-    Raises:
-        ValueError: For a modality other than 0 and 1, or a tensor of the
-            wrong number of dimensions.
-        TypeError: For a value of the wrong type.
-
-    Examples:
+    Example:
         >>> sample = ReIDDataSample(pid=3, modality=1, camid=6, index=12)
         >>> sample.pid, 'feature' in sample
         (3, False)
@@ -56,12 +51,6 @@ class ReIDDataSample(BaseDataElement):
         Checking here and not in properties keeps the public name as the
         stored one, so that ``'pid' in sample`` and ``sample.get('pid')``
         work as everywhere else in mmengine.
-
-        Args:
-            value: Value of the field.
-            name: Its name.
-            dtype: Required type, or None.
-            field_type: 'data' or 'metainfo'.
         """
         if name in INT_FIELDS:
             value = _as_int(name, value)
@@ -77,13 +66,13 @@ def _as_int(name: str, value: Any) -> int:
             f'ReIDDataSample.{name} must be an int, got '
             f'{value!r} of type {type(value).__name__}'
         )
-    value = int(value)
-    if name == 'modality' and value not in range(len(MODALITY_NAMES)):
+    number = int(value)
+    if name == 'modality' and number not in range(len(MODALITY_NAMES)):
         raise ValueError(
             'ReIDDataSample.modality must be 0 (visible) or 1 '
-            f'(infrared), got {value}'
+            f'(infrared), got {number}'
         )
-    return value
+    return number
 
 
 def _check_tensor(name: str, value: Any) -> None:

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import sys
 import time
+from collections.abc import Sequence
 
 from mmgl.datasets.synthetic import (
     Difficulty,
@@ -18,7 +19,7 @@ from mmgl.datasets.synthetic import (
 )
 
 
-def parse_args(argv=None):
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Write the embedded synthetic data set.'
@@ -48,10 +49,10 @@ def parse_args(argv=None):
 class Progress:
     """Print the share done and the remaining time on one line."""
 
-    def __init__(self):
-        self._start = None
+    def __init__(self) -> None:
+        self._start: tuple[float, int] | None = None
 
-    def __call__(self, done, total):
+    def __call__(self, done: int, total: int) -> None:
         """Report ``done`` of ``total`` images."""
         now = time.time()
         if self._start is None:
@@ -68,7 +69,7 @@ class Progress:
         )
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Write the data set and print what it holds."""
     args = parse_args(argv)
     names = [field.name for field in dataclasses.fields(Difficulty)]

@@ -15,26 +15,19 @@ files have changed.
 import argparse
 import sys
 import time
+from collections.abc import Iterable, Sequence
 
-from mmgl.datasets import SYSUMM01, RegDB
+from mmgl.datasets import SYSUMM01, RegDB, ReIDDataset
 from mmgl.datasets.pack_writer import INTERPOLATIONS, verify_pack, write_pack
-from mmgl.datasets.regdb import TRIALS
+from mmgl.protocols.regdb import TRIALS
 from mmgl.utils.compat import silence_upstream_warnings
 
 SPLITS = {'sysu': ('trainval', 'test'), 'regdb': ('train', 'test')}
 
 
-def image_paths(root: str, layout: str, splits: list[str]) -> set[str]:
-    """List the images of a data set, those of all trials together.
-
-    Args:
-        root: Folder of the data set.
-        layout: 'sysu' or 'regdb'.
-        splits: Splits of the data set.
-
-    Returns:
-        Their paths.
-    """
+def image_paths(root: str, layout: str, splits: Sequence[str]) -> set[str]:
+    """Return the paths of the images of a data set, of all trials together."""
+    datasets: Iterable[ReIDDataset]
     if layout == 'sysu':
         datasets = (SYSUMM01(root, split) for split in splits)
     else:
@@ -54,7 +47,7 @@ class Progress:
     """Print the share done and the rate."""
 
     def __init__(self) -> None:
-        self._start = None
+        self._start: tuple[float, int] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Report ``done`` of ``total`` images."""
@@ -70,7 +63,7 @@ class Progress:
         )
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Decode and resize the images of a data set once.'
@@ -106,7 +99,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     return args
 
 
-def main(argv=None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Write or verify a pack."""
     args = parse_args(argv)
     silence_upstream_warnings()

@@ -10,13 +10,14 @@ Example:
 import argparse
 import os.path as osp
 import sys
+from collections.abc import Sequence
 
 from mmgl.datasets import SYSUMM01, RegDB
 from mmgl.datasets.shards import count_images, write_index, write_shards
 from mmgl.utils.compat import silence_upstream_warnings
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Write tar shards for streamed pre-training.'
@@ -49,7 +50,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     return args
 
 
-def main(argv=None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Write shards or an index."""
     args = parse_args(argv)
     silence_upstream_warnings()

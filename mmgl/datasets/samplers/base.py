@@ -2,16 +2,66 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
+from ..checks import check, check_positive
 from ..randomness import Draw, check_seed
 from ..reid_dataset import ReIDDataset
+from ..types import Ints
 
 
-class EpochSampler(Sampler):
+class RankSampler(Sampler[Draw]):
+    """Sampler of one rank that knows epoch and seed, and its exact length.
+
+    ``batch_size`` counts images per rank and iteration and must equal that
+    of the data loader. Without a seed mmengine agrees on one over all ranks;
+    it also knows rank and number of processes. Subclasses set ``num_iters``,
+    the batches of this rank in an epoch.
+    """
+
+    DATASET: ClassVar[type] = ReIDDataset
+    # What to do with another data set.
+    REMEDY: ClassVar[str]
+    num_iters: int
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int,
+        seed: int | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        name = type(self).__name__
+        if not isinstance(dataset, self.DATASET):
+            raise TypeError(
+                f'{name} needs {self.DATASET.__name__}, got '
+                f'{type(dataset).__name__}; {self.REMEDY}'
+            )
+        dist_rank, dist_world_size = get_dist_info()
+        self.rank = dist_rank if rank is None else rank
+        self.world_size = dist_world_size if world_size is None else world_size
+        fits = 0 <= self.rank < self.world_size
+        rule = f'from 0 to world_size - 1 = {self.world_size - 1}'
+        check(f'{name}.rank', self.rank, fits, rule)
+        self.seed = check_seed(sync_random_seed() if seed is None else seed)
+        self.batch_size = batch_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, from 0; called by mmengine before each one."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return how many draws this rank yields per epoch, exactly."""
+        return self.num_iters * self.batch_size
+
+
+class EpochSampler(RankSampler):
     """Sampler that plans an epoch for all ranks and yields its own share.
 
     Every rank computes the same plan from (seed, epoch): for each iteration
@@ -19,62 +69,19 @@ class EpochSampler(Sampler):
     pieces of each global batch, so no two ranks share a draw, and the ranks'
     batches put together are the batch one process would see with a batch
     size ``world_size`` times as large.
-
-    Args:
-        dataset: Data set to draw from.
-        batch_size: Images per rank and iteration; must equal the
-            ``batch_size`` of the data loader.
-        seed: Seed; None lets mmengine agree on one over all ranks.
-        rank: Rank of this process; None asks mmengine.
-        world_size: Number of processes; None asks mmengine.
-
-    Raises:
-        TypeError: If the data set is no :class:`ReIDDataset`.
-        ValueError: For a bad seed or rank.
     """
 
-    def __init__(
-        self,
-        dataset: ReIDDataset,
-        batch_size: int,
-        seed: int | None = None,
-        rank: int | None = None,
-        world_size: int | None = None,
-    ) -> None:
-        if not isinstance(dataset, ReIDDataset):
-            raise TypeError(
-                f'{type(self).__name__} needs a ReIDDataset, got '
-                f'{type(dataset).__name__}; wrappers such as RepeatDataset '
-                'are not needed, the sampler decides the length of an epoch.'
-            )
-        self.rank, self.world_size = resolve_rank(
-            type(self).__name__, rank, world_size
-        )
-        self.seed = check_seed(sync_random_seed() if seed is None else seed)
-        self.batch_size = batch_size
-        self.epoch = 0
-
-    @property
-    @abstractmethod
-    def num_iters(self) -> int:
-        """Iterations, that is batches of this rank, in an epoch."""
+    REMEDY = (
+        'wrappers such as RepeatDataset are not needed, the sampler decides '
+        'the length of an epoch.'
+    )
 
     @abstractmethod
-    def plan(self) -> tuple[np.ndarray, np.ndarray]:
-        """Plan the current epoch.
+    def plan(self) -> tuple[Ints, Ints]:
+        """Return indices into the data set and pair numbers of the epoch.
 
-        Returns:
-            Indices into the data set and pair numbers, both of shape
-            ``(num_iters, world_size * batch_size)``.
+        Both have shape ``(num_iters, world_size * batch_size)``.
         """
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; called by mmengine before each one.
-
-        Args:
-            epoch: Epoch, from 0.
-        """
-        self.epoch = epoch
 
     def __iter__(self) -> Iterator[Draw]:
         """Yield this rank's draws of the current epoch, batch after batch."""
@@ -88,47 +95,13 @@ class EpochSampler(Sampler):
         for index, position, pair in zip(*columns, strict=True):
             yield Draw(index, self.seed, self.epoch, position, pair)
 
-    def __len__(self) -> int:
-        """Return how many draws this rank yields per epoch, exactly."""
-        return self.num_iters * self.batch_size
 
-
-def check_positive(owner: str, **values: int | None) -> None:
-    """Raise ValueError for a value that is no whole number above 0.
-
-    Args:
-        owner: Class named in the message.
-        **values: Values by name; None is let through.
-    """
-    for name, value in values.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ValueError(
-                f'{owner}.{name} must be a whole number above 0, got {value!r}'
-            )
-
-
-def resolve_rank(
-    owner: str, rank: int | None, world_size: int | None
-) -> tuple[int, int]:
-    """Return rank and number of processes.
-
-    Args:
-        owner: Class named in the message.
-        rank: Rank of this process; None asks mmengine.
-        world_size: Number of processes; None asks mmengine.
-
-    Returns:
-        Both.
-
-    Raises:
-        ValueError: If they do not fit together.
-    """
-    dist_rank, dist_world_size = get_dist_info()
-    rank = dist_rank if rank is None else rank
-    world_size = dist_world_size if world_size is None else world_size
-    if not 0 <= rank < world_size:
-        raise ValueError(
-            f'{owner}: rank must be from 0 to world_size - 1, '
-            f'got rank={rank}, world_size={world_size}'
-        )
-    return rank, world_size
+def check_pairs(
+    owner: str, batch_size: int, num_pairs_per_epoch: int | None
+) -> None:
+    """Raise ValueError unless batches of whole pairs can be made."""
+    check_positive(
+        owner, batch_size=batch_size, num_pairs_per_epoch=num_pairs_per_epoch
+    )
+    rule = 'even, as it counts images, half visible and half infrared'
+    check(f'{owner}.batch_size', batch_size, batch_size % 2 == 0, rule)

@@ -5,14 +5,16 @@ generator. Ranks, seeds and pair numbers are the sampler's.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
 from ..randomness import keyed_generator
+from ..types import Ints
 
+Groups: TypeAlias = 'tuple[IdentityGroups, IdentityGroups]'
 # Rounds averaged for the length of an epoch over the images.
 NUM_ROUNDS = 8
 
@@ -20,32 +22,20 @@ NUM_ROUNDS = 8
 class IdentityGroups(NamedTuple):
     """Images of one modality, sorted by identity.
 
-    Attributes:
-        members: Indices into the data set, grouped by identity.
-        starts: First position of each identity in ``members``.
-        counts: Number of images of each identity, at least 1.
+    ``members`` are indices into the data set; ``starts`` is the first place
+    of each identity in them, ``counts`` its number of images, at least 1.
     """
 
-    members: np.ndarray
-    starts: np.ndarray
-    counts: np.ndarray
+    members: Ints
+    starts: Ints
+    counts: Ints
 
 
-def identity_groups(
-    pids: np.ndarray, modalities: np.ndarray
-) -> tuple[IdentityGroups, IdentityGroups]:
-    """Sort the images of each modality by identity.
+def identity_groups(pids: Ints, modalities: Ints) -> Groups:
+    """Sort visible and infrared images by identity, in the same order.
 
-    Args:
-        pids: Identity of each image, ``(N, )``.
-        modalities: Modality of each image, ``(N, )``.
-
-    Returns:
-        Groups of the visible and of the infrared images, identities in the
-        same order.
-
-    Raises:
-        ValueError: If an identity lacks a modality.
+    Takes identity and modality of each image, ``(N, )``. An identity without
+    one of the modalities is a ValueError.
     """
     classes, labels = np.unique(pids, return_inverse=True)
     groups = []
@@ -56,36 +46,30 @@ def identity_groups(
             lacking = classes[counts == 0]
             raise ValueError(
                 f'IdentitySampler: {len(lacking)} identities have no '
-                f'{MODALITY_NAMES[modality]} image, the first are '
-                f'{lacking[:5].tolist()}; build the data set with '
-                "modality='both' and check it with "
-                'tools/misc/verify_dataset.py.'
+                f'{MODALITY_NAMES[modality]} image, such as '
+                f'{lacking[:5].tolist()}; build the data set with modality='
+                "'both', check it with tools/misc/verify_dataset.py."
             )
         order = labels[members].argsort(kind='stable')
         groups.append(
             IdentityGroups(members[order], np.cumsum(counts) - counts, counts)
         )
-    return tuple(groups)
+    return groups[0], groups[1]
 
 
 class IdentityPlan(ABC):
     """What an epoch of P x K batches draws.
 
-    Args:
-        groups: Visible and infrared images, see :func:`identity_groups`.
-        num_ids: Identities of an iteration over all ranks,
-            ``world_size * P``.
-        num_instances: Images K per identity and modality.
+    ``num_ids`` counts the identities of an iteration over all ranks,
+    ``world_size * P``, and ``num_instances`` the images K per identity and
+    modality.
     """
 
     # Purpose the generator of an epoch is keyed by.
     stream: ClassVar[str]
 
     def __init__(
-        self,
-        groups: tuple[IdentityGroups, IdentityGroups],
-        num_ids: int,
-        num_instances: int,
+        self, groups: Groups, num_ids: int, num_instances: int
     ) -> None:
         self.groups = groups
         self.num_ids = num_ids
@@ -97,16 +81,11 @@ class IdentityPlan(ABC):
         """Return the number of iterations of an epoch."""
 
     @abstractmethod
-    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
-        """Draw the images of an epoch.
+    def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
+        """Draw images of ``num_iters`` iterations, be they an epoch or not.
 
-        Args:
-            rng: Generator of the epoch.
-            num_iters: Iterations to draw; need not be :meth:`length`.
-
-        Returns:
-            Indices of shape ``(num_iters, world_size * P, 2, K)``, visible
-            before infrared; no identity twice in an iteration.
+        Indices of shape ``(num_iters, world_size * P, 2, K)``, visible
+        before infrared; no identity twice in an iteration.
         """
 
 
@@ -124,7 +103,7 @@ class UniformPlan(IdentityPlan):
         larger = max(len(g.members) for g in self.groups)
         return larger // (self.num_ids * self.num_instances) + 1
 
-    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
         """Draw the images of an epoch; see the base class."""
         # The first columns of a random order are a draw without replacement.
         order = rng.random((num_iters, self.num_classes))
@@ -153,63 +132,49 @@ class IdentityPassPlan(IdentityPlan):
         """Return floor(identities / (P world))."""
         return self.num_classes // self.num_ids
 
-    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
         """Draw the images of an epoch; see the base class."""
         used = self.length() * self.num_ids
         passes = -(-num_iters // self.length())
-        ids = np.concatenate(
-            [rng.permutation(self.num_classes)[:used] for _ in range(passes)]
-        )[: num_iters * self.num_ids]
-        indices = np.stack(
-            [self._images(group, ids, rng) for group in self.groups], axis=1
-        )
-        return indices.reshape(num_iters, self.num_ids, *indices.shape[1:])
+        orders = [rng.permutation(self.num_classes) for _ in range(passes)]
+        ids = np.concatenate([order[:used] for order in orders])
+        ids = ids[: num_iters * self.num_ids]
+        images = [self._images(group, ids, rng) for group in self.groups]
+        shape = num_iters, self.num_ids, 2, self.num_instances
+        return np.stack(images, axis=1).reshape(shape)
 
     def _images(
-        self, group: IdentityGroups, ids: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+        self, group: IdentityGroups, ids: Ints, rng: np.random.Generator
+    ) -> Ints:
         """Draw the K images of one modality of each identity, ``(n, K)``."""
         size = self.num_instances
         drawn = [
-            start + rng.choice(count, size, replace=count < size)
-            for start, count in zip(
-                group.starts[ids], group.counts[ids], strict=True
-            )
+            group.starts[i] + rng.choice(count, size, replace=count < size)
+            for i, count in zip(ids, group.counts[ids], strict=True)
         ]
-        return group.members[np.stack(drawn)]
+        images: Ints = group.members[np.stack(drawn)]
+        return images
 
 
 class ImagePassPlan(IdentityPlan):
     """Go over the images without repeating, as MPANet (Wu et al., CVPR 2021).
 
-    A round works as follows: of each identity with n visible and m infrared
-    images, min(n, m) random ones of each modality are cut into groups of
-    K + K; then, again and again, P random identities give one of their
-    groups, until fewer than P have one left. An identity with fewer than K
-    images of a modality has one group, with repeated images where there are
-    too few.
+    In a round, of each identity with n visible and m infrared images,
+    min(n, m) random ones of each modality are cut into groups of K + K;
+    then, again and again, P random identities give one of their groups,
+    until fewer than P have one left. An identity with fewer than K images of
+    a modality has one group, with repeated images.
 
-    The number of batches of a round is random, and a trainer that plans
-    schedule, gradient accumulation and remaining time in advance needs one
-    length for all epochs. An epoch therefore has as many iterations as
-    rounds have on average over a fixed set of draws. Where an epoch's round
-    is longer it is cut; where it is shorter, the first batches of another
-    round follow.
-
-    Args:
-        groups: Visible and infrared images, see :func:`identity_groups`.
-        num_ids: Identities of an iteration over all ranks,
-            ``world_size * P``.
-        num_instances: Images K per identity and modality.
+    The number of batches of a round is random, but a trainer that plans its
+    schedule in advance needs one length for all epochs: the average over a
+    fixed set of draws. A longer round is cut; a shorter one is followed by
+    the first batches of another.
     """
 
     stream = 'balanced identities'
 
     def __init__(
-        self,
-        groups: tuple[IdentityGroups, IdentityGroups],
-        num_ids: int,
-        num_instances: int,
+        self, groups: Groups, num_ids: int, num_instances: int
     ) -> None:
         super().__init__(groups, num_ids, num_instances)
         fewer = np.minimum(*(g.counts for g in groups))
@@ -224,7 +189,7 @@ class ImagePassPlan(IdentityPlan):
         lengths = [len(self.draw_round(rng)[0]) for _ in range(NUM_ROUNDS)]
         return round(sum(lengths) / NUM_ROUNDS)
 
-    def draw(self, rng: np.random.Generator, num_iters: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
         """Draw the images of an epoch; see the base class."""
         rounds, planned = [], 0
         while planned < num_iters:
@@ -235,17 +200,11 @@ class ImagePassPlan(IdentityPlan):
             planned += len(ids)
         return np.concatenate(rounds)[:num_iters]
 
-    def draw_round(
-        self, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def draw_round(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
         """Draw identities as long as enough of them have a group left.
 
-        Args:
-            rng: Generator to draw from.
-
-        Returns:
-            Identities and the number of the group each of them gives, both
-            of shape ``(iterations, world_size * P)``.
+        Returns identities and the number of the group each of them gives,
+        both of shape ``(iterations, world_size * P)``.
         """
         left = self._num_groups.copy()
         ids, turns = [], []
@@ -256,14 +215,11 @@ class ImagePassPlan(IdentityPlan):
             turns.append(left[chosen])
         return np.stack(ids), np.stack(turns)
 
-    def _cut(
-        self, group: IdentityGroups, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _cut(self, group: IdentityGroups, rng: np.random.Generator) -> Ints:
         """Cut the images of one modality into random groups.
 
-        Returns:
-            Indices of shape ``(identities, most groups, K)``; places behind
-            an identity's last group are never read.
+        ``(identities, most groups, K)``; places behind an identity's last
+        group are never read.
         """
         size = self.num_instances
         cut = np.zeros(

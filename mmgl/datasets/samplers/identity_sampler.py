@@ -4,9 +4,11 @@ import numpy as np
 
 from mmgl.registry import DATA_SAMPLERS
 
+from ..checks import check, check_positive
 from ..randomness import keyed_generator
 from ..reid_dataset import ReIDDataset
-from .base import EpochSampler, check_positive
+from ..types import Ints
+from .base import EpochSampler
 from .identity_plans import IDENTITY_PLANS, identity_groups
 
 
@@ -14,49 +16,42 @@ from .identity_plans import IDENTITY_PLANS, identity_groups
 class IdentitySampler(EpochSampler):
     """P identities with K visible and K infrared images each.
 
-    What an epoch is differs between methods by a factor of thirty, so
-    numbers of epochs must not be carried over from one to the other:
+    What an epoch is differs between methods by a factor of thirty, so their
+    numbers of epochs do not compare; :mod:`.identity_plans` says how each
+    draws. For one process:
 
     - ``'iterations'``, AGW and its successors: identities drawn uniformly
       in each iteration, images with replacement.
       ``floor(N / (P * K * world_size)) + 1`` iterations, N being the size of
-      the larger modality: 696 for SYSU-MM01, 65 for RegDB with the default
-      values on one process. It is a number of iterations only; not every
-      identity need appear in it.
+      the larger modality: by default 696 for SYSU-MM01, 65 for RegDB. Not
+      every identity need appear in an epoch.
     - ``'ids'``, MutualInfo (Tian et al., CVPR 2021): one pass over the
       identities, the rest that fills no batch dropped.
       ``floor(identities / (P * world_size))`` iterations: 24 for SYSU-MM01
-      with P = 16, 25 for RegDB with P = 8 and 51 with P = 4 on one process.
+      with P = 16, 25 for RegDB with P = 8 and 51 with P = 4.
     - ``'images'``, MPANet (Wu et al., CVPR 2021): about one pass over the
       images, per identity as many of each modality as it has of the scarcer
-      one, in groups of K + K that repeat no image; an identity with fewer
-      than K images of a modality still gives one group. 182 iterations for
-      SYSU-MM01 with 16 x (4 + 4), 34 for RegDB with 12 x (5 + 5) on one
-      process. Passes differ in length; an epoch has their average, always,
-      and independent of the seed.
+      one, in groups of K + K that repeat no image. Its average length, for
+      any seed: 182 for SYSU-MM01 with 16 x (4 + 4), 34 for RegDB with
+      12 x (5 + 5).
 
-    ``len()`` is exact in every epoch. :mod:`.identity_plans` says how each
-    of them draws.
+    ``len()`` is exact in every epoch.
 
-    Each rank gets P identities, and no identity is on two ranks in the same
-    iteration. Rows are grouped by identity: K visible, then K infrared. The
-    k-th visible and k-th infrared image of an identity share a pair number.
+    No identity is on two ranks in the same iteration. Rows are grouped by
+    identity: K visible, then K infrared, of which the k-th ones share a pair
+    number.
 
     Args:
         dataset: Training data set with both modalities.
         num_ids: Identities P per rank and iteration.
         num_instances: Images K per identity and modality.
-        epoch: What an epoch goes over: 'iterations', 'ids' or 'images'.
-        seed: Seed; None lets mmengine agree on one over all ranks.
+        epoch: What an epoch goes over.
+        seed: mmengine knows it, rank and world size unless given.
         num_iters: Iterations of an epoch; None is the rule above. More than
             that makes several passes with 'ids' and 'images', each in an
             order of its own.
-        rank: Rank of this process; None asks mmengine.
-        world_size: Number of processes; None asks mmengine.
-
-    Raises:
-        ValueError: If ``epoch`` is unknown, a number is not positive, there
-            are too few identities, or one lacks a modality.
+        rank: Rank.
+        world_size: Number of processes.
     """
 
     def __init__(
@@ -76,43 +71,36 @@ class IdentitySampler(EpochSampler):
             num_instances=num_instances,
             num_iters=num_iters,
         )
-        if epoch not in IDENTITY_PLANS:
-            raise ValueError(
-                'IdentitySampler.epoch says what an epoch goes over and must '
-                f'be one of {", ".join(map(repr, IDENTITY_PLANS))}, got '
-                f'{epoch!r}'
-            )
+        fits = epoch in IDENTITY_PLANS
+        rule = f'one of {", ".join(map(repr, IDENTITY_PLANS))}'
+        check('IdentitySampler.epoch', epoch, fits, rule)
         super().__init__(
             dataset, num_ids * num_instances * 2, seed, rank, world_size
         )
         pids = dataset.field('pid')
         per_iter = num_ids * self.world_size
-        if len(np.unique(pids)) < per_iter:
+        num_classes = len(np.unique(pids))
+        if num_classes < per_iter:
             raise ValueError(
-                f'IdentitySampler: num_ids={num_ids} on {self.world_size} '
-                f'process(es) needs {per_iter} different identities, the '
-                f'data set has {len(np.unique(pids))}; lower num_ids.'
+                f'IdentitySampler: num_ids={num_ids} x {self.world_size} '
+                f'process(es) needs {per_iter} identities, the data set has '
+                f'{num_classes}; lower num_ids.'
             )
         groups = identity_groups(pids, dataset.field('modality'))
         # ``self.epoch`` is the number of the current epoch.
         self.identities = IDENTITY_PLANS[epoch](
             groups, per_iter, num_instances
         )
-        self._num_iters = num_iters or self.identities.length()
+        self.num_iters = num_iters or self.identities.length()
 
-    @property
-    def num_iters(self) -> int:
-        """Iterations in an epoch."""
-        return self._num_iters
-
-    def plan(self) -> tuple[np.ndarray, np.ndarray]:
+    def plan(self) -> tuple[Ints, Ints]:
         """Plan the current epoch; see the base class."""
         rng = keyed_generator((self.seed, self.epoch), self.identities.stream)
-        indices = self.identities.draw(rng, self._num_iters)
+        indices = self.identities.draw(rng, self.num_iters)
         # One number for the k-th image of both modalities.
         visible = indices[:, :, :1]
         pairs = np.arange(visible.size).reshape(visible.shape)
         return (
-            indices.reshape(self._num_iters, -1),
-            pairs.repeat(2, axis=2).reshape(self._num_iters, -1),
+            indices.reshape(self.num_iters, -1),
+            pairs.repeat(2, axis=2).reshape(self.num_iters, -1),
         )

@@ -7,7 +7,8 @@ from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
 from ..randomness import keyed_generator
 from ..reid_dataset import ReIDDataset
-from .base import EpochSampler, check_positive
+from ..types import Ints
+from .base import EpochSampler, check_pairs
 
 
 @DATA_SAMPLERS.register_module()
@@ -19,24 +20,13 @@ class CrossModalPairSampler(EpochSampler):
     smaller one are repeated, in a fresh shuffle each time. Yields visible,
     infrared, visible, infrared...
 
-    Args:
-        dataset: Data set with both modalities.
-        batch_size: Images, not pairs, per rank and iteration; even. Must
-            equal the ``batch_size`` of the data loader. The paper uses 96
-            (48 + 48).
-        seed: Seed; None lets mmengine agree on one over all ranks.
-        num_pairs_per_epoch: Pairs of an epoch over all ranks; None is the
-            size of the larger modality. If larger than it, its images are
-            repeated too.
-        round_up: Complete the last global batch with further pairs (True) or
-            drop it (False). ``num_pairs`` and ``len()`` give the true
-            length.
-        rank: Rank of this process; None asks mmengine.
-        world_size: Number of processes; None asks mmengine.
-
-    Raises:
-        ValueError: If the batch size is odd, a modality is missing or the
-            epoch is shorter than one batch and ``round_up`` is False.
+    ``batch_size`` counts images, not pairs, per rank and iteration, and must
+    equal that of the data loader; the paper uses 96 (48 + 48).
+    ``num_pairs_per_epoch`` counts over all ranks; None is the size of the
+    larger modality, more repeats its images too. ``round_up`` completes the
+    last global batch with further pairs instead of dropping it;
+    ``num_pairs`` and ``len()`` give the true length. mmengine knows seed,
+    rank and number of processes.
     """
 
     def __init__(
@@ -49,16 +39,7 @@ class CrossModalPairSampler(EpochSampler):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        check_positive(
-            'CrossModalPairSampler',
-            batch_size=batch_size,
-            num_pairs_per_epoch=num_pairs_per_epoch,
-        )
-        if batch_size % 2:
-            raise ValueError(
-                'CrossModalPairSampler.batch_size counts images and must be '
-                f'even, half visible and half infrared; got {batch_size}'
-            )
+        check_pairs('CrossModalPairSampler', batch_size, num_pairs_per_epoch)
         super().__init__(dataset, batch_size, seed, rank, world_size)
         modality = dataset.field('modality')
         self.members = {
@@ -67,16 +48,14 @@ class CrossModalPairSampler(EpochSampler):
         for m, members in self.members.items():
             if not len(members):
                 raise ValueError(
-                    'CrossModalPairSampler: the data set has no '
-                    f'{MODALITY_NAMES[m]} image; build it with '
-                    "modality='both'."
+                    f'CrossModalPairSampler: no {MODALITY_NAMES[m]} image; '
+                    "build the data set with modality='both'."
                 )
         wanted = num_pairs_per_epoch or max(map(len, self.members.values()))
         per_iter = self.world_size * batch_size // 2
-        self._num_iters = (
-            -(-wanted // per_iter) if round_up else (wanted // per_iter)
-        )
-        if not self._num_iters:
+        rest = per_iter - 1 if round_up else 0
+        self.num_iters = (wanted + rest) // per_iter
+        if not self.num_iters:
             raise ValueError(
                 f'CrossModalPairSampler: {wanted} pairs are fewer than one '
                 f'global batch of {per_iter}; set round_up=True or a smaller '
@@ -84,23 +63,18 @@ class CrossModalPairSampler(EpochSampler):
             )
 
     @property
-    def num_iters(self) -> int:
-        """Iterations in an epoch."""
-        return self._num_iters
-
-    @property
     def num_pairs(self) -> int:
         """Pairs in an epoch over all ranks, after rounding."""
-        return self._num_iters * self.world_size * self.batch_size // 2
+        return self.num_iters * self.world_size * self.batch_size // 2
 
-    def plan(self) -> tuple[np.ndarray, np.ndarray]:
+    def plan(self) -> tuple[Ints, Ints]:
         """Plan the current epoch; see the base class."""
         sequences = [self._shuffles(m) for m in (VISIBLE, INFRARED)]
-        indices = np.stack(sequences, axis=1).reshape(self._num_iters, -1)
+        indices = np.stack(sequences, axis=1).reshape(self.num_iters, -1)
         pairs = np.repeat(np.arange(self.num_pairs), 2)
         return indices, pairs.reshape(indices.shape)
 
-    def _shuffles(self, modality: int) -> np.ndarray:
+    def _shuffles(self, modality: int) -> Ints:
         """Return fresh shuffles of one modality, cut to ``num_pairs``."""
         members = self.members[modality]
         rng = keyed_generator(

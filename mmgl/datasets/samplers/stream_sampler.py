@@ -2,18 +2,15 @@
 
 from collections.abc import Iterator
 
-from mmengine.dist import sync_random_seed
-from torch.utils.data import Sampler
-
 from mmgl.registry import DATA_SAMPLERS
 
-from ..randomness import Draw, check_seed
+from ..randomness import Draw
 from ..streamed_pairs import StreamedPairs, StreamPlan
-from .base import check_positive, resolve_rank
+from .base import RankSampler, check_pairs
 
 
 @DATA_SAMPLERS.register_module()
-class StreamSampler(Sampler):
+class StreamSampler(RankSampler):
     """Say how much of a stream each rank and worker reads in an epoch.
 
     The counterpart of :class:`CrossModalPairSampler` for images that cannot
@@ -21,22 +18,16 @@ class StreamSampler(Sampler):
     and the number of the batch; which images come is the data set's, see
     :class:`~mmgl.datasets.StreamedPairs`. Takes no memory per image.
 
-    Args:
-        dataset: The stream.
-        batch_size: Images, not pairs, per rank and iteration; even. Must
-            equal the ``batch_size`` of the data loader.
-        seed: Seed; None lets mmengine agree on one over all ranks.
-        num_pairs_per_epoch: Pairs of an epoch over all ranks, completed to
-            whole batches; None is the size of the larger modality. An epoch
-            is what lies between two checkpoints; choose fewer for very
-            large sets. The next epoch goes on where the last one stopped.
-        rank: Rank of this process; None asks mmengine.
-        world_size: Number of processes; None asks mmengine.
-
-    Raises:
-        TypeError: If the data set is no :class:`StreamedPairs`.
-        ValueError: For a bad seed, rank or batch size.
+    ``batch_size`` counts images, not pairs, per rank and iteration, and must
+    equal that of the data loader. ``num_pairs_per_epoch`` counts over all
+    ranks and is completed to whole batches; None is the size of the larger
+    modality. An epoch is what lies between two checkpoints; choose fewer
+    pairs for very large sets. The next one goes on where the last stopped.
+    mmengine knows seed, rank and number of processes.
     """
+
+    DATASET = StreamedPairs
+    REMEDY = 'other data sets have CrossModalPairSampler.'
 
     def __init__(
         self,
@@ -47,41 +38,13 @@ class StreamSampler(Sampler):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        check_positive(
-            'StreamSampler',
-            batch_size=batch_size,
-            num_pairs_per_epoch=num_pairs_per_epoch,
-        )
-        if batch_size % 2:
-            raise ValueError(
-                'StreamSampler.batch_size counts images and must be even, '
-                f'half visible and half infrared; got {batch_size}'
-            )
-        if not isinstance(dataset, StreamedPairs):
-            raise TypeError(
-                'StreamSampler needs StreamedPairs, got '
-                f'{type(dataset).__name__}; other data sets have '
-                'CrossModalPairSampler.'
-            )
-        self.rank, self.world_size = resolve_rank(
-            'StreamSampler', rank, world_size
-        )
-        self.seed = check_seed(sync_random_seed() if seed is None else seed)
-        self.batch_size = batch_size
-        self.epoch = 0
+        check_pairs('StreamSampler', batch_size, num_pairs_per_epoch)
+        super().__init__(dataset, batch_size, seed, rank, world_size)
         wanted = num_pairs_per_epoch or max(map(len, dataset.lists))
         self.num_iters = -(-wanted // (self.world_size * batch_size // 2))
         dataset.plan = StreamPlan(
             batch_size, self.num_iters, self.rank, self.world_size
         )
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; called by mmengine before each one.
-
-        Args:
-            epoch: Epoch, from 0.
-        """
-        self.epoch = epoch
 
     def __iter__(self) -> Iterator[Draw]:
         """Yield the draws of this rank; ``index`` is the batch's number."""
@@ -91,7 +54,3 @@ class StreamSampler(Sampler):
             for pair in range(first, first + half):
                 for position in (2 * pair, 2 * pair + 1):
                     yield Draw(number, self.seed, self.epoch, position, pair)
-
-    def __len__(self) -> int:
-        """Return how many draws this rank yields per epoch, exactly."""
-        return self.num_iters * self.batch_size

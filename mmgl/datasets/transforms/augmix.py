@@ -1,11 +1,15 @@
 """AugMix on uint8 BGR arrays."""
 
+from collections.abc import Callable
+
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from mmgl.registry import TRANSFORMS
 
+from ..checks import check, check_choice, check_positive, check_probability
+from ..types import Image, Results
 from . import image_ops as ops
+from .base import Transform, check_image
 
 OPERATIONS = (
     'autocontrast',
@@ -25,59 +29,44 @@ MAX_DEGREES, MAX_SHEAR, MAX_SHIFT = 30, 0.3, 1 / 3
 
 
 def apply_operation(
-    img: np.ndarray,
-    name: str,
-    strength: float,
-    forward: bool,
-    interpolation: str,
-) -> np.ndarray:
-    """Apply one operation.
+    img: Image, name: str, strength: float, forward: bool, interpolation: str
+) -> Image:
+    """Apply one operation, strength 0 to 1, to a uint8 image ``(H, W, 3)``.
 
-    Args:
-        img: uint8 BGR image ``(H, W, 3)``.
-        name: One of ``OPERATIONS`` or ``FURTHER_OPERATIONS``.
-        strength: From 0 to 1.
-        forward: Direction, for those that have one.
-        interpolation: 'nearest' or 'bilinear'.
-
-    Returns:
-        The new image.
+    ``forward`` is the direction, for those operations that have one.
     """
     height, width = img.shape[:2]
     sign = 1 if forward else -1
-    if name in ('autocontrast', 'equalize'):
-        return getattr(ops, name)(img)
     if name == 'posterize':
         return ops.posterize(img, 4 - int(strength * 4))
     if name == 'solarize':
         return ops.solarize(img, 256 - int(strength * 256))
     if name == 'rotate':
-        return ops.rotate(
-            img, sign * int(strength * MAX_DEGREES), interpolation
-        )
-    if name == 'shear_x':
-        matrix = (1, sign * strength * MAX_SHEAR, 0, 0, 1, 0)
-        return ops.affine(img, matrix, interpolation)
-    if name == 'shear_y':
-        matrix = (1, 0, 0, sign * strength * MAX_SHEAR, 1, 0)
-        return ops.affine(img, matrix, interpolation)
+        degrees = sign * int(strength * MAX_DEGREES)
+        return ops.rotate(img, degrees, interpolation)
+    if name in ('shear_x', 'shear_y'):
+        shear = sign * strength * MAX_SHEAR
+        right, down = (shear, 0.0) if name == 'shear_x' else (0.0, shear)
+        return ops.affine(img, (1, right, 0, down, 1, 0), interpolation)
     if name == 'translate_x':
         return ops.translate(img, sign * int(strength * width * MAX_SHIFT), 0)
     if name == 'translate_y':
         return ops.translate(img, 0, sign * int(strength * height * MAX_SHIFT))
-    return getattr(ops, name)(img, strength * 1.8 + 0.1)
+    operation: Callable[..., Image] = getattr(ops, name)
+    if name in ('autocontrast', 'equalize'):
+        return operation(img)
+    return operation(img, strength * 1.8 + 0.1)
 
 
 @TRANSFORMS.register_module()
-class AugMix(BaseTransform):
+class AugMix(Transform):
     """Mix several chains of simple operations (Hendrycks et al., ICLR 2020).
 
-    The image is blended with a weighted sum of chains of random operations:
-    autocontrast, equalise, posterise, rotate, solarise, shear and translate
-    in x and y. The weights of the chains come from a Dirichlet distribution,
-    the share of the sum from a Beta distribution, the strength of an
-    operation uniformly from 0.1 to ``severity`` tenths. Randomness comes
-    from numpy's global generator.
+    The image is blended with a weighted sum of chains of random operations.
+    The weights of the chains come from a Dirichlet distribution, the share
+    of the sum from a Beta distribution, the strength of an operation
+    uniformly from 0.1 to ``severity`` tenths, all from numpy's global
+    generator.
 
     Works on uint8 with OpenCV: ``docs/performance.md`` compares it with
     torchvision's, on PIL images and on tensors.
@@ -93,10 +82,6 @@ class AugMix(BaseTransform):
             AugMix paper leaves out.
         interpolation: 'nearest' or 'bilinear', for rotation and shear.
         prob: Probability of changing the image at all.
-
-    Raises:
-        ValueError: For a parameter out of range or an image that is not
-            uint8 with three channels.
     """
 
     def __init__(
@@ -109,81 +94,57 @@ class AugMix(BaseTransform):
         interpolation: str = 'bilinear',
         prob: float = 1.0,
     ) -> None:
-        checks = {
-            'severity': (
-                severity,
-                1 <= severity <= MAX_SEVERITY,
-                f'from 1 to {MAX_SEVERITY}',
-            ),
-            'mixture_width': (mixture_width, mixture_width >= 1, 'above 0'),
-            'chain_depth': (
-                chain_depth,
-                chain_depth == -1 or chain_depth >= 1,
-                '-1 or above 0',
-            ),
-            'alpha': (alpha, alpha > 0, 'above 0'),
-            'interpolation': (
-                interpolation,
-                interpolation in ops.INTERPOLATIONS,
-                "'nearest' or 'bilinear'",
-            ),
-            'prob': (prob, 0 <= prob <= 1, 'from 0 to 1'),
-        }
-        for name, (value, fits, rule) in checks.items():
-            if not fits:
-                raise ValueError(f'AugMix.{name} must be {rule}, got {value}')
-        self.options = {name: value for name, (value, *_) in checks.items()}
-        self.options['all_ops'] = all_ops
-        self.operations = OPERATIONS + (FURTHER_OPERATIONS if all_ops else ())
+        fits = 1 <= severity <= MAX_SEVERITY
+        check('AugMix.severity', severity, fits, f'from 1 to {MAX_SEVERITY}')
+        check_positive('AugMix', mixture_width=mixture_width)
+        if chain_depth != -1:
+            check_positive('AugMix', chain_depth=chain_depth)
+        check('AugMix.alpha', alpha, alpha > 0, 'above 0')
+        check_choice('AugMix.interpolation', interpolation, ops.INTERPOLATIONS)
+        check_probability('AugMix', prob=prob)
+        self.severity = severity
+        self.mixture_width = mixture_width
+        self.chain_depth = chain_depth
+        self.alpha = alpha
+        self.all_ops = all_ops
+        self.interpolation = interpolation
+        self.prob = prob
+        self._operations = OPERATIONS + (FURTHER_OPERATIONS if all_ops else ())
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Results) -> Results:
         """Augment ``results['img']``."""
         img = results['img']
-        if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3:
-            raise ValueError(
-                'AugMix needs a uint8 image of shape (H, W, 3), got '
-                f'{img.dtype} {img.shape}; use it before normalisation.'
-            )
-        prob = self.options['prob']
-        if prob < 1 and np.random.rand() >= prob:
+        check_image('AugMix', img, kinds=('uint8',))
+        if self.prob < 1 and np.random.rand() >= self.prob:
             return results
         results['img'] = self._mix(ops.as_contiguous(img))
         return results
 
-    def _mix(self, img: np.ndarray) -> np.ndarray:
+    def _mix(self, img: Image) -> Image:
         """Blend an image with its chains."""
-        alpha, width = self.options['alpha'], self.options['mixture_width']
-        weights = np.random.dirichlet([alpha] * width)
-        share = np.random.beta(alpha, alpha)
-        depth = self.options['chain_depth']
-        depths = [depth] * width
-        if depth == -1:
-            depths = np.random.randint(1, 4, width).tolist()
+        weights = np.random.dirichlet([self.alpha] * self.mixture_width)
+        share = np.random.beta(self.alpha, self.alpha)
+        depths = [self.chain_depth] * self.mixture_width
+        if self.chain_depth == -1:
+            depths = np.random.randint(1, 4, self.mixture_width).tolist()
         # All numbers at once: single ones take numpy as long.
-        numbers = np.random.rand(width, max(depths), 3).tolist()
+        numbers = np.random.rand(self.mixture_width, max(depths), 3).tolist()
         chains = [
             self._chain(img, row[:depth])
             for row, depth in zip(numbers, depths, strict=True)
         ]
         return ops.mix([img, *chains], [1 - share, *(share * weights)])
 
-    def _chain(
-        self, img: np.ndarray, numbers: list[list[float]]
-    ) -> np.ndarray:
+    def _chain(self, img: Image, numbers: list[list[float]]) -> Image:
         """Apply one operation for each three numbers from 0 to 1."""
-        severity = self.options['severity']
         for choice, level, direction in numbers:
-            name = self.operations[int(choice * len(self.operations))]
-            level = 0.1 + level * (severity - 0.1)
+            name = self._operations[int(choice * len(self._operations))]
+            level = 0.1 + level * (self.severity - 0.1)
             img = apply_operation(
                 img,
                 name,
                 level / MAX_SEVERITY,
                 direction < 0.5,
-                self.options['interpolation'],
+                self.interpolation,
             )
         return img
-
-    def __repr__(self) -> str:
-        options = ', '.join(f'{k}={v!r}' for k, v in self.options.items())
-        return f'{type(self).__name__}({options})'

@@ -8,9 +8,13 @@ and :func:`contrast` only, which expect BGR.
 """
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
+
+from ..types import Image
 
 LEVELS = np.arange(256)
 # Larger blocks the system hands out anew each time, page by page, which
@@ -21,30 +25,24 @@ INTERPOLATIONS = {'nearest': cv2.INTER_NEAREST, 'bilinear': cv2.INTER_LINEAR}
 GREY_WEIGHTS = np.array([[0.114, 0.587, 0.299]], np.float32)
 
 
-def as_contiguous(img: np.ndarray) -> np.ndarray:
-    """Return an image in plain memory order.
+def as_contiguous(img: Image) -> Image:
+    """Return an image itself if it is in plain memory order, or a copy.
 
     What numpy does for a mirrored view, as ``RandomFlip`` leaves it behind,
     takes twenty times as long as mirroring by OpenCV.
-
-    Args:
-        img: ``(H, W)`` or ``(H, W, 3)``.
-
-    Returns:
-        The image itself if it is contiguous, or a copy.
     """
     if img.strides[1] < 0 < img.strides[0]:
         img = cv2.flip(img[:, ::-1], 1)
     return np.ascontiguousarray(img)
 
 
-def _look_up(img: np.ndarray, tables: np.ndarray) -> np.ndarray:
+def _look_up(img: Image, tables: npt.NDArray[Any]) -> Image:
     """Map the levels of each channel by its row of tables ``(3, 256)``."""
     tables = tables.clip(0, 255).astype(np.uint8)
     return cv2.LUT(img, np.ascontiguousarray(tables.T)[None])
 
 
-def autocontrast(img: np.ndarray) -> np.ndarray:
+def autocontrast(img: Image) -> Image:
     """Stretch each channel to 0...255 (``PIL.ImageOps.autocontrast``)."""
     # Over the rows first: channels then lie side by side, for SIMD.
     rows = img.reshape(len(img), -1)
@@ -59,9 +57,9 @@ def autocontrast(img: np.ndarray) -> np.ndarray:
     return _look_up(img, np.trunc(LEVELS * scale - low[:, None] * scale))
 
 
-def equalize(img: np.ndarray) -> np.ndarray:
+def equalize(img: Image) -> Image:
     """Equalise the histogram of each channel (``PIL.ImageOps.equalize``)."""
-    tables = []
+    tables: list[npt.NDArray[Any]] = []
     for channel in range(3):
         counts = cv2.calcHist([img], [channel], None, [256], [0, 256])
         counts = counts.ravel().astype(np.int64)
@@ -75,50 +73,29 @@ def equalize(img: np.ndarray) -> np.ndarray:
     return _look_up(img, np.stack(tables))
 
 
-def posterize(img: np.ndarray, bits: int) -> np.ndarray:
-    """Keep the highest bits of each level (``PIL.ImageOps.posterize``).
-
-    Args:
-        img: The image.
-        bits: 0 to 8.
-
-    Returns:
-        The new image.
-    """
-    return cv2.bitwise_and(img, (256 - 2 ** (8 - bits),) * 4)
+def posterize(img: Image, bits: int) -> Image:
+    """Keep the highest 0 to 8 bits (``PIL.ImageOps.posterize``)."""
+    kept: Image = img & np.uint8(256 - 2 ** (8 - bits))
+    return kept
 
 
-def solarize(img: np.ndarray, threshold: int) -> np.ndarray:
-    """Invert the levels from a threshold on (``PIL.ImageOps.solarize``).
-
-    Args:
-        img: The image.
-        threshold: 0 to 256.
-
-    Returns:
-        The new image.
-    """
+def solarize(img: Image, threshold: int) -> Image:
+    """Invert levels from 0 to 256 on (``PIL.ImageOps.solarize``)."""
     # 255 - x is x with all bits turned.
     turned = cv2.threshold(img, threshold - 1, 255, cv2.THRESH_BINARY)[1]
     return cv2.bitwise_xor(img, turned)
 
 
 def affine(
-    img: np.ndarray,
+    img: Image,
     matrix: tuple[float, float, float, float, float, float],
     interpolation: str = 'bilinear',
-) -> np.ndarray:
+) -> Image:
     """Transform the plane (``PIL.Image.transform(..., AFFINE)``).
 
-    Args:
-        img: The image.
-        matrix: ``(a, b, c, d, e, f)``: a place ``(x, y)`` of the result
-            shows ``(a x + b y + c, d x + e y + f)``, both counted from the
-            corner of the corner pixel. What lies outside is black.
-        interpolation: 'nearest' or 'bilinear'.
-
-    Returns:
-        The new image.
+    By the matrix ``(a, b, c, d, e, f)`` a place ``(x, y)`` of the result
+    shows ``(a x + b y + c, d x + e y + f)``, both counted from the corner of
+    the corner pixel. What lies outside is black.
     """
     a, b, c, d, e, f = matrix
     # OpenCV counts from the centre of the corner pixel.
@@ -127,52 +104,23 @@ def affine(
     )
     # Four channels take OpenCV half the time of three.
     padded = cv2.cvtColor(img, cv2.COLOR_BGR2BGRA)
-    warped = cv2.warpAffine(
-        padded,
-        inverse,
-        img.shape[1::-1],
-        flags=INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP,
-    )
+    flags = INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(padded, inverse, img.shape[1::-1], flags=flags)
     return cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR)
 
 
 def rotate(
-    img: np.ndarray, degrees: float, interpolation: str = 'bilinear'
-) -> np.ndarray:
-    """Turn counter-clockwise about the centre (``PIL.Image.rotate``).
-
-    Args:
-        img: The image.
-        degrees: Angle.
-        interpolation: 'nearest' or 'bilinear'.
-
-    Returns:
-        The new image of the same size.
-    """
+    img: Image, degrees: float, interpolation: str = 'bilinear'
+) -> Image:
+    """Turn counter-clockwise about the centre (``PIL.Image.rotate``)."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     x, y = img.shape[1] / 2, img.shape[0] / 2
-    matrix = (
-        cos,
-        -sin,
-        x - cos * x + sin * y,
-        sin,
-        cos,
-        y - sin * x - cos * y,
-    )
-    return affine(img, matrix, interpolation)
+    to_x, to_y = x - cos * x + sin * y, y - sin * x - cos * y
+    return affine(img, (cos, -sin, to_x, sin, cos, to_y), interpolation)
 
 
-def translate(img: np.ndarray, right: int = 0, down: int = 0) -> np.ndarray:
-    """Move by whole pixels; what comes in is black.
-
-    Args:
-        img: The image.
-        right: Pixels to the right, at most its width either way.
-        down: Pixels downwards, at most its height either way.
-
-    Returns:
-        The new image.
-    """
+def translate(img: Image, right: int = 0, down: int = 0) -> Image:
+    """Move by pixels, at most the size either way; what comes in is black."""
     height, width = img.shape[:2]
     moved = np.zeros_like(img)
     moved[
@@ -185,9 +133,7 @@ def translate(img: np.ndarray, right: int = 0, down: int = 0) -> np.ndarray:
     return moved
 
 
-def _blend(
-    img: np.ndarray, other: np.ndarray | float, factor: float
-) -> np.ndarray:
+def _blend(img: Image, other: Image | float, factor: float) -> Image:
     """Mix ``factor`` of an image with the rest of another or of a level.
 
     PIL rounds toward zero, hence the half.
@@ -198,27 +144,27 @@ def _blend(
     return cv2.LUT(img, table.clip(0, 255).astype(np.uint8))
 
 
-def _grey(img: np.ndarray) -> np.ndarray:
+def _grey(img: Image) -> Image:
     """Return the grey version ``(H, W)`` of a BGR image."""
     return cv2.transform(img, GREY_WEIGHTS)
 
 
-def color(img: np.ndarray, factor: float) -> np.ndarray:
+def color(img: Image, factor: float) -> Image:
     """Change the saturation (``PIL.ImageEnhance.Color``); 0 is grey."""
     return _blend(img, cv2.merge([_grey(img)] * 3), factor)
 
 
-def contrast(img: np.ndarray, factor: float) -> np.ndarray:
+def contrast(img: Image, factor: float) -> Image:
     """Change the contrast (``PIL.ImageEnhance.Contrast``); 0 is grey."""
     return _blend(img, round(cv2.mean(_grey(img))[0]), factor)
 
 
-def brightness(img: np.ndarray, factor: float) -> np.ndarray:
+def brightness(img: Image, factor: float) -> Image:
     """Change the brightness (``PIL.ImageEnhance.Brightness``); 0 is black."""
     return _blend(img, 0, factor)
 
 
-def sharpness(img: np.ndarray, factor: float) -> np.ndarray:
+def sharpness(img: Image, factor: float) -> Image:
     """Change the sharpness (``PIL.ImageEnhance.Sharpness``); 0 is smooth."""
     kernel = np.full((3, 3), 1 / 13)
     kernel[1, 1] = 5 / 13
@@ -229,16 +175,8 @@ def sharpness(img: np.ndarray, factor: float) -> np.ndarray:
     return _blend(img, smooth, factor)
 
 
-def mix(images: list[np.ndarray], weights: list[float]) -> np.ndarray:
-    """Return the weighted sum of images of one size.
-
-    Args:
-        images: At least one uint8 image ``(H, W, 3)``.
-        weights: Their weights.
-
-    Returns:
-        The sum, rounded once and clipped to 0...255.
-    """
+def mix(images: list[Image], weights: list[float]) -> Image:
+    """Return a weighted sum of images, rounded once, clipped to 0...255."""
     out = np.empty_like(images[0])
     height = max(1, BLOCK_BYTES // (4 * out[0].size))
     for top in range(0, len(out), height):
@@ -247,26 +185,18 @@ def mix(images: list[np.ndarray], weights: list[float]) -> np.ndarray:
     return out
 
 
-def _mix_rows(
-    images: list[np.ndarray], weights: list[float], out: np.ndarray
-) -> None:
+def _mix_rows(images: list[Image], weights: list[float], out: Image) -> None:
     """Write the weighted sum of some rows to ``out``."""
     if len(images) % 2:
         images, weights = [*images, images[-1]], [*weights, 0.0]
+    given = images[::2], weights[::2], images[1::2], weights[1::2]
     # In halves: OpenCV adds two images faster than one to a sum.
     halves = [
-        cv2.addWeighted(
-            images[i],
-            weights[i],
-            images[i + 1],
-            weights[i + 1],
-            0,
-            dtype=cv2.CV_32F,
-        )
-        for i in range(0, len(images), 2)
+        cv2.addWeighted(*pair, 0, dtype=cv2.CV_32F)
+        for pair in zip(*given, strict=True)
     ]
     total = halves[0]
     for half in halves[1:-1]:
         total = cv2.add(total, half)
-    last = halves[-1] if len(halves) > 1 else 0
+    last: Any = halves[-1] if len(halves) > 1 else 0
     cv2.add(total, last, out, dtype=cv2.CV_8U)

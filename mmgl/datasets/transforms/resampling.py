@@ -13,10 +13,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor, from_numpy
 from torch.nn import functional
 
+from ..types import Image, Ints
 from .image_ops import as_contiguous
+
+Values = npt.NDArray[np.float64]
 
 # PIL's weights are multiples of 2 ** -22; float32 sums of their products with
 # uint8 are exact only in two parts of half as many bits each.
@@ -25,12 +29,12 @@ UNIT = 2**-11
 NEARLY_HALF = 2**-12
 
 
-def _triangle(x: np.ndarray) -> np.ndarray:
+def _triangle(x: Values) -> Values:
     """Return 1 - abs(x), 0 from 1 on."""
-    return np.maximum(1 - np.abs(x), 0)
+    return np.asarray(np.maximum(1 - np.abs(x), 0))
 
 
-def _cubic(x: np.ndarray) -> np.ndarray:
+def _cubic(x: Values) -> Values:
     """Return the cubic convolution kernel (Keys 1981) with a = -0.5."""
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x * x + 1
@@ -38,43 +42,33 @@ def _cubic(x: np.ndarray) -> np.ndarray:
     return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
-def _lanczos(x: np.ndarray) -> np.ndarray:
+def _lanczos(x: Values) -> Values:
     """Return sinc(x) sinc(x / 3), 0 from 3 on."""
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
-class Kernel(NamedTuple):
-    """A filter: its values and the distance at which it ends."""
-
-    value: Callable[[np.ndarray], np.ndarray]
-    support: int
-
-
-KERNELS = {
-    'lanczos': Kernel(_lanczos, 3),
-    'bilinear': Kernel(_triangle, 1),
-    'bicubic': Kernel(_cubic, 2),
+# The values of a filter, and the distance at which it ends.
+KERNELS: dict[str, tuple[Callable[[Values], Values], int]] = {
+    'lanczos': (_lanczos, 3),
+    'bilinear': (_triangle, 1),
+    'bicubic': (_cubic, 2),
 }
 
 
 class Taps(NamedTuple):
     """Which source pixels each output pixel is the weighted sum of.
 
-    Attributes:
-        indices: Source pixels of all output pixels, one after the other,
-            int32 ``(taps, )``.
-        starts: First tap of each output pixel, int32 ``(length, )``.
-        weights: In units of 2 ** -11, float32 ``(taps, )``.
-        signed: Whether there are negative ones.
-        split: Whether all output pixels come twice: with the integer parts
-            of the weights, then with what is left, from 0 on and below 1.
-        shift: Added before sums are rounded to the nearest, in grey levels.
+    ``indices`` (int32) are the source pixels of all output pixels, one after
+    the other, ``starts`` (int32) the first tap of each, ``weights`` (float32)
+    in units of 2 ** -11. If ``split``, all output pixels come twice: with the
+    integer parts of the weights, then with what is left, from 0 on and below
+    1. ``shift`` is added before sums are rounded, in grey levels.
     """
 
     indices: Tensor
     starts: Tensor
     weights: Tensor
-    signed: bool
+    signed: bool  # some weights are negative
     split: bool
     shift: float
 
@@ -90,16 +84,9 @@ def taps_of(
     in the second one, to two grey levels altogether. Therefore the first
     pass is exact for filters with negative weights; for the other one it
     rounds up in doubt, which adds one at most to what the second pass sees,
-    and the second one rounds down in doubt.
+    and the second one, ``last``, rounds down in doubt.
 
-    Args:
-        length: Pixels of the source.
-        new_length: Pixels of the result.
-        interpolation: A key of ``KERNELS``.
-        last: No other pass follows.
-
-    Returns:
-        The taps; 60 kB for 600 pixels that become 288, if split.
+    The taps take 60 kB for 600 pixels that become 288, if split.
     """
     first, counts, weights = _pil_weights(length, new_length, interpolation)
     weights *= 1 / UNIT
@@ -124,19 +111,19 @@ def taps_of(
 
 def _pil_weights(
     length: int, new_length: int, interpolation: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Ints, Ints, Values]:
     """Return first pixel, number of pixels and their weights in a row."""
-    kernel = KERNELS[interpolation]
+    kernel, support = KERNELS[interpolation]
     scale = length / new_length
     stretch = max(scale, 1)
-    reach = kernel.support * stretch
+    reach = support * stretch
     centers = (np.arange(new_length) + 0.5) * scale
     first = np.maximum((centers - reach + 0.5).astype(int), 0)
     counts = np.minimum((centers + reach + 0.5).astype(int), length) - first
     taps = np.arange(counts.max())
     used = taps < counts[:, None]
     places = first[:, None] + taps + 0.5 - centers[:, None]
-    weights = np.where(used, kernel.value(places / stretch), 0)
+    weights = np.where(used, kernel(places / stretch), 0)
     weights /= weights.sum(axis=1, keepdims=True)
     weights = weights[used] / UNIT**2
     weights = np.trunc(weights + np.copysign(0.5, weights))
@@ -144,8 +131,8 @@ def _pil_weights(
 
 
 def _resize_rows(
-    img: np.ndarray, length: int, interpolation: str, last: bool
-) -> np.ndarray:
+    img: Image, length: int, interpolation: str, last: bool
+) -> Image:
     """Resize the first axis of a uint8 array."""
     taps = taps_of(len(img), length, interpolation, last)
     rows = from_numpy(img.reshape(len(img), -1)).float()
@@ -166,19 +153,11 @@ def _resize_rows(
     return rounded.reshape(length, *img.shape[1:])
 
 
-def resample(
-    img: np.ndarray, size: tuple[int, int], interpolation: str
-) -> np.ndarray:
-    """Resize an image as ``PIL.Image.resize`` does.
+def resample(img: Image, size: tuple[int, int], interpolation: str) -> Image:
+    """Resize to a width and height as ``PIL.Image.resize`` does.
 
-    Args:
-        img: uint8 ``(H, W)`` or ``(H, W, C)``, C up to 4.
-        size: New width and height.
-        interpolation: 'lanczos', 'bilinear' or 'bicubic'.
-
-    Returns:
-        The resized image, at most one grey level from PIL's; ``img`` itself
-        if it has the size already.
+    Takes uint8 ``(H, W)`` or ``(H, W, C)``, C up to 4. The result is at most
+    one grey level from PIL's; ``img`` itself if it has the size already.
     """
     width, height = size
     more = img.shape[0] != height

@@ -5,34 +5,28 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
+from torch import Tensor
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import ReIDDataSample
 
+from ..types import Image, Results
+from .base import Transform, check_image
 from .image_ops import as_contiguous
 
 ANNOTATIONS = ('pid', 'modality', 'camid', 'index')
 
 
-def _tensor(img: np.ndarray) -> torch.Tensor:
+def _tensor(img: Image) -> Tensor:
     """Check an image ``(H, W, 3)`` and return it as ``(3, H, W)``."""
-    if (
-        img.dtype not in (np.uint8, np.float32)
-        or img.ndim != 3
-        or (img.shape[2] != 3)
-    ):
-        raise ValueError(
-            'PackReIDInputs needs an image of shape (H, W, 3) in grey levels, '
-            f'uint8 or float32; got {img.dtype} {img.shape}.'
-        )
+    check_image('PackReIDInputs', img)
     # A third of the time of a transposed copy.
     planes = np.empty((3, *img.shape[:2]), img.dtype)
     cv2.split(as_contiguous(img), list(planes))
     return torch.from_numpy(planes)
 
 
-def _pack_views(views: list[np.ndarray]) -> torch.Tensor | list[torch.Tensor]:
+def _pack_views(views: Sequence[Image]) -> Tensor | list[Tensor]:
     """Stack the views of an image if they have one size, or list them."""
     if not views:
         raise ValueError('PackReIDInputs: the list of views is empty')
@@ -42,34 +36,28 @@ def _pack_views(views: list[np.ndarray]) -> torch.Tensor | list[torch.Tensor]:
 
 
 @TRANSFORMS.register_module()
-class PackReIDInputs(BaseTransform):
+class PackReIDInputs(Transform):
     """Pack an image, or several views of one, and its annotations.
 
     Required keys: ``img`` (``(H, W, 3)`` in grey levels, uint8 or float32,
-    or a list of such arrays), ``pid``, ``modality``, ``camid``,
-    ``index``, ``img_path``. Optional: ``permutation``, ``draw``.
-    Returns ``inputs``, a contiguous tensor of shape ``(3, H, W)``, or
-    ``(views, 3, H, W)`` for a list, of the type of the image (float32 if
-    views differ), and ``data_samples``, a :class:`ReIDDataSample`. Views
-    of one size are stacked and not listed because the collate function of
-    mmengine refuses lists of different lengths in one batch. Views of
-    several sizes stay a list of ``(3, H, W)``; all images of a batch must
+    or a list of such arrays), ``pid``, ``modality``, ``camid``, ``index``,
+    ``img_path``. Optional: ``permutation``, ``draw``. Returns
+    ``data_samples``, a :class:`ReIDDataSample`, and ``inputs``, a tensor
+    ``(3, H, W)``, or ``(views, 3, H, W)`` for a list, of the type of the
+    image (float32 if views differ). Views of one size are stacked because
+    the collate function of mmengine refuses lists of different lengths in
+    one batch. Views of several sizes stay a list; all images of a batch must
     then have as many, and models need ``ModalityChannelPreprocessor``.
 
     Args:
         meta_keys: Further keys of the results kept as meta information; a
-            missing one is an error.
-
-    Raises:
-        ValueError: If an image has another type or shape or is normalised
-            already, or if there is no view.
-        KeyError: If one of ``meta_keys`` is missing.
+            missing one is a KeyError.
     """
 
     def __init__(self, meta_keys: Sequence[str] = ()) -> None:
         self.meta_keys = tuple(meta_keys)
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Results) -> Results:
         """Return inputs and data sample of one image."""
         if 'img_norm_cfg' in results:
             raise ValueError(
@@ -97,6 +85,3 @@ class PackReIDInputs(BaseTransform):
         if 'permutation' in results:
             sample.permutation = torch.from_numpy(results['permutation'])
         return dict(inputs=inputs, data_samples=sample)
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(meta_keys={self.meta_keys})'

@@ -1,0 +1,43 @@
+"""Checks that say in one wording what is wrong and would be right."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+def check(key: str, value: object, fits: bool, rule: str) -> None:
+    """Raise ValueError "KEY must be RULE, got VALUE" unless it fits."""
+    if not fits:
+        raise ValueError(f'{key} must be {rule}, got {value!r}')
+
+
+def check_choice(key: str, value: object, choices: Iterable[str]) -> None:
+    """Raise ValueError for a value that is none of the choices."""
+    choices = tuple(choices)
+    check(key, value, value in choices, f'one of {", ".join(choices)}')
+
+
+def check_positive(owner: str, **values: int | None) -> None:
+    """Raise ValueError for what is no whole number above 0, nor None."""
+    for name, value in values.items():
+        fits = value is None or (isinstance(value, int) and value > 0)
+        check(f'{owner}.{name}', value, fits, 'a whole number above 0')
+
+
+def check_probability(owner: str, **values: float) -> None:
+    """Raise ValueError for what is not from 0 to 1."""
+    for name, value in values.items():
+        check(f'{owner}.{name}', value, 0 <= value <= 1, 'from 0 to 1')
+
+
+@contextmanager
+def readable(
+    what: str, remedy: str, *kinds: type[Exception]
+) -> Iterator[None]:
+    """Turn errors into a ValueError "WHAT cannot be read (...); REMEDY"."""
+    try:
+        yield
+    except kinds as error:
+        raise ValueError(
+            f'{what} cannot be read ({type(error).__name__}: {error}); '
+            f'{remedy}'
+        ) from error
