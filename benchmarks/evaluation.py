@@ -23,6 +23,7 @@ from evaluation_cases import (
 from threadpoolctl import threadpool_limits
 
 from mmgl.evaluation.ranking.distances import PairwiseDistances
+from mmgl.evaluation.ranking.scoring import RankingScores
 from mmgl.evaluation.reports import evaluate_sysu, sysu_galleries
 from mmgl.utils.benchmark import (
     Figure,
@@ -132,27 +133,32 @@ def measure_large(options: argparse.Namespace) -> Figures:
     """5,000 queries, 100,000 gallery images: of a model, and at chance."""
     for name, noise in (('features of a model', 2), ('chance level', 1000)):
         case = large_case(options.scale, noise)
-        out = np.zeros((512, len(case.gallery)), dtype=np.float32)
-        result = []
+        yield measure_many(f'large gallery, {name}', case, options.repeats)
 
-        def limit(case=case, out=out) -> None:
-            for start in range(0, len(case.query), len(out)):
-                part = case.query[start : start + len(out)]
-                np.matmul(part, case.gallery.T, out=out[: len(part)])
 
-        def ours(case=case, result=result) -> None:
-            pairs = PairwiseDistances(case.query, case.gallery)
-            result[:] = [case.score(pairs)]
+def measure_many(name: str, case: Search, repeats: int) -> Figure:
+    """Exact scores from features, a block of the distances at a time."""
+    out = np.zeros((512, len(case.gallery)), dtype=np.float32)
+    scores: list[RankingScores] = []
 
-        found = alternate(dict(limit=limit, ours=ours), options.repeats)
-        yield Figure(
-            f'large gallery, {name}',
-            found['ours'] / found['limit'],
-            1.5,
-            note=f'{len(case.query)} x {len(case.gallery)} x 512-d, mAP '
-            f'{100 * result[0].mAP:.1f} %; limit: the bare product into '
-            f'memory in use, {found["limit"]:.2f} s',
-        )
+    def limit() -> None:
+        for start in range(0, len(case.query), len(out)):
+            part = case.query[start : start + len(out)]
+            np.matmul(part, case.gallery.T, out=out[: len(part)])
+
+    def ours() -> None:
+        pairs = PairwiseDistances(case.query, case.gallery)
+        scores.append(case.score(pairs))
+
+    found = alternate(dict(limit=limit, ours=ours), repeats)
+    return Figure(
+        name,
+        found['ours'] / found['limit'],
+        1.5,
+        note=f'{len(case.query)} x {len(case.gallery)} x 512-d, mAP '
+        f'{100 * scores[0].mAP:.1f} %; limit: the bare product into memory '
+        f'in use, {found["limit"]:.2f} s',
+    )
 
 
 def measure_memory(options: argparse.Namespace) -> Figures:

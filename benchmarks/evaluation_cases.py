@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mmgl.evaluation.file_reports import find_split_files
-from mmgl.evaluation.ranking.scoring import score_galleries
+from mmgl.evaluation.ranking.scoring import RankingScores, score_galleries
 from mmgl.protocols.galleries import (
     GALLERY_CAMERAS,
     INFRARED_CAMERAS,
@@ -37,7 +38,7 @@ class Search:
     # Cameras of SYSU-MM01, of queries and gallery.
     camids: tuple[Ints, Ints] | None = None
 
-    def score(self, distances):
+    def score(self, distances: Any) -> RankingScores:
         """Score distances (n, m) by the rules of the data set."""
         if self.camids is None:
             places, cmc = (None, None), 'standard'

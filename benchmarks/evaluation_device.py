@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ def measure_large(options: Namespace) -> Iterator[Figure]:
         yield Figure(f'{name}, peak memory', memory, GIB, 'GiB', note=note)
 
 
-def nearest(distances, count: int) -> Tensor:
+def nearest(distances: Any, count: int) -> Tensor:
     """Find the nearest images of all queries, a block at a time, (n, count).
 
     ``distances`` are those of :func:`distances_between`.

@@ -17,6 +17,7 @@ from images import write_images
 from meters import clock
 from mmengine.config import Config, DictAction
 from mmengine.hooks import Hook
+from torch import Tensor
 
 from mmgl.config.checking import check_config
 from mmgl.config.loading import (
@@ -48,7 +49,7 @@ class StepTimer(Hook):
         self._start = self._now()
 
     def after_train_iter(
-        self, runner, batch_idx, data_batch=None, outputs=None
+        self, *_: object, outputs: dict[str, Tensor], **__: object
     ) -> None:
         """Stop it."""
         self.seconds.append(self._now() - self._start)

@@ -13,7 +13,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +111,12 @@ def index_file(folder: Path, kind: str) -> Path:
     return folder / f'{kind[:4]}.index'
 
 
-def build(gallery, path: Path, options: argparse.Namespace, clock) -> None:
+def build(
+    gallery: np.ndarray,
+    path: Path,
+    options: argparse.Namespace,
+    clock: Callable[[], float],
+) -> None:
     """Fit and fill an index; print seconds and memory."""
     lists = 2 ** int(np.log2(4 * np.sqrt(len(gallery))))
     index = GalleryIndex(

@@ -70,7 +70,11 @@ class StepCase:
 
 
 def build_case(
-    name: str, data_root: str, work_dir: Path, options: Namespace, bf16=False
+    name: str,
+    data_root: str,
+    work_dir: Path,
+    options: Namespace,
+    bf16: bool = False,
 ) -> StepCase:
     """Build a method as tools/train.py does, in training mode on the device.
 

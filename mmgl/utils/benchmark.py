@@ -221,7 +221,8 @@ def report(
     Returns:
         What the JSON holds: title, figures, machine and the details.
     """
-    entries, found = [], []
+    entries: list[dict[str, object]] = []
+    found: list[Figure] = []
     machine = describe_machine()
     content = dict(title=title, figures=entries, machine=machine, **details)
     _write(content, out)
