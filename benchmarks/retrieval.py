@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,18 @@ from threadpoolctl import threadpool_limits
 from mmgl.gallery.faiss_indexes import check_gpu
 from mmgl.gallery.index import DEVICES, GalleryIndex
 from mmgl.gallery.index import KINDS as INDEXES
-from mmgl.utils.benchmark import Figure, peak_memory, report, run_python
+from mmgl.utils.benchmark import Figure, peak_memory, report
+
+try:
+    import faiss
+except ImportError:  # an optional requirement
+    faiss = None
 
 DIMS, LATENT, IMAGES, CHUNK = 512, 64, 20, 20_000
 ON_DISK = ('flat on disk', 'ivfpq on disk, ranked again')
 KINDS = (*INDEXES, *ON_DISK)
+
+Seconds = dict[str, float]
 
 
 def write_features(folder: Path, size: int, queries: int) -> None:
@@ -84,49 +93,30 @@ def recall(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.mean(shares))
 
 
-def run_kind(options: argparse.Namespace) -> None:
-    """Build and save, or load and search, one kind; print its figures.
-
-    Runs in a process of its own, whose peak memory it is.
-    """
-    folder, kind = Path(options.folder), options.kind
-    gallery, queries = read_features(folder)
-    path = index_file(folder, kind)
-    clock = time.process_time if options.device == 'cpu' else time.perf_counter
-    if options.build:
-        build(gallery, path, options, clock)
-        return
-    index = GalleryIndex.load(path, options.device, on_disk=kind in ON_DISK)
-    if options.device == 'gpu':
-        index.search(queries, 100)  # kernels are loaded and memory is asked
-    again = gallery if kind.endswith('again') else None
-    start = clock()
-    ids = index.search(queries, 100, again)[1]
-    print('search', clock() - start, 'peak', peak_memory())
-    np.save(folder / 'found.npy', ids)
+def one_thread() -> None:
+    """Keep this process to one thread."""
+    faiss.omp_set_num_threads(1)
+    threadpool_limits(1)
 
 
-def index_file(folder: Path, kind: str) -> Path:
-    """Where an index is saved, and found by its variant on disk."""
-    return folder / f'{kind[:4]}.index'
+def alone(function: Callable[..., Seconds], *arguments: object) -> Seconds:
+    """Run a function in a process of its own, whose 'peak' memory it tells."""
+    with ProcessPoolExecutor(1, get_context('spawn'), one_thread) as pool:
+        return pool.submit(function, *arguments).result()
 
 
-def build(
-    gallery: np.ndarray,
-    path: Path,
-    options: argparse.Namespace,
-    clock: Callable[[], float],
-) -> None:
-    """Fit and fill an index; print seconds and memory."""
+def clock_of(device: str) -> Callable[[], float]:
+    """Processor time, or on a GPU that on the wall."""
+    return time.process_time if device == 'cpu' else time.perf_counter
+
+
+def build(folder: Path, kind: str, path: Path, device: str) -> Seconds:
+    """Fit, fill and save an index."""
+    gallery, clock = read_features(folder)[0], clock_of(device)
     lists = 2 ** int(np.log2(4 * np.sqrt(len(gallery))))
-    index = GalleryIndex(
-        DIMS,
-        options.kind,
-        lists=lists,
-        codes=64,
-        probes=max(1, lists // 32),
-        device=options.device,
-    )
+    probes = max(1, lists // 32)
+    how = dict(lists=lists, codes=64, probes=probes, device=device)
+    index = GalleryIndex(DIMS, kind, **how)
     order = np.random.default_rng(0).permutation(len(gallery))
     start = clock()
     index.fit(gallery[np.sort(order[: 40 * lists])])
@@ -135,20 +125,21 @@ def build(
         index.add(gallery[first : first + CHUNK])
     added = clock()
     index.save(path)
-    print('fit', fitted - start, 'add', added - fitted, 'peak', peak_memory())
+    return dict(fit=fitted - start, add=added - fitted, peak=peak_memory())
 
 
-def call(
-    options: argparse.Namespace, folder: Path, kind: str, *extra: str
-) -> dict[str, float]:
-    """Run one kind in another process and return what it printed."""
-    where = '--folder', str(folder), '--device', options.device
-    arguments = '--kind', kind, *where, *extra
-    done = run_python(__file__, *arguments, capture=True)
-    done.check_returncode()
-    # FAISS itself may have said something before.
-    words = done.stdout.splitlines()[-1].split()
-    return dict(zip(words[::2], map(float, words[1::2]), strict=True))
+def search(folder: Path, kind: str, path: Path, device: str) -> Seconds:
+    """Load an index and leave what it finds in ``found.npy``."""
+    (gallery, queries), clock = read_features(folder), clock_of(device)
+    index = GalleryIndex.load(path, device, on_disk=kind in ON_DISK)
+    if device == 'gpu':
+        index.search(queries, 100)  # kernels are loaded and memory is asked
+    again = gallery if kind.endswith('again') else None
+    start = clock()
+    ids = index.search(queries, 100, again)[1]
+    found = dict(search=clock() - start, peak=peak_memory())
+    np.save(folder / 'found.npy', ids)
+    return found
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
@@ -166,17 +157,18 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
             kind in ON_DISK and options.device != 'cpu'
         ):
             continue
+        path = folder / f'{kind[:4]}.index'  # that of its variant on disk, too
         if kind not in ON_DISK:
-            built = call(options, folder, kind, '--build')
+            built = alone(build, folder, kind, path, options.device)
             fit, add = built['fit'], built['add']
             note = f'fit {fit:.1f} s, add {add:.1f} s'
             yield Figure(f'{kind}: build', fit + add, None, 's', note=note)
             name = f'{kind}: peak memory of building'
             note = 'mapped pages of the features that were read included'
             yield Figure(name, built['peak'], None, 'GiB', note=note)
-            size = index_file(folder, kind).stat().st_size / 2**30
+            size = path.stat().st_size / 2**30
             yield Figure(f'{kind}: file', size, None, 'GiB')
-        searched = call(options, folder, kind)
+        searched = alone(search, folder, kind, path, options.device)
         found = np.load(folder / 'found.npy')
         target = 0.999 if kind.startswith('flat') else None
         for count in (10, 100):
@@ -192,24 +184,19 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add, hidden = parser.add_argument, dict(help=argparse.SUPPRESS)
+    add = parser.add_argument
     add('--size', type=int, default=100_000, help='images of the gallery')
     add('--queries', type=int, default=500)
     add('--only', nargs='+', choices=INDEXES, default=INDEXES)
     add('--device', choices=DEVICES, default='cpu', help='of the indexes')
     add('--out', metavar='JSON', help='file for the figures')
-    add('--kind', **hidden)
-    add('--folder', **hidden)
-    add('--build', action='store_true', **hidden)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, object] | None:
     """Measure, print and return the figures."""
     options = parse_args(argv)
-    try:
-        import faiss
-    except ImportError:
+    if faiss is None:
         print('retrieval: skipped; it needs FAISS: pip install faiss-cpu')
         return None
     if options.device == 'gpu':
@@ -217,11 +204,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, object] | None:
             check_gpu()
         except ValueError as error:
             sys.exit(f'retrieval: {error}')
-    faiss.omp_set_num_threads(1)
+    one_thread()
     where = 'one thread' if options.device == 'cpu' else 'one GPU'
-    with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
-        if options.kind:
-            return run_kind(options)
+    with tempfile.TemporaryDirectory() as folder:
         return report(
             f'Retrieval, {options.size} images x {DIMS}-d, {where}',
             measure(options, Path(folder)),
