@@ -62,16 +62,17 @@ def measure_sysu(options: argparse.Namespace) -> Figures:
     """Whole report: both modes, both shot numbers, all trials."""
     case = sysu_case(options.data_root, options.scale)
     features, infrared = identity_features(case.pids, 2048, 4), case.infrared
-    make_limit, timing, where = host_limit, (), ''
+    mask, make_limit, timing, where = infrared, host_limit, (), ''
     if options.device != 'cpu':
         # torch alone takes as much memory as the large gallery may.
         import evaluation_device
 
         features = evaluation_device.placed(features, options.device)
+        mask = evaluation_device.placed(infrared, options.device)
         make_limit = evaluation_device.sysu_limit
         timing = (evaluation_device.clock(options.device),)
         where = f', {options.device}'
-    query, pool = features[infrared], features[~infrared]
+    query, pool = features[mask], features[~mask]
     labels = case.pids, case.camids
     drawn = case.index, case.rand_perm_cam, MODES, SHOTS, options.trials
     galleries = sysu_galleries(*labels, *drawn, 'official')

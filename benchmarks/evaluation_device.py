@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from evaluation_cases import Floats, large_case
+from evaluation_cases import large_case
 from meters import clock, with_peak
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -19,16 +19,16 @@ DIMS, QUERIES, COUNT, GALLERY = 512, 512, 100, 1_000_000
 BLOCK = 64  # queries whose distances are in memory together
 
 
-def placed(features: Floats, device: str) -> Tensor:
-    """Copy features to the device."""
-    return torch.from_numpy(features).to(device)
+def placed(array: np.ndarray, device: str) -> Tensor:
+    """Copy an array to the device."""
+    return torch.from_numpy(array).to(device)
 
 
 def sysu_limit(
     query: Tensor, pool: Tensor, columns: Sequence[np.ndarray]
 ) -> Callable[[], None]:
     """One product and an argsort of each gallery."""
-    columns = [torch.from_numpy(own).to(query.device) for own in columns]
+    columns = [placed(own, str(query.device)) for own in columns]
 
     def limit() -> None:
         product = query @ pool.T
