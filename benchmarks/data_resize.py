@@ -1,7 +1,7 @@
 """Resizing by mmgl and by PIL, in one worker."""
 
-import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from data_workers import in_worker
@@ -19,90 +19,52 @@ RESULTS = (
     (384, 128, 'bilinear'),
 )
 TARGET = 2  # times the rate of PIL
-CALLS = 20  # images in a timed call
+CALLS = 20  # images in a timed call, which one would be too short for
 
 
 def resize_functions(
     source: tuple[int, int], height: int, width: int, interpolation: str
-) -> dict[str, Callable]:
-    """Return three ways to resize an image.
+) -> dict[str, Callable[[], object]]:
+    """Return three ways to resize an image, by name.
 
-    Args:
-        source: Height and width of the image.
-        height: Height of the result.
-        width: Its width.
-        interpolation: The filter.
-
-    Returns:
-        By name: 'mmgl' and 'PIL' from array to array, and 'PIL alone', which
-        leaves out what an array costs on the way to PIL and back.
+    'mmgl' and 'PIL' go from array to array; 'PIL alone' leaves out what an
+    array costs on the way to PIL and back.
     """
-    img = np.random.default_rng(0).integers(
-        0, 256, (*source, 3), dtype=np.uint8
-    )
-    ours = PILResize((width, height), interpolation)
+    shape, size = (*source, 3), (width, height)
+    img = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    ours = PILResize(size, interpolation)
     kind = Image.Resampling[interpolation.upper()]
     picture = Image.fromarray(img)
 
+    def by_pil() -> np.ndarray:
+        return np.asarray(Image.fromarray(img).resize(size, kind))
+
     return {
-        'mmgl': repeated(lambda: ours(dict(img=img))),
-        'PIL': repeated(
-            lambda: np.asarray(
-                Image.fromarray(img).resize((width, height), kind)
-            )
-        ),
-        'PIL alone': repeated(lambda: picture.resize((width, height), kind)),
+        'mmgl': lambda: ours(dict(img=img)),
+        'PIL': by_pil,
+        'PIL alone': lambda: picture.resize(size, kind),
     }
 
 
-def repeated(function: Callable[[], object]) -> Callable[[], None]:
-    """Return what calls a function several times and keeps nothing.
-
-    Args:
-        function: Function without arguments.
-
-    Returns:
-        One that lasts long enough to be timed.
-    """
-
-    def calls() -> None:
-        for _ in range(CALLS):
-            function()
-
-    return calls
-
-
-def measure_resize(options: argparse.Namespace) -> list[Figure]:
-    """Time all pairs of a source and a result in one worker.
-
-    Args:
-        options: Command line options.
-
-    Returns:
-        The figures.
-    """
-    figures = []
+def measure_resize(repeats: int) -> Iterator[Figure]:
+    """Time all pairs of a source and a result in one worker."""
     for height, width, interpolation in RESULTS:
         for source in SOURCES:
-            functions = resize_functions(source, height, width, interpolation)
-            seconds = in_worker(
-                lambda functions=functions: alternate(
-                    functions, options.repeats
-                )
-            )
+            single = resize_functions(source, height, width, interpolation)
+            functions = {
+                name: lambda one=one: [one() for _ in range(CALLS)]
+                for name, one in single.items()
+            }
+            seconds = in_worker(partial(alternate, functions, repeats))
             ours, pil, alone = (
                 seconds[name] / CALLS * 1000
                 for name in ('mmgl', 'PIL', 'PIL alone')
             )
-            figures.append(
-                Figure(
-                    f'{interpolation}, {source[0]} x {source[1]} to {height} '
-                    f'x {width}, against PIL',
-                    pil / ours,
-                    TARGET,
-                    at_least=True,
-                    note=f'{ours:.2f} against {pil:.2f} ms; PIL alone '
-                    f'{alone:.2f}',
-                )
+            yield Figure(
+                f'{interpolation}, {source[0]} x {source[1]} to {height} x '
+                f'{width}, against PIL',
+                pil / ours,
+                TARGET,
+                at_least=True,
+                note=f'{ours:.2f} against {pil:.2f} ms; PIL alone {alone:.2f}',
             )
-    return figures

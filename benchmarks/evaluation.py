@@ -1,24 +1,20 @@
-"""Measure the evaluation against its limits, and against other evaluators.
+"""Measure the evaluation against its limits, and against AGW's evaluator.
 
 A limit is the work that no evaluation by sorting can avoid: one float32
 matrix product and one ``argsort`` of each gallery that a protocol asks for.
 Features are random around a centre for each identity, as many as the
 benchmarks have images.
-
-Example:
-    python benchmarks/evaluation.py --out evaluation.json
-    python benchmarks/evaluation.py --only sysu --data-root \
-        data/SYSU-MM01
-    python benchmarks/evaluation.py --only peers \
-        --peer-agw ../Cross-Modal-Re-ID-baseline
 """
 
 import argparse
-import time
+import runpy
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
-import evaluation_peers as peers
 import numpy as np
 from evaluation_cases import (
+    Floats,
+    Search,
     identity_features,
     large_case,
     regdb_case,
@@ -27,9 +23,8 @@ from evaluation_cases import (
 from threadpoolctl import threadpool_limits
 
 from mmgl.evaluation.ranking.distances import PairwiseDistances
-from mmgl.evaluation.ranking.scoring import score_galleries
+from mmgl.evaluation.ranking.scoring import RankingScores
 from mmgl.evaluation.reports import evaluate_sysu, sysu_galleries
-from mmgl.protocols.galleries import sysu_locations
 from mmgl.utils.benchmark import (
     Figure,
     alternate,
@@ -39,283 +34,196 @@ from mmgl.utils.benchmark import (
 )
 
 MODES, SHOTS = ('all', 'indoor'), (1, 10)
+Figures = Iterator[Figure]
 
 
-def sort_rows(distances):
-    """Argsort as an evaluation would at best: while rows are in the cache.
-
-    Args:
-        distances (np.ndarray): (n, m).
-    """
+def sort_rows(distances: Floats) -> None:
+    """Argsort as an evaluation would at best: while rows are in the cache."""
     for start in range(0, len(distances), 256):
         np.argsort(distances[start : start + 256], axis=1)
 
 
-def measure_sysu(options):
-    """Whole report: both modes, both shot numbers, all trials.
-
-    Args:
-        options (argparse.Namespace): Command line options.
-
-    Returns:
-        list[Figure]: The ratio.
-    """
-    case = sysu_case(options.data_root, options.scale)
-    features = identity_features(case.pids, 2048, noise=4)
-    infrared = case.modality == 1
-    query, pool = features[infrared], features[~infrared]
+def host_limit(
+    query: Floats, pool: Floats, columns: Sequence[np.ndarray]
+) -> Callable[[], None]:
+    """One product, into memory in use, and an argsort of each gallery."""
     product = -query @ pool.T
-    galleries = sysu_galleries(
-        case.pids,
-        case.camids,
-        case.index,
-        case.rand_perm_cam,
-        MODES,
-        SHOTS,
-        options.trials,
-        'official',
-    )
-    column = np.cumsum(~infrared) - 1
-    parts = [product[:, column[rows]] for rows in galleries.values()]
+    parts = [product[:, own] for own in columns]
 
-    def limit():
+    def limit() -> None:
         np.matmul(query, pool.T, out=product)
         for part in parts:
             sort_rows(part)
 
+    return limit
+
+
+def measure_sysu(options: argparse.Namespace) -> Figures:
+    """Whole report: both modes, both shot numbers, all trials."""
+    case = sysu_case(options.data_root, options.scale)
+    features, infrared = identity_features(case.pids, 2048, 4), case.infrared
+    mask, make_limit, timing, where = infrared, host_limit, (), ''
+    if options.device != 'cpu':
+        # torch alone takes as much memory as the large gallery may.
+        import evaluation_device
+
+        features = evaluation_device.placed(features, options.device)
+        mask = evaluation_device.placed(infrared, options.device)
+        make_limit = evaluation_device.sysu_limit
+        timing = (evaluation_device.clock(options.device),)
+        where = f', {options.device}'
+    query, pool = features[mask], features[~mask]
+    labels = case.pids, case.camids
+    drawn = case.index, case.rand_perm_cam, MODES, SHOTS, options.trials
+    galleries = sysu_galleries(*labels, *drawn, 'official')
+    column = np.cumsum(~infrared) - 1
+    columns = [column[rows] for rows in galleries.values()]
+    modality = infrared.astype(np.int64)
     found = alternate(
         dict(
-            limit=limit,
-            ours=lambda: evaluate_sysu(
-                features,
-                case.pids,
-                case.camids,
-                case.modality,
-                case.index,
-                case.rand_perm_cam,
-                MODES,
-                SHOTS,
-                options.trials,
-            ),
+            limit=make_limit(query, pool, columns),
+            ours=lambda: evaluate_sysu(features, *labels, modality, *drawn),
         ),
         options.repeats,
+        *timing,
     )
-    return [
-        Figure(
-            f'SYSU-MM01 report, {len(parts)} galleries',
-            found['ours'] / found['limit'],
-            1.0,
-            note=f'{len(query)} queries, pool of {len(pool)}, 2048-d; limit '
-            f'{found["limit"]:.2f} s; from features to figures; aim 0.7',
-        )
-    ]
+    yield Figure(
+        f'SYSU-MM01 report, {len(columns)} galleries{where}',
+        found['ours'] / found['limit'],
+        1.0,
+        note=f'{len(query)} queries, pool of {len(pool)}, 2048-d; limit '
+        f'{found["limit"]:.3f} s; from features to figures; aim 0.7',
+    )
 
 
-def measure_search(name, case, target, cmc, repeats):
-    """One gallery, from a finished distance matrix.
-
-    Args:
-        name (str): What it is called.
-        case (Search): Features and labels.
-        target (float): Of the ratio.
-        cmc (str): Kind of the CMC.
-        repeats (int): How often to time.
-
-    Returns:
-        Figure: The ratio.
-    """
+def measure_one(
+    name: str, case: Search, target: float, repeats: int
+) -> Figure:
+    """One gallery, from a finished distance matrix."""
     product = -case.query @ case.gallery.T
 
-    def limit():
+    def limit() -> None:
         np.matmul(case.query, case.gallery.T, out=product)
         sort_rows(product)
 
     found = alternate(
-        dict(
-            limit=limit,
-            ours=lambda: score_galleries(
-                product,
-                case.query_pids,
-                case.gallery_pids,
-                None,
-                case.query_locations,
-                case.gallery_locations,
-                cmc,
-            ),
-        ),
-        repeats,
+        dict(limit=limit, ours=lambda: case.score(product)), repeats
     )
+    note = (
+        f'from {len(case.query)} x {len(case.gallery)} distances; limit '
+        f'{found["limit"]:.3f} s'
+    )
+    return Figure(name, found['ours'] / found['limit'], target, note=note)
+
+
+def measure_regdb(options: argparse.Namespace) -> Figures:
+    """One direction."""
+    case = regdb_case(options.scale)
+    yield measure_one('RegDB direction', case, 0.5, options.repeats)
+
+
+def measure_trial(options: argparse.Namespace) -> Figures:
+    """Single trials of SYSU-MM01, all search."""
+    case = sysu_case(options.data_root, options.scale)
+    for name, shots, target in (('single', 1, 0.55), ('multi', 10, 0.45)):
+        name = f'SYSU-MM01 trial, {name} shot'
+        yield measure_one(name, case.trial(shots), target, options.repeats)
+
+
+def measure_large(options: argparse.Namespace) -> Figures:
+    """5,000 queries, 100,000 gallery images: of a model, and at chance."""
+    for name, noise in (('features of a model', 2), ('chance level', 1000)):
+        case = large_case(options.scale, noise)
+        yield measure_many(f'large gallery, {name}', case, options.repeats)
+
+
+def measure_many(name: str, case: Search, repeats: int) -> Figure:
+    """Exact scores from features, a block of the distances at a time."""
+    out = np.zeros((512, len(case.gallery)), dtype=np.float32)
+    scores: list[RankingScores] = []
+
+    def limit() -> None:
+        for start in range(0, len(case.query), len(out)):
+            part = case.query[start : start + len(out)]
+            np.matmul(part, case.gallery.T, out=out[: len(part)])
+
+    def ours() -> None:
+        pairs = PairwiseDistances(case.query, case.gallery)
+        scores.append(case.score(pairs))
+
+    found = alternate(dict(limit=limit, ours=ours), repeats)
     return Figure(
         name,
         found['ours'] / found['limit'],
-        target,
-        note=f'from {len(case.query)} x {len(case.gallery)} distances; '
-        f'limit {found["limit"]:.3f} s',
+        1.5,
+        note=f'{len(case.query)} x {len(case.gallery)} x 512-d, mAP '
+        f'{100 * scores[0].mAP:.1f} %; limit: the bare product into memory '
+        f'in use, {found["limit"]:.2f} s',
     )
 
 
-def measure_regdb(options):
-    """One direction.
-
-    Args:
-        options (argparse.Namespace): Command line options.
-
-    Returns:
-        list[Figure]: The ratio.
-    """
-    return [
-        measure_search(
-            'RegDB direction',
-            regdb_case(options.scale),
-            0.5,
-            'standard',
-            options.repeats,
-        )
-    ]
-
-
-def measure_trial(options):
-    """Single trials of SYSU-MM01, all search.
-
-    Args:
-        options (argparse.Namespace): Command line options.
-
-    Returns:
-        list[Figure]: Single and multi shot.
-    """
-    case = sysu_case(options.data_root, options.scale)
-    return [
-        measure_search(
-            f'SYSU-MM01 trial, {name} shot',
-            case.trial(shots, sysu_locations),
-            target,
-            'unique_identity',
-            options.repeats,
-        )
-        for name, shots, target in (('single', 1, 0.55), ('multi', 10, 0.45))
-    ]
-
-
-def measure_large(options):
-    """5,000 queries, 100,000 gallery images.
-
-    Args:
-        options (argparse.Namespace): Command line options.
-
-    Returns:
-        list[Figure]: For features of a model, and at chance level.
-    """
-    figures = []
-    for name, noise in (('features of a model', 2), ('chance level', 1000)):
-        case = large_case(options.scale, noise)
-        out = np.zeros((512, len(case.gallery)), dtype=np.float32)
-        result = []
-
-        def limit(case=case, out=out):
-            for start in range(0, len(case.query), 512):
-                part = case.query[start : start + 512]
-                np.matmul(part, case.gallery.T, out=out[: len(part)])
-
-        def ours(case=case, result=result):
-            result[:] = score_galleries(
-                PairwiseDistances(case.query, case.gallery),
-                case.query_pids,
-                case.gallery_pids,
-                cmc='standard',
-            )
-
-        found = alternate(dict(limit=limit, ours=ours), options.repeats)
-        figures.append(
-            Figure(
-                f'large gallery, {name}',
-                found['ours'] / found['limit'],
-                1.5,
-                note=f'{len(case.query)} x {len(case.gallery)} x 512-d, mAP '
-                f'{100 * result[0].mAP:.1f} %; limit: the bare product into '
-                f'memory in use, {found["limit"]:.2f} s',
-            )
-        )
-    return figures
-
-
-def measure_memory(options):
-    """Peak memory of the large search, in a process of its own.
-
-    Args:
-        options (argparse.Namespace): Command line options.
-
-    Returns:
-        list[Figure]: GiB, features and Python included.
-    """
-    done = run_python(
-        __file__, '--peak', '--scale', str(options.scale), capture=True
-    )
+def measure_memory(options: argparse.Namespace) -> Figures:
+    """Peak memory of the large search, in a process of its own."""
+    scale = str(options.scale)
+    done = run_python(__file__, '--peak', '--scale', scale, capture=True)
     done.check_returncode()
-    return [
-        Figure(
-            'large gallery, peak memory',
-            float(done.stdout),
-            1.0,
-            'GiB',
-            note='whole process, its 0.2 GiB of features included',
+    peak, name = float(done.stdout), 'large gallery, peak memory'
+    note = 'whole process, its 0.2 GiB of features included'
+    yield Figure(name, peak, 1.0, 'GiB', note=note)
+
+
+def measure_peers(options: argparse.Namespace) -> Figures:
+    """AGW's ``eval_metrics.py`` as it is, on the same distances."""
+    if options.peer_agw is None:
+        print('peers: none given; see --peer-agw.')
+        return
+    path = Path(options.peer_agw, 'eval_metrics.py')
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} does not exist; give a checkout.')
+    agw = runpy.run_path(str(path))
+    trial = sysu_case(options.data_root, options.scale).trial(1)
+    for name, search, evaluate in (
+        ('RegDB direction', regdb_case(options.scale), agw['eval_regdb']),
+        ('SYSU-MM01 trial, single shot', trial, agw['eval_sysu']),
+    ):
+        yield compare(f'agw, {name}', search, evaluate, options.repeats)
+
+
+def compare(
+    name: str, search: Search, evaluate: Callable, repeats: int
+) -> Figure:
+    """Time of a peer over ours, and how far the scores are apart."""
+    distances = -search.query @ search.gallery.T
+    labels = search.query_pids, search.gallery_pids, *(search.camids or ())
+    theirs, ours = [], []
+    seconds = alternate(
+        dict(
+            ours=lambda: ours.append(search.score(distances)),
+            theirs=lambda: theirs.append(evaluate(distances.copy(), *labels)),
+        ),
+        max(1, repeats // 3),  # the peer takes long
+    )
+    cmc, *others = theirs[0]
+    gaps = [
+        f'{key} {100 * (value - mine):+.4f}'
+        for key, value, mine in zip(
+            ('R1', 'mAP', 'mINP'),
+            (cmc[0], *others),
+            (ours[0].cmc[0], ours[0].mAP, ours[0].mINP),
+            strict=True,
         )
     ]
-
-
-def print_peak(scale):
-    """Run the large search once and print the peak memory in GiB.
-
-    Args:
-        scale (float): See ``--scale``.
-    """
-    case = large_case(scale, 2)
-    score_galleries(
-        PairwiseDistances(case.query, case.gallery),
-        case.query_pids,
-        case.gallery_pids,
-        cmc='standard',
+    return Figure(
+        name,
+        seconds['theirs'] / seconds['ours'],
+        1.0,
+        at_least=True,
+        note=f'times our {seconds["ours"]:.3f} s; theirs minus ours in '
+        f'points: {", ".join(gaps)}',
     )
-    print(peak_memory())
 
 
-def measure_peers(options):
-    """Other evaluators on the same distances.
-
-    Args:
-        options (argparse.Namespace): Command line options.
-
-    Returns:
-        list[Figure]: How many times longer each one takes.
-    """
-    case = sysu_case(options.data_root, options.scale)
-    searches = {
-        'RegDB direction': regdb_case(options.scale),
-        'SYSU-MM01 trial, single shot': case.trial(1, sysu_locations),
-    }
-    figures = []
-    for peer, path in (
-        ('agw', options.peer_agw),
-        ('fastreid', options.peer_fastreid),
-        ('torchreid', options.peer_torchreid),
-    ):
-        if path is None:
-            continue
-        for label, evaluate in peers.LOADERS[peer](path).items():
-            figures += [
-                peers.compare(
-                    f'{label}, {name}', evaluate, search, options.repeats
-                )
-                for name, search in searches.items()
-            ]
-    if not figures:
-        print(
-            'peers: none given; see --peer-agw, --peer-fastreid, '
-            '--peer-torchreid.'
-        )
-    return figures
-
-
-SUBJECTS = dict(
+ON_HOST = dict(
     sysu=measure_sysu,
     regdb=measure_regdb,
     trial=measure_trial,
@@ -325,77 +233,64 @@ SUBJECTS = dict(
 )
 
 
-def parse_args(argv=None):
+def measure(options: argparse.Namespace) -> Figures:
+    """Measure what is asked for."""
+    subjects = ON_HOST
+    if options.device != 'cpu':
+        import evaluation_device
+
+        subjects = dict(
+            sysu=measure_sysu,
+            large=evaluation_device.measure_large,
+            search=evaluation_device.measure_search,
+        )
+    for subject, measure_subject in subjects.items():
+        if subject in options.only:
+            for figure in measure_subject(options):
+                if options.scale != 1 and subject != 'search':
+                    figure.target = None  # it is that of the true sizes
+                yield figure
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description='Measure the evaluation against its limits.'
-    )
-    parser.add_argument(
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add, subjects = parser.add_argument, [*ON_HOST, 'search']
+    add(
         '--only',
         nargs='+',
-        choices=SUBJECTS,
-        default=SUBJECTS,
+        choices=subjects,
+        default=subjects,
         metavar='SUBJECT',
-        help=f'of {", ".join(SUBJECTS)}',
+        help=f'of {", ".join(subjects)}; on a device sysu, large and search',
     )
-    parser.add_argument('--repeats', type=int, default=3)
-    parser.add_argument('--trials', type=int, default=10)
-    parser.add_argument(
-        '--scale',
-        type=float,
-        default=1,
-        help='share of the number of images; 1 for figures to report',
-    )
-    parser.add_argument(
-        '--data-root',
-        help='SYSU-MM01, or its exp/, for the true numbers '
-        'of images; else nearly the same, made up',
-    )
-    parser.add_argument(
-        '--device',
-        default='cpu',
-        help="such as 'cuda': the features are "
-        'there; measures the whole report and the large gallery',
-    )
-    for name in ('agw', 'fastreid', 'torchreid'):
-        parser.add_argument(
-            f'--peer-{name}',
-            metavar='PATH',
-            help='a checkout, whose evaluator is run as it is',
-        )
-    parser.add_argument('--out', metavar='JSON', help='file for the figures')
-    parser.add_argument('--peak', action='store_true', help=argparse.SUPPRESS)
+    add('--repeats', type=int, default=3)
+    add('--trials', type=int, default=10)
+    add('--scale', type=float, default=1, help='share of the images')
+    add('--data-root', help='SYSU-MM01, or its exp/: true numbers of images')
+    add('--device', default='cpu', help="such as 'cuda', for the features")
+    add('--peer-agw', metavar='PATH', help='checkout to compare with')
+    add('--out', metavar='JSON', help='file for the figures')
+    add('--peak', action='store_true', help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> dict[str, object] | None:
     """Measure, print and return the figures."""
     options = parse_args(argv)
-    start = time.perf_counter()
     with threadpool_limits(1):
         if options.peak:
-            return print_peak(options.scale)
-        figures = []
-        if options.device != 'cpu':
-            from evaluation_device import measure_on_device
-
-            figures += measure_on_device(options)
-        else:
-            for subject, measure in SUBJECTS.items():
-                if subject in options.only:
-                    figures += measure(options)
-    if options.scale != 1:
-        for figure in figures:  # targets are those of the true sizes
-            figure.target = None
-    return report(
-        f'Evaluation, {options.device}, one thread',
-        figures,
-        options.out,
-        scale=options.scale,
-        repeats=options.repeats,
-        numpy=np.__version__,
-        seconds=time.perf_counter() - start,
-    )
+            case = large_case(options.scale, 2)
+            case.score(PairwiseDistances(case.query, case.gallery))
+            return print(peak_memory())
+        return report(
+            f'Evaluation, {options.device}, one thread',
+            measure(options),
+            options.out,
+            scale=options.scale,
+            repeats=options.repeats,
+            numpy=np.__version__,
+        )
 
 
 if __name__ == '__main__':

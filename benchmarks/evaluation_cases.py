@@ -1,10 +1,14 @@
 """Searches of the size of the benchmarks, with made-up features."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mmgl.evaluation.file_reports import find_split_files
+from mmgl.evaluation.ranking.scoring import RankingScores, score_galleries
 from mmgl.protocols.galleries import (
     GALLERY_CAMERAS,
     INFRARED_CAMERAS,
@@ -12,100 +16,80 @@ from mmgl.protocols.galleries import (
     load_rand_perm_cam,
     official_gallery,
     read_id_list,
+    sysu_locations,
 )
 
 # Identities under each camera, and images in all, of the SYSU-MM01 test set.
 PEOPLE = {1: 56, 2: 56, 3: 93, 4: 94, 5: 95, 6: 96}
 POOL, QUERIES = 6775, 3803
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
 
 @dataclass
 class Search:
-    """One gallery and its queries.
+    """One gallery and its queries: unit features (n, d), labels (n,)."""
 
-    Attributes:
-        query (np.ndarray): Unit features, (n, d), float32.
-        gallery (np.ndarray): Unit features, (m, d), float32.
-        query_pids (np.ndarray): (n,).
-        gallery_pids (np.ndarray): (m,).
-        query_camids (np.ndarray, optional): (n,).
-        gallery_camids (np.ndarray, optional): (m,).
-        query_locations (np.ndarray, optional): (n,).
-        gallery_locations (np.ndarray, optional): (m,).
-    """
+    query: Floats
+    gallery: Floats
+    query_pids: Ints
+    gallery_pids: Ints
+    # Cameras of SYSU-MM01, of queries and gallery.
+    camids: tuple[Ints, Ints] | None = None
 
-    query: np.ndarray
-    gallery: np.ndarray
-    query_pids: np.ndarray
-    gallery_pids: np.ndarray
-    query_camids: np.ndarray | None = None
-    gallery_camids: np.ndarray | None = None
-    query_locations: np.ndarray | None = None
-    gallery_locations: np.ndarray | None = None
+    def score(self, distances: Any) -> RankingScores:
+        """Score distances (n, m) by the rules of the data set."""
+        if self.camids is None:
+            places, cmc = (None, None), 'standard'
+        else:
+            places = tuple(map(sysu_locations, self.camids))
+            cmc = 'unique_identity'
+        return score_galleries(
+            distances, self.query_pids, self.gallery_pids, None, *places, cmc
+        )[0]
 
 
 @dataclass
 class SYSUCase:
-    """Labels of all test images.
+    """Labels of all test images, (n,), and the official permutations."""
 
-    Attributes:
-        pids (np.ndarray): (n,).
-        camids (np.ndarray): (n,).
-        index (np.ndarray): (n,).
-        modality (np.ndarray): (n,).
-        rand_perm_cam (dict): See ``load_rand_perm_cam``.
-    """
-
-    pids: np.ndarray
-    camids: np.ndarray
-    index: np.ndarray
-    modality: np.ndarray
+    pids: Ints
+    camids: Ints
+    index: Ints
     rand_perm_cam: dict
 
-    def trial(self, shots, locations):
-        """Build the all-search gallery of the first trial.
+    @property
+    def infrared(self) -> npt.NDArray[np.bool_]:
+        """Which images are infrared."""
+        return np.isin(self.camids, INFRARED_CAMERAS)
 
-        Args:
-            shots (int): 1 or 10.
-            locations (Callable): Cameras to places.
-
-        Returns:
-            Search: With features of 2048 numbers.
-        """
+    def trial(self, shots: int) -> Search:
+        """Build the all-search gallery of the first trial, 2048-d."""
         images = group_images(
             self.pids.tolist(), self.camids.tolist(), self.index.tolist()
         )
         drawn = official_gallery(
             self.rand_perm_cam, images, GALLERY_CAMERAS['all'], shots, 0
         )
-        infrared = self.modality == 1
-        pids = np.concatenate([self.pids[infrared], drawn[:, 1]])
-        camids = np.concatenate([self.camids[infrared], drawn[:, 0]])
-        features = identity_features(pids, 2048, noise=4)
-        places, n = locations(camids), int(infrared.sum())
+        pids, camids = self.pids[self.infrared], self.camids[self.infrared]
+        n, everyone = len(pids), np.concatenate([pids, drawn[:, 1]])
+        features = identity_features(everyone, 2048, noise=4)
         return Search(
             features[:n],
             features[n:],
-            pids[:n],
-            pids[n:],
-            camids[:n],
-            camids[n:],
-            places[:n],
-            places[n:],
+            pids,
+            drawn[:, 1],
+            (camids, drawn[:, 0]),
         )
 
 
-def identity_features(pids, dims, noise, seed=0):
+def identity_features(
+    pids: Ints, dims: int, noise: float, seed: int = 0
+) -> Floats:
     """Draw unit features around a random centre for each identity.
 
-    Args:
-        pids (np.ndarray): (n,).
-        dims (int): Length of a feature.
-        noise (float): Length of the noise over that of the centre.
-        seed (int): Of the generator.
-
-    Returns:
-        np.ndarray: (n, dims), float32.
+    ``noise`` is its length over that of the centre.
     """
     rng = np.random.default_rng(seed)
     people, person = np.unique(pids, return_inverse=True)
@@ -120,18 +104,23 @@ def identity_features(pids, dims, noise, seed=0):
     return features
 
 
-def sysu_case(data_root=None, scale=1):
+def sysu_case(
+    data_root: str | Path | None = None, scale: float = 1
+) -> SYSUCase:
     """Build the labels of the SYSU-MM01 test images.
 
-    Args:
-        data_root (str, optional): The data set, or its ``exp``, for the
-            true numbers of images; else they are spread evenly.
-        scale (float): Share of the made-up number of identities.
-
-    Returns:
-        SYSUCase: The labels.
+    With the data set, or its ``exp``, numbers of images are the true ones;
+    else they are spread evenly, over a share of the identities.
     """
-    if data_root is not None:
+    if data_root is None:
+        counts = _even_counts(scale)
+        rng = np.random.default_rng(0)
+        permutations = {camid: {} for camid in PEOPLE}
+        for (camid, pid), count in counts.items():
+            permutations[camid][pid] = np.stack(
+                [rng.permutation(count) + 1 for _ in range(10)]
+            )
+    else:
         id_file, permutation_file = find_split_files(data_root)
         permutations = load_rand_perm_cam(permutation_file)
         ids = read_id_list(id_file)
@@ -141,14 +130,6 @@ def sysu_case(data_root=None, scale=1):
             for pid in ids
             if pid in permutations.get(camid, {})
         }
-    else:
-        counts = _even_counts(scale)
-        rng = np.random.default_rng(0)
-        permutations = {camid: {} for camid in PEOPLE}
-        for (camid, pid), count in counts.items():
-            permutations[camid][pid] = np.stack(
-                [rng.permutation(count) + 1 for _ in range(10)]
-            )
     rows = np.array(
         [
             (camid, pid, number)
@@ -157,16 +138,11 @@ def sysu_case(data_root=None, scale=1):
         ]
     )
     camids, pids, index = rows.T
-    return SYSUCase(
-        pids,
-        camids,
-        index,
-        np.isin(camids, INFRARED_CAMERAS).astype(np.int64),
-        permutations,
-    )
+    return SYSUCase(pids, camids, index, permutations)
 
 
-def _even_counts(scale):
+def _even_counts(scale: float) -> dict[tuple[int, int], int]:
+    """Images of each camera and identity."""
     pairs = [
         (camid, pid)
         for camid, people in PEOPLE.items()
@@ -174,46 +150,27 @@ def _even_counts(scale):
     ]
     counts = {}
     for infrared, total in ((False, POOL), (True, QUERIES)):
-        own = [
-            pair for pair in pairs if (pair[0] in INFRARED_CAMERAS) == infrared
-        ]
+        own = [p for p in pairs if (p[0] in INFRARED_CAMERAS) == infrared]
         ends = np.linspace(0, round(total * scale), len(own) + 1).round()
         for pair, count in zip(own, np.diff(ends), strict=True):
             counts[pair] = max(10, int(count))
     return counts
 
 
-def regdb_case(scale=1):
-    """Build one direction of a RegDB split: 206 identities, 10 images each.
-
-    Args:
-        scale (float): Share of the number of identities.
-
-    Returns:
-        Search: With features of 2048 numbers.
-    """
+def regdb_case(scale: float = 1) -> Search:
+    """Build one direction of a RegDB split: 206 identities, 10 images each."""
     pids = np.repeat(np.arange(max(2, round(206 * scale))), 10)
     features = identity_features(np.tile(pids, 2), 2048, noise=4)
     n = len(pids)
-    cameras = np.ones(n, dtype=np.int64)
-    return Search(features[:n], features[n:], pids, pids, cameras, cameras + 1)
+    return Search(features[:n], features[n:], pids, pids)
 
 
-def large_case(scale, noise):
-    """Build a search of 5,000 queries among 20 images of 5,000 identities.
-
-    Args:
-        scale (float): Share of the number of identities.
-        noise (float): See :func:`identity_features`.
-
-    Returns:
-        Search: With features of 512 numbers.
-    """
+def large_case(scale: float, noise: float) -> Search:
+    """Build 5,000 queries among 20 images of 5,000 identities, 512-d."""
     people = max(2, round(5000 * scale))
     rng = np.random.default_rng(1)
     gallery = rng.permutation(np.repeat(np.arange(people), 20))
     query = rng.permutation(people)
-    features = identity_features(
-        np.concatenate([query, gallery]), 512, noise, seed=2
-    )
+    everyone = np.concatenate([query, gallery])
+    features = identity_features(everyone, 512, noise, seed=2)
     return Search(features[:people], features[people:], query, gallery)

@@ -1,139 +1,133 @@
 """The evaluation of features that lie on an accelerator."""
 
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
 import torch
-from evaluation_cases import identity_features, large_case, sysu_case
-from meters import clock, peak_memory
+from evaluation_cases import large_case
+from meters import clock, with_peak
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from mmgl.evaluation.ranking.distances import distances_between
-from mmgl.evaluation.ranking.scoring import score_galleries
-from mmgl.evaluation.reports import evaluate_sysu, sysu_galleries
 from mmgl.utils.benchmark import Figure, alternate
 
-MODES, SHOTS = ('all', 'indoor'), (1, 10)
 GIB = 1.0  # may be taken by the large gallery
+DIMS, QUERIES, COUNT, GALLERY = 512, 512, 100, 1_000_000
+BLOCK = 64  # queries whose distances are in memory together
 
 
-def measure_on_device(options):
-    """Whole SYSU-MM01 report, and the large gallery.
-
-    Args:
-        options (argparse.Namespace): Command line options.
-
-    Returns:
-        list[Figure]: Ratios to the limits on the same device, and memory.
-    """
-    return [measure_sysu(options), *measure_large(options)]
+def placed(array: np.ndarray, device: str) -> Tensor:
+    """Copy an array to the device."""
+    return torch.from_numpy(array).to(device)
 
 
-def measure_sysu(options):
-    """Report against one product and an argsort of each gallery.
+def sysu_limit(
+    query: Tensor, pool: Tensor, columns: Sequence[np.ndarray]
+) -> Callable[[], None]:
+    """One product and an argsort of each gallery."""
+    columns = [placed(own, str(query.device)) for own in columns]
 
-    Args:
-        options (argparse.Namespace): Command line options.
-
-    Returns:
-        Figure: The ratio.
-    """
-    case = sysu_case(options.data_root, options.scale)
-    features = torch.from_numpy(
-        identity_features(case.pids, 2048, noise=4)
-    ).to(options.device)
-    infrared = torch.from_numpy(case.modality == 1).to(options.device)
-    query, pool = features[infrared], features[~infrared]
-    galleries = sysu_galleries(
-        case.pids,
-        case.camids,
-        case.index,
-        case.rand_perm_cam,
-        MODES,
-        SHOTS,
-        options.trials,
-        'official',
-    )
-    column = (~infrared).cumsum(0).cpu() - 1
-    columns = [
-        column[torch.from_numpy(rows)].to(options.device)
-        for rows in galleries.values()
-    ]
-
-    def limit():
+    def limit() -> None:
         product = query @ pool.T
         for own in columns:
             product[:, own].argsort(dim=1)
 
-    found = alternate(
-        dict(
-            limit=limit,
-            ours=lambda: evaluate_sysu(
-                features,
-                case.pids,
-                case.camids,
-                case.modality,
-                case.index,
-                case.rand_perm_cam,
-                MODES,
-                SHOTS,
-                options.trials,
-            ),
-        ),
-        options.repeats,
-        clock(options.device),
-    )
-    return Figure(
-        f'SYSU-MM01 report, {len(columns)} galleries, {options.device}',
-        found['ours'] / found['limit'],
-        1.0,
-        note=f'limit {found["limit"]:.3f} s; from features to figures',
-    )
+    return limit
 
 
-def measure_large(options):
-    """Exact scores against the bare product.
+def measure_large(options: Namespace) -> Iterator[Figure]:
+    """Exact scores against the bare product, and their memory."""
+    case, device = large_case(options.scale, 2), options.device
+    query, gallery = placed(case.query, device), placed(case.gallery, device)
 
-    Args:
-        options (argparse.Namespace): Command line options.
-
-    Returns:
-        list[Figure]: The ratio, and the peak memory where it is counted.
-    """
-    case = large_case(options.scale, 2)
-    query = torch.from_numpy(case.query).to(options.device)
-    gallery = torch.from_numpy(case.gallery).to(options.device)
-
-    def ours():
-        score_galleries(
-            distances_between(query, gallery),
-            case.query_pids,
-            case.gallery_pids,
-            cmc='standard',
-        )
+    def ours() -> None:
+        case.score(distances_between(query, gallery))
 
     # Before the limit takes its memory for all distances at once.
-    memory = peak_memory(ours, options.device)
-    out = torch.zeros(len(query), len(gallery), device=options.device)
+    _, memory = with_peak(ours, device)
+    out = torch.zeros(len(query), len(gallery), device=device)
     found = alternate(
         dict(limit=lambda: torch.matmul(query, gallery.T, out=out), ours=ours),
         options.repeats,
-        clock(options.device),
+        clock(device),
     )
-    name = f'large gallery, {options.device}'
-    figures = [
-        Figure(
-            name,
-            found['ours'] / found['limit'],
-            1.5,
-            note=f'limit: the bare product, {found["limit"]:.3f} s, full '
-            'float32',
-        )
-    ]
+    name, limit = f'large gallery, {device}', found['limit']
+    note = f'limit: the bare product, {limit:.3f} s, full float32'
+    yield Figure(name, found['ours'] / limit, 1.5, note=note)
     if memory is not None:
-        figures.append(
-            Figure(
-                f'{name}, peak memory',
-                memory,
-                GIB,
-                'GiB',
-                note='its 0.2 GiB of features included',
-            )
-        )
-    return figures
+        note = 'its 0.2 GiB of features included'
+        yield Figure(f'{name}, peak memory', memory, GIB, 'GiB', note=note)
+
+
+def nearest(distances: Any, count: int) -> Tensor:
+    """Find the nearest images of all queries, a block at a time, (n, count).
+
+    ``distances`` are those of :func:`distances_between`.
+    """
+    found, block = [], None
+    for start in range(0, distances.shape[0], BLOCK):
+        rows = np.arange(start, min(start + BLOCK, distances.shape[0]))
+        block = distances.rows(rows, out=block)
+        here = torch.as_tensor(block)[: len(rows)]
+        found.append(here.topk(count, largest=False).indices)
+    return torch.cat(found)
+
+
+def bare_search(query: Tensor, gallery: Tensor, count: int) -> Tensor:
+    """Do no more than the products and the choice of the largest."""
+    return torch.cat(
+        [(part @ gallery.T).topk(count).indices for part in query.split(BLOCK)]
+    )
+
+
+def planted_case(size: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw unit features; each query is near one image that is known."""
+    generator = torch.Generator(device).manual_seed(0)
+
+    def draw(count: int) -> Tensor:
+        drawn = torch.randn(count, DIMS, device=device, generator=generator)
+        return normalize(drawn, dim=1)
+
+    gallery = draw(size)
+    truth = torch.arange(QUERIES, device=device) * (size // QUERIES)
+    query = gallery[truth] + 0.5 * draw(QUERIES)
+    return normalize(query, dim=1), gallery, truth
+
+
+def measure_search(options: Namespace) -> Iterator[Figure]:
+    """Exact search among a million images."""
+    size = round(GALLERY * options.scale)
+    query, gallery, truth = planted_case(size, options.device)
+    now = clock(options.device)
+    start = now()
+    distances = distances_between(query, gallery)
+    prepared = now() - start
+    found, memory = with_peak(
+        lambda: nearest(distances, COUNT), options.device
+    )
+    seconds = alternate(
+        dict(
+            limit=lambda: bare_search(query, gallery, COUNT),
+            ours=lambda: nearest(distances, COUNT),
+        ),
+        options.repeats,
+        now,
+    )
+    name = f'{QUERIES} queries among {size:,} images x {DIMS}-d'
+    each, note = 1e3 * seconds['ours'] / QUERIES, f'the nearest {COUNT}, exact'
+    note = f'{note}, full float32'
+    yield Figure(f'{name}: time a query', each, unit='ms', note=note)
+    ratio = seconds['ours'] / seconds['limit']
+    yield Figure(f'{name}: against products and topk alone', ratio)
+    note = 'checks, normalising, looking for equal images'
+    yield Figure(
+        f'{name}: preparing the gallery', prepared, None, 's', note=note
+    )
+    share = (found[:, 0] == truth).float().mean().item()
+    yield Figure(f'{name}: the planted image comes first', share, 1, '', True)
+    if memory is not None:
+        note = 'features included'
+        yield Figure(f'{name}: peak memory', memory, None, 'GiB', note=note)

@@ -3,26 +3,21 @@
 Builds the config as tools/train.py does, trains a few steps on synthetic
 images of the size of SYSU-MM01 (or on images of your own), and prints the
 time of a step and the peak memory.
-
-Example:
-    python benchmarks/full_size_step.py
-    python benchmarks/full_size_step.py CONFIG --data-root data/RegDB \
-        --cfg-options model.backbone.depth=101
 """
 
 import argparse
 import json
 import os
-import platform
-import resource
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from images import write_images
-from mmengine.config import DictAction
+from meters import clock
+from mmengine.config import Config, DictAction
 from mmengine.hooks import Hook
+from torch import Tensor
 
 from mmgl.config.checking import check_config
 from mmgl.config.loading import (
@@ -32,6 +27,7 @@ from mmgl.config.loading import (
     derive_loaders,
     load_config,
 )
+from mmgl.utils.benchmark import peak_memory
 from mmgl.utils.compat import select_amp_wrapper, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.paths import config_dir
@@ -46,38 +42,24 @@ class StepTimer(Hook):
 
     def __init__(self) -> None:
         self.seconds, self.losses = [], []
-        self._synchronize = (
-            torch.cuda.synchronize if torch.cuda.is_available() else None
-        )
+        self._now = clock('cuda' if torch.cuda.is_available() else 'cpu')
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+    def before_train_iter(self, *_: object, **__: object) -> None:
         """Start the clock."""
         self._start = self._now()
 
     def after_train_iter(
-        self, runner, batch_idx, data_batch=None, outputs=None
+        self, *_: object, outputs: dict[str, Tensor], **__: object
     ) -> None:
         """Stop it."""
         self.seconds.append(self._now() - self._start)
         self.losses.append(float(outputs['loss'].detach()))
 
-    def _now(self) -> float:
-        if self._synchronize:
-            self._synchronize()
-        return time.perf_counter()
 
-
-def benchmark_config(options: argparse.Namespace, root: str, work_dir: str):
-    """Load the config and limit it to a few steps.
-
-    Args:
-        options: Command line options.
-        root: Folder of the data set.
-        work_dir: Folder for logs.
-
-    Returns:
-        The checked config.
-    """
+def benchmark_config(
+    options: argparse.Namespace, root: str, work_dir: str
+) -> Config:
+    """Load and check the config of the options, of a few steps only."""
     cfg = load_config(options.config)
     if 'init_from' in cfg.model:
         cfg.model['init_from'] = None
@@ -89,9 +71,8 @@ def benchmark_config(options: argparse.Namespace, root: str, work_dir: str):
     loader['num_workers'] = 0
     loader.dataset['data_root'] = root
     if loader.sampler.type == 'CrossModalPairSampler':
-        loader.sampler['num_pairs_per_epoch'] = (
-            options.steps * loader.batch_size // 2
-        )
+        pairs = options.steps * loader.batch_size // 2
+        loader.sampler['num_pairs_per_epoch'] = pairs
     else:
         loader.sampler['num_iters'] = options.steps
     cfg.train_cfg['max_epochs'] = 1
@@ -105,16 +86,8 @@ def benchmark_config(options: argparse.Namespace, root: str, work_dir: str):
     return cfg
 
 
-def measure(options: argparse.Namespace, folder: Path) -> dict:
-    """Train the steps.
-
-    Args:
-        options: Command line options.
-        folder: Scratch folder.
-
-    Returns:
-        What was measured.
-    """
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Train the steps and return what was measured."""
     root = options.data_root
     if root is None:
         pairs = load_config(options.config).train_dataloader.batch_size // 2
@@ -122,70 +95,58 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
         write_images(Path(root), pairs)
     with report_errors():
         cfg = benchmark_config(options, root, str(folder / 'work'))
-        if options.data_root is None and (
-            cfg.train_dataloader.dataset.type != 'SYSUMM01'
-        ):
+        loader = cfg.train_dataloader
+        if options.data_root is None and loader.dataset.type != 'SYSUMM01':
             raise ConfigError(
-                'synthetic images are written for SYSUMM01 '
-                'only; name images by --data-root'
+                'synthetic images are written for SYSUMM01 only; name images '
+                'by --data-root'
             )
         runner = build_runner(cfg)
     timer = StepTimer()
     runner.register_hook(timer)
     runner.train()
-    step = cfg.train_dataloader
-    crop = [t.crop_size for t in step.dataset.pipeline if 'crop_size' in t]
-    # Linux counts kilobytes, macOS bytes.
-    unit = 1 if platform.system() == 'Darwin' else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    crop = [t.crop_size for t in loader.dataset.pipeline if 'crop_size' in t]
     result = dict(
         config=Path(options.config).stem,
-        batch_size=step.batch_size,
+        batch_size=loader.batch_size,
         image_size=list(crop[0]) if crop else None,
         parameters=sum(p.numel() for p in runner.model.parameters()),
         losses=timer.losses,
         step_seconds=timer.seconds,
-        peak_memory_gib=peak / 2**30,
+        peak_memory_gib=peak_memory(),
         threads=torch.get_num_threads(),
         load=list(os.getloadavg()),
         torch=torch.__version__,
     )
     if torch.cuda.is_available():
-        result['peak_gpu_memory_gib'] = (
-            torch.cuda.max_memory_allocated() / 2**30
-        )
+        peak = torch.cuda.max_memory_allocated()
+        result['peak_gpu_memory_gib'] = peak / 2**30
     return result
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description='Measure optimisation steps of a config at full size.'
-    )
-    parser.add_argument(
-        'config', nargs='?', default=str(config_dir() / DEFAULT_CONFIG)
-    )
-    parser.add_argument('--steps', type=int, default=2)
-    parser.add_argument(
-        '--data-root', help='a data set; synthetic images if not given'
-    )
-    parser.add_argument('--amp', action='store_true')
-    parser.add_argument('--out', metavar='JSON', help='file for the figures')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE'
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add('config', nargs='?', default=str(config_dir() / DEFAULT_CONFIG))
+    add('--steps', type=int, default=2)
+    add('--data-root', help='a data set; synthetic images if not given')
+    add('--amp', action='store_true')
+    add('--out', metavar='JSON', help='file for the figures')
+    add('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     return parser.parse_args(argv)
 
 
-def main(argv=None) -> dict:
+def main(argv: Sequence[str] | None = None) -> dict[str, object]:
     """Measure, print and return the figures."""
     options = parse_args(argv)
     silence_upstream_warnings()
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options, Path(folder))
-    print(json.dumps(result, indent=2))
+    text = json.dumps(result, indent=2)
+    print(text)
     if options.out:
-        Path(options.out).write_text(json.dumps(result, indent=2) + '\n')
+        Path(options.out).write_text(f'{text}\n')
     return result
 
 

@@ -12,6 +12,23 @@ CAMERAS = (1, 3)  # one visible, one infrared
 IMAGES_EACH = 6  # of a person and camera
 
 
+def large_and_noisy() -> Callable[[np.ndarray], np.ndarray]:
+    """Make what turns drawn images into heavy files.
+
+    It gives them another size, and the noise of a sensor, without which
+    files are too small.
+    """
+    rng = np.random.default_rng(0)
+
+    def retouch(image: np.ndarray) -> np.ndarray:
+        size = rng.integers((150, 320), (241, 481)).tolist()
+        image = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+        image = image + rng.normal(0, 14, image.shape)
+        return image.clip(0, 255).astype(np.uint8)
+
+    return retouch
+
+
 def write_images(
     root: Path,
     num_pairs: int,
@@ -19,14 +36,9 @@ def write_images(
     retouch: Callable[[np.ndarray], np.ndarray] | None = None,
     quality: int = 95,
 ) -> None:
-    """Write training images of whole persons.
+    """Write JPEG files for training, of whole persons, to a new folder.
 
-    Args:
-        root: New folder.
-        num_pairs: Images of each modality, rounded up to whole persons.
-        images_each: Images of a person and camera.
-        retouch: Takes uint8 pixels ``(H, W, 3)`` and gives those to write.
-        quality: Of the JPEG files.
+    ``num_pairs`` images of each modality are rounded up to whole persons.
     """
     preset, difficulty = get_preset('sysu', 'full'), Difficulty()
     persons = range(1, -(-num_pairs // images_each) + 1)
@@ -45,8 +57,8 @@ def write_images(
                 pixels = sysu_image(0, pid, camera, number, preset, difficulty)
                 if retouch is not None:
                     pixels = retouch(pixels)
-                cv2.imwrite(
-                    str(folder / f'{number:04d}.jpg'),
-                    pixels,
-                    [cv2.IMWRITE_JPEG_QUALITY, quality],
+                path, how = (
+                    folder / f'{number:04d}.jpg',
+                    cv2.IMWRITE_JPEG_QUALITY,
                 )
+                cv2.imwrite(str(path), pixels, [how, quality])

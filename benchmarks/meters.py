@@ -3,35 +3,25 @@
 import gc
 import time
 import warnings
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch
 
 PREFETCH = 2  # batches of each worker of a data loader
 
-
-def is_cuda(device):
-    """Tell whether a device is an NVIDIA GPU.
-
-    Args:
-        device (str): Such as 'cuda' or 'cuda:1'.
-
-    Returns:
-        bool: Whether it is.
-    """
-    return str(device).startswith('cuda')
+Result = TypeVar('Result')
 
 
-def clock(device):
-    """Make a clock that waits for the device.
+def is_cuda(device: str) -> bool:
+    """Tell whether a device is an NVIDIA GPU."""
+    return device.startswith('cuda')
 
-    Args:
-        device (str): Such as 'cuda'.
 
-    Returns:
-        Callable: Gives seconds.
-    """
+def clock(device: str) -> Callable[[], float]:
+    """Make a clock, in seconds, that waits for the device."""
 
-    def now():
+    def now() -> float:
         if is_cuda(device):
             torch.cuda.synchronize(device)
         return time.perf_counter()
@@ -39,37 +29,31 @@ def clock(device):
     return now
 
 
-def peak_memory(function, device):
-    """Measure the most memory of a device while a function runs.
+def countdown(seconds: float) -> Callable[[], float]:
+    """Make what tells how many of the seconds are left."""
+    end = time.monotonic() + seconds
+    return lambda: end - time.monotonic()
 
-    Args:
-        function (Callable): Without arguments.
-        device (str): Such as 'cuda'.
 
-    Returns:
-        float | None: GiB of tensors, those that exist before included; None
-        for a device that does not count them.
+def with_peak(
+    function: Callable[[], Result], device: str
+) -> tuple[Result, float | None]:
+    """Return a result and the most memory of the device meanwhile.
+
+    That is in GiB, with the tensors from before; None where nobody counts.
     """
     if not is_cuda(device):
-        return None
+        return function(), None
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
-    function()
+    result = function()
     torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device) / 2**30
+    return result, torch.cuda.max_memory_allocated(device) / 2**30
 
 
-def count_waits(function, device):
-    """Count how often a function makes the host wait for the device.
-
-    Args:
-        function (Callable): Without arguments.
-        device (str): Such as 'cuda'.
-
-    Returns:
-        int | None: Times a call; None for a device that does not tell.
-    """
+def count_waits(function: Callable[[], object], device: str) -> int | None:
+    """Count how often a call makes the host wait; None if nobody tells."""
     if not is_cuda(device):
         return None
     function()
@@ -83,35 +67,24 @@ def count_waits(function, device):
     return sum('synchronizing' in str(one.message) for one in caught)
 
 
-def batches_in_flight(workers):
-    """Count the batches that a data loader prepares ahead.
-
-    Args:
-        workers (int): Of the loader.
-
-    Returns:
-        int: Batches.
-    """
+def batches_in_flight(workers: int) -> int:
+    """Count the batches that a data loader prepares ahead."""
     return PREFETCH * workers
 
 
-def time_loaded(batches, use, warm_up, timed, now=time.perf_counter):
-    """Time batches that a data loader keeps on making.
+def time_loaded(
+    batches: Iterable,
+    use: Callable[[object], object],
+    warm_up: int,
+    timed: int,
+    now: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Return the seconds of a batch that a data loader keeps on making.
 
     What was prepared ahead during slow first steps would look like a fast
     loader, and so would the end of an epoch, when nothing is made any more.
     ``warm_up`` should exceed :func:`batches_in_flight`, and as many batches
     should be left behind those that are timed.
-
-    Args:
-        batches (Iterable): The loader.
-        use (Callable): Takes a batch.
-        warm_up (int): Batches before the clock starts.
-        timed (int): Batches.
-        now (Callable): Gives seconds.
-
-    Returns:
-        float: Seconds of a batch.
     """
     batches = iter(batches)
     for _ in range(warm_up):

@@ -1,299 +1,254 @@
-"""Measure what a training step costs beyond its backbone.
+"""Measure what a training step costs, and what the bare backbone takes of it.
 
-The measure is the bare two-stream ResNet-50: forward pass, backward pass and
-SGD on the images that the method sees, 288 x 144. What a method adds is
-everything else of its step: normalisation, modules in the backbone, heads,
-losses, their gradients, and the optimizer's work on more parameters. Loading
-of images is measured by data_loading.py.
-
-On a processor one full-size step takes half a minute, and the difference of
-two would drown in noise. So the parts are measured apart: bare and own
-backbone in turn on a few images, in time per image; everything behind the
-backbone at the full batch, on feature maps of the right size; and the two
-optimizers. On a GPU whole steps are timed, in all precisions.
-
-Example:
-    python benchmarks/step.py --out step.json
-    python benchmarks/step.py --only agw --compile
-    python benchmarks/step.py --device cuda --out step_gpu.json
-    python benchmarks/step.py --device cuda --only mmgl \
-        --modes bf16 bf16+channels-last+compiled
+Whole steps of a method on a batch that lies ready, against the step of the
+bare two-stream ResNet-50 (forward and backward pass, SGD) on the same images,
+288 x 144, in the same precision and memory format; and the rate with the
+loading of the images.
 """
 
 import argparse
-import os
-import resource
-import shutil
+import gc
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import torch
 from images import write_images
-from mmengine.config import DictAction
-from step_cases import (
-    PAIRS,
-    add_method_option,
-    build_case,
-    quieten_log,
-    without_backbone,
+from meters import (
+    batches_in_flight,
+    clock,
+    count_waits,
+    countdown,
+    time_loaded,
+    with_peak,
 )
-from step_modes import add_mode_option
+from mmengine.config import DictAction
+from mmengine.logging import MMLogger
+from step_cases import METHODS, PAIRS, StepCase
+from step_modes import FASTEST, MODES, RATED, Mode, planned
 
 from mmgl.structures import routing_modality
-from mmgl.utils.benchmark import Figure, alternate, report, usable_cores
+from mmgl.utils.benchmark import (
+    Figure,
+    alternate,
+    markdown_table,
+    report,
+    usable_cores,
+)
 from mmgl.utils.compat import silence_upstream_warnings
 
-TARGET = 5.0  # percent of the bare step
-WORKERS = 16
+TARGET = 10.0  # percent of the bare step in bf16, channels last
+GOAL_MINUTES = 40  # 100 epochs of SYSU-MM01 on one H200
+PAPER = 'paper: 6 h on a 2080 Ti'
+# Of 100 epochs: 423 batches of 96 images, SYSU-MM01's training identities.
+STEPS, PROJECTED = 100 * 423, '100 epochs of SYSU-MM01'
+WARM_UP = 5
+# Seconds that the first mode may take; it is left out if fewer are left.
+ENOUGH, ENOUGH_TO_COMPILE = 5, 35
+COLUMNS = [
+    'method',
+    'mode',
+    'images/s',
+    'ms a step',
+    'bare backbone, ms',
+    'step / bare',
+    'peak memory, GiB',
+    f'{PROJECTED}, min',
+]
 
 
-def user_clock():
-    """Processor time of this process outside the system.
+def measure(
+    options: argparse.Namespace,
+    folder: Path,
+    rows: list[list[str]],
+    notes: list[str],
+) -> Iterator[Figure | None]:
+    """Measure the methods until the time is over; rows and notes grow."""
 
-    The system hands out pages of memory on first use, up to a second in one
-    pass and none in the next, whichever network it is.
+    def note(what: str, error: Exception) -> None:
+        line = (str(error).splitlines() or [''])[0]
+        notes.append(f'{what}: failed, {type(error).__name__}: {line}')
+        print(notes[-1], flush=True)
 
-    Returns:
-        float: Seconds.
+    cv2.setNumThreads(0)  # workers are many enough, as in training
+    left, longest = countdown(options.seconds), 0.0
+    for name in RATED if options.loaded_steps else ():
+        if name in options.only:
+            try:
+                yield from measure_end_to_end(name, options, folder)
+            except Exception as error:
+                note(f'{name} with loading', error)
+    single = argparse.Namespace(**{**vars(options), 'workers': 0})
+    for name, mode in planned(options.only, options.modes):
+        least = ENOUGH_TO_COMPILE if mode.compiled else ENOUGH
+        before = left()
+        if before < max(least, longest):
+            notes.append(f'{name}, {mode}: not reached in the time.')
+            continue
+        try:
+            case = mode.build(name, str(folder / 'images'), folder, single)
+            row, figures = measure_mode(case, mode, options)
+        except Exception as error:  # the next mode may well work
+            note(f'{name}, {mode}', error)
+        else:
+            rows.append(row)
+            print(*row, flush=True)
+            yield from figures or [None]
+        case = None
+        gc.collect()
+        longest = max(longest, before - left())
+
+
+def measure_mode(
+    case: StepCase, mode: Mode, options: argparse.Namespace
+) -> tuple[list[str], list[Figure]]:
+    """Time whole steps and those of the bare backbone.
+
+    Returns a row of the table and, in the fastest mode, the ratio and the
+    waits of the host.
     """
-    return resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    case.bare.cpu()  # no part of the method's memory
+    device, name = options.device, f'{case.name}, {mode}'
+    seconds, memory = with_peak(
+        lambda: time_steps(case.whole_step, options), device
+    )
+    fastest, figures = mode == FASTEST, []
+    waits = count_waits(case.whole_step, device) if fastest else None
+    bare = time_bare(case, options, mode.channels_last)
+    if waits is not None:
+        figures.append(Figure(f'{name}: waits in a step', waits, 0, ''))
+    if fastest:
+        name = f'{name}: beyond the bare backbone'
+        figures.append(Figure(name, 100 * (seconds / bare - 1), TARGET, '%'))
+    row = [
+        case.name,
+        str(mode),
+        f'{len(case.batch["data_samples"]) / seconds:.0f}',
+        f'{1e3 * seconds:.1f}',
+        f'{1e3 * bare:.1f}',
+        f'{seconds / bare:.2f}',
+        '-' if memory is None else f'{memory:.2f}',
+        f'{STEPS * seconds / 60:.1f}' if case.name == 'mmgl' else '-',
+    ]
+    return row, figures
 
 
-def measure_apart(case, images, repeats):
-    """Measure the parts of a step, each as often as it needs.
-
-    Args:
-        case (StepCase): The method; its backbone is gone afterwards.
-        images (int): Images of a pass through a backbone.
-        repeats (int): How often each part is timed.
-
-    Returns:
-        dict[str, float]: Seconds of 'bare', 'backbone', 'behind', 'sgd' and
-        'optimizer', of one full batch, and 'images' of that batch.
-    """
+def time_bare(
+    case: StepCase, options: argparse.Namespace, channels_last: bool
+) -> float:
+    """Return the median seconds of a step of the bare backbone."""
+    case.bare.to(options.device)
     data = case.prepared()
     modality = routing_modality(data['targets'])
-    count = len(modality)
-    few = [
-        torch.where(modality == number)[0][: images // 2] for number in (0, 1)
-    ]
-    few = torch.cat(few)
-    inputs = data['inputs'][few], modality[few]
-    passes = alternate(
-        dict(
-            bare=lambda: case.bare_pass(*inputs),
-            backbone=lambda: case.backbone_pass(*inputs),
-        ),
-        repeats,
-        user_clock,
-    )
-    share = count / len(few)
-    steps = alternate(
-        dict(sgd=case.bare_optim.step, optimizer=case.optim.step),
-        repeats,
-        user_clock,
-    )
-    without_backbone(case)
-    behind = alternate(
-        dict(behind=lambda: pass_behind(case)), repeats, user_clock
-    )
-    return {
-        **{name: one * share for name, one in passes.items()},
-        **steps,
-        **behind,
-        'images': count,
-    }
-
-
-def pass_behind(case):
-    """Everything of a step but backbone and optimizer.
-
-    Args:
-        case (StepCase): A case without backbone.
-    """
-    losses = case.model(**case.prepared(), mode='loss')
-    case.model.parse_losses(losses)[0].backward()
-
-
-def figure_of(name, seconds):
-    """Put the parts together.
-
-    Args:
-        name (str): Name of the method.
-        seconds (dict[str, float]): See :func:`measure_apart`.
-
-    Returns:
-        Figure: Percent of the bare step.
-    """
-    bare = seconds['bare'] + seconds['sgd']
-    parts = {
-        'in the backbone': seconds['backbone'] - seconds['bare'],
-        'behind it': seconds['behind'],
-        'optimizer': seconds['optimizer'] - seconds['sgd'],
-    }
-    note = ', '.join(
-        f'{key} {100 * value / bare:+.1f}' for key, value in parts.items()
-    )
-    return Figure(
-        f'{name}, {seconds["images"]} images',
-        100 * sum(parts.values()) / bare,
-        TARGET,
-        unit='%',
-        note=f'{note}; bare step {bare:.1f} s',
+    inputs = data['inputs'].contiguous(
+        memory_format=torch.channels_last
+        if channels_last
+        else torch.contiguous_format
     )
 
+    def bare() -> None:
+        case.bare_pass(inputs, modality)
+        case.bare_optim.step()
+        case.bare_optim.zero_grad()
 
-def can_compile():
-    """Tell whether there is a C++ compiler, as torch.compile needs.
+    return time_steps(bare, options)
 
-    Returns:
-        bool: Whether there is; says so if not.
-    """
-    names = (os.environ.get('CXX'), 'g++', 'clang++')
-    if any(shutil.which(name) for name in names if name):
-        return True
-    print(
-        'compile: skipped; torch.compile needs a C++ compiler, such as g++ '
-        'on the PATH or in CXX.'
+
+def time_steps(
+    function: Callable[[], object], options: argparse.Namespace
+) -> float:
+    """Return the median seconds of a step."""
+    for _ in range(WARM_UP):
+        function()
+    now = clock(options.device)
+    return alternate(dict(step=function), options.steps, now)['step']
+
+
+def measure_end_to_end(
+    name: str, options: argparse.Namespace, folder: Path
+) -> Iterator[Figure]:
+    """Time steps with the loading of their images, and project a run."""
+    flight = batches_in_flight(options.workers)
+    warm_up, timed = WARM_UP + 2 * flight, options.loaded_steps
+    longer = {**vars(options), 'steps': warm_up + timed + flight}
+    case = FASTEST.build(
+        name, str(folder / 'images'), folder, argparse.Namespace(**longer)
     )
-    return False
+
+    def use(batch: dict) -> None:
+        case.batch = batch
+        case.whole_step()
+
+    now = clock(options.device)
+    seconds = time_loaded(case.loader, use, warm_up, timed, now)
+    rate = len(case.batch['data_samples']) / seconds
+    note = f'{options.workers} workers, {timed} steps after {warm_up}'
+    label = f'{name}, {FASTEST}: rate with loading'
+    yield Figure(label, rate, None, 'images/s', True, note)
+    if name == 'mmgl':
+        minutes, label = (
+            STEPS * seconds / 60,
+            f'{name}: {PROJECTED}, projected',
+        )
+        yield Figure(label, minutes, GOAL_MINUTES, 'min', note=PAPER)
 
 
-def measure_compiled(case, images, repeats):
-    """Compare the bare backbone with itself compiled.
-
-    Args:
-        case (StepCase): Any case.
-        images (int): Images of a pass.
-        repeats (int): How often each is timed.
-
-    Returns:
-        list[Figure]: Time compiled over time as it is, and the seconds that
-        compiling takes.
-    """
-    inputs = torch.rand(images, 3, 288, 144), torch.arange(images) % 2
-    start = time.perf_counter()
-    compiled = torch.compile(case.bare)
-
-    def fast():
-        compiled(*inputs).sum().backward()
-
-    fast()
-    seconds = time.perf_counter() - start
-    times = alternate(
-        dict(plain=lambda: case.bare_pass(*inputs), compiled=fast), repeats
-    )
-    return [
-        Figure(
-            'backbone compiled, time against uncompiled',
-            times['compiled'] / times['plain'],
-        ),
-        Figure('compiling the backbone', seconds, unit='s'),
-    ]
-
-
-def measure_on_host(options, root, folder):
-    """Measure all methods on the processor.
-
-    Args:
-        options (argparse.Namespace): Command line options.
-        root (str): Images.
-        folder (Path): Scratch folder.
-
-    Returns:
-        tuple[list[Figure], dict]: Figures, and seconds by method.
-    """
-    figures, seconds = [], {}
-    for name in options.only:
-        case = build_case(name, root, folder, options)
-        seconds[name] = measure_apart(case, options.images, options.repeats)
-        figures.append(figure_of(name, seconds[name]))
-        print(f'{figures[-1].name}: {figures[-1].value:.1f} %', flush=True)
-    if options.compile and can_compile():
-        figures += measure_compiled(case, options.images, options.repeats)
-    return figures, seconds
-
-
-def parse_args(argv=None):
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description='Measure what a training step costs beyond its backbone.'
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add, names = parser.add_argument, list(METHODS)
+    several = dict(nargs='+', metavar='NAME')
+    add('--only', choices=names, default=names, **several)
+    add(
+        '--modes',
+        choices=list(MODES),
+        default=list(MODES),
+        help=f'of {" and ".join(RATED)}, of {", ".join(MODES)}; others are '
+        f'measured in {FASTEST.key}',
+        **several,
     )
-    add_method_option(parser)
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument(
-        '--compile',
-        action='store_true',
-        help='measure torch.compile on the backbone as well; '
-        'minutes on a processor',
-    )
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--repeats', type=int, default=5)
-    parser.add_argument(
-        '--images',
-        type=int,
-        default=8,
-        help='of a pass through a backbone on a processor',
-    )
-    parser.add_argument('--steps', type=int, default=20, help='timed on a GPU')
-    parser.add_argument(
+    add('--device', default='cuda')
+    add('--steps', type=int, default=20, help='timed in each mode')
+    add(
         '--loaded-steps',
         type=int,
         default=400,
-        help='timed on a GPU with the loading of their images',
+        help='timed with the loading of their images; 0 leaves that out',
     )
-    parser.add_argument(
-        '--workers',
-        type=int,
-        help='of the loader, for the end-to-end rate on a '
-        f'GPU; by default one a core, up to {WORKERS}',
-    )
-    add_mode_option(parser)
-    parser.add_argument('--out', metavar='JSON', help='file for the figures')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='of all configs',
-    )
-    options = parser.parse_args(argv)
-    if options.workers is None:
-        options.workers = (
-            0 if options.device == 'cpu' else min(WORKERS, usable_cores())
-        )
-    return options
+    workers = min(16, usable_cores())
+    add('--workers', type=int, default=workers, help='of the loader')
+    add('--backend', default='inductor', help='of torch.compile')
+    add('--seconds', type=float, default=float('inf'), help='of all together')
+    add('--batch-size', type=int, help="images, if not the config's")
+    add('--out', metavar='JSON', help='file for the figures')
+    add('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    return parser.parse_args(argv)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> dict[str, object]:
     """Measure, print and return the report."""
-    options = parse_args(argv)
+    options, rows, notes = parse_args(argv), [], []
     silence_upstream_warnings()
-    quieten_log()
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder, 'images')
-        write_images(root, PAIRS)
-        if options.device == 'cpu':
-            torch.set_num_threads(options.threads)
-            figures, details = measure_on_host(
-                options, str(root), Path(folder)
-            )
-        else:
-            from step_device import measure_on_device
-
-            figures, details = measure_on_device(
-                options, str(root), Path(folder)
-            )
-    return report(
-        'Training step',
-        figures,
-        options.out,
-        seconds=details,
-        torch=torch.__version__,
-    )
+    # Otherwise mmengine names every parameter.
+    MMLogger.get_instance('benchmark', log_level='WARNING')
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_images(folder / 'images', PAIRS)
+        found = report(
+            'Training step',
+            measure(options, folder, rows, notes),
+            options.out,
+            tables=[dict(columns=COLUMNS, rows=rows)],
+            notes=notes,
+            torch=torch.__version__,
+        )
+    if not rows:
+        sys.exit('step: no mode could be measured')
+    print(f'\n{markdown_table([COLUMNS, *rows])}')
+    return found
 
 
 if __name__ == '__main__':
-    sys.exit(0 if main() else 1)
+    main()

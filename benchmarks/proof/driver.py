@@ -13,20 +13,21 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .findings import empty_findings
-from .gpu_tests import DEVICE_VARIABLE
 from .page import (
     CUT,
     DONE,
     FAILED,
     NOT_REACHED,
     RUNNING,
+    Findings,
+    empty_findings,
     summary,
     write_report,
 )
 from .parts import PARTS, Context, NotReadyError, Part
 from .processes import TAIL_LINES, Running
 from .sizes import sizes_of
+from .training import Command
 
 ROOT = Path(__file__).resolve().parents[2]
 BUDGET, DESCRIBE_SECONDS = 480, 60
@@ -34,22 +35,27 @@ LOG_BYTES = 200_000  # kept of the output of a command
 
 
 class Proof:
-    """A proof that is being made.
-
-    Args:
-        options: Command line options.
-        parts: What to run.
-    """
+    """A proof that is being made, by the options of the command line."""
 
     def __init__(
         self, options: argparse.Namespace, parts: Sequence[Part] = PARTS
     ) -> None:
         self.options, self.parts = options, parts
-        self.context = Context(
-            options.scratch, sizes_of(options.rehearse), options.rehearse
-        )
-        self.entries = {part.name: _new_entry(part) for part in parts}
-        self.background: list[tuple[Part, Running]] = []
+        self.context = Context(options.scratch, sizes_of(options.rehearse))
+        self.entries = {
+            part.name: dict(
+                name=part.name,
+                title=part.title,
+                state=NOT_REACHED,
+                seconds=0.0,
+                limit=part.limit,
+                commands=[],
+                tail=[],
+                **empty_findings(),
+            )
+            for part in parts
+        }
+        self.background: list[tuple[Part, Running, float]] = []
         self.report = dict(
             command=options.shown,
             rehearse=options.rehearse,
@@ -66,19 +72,13 @@ class Proof:
         return self.options.budget - (time.time() - self.options.started)
 
     def run(self) -> int:
-        """Run everything.
-
-        Returns:
-            Exit status: 0 if all parts came to their end.
-        """
+        """Run everything; the status is 0 if all parts came to their end."""
         (self.options.out / 'log.txt').unlink(missing_ok=True)
         self.report['machine'] = self.describe()
         self.write()
         for number, part in enumerate(self.parts):
-            if part.background:
-                self.start(part)
-            else:
-                self.run_part(part, self.parts[number + 1 :])
+            self.run_part(part, self.parts[number + 1 :])
+            if not part.background:
                 self.join()
             self.write()
         self.join()
@@ -88,9 +88,7 @@ class Proof:
             f'{self.report["seconds"]:.0f} s; '
             f'page: {self.options.out / "report.md"}'
         )
-        return int(
-            any(entry['state'] != DONE for entry in self.entries.values())
-        )
+        return int(any(one['state'] != DONE for one in self.entries.values()))
 
     def describe(self) -> dict[str, str]:
         """Name the machine, or say why it could not be done."""
@@ -119,49 +117,12 @@ class Proof:
         kept = sum(one.least for one in later)
         return min(part.limit * self.context.sizes.stretch, self.left() - kept)
 
-    def begin(self, part: Part, seconds: float) -> list[list[str]]:
-        """Put the commands of a part together; none if it cannot begin."""
-        entry = self.entries[part.name]
-        try:
-            commands = part.commands(self.context, seconds)
-        except NotReadyError as error:
-            entry.update(state=NOT_REACHED, notes=[f'Left out: {error}.'])
-            return []
-        except Exception:
-            self._note_error(part)
-            return []
-        entry.update(
-            state=RUNNING, commands=[self.show(one) for one in commands]
-        )
-        return commands
-
-    def start(self, part: Part) -> None:
-        """Start a part, of one command, beside the next one."""
-        for command in self.begin(part, part.limit):
-            self.background.append((part, self._start(part, command)))
-
-    def join(self) -> None:
-        """Wait for what runs beside."""
-        for part, running in self.background:
-            limit = part.limit * self.context.sizes.stretch
-            self._end(
-                part,
-                running,
-                running.finish(min(limit - running.seconds, self.left())),
-            )
-        self.background = []
-
     def run_part(self, part: Part, later: Sequence[Part]) -> None:
-        """Run a part and take down what it found.
-
-        Args:
-            part: The part.
-            later: Parts that must have their time, too.
-        """
+        """Run or start a part, and take down what it found."""
         entry, seconds = self.entries[part.name], self.allowed(part, later)
         entry['limit'] = max(0, seconds)
         if seconds < part.least:
-            entry.update(state=NOT_REACHED, notes=['No time was left.'])
+            entry['notes'] = ['No time was left.']
             return
         commands = self.begin(part, seconds)
         if not commands:
@@ -171,31 +132,55 @@ class Proof:
         end = time.monotonic() + seconds
         for command in commands:
             running = self._start(part, command)
-            self._end(part, running, running.finish(end - time.monotonic()))
-        entry.update(self.read(part))
+            if part.background:
+                self.background.append((part, running, end))
+            else:
+                self._end(part, running, end)
+        if not part.background:
+            entry.update(self.read(part))
 
-    def read(self, part: Part) -> dict[str, list]:
+    def begin(self, part: Part, seconds: float) -> list[Command]:
+        """Put the commands of a part together; none if it cannot begin."""
+        entry = self.entries[part.name]
+        try:
+            commands = part.commands(self.context, seconds)
+        except NotReadyError as error:
+            entry['notes'] = [f'Left out: {error}.']
+            return []
+        except Exception:
+            self._note_error(part)
+            return []
+        shown = [shlex.join(['python', *command]) for command in commands]
+        entry.update(state=RUNNING, commands=self.scrub(shown))
+        return commands
+
+    def join(self) -> None:
+        """Wait for what runs beside."""
+        for part, running, end in self.background:
+            self._end(part, running, min(end, time.monotonic() + self.left()))
+        self.background = []
+
+    def read(self, part: Part) -> Findings:
         """Read what a part has left, which may be broken."""
         try:
-            return part.read(self.context)
+            return part.read(self.context, part.name)
         except Exception:
             self._note_error(part)
             return empty_findings()
 
     def _note_error(self, part: Part) -> None:
         """Let the present exception be the end of a part, and no more."""
-        entry = self.entries[part.name]
+        entry, lines = self.entries[part.name], traceback.format_exc()
         entry['state'] = FAILED
-        entry['tail'] += self.scrub(
-            traceback.format_exc().splitlines()[-TAIL_LINES:]
-        )
+        entry['tail'] += self.scrub(lines.splitlines()[-TAIL_LINES:])
 
-    def _start(self, part: Part, command: list[str]) -> Running:
+    def _start(self, part: Part, command: Command) -> Running:
         log = self.context.scratch / f'{part.name}.log'
         return Running([sys.executable, *command], log, self.env, ROOT)
 
-    def _end(self, part: Part, running: Running, status: int | None) -> None:
+    def _end(self, part: Part, running: Running, end: float) -> None:
         """Take down how a command ended; a worse end stays."""
+        status = running.finish(end - time.monotonic())
         entry = self.entries[part.name]
         entry['seconds'] += running.seconds
         if status == 0:
@@ -210,57 +195,26 @@ class Proof:
             log.write(f'\n=== {part.name}: {entry["state"]}\n'.encode())
             log.write(running.log.read_bytes()[-LOG_BYTES:])
 
-    def show(self, command: Sequence[str]) -> str:
-        """Write a command as one would type it."""
-        return self.scrub([shlex.join(['python', *command])])[0]
-
     def scrub(self, lines: Sequence[str]) -> list[str]:
         """Leave the folders of this machine out of text."""
-        folders = {
-            str(self.options.scratch): 'SCRATCH',
-            f'{ROOT}/': '',
-            sys.prefix: 'PREFIX',
-            str(Path.home()): '~',
-        }
-        found = []
-        for line in lines:
-            for folder, name in folders.items():
-                line = line.replace(folder, name)
-            found.append(line)
-        return found
+        text = '\n'.join(lines)
+        for folder, name in (
+            (str(self.options.scratch), 'SCRATCH'),
+            (f'{ROOT}/', ''),
+            (sys.prefix, 'PREFIX'),
+            (str(Path.home()), '~'),
+        ):
+            text = text.replace(folder, name)
+        return text.splitlines()
 
     def abandon(self) -> None:
         """End everything and leave the page as it stands."""
-        for _, running in self.background:
+        for _, running, _ in self.background:
             running.finish(0)
         for entry in self.entries.values():
             if entry['state'] == RUNNING:
                 entry['state'] = CUT
         self.write()
-
-
-def _asked() -> str:
-    """Names of the parts that run only where they are asked for."""
-    return ', '.join(part.name for part in PARTS if part.asked)
-
-
-def _interrupt(*_) -> None:
-    """What a request to end does."""
-    raise KeyboardInterrupt
-
-
-def _new_entry(part: Part) -> dict:
-    """What the report says of a part that has not begun."""
-    return dict(
-        name=part.name,
-        title=part.title,
-        state=NOT_REACHED,
-        seconds=0.0,
-        limit=part.limit,
-        commands=[],
-        tail=[],
-        **empty_findings(),
-    )
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:
@@ -269,16 +223,20 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
         PYTHONUNBUFFERED='1',
         MPLBACKEND='Agg',
         PYTHON=sys.executable,
+        TMPDIR=str(options.scratch),
         TORCHINDUCTOR_CACHE_DIR=str(options.scratch / 'inductor'),
         TRITON_CACHE_DIR=str(options.scratch / 'triton'),
     )
     if options.rehearse:
-        variables |= {
-            'CUDA_VISIBLE_DEVICES': '',
-            'OMP_NUM_THREADS': '1',
-            DEVICE_VARIABLE: 'cpu',
-        }
+        variables |= dict(CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1')
+        variables['MMGL_TEST_DEVICE'] = 'cpu'  # of tests/test_gpu
     return os.environ | variables
+
+
+def _folder(name: str) -> Path:
+    """Make a folder of the command line."""
+    Path(name).mkdir(parents=True, exist_ok=True)
+    return Path(name).resolve()
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -286,46 +244,26 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Measure everything that needs a GPU.'
     )
-    parser.add_argument('--out', type=Path, required=True, metavar='FOLDER')
-    parser.add_argument(
-        '--scratch', type=Path, required=True, metavar='FOLDER'
-    )
-    parser.add_argument(
-        '--budget',
-        type=float,
-        metavar='SECONDS',
-        help=f'in all; {BUDGET} by default',
-    )
-    parser.add_argument('--rehearse', action='store_true')
-    parser.add_argument(
+    add, names = parser.add_argument, [part.name for part in PARTS]
+    asked = ', '.join(part.name for part in PARTS if part.asked)
+    add('--out', type=_folder, required=True, metavar='FOLDER')
+    add('--scratch', type=_folder, required=True, metavar='FOLDER')
+    add('--budget', type=float, help=f'seconds in all; {BUDGET} by default')
+    add('--rehearse', action='store_true')
+    add(
         '--only',
         nargs='+',
         metavar='PART',
         default=(),
-        choices=[part.name for part in PARTS],
-        help=f'of {", ".join(part.name for part in PARTS)}; '
-        f'{_asked()} runs so and in the rehearsal only',
+        choices=names,
+        help=f'of {", ".join(names)}; {asked} runs so and in the rehearsal '
+        'only',
     )
-    parser.add_argument(
-        '--started',
-        type=float,
-        default=time.time(),
-        help='when the clock started, of the epoch',
-    )
-    parser.add_argument(
-        '--shown',
-        default='bash benchmarks/gpu_proof.sh',
-        help='command that the page names',
-    )
+    add('--started', type=float, default=time.time(), help='of the epoch')
+    add('--shown', default='bash benchmarks/gpu_proof.sh', help='on the page')
     options = parser.parse_args(argv)
     if options.budget is None:
         options.budget = BUDGET * sizes_of(options.rehearse).stretch
-    for folder in (options.out, options.scratch):
-        folder.mkdir(parents=True, exist_ok=True)
-    options.out, options.scratch = (
-        options.out.resolve(),
-        options.scratch.resolve(),
-    )
     return options
 
 
@@ -339,7 +277,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         or (not options.only and (options.rehearse or not part.asked))
     ]
     proof = Proof(options, parts)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # As an interrupt from the keyboard.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return proof.run()
     except KeyboardInterrupt:

@@ -5,39 +5,28 @@ import os
 import shutil
 import subprocess
 
+import cv2
+import numpy
+import torch
+
 from mmgl.utils.benchmark import describe_machine
 from mmgl.utils.device import device_name
 
-NVIDIA_SMI = (
-    'nvidia-smi',
-    '--query-gpu=driver_version,memory.total',
-    '--format=csv,noheader',
-)
+QUERY = '--query-gpu=driver_version,memory.total', '--format=csv,noheader'
 
 
 def driver() -> str:
     """Return version of the driver and memory of the card."""
-    if not shutil.which(NVIDIA_SMI[0]):
+    if not shutil.which('nvidia-smi'):
         return 'unknown'
     done = subprocess.run(
-        NVIDIA_SMI, capture_output=True, text=True, timeout=30, check=False
+        ['nvidia-smi', *QUERY], capture_output=True, text=True, timeout=30
     )
     return (done.stdout.splitlines() or ['unknown'])[0].strip()
 
 
-def shared_memory() -> str:
-    """Return the size of what workers hand their batches over in."""
-    if not os.path.isdir('/dev/shm'):
-        return 'unknown'
-    return f'{shutil.disk_usage("/dev/shm").total / 2**30:.1f} GiB'
-
-
 def describe() -> dict[str, str]:
     """Name card, driver, versions and processor."""
-    import cv2
-    import numpy
-    import torch
-
     card = dict(card='none: a rehearsal on a processor')
     if torch.cuda.is_available():
         card = dict(
@@ -46,13 +35,15 @@ def describe() -> dict[str, str]:
             CUDA=str(torch.version.cuda),
             cuDNN=str(torch.backends.cudnn.version()),
         )
-    machine = describe_machine()
+    machine, shared = describe_machine(), 'unknown'
     machine.pop('load')
+    if os.path.isdir('/dev/shm'):  # workers hand their batches over in it
+        shared = f'{shutil.disk_usage("/dev/shm").total / 2**30:.1f} GiB'
     return {
         **card,
         'torch': torch.__version__,
         **{key: str(value) for key, value in machine.items()},
-        'shared memory': shared_memory(),
+        'shared memory': shared,
         'numpy': numpy.__version__,
         'OpenCV': cv2.__version__,
     }

@@ -14,28 +14,18 @@ MODULES = {'opencv_python_headless': 'cv2', 'mmcv_lite': 'mmcv'}
 
 def is_there(name: str) -> bool:
     """Tell whether a package, or one that replaces it, is installed."""
-    module = MODULES.get(name)
-    if module is not None:
-        return find_spec(module) is not None
+    if name in MODULES:
+        return find_spec(MODULES[name]) is not None
     try:
-        version(name)
+        return bool(version(name))
     except PackageNotFoundError:
         return False
-    return True
 
 
 def missing(folder: Path) -> list[str]:
-    """List the packages that are in a folder and not installed.
-
-    Args:
-        folder: With wheels; it may be missing.
-
-    Returns:
-        Their names.
-    """
-    names = sorted(
-        path.name.split('-')[0].lower() for path in folder.glob('*.whl')
-    )
+    """List the packages of a folder, if there is one, not installed."""
+    wheels = sorted(path.name for path in folder.glob('*.whl'))
+    names = [wheel.split('-')[0].lower() for wheel in wheels]
     return [name for name in names if not is_there(name)]
 
 

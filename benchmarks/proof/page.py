@@ -11,15 +11,22 @@ from mmgl.utils.files import replace_whole
 DONE, CUT, FAILED = 'done', 'cut off', 'failed'
 NOT_REACHED, RUNNING = 'not reached', 'running'
 
+Findings = dict[str, list]  # of a part, as the benchmarks write them
+
+
+def empty_findings() -> Findings:
+    """Return findings without anything in them."""
+    return dict(figures=[], tables=[], notes=[])
+
+
+def read_findings(path: Path) -> Findings:
+    """Read what a benchmark has written, if it has."""
+    content = json.loads(path.read_text()) if path.is_file() else {}
+    return {key: content.get(key, []) for key in empty_findings()}
+
 
 def write_report(report: dict, out: Path) -> None:
-    """Write ``report.json`` and ``report.md``, each in one step.
-
-    Args:
-        report: ``command``, ``date``, ``rehearse``, ``budget``, ``seconds``,
-            ``machine`` and ``parts``.
-        out: Folder.
-    """
+    """Write ``report.json`` and ``report.md``, each in one step."""
     for name, text in (
         ('report.json', json.dumps(report, indent=1) + '\n'),
         ('report.md', page(report)),
@@ -40,99 +47,73 @@ def summary(parts: list[dict]) -> str:
 
 
 def page(report: dict) -> str:
-    """Lay everything out as Markdown.
-
-    Args:
-        report: See :func:`write_report`.
-
-    Returns:
-        The text of the page.
-    """
+    """Lay everything out as Markdown."""
     machine, parts = report['machine'], report['parts']
-    title = (
-        'Rehearsal of the GPU proof'
-        if report['rehearse']
-        else f'Performance on {machine.get("card", "an unknown card")}'
-    )
+    title = f'Performance on {machine.get("card", "an unknown card")}'
     intro = (
-        'Everything at small sizes on a processor, to see that it runs: no '
-        'figure here says anything about a GPU.'
-        if report['rehearse']
-        else 'Measured by one command, each part in a process of its own and '
-        'cut off when its time is over. What was cut, failed or not reached '
-        'says so; nothing is filled in.'
+        'Measured by one command, each part in a process of its own and cut '
+        'off when its time is over. What was cut, failed or not reached says '
+        'so; nothing is filled in.'
     )
-    lines = [
-        f'# {title}',
-        '',
-        intro,
-        '',
-        '```bash',
-        report['command'],
-        '```',
-        '',
-        f'{report["date"]}; {report["seconds"]:.0f} of '
-        f'{report["budget"]:.0f} s. {summary(parts)}.',
-        '',
-        markdown_table([('machine', ''), *machine.items()]),
-        '',
-        _states(parts),
-    ]
-    for part in parts:
-        lines += ['', *_section(part)]
-    return '\n'.join(lines) + '\n'
-
-
-def _states(parts: list[dict]) -> str:
-    """One line a part."""
+    if report['rehearse']:
+        title = 'Rehearsal of the GPU proof'
+        intro = (
+            'Everything at small sizes on a processor, to see that it runs: '
+            'no figure here says anything about a GPU.'
+        )
+    spent = f'{report["seconds"]:.0f} of {report["budget"]:.0f} s'
     rows = [('part', 'state', 'seconds', 'limit, s')]
     rows += [
-        (
-            part['title'],
-            part['state'],
-            f'{part["seconds"]:.0f}',
-            f'{part["limit"]:.0f}',
-        )
-        for part in parts
+        (one['title'], one['state'], f'{one["seconds"]:.0f}', _limit(one))
+        for one in parts
     ]
-    return markdown_table(rows)
+    blocks = [
+        f'# {title}',
+        intro,
+        _fenced('bash', [report['command']]),
+        f'{report["date"]}; {spent}. {summary(parts)}.',
+        markdown_table([('machine', ''), *machine.items()]),
+        markdown_table(rows),
+    ]
+    for part in parts:
+        blocks += _section(part)
+    return '\n\n'.join(blocks) + '\n'
+
+
+def _limit(part: dict) -> str:
+    return f'{part["limit"]:.0f}'
+
+
+def _fenced(language: str, lines: list[str]) -> str:
+    return '\n'.join([f'```{language}', *lines, '```'])
 
 
 def _section(part: dict) -> list[str]:
-    """Everything about one part."""
-    lines = [f'## {part["title"]}', '']
+    """Everything about one part, in blocks."""
+    blocks = [f'## {part["title"]}']
     if part['commands']:
-        lines += ['```bash', *part['commands'], '```', '']
+        blocks.append(_fenced('bash', part['commands']))
     if part['state'] != DONE:
-        lines += [
-            f'**This part: {part["state"]}** after '
-            f'{part["seconds"]:.0f} of {part["limit"]:.0f} s.',
-            '',
-        ]
+        spent = f'{part["seconds"]:.0f} of {_limit(part)} s'
+        blocks.append(f'**This part: {part["state"]}** after {spent}.')
     if part['tail']:
-        lines += [
-            'Last lines of its output:',
-            '',
-            '```text',
-            *part['tail'],
-            '```',
-            '',
-        ]
+        blocks.append('Last lines of its output:')
+        blocks.append(_fenced('text', part['tail']))
     for table in part['tables']:
         rows = [[_cell(one) for one in row] for row in table['rows']]
-        lines += [markdown_table([table['columns'], *rows]), '']
+        blocks.append(markdown_table([table['columns'], *rows]))
     if part['figures']:
-        lines += [format_table([_figure(one) for one in part['figures']]), '']
-    lines += [f'- {note}' for note in part['notes']]
-    while not lines[-1]:
-        lines.pop()
-    return lines
+        blocks.append(format_table([_figure(one) for one in part['figures']]))
+    if part['notes']:
+        blocks.append('\n'.join(f'- {note}' for note in part['notes']))
+    return blocks
 
 
 def _figure(entry: dict) -> Figure:
     """The figure of an entry in a JSON file."""
-    names = {field.name for field in fields(Figure)}
-    return Figure(**{k: v for k, v in entry.items() if k in names})
+    return Figure(
+        **{field.name: entry[field.name] for field in fields(Figure)}
+    )
 
 
 def _cell(text: str) -> str:

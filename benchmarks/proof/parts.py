@@ -2,26 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
-from .findings import empty_findings, read_findings
-from .gpu_tests import pytest_command, read_tests
+from .page import Findings, empty_findings, read_findings
 from .sizes import Sizes
-from .training import (
-    FINETUNE,
-    PRETRAIN,
-    Run,
-    evaluation_command,
-    iterations_within,
-    last_checkpoint,
-    read_metrics,
-    read_run,
-    train_command,
-)
+from .training import Command, Run, command, read_metrics
 
 # A mode of a table that is begun in time may end so much later.
 SPARE_SECONDS = 12
+TESTS = (
+    'tests/test_gpu',
+    'tests/test_models/test_functional/test_gather.py'
+    '::test_nothing_waits_for_the_device',
+)
+ENDS = dict(failure='failed', error='failed', skipped='skipped')
+MESSAGE_LENGTH = 200
 
 
 class NotReadyError(RuntimeError):
@@ -30,18 +28,10 @@ class NotReadyError(RuntimeError):
 
 @dataclass
 class Context:
-    """What the parts share.
-
-    Attributes:
-        scratch: Folder for data, checkpoints and findings.
-        sizes: Sizes.
-        rehearse: Whether it is the rehearsal.
-        ready: Names of the parts that are done.
-    """
+    """What the parts share; ``ready`` names those that are done."""
 
     scratch: Path
     sizes: Sizes
-    rehearse: bool
     ready: set[str] = field(default_factory=set)
 
     @property
@@ -55,15 +45,13 @@ class Context:
 
     def run_of(self, method: str) -> Run:
         """The training of a method."""
-        config = PRETRAIN if method == 'mmgl' else FINETUNE
-        return Run(method, config, self.data, self.scratch / method)
+        return Run(method, self.data, self.scratch / method, self.sizes)
 
     def rate(self, method: str) -> float | None:
         """Images per second with loading, if they were measured."""
         for figure in read_findings(self.json('steps'))['figures']:
-            if figure['name'].startswith(f'{method}, ') and (
-                'rate with loading' in figure['name']
-            ):
+            name = figure['name']
+            if name.startswith(f'{method}, ') and 'rate with loading' in name:
                 return figure['value']
         return None
 
@@ -72,146 +60,146 @@ class Context:
 class Part:
     """One part.
 
-    Attributes:
-        name: Short name.
-        title: Heading of its section.
-        least: Seconds below which it is not worth starting.
-        limit: Seconds after which it is cut off.
-        commands: Arguments of the interpreter, for the seconds it has.
-        read: Turns what they left into findings, also after a cut.
-        background: Whether the next part may run beside it.
-        asked: Whether it runs only where it is asked for by name.
+    It is not worth starting below ``least`` seconds and cut off after
+    ``limit``. ``commands`` are for the seconds it has; ``read`` gets its
+    name, after a cut, too. The next part may run beside one in the
+    ``background``; one that is ``asked`` for runs only where it is named.
     """
 
     name: str
     title: str
     least: float
     limit: float
-    commands: Callable[[Context, float], list[list[str]]]
-    read: Callable[[Context], dict[str, list]]
+    commands: Callable[[Context, float], list[Command]]
+    read: Callable[[Context, str], Findings]
     background: bool = False
     asked: bool = False
 
 
-def draw_commands(context: Context, seconds: float) -> list[list[str]]:
+def draw(context: Context, seconds: float) -> list[Command]:
     """Draw the data set on all cores but two."""
-    workers = max(1, context.sizes.workers - 2)
     return [
-        [
+        command(
             'tools/dataset_converters/make_synthetic.py',
-            '--root',
-            str(context.data),
-            '--preset',
-            context.sizes.preset,
-            '--workers',
-            str(workers),
             '--quiet',
-        ]
+            root=context.data,
+            preset=context.sizes.preset,
+            workers=max(1, context.sizes.workers - 2),
+        )
     ]
 
 
-def read_nothing(context: Context) -> dict[str, list]:
-    """Nothing to tell but that it is done."""
+def read_nothing(context: Context, name: str) -> Findings:
+    """There is nothing to tell but that it is done."""
     return empty_findings()
 
 
-def tests_commands(context: Context, seconds: float) -> list[list[str]]:
+def run_tests(context: Context, seconds: float) -> list[Command]:
     """Run the tests."""
-    return [pytest_command(context.scratch / 'tests.xml')]
+    xml = f'--junitxml={context.scratch / "tests.xml"}'
+    quiet = ['-q', '-p', 'no:cacheprovider', '--durations=5']
+    return [['-m', 'pytest', *quiet, xml, *TESTS]]
 
 
-def script(name: str, *arguments: str) -> Callable:
-    """Make the commands of a script of this package."""
+def read_tests(context: Context, name: str) -> Findings:
+    """Turn the XML that pytest writes at its end into a table and a note."""
+    findings, xml = empty_findings(), context.scratch / 'tests.xml'
+    if not xml.is_file():
+        findings['notes'].append('pytest did not come to its end.')
+        return findings
+    rows = []
+    for case in ElementTree.parse(xml).iter('testcase'):
+        end, why = 'passed', ''
+        for found in case:
+            if found.tag in ENDS:
+                end = ENDS[found.tag]
+                lines = (found.get('message') or '').splitlines() or ['']
+                why = lines[0][:MESSAGE_LENGTH]
+        module = case.get('classname', '').split('.')[-1]
+        seconds = f'{float(case.get("time", 0)):.1f}'
+        rows.append([f'{module}: {case.get("name")}', end, seconds, why])
+    columns = ['test', 'end', 's', 'reason']
+    findings['tables'].append(dict(columns=columns, rows=rows))
+    ends = [row[1] for row in rows]
+    counts = [f'{ends.count(e)} {e}' for e in ('passed', 'failed', 'skipped')]
+    findings['notes'].append(f'{", ".join(counts)}.')
+    return findings
 
-    def commands(context: Context, seconds: float) -> list[list[str]]:
-        # It ends by itself before it would be cut off.
-        return [_script(name, context, seconds - SPARE_SECONDS, *arguments)]
 
-    return commands
-
-
-def _script(
-    name: str, context: Context, seconds: float, *arguments: str
-) -> list[str]:
-    out = context.json('compiled' if '--compiled' in arguments else name)
-    rehearse = ['--rehearse'] if context.rehearse else []
+def steps(
+    context: Context, seconds: float, compiled: bool = False
+) -> list[Command]:
+    """Time the steps of MMGL and AGW."""
+    sizes, name = context.sizes, 'compiled' if compiled else 'steps'
     return [
-        '-m',
-        f'proof.{name}',
-        '--out',
-        str(out),
-        '--scratch',
-        str(context.scratch),
-        '--seconds',
-        f'{seconds:.0f}',
-        *rehearse,
-        *arguments,
+        command(
+            'benchmarks/step.py',
+            only=('mmgl', 'agw'),
+            modes=sizes.compiled if compiled else sizes.modes,
+            device=sizes.device,
+            steps=sizes.steps,
+            loaded_steps=0 if compiled else sizes.loaded_steps,
+            workers=sizes.workers,
+            backend=sizes.backend,
+            batch_size=sizes.images,
+            cfg_options=sizes.model,
+            seconds=round(seconds - SPARE_SECONDS),
+            out=context.json(name),
+        )
     ]
 
 
-def reader(name: str) -> Callable[[Context], dict[str, list]]:
-    """Make what reads the findings of a script."""
-    return lambda context: read_findings(context.json(name))
+def load(context: Context, seconds: float) -> list[Command]:
+    """Measure what all workers deliver together."""
+    return [
+        command(
+            'benchmarks/data_loading.py',
+            only='workers',
+            images=200,
+            workers=context.sizes.workers,
+            turns=context.sizes.turns,
+            seconds=round(seconds - SPARE_SECONDS),
+            out=context.json('loading'),
+        )
+    ]
 
 
-def pretrain_commands(context: Context, seconds: float) -> list[list[str]]:
+def pretrain(context: Context, seconds: float) -> list[Command]:
     """Pre-train on the drawn images."""
     if 'draw' not in context.ready:
         raise NotReadyError('there are no drawn images')
     run = context.run_of('mmgl')
-    iterations = iterations_within(
-        seconds, context.rate('mmgl'), run, context.sizes
-    )
-    return [train_command(run, iterations, context.sizes)]
+    return [run.train(run.iterations_within(seconds, context.rate('mmgl')))]
 
 
-def finetune_commands(context: Context, seconds: float) -> list[list[str]]:
+def finetune(context: Context, seconds: float) -> list[Command]:
     """Fine-tune from what the pre-training, cut or not, has left."""
-    weights = last_checkpoint(context.run_of('mmgl'))
+    weights = context.run_of('mmgl').last_checkpoint()
     if weights is None:
         raise NotReadyError('the pre-training has left no checkpoint')
     run = context.run_of('agw')
-    iterations = iterations_within(
-        seconds, context.rate('agw'), run, context.sizes
-    )
-    return [train_command(run, iterations, context.sizes, weights)]
+    iterations = run.iterations_within(seconds, context.rate('agw'))
+    return [run.train(iterations, weights)]
 
 
-def evaluate_commands(context: Context, seconds: float) -> list[list[str]]:
+def evaluate(context: Context, seconds: float) -> list[Command]:
     """Test the fine-tuned model; time evaluation and search."""
-    sizes, commands = context.sizes, []
-    run = context.run_of('agw')
-    checkpoint = last_checkpoint(run)
+    sizes, commands, run = context.sizes, [], context.run_of('agw')
+    checkpoint = run.last_checkpoint()
     if checkpoint is not None:
-        commands.append(
-            evaluation_command(run, checkpoint, context.json('metrics'), sizes)
-        )
-    commands += [
-        [
+        commands.append(run.test(checkpoint, context.json('metrics')))
+    commands.append(
+        command(
             'benchmarks/evaluation.py',
-            '--device',
-            sizes.device,
-            '--scale',
-            str(sizes.scale),
-            '--repeats',
-            str(sizes.repeats),
-            '--out',
-            str(context.json('evaluation')),
-        ],
-        _script('search', context, seconds),
-    ]
-    if has_faiss_for_gpus():
-        commands.append(
-            [
-                'benchmarks/retrieval.py',
-                '--device',
-                'gpu',
-                '--size',
-                '200000',
-                '--out',
-                str(context.json('retrieval')),
-            ]
+            device=sizes.device,
+            scale=sizes.scale,
+            repeats=sizes.repeats,
+            out=context.json('evaluation'),
         )
+    )
+    if has_faiss_for_gpus():
+        script, out = 'benchmarks/retrieval.py', context.json('retrieval')
+        commands.append(command(script, device='gpu', size=200_000, out=out))
     return commands
 
 
@@ -224,12 +212,11 @@ def has_faiss_for_gpus() -> bool:
     return hasattr(faiss, 'StandardGpuResources')
 
 
-def read_evaluation(context: Context) -> dict[str, list]:
+def read_scores(context: Context, name: str) -> Findings:
     """Join metrics and figures."""
     findings = empty_findings()
-    for name in ('evaluation', 'search', 'retrieval'):
-        for key, values in read_findings(context.json(name)).items():
-            findings[key] += values
+    for name in ('evaluation', 'retrieval'):
+        findings['figures'] += read_findings(context.json(name))['figures']
     metrics = context.json('metrics')
     if metrics.is_file():
         findings['tables'].append(read_metrics(metrics))
@@ -245,6 +232,16 @@ def read_evaluation(context: Context) -> dict[str, list]:
     return findings
 
 
+def read_json(context: Context, name: str) -> Findings:
+    """Read what a benchmark has found."""
+    return read_findings(context.json(name))
+
+
+def read_run(context: Context, name: str) -> Findings:
+    """Read the log of a training."""
+    return context.run_of('mmgl' if name == 'pretrain' else 'agw').read()
+
+
 # In the order of running. The compiled steps take minutes each: the first of
 # them was not there after 80 s on a card that does the others in seven.
 PARTS = (
@@ -253,58 +250,23 @@ PARTS = (
         'Drawing of the data set',
         5,
         75,
-        draw_commands,
+        draw,
         read_nothing,
         background=True,
     ),
-    Part(
-        'tests',
-        'Tests on the device',
-        20,
-        120,
-        tests_commands,
-        lambda context: read_tests(context.scratch / 'tests.xml'),
-    ),
-    Part('steps', 'Training steps', 30, 110, script('steps'), reader('steps')),
-    Part(
-        'loading',
-        'Loading of images',
-        15,
-        45,
-        script('loading'),
-        reader('loading'),
-    ),
-    Part(
-        'pretrain',
-        'Pre-training by MMGL',
-        45,
-        125,
-        pretrain_commands,
-        lambda context: read_run(context.run_of('mmgl'), context.sizes),
-    ),
-    Part(
-        'finetune',
-        'AGW from these weights',
-        50,
-        70,
-        finetune_commands,
-        lambda context: read_run(context.run_of('agw'), context.sizes),
-    ),
-    Part(
-        'evaluate',
-        'Evaluation and search',
-        45,
-        80,
-        evaluate_commands,
-        read_evaluation,
-    ),
+    Part('tests', 'Tests on the device', 20, 120, run_tests, read_tests),
+    Part('steps', 'Training steps', 30, 110, steps, read_json),
+    Part('loading', 'Loading of images', 15, 45, load, read_json),
+    Part('pretrain', 'Pre-training by MMGL', 45, 125, pretrain, read_run),
+    Part('finetune', 'AGW from these weights', 50, 70, finetune, read_run),
+    Part('evaluate', 'Evaluation and search', 45, 80, evaluate, read_scores),
     Part(
         'compiled',
         'Training steps, compiled',
         45,
         400,
-        script('steps', '--compiled'),
-        reader('compiled'),
+        partial(steps, compiled=True),
+        read_json,
         asked=True,
     ),
 )

@@ -1,5 +1,6 @@
 """Processes that end in time, with everything they started."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,14 +14,7 @@ TAIL_LINES = 15
 
 
 class Running:
-    """A process of its own session, whose output goes to a file.
-
-    Args:
-        command: Program and arguments.
-        log: File for both streams, written anew.
-        env: Environment.
-        cwd: Where it runs.
-    """
+    """A process of its own session, both of whose streams go to a file."""
 
     def __init__(
         self, command: Sequence[str], log: Path, env: dict[str, str], cwd: Path
@@ -49,22 +43,13 @@ class Running:
         return (self.ended or time.monotonic()) - self.started
 
     def finish(self, seconds: float) -> int | None:
-        """Wait, and end it if need be.
-
-        Args:
-            seconds: To wait at most.
-
-        Returns:
-            Exit status; None if it was cut off.
-        """
+        """Wait, end it if need be, and return its status; None after a cut."""
         try:
             return self.process.wait(max(0, seconds))
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                pass
             return None
         finally:
             # What it has left behind, too; workers of a loader, say.
@@ -72,10 +57,9 @@ class Running:
             self.process.wait()
 
     def _signal(self, number: int) -> None:
-        try:
+        # It is an error if all of them have ended.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # all of them have ended
 
     def tail(self) -> list[str]:
         """Return the last lines of the output."""

@@ -1,6 +1,6 @@
 """How large everything is: on a GPU, and in the rehearsal on a processor."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mmgl.utils.benchmark import usable_cores
 
@@ -8,31 +8,17 @@ from mmgl.utils.benchmark import usable_cores
 DRAWING_SECONDS = 60
 SECONDS_OF_AN_IMAGE = 0.008
 FULL_IMAGES = 44745
-NARROW = ('model.backbone.depth=18', 'model.backbone.base_channels=4')
+PRECISIONS, FORMATS = ('bf16', 'tf32', 'fp32'), ('+channels-last', '')
 
 
 @dataclass(frozen=True)
 class Sizes:
     """Sizes of a run.
 
-    Attributes:
-        device: Of torch. 'cpu:0' lets the benchmarks take the way of a GPU.
-        workers: Of a data loader.
-        preset: Of the drawn data set, in the layout of SYSU-MM01.
-        model: Options of all configs.
-        images: Of a batch, if not those of the configs.
-        modes: Of the table of steps, see ``step_modes``.
-        compiled: The same through ``torch.compile``, most wanted first.
-        backend: Of ``torch.compile``.
-        steps: Timed in each mode.
-        loaded_steps: Timed with the loading of their images.
-        turns: Of the loading benchmark.
-        epochs: Of each training.
-        learning_rate: If not that of the configs.
-        gallery: Images to search in.
-        scale: Of the evaluation benchmark.
-        repeats: Likewise.
-        stretch: Factor of the limits of the parts.
+    Device 'cpu:0' lets the benchmarks take the way of a GPU; ``modes`` and
+    ``compiled`` are those of step.py, most wanted first; ``images`` of a
+    batch and ``learning_rate`` are the configs' if None; ``stretch`` is a
+    factor of the limits of the parts.
     """
 
     device: str = 'cuda'
@@ -41,20 +27,11 @@ class Sizes:
     model: tuple[str, ...] = ()
     images: int | None = None
     modes: tuple[str, ...] = (
-        'bf16+channels-last',
-        'bf16',
-        'tf32+channels-last',
-        'tf32',
-        'fp32+channels-last',
-        'fp32',
+        *(one + last for one in PRECISIONS for last in FORMATS),
+        'bf16+channels-last+cudnn-benchmark',
     )
-    compiled: tuple[str, ...] = (
-        'bf16+channels-last+compiled',
-        'tf32+channels-last+compiled',
-        'fp32+channels-last+compiled',
-        'bf16+compiled',
-        'tf32+compiled',
-        'fp32+compiled',
+    compiled: tuple[str, ...] = tuple(
+        f'{one}{last}+compiled' for last in FORMATS for one in PRECISIONS
     )
     backend: str = 'inductor'
     steps: int = 10
@@ -62,7 +39,6 @@ class Sizes:
     turns: int = 6
     epochs: int = 6
     learning_rate: float | None = None
-    gallery: int = 1_000_000
     scale: float = 1
     repeats: int = 3
     stretch: float = 1
@@ -72,9 +48,9 @@ REHEARSAL = Sizes(
     device='cpu:0',
     workers=1,
     preset='tiny',
-    model=NARROW,
+    model=('model.backbone.depth=18', 'model.backbone.base_channels=4'),
     images=16,
-    modes=('bf16+channels-last', 'fp32'),
+    modes=('bf16+channels-last', 'fp32', Sizes.modes[-1]),
     compiled=('fp32+compiled',),
     backend='aot_eager',
     steps=1,
@@ -82,7 +58,6 @@ REHEARSAL = Sizes(
     turns=1,
     epochs=2,
     learning_rate=0.01,
-    gallery=5000,
     scale=0.02,
     repeats=1,
     stretch=4,
@@ -90,47 +65,10 @@ REHEARSAL = Sizes(
 
 
 def sizes_of(rehearse: bool) -> Sizes:
-    """Choose the sizes for this machine.
-
-    Args:
-        rehearse: On a processor, all of it in minutes.
-
-    Returns:
-        The sizes; a machine with few cores draws the small data set.
-    """
+    """Choose the sizes; with few cores the small data set is drawn."""
     if rehearse:
         return REHEARSAL
     cores = usable_cores()
     drawn = DRAWING_SECONDS * max(1, cores - 2) / SECONDS_OF_AN_IMAGE
-    return replace(
-        Sizes(),
-        workers=max(1, min(16, cores)),
-        preset='full' if drawn > FULL_IMAGES else 'mini',
-    )
-
-
-def config_options(method: str, sizes: Sizes) -> list[str]:
-    """Return what makes a full-size config as small as the sizes say.
-
-    Args:
-        method: 'mmgl' or 'agw'.
-        sizes: The sizes.
-
-    Returns:
-        Values of ``--cfg-options``.
-    """
-    options = list(sizes.model)
-    if sizes.learning_rate:
-        options.append(f'optim_wrapper.optimizer.lr={sizes.learning_rate}')
-    if sizes.images:
-        loader, images = 'train_dataloader', sizes.images
-        options.append(f'{loader}.batch_size={images}')
-        options += (
-            [f'{loader}.sampler.batch_size={images}']
-            if method == 'mmgl'
-            else [
-                f'{loader}.sampler.num_ids={images // 4}',
-                f'{loader}.sampler.num_instances=2',
-            ]
-        )
-    return options
+    preset = 'full' if drawn > FULL_IMAGES else 'mini'
+    return Sizes(workers=max(1, min(16, cores)), preset=preset)

@@ -13,9 +13,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from mmgl.utils.files import replace_whole
 
 
 @dataclass
@@ -141,32 +143,42 @@ def format_table(figures: Sequence[Figure]) -> str:
 
 def report(
     title: str,
-    figures: Sequence[Figure],
+    figures: Iterable[Figure | None],
     out: str | Path | None = None,
     **details: object,
 ) -> dict[str, object]:
-    """Print a table and write it as JSON.
+    """Print figures and write them as JSON, anew after each one.
+
+    Figures may be measured on the way: those before a cut or a failure stay.
 
     Args:
         title: What the table is about.
-        figures: Its lines.
+        figures: Its lines; None where only the details have grown.
         out: JSON file, if wanted.
-        **details: More for the JSON, such as sizes and seconds.
+        **details: More for the JSON; lists among them may grow meanwhile.
 
     Returns:
         What the JSON holds: title, figures, machine and the details.
     """
+    entries: list[dict[str, object]] = []
+    found: list[Figure] = []
     machine = describe_machine()
-    print(f'\n## {title}\n\n{format_table(figures)}\n')
+    content = dict(title=title, figures=entries, machine=machine, **details)
+    _write(content, out)
+    for one in figures:
+        if one is not None:
+            print(f'{one.name}: {one.value:.3g} {one.unit}', flush=True)
+            found.append(one)
+            entries.append(asdict(one) | dict(verdict=one.verdict))
+        _write(content, out)
+    _write(content, out)  # notes may have come after the last one
+    print(f'\n## {title}\n\n{format_table(found)}\n')
     print(', '.join(f'{key}: {value}' for key, value in machine.items()))
-    content = dict(
-        title=title,
-        figures=[asdict(one) | dict(verdict=one.verdict) for one in figures],
-        machine=machine,
-        **details,
-    )
-    if out is not None:
-        out = Path(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(content, indent=2) + '\n')
     return content
+
+
+def _write(content: dict[str, object], out: str | Path | None) -> None:
+    """Replace the JSON file as a whole."""
+    if out is not None:
+        with replace_whole(out) as partial:
+            partial.write_text(json.dumps(content, indent=2) + '\n')

@@ -1,17 +1,13 @@
 """What the benchmarks read off a device and a loader, without a GPU."""
 
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
 
-BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
-
 
 @pytest.fixture
-def meters(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+def meters():
     import meters
 
     return meters
@@ -45,10 +41,18 @@ def test_what_was_prepared_ahead_is_not_timed(meters):
 
 def test_processor_tells_neither_memory_nor_waits(meters):
     called = []
-    assert meters.peak_memory(lambda: called.append(1), 'cpu') is None
+    assert meters.with_peak(lambda: 'result', 'cpu') == ('result', None)
     assert meters.count_waits(lambda: called.append(1), 'cpu') is None
     assert not called
     assert meters.clock('cpu')() > 0
+
+
+def test_countdown(meters, monkeypatch):
+    now = [5.0]
+    monkeypatch.setattr(meters.time, 'monotonic', lambda: now[0])
+    left = meters.countdown(10)
+    now[0] = 8
+    assert left() == 7
 
 
 def test_peak_memory(meters, monkeypatch):
@@ -60,7 +64,8 @@ def test_peak_memory(meters, monkeypatch):
     monkeypatch.setattr(
         torch.cuda, 'max_memory_allocated', lambda device: 3 * 2**29
     )
-    assert meters.peak_memory(lambda: calls.append('work'), 'cuda') == 1.5
+    found = meters.with_peak(lambda: calls.append('work') or 7, 'cuda')
+    assert found == (7, 1.5)
     assert calls == [
         'empty_cache',
         'reset_peak_memory_stats',

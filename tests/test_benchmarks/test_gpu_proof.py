@@ -48,7 +48,7 @@ def make_proof(tmp_path, parts, *arguments):
 
 
 def make_part(name, code, least=1, limit=60, **more):
-    from proof.parts import Part, reader
+    from proof.parts import Part, read_json
 
     return Part(
         name,
@@ -58,7 +58,7 @@ def make_part(name, code, least=1, limit=60, **more):
         lambda context, seconds: [
             ['-c', WRITE + code, str(context.json(name))]
         ],
-        reader(name),
+        read_json,
         **more,
     )
 
@@ -191,7 +191,7 @@ def test_broken_findings_and_missing_beginnings(tmp_path):
     def wait_for_data(context, seconds):
         raise NotReadyError('there are no images')
 
-    def half(context):
+    def half(context, name):
         return json.loads('{"figures": [')
 
     proof = make_proof(
@@ -234,7 +234,7 @@ def test_page_is_there_before_a_part_ends(tmp_path):
 
 def test_a_request_to_end_leaves_the_page(tmp_path):
     """The driver itself, from its command line: 5 s."""
-    paths = [ROOT, ROOT / 'benchmarks', ROOT / 'benchmarks']
+    paths = [ROOT, ROOT / 'benchmarks']
     process = subprocess.Popen(
         [
             sys.executable,
@@ -262,20 +262,22 @@ def test_a_request_to_end_leaves_the_page(tmp_path):
 
 
 def test_iterations_fit_the_time(tmp_path):
+    from dataclasses import replace
+
     from proof.parts import Context
     from proof.sizes import REHEARSAL, Sizes
-    from proof.training import iterations_within, train_command
 
-    context = Context(tmp_path, Sizes(), False)
+    context = Context(tmp_path, Sizes())
     run = context.run_of('mmgl')
     # 65 of 120 s, 90 % of them for steps of 96 images, in six epochs.
-    assert iterations_within(120, 1920.0, run, Sizes()) == 195
-    assert iterations_within(120, None, run, Sizes()) == 60
-    assert iterations_within(5, 1920.0, run, Sizes()) == 2
-    assert iterations_within(120, 1920.0, run, REHEARSAL) == 2
-    command = train_command(run, 195, Sizes())
+    assert run.iterations_within(120, 1920.0) == 195
+    assert run.iterations_within(120, None) == 60
+    assert run.iterations_within(5, 1920.0) == 2
+    assert replace(run, sizes=REHEARSAL).iterations_within(120, 1920.0) == 2
+    command = run.train(195)
     assert 'train_dataloader.sampler.num_pairs_per_epoch=9360' in command
     assert not any('base_channels' in one for one in command)
+    assert '--init' not in command
     # The measured rate is that of the step benchmark.
     context.json('steps').write_text(
         json.dumps(
@@ -296,11 +298,33 @@ def test_iterations_fit_the_time(tmp_path):
     assert context.rate('mmgl') == 5 and context.rate('agw') == 7
 
 
-def test_tests_are_counted(tmp_path):
-    from proof.gpu_tests import read_tests
+def test_commands_of_the_steps(tmp_path):
+    import step
+    from proof.parts import Context, steps
+    from proof.sizes import REHEARSAL, Sizes
 
-    assert 'did not come' in read_tests(tmp_path / 'none')['notes'][0]
-    (tmp_path / 'xml').write_text(
+    def parse(sizes, **more):
+        (command,) = steps(Context(tmp_path, sizes), 100, **more)
+        return step.parse_args(command[1:])
+
+    options = parse(REHEARSAL)
+    assert options.cfg_options['model.backbone.depth'] == 18
+    assert options.batch_size == 16 and options.seconds == 88
+    options = parse(Sizes())
+    assert options.batch_size is None and options.cfg_options is None
+    assert options.loaded_steps == 100 and len(options.modes) == 7
+    options = parse(Sizes(), compiled=True)
+    assert options.loaded_steps == 0 and len(options.modes) == 6
+    assert all('compiled' in one for one in options.modes)
+
+
+def test_tests_are_counted(tmp_path):
+    from proof.parts import Context, read_tests
+    from proof.sizes import Sizes
+
+    context = Context(tmp_path, Sizes())
+    assert 'did not come' in read_tests(context, 'tests')['notes'][0]
+    (tmp_path / 'tests.xml').write_text(
         '<testsuites><testsuite>'
         '<testcase classname="a.b" name="one" time="1.5"/>'
         '<testcase classname="a.b" name="two" time="0">'
@@ -309,7 +333,7 @@ def test_tests_are_counted(tmp_path):
         '<skipped message="why"/></testcase>'
         '</testsuite></testsuites>'
     )
-    found = read_tests(tmp_path / 'xml')
+    found = read_tests(context, 'tests')
     assert found['notes'] == ['1 passed, 1 failed, 1 skipped.']
     assert found['tables'][0]['rows'] == [
         ['b: one', 'passed', '1.5', ''],
@@ -335,11 +359,10 @@ def test_missing_packages(tmp_path):
 def test_log_of_a_cut_run(tmp_path):
     from proof.parts import Context
     from proof.sizes import Sizes
-    from proof.training import last_checkpoint, read_run
 
-    run = Context(tmp_path, Sizes(), False).run_of('mmgl')
-    assert read_run(run, Sizes())['tables'] == []
-    assert last_checkpoint(run) is None
+    run = Context(tmp_path, Sizes()).run_of('mmgl')
+    assert run.read()['tables'] == []
+    assert run.last_checkpoint() is None
     folder = run.work_dir / '1/vis_data'
     folder.mkdir(parents=True)
     lines = [
@@ -358,7 +381,7 @@ def test_log_of_a_cut_run(tmp_path):
     (folder / 'scalars.json').write_text(
         '\n'.join(map(json.dumps, lines)) + '\n{"loss": '
     )
-    found = read_run(run, Sizes())
+    found = run.read()
     assert found['tables'][0]['rows'] == [
         ['1', '10', '2.0000', '-'],
         ['1', '20', '1.0000', '25.0000'],
@@ -370,7 +393,7 @@ def test_log_of_a_cut_run(tmp_path):
     (run.work_dir / 'last_checkpoint').write_text(
         f'{run.work_dir}/epoch_1.pth'
     )
-    assert last_checkpoint(run).name == 'epoch_1.pth'
+    assert run.last_checkpoint().name == 'epoch_1.pth'
 
 
 @pytest.mark.slow

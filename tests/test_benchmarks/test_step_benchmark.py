@@ -1,105 +1,30 @@
 """The benchmark of the training step, on narrow networks; nothing is timed."""
 
 import json
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from mmgl.utils.benchmark import Figure
-
-BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
 NARROW = [
+    '--batch-size',
+    '16',
     '--cfg-options',
     'model.backbone.depth=18',
     'model.backbone.base_channels=4',
 ]
 
 
-@pytest.fixture
-def tools(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-
-@pytest.fixture
-def agw(tools, tmp_path):
-    """Options, and AGW with a narrow network."""
+def test_parts_are_those_of_a_step(tmp_path):
     import step
     from images import write_images
     from step_cases import build_case
 
     write_images(tmp_path / 'images', 48)
-    options = step.parse_args(
-        ['--only', 'agw', '--repeats', '1', '--steps', '1', *NARROW]
-    )
-    return build_case('agw', str(tmp_path / 'images'), tmp_path, options)
-
-
-def test_figures(tools, tmp_path):
-    import step
-
-    found = step.main(
-        [
-            '--only',
-            'mmgl',
-            'agw',
-            '--repeats',
-            '1',
-            '--images',
-            '2',
-            '--out',
-            str(tmp_path / 'a.json'),
-            *NARROW,
-        ]
-    )
-    assert json.loads((tmp_path / 'a.json').read_text()) == found
-    names = [one['name'] for one in found['figures']]
-    assert names == ['mmgl, 96 images', 'agw, 64 images']
-    assert all(one['target'] == 5 for one in found['figures'])
-    assert found['seconds']['agw']['behind'] > 0
-
-
-def test_figure_is_the_sum_of_the_parts(tools):
-    import step
-
-    figure = step.figure_of(
-        'x',
-        dict(
-            bare=9.0,
-            sgd=1.0,
-            backbone=9.5,
-            behind=0.3,
-            optimizer=1.2,
-            images=8,
-        ),
-    )
-    assert figure.value == pytest.approx(10)
-    assert isinstance(figure, Figure) and figure.verdict == 'missed'
-    assert 'in the backbone +5.0, behind it +3.0, optimizer +2.0' in (
-        figure.note
-    )
-
-
-def test_what_stands_in_for_the_backbone_changes_nothing(agw):
-    from step_cases import GivenMaps
-
-    torch.manual_seed(0)
-    data = agw.prepared()
-    backbone = agw.model.backbone
-    maps = backbone(data['inputs'], data['targets']['modality']).detach()
-    expected = agw.model(**data, mode='loss')
-    agw.model.backbone = GivenMaps(maps, backbone.out_channels)
-    losses = agw.model(**data, mode='loss')
-    assert {name: value.item() for name, value in losses.items()} == {
-        name: pytest.approx(value.item(), rel=1e-5)
-        for name, value in expected.items()
-    }
-
-
-def test_parts_are_those_of_a_step(agw):
-    from step import pass_behind
-    from step_cases import without_backbone
-
+    arguments = ['--device', 'cpu', '--workers', '0', *NARROW]
+    options = step.parse_args(arguments)
+    agw = build_case('agw', str(tmp_path / 'images'), tmp_path, options)
+    assert len(agw.batch['data_samples']) == 16
     before = {
         name: value.detach().clone()
         for name, value in agw.model.named_parameters()
@@ -110,90 +35,115 @@ def test_parts_are_those_of_a_step(agw):
         for name, value in agw.model.named_parameters()
         if name.endswith('conv1.weight')
     )
-    agw.model.zero_grad()
     inputs, modality = torch.rand(4, 3, 96, 48), torch.tensor([0, 1, 0, 1])
     agw.bare_pass(inputs, modality)
-    agw.backbone_pass(inputs, modality)
-    for network in (agw.bare, agw.model.backbone):
-        assert all(p.grad is not None for p in network.parameters())
-    shape = agw.model.backbone(
-        agw.prepared()['inputs'], agw.prepared()['targets']['modality']
-    ).shape
-    without_backbone(agw)
-    assert agw.model.backbone.maps.shape == shape
-    agw.model.zero_grad()
-    pass_behind(agw)
-    assert all(
-        p.grad is not None for p in agw.model.parameters() if p.requires_grad
-    )
+    assert all(p.grad is not None for p in agw.bare.parameters())
 
 
-def test_modes_of_a_device(tools, tmp_path, monkeypatch):
+def test_figures(tmp_path, monkeypatch):
     import step
-    import step_device
-    from images import write_images
 
-    write_images(tmp_path / 'images', 48)
-    monkeypatch.setattr(step_device, 'WARM_UP', 1)
-    options = step.parse_args(
-        [
-            '--only',
-            'mmgl',
-            '--steps',
-            '1',
-            '--loaded-steps',
-            '1',
-            '--modes',
-            'fp32',
-            *NARROW,
-        ]
-    )
-    figures, details = step_device.measure_on_device(
-        options, str(tmp_path / 'images'), tmp_path
-    )
-    assert list(details) == ['mmgl, bf16, channels last', 'mmgl, fp32']
-    values = {one.name: one for one in figures}
-    assert values['mmgl, fp32: rate'].value > 0
-    assert values['mmgl: 100 epochs of SYSU-MM01, projected'].target == 40
+    monkeypatch.setattr(step, 'WARM_UP', 1)
+    arguments = ['--device', 'cpu', '--only', 'mmgl', '--steps', '1']
+    arguments += ['--loaded-steps', '1', '--workers', '0']
+    modes = ['--modes', 'bf16+channels-last', 'fp32']
+    out = tmp_path / 'a.json'
+    found = step.main([*arguments, *modes, '--out', str(out), *NARROW])
+    assert json.loads(out.read_text()) == found
+    (table,) = found['tables']
+    assert [row[1] for row in table['rows']] == ['bf16, channels last', 'fp32']
+    assert all(len(row) == len(table['columns']) for row in table['rows'])
+    # What the processor does not count is left out, not made up.
+    assert {row[6] for row in table['rows']} == {'-'}
+    values = {one['name']: one for one in found['figures']}
+    assert not any('waits' in name for name in values)
+    assert values['mmgl: 100 epochs of SYSU-MM01, projected']['target'] == 40
     assert 'mmgl, bf16, channels last: beyond the bare backbone' in values
     loading = values['mmgl, bf16, channels last: rate with loading']
-    assert loading.note == '0 workers, 1 steps after 1'
-    # What the processor does not count is left out, not made up.
-    assert not any('memory' in name or 'waits' in name for name in values)
+    assert loading['note'] == '0 workers, 1 steps after 1'
 
 
-def test_grid_of_modes(tools):
-    from step_modes import FASTEST, MODES, modes_of
+@pytest.fixture
+def filled(tmp_path, monkeypatch):
+    """Fill the table with modes that take their time or fail."""
+    import step
 
-    assert len(set(map(str, MODES.values()))) == 12
-    assert MODES['bf16+channels-last'] == FASTEST
-    assert 'tf32+channels-last+compiled' in MODES
-    for name in ('mmgl', 'agw'):
-        found = modes_of(name, list(MODES))
-        assert found[0] == FASTEST and len(found) == 12
-        assert set(found) == set(MODES.values())
-    assert [mode.key for mode in modes_of('mmgl', ['tf32'])] == [
-        'bf16+channels-last',
-        'tf32',
+    def fill(seconds, modes=step.MODES, broken=None, takes=1, only=step.RATED):
+        clock, rows, notes = [0.0], [], []
+        monkeypatch.setattr(
+            step, 'countdown', lambda whole: lambda: whole - clock[0]
+        )
+
+        def build(mode, name, root, folder, options):
+            clock[0] += takes
+            if (name, mode.key) == broken:
+                raise RuntimeError('out of memory\nmore about it')
+            return SimpleNamespace(name=name)
+
+        monkeypatch.setattr(step.gc, 'collect', lambda: None)
+        monkeypatch.setattr(step.Mode, 'build', build)
+        monkeypatch.setattr(
+            step,
+            'measure_mode',
+            lambda case, mode, _: ([case.name, str(mode)], []),
+        )
+        arguments = ['--loaded-steps', '0', '--seconds', str(seconds)]
+        arguments += ['--only', *only, '--modes', *modes]
+        options = step.parse_args(arguments)
+        assert set(step.measure(options, tmp_path, rows, notes)) <= {None}
+        return rows, notes
+
+    return fill
+
+
+def test_all_modes(filled):
+    rows, notes = filled(100)
+    assert not notes and len(rows) == 26
+    assert rows[:2] == [
+        ['mmgl', 'bf16, channels last'],
+        ['agw', 'bf16, channels last'],
     ]
-    assert modes_of('nfs', list(MODES)) == [FASTEST]
+    plain = {row[1] for row in rows if 'compiled' not in row[1]}
+    assert plain == {
+        'fp32',
+        'tf32',
+        'bf16',
+        'fp32, channels last',
+        'tf32, channels last',
+        'bf16, channels last',
+        'bf16, channels last, cuDNN benchmark',
+    }
+    # Other methods in the fastest mode only.
+    rows, _ = filled(100, ['tf32+channels-last+compiled'], only=['agw', 'nfs'])
+    assert rows == [
+        ['agw', 'tf32, channels last, compiled'],
+        ['nfs', 'bf16, channels last'],
+    ]
 
 
-def test_workers_by_default(tools, monkeypatch):
+def test_a_mode_that_fails_is_named(filled):
+    rows, notes = filled(100, broken=('agw', 'tf32'))
+    assert notes == ['agw, tf32: failed, RuntimeError: out of memory']
+    assert len(rows) == 25
+
+
+def test_nothing_is_begun_that_cannot_end(filled):
     import step
 
-    monkeypatch.setattr(step, 'usable_cores', lambda: 64)
-    assert step.parse_args([]).workers == 0
-    assert step.parse_args(['--device', 'cuda']).workers == 16
-    assert step.parse_args(['--device', 'cuda', '--workers', '3']).workers == 3
+    compiled = [key for key in step.MODES if 'compiled' in key]
+    # The next one may take as long as the longest so far.
+    rows, notes = filled(119, compiled, takes=40)
+    assert [row[0] for row in rows] == ['mmgl', 'agw']
+    assert len(notes) == 10 and all('not reached' in one for one in notes)
+    # The first one wants some time, too.
+    assert filled(30, compiled)[0] == []
 
 
-def test_epoch_is_longer_than_what_is_timed(tools, tmp_path, monkeypatch):
+def test_epoch_is_longer_than_what_is_timed(tmp_path, monkeypatch):
     import step
-    import step_device
 
     options = step.parse_args(['--workers', '3', '--loaded-steps', '50'])
-    seen = []
+    options.device, seen, whole = 'cpu', [], 5 + 12 + 50
 
     class Case:
         loader = range(10**6)
@@ -204,68 +154,37 @@ def test_epoch_is_longer_than_what_is_timed(tools, tmp_path, monkeypatch):
 
     def build(mode, name, root, folder, longer):
         # Batches are being made while the last timed one is used.
-        assert longer.steps == len_seen() + 6
+        assert longer.steps == whole + 6
         return Case()
 
-    def len_seen():
-        return 5 + 12 + 50
-
-    monkeypatch.setattr(type(step_device.FASTEST), 'build', build)
-    rate, projected = step_device.measure_end_to_end(
-        'mmgl', '', tmp_path, options
-    )
-    assert seen == list(range(len_seen()))
+    monkeypatch.setattr(step.Mode, 'build', build)
+    rate, projected = step.measure_end_to_end('mmgl', options, tmp_path)
+    assert seen == list(range(whole))
     assert '50 steps after 17' in rate.note
     assert projected.value == pytest.approx(100 * 423 * 96 / rate.value / 60)
 
 
-def test_waits_and_memory_of_each_method(tools, monkeypatch):
+def test_waits_and_memory_of_each_method(monkeypatch):
     import step
-    import step_device
 
     options = step.parse_args(['--device', 'cuda', '--steps', '1'])
     moves = []
-
-    class Bare:
-        def cpu(self):
-            moves.append('away')
-
-    case = type(
-        'Case',
-        (),
-        dict(
-            name='nfs',
-            bare=Bare(),
-            whole_step=lambda self: None,
-            batch=dict(data_samples=[0] * 64),
-        ),
-    )()
-    monkeypatch.setattr(step_device, 'time_steps', lambda *_: 0.5)
-    monkeypatch.setattr(step_device, 'time_bare', lambda *_: 0.4)
-    monkeypatch.setattr(step_device, 'count_waits', lambda *_: 2)
+    case = SimpleNamespace(
+        name='nfs',
+        bare=SimpleNamespace(cpu=lambda: moves.append('away')),
+        whole_step=lambda: None,
+        batch=dict(data_samples=[0] * 64),
+    )
+    monkeypatch.setattr(step, 'time_steps', lambda *_: 0.5)
+    monkeypatch.setattr(step, 'time_bare', lambda *_: 0.4)
+    monkeypatch.setattr(step, 'count_waits', lambda *_: 2)
     monkeypatch.setattr(
-        step_device, 'peak_memory', lambda function, device: function() or 3
+        step, 'with_peak', lambda function, device: (function(), 3)
     )
-    figures, seconds = step_device.measure_mode(
-        case, step_device.FASTEST, options
-    )
-    assert seconds == 0.5 and moves == ['away']
-    found = {one.name.split(': ')[1]: one for one in figures}
-    assert found['rate'].value == 128 and found['peak memory'].value == 3
-    waits = found['waits in a step']
+    row, (waits, beyond) = step.measure_mode(case, step.FASTEST, options)
+    assert moves == ['away']
+    assert row[2:] == ['128', '500.0', '400.0', '1.25', '3.00', '-']
     assert waits.value == 2 and waits.verdict == 'missed'
-    assert found['beyond the bare backbone'].value == pytest.approx(25)
-
-
-def test_compiling_asks_for_a_compiler(tools, monkeypatch, capsys):
-    import step
-
-    monkeypatch.delenv('CXX', raising=False)
-    monkeypatch.setattr(step.shutil, 'which', lambda name: None)
-    assert not step.can_compile()
-    assert 'C++ compiler' in capsys.readouterr().out
-    monkeypatch.setenv('CXX', 'own')
-    monkeypatch.setattr(
-        step.shutil, 'which', lambda name: name if name == 'own' else None
-    )
-    assert step.can_compile()
+    assert beyond.value == pytest.approx(25) and beyond.verdict == 'missed'
+    _, figures = step.measure_mode(case, step.MODES['fp32'], options)
+    assert figures == []

@@ -58,6 +58,22 @@ def test_table_and_report(tmp_path, capsys):
     assert content['images'] == 3 and content['machine']['cores'] > 0
 
 
+def test_what_was_measured_before_a_failure_stays(tmp_path):
+    out, notes = tmp_path / 'a.json', []
+
+    def measure():
+        yield Figure('first', 1.0)
+        notes.append('a detail has grown')
+        yield None
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        report('Title', measure(), out, notes=notes)
+    content = json.loads(out.read_text())
+    assert [one['name'] for one in content['figures']] == ['first']
+    assert content['notes'] == ['a detail has grown']
+
+
 def test_memory_is_that_of_the_process_itself(tmp_path):
     much = bytearray(b'1' * 2**28)
     assert peak_memory() > 0.25
