@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 from mmgl.evaluation.ranking.distances import PairwiseDistances
 from mmgl.evaluation.ranking.scoring import score_galleries
 from mmgl.evaluation.reports import evaluate_sysu, sysu_galleries
-from mmgl.protocols.galleries import sysu_locations
+from mmgl.protocols.sysu import sysu_locations
 from mmgl.utils.benchmark import (
     Figure,
     alternate,

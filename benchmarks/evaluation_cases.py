@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmgl.evaluation.file_reports import find_split_files
-from mmgl.protocols.galleries import (
+from mmgl.protocols.galleries import group_images, official_gallery
+from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
+from mmgl.protocols.sysu import (
     GALLERY_CAMERAS,
     INFRARED_CAMERAS,
-    group_images,
-    load_rand_perm_cam,
-    official_gallery,
-    read_id_list,
+    find_split_files,
 )
 
 # Identities under each camera, and images in all, of the SYSU-MM01 test set.

@@ -21,7 +21,7 @@ from mmgl.models.functional.monitors import (
     part_consistency,
     within_modality_spread,
 )
-from mmgl.protocols.galleries import GALLERY_CAMERAS, sysu_locations
+from mmgl.protocols.sysu import GALLERY_CAMERAS, sysu_locations
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
 from .features.extraction import PartFeatures

@@ -4,17 +4,17 @@ import os.path as osp
 from collections import Counter
 from typing import NamedTuple
 
+from mmgl.protocols.regdb import (
+    DIRECTIONS,
+    FILE_WORDS,
+    IDX_FOLDER,
+    TRIALS,
+    split_file_name,
+)
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, VISIBLE
 
 from .reid_dataset import ReIDDataset
-
-FILE_WORDS = {VISIBLE: 'visible', INFRARED: 'thermal'}
-DIRECTIONS = {
-    'visible_to_infrared': (VISIBLE, INFRARED),
-    'infrared_to_visible': (INFRARED, VISIBLE),
-}
-TRIALS = range(1, 11)
 
 
 class RegDBRow(NamedTuple):
@@ -137,7 +137,7 @@ def index_file(data_root: str, half: str, modality: int, trial: int) -> str:
         The path.
     """
     return osp.join(
-        data_root, 'idx', f'{half}_{FILE_WORDS[modality]}_{trial}.txt'
+        data_root, IDX_FOLDER, split_file_name(half, modality, trial)
     )
 
 

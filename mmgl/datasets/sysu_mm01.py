@@ -9,15 +9,21 @@ import numpy as np
 from scipy.io.matlab import MatReadError
 
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
+from mmgl.protocols.sysu import (
+    ALL_CAMERAS,
+    CAMERAS,
+    EXP_FOLDER,
+    RAND_PERM_NAME,
+    TRIALS,
+    id_file_name,
+)
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, VISIBLE
 
 from .reid_dataset import ReIDDataset
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
-CAMERAS = {VISIBLE: (1, 2, 4, 5), INFRARED: (3, 6)}
-ALL_CAMERAS = (1, 2, 3, 4, 5, 6)
-RAND_PERM_FILE = osp.join('exp', 'rand_perm_cam.mat')
+RAND_PERM_FILE = osp.join(EXP_FOLDER, RAND_PERM_NAME)
 
 
 @DATASETS.register_module()
@@ -143,7 +149,7 @@ class SYSUMM01(ReIDDataset):
 
 def id_file(data_root: str, name: str) -> str:
     """Return the path of the id file of 'train', 'val' or 'test'."""
-    return osp.join(data_root, 'exp', f'{name}_id.txt')
+    return osp.join(data_root, EXP_FOLDER, id_file_name(name))
 
 
 def read_split_ids(data_root: str, names: Iterable[str]) -> list[int]:
@@ -165,7 +171,7 @@ def read_split_ids(data_root: str, names: Iterable[str]) -> list[int]:
     if len(set(pids)) != len(pids):
         raise ValueError(
             f'SYSU-MM01: the id files of {tuple(names)} in '
-            f'{osp.join(data_root, "exp")!r} share a person; restore the '
+            f'{osp.join(data_root, EXP_FOLDER)!r} share a person; restore the '
             'official files.'
         )
     return sorted(pids)
@@ -201,7 +207,7 @@ def read_permutations(data_root: str, pids: Iterable[int]) -> dict:
     }
     for camid, per_pid in permutations.items():
         for pid, rows in per_pid.items():
-            if len(rows) != 10 or np.any(
+            if len(rows) != TRIALS or np.any(
                 np.sort(rows) != np.arange(1, rows.shape[1] + 1)
             ):
                 raise ValueError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from mmgl.protocols.galleries import INFRARED_CAMERAS
+from mmgl.protocols.sysu import INFRARED_CAMERAS
 
 from .ranking.feature_arrays import to_numpy
 

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmgl.protocols.galleries import (
-    VISIBLE_CAMERAS,
-    load_rand_perm_cam,
-    read_id_list,
-)
+from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
+from mmgl.protocols.sysu import VISIBLE_CAMERAS, find_split_files
 from mmgl.version import __version__
 
 from .features_io import load_features
@@ -18,32 +15,6 @@ from .reports import evaluate_regdb, evaluate_sysu, merge_reports
 
 # MATLAB's sort is stable; RegDB has no official evaluation to follow.
 DEFAULT_TIES = {'sysu': 'gallery_order', 'regdb': 'expected'}
-
-
-def find_split_files(data_root):
-    """Find ``exp/`` of SYSU-MM01.
-
-    Args:
-        data_root (str or Path): Folder that holds ``exp``, or ``exp``
-            itself, or any folder with the files.
-
-    Returns:
-        tuple[Path, Path]: The list of test identities (.mat, else .txt) and
-        ``rand_perm_cam.mat``.
-
-    Raises:
-        FileNotFoundError: If they are not there.
-    """
-    for folder in (Path(data_root) / 'exp', Path(data_root)):
-        permutations = folder / 'rand_perm_cam.mat'
-        for name in ('test_id.mat', 'test_id.txt'):
-            if permutations.is_file() and (folder / name).is_file():
-                return folder / name, permutations
-    raise FileNotFoundError(
-        f'{data_root} has no rand_perm_cam.mat together with test_id.mat or '
-        'test_id.txt, neither in exp/ nor directly; give the root of '
-        'SYSU-MM01.'
-    )
 
 
 def drop_absent(feature_set, rand_perm_cam):

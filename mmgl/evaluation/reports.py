@@ -4,14 +4,16 @@ import numpy as np
 
 from mmgl.protocols.galleries import (
     DRAWS,
-    GALLERY_CAMERAS,
-    INFRARED_CAMERAS,
     gallery_order,
     group_images,
     official_gallery,
     one_based_index,
     random_seeded_gallery,
-    regdb_directions,
+)
+from mmgl.protocols.regdb import regdb_directions
+from mmgl.protocols.sysu import (
+    GALLERY_CAMERAS,
+    INFRARED_CAMERAS,
     sysu_locations,
 )
 

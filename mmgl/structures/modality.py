@@ -1,8 +1,15 @@
-"""The two modalities and their numbers, the same everywhere."""
+"""Modalities of a batch, on the device and as the host knows them."""
 
-VISIBLE = 0
-INFRARED = 1
-MODALITY_NAMES = ('visible', 'infrared')
+from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
+
+__all__ = [
+    'HOST_MODALITY',
+    'INFRARED',
+    'MODALITY_NAMES',
+    'VISIBLE',
+    'routing_modality',
+]
+
 # Target with the modality as the host knows it, beside the one on the device.
 HOST_MODALITY = 'host_modality'
 

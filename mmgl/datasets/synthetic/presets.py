@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
 
+from mmgl.protocols.sysu import INFRARED_CAMERAS, VISIBLE_CAMERAS
+
 GENERATOR_VERSION = 2
 LAYOUTS = ('sysu', 'regdb')
-VISIBLE_CAMERAS = (1, 2, 4, 5)
-INFRARED_CAMERAS = (3, 6)
 
 
 @dataclass(frozen=True)

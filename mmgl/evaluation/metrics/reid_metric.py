@@ -12,7 +12,8 @@ from mmgl.evaluation.features_io import FeatureSet, save_features
 from mmgl.evaluation.ranking.distances import DISTANCES
 from mmgl.evaluation.ranking.scoring import TIE_RULES
 from mmgl.evaluation.reports import evaluate_regdb, evaluate_sysu, report_key
-from mmgl.protocols.galleries import DRAWS, GALLERY_CAMERAS
+from mmgl.protocols.galleries import DRAWS
+from mmgl.protocols.sysu import GALLERY_CAMERAS
 from mmgl.registry import METRICS
 from mmgl.version import __version__
 
