@@ -26,8 +26,7 @@ from evaluation_cases import (
 )
 from threadpoolctl import threadpool_limits
 
-from mmgl.evaluation.ranking.distances import PairwiseDistances
-from mmgl.evaluation.ranking.scoring import score_galleries
+from mmgl.evaluation.ranking import distances_between, score_galleries
 from mmgl.evaluation.reports import evaluate_sysu, sysu_galleries
 from mmgl.protocols.sysu import sysu_locations
 from mmgl.utils.benchmark import (
@@ -218,7 +217,7 @@ def measure_large(options):
 
         def ours(case=case, result=result):
             result[:] = score_galleries(
-                PairwiseDistances(case.query, case.gallery),
+                distances_between(case.query, case.gallery),
                 case.query_pids,
                 case.gallery_pids,
                 cmc='standard',
@@ -270,7 +269,7 @@ def print_peak(scale):
     """
     case = large_case(scale, 2)
     score_galleries(
-        PairwiseDistances(case.query, case.gallery),
+        distances_between(case.query, case.gallery),
         case.query_pids,
         case.gallery_pids,
         cmc='standard',

@@ -4,8 +4,7 @@ import torch
 from evaluation_cases import identity_features, large_case, sysu_case
 from meters import clock, peak_memory
 
-from mmgl.evaluation.ranking.distances import distances_between
-from mmgl.evaluation.ranking.scoring import score_galleries
+from mmgl.evaluation.ranking import distances_between, score_galleries
 from mmgl.evaluation.reports import evaluate_sysu, sysu_galleries
 from mmgl.utils.benchmark import Figure, alternate
 

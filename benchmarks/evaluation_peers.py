@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmgl.evaluation.ranking.scoring import score_galleries
+from mmgl.evaluation.ranking import score_galleries
 from mmgl.utils.benchmark import Figure, alternate
 
 

@@ -7,7 +7,7 @@ import torch
 from meters import clock, peak_memory
 from torch import Tensor
 
-from mmgl.evaluation.ranking.distances import distances_between
+from mmgl.evaluation.ranking import distances_between
 from mmgl.utils.benchmark import Figure, alternate
 
 from .findings import Findings

@@ -3,37 +3,38 @@
 import warnings
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 from mmgl.protocols.sysu import VISIBLE_CAMERAS, find_split_files
 from mmgl.version import __version__
 
-from .features_io import load_features
-from .reports import evaluate_regdb, evaluate_sysu, merge_reports
+from .features_io import FeatureSet, load_features
+from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 
 # MATLAB's sort is stable; RegDB has no official evaluation to follow.
 DEFAULT_TIES = {'sysu': 'gallery_order', 'regdb': 'expected'}
 
 
-def drop_absent(feature_set, rand_perm_cam):
+def _drop_absent(
+    feature_set: FeatureSet, rand_perm_cam: Permutations
+) -> FeatureSet:
     """Leave out images that the official permutations do not know.
 
     The official code skips an identity under a camera for which it has no
     permutation, in the gallery and among the queries alike.
-
-    Args:
-        feature_set (FeatureSet): Features of the test identities.
-        rand_perm_cam (dict): See ``load_rand_perm_cam``.
-
-    Returns:
-        FeatureSet: Without those images; a warning names them.
     """
-    pairs = np.stack([feature_set.camids, feature_set.pids], axis=1)
+    pairs = list(
+        zip(
+            feature_set.camids.tolist(), feature_set.pids.tolist(), strict=True
+        )
+    )
     absent = {
         (camid, pid)
-        for camid, pid in set(map(tuple, pairs.tolist()))
+        for camid, pid in set(pairs)
         if pid not in rand_perm_cam.get(camid, {})
     }
     if not absent:
@@ -42,25 +43,21 @@ def drop_absent(feature_set, rand_perm_cam):
         'left out as in the official evaluation, because rand_perm_cam is '
         f'empty there (camera, identity): {sorted(absent)}.'
     )
-    keep = [tuple(pair) not in absent for pair in pairs.tolist()]
-    return feature_set.select(np.array(keep))
+    return feature_set.select(np.array([pair not in absent for pair in pairs]))
 
 
 def report_sysu(
-    features, data_root, distance='euclidean', draw='official', ties=None
-):
+    features: str | Path,
+    data_root: str | Path,
+    distance: str = 'euclidean',
+    draw: str = 'official',
+    ties: str | None = None,
+) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
-    Args:
-        features (str or Path): See ``load_features``.
-        data_root (str or Path): See :func:`find_split_files`.
-        distance (str): 'euclidean' (official) or 'cosine'.
-        draw (str): 'official' or 'random_seeded'.
-        ties (str, optional): 'gallery_order' (official, the default) or
-            'expected'.
-
-    Returns:
-        dict: See ``evaluate_sysu``, and ``settings``.
+    ``features`` is what ``load_features`` reads, ``data_root`` what
+    ``find_split_files`` does; ``ties`` is 'gallery_order' by default. Returns
+    a :func:`report_document` with ``settings``.
     """
     ties = ties or DEFAULT_TIES['sysu']
     id_file, permutation_file = find_split_files(data_root)
@@ -68,9 +65,9 @@ def report_sysu(
     test_ids = read_id_list(id_file)
     feature_set = load_features(features, test_ids)
     if draw == 'official':
-        feature_set = drop_absent(feature_set, rand_perm_cam)
+        feature_set = _drop_absent(feature_set, rand_perm_cam)
         _check_gallery(feature_set, rand_perm_cam, test_ids, features)
-    report = evaluate_sysu(
+    trials = evaluate_sysu(
         feature_set.features,
         feature_set.pids,
         feature_set.camids,
@@ -81,11 +78,15 @@ def report_sysu(
         distance=distance,
         ties=ties,
     )
-    report['settings'] = _settings('sysu', distance, ties, draw=draw)
-    return report
+    return _with_settings(trials, 'sysu', distance, ties, draw=draw)
 
 
-def _check_gallery(feature_set, rand_perm_cam, test_ids, path):
+def _check_gallery(
+    feature_set: FeatureSet,
+    rand_perm_cam: Permutations,
+    test_ids: list[int],
+    path: str | Path,
+) -> None:
     """Find test identities without any feature, which no later step sees."""
     known = set(feature_set.pids.tolist())
     for camid in VISIBLE_CAMERAS:
@@ -101,21 +102,14 @@ def _check_gallery(feature_set, rand_perm_cam, test_ids, path):
             )
 
 
-def report_regdb(features, distance='euclidean', ties=None):
+def report_regdb(
+    features: str | Path, distance: str = 'euclidean', ties: str | None = None
+) -> dict[str, Any]:
     """Score RegDB features in files, one .npz a trial.
 
-    Args:
-        features (str or Path): An .npz, a folder of them, or a pattern
-            with wildcards. Several files need the field ``trial``.
-        distance (str): 'euclidean' or 'cosine'.
-        ties (str, optional): 'expected' (the default) or 'gallery_order'.
-
-    Returns:
-        dict: See ``merge_reports``, and ``settings``.
-
-    Raises:
-        FileNotFoundError: If no file matches.
-        ValueError: If trials are unnamed or given twice.
+    ``features`` is an .npz, a folder of them, or a pattern with wildcards.
+    Several files need the field ``trial``, each another one, in whose order
+    they are reported. Returns a :func:`report_document` with ``settings``.
     """
     ties = ties or DEFAULT_TIES['regdb']
     path = Path(features)
@@ -123,7 +117,7 @@ def report_regdb(features, distance='euclidean', ties=None):
     files = [str(path)] if path.is_file() else sorted(glob(pattern))
     if not files:
         raise FileNotFoundError(f'no feature file matches {pattern}.')
-    reports = {}
+    reports: dict[int | None, Trials] = {}
     for file in files:
         feature_set = load_features(file)
         if feature_set.trial is None and len(files) > 1:
@@ -143,31 +137,26 @@ def report_regdb(features, distance='euclidean', ties=None):
             distance,
             ties,
         )
-    trials = sorted(reports) if len(files) > 1 else list(reports)
-    report = merge_reports([reports[trial] for trial in trials])
-    report['settings'] = _settings('regdb', distance, ties, trials=trials)
-    return report
+    numbers = sorted(reports, key=lambda trial: trial or 0)
+    trials = [one for number in numbers for one in reports[number]]
+    return _with_settings(trials, 'regdb', distance, ties, trials=numbers)
 
 
-def _settings(protocol, distance, ties, **others):
-    return dict(
+def _with_settings(
+    report: Trials, protocol: str, distance: str, ties: str, **others: Any
+) -> dict[str, Any]:
+    settings = dict(
         protocol=protocol,
         distance=distance,
         ties=ties,
         **others,
         version=__version__,
     )
+    return {**report_document(report), 'settings': settings}
 
 
-def report_table(report):
-    """Lay out the means of a report as rows of text.
-
-    Args:
-        report (dict): See :func:`report_sysu`.
-
-    Returns:
-        list[list[str]]: Heading and one row a protocol, in percent.
-    """
+def report_table(report: dict[str, Any]) -> list[list[str]]:
+    """Lay out the means of a document as rows of text, in percent."""
     rows = {key: part for key, part in report.items() if key != 'settings'}
     names = list(next(iter(rows.values()))['mean'])
     table = [['protocol', 'trials', *names]]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmgl.evaluation.ranking.feature_arrays import check_features
+from mmgl.evaluation.ranking import check_features
 from mmgl.utils.files import replace_whole
 
 from .faiss_indexes import (
