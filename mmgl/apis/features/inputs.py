@@ -8,8 +8,9 @@ from mmengine.config import DictAction
 
 from mmgl.config.loading import load_config
 from mmgl.config.options import distinct_names
+from mmgl.evaluation.features_io import FeatureSet
 from mmgl.utils.errors import ConfigError
-from mmgl.visualization import FeatureDump, load_feature_dump
+from mmgl.visualization import load_feature_dump
 
 from .extraction import ExtractedFeatures, extract_features
 from .network import FEATURES, KINDS
@@ -147,22 +148,14 @@ def extract_by_options(
     )
 
 
-def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureDump:
+def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureSet:
     """Extract features to draw."""
-    images = extract_by_options(
+    return extract_by_options(
         config, checkpoint, options, feature=options.feature
     ).images
-    return FeatureDump(
-        images.features,
-        images.pids,
-        images.camids,
-        images.modality,
-        images.index,
-        images.img_paths,
-    )
 
 
-def load_inputs(options: Namespace) -> dict[str, FeatureDump]:
+def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
     """Read the dumps and extract the features of the checkpoints.
 
     Args:
