@@ -75,10 +75,7 @@ def _retrieval(
         permutations = metainfo.get('rand_perm_cam')
         trials = evaluate_sysu(
             features,
-            data.pids,
-            data.camids,
-            data.modality,
-            data.index,
+            *data.labels,
             permutations,
             modes,
             shots=(1,),

@@ -41,6 +41,11 @@ class FeatureSet:
     img_paths: Array | None = None
     trial: int | None = None
 
+    @property
+    def labels(self) -> tuple[Array, Array, Array, Array]:
+        """Identities, cameras, modalities, image numbers, (n,) each."""
+        return self.pids, self.camids, self.modality, self.index
+
     def select(self, rows: Array) -> 'FeatureSet':
         """Keep some images: bool (n,) or row numbers."""
         kept = {name: getattr(self, name)[rows] for name in NPZ_FIELDS}

@@ -27,11 +27,8 @@ def _drop_absent(
     The official code skips an identity under a camera for which it has no
     permutation, in the gallery and among the queries alike.
     """
-    pairs = list(
-        zip(
-            feature_set.camids.tolist(), feature_set.pids.tolist(), strict=True
-        )
-    )
+    columns = feature_set.camids.tolist(), feature_set.pids.tolist()
+    pairs = list(zip(*columns, strict=True))
     absent = {
         (camid, pid)
         for camid, pid in set(pairs)
@@ -69,10 +66,7 @@ def report_sysu(
         _check_gallery(feature_set, rand_perm_cam, test_ids, features)
     trials = evaluate_sysu(
         feature_set.features,
-        feature_set.pids,
-        feature_set.camids,
-        feature_set.modality,
-        feature_set.index,
+        *feature_set.labels,
         rand_perm_cam,
         draw=draw,
         distance=distance,
@@ -119,23 +113,18 @@ def report_regdb(
         raise FileNotFoundError(f'no feature file matches {pattern}.')
     reports: dict[int | None, Trials] = {}
     for file in files:
-        feature_set = load_features(file)
-        if feature_set.trial is None and len(files) > 1:
+        data = load_features(file)
+        if data.trial is None and len(files) > 1:
             raise ValueError(
                 f'{file} has no field trial; RegDB labels count anew in each '
                 'split, so each of several files must name its split.'
             )
-        if feature_set.trial in reports:
+        if data.trial in reports:
             raise ValueError(
-                f'{file}: trial {feature_set.trial} is given '
-                'by another file too.'
+                f'{file}: trial {data.trial} is given by another file too.'
             )
-        reports[feature_set.trial] = evaluate_regdb(
-            feature_set.features,
-            feature_set.pids,
-            feature_set.modality,
-            distance,
-            ties,
+        reports[data.trial] = evaluate_regdb(
+            data.features, data.pids, data.modality, distance, ties
         )
     numbers = sorted(reports, key=lambda trial: trial or 0)
     trials = [one for number in numbers for one in reports[number]]
@@ -145,13 +134,8 @@ def report_regdb(
 def _with_settings(
     report: Trials, protocol: str, distance: str, ties: str, **others: Any
 ) -> dict[str, Any]:
-    settings = dict(
-        protocol=protocol,
-        distance=distance,
-        ties=ties,
-        **others,
-        version=__version__,
-    )
+    settings = dict(protocol=protocol, distance=distance, ties=ties, **others)
+    settings['version'] = __version__
     return {**report_document(report), 'settings': settings}
 
 

@@ -57,8 +57,7 @@ def mean_over_trials(trials: Trials) -> dict[str, float]:
 def report_document(trials: Trials) -> dict[str, Any]:
     """Lay a report out as it is written to files.
 
-    'all_search_1shot' (or the direction) -> ``mean`` (r1, ..., mAP, mINP)
-    and ``trials``, a list of such dicts.
+    'all_search_1shot' -> ``mean`` (r1, ..., mINP) and ``trials`` of such.
     """
     shot_names = {name: f'{n}shot' for n, name in SHOT_NAMES.items()}
     document: dict[str, Any] = {}
@@ -152,10 +151,7 @@ def sysu_galleries(
     trials: int,
     draw: str,
 ) -> dict[tuple[str, int, int], npt.NDArray[np.intp]]:
-    """Draw every gallery of a report from the labels of all images.
-
-    (mode, shots, trial) -> rows of the images, (g,), in gallery order.
-    """
+    """Draw all galleries: (mode, shots, trial) -> rows, in gallery order."""
     images = group_images(pids, camids, index)
     keys = zip(camids.tolist(), pids.tolist(), index.tolist(), strict=True)
     row_of = {key: row for row, key in enumerate(keys)}
@@ -202,10 +198,8 @@ def evaluate_sysu(
         pids: Identities of the data set.
         camids: Cameras 1 to 6.
         modality: 0 visible, 1 infrared.
-        index: Image number within (identity, camera), from 1 (a count from 0
-            is recognised).
-        rand_perm_cam: See ``load_rand_perm_cam``; needed by the official
-            draw.
+        index: Image number within (identity, camera), from 1 (or from 0).
+        rand_perm_cam: Of ``load_rand_perm_cam``, for the official draw.
         modes: Of 'all', 'indoor'.
         shots: Gallery images of each identity and camera.
         trials: Number of gallery draws.
@@ -222,14 +216,12 @@ def evaluate_sysu(
     people, cameras, kinds, numbers = _labels(
         features, pids=pids, camids=camids, modality=modality, index=index
     )
-    matrix = _checked(
-        features,
-        distance,
-        lambda row: (
-            f'camera {cameras[row]}, identity {people[row]}, '
-            f'image {numbers[row]}'
-        ),
-    )
+
+    def image(row: int) -> str:
+        place = f'camera {cameras[row]}, identity {people[row]}'
+        return f'{place}, image {numbers[row]}'
+
+    matrix = _checked(features, distance, image)
     locations = sysu_locations(cameras)
     _check_modality(kinds, cameras)
     _check_options(modes, shots, trials, draw, rand_perm_cam)
@@ -289,13 +281,11 @@ def evaluate_regdb(
     people, kinds = _labels(features, pids=pids, modality=modality)
     if not np.isin(kinds, range(len(MODALITY_NAMES))).all():
         raise ValueError('modality must be 0 (visible) or 1 (infrared).')
-    matrix = _checked(
-        features,
-        distance,
-        lambda row: (
-            f'{MODALITY_NAMES[kinds[row]]} image of identity {people[row]}'
-        ),
-    )
+
+    def image(row: int) -> str:
+        return f'{MODALITY_NAMES[kinds[row]]} image of identity {people[row]}'
+
+    matrix = _checked(features, distance, image)
     report: dict[str, float] = {}
     for name, (queries, gallery) in regdb_directions(kinds).items():
         (score,) = score_galleries(

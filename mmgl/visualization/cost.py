@@ -24,7 +24,6 @@ _UNITS = (('days', 86400), ('hours', 3600), ('minutes', 60), ('seconds', 1))
 _MARKERS = 'os^Dv'
 # Points that are named where they stand.
 _MOST_NAMES = 5
-_FIELDS = ('label', 'seconds', 'accuracy', 'spread')
 
 
 class CostRecord(NamedTuple):
@@ -38,6 +37,9 @@ class CostRecord(NamedTuple):
     seconds: float
     accuracy: float
     spread: float | None = None
+
+
+_FIELDS = CostRecord._fields
 
 
 def read_cost_records(
@@ -70,6 +72,7 @@ def read_cost_records(
 
 
 def _record(one: Mapping[str, Any], where: str) -> CostRecord:
+    known = ', '.join(_FIELDS)
     if not isinstance(one, Mapping) or not set(_FIELDS[:3]) <= set(one):
         raise ValueError(
             f'{where}: needs {", ".join(_FIELDS[:3])}, got {one!r}.'
@@ -77,23 +80,22 @@ def _record(one: Mapping[str, Any], where: str) -> CostRecord:
     unknown = sorted(set(one) - set(_FIELDS))
     if unknown:
         raise ValueError(
-            f'{where}: unknown fields {unknown}; known are '
-            f'{", ".join(_FIELDS)}.'
+            f'{where}: unknown fields {unknown}; known are {known}.'
         )
-    numbers = {
-        name: one[name] for name in _FIELDS[1:] if one.get(name) is not None
-    }
-    for name, value in numbers.items():
-        if not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise ValueError(
-                f'{where}: {name} must be a number of 0 or more,'
-                f' got {value!r}.'
-            )
-    if not {'seconds', 'accuracy'} <= set(numbers):
+    if one['seconds'] is None or one['accuracy'] is None:
         raise ValueError(
             f'{where}: seconds and accuracy must be numbers; '
             'give 0 seconds for no pre-training.'
         )
+    numbers: dict[str, Any] = {name: one.get(name) for name in _FIELDS[1:]}
+    for name, value in numbers.items():
+        if value is not None and not (
+            isinstance(value, int | float) and 0 <= value < math.inf
+        ):
+            raise ValueError(
+                f'{where}: {name} must be a number of 0 or more,'
+                f' got {value!r}.'
+            )
     return CostRecord(str(one['label']), **numbers)
 
 

@@ -207,11 +207,7 @@ def _row(
         axes[0].set_title('query', loc='center', fontsize=8, pad=3)
         for k in range(len(query.gallery_paths)):
             axes[2 + k].set_title(
-                str(k + 1),
-                loc='center',
-                fontsize=8,
-                pad=3,
-                fontweight='normal',
+                str(k + 1), loc='center', fontsize=8, pad=3, fontweight=400
             )
 
 

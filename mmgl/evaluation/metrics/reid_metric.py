@@ -11,7 +11,7 @@ import torch
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
-from mmgl.evaluation.features_io import FeatureSet, save_features
+from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
 from mmgl.evaluation.reports import (
     Trials,
@@ -29,6 +29,7 @@ from .row_gathering import gather_rows, share_of_rank
 
 PROTOCOLS = ('sysu', 'regdb')
 _LABELS = ('pid', 'camid', 'modality', 'index')
+_FIELDS = ('feature', *_LABELS)
 
 
 @METRICS.register_module()
@@ -113,23 +114,15 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         dump, img_path.
         """
         for sample in data_samples:
-            missing = [
-                name
-                for name in ('feature', *_LABELS)
-                if sample.get(name) is None
-            ]
+            missing = [name for name in _FIELDS if sample.get(name) is None]
             if missing:
                 raise ValueError(
                     f'ReIDMetric: a data sample lacks {", ".join(missing)} '
                     f'(it has {sorted(sample)}); use a test split and a '
                     'model whose predict mode sets the feature.'
                 )
-        features = torch.stack(
-            [
-                torch.as_tensor(sample['feature']).detach().float()
-                for sample in data_samples
-            ]
-        )
+        rows = [torch.as_tensor(one['feature']) for one in data_samples]
+        features = torch.stack([row.detach().float() for row in rows])
         if self.collect_device == 'cpu':
             features = features.cpu()
         good = torch.isfinite(features).all(dim=1).tolist()
@@ -145,10 +138,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
                 'Check that training did not diverge.'
             )
         labels = torch.tensor(
-            [
-                [int(sample[name]) for name in _LABELS]
-                for sample in data_samples
-            ]
+            [[int(one[name]) for name in _LABELS] for one in data_samples]
         )
         paths = []
         if self.dump:
@@ -174,10 +164,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         trials = self._report(results, meta)
         if self.out and is_main_process():
             self._write(self.out, trials, meta)
-        return {
-            name: 100 * value
-            for name, value in mean_over_trials(trials).items()
-        }
+        means = mean_over_trials(trials)
+        return {name: 100 * value for name, value in means.items()}
 
     def _gather(self, size: int) -> FeatureSet:
         """Put together what :meth:`process` kept in all processes."""
@@ -203,13 +191,11 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             )
         if features.device.type == 'cpu':
             features = features.numpy()
-        pids, camids, modality, index = labels.T
+        columns: dict[str, Any] = dict(
+            zip(NPZ_FIELDS, (features, *labels.T), strict=True)
+        )
         return FeatureSet(
-            features,
-            pids,
-            camids,
-            modality,
-            index,
+            **columns,
             img_paths=_gather_paths(paths, size) if self.dump else None,
             trial=meta.get('trial'),
         )
@@ -226,10 +212,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             )
         return evaluate_sysu(
             data.features,
-            data.pids,
-            data.camids,
-            data.modality,
-            data.index,
+            *data.labels,
             meta.get('rand_perm_cam'),
             self.modes,
             self.shots,
