@@ -61,9 +61,9 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             features that cannot be scored.
 
     Example:
-        >>> metric = ReIDMetric('sysu', modes=['all'], shots=[1])
-        >>> metric.trials
-        10
+        >>> metric = ReIDMetric('sysu', ['all'], shots=[1], prefix='test')
+        >>> metric.trials, metric.distance
+        (10, 'cosine')
     """
 
     def __init__(
