@@ -22,8 +22,7 @@ from evaluation_cases import (
 )
 from threadpoolctl import threadpool_limits
 
-from mmgl.evaluation.ranking.distances import PairwiseDistances
-from mmgl.evaluation.ranking.scoring import RankingScores
+from mmgl.evaluation.ranking import RankingScores, distances_between
 from mmgl.evaluation.reports import evaluate_sysu, sysu_galleries
 from mmgl.utils.benchmark import (
     Figure,
@@ -148,7 +147,7 @@ def measure_many(name: str, case: Search, repeats: int) -> Figure:
             np.matmul(part, case.gallery.T, out=out[: len(part)])
 
     def ours() -> None:
-        pairs = PairwiseDistances(case.query, case.gallery)
+        pairs = distances_between(case.query, case.gallery)
         scores.append(case.score(pairs))
 
     found = alternate(dict(limit=limit, ours=ours), repeats)
@@ -281,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, object] | None:
     with threadpool_limits(1):
         if options.peak:
             case = large_case(options.scale, 2)
-            case.score(PairwiseDistances(case.query, case.gallery))
+            case.score(distances_between(case.query, case.gallery))
             return print(peak_memory())
         return report(
             f'Evaluation, {options.device}, one thread',

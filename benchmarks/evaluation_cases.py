@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.evaluation.file_reports import find_split_files
-from mmgl.evaluation.ranking.scoring import RankingScores, score_galleries
-from mmgl.protocols.galleries import (
+from mmgl.evaluation.ranking import RankingScores, score_galleries
+from mmgl.protocols.galleries import group_images, official_gallery
+from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
+from mmgl.protocols.sysu import (
     GALLERY_CAMERAS,
     INFRARED_CAMERAS,
-    group_images,
-    load_rand_perm_cam,
-    official_gallery,
-    read_id_list,
+    find_split_files,
     sysu_locations,
 )
 

@@ -11,7 +11,7 @@ from meters import clock, with_peak
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mmgl.evaluation.ranking.distances import distances_between
+from mmgl.evaluation.ranking import distances_between
 from mmgl.utils.benchmark import Figure, alternate
 
 GIB = 1.0  # may be taken by the large gallery

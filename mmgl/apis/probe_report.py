@@ -15,19 +15,23 @@ from mmgl.evaluation.probe import (
     linear_accuracy,
     standardise,
 )
-from mmgl.evaluation.reports import evaluate_regdb, evaluate_sysu, report_key
+from mmgl.evaluation.reports import (
+    evaluate_regdb,
+    evaluate_sysu,
+    mean_over_trials,
+)
 from mmgl.models.functional.monitors import (
     feature_spread,
     modality_gap,
     part_consistency,
     within_modality_spread,
 )
-from mmgl.protocols.galleries import GALLERY_CAMERAS, sysu_locations
+from mmgl.protocols.sysu import GALLERY_CAMERAS, sysu_locations
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
 from .features.extraction import Array, PartFeatures
 
-_MEASURES = {'r1': 'rank1', 'r10': 'rank10', 'mAP': 'mAP', 'mINP': 'mINP'}
+_KEPT = ('rank1', 'rank10', 'mAP', 'mINP')
 
 
 class _Figures(dict[str, dict[str, Any]]):
@@ -66,27 +70,22 @@ def _retrieval(
 ) -> dict[str, float]:
     """Score features by the protocol of their data set, as fractions."""
     if metainfo['dataset'] == 'regdb':
-        report = evaluate_regdb(features, data.pids, data.modality)
-        names = {key: key for key in report}
+        trials = evaluate_regdb(features, data.pids, data.modality)
     else:
         modes = _searchable_modes(data)
         permutations = metainfo.get('rand_perm_cam')
-        report = evaluate_sysu(
+        trials = evaluate_sysu(
             features,
-            data.pids,
-            data.camids,
-            data.modality,
-            data.index,
+            *data.labels,
             permutations,
             modes,
             shots=(1,),
             draw='random_seeded' if permutations is None else 'official',
         )
-        names = {report_key(mode, 1): f'{mode}_single' for mode in modes}
     return {
-        f'{names[key]}/{name}': part['mean'][measure]
-        for key, part in report.items()
-        for measure, name in _MEASURES.items()
+        name: value
+        for name, value in mean_over_trials(trials).items()
+        if name.endswith(_KEPT)
     }
 
 

@@ -13,8 +13,7 @@ from mmgl.evaluation.file_reports import (
     report_sysu,
     report_table,
 )
-from mmgl.evaluation.ranking.distances import DISTANCES
-from mmgl.evaluation.ranking.scoring import TIE_RULES
+from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
 from mmgl.protocols.galleries import DRAWS
 
 PROTOCOLS = ('sysu', 'regdb')

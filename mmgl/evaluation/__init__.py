@@ -8,9 +8,13 @@ from .permutation import (
     permutation_accuracy,
     permutation_matches,
 )
-from .ranking.distances import pairwise_distances
-from .ranking.scoring import RankingScores, score_galleries
-from .reports import evaluate_regdb, evaluate_sysu, merge_reports
+from .ranking import RankingScores, pairwise_distances, score_galleries
+from .reports import (
+    evaluate_regdb,
+    evaluate_sysu,
+    mean_over_trials,
+    report_document,
+)
 
 __all__ = [
     'FeatureSet',
@@ -20,11 +24,12 @@ __all__ = [
     'hungarian_permutation',
     'load_features',
     'load_rand_perm_cam',
-    'merge_reports',
+    'mean_over_trials',
     'pairwise_distances',
     'permutation_accuracy',
     'permutation_matches',
     'read_id_list',
+    'report_document',
     'save_features',
     'score_galleries',
 ]

@@ -1,66 +1,61 @@
 """Reading and writing test features: .npz, and the official .mat layout."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.io import loadmat
 
-from mmgl.protocols.galleries import INFRARED_CAMERAS
+from mmgl.protocols.sysu import ALL_CAMERAS, sysu_modality
 
-from .ranking.feature_arrays import to_numpy
+from .ranking import to_numpy
 
+Array = npt.NDArray[Any]
 NPZ_FIELDS = ('features', 'pids', 'camids', 'modality', 'index')
-_CAMERAS = range(1, 7)
-_CAMERA_FILE = re.compile(r'(?P<prefix>.*)_cam(?P<camid>[1-6])\.mat$')
+_CAMERA_FILE = re.compile(r'(.*)_cam[1-6]\.mat$')
 
 
 @dataclass
 class FeatureSet:
-    """Features of test images with the labels of each image.
+    """Features of test images (n, d) with the labels of each image, (n,).
 
     Attributes:
-        features (np.ndarray): (n, d).
-        pids (np.ndarray): Identities, (n,).
-        camids (np.ndarray): Cameras from 1, (n,).
-        modality (np.ndarray): 0 visible, 1 infrared, (n,).
-        index (np.ndarray): Image number within (identity, camera), from 1,
-            (n,).
-        img_paths (np.ndarray, optional): Paths, (n,).
-        trial (int, optional): RegDB split the features belong to.
+        features: (n, d).
+        pids: Identities.
+        camids: Cameras from 1.
+        modality: 0 visible, 1 infrared.
+        index: Image number within (identity, camera), from 1.
+        img_paths: Paths, where they are known.
+        trial: RegDB split that the features belong to.
     """
 
-    features: np.ndarray
-    pids: np.ndarray
-    camids: np.ndarray
-    modality: np.ndarray
-    index: np.ndarray
-    img_paths: np.ndarray | None = None
+    features: Array
+    pids: Array
+    camids: Array
+    modality: Array
+    index: Array
+    img_paths: Array | None = None
     trial: int | None = None
 
-    def select(self, rows):
-        """Keep some images.
+    @property
+    def labels(self) -> tuple[Array, Array, Array, Array]:
+        """Identities, cameras, modalities, image numbers, (n,) each."""
+        return self.pids, self.camids, self.modality, self.index
 
-        Args:
-            rows (np.ndarray): bool (n,) or row numbers.
-
-        Returns:
-            FeatureSet: A new set.
-        """
+    def select(self, rows: Array) -> 'FeatureSet':
+        """Keep some images: bool (n,) or row numbers."""
         kept = {name: getattr(self, name)[rows] for name in NPZ_FIELDS}
         if self.img_paths is not None:
             kept['img_paths'] = self.img_paths[rows]
         return FeatureSet(**kept, trial=self.trial)
 
 
-def save_features(path, feature_set):
-    """Write features to an .npz that :func:`load_features` reads.
-
-    Args:
-        path (str or Path): File to write; its folder is made if missing.
-        feature_set (FeatureSet): What to write.
-    """
+def save_features(path: str | Path, feature_set: FeatureSet) -> None:
+    """Write features to an .npz that :func:`load_features` reads."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
@@ -70,22 +65,21 @@ def save_features(path, feature_set):
         if getattr(feature_set, name) is not None:
             arrays[name] = np.asarray(getattr(feature_set, name))
     with path.open('wb') as file:  # savez(path) would append a suffix
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def load_features(path, pids=None):
+def load_features(
+    path: str | Path, pids: Collection[int] | None = None
+) -> FeatureSet:
     """Read features from an .npz or from the official per-camera .mat files.
 
     Args:
-        path (str or Path): An .npz with features, pids, camids, modality,
-            index (and optionally img_paths, trial); or a folder with
-            ``NAME_cam1.mat`` ... ``NAME_cam6.mat``, one of those files, or
-            their common start ``.../NAME``. In the .mat files row i of
-            ``feature{id}`` is image i.
-        pids (list[int], optional): Keep only these identities.
-
-    Returns:
-        FeatureSet: The features.
+        path: An .npz with features, pids, camids, modality, index (and
+            optionally img_paths, trial); or a folder with ``NAME_cam1.mat``
+            ... ``NAME_cam6.mat``, one of those files, or their common start
+            ``.../NAME``. In the .mat files row i of ``feature{id}`` is image
+            i.
+        pids: Keep only these identities.
 
     Raises:
         FileNotFoundError: If there is no such file, or a camera is missing.
@@ -99,13 +93,13 @@ def load_features(path, pids=None):
         result = _load_cameras(_camera_files(path), pids)
     if pids is None:
         return result
-    wanted = np.isin(result.pids, pids)
+    wanted = np.isin(result.pids, list(pids))
     if not wanted.any():
         raise ValueError(f'{path} has no image of the wanted identities.')
     return result if wanted.all() else result.select(wanted)
 
 
-def _load_npz(path):
+def _load_npz(path: Path) -> FeatureSet:
     if not path.is_file():
         raise FileNotFoundError(f'feature file {path} does not exist.')
     with np.load(path, allow_pickle=False) as data:
@@ -122,16 +116,19 @@ def _load_npz(path):
     shapes = {name: array.shape[:1] for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f'{path}: arrays differ in length: {shapes}.')
+    if arrays['features'].ndim != 2:
+        raise ValueError(
+            f'{path}: features has the shape {arrays["features"].shape}, '
+            'not (n, d).'
+        )
     return FeatureSet(**arrays, trial=trial)
 
 
-def _camera_files(path):
+def _camera_files(path: Path) -> dict[int, Path]:
     """Find the six files that a folder, a file or a prefix stands for."""
     if path.is_dir():
         found = sorted(path.glob('*_cam[1-6].mat'))
-        names = sorted(
-            {_CAMERA_FILE.match(file.name)['prefix'] for file in found}
-        )
+        names = sorted({_CAMERA_FILE.sub(r'\1', file.name) for file in found})
         if len(names) != 1:
             raise FileNotFoundError(
                 f'{path} must hold NAME_cam1.mat to NAME_cam6.mat of one '
@@ -140,11 +137,10 @@ def _camera_files(path):
             )
         path = path / names[0]
     else:
-        match = _CAMERA_FILE.match(path.name)
-        path = path.with_name(match['prefix']) if match else path
+        path = path.with_name(_CAMERA_FILE.sub(r'\1', path.name))
     files = {
         camid: path.with_name(f'{path.name}_cam{camid}.mat')
-        for camid in _CAMERAS
+        for camid in ALL_CAMERAS
     }
     missing = [str(file) for file in files.values() if not file.is_file()]
     if missing:
@@ -155,8 +151,10 @@ def _camera_files(path):
     return files
 
 
-def _load_cameras(files, wanted):
-    parts = {name: [] for name in NPZ_FIELDS}
+def _load_cameras(
+    files: dict[int, Path], wanted: Collection[int] | None
+) -> FeatureSet:
+    parts: dict[str, list[Any]] = {name: [] for name in NPZ_FIELDS}
     width = None
     for camid, file in files.items():
         for pid, rows in _read_cell(file, wanted).items():
@@ -175,19 +173,18 @@ def _load_cameras(files, wanted):
             parts['features'].append(rows)
             parts['pids'].append(np.full(count, pid))
             parts['camids'].append(np.full(count, camid))
-            parts['modality'].append(
-                np.full(count, int(camid in INFRARED_CAMERAS))
-            )
+            parts['modality'].append(sysu_modality(parts['camids'][-1]))
             parts['index'].append(np.arange(1, count + 1))
     if width is None:
         raise ValueError(
             f'{", ".join(map(str, files.values()))}: no image of the wanted '
             'identities.'
         )
-    return FeatureSet(**{k: np.concatenate(v) for k, v in parts.items()})
+    columns: dict[str, Any] = {k: np.concatenate(v) for k, v in parts.items()}
+    return FeatureSet(**columns)
 
 
-def _read_cell(file, wanted):
+def _read_cell(file: Path, wanted: Collection[int] | None) -> dict[int, Array]:
     """Read identity -> (n, d) of the non-empty entries of one camera."""
     try:
         content = loadmat(file, variable_names=['feature'])
@@ -208,7 +205,9 @@ def _read_cell(file, wanted):
     }
 
 
-def _read_cell_hdf5(file, wanted):
+def _read_cell_hdf5(
+    file: Path, wanted: Collection[int] | None
+) -> dict[int, Array]:
     try:
         import h5py
     except ImportError as error:

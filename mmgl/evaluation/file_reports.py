@@ -3,66 +3,35 @@
 import warnings
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mmgl.protocols.galleries import (
-    VISIBLE_CAMERAS,
-    load_rand_perm_cam,
-    read_id_list,
-)
+from mmgl.protocols.galleries import Permutations
+from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
+from mmgl.protocols.sysu import VISIBLE_CAMERAS, find_split_files
 from mmgl.version import __version__
 
-from .features_io import load_features
-from .reports import evaluate_regdb, evaluate_sysu, merge_reports
+from .features_io import FeatureSet, load_features
+from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 
 # MATLAB's sort is stable; RegDB has no official evaluation to follow.
 DEFAULT_TIES = {'sysu': 'gallery_order', 'regdb': 'expected'}
 
 
-def find_split_files(data_root):
-    """Find ``exp/`` of SYSU-MM01.
-
-    Args:
-        data_root (str or Path): Folder that holds ``exp``, or ``exp``
-            itself, or any folder with the files.
-
-    Returns:
-        tuple[Path, Path]: The list of test identities (.mat, else .txt) and
-        ``rand_perm_cam.mat``.
-
-    Raises:
-        FileNotFoundError: If they are not there.
-    """
-    for folder in (Path(data_root) / 'exp', Path(data_root)):
-        permutations = folder / 'rand_perm_cam.mat'
-        for name in ('test_id.mat', 'test_id.txt'):
-            if permutations.is_file() and (folder / name).is_file():
-                return folder / name, permutations
-    raise FileNotFoundError(
-        f'{data_root} has no rand_perm_cam.mat together with test_id.mat or '
-        'test_id.txt, neither in exp/ nor directly; give the root of '
-        'SYSU-MM01.'
-    )
-
-
-def drop_absent(feature_set, rand_perm_cam):
+def _drop_absent(
+    feature_set: FeatureSet, rand_perm_cam: Permutations
+) -> FeatureSet:
     """Leave out images that the official permutations do not know.
 
     The official code skips an identity under a camera for which it has no
     permutation, in the gallery and among the queries alike.
-
-    Args:
-        feature_set (FeatureSet): Features of the test identities.
-        rand_perm_cam (dict): See ``load_rand_perm_cam``.
-
-    Returns:
-        FeatureSet: Without those images; a warning names them.
     """
-    pairs = np.stack([feature_set.camids, feature_set.pids], axis=1)
+    columns = feature_set.camids.tolist(), feature_set.pids.tolist()
+    pairs = list(zip(*columns, strict=True))
     absent = {
         (camid, pid)
-        for camid, pid in set(map(tuple, pairs.tolist()))
+        for camid, pid in set(pairs)
         if pid not in rand_perm_cam.get(camid, {})
     }
     if not absent:
@@ -71,25 +40,21 @@ def drop_absent(feature_set, rand_perm_cam):
         'left out as in the official evaluation, because rand_perm_cam is '
         f'empty there (camera, identity): {sorted(absent)}.'
     )
-    keep = [tuple(pair) not in absent for pair in pairs.tolist()]
-    return feature_set.select(np.array(keep))
+    return feature_set.select(np.array([pair not in absent for pair in pairs]))
 
 
 def report_sysu(
-    features, data_root, distance='euclidean', draw='official', ties=None
-):
+    features: str | Path,
+    data_root: str | Path,
+    distance: str = 'euclidean',
+    draw: str = 'official',
+    ties: str | None = None,
+) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
-    Args:
-        features (str or Path): See ``load_features``.
-        data_root (str or Path): See :func:`find_split_files`.
-        distance (str): 'euclidean' (official) or 'cosine'.
-        draw (str): 'official' or 'random_seeded'.
-        ties (str, optional): 'gallery_order' (official, the default) or
-            'expected'.
-
-    Returns:
-        dict: See ``evaluate_sysu``, and ``settings``.
+    ``features`` is what ``load_features`` reads, ``data_root`` what
+    ``find_split_files`` does; ``ties`` is 'gallery_order' by default. Returns
+    a :func:`report_document` with ``settings``.
     """
     ties = ties or DEFAULT_TIES['sysu']
     id_file, permutation_file = find_split_files(data_root)
@@ -97,24 +62,25 @@ def report_sysu(
     test_ids = read_id_list(id_file)
     feature_set = load_features(features, test_ids)
     if draw == 'official':
-        feature_set = drop_absent(feature_set, rand_perm_cam)
+        feature_set = _drop_absent(feature_set, rand_perm_cam)
         _check_gallery(feature_set, rand_perm_cam, test_ids, features)
-    report = evaluate_sysu(
+    trials = evaluate_sysu(
         feature_set.features,
-        feature_set.pids,
-        feature_set.camids,
-        feature_set.modality,
-        feature_set.index,
+        *feature_set.labels,
         rand_perm_cam,
         draw=draw,
         distance=distance,
         ties=ties,
     )
-    report['settings'] = _settings('sysu', distance, ties, draw=draw)
-    return report
+    return _with_settings(trials, 'sysu', distance, ties, draw=draw)
 
 
-def _check_gallery(feature_set, rand_perm_cam, test_ids, path):
+def _check_gallery(
+    feature_set: FeatureSet,
+    rand_perm_cam: Permutations,
+    test_ids: list[int],
+    path: str | Path,
+) -> None:
     """Find test identities without any feature, which no later step sees."""
     known = set(feature_set.pids.tolist())
     for camid in VISIBLE_CAMERAS:
@@ -130,21 +96,14 @@ def _check_gallery(feature_set, rand_perm_cam, test_ids, path):
             )
 
 
-def report_regdb(features, distance='euclidean', ties=None):
+def report_regdb(
+    features: str | Path, distance: str = 'euclidean', ties: str | None = None
+) -> dict[str, Any]:
     """Score RegDB features in files, one .npz a trial.
 
-    Args:
-        features (str or Path): An .npz, a folder of them, or a pattern
-            with wildcards. Several files need the field ``trial``.
-        distance (str): 'euclidean' or 'cosine'.
-        ties (str, optional): 'expected' (the default) or 'gallery_order'.
-
-    Returns:
-        dict: See ``merge_reports``, and ``settings``.
-
-    Raises:
-        FileNotFoundError: If no file matches.
-        ValueError: If trials are unnamed or given twice.
+    ``features`` is an .npz, a folder of them, or a pattern with wildcards.
+    Several files need the field ``trial``, each another one, in whose order
+    they are reported. Returns a :func:`report_document` with ``settings``.
     """
     ties = ties or DEFAULT_TIES['regdb']
     path = Path(features)
@@ -152,51 +111,36 @@ def report_regdb(features, distance='euclidean', ties=None):
     files = [str(path)] if path.is_file() else sorted(glob(pattern))
     if not files:
         raise FileNotFoundError(f'no feature file matches {pattern}.')
-    reports = {}
+    reports: dict[int | None, Trials] = {}
     for file in files:
-        feature_set = load_features(file)
-        if feature_set.trial is None and len(files) > 1:
+        data = load_features(file)
+        if data.trial is None and len(files) > 1:
             raise ValueError(
                 f'{file} has no field trial; RegDB labels count anew in each '
                 'split, so each of several files must name its split.'
             )
-        if feature_set.trial in reports:
+        if data.trial in reports:
             raise ValueError(
-                f'{file}: trial {feature_set.trial} is given '
-                'by another file too.'
+                f'{file}: trial {data.trial} is given by another file too.'
             )
-        reports[feature_set.trial] = evaluate_regdb(
-            feature_set.features,
-            feature_set.pids,
-            feature_set.modality,
-            distance,
-            ties,
+        reports[data.trial] = evaluate_regdb(
+            data.features, data.pids, data.modality, distance, ties
         )
-    trials = sorted(reports) if len(files) > 1 else list(reports)
-    report = merge_reports([reports[trial] for trial in trials])
-    report['settings'] = _settings('regdb', distance, ties, trials=trials)
-    return report
+    numbers = sorted(reports, key=lambda trial: trial or 0)
+    trials = [one for number in numbers for one in reports[number]]
+    return _with_settings(trials, 'regdb', distance, ties, trials=numbers)
 
 
-def _settings(protocol, distance, ties, **others):
-    return dict(
-        protocol=protocol,
-        distance=distance,
-        ties=ties,
-        **others,
-        version=__version__,
-    )
+def _with_settings(
+    report: Trials, protocol: str, distance: str, ties: str, **others: Any
+) -> dict[str, Any]:
+    settings = dict(protocol=protocol, distance=distance, ties=ties, **others)
+    settings['version'] = __version__
+    return {**report_document(report), 'settings': settings}
 
 
-def report_table(report):
-    """Lay out the means of a report as rows of text.
-
-    Args:
-        report (dict): See :func:`report_sysu`.
-
-    Returns:
-        list[list[str]]: Heading and one row a protocol, in percent.
-    """
+def report_table(report: dict[str, Any]) -> list[list[str]]:
+    """Lay out the means of a document as rows of text, in percent."""
     rows = {key: part for key, part in report.items() if key != 'settings'}
     names = list(next(iter(rows.values()))['mean'])
     table = [['protocol', 'trials', *names]]

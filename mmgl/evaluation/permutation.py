@@ -1,83 +1,63 @@
 """Accuracy of recovered stripe permutations by Hungarian matching."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from .ranking.feature_arrays import to_numpy
+from .ranking import Values, to_numpy
 
 
-def hungarian_permutation(logits):
-    """Permutation with the largest sum of scores.
+def hungarian_permutation(logits: Values) -> npt.NDArray[np.int64]:
+    """Permutation with the largest sum of scores, (n,) or (b, n).
 
     Kuhn's Hungarian method, the noise-free limit of the Sinkhorn operator
-    (Mena et al., ICLR 2018).
-
-    Args:
-        logits (array-like or Tensor): Scores without noise, (n, n) or
-            (b, n, n); ``logits[i, j]`` says how well shuffled stripe i fits
-            place j.
-
-    Returns:
-        np.ndarray: int64 (n,) or (b, n), place of each shuffled stripe.
-
-    Raises:
-        ValueError: If the scores are not square or not finite.
+    (Mena et al., ICLR 2018). ``logits[..., i, j]``, (n, n) or (b, n, n) and
+    without noise, says how well shuffled stripe i fits place j.
     """
-    logits = to_numpy(logits)
-    if logits.ndim not in (2, 3) or logits.shape[-1] != logits.shape[-2]:
+    scores = to_numpy(logits)
+    if scores.ndim not in (2, 3) or scores.shape[-1] != scores.shape[-2]:
         raise ValueError(
-            f'logits have shape {logits.shape}; give (n, n) or (b, n, n).'
+            f'logits have shape {scores.shape}; give (n, n) or (b, n, n).'
         )
-    if not np.isfinite(logits).all():
+    if not np.isfinite(scores).all():
         raise ValueError(
             'logits have NaN or Inf; check that pre-training did not diverge.'
         )
-    if logits.ndim == 2:
-        return linear_sum_assignment(logits, maximize=True)[1]
-    found = [linear_sum_assignment(one, maximize=True)[1] for one in logits]
-    return np.array(found, dtype=np.int64).reshape(logits.shape[:2])
+    single = scores.reshape(-1, *scores.shape[-2:])
+    found = [linear_sum_assignment(one, maximize=True)[1] for one in single]
+    return np.array(found, dtype=np.int64).reshape(scores.shape[:-1])
 
 
-def permutation_matches(logits, permutations):
-    """Mark the stripes that the matching puts in their true place.
+def permutation_matches(
+    logits: Values, permutations: Values
+) -> npt.NDArray[np.bool_]:
+    """Mark the stripes that the matching puts in their true place, (b, n).
 
-    Args:
-        logits (array-like or Tensor): (b, n, n), see
-            :func:`hungarian_permutation`.
-        permutations (array-like or Tensor): True places from 0, (b, n):
-            shuffled stripe i is original stripe ``permutations[:, i]``.
-
-    Returns:
-        np.ndarray: bool (b, n).
-
-    Raises:
-        ValueError: If shapes differ or a row is not a permutation.
+    Shuffled stripe i is original stripe ``permutations[:, i]``, from 0, by
+    logits (b, n, n); see :func:`hungarian_permutation`.
     """
     found = hungarian_permutation(logits)
     truth = to_numpy(permutations)
     if found.ndim != 2 or truth.shape != found.shape:
         raise ValueError(
             f'permutations have shape {truth.shape}, logits '
-            f'{np.shape(logits)}; give (b, n) and (b, n, n).'
+            f'{to_numpy(logits).shape}; give (b, n) and (b, n, n).'
         )
     if (np.sort(truth, axis=1) != np.arange(truth.shape[1])).any():
         raise ValueError('permutations must hold 0..n-1 once in each row.')
-    return found == truth
+    matches: npt.NDArray[Any] = found == truth
+    return matches
 
 
-def permutation_accuracy(logits, permutations):
-    """Share of permutations, and of single stripes, that are right.
+def permutation_accuracy(
+    logits: Values, permutations: Values
+) -> dict[str, float]:
+    """Share of permutations (``exact``) and of stripes that are right.
 
-    Args:
-        logits (array-like or Tensor): (b, n, n).
-        permutations (array-like or Tensor): (b, n).
-
-    Returns:
-        dict[str, float]: ``exact`` and ``stripe``, fractions. Guessing
-        gives 1 / n! and 1 / n.
-
-    Raises:
-        ValueError: See :func:`permutation_matches`; also for b = 0.
+    Fractions; guessing gives 1 / n! and 1 / n. See
+    :func:`permutation_matches`; b = 0 is a ValueError.
     """
     matches = permutation_matches(logits, permutations)
     if not matches.size:

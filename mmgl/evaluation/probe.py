@@ -5,10 +5,14 @@ judged without fine-tuning. None of them depends on the order of the images.
 """
 
 import warnings
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from .ranking.distances import PairwiseDistances, check_features
+from .ranking import Values, check_features, distances_between
+
+Array = npt.NDArray[Any]
 
 # Weights of the votes as in Wu et al., "Unsupervised feature learning via
 # non-parametric instance discrimination" (CVPR 2018).
@@ -18,30 +22,20 @@ _CHUNK = 512
 _MAX_STEPS = 500
 
 
-def canonical_order(*labels):
-    """Order of images that depends on their labels alone.
+def canonical_order(*labels: Array) -> Array:
+    """Order of images (n,) that depends on their labels alone.
 
-    Args:
-        *labels (np.ndarray): Each (n,); the first one counts most. Together
-            they must tell all images apart.
-
-    Returns:
-        np.ndarray: Row numbers, (n,).
+    The first label counts most; together they must tell all images apart.
     """
     return np.lexsort(tuple(reversed(labels)))
 
 
-def standardise(features, groups):
-    """Give the features of each group mean 0 and variance 1.
+def standardise(
+    features: Values, groups: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Give the features of each group, such as a modality, mean 0, variance 1.
 
-    Args:
-        features (array-like): (n, d).
-        groups (array-like): Group of each row, for example its modality,
-            (n,).
-
-    Returns:
-        np.ndarray: float64 (n, d); dimensions that do not vary in a group
-        are 0 there.
+    float64 (n, d); dimensions that do not vary in a group are 0 there.
     """
     result = check_features(features).astype(np.float64)
     for group in np.unique(groups):
@@ -57,16 +51,11 @@ def standardise(features, groups):
     return result
 
 
-def half_split(index, *groups):
-    """Put every other image of each group into the training half.
+def half_split(index: Array, *groups: Array) -> Array:
+    """Put every other image of each group into the training half, bool (n,).
 
-    Args:
-        index (np.ndarray): Image numbers, by which a group is ordered, (n,).
-        *groups (np.ndarray): Labels, each (n,); images with equal ones form
-            a group. A group's first image trains.
-
-    Returns:
-        np.ndarray: bool (n,), True for training.
+    Images with equal labels form a group, ordered by their number; its first
+    image trains.
     """
     order = canonical_order(*groups, index)
     keys = np.stack([np.asarray(group)[order] for group in groups], axis=1)
@@ -78,7 +67,9 @@ def half_split(index, *groups):
     return train
 
 
-def _votes(distances, hidden, neighbours, temperature):
+def _votes(
+    distances: Array, hidden: Array, neighbours: int, temperature: float
+) -> Array:
     """Weight of each labelled image in each vote, (b, n)."""
     distances = np.where(hidden, np.inf, distances)
     shown = (~hidden).sum(axis=1)
@@ -92,10 +83,11 @@ def _votes(distances, hidden, neighbours, temperature):
     share = places / np.maximum(tied.sum(axis=1), 1)
     closeness = np.where(hidden, -np.inf, -distances)
     closeness -= closeness.max(axis=1, keepdims=True)
-    return (nearer + tied * share[:, None]) * np.exp(closeness / temperature)
+    weights = np.exp(closeness / temperature)
+    return np.asarray((nearer + tied * share[:, None]) * weights)
 
 
-def _balanced(right, labels):
+def _balanced(right: Array, labels: Array) -> float:
     """Mean over labels of the share that is right.
 
     Whoever guesses without looking is at 1 / number of labels, however many
@@ -106,15 +98,15 @@ def _balanced(right, labels):
 
 
 def knn_accuracy(
-    features,
-    pids,
-    queries,
-    query_pids,
-    groups=None,
-    query_groups=None,
-    neighbours=NEIGHBOURS,
-    temperature=TEMPERATURE,
-):
+    features: Values,
+    pids: npt.ArrayLike,
+    queries: Values,
+    query_pids: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
+    query_groups: npt.ArrayLike | None = None,
+    neighbours: int = NEIGHBOURS,
+    temperature: float = TEMPERATURE,
+) -> tuple[float, float]:
     """Share of images whose identity a vote of their neighbours names.
 
     The nearest labelled images by cosine similarity s vote with the weight
@@ -122,26 +114,12 @@ def knn_accuracy(
     images tied for the last place share it, so collapsed features score at
     chance.
 
-    Args:
-        features (array-like): Features of the labelled images, (n, d).
-        pids (array-like): Their identities, (n,).
-        queries (array-like): Features of the images to name, (m, d).
-        query_pids (array-like): Their identities, (m,).
-        groups (array-like, optional): (n,). A query does not see labelled
-            images of its own group: with the cameras for camera-disjoint
-            neighbours, with a number an image for leave-one-out.
-        query_groups (array-like, optional): (m,).
-        neighbours (int): Votes, 1 or more.
-        temperature (float): See above.
+    A query does not see labelled images of its own group: with the cameras
+    for camera-disjoint neighbours, with a number an image for leave-one-out.
 
-    Returns:
-        tuple[float, float]: Accuracy from 0 to 1 over the queries that see
-        their identity, each identity counting alike, and the accuracy of
-        naming one of the identities at random.
-
-    Raises:
-        ValueError: For options out of range, or if no query sees its
-            identity.
+    Returns the accuracy from 0 to 1 over the queries that see their identity,
+    each identity counting alike, and that of naming one of the identities at
+    random. Options out of range, or no such query, are a ValueError.
     """
     if neighbours < 1 or temperature <= 0:
         raise ValueError(
@@ -152,18 +130,16 @@ def knn_accuracy(
     pids, query_pids = np.asarray(pids), np.asarray(query_pids)
     known, label = np.unique(pids, return_inverse=True)
     one_hot = np.eye(len(known))[label]
-    distances = PairwiseDistances(
-        check_features(queries, 'query features'), features, 'cosine'
+    distances = distances_between(
+        check_features(queries, 'query features'), check_features(features)
     )
     credits, asked = [], []
     for start in range(0, len(query_pids), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(query_pids)))
         hidden = np.zeros((len(rows), len(pids)), dtype=bool)
         if groups is not None:
-            hidden = (
-                np.asarray(query_groups)[rows][:, None]
-                == np.asarray(groups)[None, :]
-            )
+            own_group = np.asarray(query_groups)[rows][:, None]
+            hidden = own_group == np.asarray(groups)[None, :]
         own = pids[None, :] == query_pids[rows][:, None]
         seen = (own & ~hidden).any(axis=1)
         rows, hidden = rows[seen], hidden[seen]
@@ -182,31 +158,22 @@ def knn_accuracy(
             'no query sees a labelled image of its identity; '
             'check pids and groups of both sides.'
         )
-    return _balanced(np.concatenate(credits), np.concatenate(asked)), 1 / len(
-        known
-    )
+    accuracy = _balanced(np.concatenate(credits), np.concatenate(asked))
+    return accuracy, 1 / len(known)
 
 
-def linear_accuracy(features, labels, queries, query_labels):
-    """Accuracy of a linear classifier on frozen features.
+def linear_accuracy(
+    features: Values,
+    labels: npt.ArrayLike,
+    queries: Values,
+    query_labels: npt.ArrayLike,
+) -> tuple[float, float]:
+    """Accuracy of a linear classifier on frozen features, and of guessing.
 
     Multinomial logistic regression (L2, C = 1) on features standardised by
     the training half, all labels with the same weight in training and in the
-    figure. Queries of labels that were not trained are left out.
-
-    Args:
-        features (array-like): Training features, (n, d).
-        labels (array-like): Their labels, (n,).
-        queries (array-like): Test features, (m, d).
-        query_labels (array-like): Their labels, (m,).
-
-    Returns:
-        tuple[float, float]: Accuracy from 0 to 1, and that of naming one of
-        the labels at random.
-
-    Raises:
-        ValueError: If there are fewer than two labels to learn or none to
-            test.
+    figure. Queries of labels that were not trained are left out. Fewer than
+    two labels to learn, or none to test, are a ValueError.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -239,28 +206,22 @@ def linear_accuracy(features, labels, queries, query_labels):
     return _balanced(right, wanted), 1 / len(known)
 
 
-def effective_rank(features):
+def effective_rank(features: Values) -> float:
     """How many dimensions features really use (Roy and Vetterli, 2007).
 
     The exponential of the entropy of the normalised singular values of the
-    centred features.
-
-    Args:
-        features (array-like): (n, d).
-
-    Returns:
-        float: From 1 to min(n - 1, d); 0 if all features are equal.
+    centred features: from 1 to min(n - 1, d), or 0 if all are equal.
     """
-    features = check_features(features).astype(np.float64)
-    centred = features - features.mean(axis=0)
+    values = check_features(features).astype(np.float64)
+    centred = values - values.mean(axis=0)
     wide = centred.shape[1] > centred.shape[0]
     gram = centred @ centred.T if wide else centred.T @ centred
     # Rounding leaves eigenvalues of 0 slightly off.
-    floor = np.finfo(np.float64).eps * max(features.shape)
-    scale = np.square(features).sum()
-    values = np.linalg.eigvalsh(gram)
-    values = np.sqrt(values[values > floor * scale])
-    if not len(values):
+    floor = np.finfo(np.float64).eps * max(values.shape)
+    floor *= np.square(values).sum()
+    squares = np.linalg.eigvalsh(gram)
+    singular = np.sqrt(squares[squares > floor])
+    if not len(singular):
         return 0.0
-    shares = values / values.sum()
+    shares = singular / singular.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))

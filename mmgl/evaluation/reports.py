@@ -1,59 +1,86 @@
-"""Whole reports: every mode, shot number and trial from one set of arrays."""
+"""Whole reports: every mode, shot number and trial from one set of arrays.
+
+A report is a list of trials, each with all figures as fractions under their
+public names, such as 'all_single/rank1' or 'visible_to_infrared/mAP'.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mmgl.protocols.galleries import (
     DRAWS,
-    GALLERY_CAMERAS,
-    INFRARED_CAMERAS,
+    Permutations,
     gallery_order,
     group_images,
     official_gallery,
     one_based_index,
     random_seeded_gallery,
-    regdb_directions,
+)
+from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
+from mmgl.protocols.regdb import regdb_directions
+from mmgl.protocols.sysu import (
+    GALLERY_CAMERAS,
+    TRIALS,
     sysu_locations,
+    sysu_modality,
 )
 
-from .ranking.distances import distances_between
-from .ranking.feature_arrays import check_features, to_numpy
-from .ranking.scoring import score_galleries
+from .ranking import (
+    Share,
+    Values,
+    check_features,
+    check_where_it_is,
+    distances_between,
+    score_galleries,
+    to_numpy,
+)
+
+Labels: TypeAlias = npt.NDArray[np.int64]
+Trials: TypeAlias = list[dict[str, float]]
+
+SHOT_NAMES = {1: 'single', 10: 'multi'}
 
 
-def report_key(mode, shots):
-    """Name of a SYSU-MM01 protocol in reports.
-
-    Args:
-        mode (str): 'all' or 'indoor'.
-        shots (int): Gallery images of each identity under each camera.
-
-    Returns:
-        str: For example 'all_search_1shot'.
-    """
-    return f'{mode}_search_{shots}shot'
-
-
-def summarise(trials):
-    """Average the figures of trials.
-
-    Args:
-        trials (list[dict[str, float]]): One dict a trial, same keys.
-
-    Returns:
-        dict: ``mean`` (dict of floats) and ``trials`` (the input).
-    """
-    mean = {
+def mean_over_trials(trials: Trials) -> dict[str, float]:
+    """Average the figures of trials, such as RegDB's ten splits."""
+    if not trials:
+        raise ValueError('there is no report of a trial to average.')
+    return {
         key: float(np.mean([trial[key] for trial in trials]))
         for key in trials[0]
     }
-    return dict(mean=mean, trials=list(trials))
 
 
-def _labels(length, **arrays):
+def report_document(trials: Trials) -> dict[str, Any]:
+    """Lay a report out as it is written to files.
+
+    'all_search_1shot' -> ``mean`` (r1, ..., mINP) and ``trials`` of such.
+    """
+    shot_names = {name: f'{n}shot' for n, name in SHOT_NAMES.items()}
+    document: dict[str, Any] = {}
+    for key, mean in mean_over_trials(trials).items():
+        search, measure = key.split('/')
+        mode, _, shots = search.partition('_')
+        if mode in GALLERY_CAMERAS:
+            search = f'{mode}_search_{shot_names.get(shots, shots)}'
+        part = document.setdefault(
+            search, dict(mean={}, trials=[{} for _ in trials])
+        )
+        measure = measure.replace('rank', 'r')
+        part['mean'][measure] = mean
+        for row, trial in zip(part['trials'], trials, strict=True):
+            row[measure] = trial[key]
+    return document
+
+
+def _labels(features: Any, **arrays: Values) -> list[Labels]:
     """Check that every label array is one whole number a feature row."""
-    result = []
-    for name, values in arrays.items():
-        values = to_numpy(values)
+    length, result = len(features), []
+    for name, given in arrays.items():
+        values = to_numpy(given)
         if values.shape != (length,):
             raise ValueError(
                 f'{name} has shape {values.shape}; there are {length} '
@@ -69,11 +96,17 @@ def _labels(length, **arrays):
     return result
 
 
-def _check_modality(modality, camids):
+def _checked(
+    features: Values, distance: str, images: Callable[[int], str]
+) -> Any:
+    """Check features; by cosine those on a device are ranked there."""
+    check = check_where_it_is if distance == 'cosine' else check_features
+    return check(features, images=images)
+
+
+def _check_modality(modality: Labels, camids: Labels) -> None:
     """Infrared exactly where the camera is an infrared one."""
-    wrong = np.flatnonzero(
-        modality != np.isin(camids, INFRARED_CAMERAS).astype(np.int64)
-    )
+    wrong = np.flatnonzero(modality != sysu_modality(camids))
     if wrong.size:
         row = int(wrong[0])
         raise ValueError(
@@ -83,7 +116,13 @@ def _check_modality(modality, camids):
         )
 
 
-def _check_options(modes, shots, trials, draw, rand_perm_cam):
+def _check_options(
+    modes: Sequence[str],
+    shots: Sequence[int],
+    trials: int,
+    draw: str,
+    rand_perm_cam: Permutations | None,
+) -> None:
     unknown = [mode for mode in modes if mode not in GALLERY_CAMERAS]
     if unknown or not modes:
         raise ValueError(
@@ -103,24 +142,16 @@ def _check_options(modes, shots, trials, draw, rand_perm_cam):
 
 
 def sysu_galleries(
-    pids, camids, index, rand_perm_cam, modes, shots, trials, draw
-):
-    """Draw every gallery of a report.
-
-    Args:
-        pids (np.ndarray): Identities of all images, queries included, (n,).
-        camids (np.ndarray): Cameras 1..6, (n,).
-        index (np.ndarray): Image numbers from 1, (n,).
-        rand_perm_cam (dict or None): Official permutations.
-        modes (tuple[str]): Of 'all', 'indoor'.
-        shots (tuple[int]): Shot numbers.
-        trials (int): Trials 0..trials-1.
-        draw (str): 'official' or 'random_seeded'.
-
-    Returns:
-        dict[tuple[str, int, int], np.ndarray]: (mode, shots, trial) ->
-        rows of the images in the gallery, (g,), in gallery order.
-    """
+    pids: Labels,
+    camids: Labels,
+    index: Labels,
+    rand_perm_cam: Permutations | None,
+    modes: Sequence[str],
+    shots: Sequence[int],
+    trials: int,
+    draw: str,
+) -> dict[tuple[str, int, int], npt.NDArray[np.intp]]:
+    """Draw all galleries: (mode, shots, trial) -> rows, in gallery order."""
     images = group_images(pids, camids, index)
     keys = zip(camids.tolist(), pids.tolist(), index.tolist(), strict=True)
     row_of = {key: row for row, key in enumerate(keys)}
@@ -129,7 +160,7 @@ def sysu_galleries(
         for shot in shots:
             for trial in range(trials):
                 args = (images, GALLERY_CAMERAS[mode], shot, trial)
-                if draw == 'official':
+                if draw == 'official' and rand_perm_cam is not None:
                     drawn = official_gallery(rand_perm_cam, *args)
                 else:
                     drawn = random_seeded_gallery(*args)
@@ -141,72 +172,65 @@ def sysu_galleries(
 
 
 def evaluate_sysu(
-    features,
-    pids,
-    camids,
-    modality,
-    index,
-    rand_perm_cam=None,
-    modes=('all', 'indoor'),
-    shots=(1, 10),
-    trials=10,
-    draw='official',
-    distance='cosine',
-    ties='expected',
-    share=None,
-):
+    features: Values,
+    pids: Values,
+    camids: Values,
+    modality: Values,
+    index: Values,
+    rand_perm_cam: Permutations | None = None,
+    modes: Sequence[str] = ('all', 'indoor'),
+    shots: Sequence[int] = (1, 10),
+    trials: int = TRIALS,
+    draw: str = 'official',
+    distance: str = 'cosine',
+    ties: str = 'expected',
+    share: Share | None = None,
+) -> Trials:
     """Score features of SYSU-MM01 test images in all modes, shots, trials.
 
-    Queries are all images of cameras 3 and 6. Give the features of every
-    image of the evaluated identities, in any order.
+    Queries are all images of cameras 3 and 6. Give the features (n, d) of
+    every image of the evaluated identities, in any order, and their labels,
+    each (n,). Cosine distances of tensors on an accelerator are computed and
+    ranked there.
 
     Args:
-        features (array-like or Tensor): (n, d). Cosine distances of tensors
-            on an accelerator are computed and ranked there.
-        pids (array-like): Identities of the data set, (n,).
-        camids (array-like): Cameras 1..6, (n,).
-        modality (array-like): 0 visible, 1 infrared, (n,).
-        index (array-like): Image number within (identity, camera), from 1
-            (a count from 0 is recognised), (n,).
-        rand_perm_cam (dict, optional): See ``load_rand_perm_cam``; needed
-            by the official draw.
-        modes (tuple[str]): Of 'all', 'indoor'.
-        shots (tuple[int]): Gallery images of each identity and camera.
-        trials (int): Number of trials.
-        draw (str): 'official' or 'random_seeded'.
-        distance (str): 'cosine' or 'euclidean'.
-        ties (str): 'expected' or 'gallery_order', see ``score_galleries``.
-        share (Share, optional): See ``score_galleries``; every process
-            gives all features.
-
-    Returns:
-        dict: 'all_search_1shot' and so on -> ``mean`` (r1, r5, r10, r20,
-        mAP, mINP as fractions) and ``trials`` (a list of such dicts).
+        features: (n, d).
+        pids: Identities of the data set.
+        camids: Cameras 1 to 6.
+        modality: 0 visible, 1 infrared.
+        index: Image number within (identity, camera), from 1 (or from 0).
+        rand_perm_cam: Of ``load_rand_perm_cam``, for the official draw.
+        modes: Of 'all', 'indoor'.
+        shots: Gallery images of each identity and camera.
+        trials: Number of gallery draws.
+        draw: 'official' or 'random_seeded'.
+        distance: 'cosine' or 'euclidean'.
+        ties: 'expected' or 'gallery_order', see ``score_galleries``.
+        share: See ``score_galleries``; every process gives all features.
 
     Raises:
         TypeError: For features that are not real numbers.
         ValueError: For inconsistent arrays or options, NaN or Inf, or a
             gallery that cannot be drawn (naming identity and camera).
     """
-    pids, camids, modality, index = _labels(
-        len(features), pids=pids, camids=camids, modality=modality, index=index
+    people, cameras, kinds, numbers = _labels(
+        features, pids=pids, camids=camids, modality=modality, index=index
     )
-    features = check_features(
-        features,
-        keep_device=distance == 'cosine',
-        images=lambda row: (
-            f'camera {camids[row]}, identity {pids[row]}, image {index[row]}'
-        ),
-    )
-    locations = sysu_locations(camids)
-    _check_modality(modality, camids)
+
+    def image(row: int) -> str:
+        place = f'camera {cameras[row]}, identity {people[row]}'
+        return f'{place}, image {numbers[row]}'
+
+    matrix = _checked(features, distance, image)
+    locations = sysu_locations(cameras)
+    _check_modality(kinds, cameras)
     _check_options(modes, shots, trials, draw, rand_perm_cam)
-    index = one_based_index(pids, camids, index)
-    queries = np.flatnonzero(modality == 1)
+    numbers = one_based_index(people, cameras, numbers)
+    queries = np.flatnonzero(kinds == INFRARED)
     if not len(queries):
         raise ValueError('there is no query: no image of cameras 3 and 6.')
     galleries = sysu_galleries(
-        pids, camids, index, rand_perm_cam, modes, shots, trials, draw
+        people, cameras, numbers, rand_perm_cam, modes, shots, trials, draw
     )
 
     # One pool of all images that some gallery uses, in gallery order.
@@ -215,14 +239,16 @@ def evaluate_sysu(
         raise ValueError(
             'every gallery is empty: no image of cameras 1, 2, 4, 5.'
         )
-    pool = pool[gallery_order(camids[pool], pids[pool], index[pool], draw)]
-    members = np.zeros((len(galleries), len(features)), dtype=bool)
+    pool = pool[
+        gallery_order(cameras[pool], people[pool], numbers[pool], draw)
+    ]
+    members = np.zeros((len(galleries), len(matrix)), dtype=bool)
     for number, rows in enumerate(galleries.values()):
         members[number, rows] = True
     scores = score_galleries(
-        distances_between(features[queries], features[pool], distance),
-        pids[queries],
-        pids[pool],
+        distances_between(matrix[queries], matrix[pool], distance),
+        people[queries],
+        people[pool],
         members[:, pool],
         locations[queries],
         locations[pool],
@@ -230,77 +256,45 @@ def evaluate_sysu(
         ties=ties,
         share=share,
     )
-    report = {}
-    for (mode, shot, _), score in zip(galleries, scores, strict=True):
-        report.setdefault(report_key(mode, shot), []).append(score.as_dict())
-    return {key: summarise(rows) for key, rows in report.items()}
+    report: Trials = [{} for _ in range(trials)]
+    for (mode, shot, trial), score in zip(galleries, scores, strict=True):
+        name = f'{mode}_{SHOT_NAMES.get(shot, f"{shot}shot")}'
+        report[trial].update(score.as_dict(name))
+    return report
 
 
 def evaluate_regdb(
-    features, pids, modality, distance='cosine', ties='expected', share=None
-):
-    """Score features of one RegDB test split in both directions.
+    features: Values,
+    pids: Values,
+    modality: Values,
+    distance: str = 'cosine',
+    ties: str = 'expected',
+    share: Share | None = None,
+) -> Trials:
+    """Score features of one RegDB test split in both directions, one trial.
 
     Every image of one modality is a query, every image of the other is in
     the gallery, no camera rule, standard CMC. Labels of RegDB test splits
-    count anew in each split, so score one split at a time and average with
-    :func:`merge_reports`.
-
-    Args:
-        features (array-like or Tensor): (n, d). Cosine distances of tensors
-            on an accelerator are computed and ranked there.
-        pids (array-like): Identities within the split, (n,).
-        modality (array-like): 0 visible, 1 infrared, (n,).
-        distance (str): 'cosine' or 'euclidean'.
-        ties (str): 'expected' or 'gallery_order', see ``score_galleries``.
-        share (Share, optional): See ``score_galleries``; every process
-            gives all features.
-
-    Returns:
-        dict: 'visible_to_infrared' and 'infrared_to_visible' -> ``mean``
-        and ``trials`` (of one entry), as :func:`evaluate_sysu`.
-
-    Raises:
-        TypeError: For features that are not real numbers.
-        ValueError: For inconsistent arrays or options, NaN or Inf.
+    count anew in each split, so score one split at a time and join the
+    lists. Arguments and errors are those of :func:`evaluate_sysu`.
     """
-    pids, modality = _labels(len(features), pids=pids, modality=modality)
-    if not np.isin(modality, (0, 1)).all():
+    people, kinds = _labels(features, pids=pids, modality=modality)
+    if not np.isin(kinds, range(len(MODALITY_NAMES))).all():
         raise ValueError('modality must be 0 (visible) or 1 (infrared).')
-    features = check_features(
-        features,
-        keep_device=distance == 'cosine',
-        images=lambda row: (
-            f'{("visible", "infrared")[int(modality[row])]} '
-            f'image of identity {pids[row]}'
-        ),
-    )
-    report = {}
-    for name, (queries, gallery) in regdb_directions(modality).items():
+
+    def image(row: int) -> str:
+        return f'{MODALITY_NAMES[kinds[row]]} image of identity {people[row]}'
+
+    matrix = _checked(features, distance, image)
+    report: dict[str, float] = {}
+    for name, (queries, gallery) in regdb_directions(kinds).items():
         (score,) = score_galleries(
-            distances_between(features[queries], features[gallery], distance),
-            pids[queries],
-            pids[gallery],
+            distances_between(matrix[queries], matrix[gallery], distance),
+            people[queries],
+            people[gallery],
             cmc='standard',
             ties=ties,
             share=share,
         )
-        report[name] = summarise([score.as_dict()])
-    return report
-
-
-def merge_reports(reports):
-    """Average reports of several trials, such as RegDB's ten splits.
-
-    Args:
-        reports (list[dict]): Reports with the same keys, in trial order.
-
-    Returns:
-        dict: One report whose ``trials`` are those of all.
-    """
-    if not reports:
-        raise ValueError('there is no report to merge.')
-    return {
-        key: summarise(sum((one[key]['trials'] for one in reports), []))
-        for key in reports[0]
-    }
+        report.update(score.as_dict(name))
+    return [report]

@@ -1,24 +1,21 @@
 """What ``GalleryIndex`` asks of FAISS: files, search of all, GPUs."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mmgl.utils.files import replace_whole
 
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
 _QUERIES = 4096  # that share one pass over the features
 _PRODUCTS = 2**22  # of queries and images at a time, 16 MiB
 
 
-def import_faiss():
-    """Import FAISS, an optional requirement.
-
-    Returns:
-        module: FAISS.
-
-    Raises:
-        ImportError: If it is not installed.
-    """
+def import_faiss() -> Any:
+    """Import FAISS, an optional requirement."""
     try:
         import faiss
     except ImportError as error:
@@ -28,12 +25,8 @@ def import_faiss():
     return faiss
 
 
-def check_gpu():
-    """Check that the FAISS installed is built for GPUs.
-
-    Raises:
-        ValueError: If it is not.
-    """
+def check_gpu() -> None:
+    """Check that the FAISS installed is built for GPUs."""
     if not hasattr(import_faiss(), 'StandardGpuResources'):
         raise ValueError(
             "device='gpu' needs a FAISS built for it (faiss-gpu of conda, or "
@@ -42,15 +35,8 @@ def check_gpu():
         )
 
 
-def to_gpu(index):
-    """Copy an index to the first GPU.
-
-    Args:
-        index (faiss.Index): On the host.
-
-    Returns:
-        faiss.Index: On the GPU.
-    """
+def to_gpu(index: Any) -> Any:
+    """Copy an index of FAISS to the first GPU."""
     check_gpu()
     faiss = import_faiss()
     options = faiss.GpuClonerOptions()
@@ -63,19 +49,8 @@ def to_gpu(index):
     return copy
 
 
-def read_index(path, on_disk):
-    """Read an index, or map it.
-
-    Args:
-        path (Path): File.
-        on_disk (bool): Leave the images there.
-
-    Returns:
-        faiss.Index: IndexIDMap or IndexIVFPQ.
-
-    Raises:
-        ValueError: If it is no index, or cannot be left on disk.
-    """
+def read_index(path: Path, on_disk: bool) -> Any:
+    """Read an index, or map it; a ValueError if it cannot be left on disk."""
     faiss = import_faiss()
     # Lists that join_lists wrote lie beside the file and are only read.
     flags = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY
@@ -95,46 +70,34 @@ def read_index(path, on_disk):
         ) from error
 
 
-def _mapping(path):
+def _mapping(path: Path) -> int:
     """The flag that maps a file; lists and whole features have their own."""
     faiss = import_faiss()
     with path.open('rb') as file:
         flat = file.read(3) == b'IxM'  # an IndexIDMap
     if not flat:
-        return faiss.IO_FLAG_MMAP
+        return int(faiss.IO_FLAG_MMAP)
     if not hasattr(faiss, 'IO_FLAG_MMAP_IFC'):
         raise ValueError(
             f"FAISS {faiss.__version__} cannot leave an index of kind 'flat' "
             'on disk; install a newer one, or load it without on_disk.'
         )
-    return faiss.IO_FLAG_MMAP_IFC
+    return int(faiss.IO_FLAG_MMAP_IFC)
 
 
-def is_on_disk(index):
-    """Tell whether the lists of an index are in a file.
-
-    Args:
-        index (faiss.IndexIVF): Any.
-
-    Returns:
-        bool: For example False for one that was just made.
-    """
+def is_on_disk(index: Any) -> bool:
+    """Tell whether the lists of an index are in a file."""
     return type(_lists(index)).__name__ == 'OnDiskInvertedLists'
 
 
-def _lists(index):
+def _lists(index: Any) -> Any:
     return import_faiss().downcast_InvertedLists(index.invlists)
 
 
-def join_lists(parts, path):
-    """Join saved indexes with lists into one whose lists are on disk.
+def join_lists(parts: list[Path], path: Path) -> None:
+    """Join saved indexes into one, whose lists go to ``path``.lists.
 
-    Args:
-        parts (list[Path]): Files.
-        path (Path): File of the whole; its lists go to ``path``.lists.
-
-    Raises:
-        ValueError: For parts that do not belong together.
+    Parts that do not belong together are a ValueError.
     """
     faiss = import_faiss()
     from faiss.contrib.ondisk import merge_ondisk
@@ -158,31 +121,23 @@ def join_lists(parts, path):
         faiss.write_index(whole, str(partial))
 
 
-def _learned(index):
+def _learned(index: Any) -> bytes | None:
     """Cells and codes as bytes; None for an index without."""
     if not hasattr(index, 'pq'):
         return None
     faiss = import_faiss()
-    return (
-        faiss.serialize_index(index.quantizer).tobytes()
-        + faiss.vector_to_array(index.pq.centroids).tobytes()
-    )
+    cells = faiss.serialize_index(index.quantizer)
+    codes = faiss.vector_to_array(index.pq.centroids)
+    return bytes(cells.tobytes() + codes.tobytes())
 
 
-def search_all(index, queries, count):
-    """Search all features of an exact index.
+def search_all(index: Any, queries: Floats, count: int) -> tuple[Floats, Ids]:
+    """Search all features of an IndexIDMap over an IndexFlatIP.
 
     As IndexFlat does, and as its own heaps do, but with numpy's products: a
-    wheel of FAISS may bring a BLAS that does not know the processor.
-
-    Args:
-        index (faiss.IndexIDMap): Over an IndexFlatIP, in memory or mapped.
-        queries (np.ndarray): float32 (n, d).
-        count (int): Images wanted of each, no more than there are.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: Products from high to low and numbers
-        of the images, (n, count).
+    wheel of FAISS may bring a BLAS that does not know the processor. Products
+    from high to low and numbers of the images, (n, count); ``count`` is no
+    more than there are.
     """
     faiss = import_faiss()
     size = index.ntotal, index.d
@@ -210,18 +165,8 @@ def search_all(index, queries, count):
     return found, faiss.vector_to_array(index.id_map)[places]
 
 
-def as_path(path):
-    """Check that a file is there.
-
-    Args:
-        path (str or Path): File of an index.
-
-    Returns:
-        Path: The same.
-
-    Raises:
-        FileNotFoundError: If it is not.
-    """
+def as_path(path: str | Path) -> Path:
+    """Check that the file of an index is there."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'index {path} does not exist.')

@@ -6,14 +6,19 @@ index is made. It finds the nearest images only: CMC at small ranks, but
 neither mAP nor mINP, for which ``score_galleries`` ranks every match.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from mmgl.evaluation.ranking.feature_arrays import check_features
+from mmgl.evaluation.ranking import Values, check_features
 from mmgl.utils.files import replace_whole
 
 from .faiss_indexes import (
+    Floats,
+    Ids,
     as_path,
     import_faiss,
     is_on_disk,
@@ -39,33 +44,35 @@ class GalleryIndex:
       fit in memory are added in parts and joined on disk, see
       :meth:`merge`.
 
-    Either can be saved, loaded, and left on disk for the search.
+    Either can be saved, loaded, and left on disk for the search. NaN, Inf and
+    wrong shapes of features are a ValueError everywhere.
 
     Args:
-        dims (int): Length of a feature.
-        kind (str): 'flat' or 'ivfpq'.
-        lists (int): Cells; about 4 times the root of the number of images.
-        codes (int): Codes kept of an image; must divide ``dims``.
-        code_bits (int): Bits of each code.
-        probes (int): Cells searched for each query.
-        device (str): 'cpu', or 'gpu' with a FAISS that is built for it,
-            which keeps look-up tables of 'ivfpq' in half precision.
+        dims: Length of a feature.
+        kind: 'flat' or 'ivfpq'.
+        lists: Cells; about 4 times the root of the number of images.
+        codes: Codes kept of an image; must divide ``dims``.
+        code_bits: Bits of each code.
+        probes: Cells searched for each query.
+        device: 'cpu', or 'gpu' with a FAISS that is built for it, which keeps
+            look-up tables of 'ivfpq' in half precision.
 
-    Raises:
-        ImportError: If FAISS is not installed.
-        ValueError: For an unknown or impossible option.
+    Example:
+        >>> index = GalleryIndex(2).add([[1.0, 0.0], [0.0, 1.0]])
+        >>> index.search([[0.0, 2.0]], 1)[1].tolist()
+        [[1]]
     """
 
     def __init__(
         self,
-        dims,
-        kind='flat',
-        lists=1024,
-        codes=64,
-        code_bits=8,
-        probes=32,
-        device='cpu',
-    ):
+        dims: int,
+        kind: str = 'flat',
+        lists: int = 1024,
+        codes: int = 64,
+        code_bits: int = 8,
+        probes: int = 32,
+        device: str = 'cpu',
+    ) -> None:
         for name, value, choices in (
             ('kind', kind, KINDS),
             ('device', device, DEVICES),
@@ -93,47 +100,33 @@ class GalleryIndex:
             index.nprobe = probes
         self._take(index, device)
 
-    def __len__(self):
-        return self._index.ntotal
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
 
-    def fit(self, features):
-        """Learn cells and codes of 'ivfpq' from a sample of the features.
+    def fit(self, features: Values) -> 'GalleryIndex':
+        """Learn cells and codes of 'ivfpq' from a sample (n, dims).
 
-        Args:
-            features (array-like or Tensor): (n, dims).
-
-        Returns:
-            GalleryIndex: Itself.
-
-        Raises:
-            ValueError: For too few features, or NaN or Inf.
+        Too few of them are a ValueError.
         """
-        features = self._unit(features)
+        rows = self._unit(features)
         if self.kind == 'flat':
             return self
-        if len(features) < self._least:
+        if len(rows) < self._least:
             raise ValueError(
-                f'{len(features)} features are too few to fit '
+                f'{len(rows)} features are too few to fit '
                 f'{self._index.nlist} lists; give at least {self._least}, or '
                 "make fewer lists, or use kind='flat'."
             )
-        self._index.train(features)
+        self._index.train(rows)
         return self
 
-    def add(self, features, ids=None):
-        """Add images; large galleries come in several calls.
+    def add(
+        self, features: Values, ids: npt.ArrayLike | None = None
+    ) -> 'GalleryIndex':
+        """Add images (n, dims); large galleries come in several calls.
 
-        Args:
-            features (array-like or Tensor): (n, dims).
-            ids (array-like, optional): Numbers of the images, (n,); by
-                default they count on from the number of images there.
-
-        Returns:
-            GalleryIndex: Itself.
-
-        Raises:
-            ValueError: Before 'ivfpq' is fitted, for an index on disk,
-                for wrong shapes, and for NaN or Inf.
+        Their numbers ``ids``, (n,), count on from the number of images there
+        by default. A ValueError before 'ivfpq' is fitted and on disk.
         """
         self._check_in_memory(
             'takes no more images; load it without on_disk, '
@@ -144,38 +137,34 @@ class GalleryIndex:
                 "kind='ivfpq' has to be fitted first: call fit "
                 'with a sample of the features.'
             )
-        features = self._unit(features)
+        rows = self._unit(features)
         if ids is None:
-            ids = np.arange(len(self), len(self) + len(features))
-        ids = np.ascontiguousarray(ids, dtype=np.int64)
-        if ids.shape != (len(features),):
+            ids = np.arange(len(self), len(self) + len(rows))
+        numbers = np.ascontiguousarray(ids, dtype=np.int64)
+        if numbers.shape != (len(rows),):
             raise ValueError(
-                f'ids has shape {ids.shape}; there are '
-                f'{len(features)} features.'
+                f'ids has shape {numbers.shape}; there are '
+                f'{len(rows)} features.'
             )
-        self._index.add_with_ids(features, ids)
+        self._index.add_with_ids(rows, numbers)
         return self
 
-    def search(self, features, count, gallery=None, candidates=10):
-        """Find the nearest images of each query.
+    def search(
+        self,
+        features: Values,
+        count: int,
+        gallery: npt.NDArray[Any] | None = None,
+        candidates: int = 10,
+    ) -> tuple[Floats, Ids]:
+        """Find the ``count`` nearest images of each query (n, dims).
 
-        Args:
-            features (array-like or Tensor): Queries, (n, dims).
-            count (int): Images wanted for each.
-            gallery (np.ndarray, optional): Features of all images by their
-                number, (m, dims), such as a memory-mapped file. The best
-                ``candidates * count`` images are ranked again by them.
-            candidates (int): See ``gallery``.
-
-        Returns:
-            tuple[np.ndarray, np.ndarray]: Similarities from high to low,
-            (n, count), and numbers of the images, -1 where the cells
-            searched have no more, (n, count). No more columns than images.
-
-        Raises:
-            ValueError: For an empty index, wrong shapes, NaN or Inf.
+        With ``gallery``, the features of all images by their number, such as
+        a memory-mapped file, the best ``candidates * count`` images are
+        ranked again by them. Returns similarities from high to low and
+        numbers of the images, (n, count), -1 where the cells searched have no
+        more; no more columns than images. An empty index is a ValueError.
         """
-        features = self._unit(features)
+        queries = self._unit(features)
         if not len(self) or count < 1 or candidates < 1:
             raise ValueError(
                 f'count={count} of {len(self)} images, candidates='
@@ -184,22 +173,15 @@ class GalleryIndex:
         wanted = count if gallery is None else count * candidates
         wanted = min(wanted, len(self))
         if self.kind == 'flat' and not self._on_gpu:
-            found, ids = search_all(self._index, features, wanted)
+            found, ids = search_all(self._index, queries, wanted)
         else:
-            found, ids = self._index.search(features, wanted)
+            found, ids = self._index.search(queries, wanted)
         if gallery is None:
             return found, ids
-        return _rank_again(features, ids, gallery, min(count, len(self)))
+        return _rank_again(queries, ids, gallery, min(count, len(self)))
 
-    def save(self, path):
-        """Write the index, in one step.
-
-        Args:
-            path (str or Path): File; its folder is made if missing.
-
-        Raises:
-            ValueError: For an index on disk.
-        """
+    def save(self, path: str | Path) -> None:
+        """Write the index, in one step; not one that is left on disk."""
         self._check_in_memory('is saved already; copy its files')
         faiss, index = import_faiss(), self._index
         if self._on_gpu:
@@ -208,23 +190,16 @@ class GalleryIndex:
             faiss.write_index(index, str(partial))
 
     @classmethod
-    def load(cls, path, device='cpu', on_disk=False):
-        """Read an index.
+    def load(
+        cls, path: str | Path, device: str = 'cpu', on_disk: bool = False
+    ) -> 'GalleryIndex':
+        """Read what :meth:`save` or :meth:`merge` wrote.
 
-        Args:
-            path (str or Path): What :meth:`save` or :meth:`merge` wrote.
-            device (str): 'cpu' or 'gpu'.
-            on_disk (bool): Leave the images in the file and read those that
-                a search needs (memory mapping): the cells searched, or for
-                'flat' all of them, once for all queries of a call. What
-                :meth:`merge` wrote is always left there.
-
-        Returns:
-            GalleryIndex: The index.
-
-        Raises:
-            FileNotFoundError: If the file does not exist.
-            ValueError: If it is no such index, or for impossible options.
+        ``on_disk`` leaves the images in the file and reads those that a
+        search needs (memory mapping): the cells searched, or for 'flat' all of
+        them, once for all queries of a call. What :meth:`merge` wrote is
+        always left there. A file that is no index, and impossible options,
+        are a ValueError.
         """
         path = as_path(path)
         if device not in DEVICES or on_disk and device != 'cpu':
@@ -238,7 +213,7 @@ class GalleryIndex:
         return self
 
     @classmethod
-    def merge(cls, parts, path):
+    def merge(cls, parts: Sequence[str | Path], path: str | Path) -> None:
         """Join saved 'ivfpq' indexes on disk, in little memory.
 
         All parts come from one fitted index::
@@ -248,20 +223,14 @@ class GalleryIndex:
                 part = GalleryIndex.load('fitted.index')
                 part.add(features, ids).save(f'part_{number}.index')
 
-        Args:
-            parts (list[str or Path]): Files of the parts.
-            path (str or Path): File of the whole; the codes go to a second
-                one beside it, which ends in '.lists' and moves with it.
-
-        Raises:
-            FileNotFoundError: If a file does not exist.
-            ValueError: For an index that is not of 'ivfpq', or fitted apart.
+        The codes go to a second file beside ``path``, which ends in '.lists'
+        and moves with it. Other indexes are a ValueError.
         """
         if not len(parts):
             raise ValueError('parts is empty; give files of indexes.')
         join_lists([as_path(part) for part in parts], Path(path))
 
-    def _take(self, index, device, on_disk=False):
+    def _take(self, index: Any, device: str, on_disk: bool = False) -> None:
         """Hold an index of FAISS that is on the host, and move it."""
         self.dims = index.d
         self.kind = 'ivfpq' if hasattr(index, 'nlist') else 'flat'
@@ -271,28 +240,30 @@ class GalleryIndex:
         self._on_disk, self._on_gpu = on_disk, device == 'gpu'
         self._index = to_gpu(index) if self._on_gpu else index
 
-    def _check_in_memory(self, remedy):
+    def _check_in_memory(self, remedy: str) -> None:
         if self._on_disk:
             raise ValueError(f'an index that is left on disk {remedy}.')
 
-    def _unit(self, features):
-        features = check_features(features)
-        if features.shape[1] != self.dims:
+    def _unit(self, features: Values) -> Floats:
+        rows = check_features(features)
+        if rows.shape[1] != self.dims:
             raise ValueError(
-                f'features have {features.shape[1]} columns; '
+                f'features have {rows.shape[1]} columns; '
                 f'the index has dims={self.dims}.'
             )
-        return _normalise(features)
+        return _normalise(rows)
 
 
-def _normalise(features):
+def _normalise(features: npt.NDArray[Any]) -> Floats:
     norms = np.linalg.norm(features, axis=-1, keepdims=True)
     return np.ascontiguousarray(
         features / np.maximum(norms, 1e-12), dtype=np.float32
     )
 
 
-def _rank_again(features, ids, gallery, count):
+def _rank_again(
+    features: Floats, ids: Ids, gallery: npt.NDArray[Any], count: int
+) -> tuple[Floats, Ids]:
     found = np.empty((len(features), count), dtype=np.float32)
     best = np.empty(found.shape, dtype=np.int64)
     for number, (query, own) in enumerate(zip(features, ids, strict=True)):

@@ -1,1 +1,1 @@
-"""Facts of the data sets: cameras, split files, gallery draws."""
+"""Facts of the data sets, each once; plain python and numpy."""

@@ -214,8 +214,8 @@ def select_amp_wrapper(
     given = optim_wrapper.get('type', 'OptimWrapper')
     if given not in _REPLACED:
         raise ValueError(
-            f'--amp can replace optim_wrapper.type {", ".join(_REPLACED)}, not '
-            f'{given!r}; set the mixed precision in the config instead.'
+            f'--amp can replace optim_wrapper.type {", ".join(_REPLACED)}, '
+            f'not {given!r}; set the mixed precision in the config instead.'
         )
     on_gpu = torch.cuda.is_available()
     if kind == 'fp16' and not on_gpu:

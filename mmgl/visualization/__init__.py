@@ -4,7 +4,7 @@ Everything here draws on matplotlib's Agg canvas through ``Figure`` objects, so
 it needs no display, keeps no global state and can run beside a training.
 """
 
-from .bars import draw_comparison
+from .bars import comparison_figure, draw_comparison
 from .cost import CostRecord, cost_figure, draw_cost, read_cost_records
 from .curves import (
     draw_losses,
@@ -21,7 +21,7 @@ from .embedding import (
     select_identities,
     tsne_embed,
 )
-from .feature_dump import FeatureDump, load_feature_dump
+from .feature_dump import load_feature_dump
 from .ranking import (
     RankedQuery,
     choose_queries,
@@ -36,10 +36,10 @@ from .style import figure_style, new_figure, save_figure
 __all__ = [
     'CostRecord',
     'EmbeddedPoints',
-    'FeatureDump',
     'RankedQuery',
     'RunLog',
     'choose_queries',
+    'comparison_figure',
     'cost_figure',
     'draw_comparison',
     'draw_cost',

@@ -2,10 +2,9 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,27 +14,23 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from .style import (
     NEUTRAL_COLOUR,
     PALETTE,
-    checked_path,
+    StrPath,
+    drawn_to_file,
     figure_style,
     new_figure,
-    save_figure,
 )
 
 _UNITS = (('days', 86400), ('hours', 3600), ('minutes', 60), ('seconds', 1))
 _MARKERS = 'os^Dv'
 # Points that are named where they stand.
 _MOST_NAMES = 5
-_FIELDS = ('label', 'seconds', 'accuracy', 'spread')
 
 
 class CostRecord(NamedTuple):
     """One way to initialise.
 
-    Attributes:
-        label: Its name.
-        seconds: Cost of its pre-training; 0 for none.
-        accuracy: What it leads to, in percent.
-        spread: Standard deviation over seeds, or None.
+    ``seconds`` is the cost of its pre-training, 0 for none; ``accuracy``, in
+    percent, what it leads to; ``spread`` its deviation over seeds.
     """
 
     label: str
@@ -44,25 +39,20 @@ class CostRecord(NamedTuple):
     spread: float | None = None
 
 
+_FIELDS = CostRecord._fields
+
+
 def read_cost_records(
-    source: str | os.PathLike | Sequence[Mapping],
+    source: StrPath | Sequence[Mapping[str, Any]],
 ) -> list[CostRecord]:
-    """Read and check records.
+    """Read records from a JSON list of objects, or check such a list.
 
-    Args:
-        source: A JSON file with a list of objects with the fields of
-            :class:`CostRecord`, or such a list.
-
-    Returns:
-        The records in their order.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a record lacks a field, has an unknown one, or a value
-            is out of range.
+    Each has the fields of :class:`CostRecord`; one that is missing, unknown
+    or out of range is a ValueError.
     """
     where = 'records'
-    if isinstance(source, str | os.PathLike):
+    records: Any = source
+    if not isinstance(source, Sequence) or isinstance(source, str):
         where = str(source)
         if not Path(source).is_file():
             raise FileNotFoundError(
@@ -70,19 +60,19 @@ def read_cost_records(
                 f'{", ".join(_FIELDS[:3])} and perhaps spread.'
             )
         try:
-            source = json.loads(Path(source).read_text(encoding='utf-8'))
+            records = json.loads(Path(source).read_text(encoding='utf-8'))
         except json.JSONDecodeError as error:
             raise ValueError(f'{where} is no JSON ({error}).') from error
-    if not isinstance(source, Sequence) or not source:
+    if not isinstance(records, Sequence) or not records:
         raise ValueError(f'{where} must be a list with at least one record.')
     return [
         _record(one, f'{where}, record {number}')
-        for number, one in enumerate(source, 1)
+        for number, one in enumerate(records, 1)
     ]
 
 
-def _record(one: Mapping, where: str) -> CostRecord:
-    """Check one record."""
+def _record(one: Mapping[str, Any], where: str) -> CostRecord:
+    known = ', '.join(_FIELDS)
     if not isinstance(one, Mapping) or not set(_FIELDS[:3]) <= set(one):
         raise ValueError(
             f'{where}: needs {", ".join(_FIELDS[:3])}, got {one!r}.'
@@ -90,27 +80,22 @@ def _record(one: Mapping, where: str) -> CostRecord:
     unknown = sorted(set(one) - set(_FIELDS))
     if unknown:
         raise ValueError(
-            f'{where}: unknown fields {unknown}; known are '
-            f'{", ".join(_FIELDS)}.'
+            f'{where}: unknown fields {unknown}; known are {known}.'
         )
-    numbers = {
-        name: one[name] for name in _FIELDS[1:] if one.get(name) is not None
-    }
+    if one['seconds'] is None or one['accuracy'] is None:
+        raise ValueError(
+            f'{where}: seconds and accuracy must be numbers; '
+            'give 0 seconds for no pre-training.'
+        )
+    numbers: dict[str, Any] = {name: one.get(name) for name in _FIELDS[1:]}
     for name, value in numbers.items():
-        if (
-            not isinstance(value, int | float)
-            or not math.isfinite(value)
-            or (value < 0)
+        if value is not None and not (
+            isinstance(value, int | float) and 0 <= value < math.inf
         ):
             raise ValueError(
                 f'{where}: {name} must be a number of 0 or more,'
                 f' got {value!r}.'
             )
-    if not {'seconds', 'accuracy'} <= set(numbers):
-        raise ValueError(
-            f'{where}: seconds and accuracy must be numbers; '
-            'give 0 seconds for no pre-training.'
-        )
     return CostRecord(str(one['label']), **numbers)
 
 
@@ -184,20 +169,8 @@ def cost_figure(
 
     Each record is a point with its name; without pre-training (0 seconds) it
     is a dashed line instead, which has a place on a logarithmic axis too.
-    Many points are named in a legend, where their names would overlap.
-
-    Args:
-        records: What to draw.
-        log_time: Whether the time axis is logarithmic.
-        ylabel: What the accuracy is.
-        xlabel: What the time is; its unit is added.
-        title: Heading.
-
-    Returns:
-        The figure with one axes.
-
-    Raises:
-        ValueError: If there are no records.
+    Many points are named in a legend, where their names would overlap. The
+    unit of the time is added to ``xlabel``.
     """
     if not records:
         raise ValueError('Nothing to draw: no records given.')
@@ -229,31 +202,4 @@ def cost_figure(
     return figure
 
 
-def draw_cost(
-    records: Sequence[CostRecord],
-    path: str | os.PathLike,
-    log_time: bool = False,
-    ylabel: str = 'Rank-1 (%)',
-    xlabel: str = 'pre-training time',
-    title: str = '',
-) -> Path:
-    """Write the figure of :func:`cost_figure`.
-
-    Args:
-        records: What to draw.
-        path: Picture to write (.png, .svg or .pdf).
-        log_time: Whether the time axis is logarithmic.
-        ylabel: What the accuracy is.
-        xlabel: What the time is; its unit is added.
-        title: Heading.
-
-    Returns:
-        The path written.
-
-    Raises:
-        ValueError: If there are no records or the suffix is unknown.
-    """
-    checked_path(path)
-    return save_figure(
-        cost_figure(records, log_time, ylabel, xlabel, title), path
-    )
+draw_cost = drawn_to_file(cost_figure)

@@ -1,6 +1,5 @@
 """Curves: training losses, metrics and permutation accuracy over time."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from math import factorial
@@ -17,10 +16,10 @@ from .style import (
     NEUTRAL_COLOUR,
     PALETTE,
     VISIBLE_COLOUR,
-    checked_path,
+    StrPath,
+    drawn_to_file,
     figure_style,
     new_figure,
-    save_figure,
 )
 
 Series = tuple[np.ndarray, np.ndarray]
@@ -73,12 +72,6 @@ def series_figure(
             length; the raw curve stays visible behind it. 0 draws only that.
         log_scale: Whether y is logarithmic.
         ylabel: What y is.
-
-    Returns:
-        The figure; its first axes are the panels.
-
-    Raises:
-        ValueError: If there is nothing to draw.
     """
     if not panels or not any(panels.values()):
         raise ValueError('Nothing to draw: no curves given.')
@@ -108,34 +101,7 @@ def series_figure(
     return figure
 
 
-def draw_series(
-    panels: Mapping[str, Mapping[str, Series]],
-    path: str | os.PathLike,
-    xlabel: str = 'epoch',
-    smoothing: float = 0.0,
-    log_scale: bool = False,
-    ylabel: str = '',
-) -> Path:
-    """Write the figure of :func:`series_figure`.
-
-    Args:
-        panels: Title of the panel -> name of the curve -> (x (n,), y (n,)).
-        path: Picture to write (.png, .svg or .pdf).
-        xlabel: What x is.
-        smoothing: See there.
-        log_scale: Whether y is logarithmic.
-        ylabel: What y is.
-
-    Returns:
-        The path written.
-
-    Raises:
-        ValueError: If there is nothing to draw or the suffix is unknown.
-    """
-    checked_path(path)
-    return save_figure(
-        series_figure(panels, xlabel, smoothing, log_scale, ylabel), path
-    )
+draw_series = drawn_to_file(series_figure)
 
 
 def _pretty(key: str) -> str:
@@ -155,7 +121,7 @@ def _loss_keys(run: RunLog) -> list[str]:
 
 def draw_losses(
     runs: Mapping[str, RunLog],
-    path: str | os.PathLike,
+    path: StrPath,
     keys: Sequence[str] | None = None,
     smoothing: float = 0.012,
     overlay: bool = False,
@@ -166,15 +132,9 @@ def draw_losses(
         runs: Name -> log of a run.
         path: Picture to write.
         keys: Scalars to show; by default every one with 'loss' in its name.
-        smoothing: Width of the running average, see `draw_series`.
+        smoothing: Width of the running average, see ``series_figure``.
         overlay: Whether all losses share one panel per run (Fig. 6) instead
             of one panel per loss.
-
-    Returns:
-        The path written.
-
-    Raises:
-        ValueError: If a run lacks all of the keys.
     """
     panels: dict[str, dict[str, Series]] = {}
     for name, run in runs.items():
@@ -204,21 +164,13 @@ def _metric_title(key: str) -> str:
 
 def draw_metrics(
     runs: Mapping[str, RunLog],
-    path: str | os.PathLike,
+    path: StrPath,
     keys: Sequence[str] | None = None,
 ) -> Path:
     """Draw validation metrics, one panel a metric, one curve a run (Fig. 8).
 
-    Args:
-        runs: Name -> log of a run.
-        path: Picture to write.
-        keys: Metrics to show; by default all that were logged.
-
-    Returns:
-        The path written.
-
-    Raises:
-        ValueError: If no run has any of them, or a run has none of the keys.
+    By default all that were logged; a run with none of the keys is a
+    ValueError.
     """
     panels: dict[str, dict[str, Series]] = {}
     for name, run in runs.items():
@@ -269,20 +221,9 @@ def permutation_figure(
     """Draw permutation recovery on held-out identities, as Fig. 7.
 
     Two panels: share of stripes put in the right place, and share of images
-    with every stripe right; each with chance. Of one run both modalities are
-    drawn, of several runs one curve each over all images.
-
-    Args:
-        runs: Log of a pre-training whose validation measured it, or name ->
-            log.
-        num_stripes: Stripes an image is cut into; gives the chance level.
-        prefix: Prefix of the metric.
-
-    Returns:
-        The figure with its two axes.
-
-    Raises:
-        ValueError: If a log holds no permutation accuracy, or there is none.
+    with every stripe right; each with chance, which ``num_stripes`` gives. Of
+    one run both modalities are drawn, of several (name -> log) one curve each
+    over all images. ``prefix`` is that of the metric.
     """
     if isinstance(runs, Mapping) and not runs:
         raise ValueError('Nothing to draw: no runs given.')
@@ -314,26 +255,4 @@ def permutation_figure(
     return figure
 
 
-def draw_permutation_accuracy(
-    runs: RunLog | Mapping[str, RunLog],
-    path: str | os.PathLike,
-    num_stripes: int = 6,
-    prefix: str = 'permutation',
-) -> Path:
-    """Write the figure of :func:`permutation_figure`.
-
-    Args:
-        runs: Log of a pre-training whose validation measured it, or name ->
-            log.
-        path: Picture to write.
-        num_stripes: Stripes an image is cut into; gives the chance level.
-        prefix: Prefix of the metric.
-
-    Returns:
-        The path written.
-
-    Raises:
-        ValueError: If a log holds no permutation accuracy.
-    """
-    checked_path(path)
-    return save_figure(permutation_figure(runs, num_stripes, prefix), path)
+draw_permutation_accuracy = drawn_to_file(permutation_figure)

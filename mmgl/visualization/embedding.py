@@ -1,8 +1,6 @@
 """t-SNE of features: colour is identity, marker is modality (Fig. 3, 4)."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mmgl.structures import INFRARED, VISIBLE
+from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
 
-from .style import PALETTE, checked_path, figure_style, new_figure, save_figure
+from .style import PALETTE, drawn_to_file, figure_style, new_figure
 
 
 class EmbeddedPoints(NamedTuple):
@@ -33,19 +31,9 @@ def select_identities(
 ) -> np.ndarray:
     """Draw identities seen in both modalities and keep some of their images.
 
-    Args:
-        pids: (n,) identities.
-        modality: (n,) 0 visible, 1 infrared.
-        num_ids: Identities to draw (fewer where there are fewer).
-        per_modality: Most images of one identity in one modality; None keeps
-            all.
-        seed: Seed of the draw.
-
-    Returns:
-        (m,) sorted positions of the images kept.
-
-    Raises:
-        ValueError: If no identity has images of both modalities.
+    Of each identity and modality at most ``per_modality`` images (None: all)
+    are kept; returns their sorted positions. No such identity is a
+    ValueError.
     """
     pids, modality = np.asarray(pids), np.asarray(modality)
     both = np.intersect1d(
@@ -55,7 +43,7 @@ def select_identities(
         raise ValueError('No identity has images of both modalities.')
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(both)[:num_ids]
-    keep = []
+    keep: list[int] = []
     for pid in chosen:
         for part in (VISIBLE, INFRARED):
             found = np.flatnonzero((pids == pid) & (modality == part))
@@ -64,18 +52,10 @@ def select_identities(
 
 
 def tsne_embed(features: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Embed features in the plane by t-SNE (van der Maaten and Hinton, 2008).
+    """Embed features (n, d) in the plane, (n, 2), by t-SNE.
 
-    Args:
-        features: (n, d), at least four of them; they are L2-normalised, so
-            that neighbours are those of the retrieval.
-        seed: Seed of the embedding.
-
-    Returns:
-        (n, 2) points.
-
-    Raises:
-        ValueError: If there are fewer than four features or any is not finite.
+    Van der Maaten and Hinton, 2008. The features, at least four, are
+    L2-normalised, so that neighbours are those of the retrieval.
     """
     from sklearn.manifold import TSNE
 
@@ -89,16 +69,17 @@ def tsne_embed(features: np.ndarray, seed: int = 0) -> np.ndarray:
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     unit = features / np.maximum(norms, 1e-12)
     perplexity = min(30.0, (len(unit) - 1) / 3)
-    return TSNE(
+    points: np.ndarray = TSNE(
         n_components=2, perplexity=perplexity, init='pca', random_state=seed
     ).fit_transform(unit)
+    return points
 
 
 def _label(ax: Axes, part: EmbeddedPoints, pid: int, colour: str) -> None:
     """Write the identity above its points, once a modality where they part."""
     halo = patheffects.withStroke(linewidth=2.2, foreground='white')
     apart = 0.12 * np.ptp(part.points, axis=0).max()
-    written = []
+    written: list[np.ndarray] = []
     for modality in (VISIBLE, INFRARED):
         at = part.points[(part.pids == pid) & (part.modality == modality)]
         if not len(at):
@@ -122,7 +103,9 @@ def _label(ax: Axes, part: EmbeddedPoints, pid: int, colour: str) -> None:
             )
 
 
-def _panel(ax: Axes, part: EmbeddedPoints, order: list, labels: bool) -> None:
+def _panel(
+    ax: Axes, part: EmbeddedPoints, order: list[int], labels: bool
+) -> None:
     markers = ((VISIBLE, 'o', 15), (INFRARED, 'x', 17))
     for number, pid in enumerate(order):
         colour = PALETTE[number % len(PALETTE)]
@@ -153,16 +136,8 @@ def embedding_figure(
 ) -> Figure:
     """Draw embeddings side by side, as Fig. 3 and 4 of the MMGL paper.
 
-    Args:
-        panels: Title -> points with identities and modalities.
-        label_identities: Whether to write each identity's number above its
-            points.
-
-    Returns:
-        The figure, one axes a panel.
-
-    Raises:
-        ValueError: If there are no panels.
+    ``panels``: title -> points; ``label_identities`` writes each identity's
+    number above its points.
     """
     if not panels:
         raise ValueError('Nothing to draw: no embedding given.')
@@ -184,20 +159,12 @@ def embedding_figure(
                 [],
                 [],
                 color='#444444',
-                marker='o',
+                marker=marker,
                 linestyle='',
-                label='visible',
+                label=name,
                 markersize=5,
-            ),
-            Line2D(
-                [],
-                [],
-                color='#444444',
-                marker='x',
-                linestyle='',
-                label='infrared',
-                markersize=5,
-            ),
+            )
+            for name, marker in zip(MODALITY_NAMES, 'ox', strict=True)
         ]
         hint = ' and number' if label_identities else ''
         figure.legend(
@@ -210,23 +177,4 @@ def embedding_figure(
     return figure
 
 
-def draw_embedding(
-    panels: Mapping[str, EmbeddedPoints],
-    path: str | os.PathLike,
-    label_identities: bool = True,
-) -> Path:
-    """Write the figure of :func:`embedding_figure`.
-
-    Args:
-        panels: Title -> points with identities and modalities.
-        path: Picture to write (.png, .svg or .pdf).
-        label_identities: Whether to write the identities' numbers.
-
-    Returns:
-        The path written.
-
-    Raises:
-        ValueError: If there are no panels or the suffix is unknown.
-    """
-    checked_path(path)
-    return save_figure(embedding_figure(panels, label_identities), path)
+draw_embedding = drawn_to_file(embedding_figure)

@@ -1,41 +1,35 @@
 """Retrieval pictures: a query and its top matches (Fig. 5)."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.evaluation.features_io import FeatureSet
+from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
 
-from .feature_dump import FeatureDump
 from .style import (
     INK,
     MATCH_COLOUR,
     MISMATCH_COLOUR,
-    checked_path,
+    StrPath,
+    drawn_to_file,
     figure_style,
     new_figure,
-    save_figure,
 )
 
 
 @dataclass
 class RankedQuery:
-    """A query and its ordered gallery.
+    """A query and its gallery, best first.
 
-    Attributes:
-        query_path: Image of the query.
-        gallery_paths: Images of the gallery, best first.
-        matches: Whether each of them shows the query's identity.
-        query_modality: 0 visible, 1 infrared.
-        gallery_modality: The same for the gallery.
-        scores: Similarities of the gallery, or None.
-        camids: Cameras of the gallery, or None.
+    ``matches`` says whether an image shows the query's identity; ``scores``
+    and ``camids`` are those of the gallery.
     """
 
     query_path: str
@@ -49,21 +43,15 @@ class RankedQuery:
 
 def _may_compare(query_camid: int, gallery_camids: np.ndarray) -> np.ndarray:
     """SYSU-MM01: cameras 2 and 3 see the same place."""
-    return ~((query_camid == 3) & (gallery_camids == 2))
+    return np.asarray(~((query_camid == 3) & (gallery_camids == 2)))
 
 
 def choose_queries(
-    dump: FeatureDump, num_queries: int = 5, seed: int = 0
+    dump: FeatureSet, num_queries: int = 5, seed: int = 0
 ) -> np.ndarray:
     """Draw infrared queries of different identities that can be matched.
 
-    Args:
-        dump: Test features; the gallery is its visible images.
-        num_queries: Queries to draw (fewer where there are fewer).
-        seed: Seed of the draw.
-
-    Returns:
-        (m,) positions in the dump.
+    Returns positions, fewer than ``num_queries`` where there are fewer.
     """
     visible = dump.modality == VISIBLE
     picked, seen = [], set()
@@ -80,7 +68,7 @@ def choose_queries(
     return np.array(picked, dtype=int)
 
 
-def _one_shot(dump: FeatureDump, gallery: np.ndarray, seed: int) -> np.ndarray:
+def _one_shot(dump: FeatureSet, gallery: np.ndarray, seed: int) -> np.ndarray:
     """Keep one image of each (identity, camera), the same for every query."""
     order = np.random.default_rng(seed).permutation(gallery)
     keys = np.stack([dump.pids[order], dump.camids[order]], axis=1)
@@ -88,59 +76,40 @@ def _one_shot(dump: FeatureDump, gallery: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(order[first])
 
 
-def find_image(path: str, root: str | os.PathLike | None = None) -> str:
+def find_image(path: str, root: StrPath | None = None) -> str:
     """Find an image of a dump, also if the data have been moved since.
 
-    Args:
-        path: Path in the dump: absolute, or relative to the working folder
-            of the evaluation or to the data.
-        root: Folder of the data.
-
-    Returns:
-        The first that exists of the path below the root, the path itself,
-        and its ends below the root; the first one if none does.
+    The first that exists of the path below the root, the path itself, and
+    its ends below the root; the first one if none does.
     """
-    path = Path(str(path))
+    own = Path(str(path))
     if not root:
-        return str(path)
-    places = [Path(root) / path, path]
-    places += [Path(root, *path.parts[n:]) for n in range(len(path.parts))]
+        return str(own)
+    places = [Path(root) / own, own]
+    places += [Path(root, *own.parts[n:]) for n in range(len(own.parts))]
     return str(next((p for p in places if p.is_file()), places[0]))
 
 
 def rank_gallery(
-    dump: FeatureDump,
+    dump: FeatureSet,
     query: int,
     top_k: int = 10,
     single_shot: bool = True,
     seed: int = 0,
-    image_root: str | os.PathLike | None = None,
+    image_root: StrPath | None = None,
 ) -> RankedQuery:
     """Rank the visible images for one infrared query by cosine similarity.
 
     Follows the camera rule of SYSU-MM01: a query of camera 3 skips camera 2,
-    which sees the same place.
-
-    Args:
-        dump: Test features.
-        query: Position of the query in the dump.
-        top_k: Gallery images to return.
-        single_shot: Whether the gallery has one random image an identity and
-            camera (all images otherwise).
-        seed: Seed of that draw.
-        image_root: Folder of the data, see :func:`find_image`.
-
-    Returns:
-        The ranked query.
-
-    Raises:
-        ValueError: If the query is not an infrared image or no gallery image
-            remains.
+    which sees the same place. By ``single_shot`` the gallery has one random
+    image, the same for every query, an identity and camera. ``image_root``
+    is the root of :func:`find_image`.
     """
+    paths = dump.img_paths
+    if paths is None:
+        raise ValueError('The features have no paths of their images.')
     if dump.modality[query] != INFRARED:
-        raise ValueError(
-            f'Query {query} ({dump.img_paths[query]}) is not infrared.'
-        )
+        raise ValueError(f'Query {query} ({paths[query]}) is not infrared.')
     gallery = np.flatnonzero(dump.modality == VISIBLE)
     if single_shot:
         gallery = _one_shot(dump, gallery, seed)
@@ -153,10 +122,8 @@ def rank_gallery(
     order = np.argsort(-scores, kind='stable')[:top_k]
     best = gallery[order]
     return RankedQuery(
-        query_path=find_image(dump.img_paths[query], image_root),
-        gallery_paths=[
-            find_image(p, image_root) for p in dump.img_paths[best]
-        ],
+        query_path=find_image(paths[query], image_root),
+        gallery_paths=[find_image(p, image_root) for p in paths[best]],
         matches=(dump.pids[best] == dump.pids[query]).tolist(),
         scores=scores[order].tolist(),
         camids=dump.camids[best].tolist(),
@@ -240,11 +207,7 @@ def _row(
         axes[0].set_title('query', loc='center', fontsize=8, pad=3)
         for k in range(len(query.gallery_paths)):
             axes[2 + k].set_title(
-                str(k + 1),
-                loc='center',
-                fontsize=8,
-                pad=3,
-                fontweight='normal',
+                str(k + 1), loc='center', fontsize=8, pad=3, fontweight=400
             )
 
 
@@ -257,20 +220,8 @@ def ranking_figure(
 
     The query stands on the left; matches follow from best to worst in a frame
     that is green with a tick where the identity is right and red with a cross
-    where it is wrong.
-
-    Args:
-        panels: Title (for example the way the model was initialised) -> ranked
-            queries.
-        tile_size: Width and height of a shown image in pixels.
-        stacked: Panels one above the other instead of side by side.
-
-    Returns:
-        The figure, one subfigure a panel.
-
-    Raises:
-        FileNotFoundError: If an image is missing.
-        ValueError: If there is nothing to draw.
+    where it is wrong. ``panels``: title, such as the way the model was
+    initialised -> queries; ``tile_size``: (width, height) in pixels.
     """
     panels = {title: list(queries) for title, queries in panels.items()}
     if not panels or not all(panels.values()):
@@ -285,9 +236,8 @@ def ranking_figure(
             across * ((top + 1.7) * (tile_w + 0.05)),
             down * (rows * tile_h + 0.42),
         )
-        figure.get_layout_engine().set(
-            w_pad=0.02, h_pad=0.02, wspace=0, hspace=0
-        )
+        layout: Any = figure.get_layout_engine()
+        layout.set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
         parts = figure.subfigures(down, across, squeeze=False, wspace=0.03)
         for part, (title, queries) in zip(
             parts.ravel(), panels.items(), strict=True
@@ -310,26 +260,4 @@ def ranking_figure(
     return figure
 
 
-def draw_ranking(
-    panels: Mapping[str, Sequence[RankedQuery]],
-    path: str | os.PathLike,
-    tile_size: tuple[int, int] = (64, 128),
-    stacked: bool = False,
-) -> Path:
-    """Write the figure of :func:`ranking_figure`.
-
-    Args:
-        panels: Title -> ranked queries.
-        path: Picture to write (.png, .svg or .pdf).
-        tile_size: Width and height of a shown image in pixels.
-        stacked: Panels one above the other instead of side by side.
-
-    Returns:
-        The path written.
-
-    Raises:
-        FileNotFoundError: If an image is missing.
-        ValueError: If there is nothing to draw.
-    """
-    checked_path(path)
-    return save_figure(ranking_figure(panels, tile_size, stacked), path)
+draw_ranking = drawn_to_file(ranking_figure)

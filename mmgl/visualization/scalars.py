@@ -1,12 +1,18 @@
 """Reading what a run logged: ``vis_data/scalars.json`` of its work dir."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
+
+from .style import StrPath
+
+Record = dict[str, Any]
+Floats = npt.NDArray[np.float64]
 
 # Bookkeeping of the logger, not results.
 _NOT_METRICS = {'step', 'time', 'data_time', 'memory', 'epoch', 'iter', 'lr'}
@@ -14,26 +20,17 @@ _NOT_METRICS = {'step', 'time', 'data_time', 'memory', 'epoch', 'iter', 'lr'}
 
 @dataclass
 class RunLog:
-    """Scalars of one run.
+    """Scalars of one run: training and validation records by their step."""
 
-    Attributes:
-        train: Records of training iterations in order of their step.
-        val: Records of validations in order of their step.
-    """
-
-    train: list[dict] = field(default_factory=list)
-    val: list[dict] = field(default_factory=list)
+    train: list[Record] = field(default_factory=list)
+    val: list[Record] = field(default_factory=list)
 
     def keys(self, part: str) -> list[str]:
-        """Name the metrics of one part in the order they first appear.
+        """Name the metrics of 'train' or 'val' in the order they first appear.
 
-        Args:
-            part: 'train' or 'val'.
-
-        Returns:
-            Names, without times, memory, steps and learning rates.
+        Without times, memory, steps and learning rates.
         """
-        seen = {}
+        seen: dict[str, None] = {}
         for record in getattr(self, part):
             for key, value in record.items():
                 number = isinstance(value, int | float)
@@ -42,28 +39,16 @@ class RunLog:
         return list(seen)
 
     def iters_per_epoch(self) -> float | None:
-        """Estimate the length of an epoch from the training records.
-
-        Returns:
-            Iterations, or None for a run that is not counted in epochs.
-        """
+        """Estimate the length of an epoch; None for a run without epochs."""
         rates = [r['step'] / r['epoch'] for r in self.train if r.get('epoch')]
         return max(rates) if rates else None
 
-    def series(self, part: str, key: str) -> tuple[np.ndarray, np.ndarray]:
-        """Extract one curve.
+    def series(self, part: str, key: str) -> tuple[Floats, Floats]:
+        """Extract one curve, x (n,) and y (n,), of 'train' or 'val'.
 
-        Args:
-            part: 'train' or 'val'.
-            key: Name of the scalar.
-
-        Returns:
-            x (n,) and y (n,). For training x is in epochs where the run counts
-            them and in iterations otherwise; for validation x is the step that
-            was logged (epochs or iterations likewise).
-
-        Raises:
-            ValueError: If no record has the key.
+        For training x is in epochs where the run counts them and in
+        iterations otherwise; for validation x is the step that was logged
+        (epochs or iterations likewise). A key without record is a ValueError.
         """
         records = [r for r in getattr(self, part) if key in r]
         if not records:
@@ -77,7 +62,7 @@ class RunLog:
         return steps, np.array([r[key] for r in records], dtype=float)
 
 
-def _read_lines(path: Path) -> list[dict]:
+def _read_lines(path: Path) -> list[Record]:
     records = []
     lines = path.read_text(encoding='utf-8').splitlines()
     for number, line in enumerate(lines, 1):
@@ -96,18 +81,11 @@ def _read_lines(path: Path) -> list[dict]:
     return records
 
 
-def find_scalars(source: str | os.PathLike) -> list[Path]:
+def find_scalars(source: StrPath) -> list[Path]:
     """List the scalar files of a run, oldest first.
 
-    Args:
-        source: A ``scalars.json`` or a work dir, whose sub-folders (one a
-            start, named by the time) are searched.
-
-    Returns:
-        Paths.
-
-    Raises:
-        FileNotFoundError: If there are none.
+    ``source`` is a ``scalars.json`` or a work dir, whose sub-folders (one a
+    start, named by the time) are searched.
     """
     source = Path(source)
     if source.is_file():
@@ -126,25 +104,16 @@ def find_scalars(source: str | os.PathLike) -> list[Path]:
     return found
 
 
-def load_run_log(source: str | os.PathLike) -> RunLog:
+def load_run_log(source: StrPath) -> RunLog:
     """Read all scalars of a run, joined over its restarts.
 
     Where a resumed run repeats steps of the one before it, the later record
     counts, and records beyond the point of resumption are dropped, so that the
-    curve is that of the weights that were kept.
-
-    Args:
-        source: A work dir or a ``scalars.json``.
-
-    Returns:
-        The log.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a line cannot be read.
+    curve is that of the weights that were kept. ``source`` as for
+    :func:`find_scalars`; a line that cannot be read is a ValueError.
     """
-    train: dict[float, dict] = {}
-    val: dict[float, dict] = {}
+    train: dict[float, Record] = {}
+    val: dict[float, Record] = {}
     for path in find_scalars(source):
         records = _read_lines(path)
         for part, is_train in ((train, True), (val, False)):
@@ -164,18 +133,11 @@ def load_run_log(source: str | os.PathLike) -> RunLog:
     )
 
 
-def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
+def smooth(values: npt.ArrayLike, sigma: float) -> Floats:
     """Average over neighbours with Gaussian weights, without lag.
 
-    Args:
-        values: (n,) raw values; non-finite ones are left out of the average.
-        sigma: Width of the Gaussian in points; 0 changes nothing.
-
-    Returns:
-        (n,) smoothed values, NaN where no finite value is near.
-
-    Raises:
-        ValueError: If sigma is negative.
+    ``sigma`` is in points, 0 changes nothing. Non-finite values are left out;
+    the result is NaN where no finite one is near.
     """
     if sigma < 0:
         raise ValueError(f'sigma must be at least 0, not {sigma}.')
@@ -188,6 +150,7 @@ def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
     total = gaussian_filter1d(
         np.where(finite, values, 0.0), sigma, mode='constant'
     )
-    return np.divide(
+    average: Floats = np.divide(
         total, mass, out=np.full(len(values), np.nan), where=mass > 1e-12
     )
+    return average

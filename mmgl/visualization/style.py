@@ -5,13 +5,19 @@ colour blindness), lengthened for pictures with more than eight identities.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+StrPath: TypeAlias = str | os.PathLike[str]
+P = ParamSpec('P')
+Drawn = TypeVar('Drawn')
 
 # Ordered so that neighbours differ in lightness as well as in hue.
 PALETTE = (
@@ -34,7 +40,7 @@ NEUTRAL_COLOUR = '#8A8A8A'
 INK = '#222222'
 SUFFIXES = ('.png', '.svg', '.pdf')
 
-_RC = {
+_RC: dict[Any, Any] = {
     'font.family': 'sans-serif',
     'font.sans-serif': ['DejaVu Sans'],
     'font.size': 9,
@@ -76,32 +82,14 @@ def figure_style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Make a figure on the Agg canvas, without pyplot or a display.
-
-    Args:
-        width: Width in inches.
-        height: Height in inches.
-
-    Returns:
-        A figure with the constrained layout.
-    """
+    """Make a figure, in inches, on the Agg canvas: no pyplot, no display."""
     figure = Figure(figsize=(width, height), layout='constrained')
     FigureCanvasAgg(figure)
     return figure
 
 
-def checked_path(path: str | os.PathLike) -> Path:
-    """Check that the suffix of a picture names a format that is written.
-
-    Args:
-        path: Where the picture will go.
-
-    Returns:
-        The path.
-
-    Raises:
-        ValueError: If the suffix is not one of .png, .svg, .pdf.
-    """
+def checked_path(path: StrPath) -> Path:
+    """Check that the suffix of a picture is .png, .svg or .pdf."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
@@ -111,24 +99,11 @@ def checked_path(path: str | os.PathLike) -> Path:
     return path
 
 
-def save_figure(
-    figure: Figure, path: str | os.PathLike, dpi: int = 200
-) -> Path:
-    """Write a figure; the suffix chooses the format.
+def save_figure(figure: Figure, path: StrPath, dpi: int = 200) -> Path:
+    """Write a figure; the suffix chooses the format, dpi is that of a PNG.
 
     The file appears whole or not at all, because it is written beside its
     final place first and moved there.
-
-    Args:
-        figure: What to write.
-        path: Target ending in .png, .svg or .pdf; folders are made.
-        dpi: Pixels per inch of a PNG.
-
-    Returns:
-        The path written.
-
-    Raises:
-        ValueError: If the suffix is not one of the three.
     """
     path = checked_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,3 +126,21 @@ def save_figure(
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def drawn_to_file(
+    make: Callable[Concatenate[Drawn, P], Figure],
+) -> Callable[Concatenate[Drawn, StrPath, P], Path]:
+    """Make ``draw_*(what, path, ...)`` of ``*_figure(what, ...)``.
+
+    It returns the path, and checks its suffix before it draws.
+    """
+
+    @wraps(make)
+    def draw(
+        what: Drawn, path: StrPath, /, *args: P.args, **options: P.kwargs
+    ) -> Path:
+        path = checked_path(path)
+        return save_figure(make(what, *args, **options), path)
+
+    return draw

@@ -6,10 +6,19 @@ from matlab_like import as_arrays, official, random_cells, score
 from mmgl.evaluation.reports import (
     evaluate_regdb,
     evaluate_sysu,
-    merge_reports,
+    mean_over_trials,
+    report_document,
 )
 
-KEYS = {'r1', 'r5', 'r10', 'r20', 'mAP', 'mINP'}
+# Public name -> that in files and in the reference.
+NAMES = {
+    'rank1': 'r1',
+    'rank5': 'r5',
+    'rank10': 'r10',
+    'rank20': 'r20',
+    'mAP': 'mAP',
+    'mINP': 'mINP',
+}
 
 
 def restrict(permutations, ids):
@@ -54,15 +63,20 @@ def test_sysu_equals_literal_reference(mode, shots, levels):
             with pytest.raises(ValueError):
                 evaluate_sysu(*args)
             continue
-        part = evaluate_sysu(*args)[f'{mode}_search_{shots}shot']
+        trials = evaluate_sysu(*args)
+        names = {
+            f'{mode}_{"single" if shots == 1 else "2shot"}/{name}': key
+            for name, key in NAMES.items()
+        }
         compared += 1
-        assert set(part['mean']) == KEYS
-        for found, wanted in zip(part['trials'], expected, strict=True):
-            for key in KEYS:
-                assert abs(found[key] - wanted[key]) < 1e-12
-        for key in KEYS:
+        means = mean_over_trials(trials)
+        assert set(means) == set(names)
+        for found, wanted in zip(trials, expected, strict=True):
+            for name, key in names.items():
+                assert abs(found[name] - wanted[key]) < 1e-12
+        for name, key in names.items():
             mean = np.mean([one[key] for one in expected])
-            assert abs(part['mean'][key] - mean) < 1e-12
+            assert abs(means[name] - mean) < 1e-12
     assert compared >= 5
 
 
@@ -76,7 +90,15 @@ def made_up(seed=0, **kwargs):
 
 def test_report_has_every_protocol_and_python_floats():
     arrays, perms = made_up()
-    report = evaluate_sysu(*arrays, perms, shots=(1, 3), trials=4)
+    trials = evaluate_sysu(*arrays, perms, shots=(1, 3), trials=4)
+    searches = [key.split('/')[0] for key in trials[0]][::6]
+    assert searches == [
+        'all_single',
+        'all_3shot',
+        'indoor_single',
+        'indoor_3shot',
+    ]
+    report = report_document(trials)
     assert set(report) == {
         'all_search_1shot',
         'all_search_3shot',
@@ -99,9 +121,8 @@ def test_row_order_index_base_and_tensors_do_not_matter():
     found = evaluate_sysu(
         *map(torch.from_numpy, shuffled), perms, shots=(1,), trials=3
     )
-    for key, part in expected.items():
-        for name, value in part['mean'].items():
-            assert abs(found[key]['mean'][name] - value) < 1e-12
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, abs=1e-12)
 
 
 def test_camera_three_ignores_all_of_camera_two():
@@ -125,14 +146,13 @@ def test_camera_three_ignores_all_of_camera_two():
             1,
             distance='euclidean',
         )
-        assert report['all_search_1shot']['mean']['r1'] == first
+        assert report[0]['all_single/rank1'] == first
 
 
 def test_random_seeded_draw_is_scored():
     arrays, _ = made_up()
     report = evaluate_sysu(*arrays, shots=(1, 2), draw='random_seeded')
-    rows = report['all_search_1shot']['trials']
-    assert len({row['mAP'] for row in rows}) > 1
+    assert len({row['all_single/mAP'] for row in report}) > 1
     with pytest.raises(ValueError, match='rand_perm_cam'):
         evaluate_sysu(*arrays)
 
@@ -157,9 +177,10 @@ def test_expected_ties_give_chance_for_collapsed_features(draw):
     report = evaluate_sysu(
         np.ones((len(rows), 8)), *labels, perms, shots=(1, 3), draw=draw
     )
-    for part in report.values():
+    means = mean_over_trials(report)
+    for search in {key.split('/')[0] for key in means}:
         for rank in (1, 5, 10, 20):
-            assert abs(part['mean'][f'r{rank}'] - rank / ids) < 1e-9
+            assert abs(means[f'{search}/rank{rank}'] - rank / ids) < 1e-9
 
 
 def test_wrong_arrays_are_errors():
@@ -212,9 +233,10 @@ def test_regdb_equals_loops():
     rng = np.random.default_rng(4)
     features = np.round(rng.normal(size=(60, 3)), 1)
     pids, modality = rng.integers(0, 9, 60), rng.integers(0, 2, 60)
-    report = evaluate_regdb(
+    (found,) = evaluate_regdb(
         features, pids, modality, 'euclidean', 'gallery_order'
     )
+    assert mean_over_trials([found]) == found
     for name, query in (
         ('visible_to_infrared', 0),
         ('infrared_to_visible', 1),
@@ -229,18 +251,20 @@ def test_regdb_equals_loops():
             [(pid, 0) for pid in pids[g]],
             unique=False,
         )
-        (found,) = report[name]['trials']
-        assert found == report[name]['mean']
         expected = [cmc[0], cmc[4], cmc[9], cmc[19], ap, inp]
-        np.testing.assert_allclose(list(found.values()), expected, atol=1e-12)
+        np.testing.assert_allclose(
+            [found[f'{name}/{key}'] for key in NAMES], expected, atol=1e-12
+        )
 
 
-def test_merge_reports_averages_trials():
-    reports = [
-        {'a': dict(mean=dict(r1=v), trials=[dict(r1=v)])} for v in (0.25, 0.75)
-    ]
-    assert merge_reports(reports) == {
-        'a': dict(mean=dict(r1=0.5), trials=[dict(r1=0.25), dict(r1=0.75)])
+def test_trials_are_averaged_and_laid_out_for_files():
+    trials = [{'a/rank1': v, 'all_multi/mAP': 2 * v} for v in (0.25, 0.75)]
+    assert mean_over_trials(trials) == {'a/rank1': 0.5, 'all_multi/mAP': 1}
+    assert report_document(trials) == {
+        'a': dict(mean=dict(r1=0.5), trials=[dict(r1=0.25), dict(r1=0.75)]),
+        'all_search_10shot': dict(
+            mean=dict(mAP=1), trials=[dict(mAP=0.5), dict(mAP=1.5)]
+        ),
     }
     with pytest.raises(ValueError, match='no report'):
-        merge_reports([])
+        mean_over_trials([])

@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matlab_like import score
 
-from mmgl.evaluation.ranking import match_ranks
+from mmgl.evaluation.ranking import Share, match_ranks, score_galleries
 from mmgl.evaluation.ranking.device_ranks import DeviceDistances
-from mmgl.evaluation.ranking.scoring import Share, score_galleries
 
 MAX_RANK = 3  # fewer than there are identities
 
@@ -50,11 +49,12 @@ def searches(draw, most=14, galleries=5):
 class TensorRows:
     """A matrix that claims to lie on an accelerator."""
 
+    memory, max_rows = 2**28, 512
     rank_matches = staticmethod(DeviceDistances.rank_matches)
 
     def __init__(self, matrix):
         self.matrix, self.shape = torch.from_numpy(matrix), matrix.shape
-        self.dtype = matrix.dtype
+        self.itemsize = matrix.itemsize
 
     def rows(self, index, out=None):
         return self.matrix[torch.from_numpy(index)]

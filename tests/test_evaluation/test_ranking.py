@@ -5,8 +5,8 @@ import pytest
 import torch
 from matlab_like import score
 
-from mmgl.evaluation.ranking.distances import pairwise_distances, unique_rows
-from mmgl.evaluation.ranking.scoring import score_galleries
+from mmgl.evaluation.ranking import pairwise_distances, score_galleries
+from mmgl.evaluation.ranking.distances import unique_rows
 
 
 def random_case(rng, ties):
@@ -174,9 +174,16 @@ def test_cmc_kinds_differ_where_people_repeat():
 def test_small_gallery_keeps_last_value():
     (found,) = score_galleries(np.array([[0.3]]), [1], [1])
     assert found.cmc.shape == (20,)
-    assert found.as_dict() == dict(r1=1, r5=1, r10=1, r20=1, mAP=1, mINP=1)
+    assert found.as_dict() == dict(
+        rank1=1, rank5=1, rank10=1, rank20=1, mAP=1, mINP=1
+    )
     (short,) = score_galleries(np.array([[2.0, 1.0]]), [1], [1, 2], max_rank=2)
-    assert short.as_dict() == dict(r1=0, r5=1, r10=1, r20=1, mAP=0.5, mINP=0.5)
+    assert short.as_dict('all', (1, 5)) == {
+        'all/rank1': 0,
+        'all/rank5': 1,
+        'all/mAP': 0.5,
+        'all/mINP': 0.5,
+    }
 
 
 def test_queries_without_match_are_left_out():

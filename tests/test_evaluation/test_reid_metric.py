@@ -6,7 +6,11 @@ import torch
 from matlab_like import as_arrays, random_cells
 
 from mmgl.evaluation.features_io import load_features
-from mmgl.evaluation.reports import evaluate_regdb, evaluate_sysu
+from mmgl.evaluation.reports import (
+    evaluate_regdb,
+    evaluate_sysu,
+    report_document,
+)
 from mmgl.registry import METRICS
 from mmgl.structures import ReIDDataSample
 
@@ -62,7 +66,7 @@ def test_sysu_all_modes_in_percent(data, tmp_path):
         dataset='sysu', split='val_test', rand_perm_cam=perms
     )
     found = feed(metric, *arrays)
-    report = evaluate_sysu(*arrays, perms)
+    report = report_document(evaluate_sysu(*arrays, perms))
     expected = {
         f'{mode}_{shots}/{name}': 100
         * report[f'{mode}_search_{number}shot']['mean'][key]
@@ -93,7 +97,7 @@ def test_regdb_both_directions(data, tmp_path):
     )
     metric.dataset_meta = dict(dataset='regdb', trial=3)
     found = feed(metric, features, pids, camids, modality, index)
-    report = evaluate_regdb(features, pids, modality)
+    report = report_document(evaluate_regdb(features, pids, modality))
     for direction, part in report.items():
         for key, name in NAMES.items():
             assert found[f'{direction}/{name}'] == pytest.approx(
@@ -117,14 +121,15 @@ def test_options_are_handed_on(data):
     )
     metric.dataset_meta = dict(dataset='sysu')
     found = feed(metric, *arrays)
-    report = evaluate_sysu(
+    trials = evaluate_sysu(
         *arrays,
         modes=['indoor'],
         shots=[2],
         trials=2,
         draw='random_seeded',
         distance='euclidean',
-    )['indoor_search_2shot']['mean']
+    )
+    report = report_document(trials)['indoor_search_2shot']['mean']
     assert found['indoor_2shot/mAP'] == pytest.approx(100 * report['mAP'])
     assert len(found) == 6
 

@@ -15,7 +15,7 @@ from mmengine.dataset import DefaultSampler
 from mmgl.evaluation.features_io import load_features
 from mmgl.evaluation.metrics import row_gathering
 from mmgl.evaluation.metrics.reid_metric import ReIDMetric
-from mmgl.evaluation.ranking import scoring as ranking
+from mmgl.evaluation.ranking.match_ranks import HostRanks
 
 SIZES = (2, 4)
 
@@ -38,7 +38,7 @@ def images():
 def evaluate(folder, name):
     """This process's part of a test, as mmengine's loop does it."""
     # Several blocks and chunks for each process.
-    ranking._MAX_ROWS, row_gathering._CHUNK_ROWS = 7, 5
+    HostRanks.max_rows, row_gathering._CHUNK_ROWS = 7, 5
     features, labels, permutations = images()
     found = {}
     for protocol in ('sysu', 'regdb'):
@@ -102,7 +102,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(ranking, '_MAX_ROWS', 7)
+    monkeypatch.setattr(HostRanks, 'max_rows', 7)
     monkeypatch.setattr(row_gathering, '_CHUNK_ROWS', 5)
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmgl.evaluation.ranking.distances import distances_between
-from mmgl.evaluation.ranking.scoring import score_galleries
+from mmgl.evaluation.ranking import distances_between, score_galleries
 
 
 @pytest.mark.parametrize('noise', [1.0, 30.0])

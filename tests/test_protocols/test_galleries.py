@@ -7,16 +7,14 @@ from matlab_like import write_cells
 from scipy.io import savemat
 
 from mmgl.protocols.galleries import (
-    GALLERY_CAMERAS,
     group_images,
-    load_rand_perm_cam,
     official_gallery,
     one_based_index,
     random_seeded_gallery,
-    read_id_list,
-    regdb_directions,
-    sysu_locations,
 )
+from mmgl.protocols.regdb import regdb_directions
+from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
+from mmgl.protocols.sysu import GALLERY_CAMERAS, sysu_locations
 
 # First 12 hex digits of the md5 of the 'camX/NNNN/MMMM' lines of each trial,
 # computed from the draw of the AGW code base on the official image counts.

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from mmgl.evaluation import FeatureSet, save_features
 from mmgl.visualization import (
-    FeatureDump,
     choose_queries,
     load_feature_dump,
     rank_gallery,
@@ -21,7 +23,7 @@ def make_dump(seed=0, ids=6, per_camera=3):
     ]
     pids, camids, index = np.array(rows).T
     modality = np.isin(camids, (3, 6)).astype(int)
-    return FeatureDump(
+    return FeatureSet(
         rng.normal(size=(len(rows), 8)),
         pids,
         camids,
@@ -32,7 +34,8 @@ def make_dump(seed=0, ids=6, per_camera=3):
 
 
 def save(path, dump, **changes):
-    np.savez(path, **{**vars(dump), **changes})
+    arrays = {k: v for k, v in vars(dump).items() if v is not None}
+    np.savez(path, **{**arrays, **changes})
 
 
 def test_dump_round_trip_and_errors(tmp_path):
@@ -49,6 +52,13 @@ def test_dump_round_trip_and_errors(tmp_path):
     np.savez(path, features=dump.features)
     with pytest.raises(ValueError, match='pids, camids'):
         load_feature_dump(path)
+    for name, value in (
+        ('img_paths', None),
+        ('features', dump.features[:, 0]),
+    ):
+        save_features(path, replace(dump, **{name: value}))
+        with pytest.raises(ValueError, match=name):
+            load_feature_dump(path)
 
 
 @pytest.mark.parametrize('camera', [3, 6])
@@ -91,7 +101,7 @@ def test_queries_differ_in_identity_and_can_be_matched():
     dump = make_dump()
     # Identity 0 is seen by cameras 2 and 3 only: never a valid query.
     keep = (dump.pids != 0) | np.isin(dump.camids, (2, 3))
-    dump = FeatureDump(*(array[keep] for array in vars(dump).values()))
+    dump = dump.select(keep)
     queries = choose_queries(dump, 100)
     assert sorted(dump.pids[queries]) == [1, 2, 3, 4, 5]
     assert set(dump.modality[queries]) == {1}

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from mmgl.protocols.sysu import INFRARED_CAMERAS, VISIBLE_CAMERAS
+
 GENERATOR_VERSION = 2
 LAYOUTS = ('sysu', 'regdb')
-VISIBLE_CAMERAS = (1, 2, 4, 5)
-INFRARED_CAMERAS = (3, 6)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmgl.protocols.regdb import FILE_WORDS, split_file_name
+from mmgl.protocols.sysu import (
+    ALL_CAMERAS,
+    RAND_PERM_NAME,
+    TRIALS,
+    id_file_name,
+)
+
 from .presets import RegDBPreset, SYSUPreset
 
 _MAT_TEXT = b'MATLAB 5.0 MAT-file, written by the mmgl synthetic data set'
@@ -55,12 +63,12 @@ def sysu_split_files(preset: SYSUPreset, seed: int) -> dict[str, bytes]:
     pids, shots = plan_sysu(preset, seed)
     pids = dict(pids, available=sum(pids.values(), []))
     files = {
-        f'{split}_id.txt': (
+        id_file_name(split): (
             ','.join(str(v) for v in sorted(values)) + '\n'
         ).encode()
         for split, values in pids.items()
     }
-    files['rand_perm_cam.mat'] = rand_perm_mat(shots, seed)
+    files[RAND_PERM_NAME] = rand_perm_mat(shots, seed)
     return files
 
 
@@ -75,14 +83,14 @@ def rand_perm_mat(shots: Sequence[Shot], seed: int) -> bytes:
     from scipy.io import savemat
 
     height = max(shot.pid for shot in shots)
-    cells = np.empty((6, 1), object)
-    for row in range(6):
+    cells = np.empty((len(ALL_CAMERAS), 1), object)
+    for row in range(len(ALL_CAMERAS)):
         cells[row, 0] = np.empty((height, 1), object)
         for pid in range(height):
             cells[row, 0][pid, 0] = np.zeros((0, 0), np.uint8)
     for pid, camid, count in shots:
         rng = np.random.default_rng([seed, 2, pid, camid])
-        draws = [rng.permutation(count) + 1 for _ in range(10)]
+        draws = [rng.permutation(count) + 1 for _ in range(TRIALS)]
         kind = np.uint8 if count < 256 else np.uint16
         cells[camid - 1, 0][pid - 1, 0] = np.stack(draws).astype(kind)
     buffer = io.BytesIO()
@@ -119,13 +127,13 @@ def regdb_split_files(
         order = [int(v) for v in rng.permutation(preset.num_ids) + 1]
         half = preset.num_ids // 2
         for split, pids in (('train', order[:half]), ('test', order[half:])):
-            for modality, word in enumerate(('visible', 'thermal')):
+            for modality in FILE_WORDS:
                 lines = [
                     f'{regdb_name(pid, modality, frame, heading(pid))} '
                     f'{label}\n'
                     for label, pid in enumerate(pids)
                     for frame in range(1, preset.frames + 1)
                 ]
-                name = f'{split}_{word}_{trial}.txt'
+                name = split_file_name(split, modality, trial)
                 files[name] = ''.join(lines).encode()
     return files

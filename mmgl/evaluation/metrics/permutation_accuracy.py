@@ -1,19 +1,21 @@
 """Metric of the pretext task: are shuffled stripes put back in place?"""
 
 import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmgl.evaluation.permutation import permutation_matches
-from mmgl.evaluation.ranking.feature_arrays import to_numpy
+from mmgl.evaluation.ranking import to_numpy
 from mmgl.registry import METRICS
 from mmgl.structures.modality import MODALITY_NAMES
 
 
 @METRICS.register_module()
-class PermutationAccuracy(BaseMetric):
+class PermutationAccuracy(BaseMetric):  # type: ignore[misc]
     """Share of stripes, and of whole images, put back in their true place.
 
     The permutation is read off the noise-free logits by Hungarian matching
@@ -26,24 +28,21 @@ class PermutationAccuracy(BaseMetric):
     An image whose logits are not finite counts as wrong, with a warning: early
     in training running statistics lag behind the weights, and a network that
     is sound in training mode may overflow in evaluation.
-
-    Args:
-        collect_device (str): See mmengine's ``BaseMetric``.
-        prefix (str, optional): See mmengine's ``BaseMetric``.
     """
 
     default_prefix = 'permutation'
 
-    def __init__(self, collect_device='cpu', prefix=None):
+    def __init__(
+        self, collect_device: str = 'cpu', prefix: str | None = None
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
 
-    def process(self, data_batch, data_samples):
+    def process(
+        self, data_batch: object, data_samples: Sequence[Mapping[str, Any]]
+    ) -> None:
         """Match the permutations of a batch.
 
-        Args:
-            data_batch: Not used.
-            data_samples (Sequence[dict]): With permutation_logits (N, N),
-                permutation (N,) and modality.
+        Samples have permutation_logits (N, N), permutation (N,), modality.
         """
         for sample in data_samples:
             missing = [
@@ -63,7 +62,7 @@ class PermutationAccuracy(BaseMetric):
             )
 
     @staticmethod
-    def _score(sample):
+    def _score(sample: Mapping[str, Any]) -> tuple[float, float, float]:
         """Share of right stripes, all right, finite; of one image."""
         logits = to_numpy(sample['permutation_logits'])
         if not np.isfinite(logits).all():
@@ -73,15 +72,10 @@ class PermutationAccuracy(BaseMetric):
         )
         return float(matches.mean()), float(matches.all()), 1.0
 
-    def compute_metrics(self, results):
-        """Average over images.
-
-        Args:
-            results (list[tuple]): What :meth:`process` kept, of all ranks.
-
-        Returns:
-            dict[str, float]: Percent.
-        """
+    def compute_metrics(
+        self, results: list[tuple[int, float, float, float]]
+    ) -> dict[str, float]:
+        """Average over the images of all ranks, in percent."""
         modality, stripe, exact, finite = np.array(results, np.float64).T
         if not finite.all():
             print_log(

@@ -1,38 +1,39 @@
 """Metric of the two visible-infrared ReID benchmarks."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
-from mmgl.evaluation.features_io import FeatureSet, save_features
-from mmgl.evaluation.ranking.distances import DISTANCES
-from mmgl.evaluation.ranking.scoring import TIE_RULES
-from mmgl.evaluation.reports import evaluate_regdb, evaluate_sysu, report_key
-from mmgl.protocols.galleries import DRAWS, GALLERY_CAMERAS
+from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
+from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
+from mmgl.evaluation.reports import (
+    Trials,
+    evaluate_regdb,
+    evaluate_sysu,
+    mean_over_trials,
+    report_document,
+)
+from mmgl.protocols.galleries import DRAWS
+from mmgl.protocols.sysu import GALLERY_CAMERAS, TRIALS
 from mmgl.registry import METRICS
 from mmgl.version import __version__
 
 from .row_gathering import gather_rows, share_of_rank
 
 PROTOCOLS = ('sysu', 'regdb')
-_SHOT_NAMES = {1: 'single', 10: 'multi'}
-_MEASURES = {
-    'r1': 'rank1',
-    'r5': 'rank5',
-    'r10': 'rank10',
-    'r20': 'rank20',
-    'mAP': 'mAP',
-    'mINP': 'mINP',
-}
 _LABELS = ('pid', 'camid', 'modality', 'index')
+_FIELDS = ('feature', *_LABELS)
 
 
 @METRICS.register_module()
-class ReIDMetric(BaseMetric):
+class ReIDMetric(BaseMetric):  # type: ignore[misc]
     """CMC, mAP and mINP by the SYSU-MM01 or the RegDB protocol.
 
     All modes, shot numbers and trials are scored from one pass over the
@@ -41,42 +42,46 @@ class ReIDMetric(BaseMetric):
     'visible_to_infrared/rank1', ...; for SYSU-MM01 means over the trials.
 
     Args:
-        protocol (str): 'sysu' or 'regdb'.
-        modes (tuple[str]): SYSU-MM01: 'all', 'indoor'.
-        shots (tuple[int]): SYSU-MM01: 1 (single), 10 (multi).
-        trials (int): SYSU-MM01: number of gallery draws.
-        gallery_draw (str): SYSU-MM01: 'official' (``rand_perm_cam.mat``,
-            handed over in the meta information of the data set) or
-            'random_seeded'.
-        distance (str): 'cosine' or 'euclidean'.
-        ties (str): 'expected' or 'gallery_order'.
-        out (str, optional): JSON file for the figures of every trial, as
-            fractions.
-        dump (str, optional): .npz file for the features.
-        collect_device (str): 'cpu', or 'gpu' to leave the features on the
-            GPU and rank them there (cosine distance).
-        prefix (str, optional): See mmengine's ``BaseMetric``.
+        protocol: 'sysu' or 'regdb'.
+        modes: SYSU-MM01: of 'all', 'indoor'.
+        shots: SYSU-MM01: 1 (single), 10 (multi).
+        trials: SYSU-MM01: number of gallery draws.
+        gallery_draw: SYSU-MM01: 'official' (``rand_perm_cam.mat``, handed
+            over in the meta information of the data set) or 'random_seeded'.
+        distance: 'cosine' or 'euclidean'.
+        ties: 'expected' or 'gallery_order'.
+        out: JSON file for the figures of every trial, as fractions.
+        dump: .npz file for the features.
+        collect_device: 'cpu', or 'gpu' to leave the features on the GPU and
+            rank them there (cosine distance).
+        prefix: See mmengine's ``BaseMetric``.
 
     Raises:
         ValueError: For an unknown option, and at the end of a test for
             features that cannot be scored.
+
+    Example:
+        >>> metric = ReIDMetric('sysu', ['all'], shots=[1], prefix='test')
+        >>> metric.trials, metric.distance
+        (10, 'cosine')
     """
 
     def __init__(
         self,
-        protocol='sysu',
-        modes=('all', 'indoor'),
-        shots=(1, 10),
-        trials=10,
-        gallery_draw='official',
-        distance='cosine',
-        ties='expected',
-        out=None,
-        dump=None,
-        collect_device='cpu',
-        prefix=None,
-    ):
+        protocol: str = 'sysu',
+        modes: Sequence[str] = ('all', 'indoor'),
+        shots: Sequence[int] = (1, 10),
+        trials: int = TRIALS,
+        gallery_draw: str = 'official',
+        distance: str = 'cosine',
+        ties: str = 'expected',
+        out: str | None = None,
+        dump: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
+        choices: Sequence[str]
         for name, value, choices in (
             ('protocol', (protocol,), PROTOCOLS),
             ('modes', modes, tuple(GALLERY_CAMERAS)),
@@ -100,32 +105,24 @@ class ReIDMetric(BaseMetric):
         self.distance, self.ties = distance, ties
         self.out, self.dump = out, dump
 
-    def process(self, data_batch, data_samples):
+    def process(
+        self, data_batch: object, data_samples: Sequence[Mapping[str, Any]]
+    ) -> None:
         """Keep features and labels of a batch.
 
-        Args:
-            data_batch: Not used.
-            data_samples (Sequence[dict]): With feature (D,), pid, camid,
-                modality, index and, for the dump, img_path.
+        Samples have feature (D,), pid, camid, modality, index and, for the
+        dump, img_path.
         """
         for sample in data_samples:
-            missing = [
-                name
-                for name in ('feature', *_LABELS)
-                if sample.get(name) is None
-            ]
+            missing = [name for name in _FIELDS if sample.get(name) is None]
             if missing:
                 raise ValueError(
                     f'ReIDMetric: a data sample lacks {", ".join(missing)} '
                     f'(it has {sorted(sample)}); use a test split and a '
                     'model whose predict mode sets the feature.'
                 )
-        features = torch.stack(
-            [
-                torch.as_tensor(sample['feature']).detach().float()
-                for sample in data_samples
-            ]
-        )
+        rows = [torch.as_tensor(one['feature']) for one in data_samples]
+        features = torch.stack([row.detach().float() for row in rows])
         if self.collect_device == 'cpu':
             features = features.cpu()
         good = torch.isfinite(features).all(dim=1).tolist()
@@ -141,60 +138,36 @@ class ReIDMetric(BaseMetric):
                 'Check that training did not diverge.'
             )
         labels = torch.tensor(
-            [
-                [int(sample[name]) for name in _LABELS]
-                for sample in data_samples
-            ]
+            [[int(one[name]) for name in _LABELS] for one in data_samples]
         )
         paths = []
         if self.dump:
             paths = [str(one.get('img_path', '')) for one in data_samples]
         self.results.append((features, labels, paths))
 
-    def evaluate(self, size):
+    def evaluate(self, size: int) -> dict[str, float]:
         """Score the images of all processes; each ranks a share of them.
 
-        Args:
-            size (int): Number of images of the data set. Images beyond it
-                are repetitions that a sampler added.
-
-        Returns:
-            dict[str, float]: Percent, the same in all processes.
-
-        Raises:
-            ValueError: If images are missing or appear twice.
+        Images beyond ``size``, that of the data set, are repetitions that a
+        sampler added. Missing images, and others that appear twice, are a
+        ValueError.
         """
-        feature_set = self._gather(size)
-        metrics = self.compute_metrics(feature_set)
-        if self.prefix:
-            metrics = {
-                f'{self.prefix}/{name}': value
-                for name, value in metrics.items()
-            }
-        return metrics
+        metrics: dict[str, float] = self.compute_metrics(self._gather(size))
+        prefix = f'{self.prefix}/' if self.prefix else ''
+        return {f'{prefix}{name}': value for name, value in metrics.items()}
 
-    def compute_metrics(self, results):
-        """Score the features of all images.
-
-        Args:
-            results (FeatureSet): All images of the data set, once each.
-
-        Returns:
-            dict[str, float]: Percent.
-        """
+    def compute_metrics(self, results: FeatureSet) -> dict[str, float]:
+        """Score the features of all images, in percent."""
         meta = self.dataset_meta or {}
         if self.dump and is_main_process():
             save_features(self.dump, results)
-        report = self._report(results, meta)
+        trials = self._report(results, meta)
         if self.out and is_main_process():
-            self._write(report, meta)
-        return {
-            f'{self._name(key)}/{name}': 100 * part['mean'][measure]
-            for key, part in report.items()
-            for measure, name in _MEASURES.items()
-        }
+            self._write(self.out, trials, meta)
+        means = mean_over_trials(trials)
+        return {name: 100 * value for name, value in means.items()}
 
-    def _gather(self, size):
+    def _gather(self, size: int) -> FeatureSet:
         """Put together what :meth:`process` kept in all processes."""
         meta = self.dataset_meta or {}
         found = meta.get('dataset', self.protocol)
@@ -203,12 +176,12 @@ class ReIDMetric(BaseMetric):
                 f'ReIDMetric: protocol={self.protocol!r} but the data set is '
                 f'{found!r}; set protocol={found!r} in the evaluator.'
             )
-        features = [batch[0] for batch in self.results]
-        labels = [batch[1] for batch in self.results]
-        paths = sum((batch[2] for batch in self.results), [])
+        batches, label_batches, paths = (
+            [batch[part] for batch in self.results] for part in range(3)
+        )
         self.results.clear()
-        features = gather_rows(features, size)
-        labels = gather_rows(labels, size).numpy()
+        features: Any = gather_rows(batches, size)
+        labels = gather_rows(label_batches, size).numpy()
         distinct = len(np.unique(labels, axis=0))
         if distinct < size:
             raise ValueError(
@@ -216,27 +189,18 @@ class ReIDMetric(BaseMetric):
                 f'twice (equal {", ".join(_LABELS)}); a sampler must deal '
                 'out each image once.'
             )
-        if self.dump:
-            paths = all_gather_object(paths)
-            whole = np.empty(size, dtype=object)
-            for rank, part in enumerate(paths):
-                place = whole[rank :: len(paths)]
-                place[:] = part[: len(place)]
-            paths = whole.astype(str)
-        columns = dict(zip(_LABELS, labels.T, strict=True))
+        if features.device.type == 'cpu':
+            features = features.numpy()
+        columns: dict[str, Any] = dict(
+            zip(NPZ_FIELDS, (features, *labels.T), strict=True)
+        )
         return FeatureSet(
-            features=(
-                features.numpy() if features.device.type == 'cpu' else features
-            ),
-            pids=columns['pid'],
-            camids=columns['camid'],
-            modality=columns['modality'],
-            index=columns['index'],
-            img_paths=paths if self.dump else None,
+            **columns,
+            img_paths=_gather_paths(paths, size) if self.dump else None,
             trial=meta.get('trial'),
         )
 
-    def _report(self, data, meta):
+    def _report(self, data: FeatureSet, meta: Mapping[str, Any]) -> Trials:
         if self.protocol == 'regdb':
             return evaluate_regdb(
                 data.features,
@@ -248,10 +212,7 @@ class ReIDMetric(BaseMetric):
             )
         return evaluate_sysu(
             data.features,
-            data.pids,
-            data.camids,
-            data.modality,
-            data.index,
+            *data.labels,
             meta.get('rand_perm_cam'),
             self.modes,
             self.shots,
@@ -262,17 +223,9 @@ class ReIDMetric(BaseMetric):
             share_of_rank(),
         )
 
-    def _name(self, key):
-        names = {
-            report_key(
-                mode, shots
-            ): f'{mode}_{_SHOT_NAMES.get(shots, f"{shots}shot")}'
-            for mode in self.modes
-            for shots in self.shots
-        }
-        return names.get(key, key)
-
-    def _write(self, report, meta):
+    def _write(
+        self, out: str, trials: Trials, meta: Mapping[str, Any]
+    ) -> None:
         settings = dict(
             protocol=self.protocol,
             distance=self.distance,
@@ -284,8 +237,17 @@ class ReIDMetric(BaseMetric):
             settings['trials'] = [meta.get('trial')]
         else:
             settings['draw'] = self.gallery_draw
-        path = Path(self.out)
+        path = Path(out)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            json.dumps({**report, 'settings': settings}, indent=2) + '\n'
-        )
+        document = {**report_document(trials), 'settings': settings}
+        path.write_text(json.dumps(document, indent=2) + '\n')
+
+
+def _gather_paths(batches: list[list[str]], size: int) -> npt.NDArray[np.str_]:
+    """Put together the paths of all ranks, dealt out as the rows are."""
+    parts = all_gather_object(sum(batches, []))
+    whole = np.empty(size, dtype=object)
+    for rank, part in enumerate(parts):
+        place = whole[rank :: len(parts)]
+        place[:] = part[: len(place)]
+    return whole.astype(np.str_)

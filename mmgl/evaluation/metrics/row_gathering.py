@@ -2,32 +2,25 @@
 
 from collections import deque
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size
 from torch import Tensor
 
-from mmgl.evaluation.ranking.scoring import Share
+from mmgl.evaluation.ranking import Share
 
 _CHUNK_ROWS = 1024
 
 
 def gather_rows(batches: list[Tensor], size: int) -> Tensor:
-    """Put together the rows that the ranks hold.
+    """Put together the rows, (size, d), that the ranks hold as (b, d) batches.
 
     Rank r of w holds the rows r, r + w, r + 2 w, ... as mmengine's samplers
     deal them out, and possibly some repeated ones at the end, which are
     left out. Rows travel in chunks and leave ``batches`` as they go, so a
-    rank holds each row once, apart from the chunk on its way.
-
-    Args:
-        batches: Rows of this rank, (b, d) each; empty afterwards.
-        size: Number of rows of all ranks together.
-
-    Returns:
-        All rows, (size, d), on every rank, where the batches were.
-
-    Raises:
-        ValueError: If a rank has too few rows.
+    rank holds each row once, apart from the chunk on its way. Too few rows
+    of a rank are a ValueError.
     """
     world_size = get_world_size()
     own = torch.tensor(
@@ -62,7 +55,7 @@ def gather_rows(batches: list[Tensor], size: int) -> Tensor:
     return whole
 
 
-def _take(waiting: deque, chunk: Tensor) -> None:
+def _take(waiting: deque[Tensor], chunk: Tensor) -> None:
     """Move the first rows into a chunk."""
     filled = 0
     while waiting and filled < len(chunk):
@@ -76,15 +69,11 @@ def _take(waiting: deque, chunk: Tensor) -> None:
 
 
 def share_of_rank() -> Share:
-    """Describe this process's part of a ranking.
+    """Describe this process's part of a ranking; sums go over all ranks."""
 
-    Returns:
-        Blocks of queries go round the ranks; sums are added up over them.
-    """
-
-    def add_up(sums):
+    def add_up(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         total = torch.from_numpy(sums)
         all_reduce(total)
-        return total.numpy()
+        return np.asarray(total.numpy())
 
     return Share(get_rank(), get_world_size(), add_up)

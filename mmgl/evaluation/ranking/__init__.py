@@ -1,1 +1,21 @@
 """From features to ranks and scores, exact with ties."""
+
+from .backend import Distances
+from .distances import DISTANCES, distances_between, pairwise_distances
+from .feature_arrays import Values, check_features, check_where_it_is, to_numpy
+from .scoring import TIE_RULES, RankingScores, Share, score_galleries
+
+__all__ = [
+    'DISTANCES',
+    'Distances',
+    'RankingScores',
+    'Share',
+    'TIE_RULES',
+    'Values',
+    'check_features',
+    'check_where_it_is',
+    'distances_between',
+    'pairwise_distances',
+    'score_galleries',
+    'to_numpy',
+]

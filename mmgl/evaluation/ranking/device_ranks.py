@@ -5,11 +5,15 @@ torch tensors: the product, the counting and the memory stay on the device,
 only the ranks of the true matches come back.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
+from torch import Tensor
 
-from .feature_arrays import check_features, check_widths
-from .match_ranks import Matches, rank_rows
+from .backend import Gallery, Matches
+from .feature_arrays import Array, Values, check_where_it_is, check_widths
+from .match_ranks import rank_rows
 
 _NORM_FLOOR = 1e-12
 # Distances of a gallery that are ranked together; counting takes three times
@@ -20,79 +24,53 @@ _FEW = 64
 
 
 class DeviceDistances:
-    """Cosine distances of tensors, computed where they are.
+    """Cosine distances of tensors, (n, d) and (m, d), where they are."""
 
-    Args:
-        query (Tensor): Features, (n, d).
-        gallery (Tensor): Features, (m, d), on the same device.
-
-    Raises:
-        ValueError: For different d, NaN or Inf.
-    """
-
-    memory = 2**28  # bytes of a block, see score_galleries
+    memory = 2**28
     max_rows = 8192
 
-    def __init__(self, query, gallery):
-        query = check_features(query, 'query features', keep_device=True)
-        gallery = check_features(gallery, 'gallery features', keep_device=True)
+    def __init__(self, query: Values, gallery: Values) -> None:
+        query = torch.as_tensor(check_where_it_is(query, 'query features'))
+        gallery = torch.as_tensor(
+            check_where_it_is(gallery, 'gallery features')
+        )
         check_widths(query, gallery)
         dtype = torch.promote_types(query.dtype, gallery.dtype)
         self._query = -_normalise(query.to(dtype))
         gallery = _normalise(gallery.to(dtype))
         self.shape = (len(query), len(gallery))
-        self.dtype = np.float64 if dtype == torch.float64 else np.float32
-        first, self._expand = _unique_rows(gallery)
-        self._gallery = gallery
-        if len(first) == len(gallery):
-            self._expand = None
-        else:
-            self._gallery = gallery[first]
+        self.itemsize = self._query.element_size()
+        first, expand = _unique_rows(gallery)
+        repeated = len(first) < len(gallery)
+        self._gallery = gallery[first] if repeated else gallery
+        self._expand = expand if repeated else None
 
-    def rows(self, index, out=None):
-        """Compute some rows of the distance matrix.
-
-        Args:
-            index (np.ndarray): Query numbers.
-            out (Tensor, optional): An earlier result, to be overwritten.
-
-        Returns:
-            Tensor: (len(index), m), smaller is nearer.
-        """
+    def rows(self, index: Array, out: Tensor | None = None) -> Tensor:
+        """See :class:`Distances`."""
         query = self._query[_tensor(index, self._query)]
+        if out is None or len(out) < len(query) or self._expand is not None:
+            out = query.new_empty((len(query), len(self._gallery)))
         # Reduced precision would make images tie that do not.
         allowed = torch.backends.cuda.matmul.allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = False
         try:
-            if (
-                out is None
-                or len(out) < len(query)
-                or (self._expand is not None)
-            ):
-                result = query @ self._gallery.T
-            else:
-                result = torch.matmul(
-                    query, self._gallery.T, out=out[: len(query)]
-                )
+            result = torch.matmul(
+                query, self._gallery.T, out=out[: len(query)]
+            )
         finally:
             torch.backends.cuda.matmul.allow_tf32 = allowed
         return result if self._expand is None else result[:, self._expand]
 
     @staticmethod
-    def rank_matches(block, query_pids, gallery, ties, unique, keep=True):
-        """Rank the true matches of some queries in one gallery.
-
-        Args:
-            block (Tensor): Distances to the pool, (n, m).
-            query_pids (np.ndarray): (n,).
-            gallery (Gallery): A part of the pool.
-            ties (str): 'expected' or 'gallery_order'.
-            unique (bool): Count identities, too.
-            keep (bool): Not used; ``block`` always stays as it is.
-
-        Yields:
-            Matches: Of some of the queries at a time.
-        """
+    def rank_matches(
+        block: Tensor,
+        query_pids: Array,
+        gallery: Gallery,
+        ties: str,
+        unique: bool,
+        keep: bool,
+    ) -> Iterator[Matches]:
+        """See :class:`Distances`; the block stays as it is in any case."""
         rows, person = gallery.find(query_pids)
         columns = _tensor(gallery.columns, block)
         row_bytes = max(1, len(columns) * block.element_size())
@@ -105,7 +83,9 @@ class DeviceDistances:
             yield from _rank(part, person[some], gallery, ties, unique)
 
 
-def _rank(part, person, gallery, ties, unique):
+def _rank(
+    part: Tensor, person: Array, gallery: Gallery, ties: str, unique: bool
+) -> Iterator[Matches]:
     """Rank on the device; queries with ties are few and go to the host."""
     columns, inside = gallery.match_columns(person)
     values = part.gather(1, _tensor(columns, part))
@@ -124,7 +104,7 @@ def _rank(part, person, gallery, ties, unique):
         row, column = (part < values[:, :1]).nonzero(as_tuple=True)
         met[row, _tensor(gallery.person, part)[column]] = True
         people = met.sum(dim=1).cpu().numpy()
-    before, plain = before.cpu().numpy(), ~tied.cpu().numpy()
+    ranks, plain = before.cpu().numpy(), ~tied.cpu().numpy()
     if not plain.all():
         yield rank_rows(
             part[tied].cpu().numpy(), person[~plain], gallery, ties, unique
@@ -132,14 +112,13 @@ def _rank(part, person, gallery, ties, unique):
     if plain.any():
         yield Matches(
             gallery.counts[person[plain]],
-            before[plain],
+            ranks[plain],
             None,
-            people[plain] if unique else None,
-            {},
+            None if people is None else people[plain],
         )
 
 
-def _look_up(part, values):
+def _look_up(part: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """Count the images nearer than each value, and up to it."""
     if values.shape[1] > _FEW:
         ordered = part.sort(dim=1).values
@@ -155,30 +134,19 @@ def _look_up(part, values):
     return torch.stack(before, dim=1), torch.stack(upto, dim=1)
 
 
-def to_float(features):
-    """Give the precision in which features are compared.
-
-    Args:
-        features (Tensor): Any shape.
-
-    Returns:
-        Tensor: float64 stays float64, the rest becomes float32.
-    """
-    return features if features.dtype == torch.float64 else features.float()
-
-
-def _tensor(array, like):
+def _tensor(array: Array, like: Tensor) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(like.device)
 
 
-def _normalise(features):
+def _normalise(features: Tensor) -> Tensor:
     norms = features.double().norm(dim=1, keepdim=True)
     if (norms - 1).abs().max() < 2 * torch.finfo(features.dtype).eps:
         return features  # of unit length up to rounding
-    return features / norms.clamp_min(_NORM_FLOOR).to(features.dtype)
+    norms = norms.clamp_min(_NORM_FLOOR).to(features.dtype)
+    return torch.div(features, norms)
 
 
-def _unique_rows(features):
+def _unique_rows(features: Tensor) -> tuple[Tensor, Tensor]:
     """Number of the first row like each distinct one, and its place."""
     _, inverse = torch.unique(features + 0, dim=0, return_inverse=True)
     count = int(inverse.max()) + 1

@@ -5,26 +5,32 @@ matrix product alone does not promise that (its edge blocks may round in
 another order), so equal gallery rows are computed once and copied.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
-from .feature_arrays import check_features, check_widths, is_on_accelerator
+from .backend import Distances
+from .feature_arrays import (
+    Array,
+    Values,
+    check_features,
+    check_widths,
+    is_on_accelerator,
+)
+from .match_ranks import HostRanks
 
 DISTANCES = ('cosine', 'euclidean')
 _NORM_FLOOR = 1e-12
 _FIRST_COLUMNS = 32  # tell most rows apart
 
 
-def unique_rows(array):
-    """Find the distinct rows of a matrix, in order of first appearance.
+def unique_rows(array: Array) -> tuple[Array, Array]:
+    """Find the distinct rows of a float matrix, in order of appearance.
 
-    Args:
-        array (np.ndarray): Finite values, (n, d), float32 or float64.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: ``first`` (u,), the row number where
-        each distinct row first appears, and ``inverse`` (n,), so that
-        ``array[first][inverse]`` equals ``array``.
+    ``first``, where each appears first, and ``inverse``, so that
+    ``array[first][inverse]`` equals ``array``.
     """
     start = _row_keys(array[:, :_FIRST_COLUMNS])
     if len(np.unique(start)) == len(array):
@@ -36,7 +42,7 @@ def unique_rows(array):
     same = array[first[inverse[repeated]]] == array[repeated]
     if not same.all():  # rows that differ have the same key
         keys = [row.tobytes() for row in array + 0]
-        numbers = {}
+        numbers: dict[bytes, int] = {}
         inverse = np.array(
             [numbers.setdefault(key, len(numbers)) for key in keys]
         )
@@ -47,14 +53,11 @@ def unique_rows(array):
     return first[order], place[inverse]
 
 
-def _row_keys(array):
+def _row_keys(array: Array) -> npt.NDArray[np.uint64]:
     """One number for each row, the same for equal rows, (n,)."""
     words = array.shape[1] * array.itemsize // 4
-    weights = (
-        np.random.default_rng(0).integers(2**63, size=words, dtype=np.uint64)
-        * 2
-        + 1
-    )
+    rng = np.random.default_rng(0)
+    weights = rng.integers(2**63, size=words, dtype=np.uint64) * 2 + 1
     keys = np.empty(len(array), dtype=np.uint64)
     step = max(1, 2**17 // words)
     for start in range(0, len(array), step):
@@ -65,16 +68,41 @@ def _row_keys(array):
     return keys
 
 
-def _normalise(array):
+def _normalise(array: Array) -> Array:
     norms = np.sqrt(np.einsum('nd,nd->n', array, array, dtype=np.float64))
     if abs(norms - 1).max() < 2 * np.finfo(array.dtype).eps:
         return array  # of unit length up to rounding
     norms = np.maximum(norms, _NORM_FLOOR).astype(array.dtype)
-    return array / norms[:, None]
+    return np.asarray(array / norms[:, None])
 
 
-class PairwiseDistances:
-    """Distances from queries to a gallery, computed for the rows asked for.
+class MatrixDistances(HostRanks):
+    """A finished distance matrix, (n, m)."""
+
+    def __init__(self, matrix: npt.ArrayLike) -> None:
+        matrix = np.asarray(matrix)
+        if matrix.ndim != 2:
+            raise ValueError(
+                f'distances have shape {matrix.shape}; give (n, m) or an '
+                'object with shape and rows().'
+            )
+        bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+        if bad.size:
+            raise ValueError(
+                f'distances have NaN or Inf in {bad.size} rows, first '
+                f'{bad[:10].tolist()}; they cannot be ranked.'
+            )
+        self._matrix = matrix
+        self.shape: tuple[int, int] = matrix.shape
+        self.itemsize = matrix.itemsize
+
+    def rows(self, index: Array, out: Array | None = None) -> Array:
+        """See :class:`Distances`."""
+        return self._matrix[index]
+
+
+class PairwiseDistances(HostRanks):
+    """Distances from queries (n, d) to a gallery (m, d), as asked for.
 
     * ``cosine``: minus the cosine similarity, in the precision of the
       features (float32 stays float32). The constant 1 is left out because
@@ -85,18 +113,11 @@ class PairwiseDistances:
       pairs that are further apart than its rounding error; only the others
       are summed one by one, so that ranking and ties are those of
       ``pdist2`` at a small part of its price.
-
-    Args:
-        query (array-like or Tensor): Query features, (n, d).
-        gallery (array-like or Tensor): Gallery features, (m, d).
-        metric (str): 'cosine' or 'euclidean'.
-
-    Raises:
-        TypeError: See :func:`check_features`.
-        ValueError: For an unknown metric, different d, NaN or Inf.
     """
 
-    def __init__(self, query, gallery, metric='cosine'):
+    def __init__(
+        self, query: Values, gallery: Values, metric: str = 'cosine'
+    ) -> None:
         if metric not in DISTANCES:
             raise ValueError(
                 f'distance={metric!r} is not known; choose from {DISTANCES}.'
@@ -105,56 +126,47 @@ class PairwiseDistances:
         gallery = check_features(gallery, 'gallery features')
         check_widths(query, gallery)
         self.metric = metric
-        dtype = np.result_type(query, gallery)
+        dtype: np.dtype[Any] = np.result_type(query, gallery)
         if metric == 'euclidean':
-            dtype = np.float64
+            dtype = np.dtype(np.float64)
         query = query.astype(dtype, copy=False)
         gallery = gallery.astype(dtype, copy=False)
         if metric == 'cosine':
             # Changing the sign here saves a pass over the products.
             query, gallery = -_normalise(query), _normalise(gallery)
-        self.dtype = dtype
         self.shape = (len(query), len(gallery))
+        self.itemsize = dtype.itemsize
         first, inverse = unique_rows(gallery)
         self._expand = None
         if len(first) < len(gallery):
             gallery, self._expand = gallery[first], inverse
         self._query, self._gallery = query, gallery
         if metric == 'euclidean':
-            self._prepare_products()
+            # Squares of huge features overflow; those take the plain way.
+            with np.errstate(over='ignore', invalid='ignore'):
+                self._prepare_products()
 
-    def rows(self, index, out=None):
-        """Compute some rows of the distance matrix.
-
-        Args:
-            index (np.ndarray or slice): Query numbers.
-            out (np.ndarray, optional): An earlier result, which may be
-                overwritten; it saves asking for memory again.
-
-        Returns:
-            np.ndarray: (len(index), m), smaller is nearer.
-        """
+    def rows(self, index: Array | slice, out: Array | None = None) -> Array:
+        """See :class:`Distances`."""
         if self.metric == 'cosine':
             query, gallery = self._query[index], self._gallery
             if (
                 out is None
                 or len(out) < len(query)
-                or (self._expand is not None)
+                or self._expand is not None
             ):
-                out = np.empty((len(query), len(gallery)), self.dtype)
+                out = np.empty((len(query), len(gallery)), query.dtype)
             result = np.matmul(query, gallery.T, out=out[: len(query)])
         else:
             result = self._euclidean(index)
         return result if self._expand is None else result[:, self._expand]
 
-    def _prepare_products(self):
-        """Centre the features: smaller norms, smaller rounding errors."""
-        # Squares of huge features overflow; those take the plain way.
-        with np.errstate(over='ignore', invalid='ignore'):
-            self._find_slack(self._gallery.mean(axis=0))
+    def _prepare_products(self) -> None:
+        """Bound the error of the products, for each query.
 
-    def _find_slack(self, centre):
-        """Bound the error of the products, for each query."""
+        Centred features have smaller norms, so smaller rounding errors.
+        """
+        centre = self._gallery.mean(axis=0)
         self._query_c = self._query - centre
         self._gallery_c = self._gallery - centre
         self._query_sq = np.einsum('nd,nd->n', self._query_c, self._query_c)
@@ -172,9 +184,9 @@ class PairwiseDistances:
         self._slack += dims * np.finfo(np.float64).tiny  # near underflow
         self._plain = not np.isfinite(self._slack).all()  # overflow
 
-    def _euclidean(self, index):
+    def _euclidean(self, index: Array | slice) -> Array:
         if self._plain:
-            return cdist(self._query[index], self._gallery)
+            return np.asarray(cdist(self._query[index], self._gallery))
         squared = self._query_c[index] @ self._gallery_c.T
         squared *= -2
         squared += self._query_sq[index][:, None]
@@ -191,43 +203,31 @@ class PairwiseDistances:
             result[row, columns] = cdist(
                 query[row : row + 1], self._gallery[columns]
             )[0]
-        return result
+        return np.asarray(result)
 
 
-def distances_between(query, gallery, metric='cosine'):
-    """Prepare distances where the features are.
+def distances_between(
+    query: Values, gallery: Values, metric: str = 'cosine'
+) -> Distances[Any]:
+    """Prepare distances of (n, d) to (m, d) where the features are.
 
-    Args:
-        query (array-like or Tensor): Query features, (n, d).
-        gallery (array-like or Tensor): Gallery features, (m, d).
-        metric (str): See :class:`PairwiseDistances`.
-
-    Returns:
-        PairwiseDistances or DeviceDistances: The latter for cosine
-        distances of tensors that are on an accelerator.
+    Cosine distances of tensors on an accelerator stay there; all others are
+    :class:`PairwiseDistances`, which explains the metrics.
     """
-    if (
-        metric == 'cosine'
-        and is_on_accelerator(query)
-        and (is_on_accelerator(gallery))
-    ):
+    there = is_on_accelerator(query) and is_on_accelerator(gallery)
+    if metric == 'cosine' and there:
         from .device_ranks import DeviceDistances
 
         return DeviceDistances(query, gallery)
     return PairwiseDistances(query, gallery, metric)
 
 
-def pairwise_distances(query, gallery, metric='cosine'):
-    """Compute the whole distance matrix.
+def pairwise_distances(
+    query: Values, gallery: Values, metric: str = 'cosine'
+) -> Array:
+    """Compute the whole distance matrix, (n, m), smaller is nearer.
 
-    Args:
-        query (array-like or Tensor): Query features, (n, d).
-        gallery (array-like or Tensor): Gallery features, (m, d).
-        metric (str): See :class:`PairwiseDistances`.
-
-    Returns:
-        np.ndarray: (n, m), smaller is nearer; equal feature rows give
-        bitwise equal columns.
+    Equal feature rows give bitwise equal columns. See ``distances_between``
+    for a matrix that does not fit in memory.
     """
-    distances = PairwiseDistances(query, gallery, metric)
-    return distances.rows(slice(None))
+    return PairwiseDistances(query, gallery, metric).rows(slice(None))

@@ -1,61 +1,55 @@
 """Feature matrices from numpy or torch, on the host or an accelerator."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
 import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:  # numpy is enough where no features are on a device
+    from torch import Tensor
+
+Array: TypeAlias = npt.NDArray[Any]
+Values: TypeAlias = 'npt.ArrayLike | Tensor'
 
 
-def to_numpy(values):
-    """Turn an array-like or a torch tensor into a numpy array.
-
-    Args:
-        values (array-like or Tensor): Any shape, any device.
-
-    Returns:
-        np.ndarray: The same values; it may share memory with the input.
-    """
-    if hasattr(values, 'detach'):
-        values = values.detach().cpu()
-        if values.is_floating_point() and values.element_size() < 4:
-            values = values.float()  # numpy has no bfloat16
-        return values.numpy()
-    return np.asarray(values)
+def to_numpy(values: Values) -> Array:
+    """Turn an array-like or a tensor into an array; it may share memory."""
+    if not hasattr(values, 'detach'):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    if values.is_floating_point() and values.element_size() < 4:
+        values = values.float()  # numpy has no bfloat16
+    return np.asarray(values.numpy())
 
 
-def is_on_accelerator(values):
-    """Tell whether values are a torch tensor that is not on the host.
-
-    Args:
-        values (array-like or Tensor): Any shape.
-
-    Returns:
-        bool: False for everything but such tensors.
-    """
+def is_on_accelerator(values: Values) -> bool:
+    """Tell whether values are a tensor that is not on the host."""
     device = getattr(values, 'device', 'cpu')
-    return getattr(device, 'type', 'cpu') != 'cpu'
+    return bool(getattr(device, 'type', 'cpu') != 'cpu')
 
 
-def check_features(features, name='features', images=None, keep_device=False):
-    """Check a feature matrix and return it as float32 or float64.
+def check_where_it_is(
+    features: Values,
+    name: str = 'features',
+    images: Callable[[int], str] | None = None,
+) -> 'Array | Tensor':
+    """Check a feature matrix, which stays on the accelerator if it is there.
 
-    Args:
-        features (array-like or Tensor): Features, (n, d), n and d >= 1.
-        name (str): How the matrix is called in messages.
-        images (Callable, optional): Takes a row number and names its image.
-        keep_device (bool): Return a tensor that is on an accelerator as it
-            is, a tensor.
-
-    Returns:
-        np.ndarray or Tensor: (n, d), float32 for float32 and half
-        precision, float64 for everything else; the input itself is never
-        changed.
+    It comes back as float32 (for float32 and half precision; on an
+    accelerator for all but float64) or float64, (n, d). ``name`` and
+    ``images``, which names the image of a row, are for messages. The input
+    is never changed.
 
     Raises:
         TypeError: If the values are not real numbers.
         ValueError: If it is not a matrix, is empty, or has NaN or Inf.
     """
-    if keep_device and is_on_accelerator(features):
-        from .device_ranks import to_float
-
-        array = to_float(features.detach())
+    array: Any
+    if is_on_accelerator(features):
+        array = features.detach()  # type: ignore[union-attr]
+        double = array.is_floating_point() and array.element_size() == 8
+        array = array if double else array.float()
     else:
         array = to_numpy(features)
         if array.dtype.kind not in 'fiub':
@@ -71,28 +65,30 @@ def check_features(features, name='features', images=None, keep_device=False):
         )
     bad = _bad_rows(array)
     if bad.size:
-        called = [str(row) for row in bad[:10]]
-        if images is not None:
-            called = [f'{row}: {images(row)}' for row in bad[:10].tolist()]
+        called = [
+            f'{row}: {images(row)}' if images else f'{row}'
+            for row in bad[:10].tolist()
+        ]
         more = ', ...' if bad.size > 10 else ''
         raise ValueError(
             f'{name} has NaN or Inf in {bad.size} of {len(array)} rows '
             f'(rows {", ".join(called)}{more}, counted from 0). Check that '
             'training did not diverge and extract the features again.'
         )
-    return array
+    return array  # type: ignore[no-any-return]
 
 
-def check_widths(query, gallery):
-    """Check that two feature matrices have the same number of columns.
+def check_features(
+    features: Values,
+    name: str = 'features',
+    images: Callable[[int], str] | None = None,
+) -> Array:
+    """Check a feature matrix as :func:`check_where_it_is`, on the host."""
+    return np.asarray(check_where_it_is(to_numpy(features), name, images))
 
-    Args:
-        query (np.ndarray or Tensor): (n, d).
-        gallery (np.ndarray or Tensor): (m, d).
 
-    Raises:
-        ValueError: For different d.
-    """
+def check_widths(query: 'Array | Tensor', gallery: 'Array | Tensor') -> None:
+    """Check that two feature matrices have the same number of columns."""
     if query.shape[1] != gallery.shape[1]:
         raise ValueError(
             f'query features have {query.shape[1]} columns and gallery '
@@ -101,7 +97,7 @@ def check_widths(query, gallery):
         )
 
 
-def _bad_rows(array):
+def _bad_rows(array: Any) -> Array:
     """Numbers of the rows with NaN or Inf."""
     with np.errstate(over='ignore', invalid='ignore'):
         sums = to_numpy(array.sum(1))

@@ -1,7 +1,10 @@
 """CMC, AP and INP from the ranks of true matches."""
 
 import numpy as np
+import numpy.typing as npt
 
+from .backend import Matches
+from .feature_arrays import Array
 from .tie_expectation import (
     expected_inverse_last,
     expected_precision,
@@ -9,26 +12,23 @@ from .tie_expectation import (
     identity_rank_distribution,
 )
 
+Sums = npt.NDArray[np.float64]
 
-def sum_scores(matches, max_rank):
-    """Add up the scores of some queries.
 
-    Args:
-        matches (Matches): Ranks of the true matches of n queries.
-        max_rank (int): Length of the CMC.
+def sum_scores(matches: Matches, max_rank: int) -> Sums:
+    """Add up the scores of some queries, (max_rank + 3,).
 
-    Returns:
-        np.ndarray: (max_rank + 3,): share of first hits at each rank, AP,
-        INP and 1, each summed over the queries.
+    Share of first hits at each rank, AP, INP and 1, each summed over the
+    queries.
     """
     sums = np.zeros(max_rank + 3)
     before, count = matches.before, matches.count
     tied = np.zeros(len(before), dtype=bool)
     if matches.size is not None:
         inside = np.arange(before.shape[1]) < count[:, None]
-        tied = ((matches.size > 1) & inside).any(axis=1)
+        tied |= ((matches.size > 1) & inside).any(axis=1)
         sums += _sum_tied(
-            matches, np.flatnonzero(tied), inside[tied], max_rank
+            matches, matches.size[tied], tied, inside[tied], max_rank
         )
     plain = ~tied
     before, count = before[plain], count[plain]
@@ -42,36 +42,38 @@ def sum_scores(matches, max_rank):
     if matches.people is None:
         _add_ranks(sums[:max_rank], before[:, 0])
     else:
-        _add_people(sums[:max_rank], matches)
+        _add_people(sums[:max_rank], matches, matches.people)
     return sums
 
 
-def _add_ranks(hits, before):
+def _add_ranks(hits: Sums, before: Array) -> None:
     """Add queries whose first hit has ``before`` entries before it."""
     limit = len(hits)
     hits += np.bincount(before[before < limit], minlength=limit)
 
 
-def _add_people(hits, matches):
-    alone = np.ones(len(matches.people), dtype=bool)
+def _add_people(hits: Sums, matches: Matches, people: Array) -> None:
+    alone = np.ones(len(people), dtype=bool)
     alone[list(matches.tied_people)] = False
-    _add_ranks(hits, matches.people[alone])
+    _add_ranks(hits, people[alone])
     for row, (own, others) in matches.tied_people.items():
-        ahead = matches.people[row]
+        ahead = people[row]
         if ahead < len(hits):
             hits[ahead:] += identity_rank_distribution(own, others, len(hits))[
                 : len(hits) - ahead
             ]
 
 
-def _sum_tied(matches, rows, inside, max_rank):
+def _sum_tied(
+    matches: Matches, size: Array, rows: Array, inside: Array, max_rank: int
+) -> Sums:
     """The same for queries with tied matches, in expectation."""
     sums, count = np.zeros(max_rank + 3), matches.count[rows]
     before = matches.before[rows][inside]
-    size = matches.size[rows][inside]
+    size = size[inside]
     ends = np.cumsum(count) - 1
     starts = ends - count + 1
-    row = np.repeat(np.arange(len(rows)), count)
+    row = np.repeat(np.arange(len(count)), count)
     groups, hits = _runs(row, before)
     group_of = np.repeat(np.arange(len(groups)), hits)
     hits_before = groups - np.repeat(starts, count)[groups]
@@ -96,7 +98,9 @@ def _sum_tied(matches, rows, inside, max_rank):
     return sums
 
 
-def _add_tied_hits(total, before, size, hits):
+def _add_tied_hits(
+    total: Sums, before: Array, size: Array, hits: Array
+) -> None:
     mixed = size > hits
     _add_ranks(total, before[~mixed])
     limit = len(total)
@@ -107,7 +111,7 @@ def _add_tied_hits(total, before, size, hits):
         )[: limit - ahead]
 
 
-def _runs(*keys):
+def _runs(*keys: Array) -> tuple[Array, Array]:
     """Find runs of equal keys: where each one starts, and its length."""
     new = np.ones(len(keys[0]), dtype=bool)
     new[1:] = False

@@ -13,9 +13,11 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import roots_legendre
 
+from .feature_arrays import Array
+
 
 @lru_cache(maxsize=4)
-def _harmonic(count):
+def _harmonic(count: int) -> Array:
     """Sums of 1 / k up to each k from 0, (count + 1,)."""
     result = np.zeros(count + 1)
     np.cumsum(1 / np.arange(1, count + 1), out=result[1:])
@@ -23,17 +25,13 @@ def _harmonic(count):
     return result
 
 
-def expected_precision(before, size, hits_before, hits):
-    """Expected precision at a hit that lies in a tied group.
+def expected_precision(
+    before: Array, size: Array, hits_before: Array, hits: Array
+) -> Array:
+    """Expected precision at one of the hits of each tied group, (k,).
 
-    Args:
-        before (np.ndarray): Images ranked before the group, (k,).
-        size (np.ndarray): Images in the group, (k,).
-        hits_before (np.ndarray): True matches before the group, (k,).
-        hits (np.ndarray): True matches in the group, (k,).
-
-    Returns:
-        np.ndarray: (k,), mean precision at one of the group's hits.
+    ``before`` images are ranked before the group of ``size``; of them
+    ``hits_before`` and of the group ``hits`` are true matches, each (k,).
     """
     before, size = before.astype(np.int64), size.astype(np.int64)
     last = int((before + size).max(initial=0))
@@ -43,21 +41,13 @@ def expected_precision(before, size, hits_before, hits):
     tied = (
         (hits_before + 1) * span + share * (size - (before + 1) * span)
     ) / size
-    return np.where(size == 1, (hits_before + 1) / (before + 1), tied)
+    alone = (hits_before + 1) / (before + 1)
+    return np.asarray(np.where(size == 1, alone, tied))
 
 
 @lru_cache(maxsize=65536)
-def expected_inverse_last(before, size, hits):
-    """Expected 1 / rank of the last true match of a tied group.
-
-    Args:
-        before (int): Images ranked before the group.
-        size (int): Images in the group.
-        hits (int): True matches in the group.
-
-    Returns:
-        float: In (0, 1].
-    """
+def expected_inverse_last(before: int, size: int, hits: int) -> float:
+    """Expected 1 / rank of the last true match of a tied group."""
     places = np.arange(size, hits, -1)
     chance = np.empty(size - hits + 1)
     chance[0] = hits / size
@@ -67,16 +57,10 @@ def expected_inverse_last(before, size, hits):
 
 
 @lru_cache(maxsize=65536)
-def first_hit_distribution(size, hits, limit):
+def first_hit_distribution(size: int, hits: int, limit: int) -> Array:
     """Chance of each place in a tied group to be that of its first hit.
 
-    Args:
-        size (int): Images in the group.
-        hits (int): True matches in the group.
-        limit (int): How many places are wanted.
-
-    Returns:
-        np.ndarray: (limit,), read only; place 0 is the group's first.
+    Read only, (limit,); place 0 is the group's first.
     """
     result = np.zeros(limit)
     count = min(limit, size - hits + 1)
@@ -90,27 +74,24 @@ def first_hit_distribution(size, hits, limit):
 
 
 @lru_cache(maxsize=256)
-def _nodes(count):
+def _nodes(count: int) -> tuple[Array, Array]:
     points, weights = roots_legendre(count)
     return (points + 1) / 2, weights / 2
 
 
 @lru_cache(maxsize=65536)
-def identity_rank_distribution(own, others, limit):
+def identity_rank_distribution(
+    own: int, others: tuple[int, ...], limit: int
+) -> Array:
     """Chance of k other identities to come before the true one in a tie.
+
+    ``own`` tied images are of the true identity, ``others`` of each other
+    one, sorted. Read only, (limit,).
 
     Each image of the tied group gets an independent uniform time; an
     identity counts from its earliest image. Given the time of the true
     identity the others are independent, which leaves the integral of a
     polynomial; Gauss-Legendre nodes give it without error but rounding.
-
-    Args:
-        own (int): Tied images of the true identity.
-        others (tuple[int]): Tied images of each other identity, sorted.
-        limit (int): How many ranks are wanted.
-
-    Returns:
-        np.ndarray: (limit,), read only; entry k is the chance of k others.
     """
     result = np.zeros(limit)
     if all(count == own for count in others):

@@ -1,0 +1,113 @@
+"""What ranks the matches of queries: the interface of host and device."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from .feature_arrays import Array
+
+Block = TypeVar('Block')
+
+
+@dataclass
+class Matches:
+    """Ranks of the true matches of n queries, each of which has one.
+
+    Attributes:
+        count: True matches of each query, (n,).
+        before: Images nearer than each match, from the nearest match on,
+            (n, p); only the first ``count`` of a row count.
+        size: Images at the distance of each match, itself included, (n, p).
+            None if it is one for all.
+        people: Identities with an image nearer than the first match, (n,);
+            for the unique-identity CMC.
+        tied_people: Row of a query whose first match is tied with other
+            identities not counted in ``people`` -> tied images of its own
+            identity, and of each other one, sorted.
+    """
+
+    count: Array
+    before: Array
+    size: Array | None
+    people: Array | None
+    tied_people: dict[int, tuple[int, tuple[int, ...]]] = field(
+        default_factory=dict
+    )
+
+
+class Gallery:
+    """A gallery as the queries of one location see it.
+
+    ``columns`` are its images in the pool, ascending, (g,); ``pids`` the
+    identities of the pool, (m,).
+    """
+
+    def __init__(self, columns: Array, pids: Array) -> None:
+        self.columns, self.whole = columns, len(columns) == len(pids)
+        self.people, self.person = np.unique(
+            pids[columns], return_inverse=True
+        )
+        self.by_person = np.argsort(self.person, kind='stable')
+        self.counts = np.bincount(self.person, minlength=len(self.people))
+        self.starts = np.cumsum(self.counts) - self.counts
+
+    def find(self, query_pids: Array) -> tuple[Array, Array]:
+        """Find the queries with a true match, and their place in people."""
+        if not len(self.people):
+            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+        person = np.searchsorted(self.people, query_pids)
+        person = np.minimum(person, len(self.people) - 1)
+        rows = np.flatnonzero(self.people[person] == query_pids)
+        return rows, person[rows]
+
+    def match_columns(self, person: Array) -> tuple[Array, Array]:
+        """List the columns of the true matches of each query, (k, p).
+
+        The last one of a row is repeated; the second array is True where it
+        is no repetition.
+        """
+        count = self.counts[person][:, None]
+        slot = np.arange(count.max())
+        columns = self.starts[person][:, None] + np.minimum(slot, count - 1)
+        return self.by_person[columns], slot < count
+
+
+@runtime_checkable
+class Distances(Protocol[Block]):
+    """Distances of n queries to a pool of m images, and ranks by them.
+
+    Attributes:
+        shape: (n, m).
+        itemsize: Bytes of a distance.
+        memory: Bytes that a block of rows may take.
+        max_rows: Rows of a block; more do not make it faster.
+    """
+
+    shape: tuple[int, int]
+    itemsize: int
+    memory: int
+    max_rows: int
+
+    def rows(self, index: Array, out: Block | None = None) -> Block:
+        """Give the distances of some queries, smaller is nearer.
+
+        ``out`` is an earlier result, which may be overwritten.
+        """
+
+    def rank_matches(
+        self,
+        block: Block,
+        query_pids: Array,
+        gallery: Gallery,
+        ties: str,
+        unique: bool,
+        keep: bool,
+    ) -> Iterator[Matches]:
+        """Rank the true matches of the queries of a block in one gallery.
+
+        By ``ties`` 'gallery_order' an image counts as nearer than one at the
+        same distance after it. ``unique`` counts ``people``, too; ``keep``
+        leaves the block as it is. Yields some of the queries at a time.
+        """
