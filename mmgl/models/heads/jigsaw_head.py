@@ -28,14 +28,17 @@ class JigsawHead(nn.Module):
     learning rate of the layer, keeps it from that.
 
     Args:
-        in_channels (int): Channels C of a tile's feature.
-        num_tiles (int): Number of tiles n.
-        num_permutations (int): Size of the permutation set; that of
+        in_channels: Length C of a tile's feature.
+        num_tiles: Tiles n of an image.
+        num_permutations: Size of the permutation set; that of
             ``JigsawTiles``.
-        seed (int): Seed of the set; that of ``JigsawTiles``. Defaults to 0.
-        hidden_channels (int): Size of a tile's projection. Defaults to
-            1000.
+        seed: Seed of the set; that of ``JigsawTiles``.
+        hidden_channels: Size of a tile's projection.
+        feature: Name of the feature of the neck.
     """
+
+    codes: Tensor
+    classes: Tensor
 
     def __init__(
         self,
@@ -44,9 +47,11 @@ class JigsawHead(nn.Module):
         num_permutations: int,
         seed: int = 0,
         hidden_channels: int = 1000,
+        feature: str = 'pool',
     ) -> None:
         super().__init__()
         self.num_tiles = num_tiles
+        self.feature = feature
         codes = torch.from_numpy(
             permutation_codes(
                 permutation_set(num_tiles, num_permutations, seed)
@@ -56,12 +61,11 @@ class JigsawHead(nn.Module):
         # Settings, not weights: kept out of checkpoints.
         self.register_buffer('codes', codes, persistent=False)
         self.register_buffer('classes', classes, persistent=False)
+        linear = nn.Linear(in_channels, hidden_channels, bias=False)
         self.projection = nn.Sequential(
-            nn.Linear(in_channels, hidden_channels, bias=False),
-            nn.BatchNorm1d(hidden_channels),
-            nn.ReLU(inplace=True),
+            linear, nn.BatchNorm1d(hidden_channels), nn.ReLU(inplace=True)
         )
-        nn.init.kaiming_normal_(self.projection[0].weight, nonlinearity='relu')
+        nn.init.kaiming_normal_(linear.weight, nonlinearity='relu')
         size = num_tiles * hidden_channels
         self.scale = min(1.0, (_LENGTH / size) ** 0.5)
         self.fc = nn.Linear(size, num_permutations)
@@ -70,25 +74,13 @@ class JigsawHead(nn.Module):
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Compute a score for each permutation of the set.
-
-        Args:
-            tiles (Tensor): Pooled features in shuffled order, (B, n, C).
-
-        Returns:
-            Tensor: Logits of shape (B, num_permutations).
-        """
+        """Logits ``(B, num_permutations)`` of tiles ``(B, n, C)``."""
         hidden = self.projection(tiles.flatten(0, 1))
-        return self.fc(self.scale * hidden.view(len(tiles), -1))
+        logits: Tensor = self.fc(self.scale * hidden.view(len(tiles), -1))
+        return logits
 
     def class_of(self, permutation: Tensor) -> Tensor:
-        """Number of each permutation in the set.
-
-        Args:
-            permutation (Tensor): Orders of tiles, int64 of shape (B, n).
-
-        Returns:
-            Tensor: Row numbers of the set, shape (B, ).
+        """Number ``(B,)`` in the set of each permutation ``(B, n)``.
 
         Raises:
             ValueError: If the set has no such permutation.
@@ -110,21 +102,41 @@ class JigsawHead(nn.Module):
             )
         return self.classes[place]
 
-    def loss(self, tiles: Tensor, permutation: Tensor) -> dict[str, Tensor]:
-        """Compute the cross-entropy and the accuracy.
+    def loss(
+        self, features: dict[str, Tensor], targets: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Compute the cross-entropy, ln |P| at chance, and ``top1``.
 
-        Args:
-            tiles (Tensor): Pooled features in shuffled order, (B, n, C).
-            permutation (Tensor): Tile ``i`` shows cell ``permutation[i]``,
-                shape (B, n).
-
-        Returns:
-            dict[str, Tensor]: ``loss_jigsaw``, ln |P| at chance, and
-            ``jigsaw_top1``.
+        ``features``: rows of tiles ``(B * n, C)`` in any order; ``targets``:
+        ``source`` and ``view`` ``(B * n,)`` and ``permutation``
+        ``(B * n, n)``: tile ``i`` shows cell ``permutation[i]``.
         """
+        tiles = _by_source(features[self.feature], targets)
+        permutation = _by_source(targets['permutation'], targets)[:, 0]
         target = self.class_of(permutation)
         logits = self(tiles).float()
         right = (logits.detach().argmax(dim=1) == target).float().mean()
-        return dict(
-            loss_jigsaw=F.cross_entropy(logits, target), jigsaw_top1=right
+        return dict(loss=F.cross_entropy(logits, target), top1=right)
+
+
+def _by_source(rows: Tensor, targets: dict[str, Tensor]) -> Tensor:
+    """Rows ``(B * n, ...)`` in the order of images and views ``(B, n, ...)``.
+
+    Raises:
+        ValueError: If the images have not the same number of views, or are
+            not cut into views at all.
+    """
+    if 'view' not in targets:
+        raise ValueError(
+            'the images are whole and not in tiles; add '
+            'JigsawTiles to the pipeline, before '
+            'PackReIDInputs.'
         )
+    # Known on the host: as many as there are places in a permutation.
+    views = targets['permutation'].shape[1]
+    if len(rows) % views:
+        raise ValueError(
+            f'{len(rows)} tiles do not divide into puzzles of {views}.'
+        )
+    order = (targets['source'] * views + targets['view']).argsort()
+    return rows[order].unflatten(0, (-1, views))
