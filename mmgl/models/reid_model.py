@@ -78,7 +78,7 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
         test_feature: str = 'bn',
         flip_test: bool = False,
         normalize: bool = True,
-        init_from: Config | None = None,
+        init_from: dict[str, Any] | None = None,
         data_preprocessor: Config | nn.Module | None = None,
     ) -> None:
         if data_preprocessor is None:
@@ -106,7 +106,7 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
                 f'model.test_feature={test_feature!r} is not a '
                 f'feature of the neck, which has {list(lengths)}'
             )
-        self.heads = nn.ModuleDict()
+        self.heads: Any = nn.ModuleDict()
         for name, cfg in (heads or {}).items():
             if cfg is not None:
                 self.heads[name] = build_head(name, cfg, lengths)

@@ -117,7 +117,8 @@ class StagewiseModel(ReIDModel):
             for layers in self.stages[:stage]:
                 x = self.backbone.forward_trunk(x, modality, layers)
                 x = _scale_gradient(x, self.prev_gradient)
-        return self.backbone.forward_trunk(x, modality, self.stages[stage])
+        x = self.backbone.forward_trunk(x, modality, self.stages[stage])
+        return x
 
     def _set_frozen(self, stage: int) -> None:
         """Put the stages before one into evaluation mode."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -21,7 +22,7 @@ FIELDS = {
 
 
 @MODELS.register_module()
-class ReIDDataPreprocessor(BaseDataPreprocessor):
+class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
     """Stack, move, normalise once, and build the targets.
 
     An image may come in several views, stacked to ``(views, 3, H, W)``. Each
@@ -36,10 +37,10 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         non_blocking: Copy to the device without waiting for what it still
             has to do. Copies from the host are safe that way. For a GPU
             they start in pinned memory; from any other the host would wait.
-
-    Raises:
-        ValueError: If ``mean`` or ``std`` has not three entries.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -57,17 +58,19 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         self.to_rgb = to_rgb
         # Settings, not weights: kept out of checkpoints.
         for name, value in (('mean', mean), ('std', std)):
-            value = torch.tensor(value, dtype=torch.float32)
-            self.register_buffer(name, value.view(3, 1, 1), persistent=False)
+            buffer = torch.tensor(value, dtype=torch.float32).view(3, 1, 1)
+            self.register_buffer(name, buffer, persistent=False)
 
-    def forward(self, data: dict, training: bool = False) -> dict:
-        """Prepare a batch.
+    def forward(
+        self, data: dict[str, Any], training: bool = False
+    ) -> dict[str, Any]:
+        """Prepare a batch; ``training`` makes no difference.
 
         Args:
             data: ``inputs``, images in grey levels (uint8 or float32) as a
                 list of ``(3, H, W)`` or ``(views, 3, H, W)``, or as a tensor
                 ``(B, 3, H, W)``, and optionally ``data_samples``.
-            training: Part of the common signature; makes no difference.
+            training: Part of the common signature.
 
         Returns:
             ``inputs`` ``(B, 3, H, W)`` in float, ``targets`` with
@@ -100,22 +103,11 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         return {'inputs': inputs, 'targets': targets, 'data_samples': samples}
 
     def normalise(self, images: Tensor | Sequence[Tensor]) -> Tensor:
-        """Stack images of one size, move and normalise them.
-
-        Args:
-            images: As the ``inputs`` of :meth:`forward`, without views.
-
-        Returns:
-            Images ``(B, 3, H, W)`` in fp32 on the device.
-
-        Raises:
-            ValueError: For images of different sizes or another type.
-        """
-        images = self._stack(images)
-        images = self.to_device(images).float()
+        """Stack images of one size: ``(B, 3, H, W)``, fp32, on the device."""
+        stack = self.to_device(self._stack(images)).float()
         if self.to_rgb:
-            images = images.flip(1)
-        return (images - self.mean) / self.std
+            stack = stack.flip(1)
+        return (stack - self.mean) / self.std
 
     def _stack(self, images: Tensor | Sequence[Tensor]) -> Tensor:
         """Make one tensor of the images, float32 if their types differ."""
@@ -142,7 +134,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
     @property
     def _pins(self) -> bool:
         """Whether copies must start in pinned memory to be no wait."""
-        return self._non_blocking and self.device.type == 'cuda'
+        return bool(self._non_blocking and self.device.type == 'cuda')
 
     def _stack_on_host(self, images: list[Tensor]) -> Tensor:
         """Stack images, for a GPU right where the copy will start.
@@ -160,14 +152,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         return torch.stack(images, out=buffer)
 
     def to_device(self, value: Tensor) -> Tensor:
-        """Copy a tensor to the device of the model.
-
-        Args:
-            value: A tensor on the host.
-
-        Returns:
-            The copy, or the tensor itself where there is no other device.
-        """
+        """Copy a tensor to the device of the model, if it is another."""
         if self._pins and value.device.type == 'cpu':
             value = value.pin_memory()  # itself, if it is pinned already
         return value.to(self.device, non_blocking=self._non_blocking)
@@ -181,7 +166,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             moved[HOST_MODALITY] = targets['modality']
         return moved
 
-    def _targets(self, samples: Sequence, size: int) -> dict[str, Tensor]:
+    def _targets(self, samples: Sequence[Any], size: int) -> dict[str, Tensor]:
         """Collect the fields of the samples into tensors on the host."""
         if len(samples) != size:
             raise ValueError(f'{size} images but {len(samples)} data_samples')
@@ -214,14 +199,9 @@ def _repeat(
 def _split_views(
     images: Sequence[Tensor],
 ) -> tuple[list[Tensor], list[int] | None]:
-    """Take stacks of views apart.
+    """Images ``(3, H, W)`` of stacks of views, and how many of each.
 
-    Args:
-        images: Tensors ``(3, H, W)`` or ``(views, 3, H, W)``.
-
-    Returns:
-        Tensors ``(3, H, W)`` and how many there are of each image; None if
-        no image is a stack.
+    The numbers are None if no image is a stack.
     """
     if any(not isinstance(image, Tensor) for image in images):
         raise ValueError(

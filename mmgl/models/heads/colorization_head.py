@@ -81,7 +81,7 @@ class ColorizationHead(nn.Module):
         nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
         self.classifier = nn.Conv2d(hidden_channels, len(bins), 1)
         nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        nn.init.zeros_(self.classifier.get_parameter('bias'))
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """Logits ``(B, Q, upsample * h, upsample * w)`` of ``(B, C, h, w)``.

@@ -26,6 +26,10 @@ class GraphAttentionHead(nn.Module):
     averaged over ranks this is one process on the whole batch (dropout
     aside). Everything is computed in fp32.
 
+    ``ramp``, a dynamic factor of the loss, is saved in checkpoints;
+    :class:`~mmgl.engine.hooks.DynamicLossWeightHook` sets it. It stays 1
+    without.
+
     Args:
         in_channels: Length of the feature.
         num_classes: Number of training identities.
@@ -36,15 +40,9 @@ class GraphAttentionHead(nn.Module):
         dropout: Probability of dropping an input, a coefficient or a hidden
             value.
         loss_weight: Factor of the loss, beside ``ramp``.
-
-    Attributes:
-        ramp (Tensor): Dynamic factor of the loss, saved in checkpoints;
-            :class:`~mmgl.engine.hooks.DynamicLossWeightHook` sets it. It
-            stays 1 without.
-
-    Raises:
-        ValueError: If an argument is out of range.
     """
+
+    ramp: Tensor
 
     def __init__(
         self,
@@ -87,36 +85,26 @@ class GraphAttentionHead(nn.Module):
         self.register_buffer('ramp', torch.ones(()))
 
     def forward(self, x: Tensor, pids: Tensor) -> Tensor:
-        """Classify the local nodes.
+        """Classify the local nodes ``(n, in_channels)`` of identities (n,).
 
-        Args:
-            x: Features of the local nodes ``(n, in_channels)``.
-            pids: Their identities ``(n,)``.
-
-        Returns:
-            Logits ``(n, num_classes)`` in fp32 (fp64 if ``x`` is fp64),
-            whatever autocast says.
+        Logits ``(n, num_classes)`` are in fp32 (fp64 if ``x`` is fp64),
+        whatever autocast says.
         """
         mask = pids[:, None] == all_gather_no_grad(pids)[None, :]
         with torch.autocast(device_type=x.device.type, enabled=False):
             x = F.dropout(at_least_fp32(x), self.dropout, self.training)
             x = self.hidden(x, mask)
             x = F.dropout(x, self.dropout, self.training)
-            return self.output(x, mask)
+            x = self.output(x, mask)
+        return x
 
     def loss(
         self, features: dict[str, Tensor], targets: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Compute the loss.
+        """Compute ``loss``, the weighted negative log-likelihood.
 
-        Args:
-            features: Features of the neck, each ``(B, C)``.
-            targets: ``pid`` ``(B,)``.
-
-        Returns:
-            ``loss``, the weighted negative log-likelihood; ``nll`` without
-            its factors, the factor ``weight`` and ``accuracy`` (percent);
-            all scalars.
+        ``nll`` is without its factors, ``weight`` is their product and
+        ``accuracy`` in percent.
         """
         pids = targets['pid']
         logits = self(features[self.feature], pids)

@@ -139,4 +139,4 @@ def _by_source(rows: Tensor, targets: dict[str, Tensor]) -> Tensor:
             f'{len(rows)} tiles do not divide into puzzles of {views}.'
         )
     order = (targets['source'] * views + targets['view']).argsort()
-    return rows[order].unflatten(0, (-1, views))
+    return rows[order].view(-1, views, *rows.shape[1:])

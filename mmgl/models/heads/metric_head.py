@@ -1,10 +1,13 @@
 """A metric loss on features, without parameters."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
-from mmgl.models.functional.monitors import feature_spread
 from mmgl.registry import MODELS
 
+from ..functional.monitors import feature_spread
 from .feature_weights import feature_weights, loss_key
 
 
@@ -22,8 +25,8 @@ class MetricHead(nn.Module):
 
     def __init__(
         self,
-        feature: str | dict[str, float] = 'pool',
-        loss: dict | None = None,
+        feature: str | Mapping[str, float] = 'pool',
+        loss: Mapping[str, Any] | None = None,
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
@@ -36,15 +39,10 @@ class MetricHead(nn.Module):
     def loss(
         self, features: dict[str, Tensor], targets: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Compute the loss.
+        """Compute ``loss``, of several features ``loss_FEATURE`` of each.
 
-        Args:
-            features: Features of the neck, each ``(B, C)``.
-            targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
-
-        Returns:
-            ``loss`` (for several features ``loss_FEATURE`` of each), and
-            ``spread`` of the first if it holds vectors; scalars.
+        ``spread`` is that of the first, if it holds vectors. ``targets``:
+        ``pid`` and ``modality`` ``(B,)``.
         """
         losses = {
             loss_key(name, self.features): self.loss_weight

@@ -4,11 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.distillation import kl_divergence
-from mmgl.models.functional.gather import all_gather_no_grad
-from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
 from mmgl.structures.modality import VISIBLE
+
+from ..functional.distillation import kl_divergence
+from ..functional.gather import all_gather_no_grad
+from ..functional.pairwise import at_least_fp32
 
 DIRECTIONS = ('student_first', 'teacher_first')
 # Training steps without an update of the copies before it is an error.
@@ -44,10 +45,10 @@ class ModalityClassifierHead(nn.Module):
         kl_weight: Factor of the divergence.
         kl_direction: 'student_first' for KL(p || q) as published,
             'teacher_first' for KL(q || p), usual in distillation.
-
-    Raises:
-        ValueError: For a setting outside the above.
     """
+
+    visible_average: Tensor
+    infrared_average: Tensor
 
     def __init__(
         self,
@@ -69,7 +70,6 @@ class ModalityClassifierHead(nn.Module):
                 'ModalityClassifierHead.kl_direction must be one of '
                 f'{DIRECTIONS}, got {kl_direction!r}'
             )
-        self.in_channels = in_channels
         self.num_classes = num_classes
         self.feature = feature
         self.id_weight = id_weight
@@ -79,20 +79,13 @@ class ModalityClassifierHead(nn.Module):
         self.infrared = nn.Linear(in_channels, num_classes, bias=False)
         # Buffers: saved and resumed, but unknown to the optimizer.
         for name in ('visible', 'infrared'):
-            weight = getattr(self, name).weight.detach().clone()
+            weight = self.get_parameter(f'{name}.weight').detach().clone()
             self.register_buffer(f'{name}_average', weight)
         self._steps_without_update = 0
 
     @torch.no_grad()
     def update_average(self, rate: float) -> None:
-        """Move the averages towards the classifiers.
-
-        Args:
-            rate: Share of the classifiers, from 0 to 1.
-
-        Raises:
-            ValueError: If the rate is outside that range.
-        """
+        """Move the averages towards the classifiers by a share of 0 to 1."""
         if not 0 <= rate <= 1:
             raise ValueError(
                 'ModalityClassifierHead: the rate of the '
@@ -105,16 +98,9 @@ class ModalityClassifierHead(nn.Module):
     def loss(
         self, features: dict[str, Tensor], targets: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Compute the losses.
+        """Compute ``loss_visible``, ``loss_infrared`` and ``loss_kl``.
 
-        Args:
-            features: Features of the neck, each ``(B, C)``.
-            targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
-
-        Returns:
-            ``loss_visible``, ``loss_infrared`` and ``loss_kl``, and
-            ``accuracy`` (percent, of the own modality's classifier), all
-            scalars.
+        ``accuracy`` (percent) is that of the own modality's classifier.
 
         Raises:
             RuntimeError: If nobody updates the averages.
@@ -136,19 +122,16 @@ class ModalityClassifierHead(nn.Module):
         own, other = at_least_fp32(own), at_least_fp32(other)
         rows = F.cross_entropy(own, pids, reduction='none')
         hits = (own.detach().argmax(dim=1) == pids).float()
+        pair = (own, other)
+        if self.kl_direction == 'teacher_first':
+            pair = (other, own)
         of_visible, of_infrared = _global_means(rows, visible)
         return {
             'loss_visible': self.id_weight * of_visible,
             'loss_infrared': self.id_weight * of_infrared,
-            'loss_kl': self.kl_weight * self._divergence(own, other),
+            'loss_kl': self.kl_weight * kl_divergence(*pair),
             'accuracy': 100 * hits.mean(),
         }
-
-    def _divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Mean divergence over rows of logits ``(B, num_classes)``."""
-        if self.kl_direction == 'student_first':
-            return kl_divergence(student, teacher)
-        return kl_divergence(teacher, student)
 
     def _check_updates(self) -> None:
         """Complain about a training without the hook."""

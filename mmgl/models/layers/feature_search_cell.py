@@ -54,10 +54,10 @@ class FeatureSearchCell(nn.Module):
         spatial_target: Share of pixels to keep, t_p.
         loss_weight: Weight w of the selection loss. With 0.1 the other
             losses open all gates.
-
-    Raises:
-        ValueError: For an unknown level or a target outside 0 to 1.
     """
+
+    phase: Tensor
+    temperature: Tensor
 
     def __init__(
         self,
@@ -106,15 +106,7 @@ class FeatureSearchCell(nn.Module):
         self._means: list[tuple[Tensor, float]] = []
 
     def set_phase(self, phase: str, temperature: float) -> None:
-        """Enter a phase of the search.
-
-        Args:
-            phase: 'warm-up', 'search' or 'hard'.
-            temperature: Temperature of the relaxation, above 0.
-
-        Raises:
-            ValueError: If either is not as above.
-        """
+        """Enter the phase 'warm-up', 'search' or 'hard' of the search."""
         if phase not in PHASES or temperature <= 0:
             raise ValueError(
                 f'FeatureSearchCell: phase must be one of {PHASES} and the '
@@ -133,26 +125,16 @@ class FeatureSearchCell(nn.Module):
 
     @torch.no_grad()
     def channel_subsets(self) -> Tensor:
-        """Channels that hard gates keep.
+        """Boolean ``(2, C)``, visible first: channels that hard gates keep.
 
-        Returns:
-            Boolean ``(2, C)``, visible first; all True without a search for
-            channels.
+        All are True without a search for channels.
         """
         if not self.by_channel:
             return self.phase.new_ones((2, self.in_channels), dtype=torch.bool)
         return self.channel_logits() > 0
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Select.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``, not negative.
-            modality: Modality numbers ``(B,)``.
-
-        Returns:
-            The map times its gates, in the type of ``x``.
-        """
+        """Multiply a map ``(B, C, h, w)``, not negative, by its gates."""
         visible = modality.to(x.device, non_blocking=True) == VISIBLE
         self._terms, self._means = {}, []
         # Logarithms and steep sigmoids need fp32.
@@ -188,6 +170,7 @@ class FeatureSearchCell(nn.Module):
         return gates
 
     def _gates(self, logits: Tensor) -> Tensor:
+        """Gates of some logits in the present phase."""
         noise = logistic_noise(logits) if self.training else None
         return selection_gates(logits, self.phase, self.temperature, noise)
 
@@ -195,22 +178,20 @@ class FeatureSearchCell(nn.Module):
         """Loss of all gates; 0 where nothing is searched."""
         own = torch.stack([mean for mean, _ in self._means])
         means = all_gather_with_grad(own[None]).mean(dim=0)
-        loss = self.loss_weight * sum(
-            (mean - target).square()
-            for mean, (_, target) in zip(means, self._means, strict=True)
-        )
+        loss = means.new_zeros(())
+        for mean, (_, target) in zip(means, self._means, strict=True):
+            loss = loss + (mean - target).square()
+        loss = self.loss_weight * loss
         return torch.where(self.phase == SEARCH, loss, 0 * loss)
 
     def auxiliary_losses(self) -> dict[str, Tensor]:
         """Hand out the terms of the last training forward, once.
 
-        Returns:
-            ``loss_selection``; for the log, what hard gates would keep:
-            ``channel_kept`` and ``pixel_kept`` (shares of all channels of
-            both modalities and of the pixels of the batch) and
-            ``channel_iou``, intersection over union of the channels kept by
-            the two modalities. All scalars; empty after a forward in
-            evaluation mode.
+        ``loss_selection``; for the log, what hard gates would keep:
+        ``channel_kept`` and ``pixel_kept`` (shares of all channels of both
+        modalities and of the pixels of the batch) and ``channel_iou``,
+        intersection over union of the channels kept by the two modalities.
+        Empty after a forward in evaluation mode.
         """
         terms, self._terms = self._terms, {}
         if self._means:

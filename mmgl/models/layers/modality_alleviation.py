@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
+
+from ..functional.pairwise import at_least_fp32
 
 
 @MODELS.register_module()
@@ -29,9 +30,6 @@ class ModalityAlleviation(nn.Module):
         in_channels: Channels C of the feature map.
         reduction: C divided by the channels between W_1 and W_2.
         eps: Added to the variance of the instance norm.
-
-    Raises:
-        ValueError: If ``reduction`` is smaller than 1.
     """
 
     def __init__(
@@ -52,27 +50,16 @@ class ModalityAlleviation(nn.Module):
             )
 
     def weight(self, x: Tensor) -> Tensor:
-        """Compute how much of each channel is kept as it is.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-
-        Returns:
-            Weights in (0, 1), ``(B, C, 1, 1)``.
-        """
+        """Share ``(B, C, 1, 1)`` of each channel that is kept as it is."""
         pooled = at_least_fp32(x).mean(dim=(2, 3), keepdim=True)
-        return self.fc2(F.relu(self.fc1(pooled))).sigmoid()
+        logits: Tensor = self.fc2(F.relu(self.fc1(pooled)))
+        return logits.sigmoid()
 
     def forward(self, x: Tensor, modality: Tensor | None = None) -> Tensor:
-        """Mix the feature map with its instance norm.
+        """Mix a feature map ``(B, C, h, w)`` with its instance norm.
 
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-            modality: Ignored, part of the signature of plugins: the module
-                looks at the image only.
-
-        Returns:
-            Feature map ``(B, C, h, w)`` of the type of ``x``.
+        The modality of the signature of plugins plays no role: the module
+        looks at the image only.
         """
         weight = self.weight(x)
         # Sums over all positions lose digits in half precision.

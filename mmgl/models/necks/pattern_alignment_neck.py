@@ -34,7 +34,7 @@ class PatternAlignmentNeck(nn.Module):
                 f'PatternAlignmentNeck.num_parts must be >= 1, got {num_parts}'
             )
         self.mask = nn.Conv2d(in_channels, num_parts, 1)
-        nn.init.zeros_(self.mask.bias)
+        nn.init.zeros_(self.mask.get_parameter('bias'))
         length = (num_parts + 1) * in_channels
         self.bn = build_bnneck(length, weight_std=0)
         self.out_channels = {'pool': length, 'bn': length, 'masks': num_parts}
