@@ -39,11 +39,7 @@ def build_part(key: str, cfg: Config, in_channels: int) -> Any:
 
 
 def build_head(name: str, cfg: Config, lengths: Mapping[str, int]) -> Any:
-    """Build a head on features of some lengths, and check what it asks for.
-
-    Raises:
-        ValueError: If there is no such feature, or the config makes no head.
-    """
+    """Build a head on features of some lengths, and check what it asks for."""
     key = f'model.heads.{name}'
     if 'loss' in name:
         raise ValueError(

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor, nn
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
 
 
 @runtime_checkable
 class Head(Protocol):
-    """What a model trains with; see :class:`~.reid_model.ReIDModel`."""
+    """What a model trains with."""
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Scalars by name; those with 'loss' in the name are summed.
 
         ``features`` are what the neck gives, ``targets`` what the data
@@ -32,39 +32,14 @@ class PredictingHead(Head, Protocol):
     """A head that adds to the samples what validation asks for."""
 
     def predict(
-        self,
-        features: dict[str, Tensor],
-        targets: dict[str, Tensor],
-        data_samples: Sequence[Any],
+        self, features: Tensors, targets: Tensors, data_samples: Sequence[Any]
     ) -> None:
         """Set fields of the samples."""
 
 
 @runtime_checkable
 class HasAuxiliaryLosses(Protocol):
-    """A backbone, or a plugin of one, with losses of its own."""
+    """A backbone, or a plugin, with losses of its own."""
 
-    def auxiliary_losses(self) -> dict[str, Tensor]:
+    def auxiliary_losses(self) -> Tensors:
         """Scalars on what the last training forward computed."""
-
-
-@runtime_checkable
-class Ramped(Protocol):
-    """A loss or head scaled by a buffer that a hook sets."""
-
-    ramp: Tensor
-
-
-@runtime_checkable
-class Averaged(Protocol):
-    """A head with a moving average that a hook keeps up."""
-
-    def update_average(self, rate: float) -> None:
-        """Move the average by a share of 0 to 1."""
-
-
-@runtime_checkable
-class Ensemble(Protocol):
-    """A backbone of several networks, each of which takes a checkpoint."""
-
-    networks: nn.ModuleDict

@@ -80,9 +80,8 @@ class PrunedStream(nn.Module):
     ) -> None:
         super().__init__()
         # One stem serves both modalities.
-        self.stem = copy.deepcopy(backbone.stems()[-1])
-        if modality == VISIBLE:
-            self.stem = copy.deepcopy(backbone.stems()[0])
+        stems = backbone.stems()
+        self.stem = copy.deepcopy(stems[min(modality, len(stems) - 1)])
         bottleneck = ARCHITECTURES[backbone.depth][2] > 1
         for number, name in enumerate(STAGES):
             stage: Any = copy.deepcopy(backbone.get_submodule(name))
@@ -119,14 +118,9 @@ class PrunedStream(nn.Module):
 class PrunedBackbone(nn.Module):
     """Two pruned networks in the place of a backbone with hard cells.
 
-    Args:
-        backbone: A one- or two-stream ResNet with
-            :class:`~.layers.FeatureSearchCell` plugins; it is not changed.
-        subsets: As returned by :func:`channel_subsets`, the default.
-
-    Raises:
-        ValueError: If the backbone has other plugins or non-local blocks,
-            or a stage would be left without channels.
+    The backbone, a one- or two-stream ResNet without other plugins or
+    non-local blocks, is not changed. ``subsets`` are those of
+    :func:`channel_subsets` by default.
     """
 
     def __init__(

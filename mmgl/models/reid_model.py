@@ -14,12 +14,12 @@ from mmgl.structures import routing_modality
 
 from .building import Config, build_head, build_part
 from .functional.monitors import modality_gap
-from .protocols import Classifier, HasAuxiliaryLosses, PredictingHead
+from .protocols import Classifier, HasAuxiliaryLosses, PredictingHead, Tensors
 
-Maps = Tensor | dict[str, Tensor]
+Maps = Tensor | Tensors
 
 
-class Targets(dict[str, Tensor]):
+class Targets(Tensors):
     """Targets that name the field of the samples that is missing."""
 
     def __missing__(self, name: str) -> Tensor:
@@ -37,10 +37,10 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
     paper); in testing one feature of the neck is used.
 
     Args:
-        backbone: A backbone ``(x, modality) -> feature map``.
-        neck: A neck ``feature map -> dict of features``; a missing
-            ``in_channels`` is taken from the backbone.
-        heads: Heads by name, the prefix of their log entries; a missing
+        backbone: ``(x, modality) -> feature map``.
+        neck: ``feature map -> dict of features``; a missing ``in_channels``
+            is taken from the backbone.
+        heads: By name, the prefix of their log entries; a missing
             ``in_channels`` is taken from the neck. A head whose constructor
             asks for ``feature_channels`` gets the lengths of all features
             instead. None leaves a head of a base config out. A model without
@@ -51,14 +51,10 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
         normalize: Hand out features of length 1; False, without
             ``flip_test``, for those that the neck gives, which distances
             other than cosine tell apart.
-        init_from: None for random weights of the backbone, or the arguments
-            of :func:`mmgl.checkpoints.fit.load_backbone`:
-            ``dict(kind='mmgl', checkpoint=PATH, stems='exact')``.
+        init_from: None for a random backbone, or the arguments of
+            :func:`mmgl.checkpoints.fit.load_backbone`.
         data_preprocessor: ``ReIDDataPreprocessor`` by default; what a
             pretext does to images before the backbone is one of its own.
-
-    Raises:
-        ValueError: If the parts do not fit each other.
 
     Example:
         >>> model = ReIDModel(
@@ -127,28 +123,21 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
     def forward(
         self,
         inputs: Tensor,
-        targets: dict[str, Tensor],
+        targets: Tensors,
         data_samples: Sequence[Any] | None = None,
         mode: str = 'tensor',
-    ) -> Tensor | dict[str, Tensor] | Sequence[Any]:
+    ) -> Tensor | Tensors | Sequence[Any]:
         """Run the model on what its data preprocessor made.
 
-        Args:
-            inputs: Images ``(B, 3, H, W)``.
-            targets: ``modality`` ``(B,)`` always; for losses what the heads
-                ask for, such as ``pid`` ``(B,)``.
-            data_samples: The samples, needed by 'predict'.
-            mode: 'tensor', 'loss' or 'predict'.
+        ``targets`` have the ``modality`` ``(B,)`` of the images always, for
+        losses also what the heads ask for, such as ``pid`` ``(B,)``. By
+        mode, the result is
 
-        Returns:
-            'tensor': the test feature ``(B, D)`` as the neck gives it.
-            'loss': scalars named ``HEAD/loss`` and so on; those of plugins
-            in the backbone are named ``backbone/STAGE_KEY``.
-            'predict': the samples with ``feature`` ``(D,)`` set, and what
-            heads add.
-
-        Raises:
-            ValueError: For an unknown mode or missing data.
+        - 'tensor': the test feature ``(B, D)`` as the neck gives it;
+        - 'loss': scalars named ``HEAD/loss`` and so on; those of plugins in
+          the backbone are named ``backbone/STAGE_KEY``;
+        - 'predict': the samples with ``feature`` ``(D,)`` set, and what
+          heads add.
         """
         if mode == 'tensor':
             return self.extract(inputs, targets)[self.test_feature]
@@ -161,16 +150,14 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
             f"'predict', got {mode!r}"
         )
 
-    def extract(
-        self, inputs: Tensor, targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def extract(self, inputs: Tensor, targets: Tensors) -> Tensors:
         """Compute all features of the neck, ``(B, C)`` each."""
         if 'modality' not in targets:
             raise ValueError(
                 'ReIDModel needs the modality of every image: set the field '
                 "'modality' (0 visible, 1 infrared) of each data sample"
             )
-        features: dict[str, Tensor] = self.neck(
+        features: Tensors = self.neck(
             self.backbone(inputs, routing_modality(targets))
         )
         return features
@@ -178,9 +165,9 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
     def loss(
         self,
         inputs: Tensor,
-        targets: dict[str, Tensor],
+        targets: Tensors,
         data_samples: Sequence[Any] | None = None,
-    ) -> dict[str, Tensor]:
+    ) -> Tensors:
         """Compute the losses of all heads; see :meth:`forward`."""
         if len(self.heads) == 0:
             raise ValueError('model.heads is empty: there is no loss to train')
@@ -203,7 +190,7 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
     def predict(
         self,
         inputs: Tensor,
-        targets: dict[str, Tensor],
+        targets: Tensors,
         data_samples: Sequence[Any] | None,
     ) -> Sequence[Any]:
         """Set the test feature of every sample; see :meth:`forward`."""
@@ -226,7 +213,7 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
                 head.predict(features, targets, data_samples)
         return data_samples
 
-    def _test_vectors(self, features: dict[str, Tensor]) -> Tensor:
+    def _test_vectors(self, features: Tensors) -> Tensor:
         """Test feature in fp32, of length 1 (0 for an all-zero feature)."""
         feature = features[self.test_feature].float()
         if not self.normalize:
@@ -234,7 +221,7 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
         return F.normalize(feature, dim=1, eps=1e-12)
 
     def _check_pids(
-        self, targets: dict[str, Tensor], data_samples: Sequence[Any] | None
+        self, targets: Tensors, data_samples: Sequence[Any] | None
     ) -> None:
         """Refuse labels a classifier has no class for.
 
@@ -264,7 +251,7 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
 
 
 @torch.no_grad()
-def monitor(maps: Maps, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+def monitor(maps: Maps, targets: Tensors) -> Tensors:
     """``modality_gap`` of the pooled backbone, if both modalities are there.
 
     Of several maps an image, that of all their features side by side.

@@ -8,9 +8,11 @@ from torch import Tensor
 
 from mmgl.registry import MODELS
 from mmgl.structures import routing_modality
+from mmgl.utils.checks import require
 
 from .backbones.base_resnet import STAGES
 from .building import Config, build_head
+from .protocols import Tensors
 from .reid_model import ReIDModel, Targets, monitor
 
 
@@ -30,7 +32,6 @@ class StagewiseModel(ReIDModel):
     the epoch, and the number of tiles names the stage.
 
     Args:
-        backbone: A one- or two-stream ResNet.
         stages: For each stage ``layers``, the names of its layers, and
             ``head``, the config of a :class:`~.heads.JigsawHead`. The layers
             of all stages are those of the backbone in order (the stem
@@ -42,11 +43,6 @@ class StagewiseModel(ReIDModel):
             weight decay).
         freeze_prev: Keep the stages before the current one as they are,
             batch norm statistics included.
-        data_preprocessor: See :class:`~.reid_model.ReIDModel`.
-
-    Raises:
-        ValueError: If the stages do not fit the backbone, two heads have
-            the same number of tiles, or ``prev_gradient`` is not in [0, 1].
     """
 
     def __init__(
@@ -69,20 +65,13 @@ class StagewiseModel(ReIDModel):
                 'StagewiseModel.stages: the layers of all stages must be '
                 f'{STAGES} in order, got {self.stages}'
             )
-        if not 0 <= prev_gradient <= 1:
-            raise ValueError(
-                'StagewiseModel.prev_gradient must be in [0, 1], '
-                f'got {prev_gradient!r}'
-            )
-        for number, (layers, stage) in enumerate(
-            zip(self.stages, stages, strict=True), 1
-        ):
-            channels = self.backbone.stage_channels(layers[-1])
-            self.heads[f'stage{number}'] = build_head(
-                f'stage{number}',
-                stage['head'],
-                dict.fromkeys(self.neck.out_channels, channels),
-            )
+        valid = 0 <= prev_gradient <= 1
+        require(self, valid, 'prev_gradient in [0, 1]', prev_gradient)
+        for number, stage in enumerate(stages, 1):
+            channels = self.backbone.stage_channels(stage['layers'][-1])
+            lengths = dict.fromkeys(self.neck.out_channels, channels)
+            name = f'stage{number}'
+            self.heads[name] = build_head(name, stage['head'], lengths)
         self.num_tiles = [head.num_tiles for head in self.heads.values()]
         if len(set(self.num_tiles)) < len(self.num_tiles):
             raise ValueError(
@@ -117,8 +106,9 @@ class StagewiseModel(ReIDModel):
             for layers in self.stages[:stage]:
                 x = self.backbone.forward_trunk(x, modality, layers)
                 x = _scale_gradient(x, self.prev_gradient)
-        x = self.backbone.forward_trunk(x, modality, self.stages[stage])
-        return x
+        last = self.stages[stage]
+        feature_map: Tensor = self.backbone.forward_trunk(x, modality, last)
+        return feature_map
 
     def _set_frozen(self, stage: int) -> None:
         """Put the stages before one into evaluation mode."""
@@ -135,9 +125,9 @@ class StagewiseModel(ReIDModel):
     def loss(
         self,
         inputs: Tensor,
-        targets: dict[str, Tensor],
+        targets: Tensors,
         data_samples: Sequence[Any] | None = None,
-    ) -> dict[str, Tensor]:
+    ) -> Tensors:
         """Compute the loss of the stage that the tiles name.
 
         All stages log under ``jigsaw/``, so that curves go on, beside

@@ -16,7 +16,7 @@ class LossRampHook(Hook):
 
     Args:
         loss (str): Dotted path of the loss module below the model, for
-            example 'heads.part.contrast'.
+            example 'part_head.contrast'.
         end (float): Epoch at which the full weight is reached.
         begin (float): Epoch up to which the loss is off. Defaults to 0.
 

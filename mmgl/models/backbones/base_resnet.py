@@ -9,9 +9,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmgl.registry import MODELS
 from mmgl.structures.modality import INFRARED, VISIBLE
+from mmgl.utils.checks import require
 
 from ..layers import NonLocalBlock
-from ..protocols import HasAuxiliaryLosses
+from ..protocols import HasAuxiliaryLosses, Tensors
 from .resnet_parts import (
     ARCHITECTURES,
     ResNetStem,
@@ -28,30 +29,23 @@ class BaseReIDResNet(nn.Module):
 
     Images ``(B, 3, H, W)`` and modality numbers ``(B,)`` give feature maps
     ``(B, out_channels, h, w)``. Subclasses name their stems in
-    ``stem_names`` and route images to them. Weights are initialised here, in
-    the constructor; there is no further ``init_weights`` step. Loading is
-    done by ``mmgl.checkpoints.fit``.
+    ``stem_names`` and route images to them. Weights are initialised by the
+    constructor and loaded by ``mmgl.checkpoints.fit``.
 
     Args:
         depth: 18, 34, 50 or 101.
         base_channels: Channels of the stem; 64 is the standard width.
         last_stride: Stride of the last stage; 1 keeps the finer feature map
             used for person re-identification.
-        non_local: None, or 'agw' for non-local blocks at the places of AGW
-            (see :func:`~.resnet_parts.non_local_places`).
+        non_local: None, or 'agw' for non-local blocks at the places of AGW.
         non_local_channels: Channels inside a non-local block: 1 as
             published, another number, or 'half' for half of its input.
-        plugins: Stage name and config of a layer behind that stage, for
-            example ``dict(layer3=dict(type='ModalityAlleviation'))``. The
-            layer is called as ``layer(x, modality)`` and keeps the shape; a
-            missing ``in_channels`` is filled in. Its parameters are named
-            ``plugins.layer3.*``. None in place of a config: no layer.
+        plugins: Stage name and config (None for none) of a layer behind that
+            stage, called as ``layer(x, modality)``, which keeps the shape; a
+            missing ``in_channels`` is filled in.
         zero_init_residual: Start every residual block as its shortcut.
         norm_eval: Keep batch norm statistics frozen while training; scale
             and shift stay trainable.
-
-    Raises:
-        ValueError: For a setting outside the above.
     """
 
     stem_names: tuple[str, ...] = ()
@@ -119,12 +113,8 @@ class BaseReIDResNet(nn.Module):
                 default = dict(in_channels=self.stage_channels(stage))
                 self.plugins[stage] = MODELS.build({**default, **cfg})
 
-    def auxiliary_losses(self) -> dict[str, Tensor]:
-        """``STAGE_KEY`` and scalar of the plugins' own losses.
-
-        They are those of the last training forward; empty if no plugin has
-        any.
-        """
+    def auxiliary_losses(self) -> Tensors:
+        """``STAGE_KEY`` and scalar of what plugins have, if any."""
         return {
             f'{stage}_{key}': value
             for stage, plugin in self.plugins.items()
@@ -140,39 +130,24 @@ class BaseReIDResNet(nn.Module):
         non_local: str | None,
         non_local_channels: int | str,
     ) -> None:
-        def check(name: str, value: Any, valid: bool, wanted: str) -> None:
-            if not valid:
-                raise ValueError(
-                    f'{type(self).__name__}.{name} must be {wanted}, got '
-                    f'{value!r}'
-                )
-
         def is_count(value: Any) -> bool:
             return isinstance(value, int) and value >= 1
 
         depths = tuple(ARCHITECTURES)
-        check('depth', depth, depth in depths, f'one of {depths}')
-        wide = is_count(base_channels)
-        check('base_channels', base_channels, wide, 'a positive int')
-        check('last_stride', last_stride, last_stride in (1, 2), '1 or 2')
-        known = non_local in (None, 'agw')
-        check('non_local', non_local, known, "None or 'agw'")
+        require(self, depth in depths, f'depth of {depths}', depth)
+        good = is_count(base_channels)
+        require(self, good, 'base_channels as positive int', base_channels)
+        good = last_stride in (1, 2)
+        require(self, good, 'last_stride 1 or 2', last_stride)
+        good = non_local in (None, 'agw')
+        require(self, good, "non_local None or 'agw'", non_local)
         inside = non_local_channels
-        check(
-            'non_local_channels',
-            inside,
-            inside == 'half' or is_count(inside),
-            "a positive int or 'half'",
-        )
+        good = inside == 'half' or is_count(inside)
+        rule = "non_local_channels as positive int or 'half'"
+        require(self, good, rule, inside)
 
     def check_modality(self, x: Tensor, modality: Tensor) -> None:
-        """Check that there is one modality number for each image.
-
-        Raises:
-            TypeError: If ``modality`` is no tensor of whole numbers.
-            ValueError: If the length differs from the batch, or the batch is
-                empty.
-        """
+        """Check that there is one modality number for each image."""
         if not isinstance(modality, Tensor) or modality.is_floating_point():
             raise TypeError(
                 f'{type(self).__name__} needs modality as a tensor of whole '
@@ -227,9 +202,7 @@ class BaseReIDResNet(nn.Module):
         return [self._blocks(stage), *blocks, *plugin]
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Compute the feature map.
-
-        For a ResNet-50 and 288x144 images it is ``(B, 2048, 18, 9)``.
+        """Compute the map, ``(B, 2048, 18, 9)`` of 288x144 by ResNet-50.
 
         Raises:
             TypeError: If ``modality`` is no tensor of whole numbers.
@@ -254,9 +227,6 @@ def modality_indices(
 
     A modality tensor on the host costs no synchronisation with the device; a
     device one costs one copy to the host.
-
-    Raises:
-        ValueError: For a number other than 0 and 1.
     """
     modality = modality.cpu().long()
     visible = (modality == VISIBLE).nonzero().flatten()

@@ -20,11 +20,9 @@ class ModalityChannelBackbone(nn.Module):
     accelerator reading it costs one synchronisation a call with
     ``TwoStreamResNet``.
 
-    Args:
-        network: Config of a backbone ``(x, modality) -> feature map``, for
-            example ``dict(type='TwoStreamResNet')``. Its tensors are named
-            ``backbone.network.*`` in a checkpoint, which
-            ``mmgl.checkpoints.fit`` reads like ``backbone.*``.
+    The tensors of ``network``, a backbone, are named ``backbone.network.*``
+    in a checkpoint, which ``mmgl.checkpoints.fit`` reads like
+    ``backbone.*``.
     """
 
     def __init__(self, network: Mapping[str, Any]) -> None:

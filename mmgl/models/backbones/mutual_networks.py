@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmgl.registry import MODELS
 
 from ..functional.distillation import BRANCHES, NETWORKS
+from ..protocols import Tensors
 
 
 def gray_images(x: Tensor) -> Tensor:
@@ -33,11 +34,9 @@ class MutualNetworks(nn.Module):
     one both, in two passes with batch norm statistics of their own. The
     modality of an image is not used, in testing neither.
 
-    Args:
-        network: Config of a network ``(x, modality) -> feature map``, for
-            example ``dict(type='OneStreamResNet')``. It is built three times
-            with different random weights; a pre-trained checkpoint goes into
-            all three.
+    ``network``, for example ``dict(type='OneStreamResNet')``, is built three
+    times with different random weights; a pre-trained checkpoint goes into
+    all three.
     """
 
     def __init__(self, network: Mapping[str, Any]) -> None:
@@ -47,7 +46,7 @@ class MutualNetworks(nn.Module):
         )
         self.out_channels = self.networks['shared'].out_channels
 
-    def forward(self, x: Tensor, modality: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, modality: Tensor) -> Tensors:
         """Compute a feature map of each branch.
 
         'infrared' and 'shared_gray' see the grey images, 'visible' and

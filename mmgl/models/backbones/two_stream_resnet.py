@@ -32,11 +32,6 @@ class TwoStreamResNet(BaseReIDResNet):
         Images may come in any mix and order; a stem without images is not
         run, so its statistics stay and its parameters get no gradient. A
         modality on the host costs no synchronisation with the device.
-
-        Raises:
-            TypeError: If ``modality`` is no tensor of whole numbers.
-            ValueError: If ``modality`` does not fit the batch or has a
-                number other than 0 and 1.
         """
         self.check_modality(x, modality)
         indices = modality_indices(modality, x.device)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmgl.registry import MODELS
 from mmgl.structures import VISIBLE
+from mmgl.utils.checks import require
 
 from ..functional.colour import rgb_to_lab
 from .reid_data_preprocessor import ReIDDataPreprocessor
@@ -28,34 +29,21 @@ class LightnessPreprocessor(ReIDDataPreprocessor):
     a two-stream network then keeps an untrained infrared stem (distributed
     training needs ``find_unused_parameters=True``).
 
-    Args:
-        infrared: 'grey' or 'ignore'.
-        settings: See :class:`ReIDDataPreprocessor`; ``to_rgb`` must be True.
+    The other settings are those of :class:`ReIDDataPreprocessor`.
     """
 
     def __init__(self, infrared: str = 'grey', **settings: Any) -> None:
         super().__init__(**settings)
-        if infrared not in INFRARED_MODES:
-            raise ValueError(
-                f'LightnessPreprocessor.infrared={infrared!r} '
-                f'is not one of {INFRARED_MODES}.'
-            )
-        if not self.to_rgb:
-            raise ValueError(
-                'LightnessPreprocessor needs to_rgb=True to know which '
-                'channel is red.'
-            )
+        valid = infrared in INFRARED_MODES
+        require(self, valid, f'infrared one of {INFRARED_MODES}', infrared)
+        rule = 'to_rgb=True to know which channel is red'
+        require(self, self.to_rgb, rule, self.to_rgb)
         self.infrared = infrared
 
     def forward(
         self, data: dict[str, Any], training: bool = False
     ) -> dict[str, Any]:
-        """Prepare a batch as the base class, with the target ``ab``.
-
-        Raises:
-            ValueError: If infrared images are ignored and there is nothing
-                else.
-        """
+        """Prepare a batch as the base class, with the target ``ab``."""
         if training and self.infrared == 'ignore':
             data = _visible_only(data)
         data = super().forward(data, training)

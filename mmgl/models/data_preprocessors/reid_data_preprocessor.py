@@ -11,6 +11,8 @@ from torch import Tensor
 from mmgl.registry import MODELS
 from mmgl.structures import HOST_MODALITY
 
+from ..protocols import Tensors
+
 # target: field of the data sample
 FIELDS = {
     'modality': 'modality',
@@ -30,9 +32,9 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
     Images may differ in their number of views.
 
     Args:
-        mean: Mean of the three channels in the order after conversion
-            (RGB), in grey levels 0-255. ImageNet's by default.
-        std: Standard deviation, likewise.
+        mean: Of the three channels in the order after conversion (RGB), in
+            grey levels 0-255. ImageNet's by default.
+        std: Likewise.
         to_rgb: Swap the first and last channel (images are read as BGR).
         non_blocking: Copy to the device without waiting for what it still
             has to do. Copies from the host are safe that way. For a GPU
@@ -66,40 +68,35 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Prepare a batch; ``training`` makes no difference.
 
-        Args:
-            data: ``inputs``, images in grey levels (uint8 or float32) as a
-                list of ``(3, H, W)`` or ``(views, 3, H, W)``, or as a tensor
-                ``(B, 3, H, W)``, and optionally ``data_samples``.
-            training: Part of the common signature.
-
-        Returns:
-            ``inputs`` ``(B, 3, H, W)`` in float, ``targets`` with
-            ``modality``, ``pid``, ``camid`` and ``pair`` (number of the
-            cross-modal pair, from ``pair_key``) ``(B,)`` and ``permutation``
-            ``(B, N)``, as far as the samples have them, on the device,
-            ``host_modality``, the modality once more on the host, and
-            ``data_samples`` as they came. B counts views; if any image came
-            as a stack of views there are also the targets ``view`` ``(B,)``,
-            the number of the view within its image, from 0, and ``source``
-            ``(B,)``, the place of the image in ``data_samples``.
+        ``inputs`` come in grey levels (uint8 or float32) as a list of ``(3,
+        H, W)`` or ``(views, 3, H, W)``, or as a tensor, and leave as float
+        ``(B, 3, H, W)``. The ``targets`` are ``modality``, ``pid``,
+        ``camid`` and ``pair`` (number of the cross-modal pair, from
+        ``pair_key``) ``(B,)`` and ``permutation`` ``(B, N)``, as far as the
+        ``data_samples`` have them, on the device, and ``host_modality``, the
+        modality once more on the host. B counts views; if any image came as
+        a stack of views there are also ``view`` ``(B,)``, the number of the
+        view within its image, from 0, and ``source`` ``(B,)``, the place of
+        the image in ``data_samples``.
 
         Raises:
             ValueError: For images of different sizes or another type, and
                 for a field that only some samples have.
         """
-        images = data['inputs']
-        counts = None
+        images, counts = data['inputs'], None
         if not isinstance(images, Tensor):
             images, counts = _split_views(images)
         inputs = self.normalise(images)
         samples = data.get('data_samples')
-        targets = {}
+        targets: Tensors = {}
         if samples:
             size = len(inputs) if counts is None else len(counts)
-            targets = self._targets(samples, size)
+            on_host = self._targets(samples, size)
             if counts is not None:
-                targets = _repeat(targets, counts)
-            targets = self._move(targets)
+                on_host = _repeat(on_host, counts)
+            targets = {k: self.to_device(v) for k, v in on_host.items()}
+            if 'modality' in on_host:
+                targets[HOST_MODALITY] = on_host['modality']
         return {'inputs': inputs, 'targets': targets, 'data_samples': samples}
 
     def normalise(self, images: Tensor | Sequence[Tensor]) -> Tensor:
@@ -139,9 +136,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
     def _stack_on_host(self, images: list[Tensor]) -> Tensor:
         """Stack images, for a GPU right where the copy will start.
 
-        The collate function leaves a list of images, and what is stacked of
-        pinned ones is not pinned itself. torch keeps a pinned buffer from
-        being used again before its copy is done.
+        What is stacked of pinned images is not pinned itself. torch keeps a
+        pinned buffer from being used again before its copy is done.
         """
         if not self._pins or images[0].device.type != 'cpu':
             return torch.stack(images)
@@ -157,16 +153,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
             value = value.pin_memory()  # itself, if it is pinned already
         return value.to(self.device, non_blocking=self._non_blocking)
 
-    def _move(self, targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Copy the targets to the device, the modality stays here too."""
-        moved = {
-            name: self.to_device(value) for name, value in targets.items()
-        }
-        if 'modality' in targets:
-            moved[HOST_MODALITY] = targets['modality']
-        return moved
-
-    def _targets(self, samples: Sequence[Any], size: int) -> dict[str, Tensor]:
+    def _targets(self, samples: Sequence[Any], size: int) -> Tensors:
         """Collect the fields of the samples into tensors on the host."""
         if len(samples) != size:
             raise ValueError(f'{size} images but {len(samples)} data_samples')
@@ -186,9 +173,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
         return targets
 
 
-def _repeat(
-    targets: dict[str, Tensor], counts: Sequence[int]
-) -> dict[str, Tensor]:
+def _repeat(targets: Tensors, counts: Sequence[int]) -> Tensors:
     """Give every view the targets of its image, and its own numbers."""
     source = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
     view = torch.cat([torch.arange(count) for count in counts])

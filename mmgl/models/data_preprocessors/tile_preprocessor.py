@@ -15,10 +15,9 @@ from .reid_data_preprocessor import ReIDDataPreprocessor
 class TilePreprocessor(ReIDDataPreprocessor):
     """Normalise images, then each tile by itself; whole images alike.
 
-    Args:
-        standardise: Give each channel of each tile zero mean and unit
-            variance, since brightness and contrast would tell neighbours.
-        settings: See :class:`ReIDDataPreprocessor`.
+    ``standardise`` gives each channel of each tile zero mean and unit
+    variance, since brightness and contrast would tell neighbours. The other
+    settings are those of :class:`ReIDDataPreprocessor`.
     """
 
     def __init__(self, standardise: bool = True, **settings: Any) -> None:

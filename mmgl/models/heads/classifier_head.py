@@ -6,7 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
+from ..protocols import Tensors
 from .feature_weights import feature_weights, loss_key
 
 
@@ -17,13 +19,10 @@ class ClassifierHead(nn.Module):
     Follows BNNeck and AGW.
 
     Args:
-        in_channels: Length of the feature.
-        num_classes: Number of training identities.
         feature: Name of the feature of the neck it works on, or names and
             weights of several of the same length, which the one classifier
             is trained on together; logits are those of the first.
         loss: Config of a loss on logits; plain cross-entropy by default.
-        loss_weight: Factor of the loss.
         consistency: Config of a loss ``(logits, targets)`` between the views
             of an image, such as ``ViewConsistencyLoss``; None, or a
             ``loss_weight`` of 0 in it, for none.
@@ -42,10 +41,7 @@ class ClassifierHead(nn.Module):
         init_std: float | None = 0.001,
     ) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(
-                f'ClassifierHead.num_classes must be >= 1, got {num_classes}'
-            )
+        require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
         self.num_classes = num_classes
         self.features = feature_weights('ClassifierHead', feature)
         self.loss_weight = loss_weight
@@ -59,14 +55,12 @@ class ClassifierHead(nn.Module):
         if consistency and consistency.get('loss_weight') != 0:
             self.consistency = MODELS.build(consistency)
 
-    def forward(self, features: dict[str, Tensor]) -> Tensor:
+    def forward(self, features: Tensors) -> Tensor:
         """Logits ``(B, num_classes)`` of the first feature ``(B, C)``."""
         logits: Tensor = self.fc(features[next(iter(self.features))])
         return logits
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute ``loss``, of several features ``loss_FEATURE`` of each.
 
         ``accuracy`` (percent) and ``loss_consistency``, if there is one, are

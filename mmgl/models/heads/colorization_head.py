@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from mmgl.registry import HEADS
 from mmgl.structures import routing_modality
+from mmgl.utils.checks import require
 
 from ..backbones.base_resnet import modality_indices
 from ..functional.colour import (
@@ -15,6 +16,7 @@ from ..functional.colour import (
     soft_histogram,
 )
 from ..functional.gather import all_gather_no_grad
+from ..protocols import Tensors
 
 
 @HEADS.register_module()
@@ -29,7 +31,6 @@ class ColorizationHead(nn.Module):
     weights, so that a resumed run is the uninterrupted one.
 
     Args:
-        in_channels: Channels C of the feature map.
         hidden_channels: Channels before the classifier.
         grid: Distance of the bins in ab.
         num_neighbours: Bins a colour is spread over.
@@ -39,7 +40,6 @@ class ColorizationHead(nn.Module):
         upsample: Enlargement of the logits; with a feature map at stride 16,
             4 gives the published stride 4.
         memory: Batches the prior remembers.
-        feature: Name of a feature map of the neck.
     """
 
     bins: Tensor
@@ -59,11 +59,8 @@ class ColorizationHead(nn.Module):
         feature: str = 'map',
     ) -> None:
         super().__init__()
-        if not 0 < uniform_share <= 1:
-            raise ValueError(
-                'ColorizationHead.uniform_share must be above 0 '
-                f'and at most 1, got {uniform_share!r}'
-            )
+        good = 0 < uniform_share <= 1
+        require(self, good, '0 < uniform_share <= 1', uniform_share)
         self.num_neighbours = num_neighbours
         self.sigma = sigma
         self.uniform_share = uniform_share
@@ -98,9 +95,7 @@ class ColorizationHead(nn.Module):
             align_corners=False,
         )
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute the rebalanced cross-entropy, ln Q x mean weight at chance.
 
         ``targets``: ``modality`` and the colours ``ab`` ``(B, 2, H, W)`` of

@@ -5,10 +5,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 from ..functional.gather import all_gather_no_grad
 from ..functional.pairwise import at_least_fp32
 from ..layers import GraphAttentionLayer
+from ..protocols import Tensors
 
 
 @MODELS.register_module()
@@ -31,15 +33,11 @@ class GraphAttentionHead(nn.Module):
     without.
 
     Args:
-        in_channels: Length of the feature.
-        num_classes: Number of training identities.
-        feature: Name of the feature of the neck it works on.
         num_heads: Heads of the first layer.
         hidden_channels: Embedding size of a head; None shares
             ``in_channels`` out among the heads, 512 each in DDAG.
         dropout: Probability of dropping an input, a coefficient or a hidden
             value.
-        loss_weight: Factor of the loss, beside ``ramp``.
     """
 
     ramp: Tensor
@@ -55,23 +53,13 @@ class GraphAttentionHead(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if num_classes < 1 or num_heads < 1:
-            raise ValueError(
-                'GraphAttentionHead needs num_classes and num_heads >= 1, '
-                f'got {num_classes} and {num_heads}'
-            )
-        if not 0 <= dropout < 1:
-            raise ValueError(
-                f'GraphAttentionHead.dropout must be in [0, 1), got {dropout}'
-            )
+        require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
+        require(self, num_heads >= 1, 'num_heads >= 1', num_heads)
+        require(self, 0 <= dropout < 1, 'dropout in [0, 1)', dropout)
         if hidden_channels is None:
             hidden_channels = in_channels // num_heads
-        if hidden_channels < 1:
-            raise ValueError(
-                f'GraphAttentionHead: {num_heads} heads share '
-                f'{in_channels} channels; lower num_heads or set '
-                f'hidden_channels >= 1, got {hidden_channels}'
-            )
+        rule = f'hidden_channels >= 1 (or {in_channels} >= num_heads)'
+        require(self, hidden_channels >= 1, rule, hidden_channels)
         self.num_classes = num_classes
         self.feature = feature
         self.dropout = dropout
@@ -98,9 +86,7 @@ class GraphAttentionHead(nn.Module):
             x = self.output(x, mask)
         return x
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute ``loss``, the weighted negative log-likelihood.
 
         ``nll`` is without its factors, ``weight`` is their product and

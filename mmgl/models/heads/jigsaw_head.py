@@ -7,6 +7,8 @@ from torch.nn import functional as F
 from mmgl.registry import HEADS
 from mmgl.structures import permutation_codes, permutation_set
 
+from ..protocols import Tensors
+
 # Inputs of the last layer count as at most so many, see JigsawHead.
 _LENGTH = 512
 
@@ -27,14 +29,8 @@ class JigsawHead(nn.Module):
     value at chance before it falls. The scale, which works as a lower
     learning rate of the layer, keeps it from that.
 
-    Args:
-        in_channels: Length C of a tile's feature.
-        num_tiles: Tiles n of an image.
-        num_permutations: Size of the permutation set; that of
-            ``JigsawTiles``.
-        seed: Seed of the set; that of ``JigsawTiles``.
-        hidden_channels: Size of a tile's projection.
-        feature: Name of the feature of the neck.
+    Size and ``seed`` of the permutation set are those of ``JigsawTiles``;
+    ``hidden_channels`` is the size of a tile's projection.
     """
 
     codes: Tensor
@@ -80,11 +76,7 @@ class JigsawHead(nn.Module):
         return logits
 
     def class_of(self, permutation: Tensor) -> Tensor:
-        """Number ``(B,)`` in the set of each permutation ``(B, n)``.
-
-        Raises:
-            ValueError: If the set has no such permutation.
-        """
+        """Number ``(B,)`` in the set of each permutation ``(B, n)``."""
         place = None
         if permutation.shape[-1] == self.num_tiles:
             wanted = permutation_codes(permutation)
@@ -102,9 +94,7 @@ class JigsawHead(nn.Module):
             )
         return self.classes[place]
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute the cross-entropy, ln |P| at chance, and ``top1``.
 
         ``features``: rows of tiles ``(B * n, C)`` in any order; ``targets``:
@@ -119,13 +109,8 @@ class JigsawHead(nn.Module):
         return dict(loss=F.cross_entropy(logits, target), top1=right)
 
 
-def _by_source(rows: Tensor, targets: dict[str, Tensor]) -> Tensor:
-    """Rows ``(B * n, ...)`` in the order of images and views ``(B, n, ...)``.
-
-    Raises:
-        ValueError: If the images have not the same number of views, or are
-            not cut into views at all.
-    """
+def _by_source(rows: Tensor, targets: Tensors) -> Tensor:
+    """Rows ``(B * n, ...)`` by image and view: ``(B, n, ...)``."""
     if 'view' not in targets:
         raise ValueError(
             'the images are whole and not in tiles; add '

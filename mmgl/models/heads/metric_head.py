@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from mmgl.registry import MODELS
 
 from ..functional.monitors import feature_spread
+from ..protocols import Tensors
 from .feature_weights import feature_weights, loss_key
 
 
@@ -20,7 +21,6 @@ class MetricHead(nn.Module):
             weights of several, each of which gets the loss on its own.
         loss: Config of a metric loss; AGW's weighted regularised triplet by
             default.
-        loss_weight: Factor of the loss.
     """
 
     def __init__(
@@ -36,9 +36,7 @@ class MetricHead(nn.Module):
             loss or dict(type='WeightedRegularizedTripletLoss')
         )
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute ``loss``, of several features ``loss_FEATURE`` of each.
 
         ``spread`` is that of the first, if it holds vectors. ``targets``:

@@ -6,10 +6,12 @@ from torch import Tensor, nn
 
 from mmgl.registry import MODELS
 from mmgl.structures.modality import VISIBLE
+from mmgl.utils.checks import require
 
 from ..functional.distillation import kl_divergence
 from ..functional.gather import all_gather_no_grad
 from ..functional.pairwise import at_least_fp32
+from ..protocols import Tensors
 
 DIRECTIONS = ('student_first', 'teacher_first')
 # Training steps without an update of the copies before it is an error.
@@ -37,9 +39,6 @@ class ModalityClassifierHead(nn.Module):
     refuses to train on without it.
 
     Args:
-        in_channels: Length of the feature.
-        num_classes: Number of training identities.
-        feature: Name of the feature of the neck it works on.
         id_weight: Factor of each identity loss. 1 is what the published code
             amounts to: it adds a term of weight 0.5 twice.
         kl_weight: Factor of the divergence.
@@ -60,16 +59,9 @@ class ModalityClassifierHead(nn.Module):
         kl_direction: str = 'student_first',
     ) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(
-                'ModalityClassifierHead.num_classes must be >= '
-                f'1, got {num_classes}'
-            )
-        if kl_direction not in DIRECTIONS:
-            raise ValueError(
-                'ModalityClassifierHead.kl_direction must be one of '
-                f'{DIRECTIONS}, got {kl_direction!r}'
-            )
+        require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
+        rule = f'kl_direction one of {DIRECTIONS}'
+        require(self, kl_direction in DIRECTIONS, rule, kl_direction)
         self.num_classes = num_classes
         self.feature = feature
         self.id_weight = id_weight
@@ -86,24 +78,15 @@ class ModalityClassifierHead(nn.Module):
     @torch.no_grad()
     def update_average(self, rate: float) -> None:
         """Move the averages towards the classifiers by a share of 0 to 1."""
-        if not 0 <= rate <= 1:
-            raise ValueError(
-                'ModalityClassifierHead: the rate of the '
-                f'averages must be from 0 to 1, got {rate}'
-            )
+        require(self, 0 <= rate <= 1, 'rate from 0 to 1', rate)
         self.visible_average.lerp_(self.visible.weight, rate)
         self.infrared_average.lerp_(self.infrared.weight, rate)
         self._steps_without_update = 0
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute ``loss_visible``, ``loss_infrared`` and ``loss_kl``.
 
         ``accuracy`` (percent) is that of the own modality's classifier.
-
-        Raises:
-            RuntimeError: If nobody updates the averages.
         """
         self._check_updates()
         feature, pids = features[self.feature], targets['pid']

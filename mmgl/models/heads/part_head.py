@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgl.registry import HEADS, LOSSES
+from mmgl.utils.checks import require
 
 from ..functional.monitors import part_consistency
 from ..layers.modality_norm import ModalityBatchNorm
+from ..protocols import Tensors
 
 _NORMS = ('bn', 'modality_bn', 'ln', 'none')
 
@@ -25,16 +27,12 @@ class PartHead(nn.Module):
     are shuffled: only then do equal body parts meet in one space.
 
     Args:
-        in_channels: Channels C of the feature map.
-        num_stripes: Stripes N of an image.
         out_channels: Embedding size D (256 in Sec. III-C).
         norm: Normalisation behind the projection: 'bn' as in PCB,
             'modality_bn' (statistics a modality, which hides their gap from
             the losses, see ``docs/pretraining.md``), 'ln' or 'none'.
         position: Use the position cross-entropy L_cls of Eq. 7.
-        position_weight: Its weight.
         contrast: Config of the PCC loss; None leaves it out.
-        feature: Name of a feature map of the neck.
     """
 
     def __init__(
@@ -44,22 +42,17 @@ class PartHead(nn.Module):
         out_channels: int = 256,
         norm: str = 'bn',
         position: bool = True,
-        position_weight: float = 1.0,
         contrast: Mapping[str, Any] | None = None,
         feature: str = 'map',
     ) -> None:
         super().__init__()
-        if norm not in _NORMS:
-            raise ValueError(
-                f'PartHead: norm={norm!r} is not one of {_NORMS}.'
-            )
+        require(self, norm in _NORMS, f'norm one of {_NORMS}', norm)
         if not position and contrast is None:
             raise ValueError(
                 'PartHead has no loss: set position=True or '
                 'contrast=dict(...), or leave the head out (None).'
             )
         self.num_stripes = num_stripes
-        self.position_weight = position_weight
         self.feature = feature
         self.projection = nn.Linear(in_channels, out_channels, bias=False)
         nn.init.kaiming_normal_(self.projection.weight, nonlinearity='linear')
@@ -76,11 +69,7 @@ class PartHead(nn.Module):
         self.contrast = None if contrast is None else LOSSES.build(contrast)
 
     def forward(self, feature_map: Tensor, modality: Tensor) -> Tensor:
-        """Part vectors ``(B, N, D)``, before L2 norm, of ``(B, C, h, w)``.
-
-        Raises:
-            ValueError: If the rows do not divide into N stripes.
-        """
+        """Part vectors ``(B, N, D)``, before L2 norm, of ``(B, C, h, w)``."""
         rows, columns = feature_map.shape[2:]
         if rows % self.num_stripes:
             raise ValueError(
@@ -100,9 +89,7 @@ class PartHead(nn.Module):
             parts = self.norm(parts)
         return parts
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute ``loss_position`` and ``loss_pcc``, where used.
 
         ``targets``: ``permutation`` ``(B, N)`` and, for ``bank='pair'``,
@@ -116,9 +103,7 @@ class PartHead(nn.Module):
         if self.classifier is not None:
             logits = self.classifier(parts).flatten(0, 1).float()
             labels = positions.flatten()
-            output['loss_position'] = self.position_weight * F.cross_entropy(
-                logits, labels
-            )
+            output['loss_position'] = F.cross_entropy(logits, labels)
             output['top1'] = (logits.argmax(-1) == labels).float().mean()
         unit = F.normalize(parts.float(), dim=-1)
         if self.contrast is not None:

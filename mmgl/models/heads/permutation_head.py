@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from mmgl.registry import HEADS, LOSSES
+from mmgl.utils.checks import require
 
 from ..functional.sinkhorn import sinkhorn
 from ..layers.modality_norm import ModalityBatchNorm
+from ..protocols import Tensors
 
 _NORMS = ('bn', 'modality_bn', 'none')
 
@@ -25,12 +27,8 @@ class PermutationHead(nn.Module):
     slowly (``docs/pretraining.md``).
 
     Args:
-        in_channels: Length of the feature.
-        num_stripes: Stripes N of an image.
-        loss: Config of the reconstruction loss.
         norm: 'bn', 'modality_bn' (statistics a modality) or 'none' as
             printed in the paper.
-        feature: Name of the feature of the neck.
     """
 
     def __init__(
@@ -42,10 +40,7 @@ class PermutationHead(nn.Module):
         feature: str = 'pool',
     ) -> None:
         super().__init__()
-        if norm not in _NORMS:
-            raise ValueError(
-                f'PermutationHead: norm={norm!r} is not one of {_NORMS}.'
-            )
+        require(self, norm in _NORMS, f'norm one of {_NORMS}', norm)
         self.num_stripes = num_stripes
         self.feature = feature
         self.norm = (
@@ -68,17 +63,12 @@ class PermutationHead(nn.Module):
         logits: Tensor = self.fc(feature)
         return logits.view(-1, self.num_stripes, self.num_stripes)
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Reconstruct ``permutation`` ``(B, N)``.
 
         ``top1`` is the share of stripes whose position is right, by the
         largest entry of the noise-free relaxed matrix (training has no time
         for the Hungarian matching of ``PermutationAccuracy``).
-
-        Raises:
-            ValueError: If N differs between head and data.
         """
         permutation = targets['permutation']
         if permutation.shape[-1] != self.num_stripes:
@@ -97,10 +87,7 @@ class PermutationHead(nn.Module):
 
     @torch.no_grad()
     def predict(
-        self,
-        features: dict[str, Tensor],
-        targets: dict[str, Tensor],
-        data_samples: Sequence[Any],
+        self, features: Tensors, targets: Tensors, data_samples: Sequence[Any]
     ) -> None:
         """Set ``permutation_logits`` ``(N, N)`` of each sample."""
         logits = self(features[self.feature], targets['modality']).float()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 from ..functional.distillation import (
     BRANCHES,
@@ -17,6 +18,7 @@ from ..functional.distillation import (
 from ..functional.gather import all_gather_with_grad
 from ..functional.pairwise import at_least_fp32
 from ..functional.transport import released_transport_cost, transport_cost
+from ..protocols import Tensors
 
 TERMS = ('ce', 'cml', 'vsd', 'vcd', 'vml')
 KL_WEIGHTS = {
@@ -24,6 +26,7 @@ KL_WEIGHTS = {
     'released': dict(vsd=2.0, vcd=2.0, vml=0.0),
 }
 CML_WEIGHTS = {'sinkhorn': 8.0, 'released': 8.0, 'kl': 1.0}
+NEEDED = {f'{kind}_{name}' for kind in ('obs', 'rep') for name in BRANCHES}
 BRANCH_WEIGHTS = dict(infrared=0.5, visible=0.5, shared_gray=0.25, shared=0.25)
 
 
@@ -80,8 +83,6 @@ class VariationalDistillationHead(nn.Module):
     ``LossRampHook``.
 
     Args:
-        feature_channels: Lengths of the features of the neck.
-        num_classes: Number of training identities.
         kl_mode: 'paper' for the above, or 'released' for what the public
             code computes (see :func:`~mmgl.models.functional.distillation
             .distil`), which has no VML.
@@ -107,30 +108,41 @@ class VariationalDistillationHead(nn.Module):
         label_smoothing: float = 0.1,
     ) -> None:
         super().__init__()
-        _check(feature_channels, num_classes, kl_mode, cml, loss_weights)
+        require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
+        modes = tuple(KL_WEIGHTS)
+        require(self, kl_mode in modes, f'kl_mode one of {modes}', kl_mode)
+        modes = tuple(CML_WEIGHTS)
+        require(self, cml in modes, f'cml one of {modes}', cml)
+        unknown = sorted(set(loss_weights or {}) - set(TERMS))
+        require(self, not unknown, f'loss_weights of {TERMS}', unknown)
+        missing = sorted(NEEDED - set(feature_channels))
+        if missing:
+            raise ValueError(
+                'VariationalDistillationHead needs a neck with the features '
+                f'{missing}, such as MutualBottleneckNeck; it has '
+                f'{list(feature_channels)}'
+            )
         self.num_classes = num_classes
         self.kl_mode = kl_mode
         self.cml = cml
-        self.loss_weights = dict(
-            ce=1.0, cml=CML_WEIGHTS[cml], **KL_WEIGHTS[kl_mode]
-        )
-        self.loss_weights.update(loss_weights or {})
-        self.observation = nn.ModuleDict(
-            {
-                name: observation_classifier(
-                    feature_channels[f'obs_{name}'], num_classes
-                )
-                for name in NETWORKS
-            }
-        )
-        self.representation = nn.ModuleDict(
-            {
-                name: representation_classifier(
-                    feature_channels[f'rep_{name}'], num_classes
-                )
-                for name in NETWORKS
-            }
-        )
+        self.loss_weights = {
+            'ce': 1.0,
+            'cml': CML_WEIGHTS[cml],
+            **KL_WEIGHTS[kl_mode],
+            **(loss_weights or {}),
+        }
+        self.observation = nn.ModuleDict()
+        self.representation = nn.ModuleDict()
+        for name in NETWORKS:
+            length = feature_channels[f'obs_{name}']
+            self.observation[name] = observation_classifier(
+                length, num_classes
+            )
+        for name in NETWORKS:
+            length = feature_channels[f'rep_{name}']
+            self.representation[name] = representation_classifier(
+                length, num_classes
+            )
         self.criterion = MODELS.build(
             dict(
                 type='IdentityCrossEntropyLoss',
@@ -139,7 +151,7 @@ class VariationalDistillationHead(nn.Module):
         )
         self.register_buffer('ramp', torch.ones(()), persistent=False)
 
-    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, features: Tensors) -> Tensors:
         """Logits ``(B, num_classes)`` of each feature, under its name."""
         return {
             f'{kind}_{branch}': at_least_fp32(
@@ -152,9 +164,7 @@ class VariationalDistillationHead(nn.Module):
             for branch, network in BRANCHES.items()
         }
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute ``loss_TERM`` of each term.
 
         ``accuracy`` (percent) is a mean over the observations of all
@@ -162,7 +172,7 @@ class VariationalDistillationHead(nn.Module):
         its end the transport plan is.
         """
         logits, pids = self(features), targets['pid']
-        output: dict[str, Tensor] = {}
+        output: Tensors = {}
         # Softmax, divergences and transport in fp32.
         with torch.autocast(pids.device.type, enabled=False):
             for term, weight in self.loss_weights.items():
@@ -187,7 +197,7 @@ class VariationalDistillationHead(nn.Module):
                 output['accuracy'] = 100 * torch.stack(hits).mean()
         return output
 
-    def _ce(self, logits: dict[str, Tensor], pids: Tensor) -> Tensor:
+    def _ce(self, logits: Tensors, pids: Tensor) -> Tensor:
         """Cross-entropy of all branches."""
         total = torch.zeros((), device=pids.device)
         for name, value in logits.items():
@@ -195,9 +205,7 @@ class VariationalDistillationHead(nn.Module):
             total = total + weight * self.criterion(value, pids)
         return total
 
-    def _cml(
-        self, logits: dict[str, Tensor], log: dict[str, Tensor]
-    ) -> Tensor:
+    def _cml(self, logits: Tensors, log: Tensors) -> Tensor:
         """Mutual learning of the observations of I and of V."""
         first, second = logits['obs_infrared'], logits['obs_visible']
         if self.cml == 'kl':
@@ -215,7 +223,7 @@ class VariationalDistillationHead(nn.Module):
         cost, log['cml_marginal_error'] = solve(one, two)
         return cost
 
-    def _divergence(self, term: str, logits: dict[str, Tensor]) -> Tensor:
+    def _divergence(self, term: str, logits: Tensors) -> Tensor:
         """What representations should know of observations, or each other."""
 
         def learn(teacher: str, student: str) -> Tensor:
@@ -231,39 +239,3 @@ class VariationalDistillationHead(nn.Module):
             both = learn('shared', 'shared_gray')
             return (both + learn('shared_gray', 'shared')) / 2
         return js_divergence(logits['rep_shared_gray'], logits['rep_shared'])
-
-
-def _check(
-    feature_channels: Mapping[str, int],
-    num_classes: int,
-    kl_mode: str,
-    cml: str,
-    loss_weights: Mapping[str, float] | None,
-) -> None:
-    """Raise ValueError for settings of the head that make no sense."""
-    name = 'VariationalDistillationHead'
-    if num_classes < 1:
-        raise ValueError(f'{name}.num_classes must be >= 1, got {num_classes}')
-    if kl_mode not in KL_WEIGHTS:
-        raise ValueError(
-            f'{name}.kl_mode must be one of '
-            f'{tuple(KL_WEIGHTS)}, got {kl_mode!r}'
-        )
-    if cml not in CML_WEIGHTS:
-        raise ValueError(
-            f'{name}.cml must be one of {tuple(CML_WEIGHTS)}, got {cml!r}'
-        )
-    unknown = sorted(set(loss_weights or {}) - set(TERMS))
-    if unknown:
-        raise ValueError(
-            f'{name}.loss_weights: no term {unknown}; the terms are {TERMS}'
-        )
-    wanted = [f'{kind}_{b}' for kind in ('obs', 'rep') for b in BRANCHES]
-    missing = [
-        feature for feature in wanted if feature not in feature_channels
-    ]
-    if missing:
-        raise ValueError(
-            f'{name} needs a neck with the features {missing}, such as '
-            f'MutualBottleneckNeck; it has {list(feature_channels)}'
-        )

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 from ..functional.pairwise import at_least_fp32
 
@@ -26,20 +27,15 @@ class ModalityAlleviation(nn.Module):
     layer3 and one behind layer4. Both convolutions have no bias and Kaiming
     initialisation (fan out).
 
-    Args:
-        in_channels: Channels C of the feature map.
-        reduction: C divided by the channels between W_1 and W_2.
-        eps: Added to the variance of the instance norm.
+    ``reduction`` is C divided by the channels between W_1 and W_2, ``eps``
+    is added to the variance of the instance norm.
     """
 
     def __init__(
         self, in_channels: int, reduction: int = 16, eps: float = 1e-5
     ) -> None:
         super().__init__()
-        if reduction < 1:
-            raise ValueError(
-                f'ModalityAlleviation.reduction must be >= 1, got {reduction}'
-            )
+        require(self, reduction >= 1, 'reduction >= 1', reduction)
         self.eps = eps
         inside = max(1, in_channels // reduction)
         self.fc1 = nn.Conv2d(in_channels, inside, 1, bias=False)

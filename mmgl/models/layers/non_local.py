@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from mmgl.utils.checks import require
+
 from ..functional.pairwise import at_least_fp32
 
 
@@ -19,20 +21,15 @@ class NonLocalBlock(nn.Module):
     The batch norm starts with weight and bias 0; the convolutions (all with
     bias) keep the default initialisation of PyTorch.
 
-    Args:
-        in_channels: Channels C of the feature map.
-        inter_channels: Channels M of the embeddings. The published AGW code
-            uses 1 (by accident, but its numbers depend on it); the original
-            paper C // 2.
+    Of the channels of the embeddings, ``inter_channels``, the published AGW
+    code uses 1 (by accident, but its numbers depend on it); the original
+    paper C // 2.
     """
 
     def __init__(self, in_channels: int, inter_channels: int = 1) -> None:
         super().__init__()
-        if inter_channels < 1:
-            raise ValueError(
-                'NonLocalBlock.inter_channels must be >= 1, got '
-                f'{inter_channels}'
-            )
+        valid = inter_channels >= 1
+        require(self, valid, 'inter_channels >= 1', inter_channels)
         self.theta = nn.Conv2d(in_channels, inter_channels, 1)
         self.phi = nn.Conv2d(in_channels, inter_channels, 1)
         self.g = nn.Conv2d(in_channels, inter_channels, 1)

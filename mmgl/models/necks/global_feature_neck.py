@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmgl.registry import MODELS
 
 from ..layers import build_bnneck
+from ..protocols import Tensors
 
 
 @MODELS.register_module()
@@ -21,10 +22,8 @@ class GlobalFeatureNeck(nn.Module):
 
     Features: ``pool`` and ``bn``, both ``(B, C)`` in fp32.
 
-    Args:
-        in_channels: Channels C of the feature map.
-        pool: ``dict(type='GeMPooling', p=3)``, the default, or
-            ``dict(type='AvgPooling')``.
+    ``pool`` is ``dict(type='GeMPooling', p=3)``, the default, or
+    ``dict(type='AvgPooling')``.
     """
 
     def __init__(
@@ -35,7 +34,7 @@ class GlobalFeatureNeck(nn.Module):
         self.bn = build_bnneck(in_channels)
         self.out_channels = {'pool': in_channels, 'bn': in_channels}
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor) -> Tensors:
         """Pool and normalise a feature map ``(B, C, h, w)``."""
         pooled = self.pool(x)
         return {'pool': pooled, 'bn': self.bn(pooled)}

@@ -4,6 +4,8 @@ from torch import Tensor, nn
 
 from mmgl.registry import MODELS
 
+from ..protocols import Tensors
+
 
 @MODELS.register_module()
 class MapNeck(nn.Module):
@@ -16,6 +18,6 @@ class MapNeck(nn.Module):
         super().__init__()
         self.out_channels = {'map': in_channels, 'pool': in_channels}
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor) -> Tensors:
         """``map`` ``(B, C, h, w)`` and ``pool`` ``(B, C)``."""
         return {'map': x, 'pool': x.mean(dim=(2, 3))}

@@ -5,12 +5,13 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mmgl.registry import MODELS
 
 from ..functional.distillation import BRANCHES, NETWORKS
 from ..layers import build_bnneck
+from ..protocols import Tensors
 
 
 def build_bottleneck(widths: Sequence[int]) -> nn.Sequential:
@@ -45,7 +46,6 @@ class MutualBottleneckNeck(nn.Module):
     shared_gray, visible and shared one behind the other.
 
     Args:
-        in_channels: Channels C of the feature maps.
         hidden_channels: Widths of the inner layers of a bottleneck.
         representation_channels: Length Z of a representation.
         pool: Config of the pooling layer; average pooling by default.
@@ -72,7 +72,7 @@ class MutualBottleneckNeck(nn.Module):
             'concat': len(BRANCHES) * in_channels,
         }
 
-    def forward(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, maps: Tensors) -> Tensors:
         """Compute the features of a map ``(B, C, h, w)`` of each branch."""
         observations = {
             f'obs_{branch}': self.bn[network](self.pool(maps[branch]))

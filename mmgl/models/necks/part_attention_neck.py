@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 from ..functional.graph_attention import part_attention
 from ..functional.pairwise import at_least_fp32
 from ..layers import build_bnneck
+from ..protocols import Tensors
 from .global_feature_neck import GlobalFeatureNeck
 
 _INVERSE_ROOT = '1/sqrt(d)'
@@ -35,12 +37,8 @@ class PartAttentionNeck(GlobalFeatureNeck):
     Features: ``pool`` and ``bn`` of :class:`GlobalFeatureNeck` and ``part``,
     the attentive feature h, all ``(B, C)`` in fp32.
 
-    Args:
-        in_channels: Channels C of the feature map.
-        num_parts: Stripes P.
-        scale: Factor of the dot products in the attention: a number, or
-            '1/sqrt(d)' of Vaswani et al. DDAG has none (1).
-        pool: Config of the global pooling; average pooling by default.
+    ``scale`` is the factor of the dot products in the attention: a number,
+    or '1/sqrt(d)' of Vaswani et al. DDAG has none (1).
     """
 
     def __init__(
@@ -51,16 +49,13 @@ class PartAttentionNeck(GlobalFeatureNeck):
         pool: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(in_channels, pool or dict(type='AvgPooling'))
-        if num_parts < 1:
-            raise ValueError(
-                f'PartAttentionNeck.num_parts must be >= 1, got {num_parts}'
-            )
+        require(self, num_parts >= 1, 'num_parts >= 1', num_parts)
         if scale == _INVERSE_ROOT:
             scale = 1 / math.sqrt(in_channels)
         if isinstance(scale, str) or scale <= 0:
             raise ValueError(
-                'PartAttentionNeck.scale must be above 0 or '
-                f'{_INVERSE_ROOT!r}, got {scale!r}'
+                f'PartAttentionNeck.scale must be above 0 or {_INVERSE_ROOT!r}'
+                f', got {scale!r}'
             )
         self.num_parts = num_parts
         self.scale = scale
@@ -79,9 +74,6 @@ class PartAttentionNeck(GlobalFeatureNeck):
 
         Stripes of an ``h`` that P does not divide overlap, as in adaptive
         pooling.
-
-        Raises:
-            ValueError: If there are fewer rows than stripes.
         """
         rows, parts = x.shape[2], self.num_parts
         if rows < parts:
@@ -103,7 +95,7 @@ class PartAttentionNeck(GlobalFeatureNeck):
             dim=1,
         )
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor) -> Tensors:
         """Compute the features of a map ``(B, C, h, w)``."""
         features = super().forward(x)
         # Without a scale the dot products of 2048 channels are large; half

@@ -4,9 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 from ..functional.pairwise import at_least_fp32
 from ..layers import build_bnneck
+from ..protocols import Tensors
 
 
 @MODELS.register_module()
@@ -29,17 +31,14 @@ class PatternAlignmentNeck(nn.Module):
 
     def __init__(self, in_channels: int, num_parts: int = 6) -> None:
         super().__init__()
-        if num_parts < 1:
-            raise ValueError(
-                f'PatternAlignmentNeck.num_parts must be >= 1, got {num_parts}'
-            )
+        require(self, num_parts >= 1, 'num_parts >= 1', num_parts)
         self.mask = nn.Conv2d(in_channels, num_parts, 1)
         nn.init.zeros_(self.mask.get_parameter('bias'))
         length = (num_parts + 1) * in_channels
         self.bn = build_bnneck(length, weight_std=0)
         self.out_channels = {'pool': length, 'bn': length, 'masks': num_parts}
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor) -> Tensors:
         """Compute the features of a map ``(B, C, h, w)``."""
         masks = at_least_fp32(self.mask(x)).sigmoid()
         # Sums over all places lose digits in half precision.
