@@ -8,19 +8,23 @@ BACKBONE = dict(
     type='TwoStreamResNet', depth=18, base_channels=4, norm_eval=True
 )
 PRETRAIN = dict(
-    type='MMGLPretrainer',
+    type='ReIDModel',
     backbone=BACKBONE,
-    permutation_head=dict(
-        type='PermutationHead',
-        num_stripes=6,
-        loss=dict(type='PermutationReconstructionLoss'),
+    neck=dict(type='MapNeck'),
+    heads=dict(
+        permutation=dict(
+            type='PermutationHead',
+            num_stripes=6,
+            loss=dict(type='PermutationReconstructionLoss'),
+        ),
+        part=dict(
+            type='PartHead',
+            num_stripes=6,
+            out_channels=16,
+            contrast=dict(type='PartCycleContrastiveLoss'),
+        ),
     ),
-    part_head=dict(
-        type='PartHead',
-        num_stripes=6,
-        out_channels=16,
-        contrast=dict(type='PartCycleContrastiveLoss'),
-    ),
+    test_feature='pool',
 )
 FINETUNE = dict(
     type='ReIDModel',

@@ -11,19 +11,15 @@ from schedules import learning_rates
 
 from mmgl.config.loading import apply_init, build_runner, load_config
 from mmgl.datasets.transforms import EpochStages
-from mmgl.models.pretrainers import (
-    ColorizationPretrainer,
-    JigsawPretrainer,
-    PSLPretrainer,
-)
+from mmgl.models import ReIDModel, StagewiseModel
 from mmgl.registry import MODELS, TRANSFORMS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.paths import config_dir
 
 METHODS = {
-    'colorization': ColorizationPretrainer,
-    'jigsaw': JigsawPretrainer,
-    'psl': PSLPretrainer,
+    'colorization': ReIDModel,
+    'jigsaw': ReIDModel,
+    'psl': StagewiseModel,
 }
 MMGL, NATIVE, MINI = (
     '{}_two-stream_r50_96-100e_sysu',
@@ -137,7 +133,7 @@ def test_puzzles_of_data_and_model_agree(method, kind):
     step = cfg.train_dataloader.dataset.pipeline[-2]
     stages = [[step]] if method == 'jigsaw' else step.stages
     heads = (
-        [cfg.model.head]
+        [cfg.model.heads.jigsaw]
         if method == 'jigsaw'
         else [stage.head for stage in cfg.model.stages]
     )

@@ -62,9 +62,9 @@ TERMS['mutual-info-paper'] = {*TERMS['mutual-info'], 'distillation/loss_vml'}
 SSL_TERMS = {
     'barlow-twins': set(),
     'byol': set(),
-    'colorization': {'loss_colorization'},
-    'jigsaw': {'loss_jigsaw'},
-    'psl': {'loss_jigsaw'},
+    'colorization': {'colour/loss'},
+    'jigsaw': {'jigsaw/loss'},
+    'psl': {'jigsaw/loss'},
     'simclr': set(),
     'simsiam': set(),
     'swav': set(),
@@ -255,7 +255,7 @@ def test_leaf_trains_and_evaluates(leaf, roots, tmp_path):
     if leaf in SSL:
         terms, expected = SSL_TERMS[ssl_method(leaf)], set()
     elif leaf in PRETRAINING:
-        terms = {'loss_permutation', 'loss_position', 'loss_pcc'}
+        terms = {'permutation/loss', 'part/loss_position', 'part/loss_pcc'}
         expected = (
             {
                 f'permutation/{who}{what}_acc'

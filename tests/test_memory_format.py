@@ -63,7 +63,7 @@ def narrow(cfg):
         loader.sampler.update(num_ids=2, num_instances=2)
     else:
         # Behind the batch norm of the parts fewer are mostly noise.
-        images = 16 if 'part_head' in cfg.model else 8
+        images = 16 if 'part' in cfg.model.get('heads', {}) else 8
         loader.sampler.update(
             batch_size=images, num_pairs_per_epoch=images // 2
         )

@@ -13,6 +13,8 @@ modality keeps channels of its own, each gets a network of its own.
 """
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,43 +22,33 @@ from torch import Tensor, nn
 from mmgl.structures.modality import INFRARED, VISIBLE
 
 from .backbones.base_resnet import STAGES, BaseReIDResNet, modality_indices
-from .backbones.resnet_parts import Bottleneck
+from .backbones.resnet_parts import ARCHITECTURES
 from .functional.feature_search import pixel_logits
 from .layers import FeatureSearchCell
 
 STREAMS = {'visible': VISIBLE, 'infrared': INFRARED}
+Subsets = Mapping[str, Mapping[str, Tensor]]
 
 
 class SelectChannels(nn.Module):
-    """Keep some channels; the shortcut of a pruned block.
+    """The shortcut of a pruned block: some channels, by a boolean (C,)."""
 
-    Args:
-        kept: Boolean ``(C,)``.
-    """
+    index: Tensor
 
     def __init__(self, kept: Tensor) -> None:
         super().__init__()
         self.register_buffer('index', kept.nonzero().flatten())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Select.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-
-        Returns:
-            Feature map ``(B, kept, h, w)``.
-        """
+        """Select from ``(B, C, h, w)``."""
         return x.index_select(1, self.index)
 
 
 class HardPixelGate(nn.Module):
-    """Selection of pixels by one modality of a hard search cell.
+    """Selection of pixels by one modality of a hard search cell."""
 
-    Args:
-        cell: The cell.
-        modality: 0 visible or 1 infrared.
-    """
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, cell: FeatureSearchCell, modality: int) -> None:
         super().__init__()
@@ -66,14 +58,7 @@ class HardPixelGate(nn.Module):
         self.register_buffer('bias', bias.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Set the pixels that are not selected to 0.
-
-        Args:
-            x: Feature map ``(B, kept, h, w)``.
-
-        Returns:
-            Feature map of the same shape.
-        """
+        """Set the pixels that are not selected to 0."""
         logits = pixel_logits(x, self.num_channels, self.weight, self.bias)
         return x * (logits > 0).to(x.dtype)
 
@@ -81,30 +66,28 @@ class HardPixelGate(nn.Module):
 class PrunedStream(nn.Module):
     """The network of one modality without closed channels.
 
-    Args:
-        backbone: Backbone with hard cells; it is not changed.
-        modality: 0 visible or 1 infrared.
-        subsets: Boolean ``(C,)`` of each stage, the channels to keep.
+    ``subsets`` are the channels to keep, boolean ``(C,)`` by stage. The
+    backbone is not changed.
     """
+
+    kept: Tensor
 
     def __init__(
         self,
         backbone: BaseReIDResNet,
         modality: int,
-        subsets: dict[str, Tensor],
+        subsets: Mapping[str, Tensor],
     ) -> None:
         super().__init__()
-        names = backbone.stem_names
-        self.stem = copy.deepcopy(
-            getattr(backbone, names[min(modality, len(names) - 1)])
-        )
-        before = None
-        for name in STAGES:
-            stage = copy.deepcopy(getattr(backbone, name))
-            if before is not None:
-                _prune_inputs(stage[0], before)
-            before = subsets[name]
-            _prune_outputs(stage[-1], before)
+        # One stem serves both modalities.
+        stems = backbone.stems()
+        self.stem = copy.deepcopy(stems[min(modality, len(stems) - 1)])
+        bottleneck = ARCHITECTURES[backbone.depth][2] > 1
+        for number, name in enumerate(STAGES):
+            stage: Any = copy.deepcopy(backbone.get_submodule(name))
+            if number:
+                _prune_inputs(stage[0], subsets[STAGES[number - 1]])
+            _prune_outputs(stage[-1], subsets[name], 3 if bottleneck else 2)
             self.add_module(name, stage)
         self.gates = nn.ModuleDict(
             {
@@ -113,22 +96,19 @@ class PrunedStream(nn.Module):
                 if cell.by_pixel
             }
         )
-        self.out_channels = len(before)
-        self.register_buffer('kept', before.nonzero().flatten())
+        last = subsets[STAGES[-1]]
+        self.out_channels = len(last)
+        self.register_buffer('kept', last.nonzero().flatten())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the feature map.
+        """Compute the feature map of images of the modality.
 
-        Args:
-            x: Images ``(B, 3, H, W)`` of the modality.
-
-        Returns:
-            Feature map ``(B, out_channels, h, w)``; closed channels are 0,
-            so that both modalities have the same feature space.
+        Closed channels are 0, so that both modalities have the same feature
+        space.
         """
         x = self.stem(x)
         for name in STAGES:
-            x = getattr(self, name)(x)
+            x = self.get_submodule(name)(x)
             if name in self.gates:
                 x = self.gates[name](x)
         full = x.new_zeros(len(x), self.out_channels, *x.shape[2:])
@@ -138,24 +118,16 @@ class PrunedStream(nn.Module):
 class PrunedBackbone(nn.Module):
     """Two pruned networks in the place of a backbone with hard cells.
 
-    Args:
-        backbone: A one- or two-stream ResNet with
-            :class:`~.layers.FeatureSearchCell` plugins; it is not changed.
-        subsets: As returned by :func:`channel_subsets`, which is the
-            default.
-
-    Raises:
-        ValueError: If the backbone has other plugins or non-local blocks,
-            or a stage would be left without channels.
+    The backbone, a one- or two-stream ResNet without other plugins or
+    non-local blocks, is not changed. ``subsets`` are those of
+    :func:`channel_subsets` by default.
     """
 
     def __init__(
-        self,
-        backbone: BaseReIDResNet,
-        subsets: dict[str, dict[str, Tensor]] | None = None,
+        self, backbone: BaseReIDResNet, subsets: Subsets | None = None
     ) -> None:
         super().__init__()
-        if hasattr(backbone, 'non_local'):
+        if len(backbone.non_local):
             raise ValueError(
                 'PrunedBackbone: non-local blocks read closed '
                 'channels; set model.backbone.non_local=None'
@@ -174,103 +146,71 @@ class PrunedBackbone(nn.Module):
             )
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Compute the feature map.
-
-        Args:
-            x: Images ``(B, 3, H, W)``.
-            modality: Modality numbers ``(B,)``.
-
-        Returns:
-            Feature map ``(B, out_channels, h, w)`` in the order of ``x``.
-        """
+        """Compute the feature map ``(B, C, h, w)`` in the order of ``x``."""
         indices = modality_indices(modality, x.device)
-        parts = [
-            stream(x[index])
-            for index, stream in zip(
-                indices, (self.visible, self.infrared), strict=True
-            )
-            if len(index)
+        maps = [
+            self.get_submodule(name)(x[rows])
+            for name, rows in zip(STREAMS, indices, strict=True)
+            if len(rows)
         ]
-        return torch.cat(parts)[torch.cat(indices).argsort()]
+        return torch.cat(maps)[torch.cat(indices).argsort()]
 
 
 def search_cells(backbone: BaseReIDResNet) -> dict[str, FeatureSearchCell]:
-    """Find the search cells of a backbone.
-
-    Args:
-        backbone: The backbone.
-
-    Returns:
-        Cell by stage.
-
-    Raises:
-        ValueError: If a plugin is no search cell.
-    """
-    plugins = dict(getattr(backbone, 'plugins', {}).items())
-    for stage, plugin in plugins.items():
+    """Search cells by stage; another plugin is a ValueError."""
+    cells = {}
+    for stage, plugin in backbone.plugins.items():
         if not isinstance(plugin, FeatureSearchCell):
             raise ValueError(
                 f'cannot prune behind model.backbone.plugins.{stage}, a '
                 f'{type(plugin).__name__}; only FeatureSearchCell is known'
             )
-    return plugins
+        cells[stage] = plugin
+    return cells
 
 
 def channel_subsets(backbone: BaseReIDResNet) -> dict[str, dict[str, Tensor]]:
-    """Channels that each modality keeps behind each stage.
+    """Channels each modality keeps, ``(C,)`` by modality name and stage.
 
-    Args:
-        backbone: Backbone with search cells.
-
-    Returns:
-        Boolean ``(C,)`` by 'visible' or 'infrared' and by stage; all True
-        behind a stage without a cell.
-
-    Raises:
-        ValueError: If a plugin is no search cell.
+    All are True behind a stage without a cell.
     """
     cells = search_cells(backbone)
-    subsets = {}
-    for name, modality in STREAMS.items():
-        subsets[name] = {
+    return {
+        name: {
             stage: cells[stage].channel_subsets()[modality].cpu()
             if stage in cells
             else torch.ones(backbone.stage_channels(stage), dtype=torch.bool)
             for stage in STAGES
         }
-    return subsets
+        for name, modality in STREAMS.items()
+    }
 
 
-def _prune_inputs(block: nn.Module, kept: Tensor) -> None:
+def _prune_inputs(block: Any, kept: Tensor) -> None:
     """Remove the columns of all convolutions that read the input."""
-    _slice_conv(block.conv1, columns=kept)
-    _slice_conv(block.downsample[0], columns=kept)
+    for conv in (block.conv1, block.downsample[0]):
+        conv.weight = nn.Parameter(conv.weight.detach()[:, _on(kept, conv)])
+        conv.in_channels = conv.weight.shape[1]
 
 
-def _prune_outputs(block: nn.Module, kept: Tensor) -> None:
-    """Remove the rows of the last convolution and of the shortcut."""
-    last = 3 if isinstance(block, Bottleneck) else 2
-    _slice_conv(getattr(block, f'conv{last}'), rows=kept)
-    norm = getattr(block, f'bn{last}')
-    for name in ('weight', 'bias'):
-        value = getattr(norm, name).detach()
-        setattr(norm, name, nn.Parameter(value[kept.to(value.device)]))
-    for name in ('running_mean', 'running_var'):
-        value = getattr(norm, name)
-        setattr(norm, name, value[kept.to(value.device)])
-    norm.num_features = int(kept.sum())
+def _prune_outputs(block: Any, kept: Tensor, last: int) -> None:
+    """Remove the rows of the last convolution and norm and of the shortcut."""
+    conv, norm = (
+        block.get_submodule(f'conv{last}'),
+        getattr(block, f'bn{last}'),
+    )
+    rows = _on(kept, conv)
+    for part in (conv, norm):
+        for name, value in part.named_parameters():
+            setattr(part, name, nn.Parameter(value.detach()[rows]))
+    norm.running_mean = norm.running_mean[rows]
+    norm.running_var = norm.running_var[rows]
+    conv.out_channels = norm.num_features = int(kept.sum())
     # The last block of a stage has a plain shortcut: all stages have two
     # blocks or more.
     block.downsample = SelectChannels(kept)
 
 
-def _slice_conv(
-    conv: nn.Conv2d, rows: Tensor | None = None, columns: Tensor | None = None
-) -> None:
-    weight = conv.weight.detach()
-    if rows is not None:
-        weight = weight[rows.to(weight.device)]
-    if columns is not None:
-        weight = weight[:, columns.to(weight.device)]
-    conv.weight = nn.Parameter(weight.clone())
-    conv.out_channels, conv.in_channels = weight.shape[:2]
+def _on(kept: Tensor, conv: nn.Conv2d) -> Tensor:
+    """The channels where the weights are."""
+    return kept.to(conv.weight.device)

@@ -1,7 +1,9 @@
 """Prune a model whose feature search has ended, save it and load it."""
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,15 +15,11 @@ from .functional.feature_search import HARD
 from .pruned_backbone import PrunedBackbone, channel_subsets, search_cells
 
 
-def prune_model(model: nn.Module) -> nn.Module:
-    """Copy a model with hard search cells without closed channels.
+def prune_model(model: Any) -> Any:
+    """Copy a ``ReIDModel`` with hard search cells without closed channels.
 
-    Args:
-        model: A ``ReIDModel``; it is not changed.
-
-    Returns:
-        A model in evaluation mode with a :class:`PrunedBackbone` and
-        without heads; use and results are those of the given one.
+    The copy is in evaluation mode and has a :class:`PrunedBackbone` and no
+    heads; use and results are those of the given model.
 
     Raises:
         ValueError: If the cells are missing or not in the phase 'hard', or
@@ -36,39 +34,25 @@ def prune_model(model: nn.Module) -> nn.Module:
     return _replace_backbone(model, PrunedBackbone(model.backbone))
 
 
-def save_pruned(model: nn.Module, cfg: dict, path: str | Path) -> nn.Module:
+def save_pruned(model: Any, cfg: Mapping[str, Any], path: str | Path) -> Any:
     """Prune a model and write it to a file of plain values and tensors.
 
-    Args:
-        model: A ``ReIDModel`` with hard search cells.
-        cfg: Config of the model.
-        path: File to write; replaced in one step.
-
-    Returns:
-        The pruned model.
+    ``cfg`` is the config of the model; the file is replaced in one step.
+    Returns the pruned model.
     """
     pruned = prune_model(model).cpu()
-    cfg = {**cfg, 'heads': None, 'init_from': None}
+    content = dict(
+        model={**cfg, 'heads': None, 'init_from': None},
+        subsets=channel_subsets(model.backbone),
+        state_dict=pruned.state_dict(),
+    )
     with replace_whole(path) as partial:
-        torch.save(
-            dict(
-                model=cfg,
-                subsets=channel_subsets(model.backbone),
-                state_dict=pruned.state_dict(),
-            ),
-            partial,
-        )
+        torch.save(content, partial)
     return pruned
 
 
-def load_pruned(path: str | Path) -> nn.Module:
-    """Build the model of a file of :func:`save_pruned`.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The pruned model in evaluation mode, on the CPU.
+def load_pruned(path: str | Path) -> Any:
+    """Build the model of a file of :func:`save_pruned`, on the CPU.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -93,7 +77,7 @@ def load_pruned(path: str | Path) -> nn.Module:
     return pruned
 
 
-def _replace_backbone(model: nn.Module, backbone: nn.Module) -> nn.Module:
+def _replace_backbone(model: Any, backbone: nn.Module) -> Any:
     """Copy a model with another backbone and without heads."""
     model = copy.deepcopy(model)
     model.backbone = backbone

@@ -105,11 +105,13 @@ draw_series = drawn_to_file(series_figure)
 
 
 def _pretty(key: str) -> str:
-    name = key.rsplit('.', 1)[-1]
-    name = name.removeprefix('loss_').removesuffix('_loss')
-    if name == 'loss':
+    """'part/loss_pcc' is 'part PCC', 'permutation/loss' is 'permutation'."""
+    if key == 'loss':
         return 'total'
-    return name.upper() if name == 'pcc' else name.replace('_', ' ')
+    head, _, name = key.rpartition('/')
+    name = name.removeprefix('loss').removeprefix('_').removesuffix('_loss')
+    name = 'PCC' if name == 'pcc' else name
+    return f'{head} {name}'.strip().replace('_', ' ')
 
 
 def _loss_keys(run: RunLog) -> list[str]:

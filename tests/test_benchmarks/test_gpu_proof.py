@@ -422,7 +422,7 @@ def test_rehearsal(tmp_path):
     assert not parts['steps']['notes'] + parts['compiled']['notes']
     assert len(parts['loading']['figures']) == 4
     columns = parts['pretrain']['tables'][0]['columns']
-    assert {'loss_pcc', 'permutation/stripe_acc'} <= set(columns)
+    assert {'part/loss_pcc', 'permutation/stripe_acc'} <= set(columns)
     assert parts['finetune']['tables'][0]['rows'][-1][0] == '2'
     metrics = dict(parts['evaluate']['tables'][0]['rows'])
     assert 0 < float(metrics['all_single/rank1']) <= 100

@@ -20,7 +20,7 @@ def net(cls=TwoStreamResNet, **kwargs):
 
 def checkpoint(backbone):
     state = {f'backbone.{k}': v for k, v in backbone.state_dict().items()}
-    return {**state, 'part_head.fc.weight': torch.zeros(3, 3)}
+    return {**state, 'heads.part.fc.weight': torch.zeros(3, 3)}
 
 
 def equal(a, b):
@@ -36,7 +36,7 @@ def test_exact_copies_every_tensor_and_drops_heads(cls):
     report = load_backbone(target, checkpoint(source), 'mmgl')
     assert equal(source, target)
     assert set(report.matched) == set(target.state_dict())
-    assert report.fresh == () and report.dropped == ('part_head.fc.weight',)
+    assert report.fresh == () and report.dropped == ('heads.part.fc.weight',)
 
 
 def test_duplicate_stem():

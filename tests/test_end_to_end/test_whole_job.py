@@ -55,7 +55,7 @@ def test_metrics_of_the_fine_tuned_model(finetuned, tmp_path):
 
 def test_curves_of_pretraining_are_logged(pretrained):
     rows = scalars(pretrained.work_dir)
-    losses = [row for row in rows if 'loss_pcc' in row]
+    losses = [row for row in rows if 'part/loss_pcc' in row]
     assert len(losses) == 12
     assert all(math.isfinite(v) for row in losses for v in row.values())
     accuracy = [

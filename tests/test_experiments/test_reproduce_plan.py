@@ -247,16 +247,16 @@ def test_what_cells_share_is_planned_once():
 @pytest.mark.parametrize(
     'key, expected',
     [
-        ('mmgl-p', {'model.part_head': 'None'}),
-        ('mmgl-pe', {'model.part_head.contrast': 'None'}),
-        ('mmgl-pc', {'model.part_head.position': 'False'}),
-        ('mmgl-tau0.05', {'model.part_head.contrast.temperature': '0.05'}),
-        ('mmgl-lambda1', {'model.part_head.contrast.loss_weight': '1'}),
+        ('mmgl-p', {'model.heads.part': 'None'}),
+        ('mmgl-pe', {'model.heads.part.contrast': 'None'}),
+        ('mmgl-pc', {'model.heads.part.position': 'False'}),
+        ('mmgl-tau0.05', {'model.heads.part.contrast.temperature': '0.05'}),
+        ('mmgl-lambda1', {'model.heads.part.contrast.loss_weight': '1'}),
         (
             'mmgl-n9',
             {
-                'model.permutation_head.num_stripes': '9',
-                'model.part_head.num_stripes': '9',
+                'model.heads.permutation.num_stripes': '9',
+                'model.heads.part.num_stripes': '9',
             },
         ),
     ],
@@ -347,9 +347,9 @@ def test_unknown_key_is_named():
 
 
 def test_user_overrides_have_the_last_word():
-    planner = make_planner(overrides={'model.part_head': 'x'})
+    planner = make_planner(overrides={'model.heads.part': 'x'})
     stage = planner.pretraining('mmgl-p', 'two-stream', 0)
-    assert options_of(stage)['model.part_head'] == 'x'
+    assert options_of(stage)['model.heads.part'] == 'x'
 
 
 def test_measured_seconds_make_the_estimate():

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mmgl.config.loading import load_config
+from mmgl.models.data_preprocessors import LightnessPreprocessor
 from mmgl.models.functional import transport
 from mmgl.models.heads import variational_distillation_head
 from mmgl.registry import MODELS
@@ -79,6 +80,8 @@ def run_step(model, targets):
     """Loss and gradient; returns the transfers that wait."""
     images = torch.empty(SIZE, 3, 288, 144, device='meta')
     with Transfers() as transfers:
+        if isinstance(model.data_preprocessor, LightnessPreprocessor):
+            images, targets['ab'] = model.data_preprocessor.split(images)
         losses = model(images, targets, mode='loss')
         sum(v for k, v in losses.items() if 'loss' in k).backward()
     return transfers.waiting

@@ -20,14 +20,14 @@ from mmgl.visualization.style import MATCH_COLOUR, MISMATCH_COLOUR
 
 def log():
     train = [
-        dict(
-            lr=0.1,
-            loss=3.0 / s,
-            loss_permutation=2.0 / s,
-            loss_pcc=1.0 / s,
-            epoch=(s - 1) // 5 + 1,
-            step=s,
-        )
+        {
+            'lr': 0.1,
+            'loss': 3.0 / s,
+            'permutation/loss': 2.0 / s,
+            'part/loss_pcc': 1.0 / s,
+            'epoch': (s - 1) // 5 + 1,
+            'step': s,
+        }
         for s in range(1, 21)
     ]
     val = [

@@ -24,11 +24,14 @@ tiles = [
         num_permutations=permutations),
 ]
 model = dict(
-    type='JigsawPretrainer',
-    data_preprocessor=dict(type='ReIDDataPreprocessor'),
-    standardise=True,
-    head=dict(
-        type='JigsawHead',
-        num_tiles=9,
-        num_permutations=permutations,
-        hidden_channels=1000))
+    type='ReIDModel',
+    # Each tile goes through the stem of its image's modality.
+    data_preprocessor=dict(type='TilePreprocessor', standardise=True),
+    neck=dict(type='MapNeck'),
+    heads=dict(
+        jigsaw=dict(
+            type='JigsawHead',
+            num_tiles=9,
+            num_permutations=permutations,
+            hidden_channels=1000)),
+    test_feature='pool')

@@ -16,9 +16,8 @@ tiles = [_base_.remove_colour, stages]
 head = dict(type='JigsawHead', hidden_channels=512)
 model = dict(
     _delete_=True,
-    type='PSLPretrainer',
-    data_preprocessor=dict(type='ReIDDataPreprocessor'),
-    standardise=True,
+    type='StagewiseModel',
+    data_preprocessor=dict(type='TilePreprocessor', standardise=True),
     # 1: all stages so far learn alike; 0 stops the gradient between stages.
     prev_gradient=1.0,
     freeze_prev=False,

@@ -16,8 +16,10 @@ erase = [
         fill_color=(103.53, 116.28, 123.675)),
 ]
 pack = [dict(type='PackReIDInputs')]
-# N = 6 stripes (Table VI); the model must be told the same number.
-shuffle_and_pack = [dict(type='SharedStripeShuffle', num_stripes=6)] + pack
+# N of Table VI, for transforms and heads.
+num_stripes = 6
+shuffle = dict(type='SharedStripeShuffle', num_stripes=num_stripes)
+shuffle_and_pack = [shuffle] + pack
 # Baseline recipe of AGW and One-Stream: padded crop and flip only.
 finetune_augment = flip + pack
 # Recipe of MPANet: flip and the random erasing of torchvision 0.4, which its

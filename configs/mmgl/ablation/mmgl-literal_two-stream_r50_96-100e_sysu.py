@@ -3,4 +3,4 @@
 _base_ = '../pretrain/mmgl_two-stream_r50_96-100e_sysu.py'
 
 model = dict(
-    permutation_head=dict(norm='none'), part_head=dict(norm='none'))
+    heads=dict(permutation=dict(norm='none'), part=dict(norm='none')))

@@ -6,4 +6,8 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-model = dict(backbone=_base_.backbone)
+model = dict(
+    backbone=_base_.backbone,
+    heads=dict(
+        permutation=dict(num_stripes=_base_.num_stripes),
+        part=dict(num_stripes=_base_.num_stripes)))

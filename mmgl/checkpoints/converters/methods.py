@@ -273,6 +273,6 @@ def resnet_rules(
         *rules,
         *(
             OneSided(part, 'no part of the backbone', official=False)
-            for part in ('neck.', 'heads.', 'permutation_head.', 'part_head.')
+            for part in ('neck.', 'heads.')
         ),
     )

@@ -53,26 +53,26 @@ RIVALS = {
 STRIPES = (2, 3, 6, 9, 18)
 TEMPERATURES = (0.03, 0.05, 0.07, 0.1, 0.2, 0.3)
 COEFFICIENTS = (0.1, 0.2, 0.3, 0.4, 0.5, 1)
-_CONTRAST = 'model.part_head.contrast'
+_CONTRAST = 'model.heads.part.contrast'
 
 # Ablations of MMGL: title and overrides. The whole (P + C + E) and the values
 # of the method itself (N = 6, tau = 0.07, lambda = 0.2) are no ablations.
 COMPONENTS = {
-    'mmgl-p': ('P', {'model.part_head': None}),
+    'mmgl-p': ('P', {'model.heads.part': None}),
     'mmgl-pe': ('P + E', {_CONTRAST: None}),
-    'mmgl-pc': ('P + C', {'model.part_head.position': False}),
+    'mmgl-pc': ('P + C', {'model.heads.part.position': False}),
 }
 # Other readings of the projection of the parts.
 READINGS = {
     'mmgl-modality-bn': (
         'MMGL, a norm per modality',
-        {'model.part_head.norm': 'modality_bn'},
+        {'model.heads.part.norm': 'modality_bn'},
     ),
     'mmgl-literal': (
         'MMGL, no norm in the heads',
         {
-            'model.permutation_head.norm': 'none',
-            'model.part_head.norm': 'none',
+            'model.heads.permutation.norm': 'none',
+            'model.heads.part.norm': 'none',
         },
     ),
 }

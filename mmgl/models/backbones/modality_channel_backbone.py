@@ -1,5 +1,8 @@
 """Backbone whose input carries the modality as a fourth channel."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -17,52 +20,27 @@ class ModalityChannelBackbone(nn.Module):
     accelerator reading it costs one synchronisation a call with
     ``TwoStreamResNet``.
 
-    Args:
-        network: Config of a backbone ``(x, modality) -> feature map``, for
-            example ``dict(type='TwoStreamResNet')``. Its tensors are named
-            ``backbone.network.*`` in a checkpoint, which
-            ``mmgl.checkpoints.fit`` reads like ``backbone.*``.
-
-    Attributes:
-        network (nn.Module): The backbone.
-        out_channels (int): Channels of its feature map.
+    The tensors of ``network``, a backbone, are named ``backbone.network.*``
+    in a checkpoint, which ``mmgl.checkpoints.fit`` reads like
+    ``backbone.*``.
     """
 
-    def __init__(self, network: dict) -> None:
+    def __init__(self, network: Mapping[str, Any]) -> None:
         super().__init__()
         self.network = MODELS.build(dict(network))
         self.out_channels = self.network.out_channels
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
-        """Compute the feature map.
+        """Compute the feature map of images ``(B, 4, H, W)``.
 
-        Args:
-            x: Normalised images with the modality, 0 visible or 1 infrared,
-                as last channel ``(B, 4, H, W)``, in any mix and order.
-
-        Returns:
-            The feature map ``(B, out_channels, h, w)`` as a tuple of one,
-            which the necks of mmpretrain ask for; in fp32 also under
-            autocast, for necks and heads outside of it.
-
-        Raises:
-            ValueError: If there are not four channels.
+        It comes as a tuple of one, which the necks of mmpretrain ask for; in
+        fp32 also under autocast, for necks and heads outside of it.
         """
         return (self.network(x[:, :3], modality_channel(x)).float(),)
 
 
 def modality_channel(x: Tensor) -> Tensor:
-    """Read the modality off the fourth channel of images.
-
-    Args:
-        x: Images ``(B, 4, H, W)``.
-
-    Returns:
-        Modality numbers ``(B,)``, 0 visible or 1 infrared, on the device.
-
-    Raises:
-        ValueError: If there are not four channels.
-    """
+    """Read the modality ``(B,)`` off the fourth channel of images."""
     if x.ndim != 4 or x.shape[1] != 4:
         raise ValueError(
             'ModalityChannelBackbone needs images with the modality as fourth'

@@ -1,29 +1,25 @@
 """Three networks that see the images in colour and in grey."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
-from mmgl.models.functional.distillation import BRANCHES, NETWORKS
 from mmgl.registry import MODELS
 
-# Shares of red, green and blue in the luminance.
-_LUMINANCE = (0.2989, 0.5870, 0.1140)
+from ..functional.distillation import BRANCHES, NETWORKS
+from ..protocols import Tensors
 
 
 def gray_images(x: Tensor) -> Tensor:
-    """Luminance of normalised images, in all three channels.
+    """Luminance of normalised RGB ``(B, 3, H, W)``, in all three channels.
 
     As published, the luminance is taken after the images are normalised.
     Since the channels have different means and deviations, normalising grey
     images would give other values.
-
-    Args:
-        x: Normalised RGB images ``(B, 3, H, W)``.
-
-    Returns:
-        Images of the same shape with equal channels.
     """
-    planes = zip(_LUMINANCE, x.split(1, dim=1), strict=True)
-    return sum(share * plane for share, plane in planes).expand_as(x)
+    luminance = 0.2989 * x[:, :1] + 0.5870 * x[:, 1:2] + 0.1140 * x[:, 2:]
+    return luminance.expand_as(x)
 
 
 @MODELS.register_module()
@@ -38,35 +34,23 @@ class MutualNetworks(nn.Module):
     one both, in two passes with batch norm statistics of their own. The
     modality of an image is not used, in testing neither.
 
-    Args:
-        network: Config of a network ``(x, modality) -> feature map``, for
-            example ``dict(type='OneStreamResNet')``. It is built three times
-            with different random weights; a pre-trained checkpoint goes into
-            all three.
-
-    Attributes:
-        networks (nn.ModuleDict): 'visible', 'infrared' and 'shared'.
-        out_channels (int): Channels of each feature map.
+    ``network``, for example ``dict(type='OneStreamResNet')``, is built three
+    times with different random weights; a pre-trained checkpoint goes into
+    all three.
     """
 
-    def __init__(self, network: dict) -> None:
+    def __init__(self, network: Mapping[str, Any]) -> None:
         super().__init__()
         self.networks = nn.ModuleDict(
             {name: MODELS.build(dict(network)) for name in NETWORKS}
         )
         self.out_channels = self.networks['shared'].out_channels
 
-    def forward(self, x: Tensor, modality: Tensor) -> dict[str, Tensor]:
-        """Compute the feature maps of all branches.
+    def forward(self, x: Tensor, modality: Tensor) -> Tensors:
+        """Compute a feature map of each branch.
 
-        Args:
-            x: Normalised images ``(B, 3, H, W)``.
-            modality: Modality numbers ``(B,)``; used by no branch.
-
-        Returns:
-            Feature maps ``(B, out_channels, h, w)``: 'infrared' and
-            'shared_gray' of the grey images, 'visible' and 'shared' of the
-            images as they are.
+        'infrared' and 'shared_gray' see the grey images, 'visible' and
+        'shared' the images as they are.
         """
         gray = gray_images(x)
         inputs = dict(infrared=gray, shared_gray=gray, visible=x, shared=x)

@@ -21,18 +21,8 @@ class OneStreamResNet(BaseReIDResNet):
     stem_names = ('stem',)
 
     def forward_stem(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Run the one stem.
-
-        Args:
-            x: Images ``(B, 3, H, W)``.
-            modality: Modality numbers ``(B,)``; only checked.
-
-        Returns:
-            Feature map ``(B, base_channels, H / 4, W / 4)``.
-
-        Raises:
-            TypeError: If ``modality`` is no tensor of whole numbers.
-            ValueError: If ``modality`` does not fit the batch.
-        """
+        """Run the one stem; the modality is only checked."""
         self.check_modality(x, modality)
-        return self.stem(x)
+        (stem,) = self.stems()
+        x = stem(x)
+        return x

@@ -15,18 +15,12 @@ ARCHITECTURES = {
     for depth, (blocks, expansion) in RESNET_SHAPES.items()
 }
 
-# AGW: non-local blocks after the last n residual blocks of a stage.
-AGW_NON_LOCAL = {'layer2': 2, 'layer3': 3}
-
 
 class ResNetStem(nn.Module):
     """First convolution of a ResNet: conv1, bn1, ReLU and max pooling.
 
     Only conv1 and bn1 have parameters ("Conv1" of Table I of the MMGL
     paper); the output is a quarter of the image size.
-
-    Args:
-        base_channels: Output channels, 64 in the standard network.
     """
 
     def __init__(self, base_channels: int = 64) -> None:
@@ -39,30 +33,15 @@ class ResNetStem(nn.Module):
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the stem.
-
-        Args:
-            x: Images ``(B, 3, H, W)``.
-
-        Returns:
-            Feature map ``(B, base_channels, H / 4, W / 4)``.
-        """
-        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        """Compute ``(B, base_channels, H / 4, W / 4)`` of images."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        return x
 
 
 def build_stages(
     depth: int, base_channels: int, last_stride: int
 ) -> list[ResLayer]:
-    """Build the four residual stages.
-
-    Args:
-        depth: 18, 34, 50 or 101.
-        base_channels: Channels of the stem.
-        last_stride: Stride of the last stage (its shortcut included).
-
-    Returns:
-        The four stages, parameters named as in torchvision.
-    """
+    """Build the four residual stages, parameters named as in torchvision."""
     block, num_blocks, expansion = ARCHITECTURES[depth]
     stages = []
     in_channels = base_channels
@@ -85,29 +64,20 @@ def build_stages(
 
 
 def non_local_places(depth: int) -> list[tuple[str, int]]:
-    """Where AGW puts non-local blocks.
+    """Stage and index of the residual blocks AGW puts a non-local one behind.
 
-    After the last two residual blocks of layer2 and the last three of
-    layer3, as published for ResNet-50; a stage with fewer blocks (ResNet-18)
-    gets one after each of them.
-
-    Args:
-        depth: 18, 34, 50 or 101.
-
-    Returns:
-        Stage name and index of the residual block in front, in order.
+    They are the last two of layer2 and the last three of layer3, as
+    published for ResNet-50; a stage with fewer (ResNet-18) gets one after
+    each of them.
     """
-    num_blocks = dict(
-        zip(
-            ('layer1', 'layer2', 'layer3', 'layer4'),
-            ARCHITECTURES[depth][1],
-            strict=True,
-        )
-    )
+    _, second, third, _ = ARCHITECTURES[depth][1]
     return [
         (stage, index)
-        for stage, last in AGW_NON_LOCAL.items()
-        for index in range(max(0, num_blocks[stage] - last), num_blocks[stage])
+        for stage, blocks, last in (
+            ('layer2', second, 2),
+            ('layer3', third, 3),
+        )
+        for index in range(max(0, blocks - last), blocks)
     ]
 
 
@@ -116,11 +86,8 @@ def init_residual(module: nn.Module, zero_init_residual: bool) -> None:
 
     Kaiming normal (fan out) for convolutions and 1 / 0 for norms, as He et
     al. and torchvision; every call draws anew from the global generator.
-
-    Args:
-        module: A stem or a stage.
-        zero_init_residual: Set the last norm of each block to weight 0, so
-            that each block starts as its shortcut.
+    ``zero_init_residual`` sets the last norm of each block to weight 0, so
+    that each block starts as its shortcut.
     """
     for child in module.modules():
         if isinstance(child, nn.Conv2d):

@@ -16,6 +16,12 @@ class TwoStreamResNet(BaseReIDResNet):
     ``infrared_stem`` (conv1 and bn1 each), and a shared trunk that sees the
     mixed batch. From scratch the two stems are initialised independently.
     See :class:`BaseReIDResNet` for the arguments.
+
+    Example:
+        >>> backbone = TwoStreamResNet(depth=18)
+        >>> modality = torch.tensor([0, 1, 0])
+        >>> backbone(torch.rand(3, 3, 96, 48), modality).shape
+        torch.Size([3, 512, 6, 3])
     """
 
     stem_names = ('visible_stem', 'infrared_stem')
@@ -24,30 +30,19 @@ class TwoStreamResNet(BaseReIDResNet):
         """Run each image through the stem of its modality.
 
         Images may come in any mix and order; a stem without images is not
-        run, so its statistics stay and its parameters get no gradient.
-
-        Args:
-            x: Images ``(B, 3, H, W)``.
-            modality: Modality numbers ``(B,)``, 0 visible or 1 infrared. On
-                the host they cost no synchronisation with the device.
-
-        Returns:
-            Feature map ``(B, base_channels, H / 4, W / 4)`` in the order of
-            ``x``.
-
-        Raises:
-            TypeError: If ``modality`` is no tensor of whole numbers.
-            ValueError: If ``modality`` does not fit the batch or has a
-                number other than 0 and 1.
+        run, so its statistics stay and its parameters get no gradient. A
+        modality on the host costs no synchronisation with the device.
         """
         self.check_modality(x, modality)
-        visible, infrared = modality_indices(modality, x.device)
-        if len(infrared) == 0:
-            return self.visible_stem(x)
-        if len(visible) == 0:
-            return self.infrared_stem(x)
+        indices = modality_indices(modality, x.device)
+        for stem, rows in zip(self.stems(), indices, strict=True):
+            if len(rows) == len(x):
+                x = stem(x)
+                return x
         stems = torch.cat(
-            [self.visible_stem(x[visible]), self.infrared_stem(x[infrared])]
+            [
+                stem(x[rows])
+                for stem, rows in zip(self.stems(), indices, strict=True)
+            ]
         )
-        position = torch.cat([visible, infrared])
-        return stems[position.argsort()]
+        return stems[torch.cat(indices).argsort()]

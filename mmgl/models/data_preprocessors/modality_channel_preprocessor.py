@@ -1,6 +1,7 @@
 """From a collated batch to the views that mmpretrain's methods take."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,19 +21,16 @@ class ModalityChannelPreprocessor(ReIDDataPreprocessor):
     :class:`ReIDDataPreprocessor` for the arguments.
     """
 
-    def forward(self, data: dict, training: bool = False) -> dict:
-        """Prepare a batch.
+    def forward(
+        self, data: dict[str, Any], training: bool = False
+    ) -> dict[str, Any]:
+        """Prepare a batch; ``training`` makes no difference.
 
-        Args:
-            data: ``data_samples`` with ``modality``, and ``inputs``: for each
-                image its views ``(views, 3, H, W)``, or, with views of
-                several sizes, for each view its images ``(3, H, W)``.
-            training: Part of the common signature; makes no difference.
-
-        Returns:
-            ``inputs``, the list of views ``(B, 4, H, W)`` in float on the
-            device, the fourth channel of an image 0 (visible) or 1
-            (infrared), and ``data_samples`` as they came.
+        ``data_samples`` have a ``modality``; ``inputs`` are for each image
+        its views ``(views, 3, H, W)``, or, with views of several sizes, for
+        each view its images ``(3, H, W)``. They become the list of views
+        ``(B, 4, H, W)`` in float on the device, the fourth channel of an
+        image 0 (visible) or 1 (infrared).
 
         Raises:
             ValueError: If images differ in their number of views, a sample
@@ -56,7 +54,7 @@ class ModalityChannelPreprocessor(ReIDDataPreprocessor):
         return dict(inputs=inputs, data_samples=samples)
 
 
-def _by_view(inputs: Sequence) -> list[Sequence[Tensor]]:
+def _by_view(inputs: Sequence[Any]) -> list[Sequence[Tensor]]:
     """List the images of each view."""
     if not all(isinstance(image, Tensor) for image in inputs):
         return list(inputs)
@@ -72,7 +70,7 @@ def _by_view(inputs: Sequence) -> list[Sequence[Tensor]]:
 
 def _check_sizes(views: Sequence[Tensor]) -> None:
     """Refuse what SwAV, which groups views by width, would mix up."""
-    heights = {}
+    heights: dict[int, int] = {}
     for view in views:
         height, width = view.shape[2:]
         if heights.setdefault(width, height) != height:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from mmgl.registry import MODELS
 from mmgl.structures import HOST_MODALITY
+
+from ..protocols import Tensors
 
 # target: field of the data sample
 FIELDS = {
@@ -21,7 +24,7 @@ FIELDS = {
 
 
 @MODELS.register_module()
-class ReIDDataPreprocessor(BaseDataPreprocessor):
+class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
     """Stack, move, normalise once, and build the targets.
 
     An image may come in several views, stacked to ``(views, 3, H, W)``. Each
@@ -29,17 +32,17 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
     Images may differ in their number of views.
 
     Args:
-        mean: Mean of the three channels in the order after conversion
-            (RGB), in grey levels 0-255. ImageNet's by default.
-        std: Standard deviation, likewise.
+        mean: Of the three channels in the order after conversion (RGB), in
+            grey levels 0-255. ImageNet's by default.
+        std: Likewise.
         to_rgb: Swap the first and last channel (images are read as BGR).
         non_blocking: Copy to the device without waiting for what it still
             has to do. Copies from the host are safe that way. For a GPU
             they start in pinned memory; from any other the host would wait.
-
-    Raises:
-        ValueError: If ``mean`` or ``std`` has not three entries.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -57,65 +60,51 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         self.to_rgb = to_rgb
         # Settings, not weights: kept out of checkpoints.
         for name, value in (('mean', mean), ('std', std)):
-            value = torch.tensor(value, dtype=torch.float32)
-            self.register_buffer(name, value.view(3, 1, 1), persistent=False)
+            buffer = torch.tensor(value, dtype=torch.float32).view(3, 1, 1)
+            self.register_buffer(name, buffer, persistent=False)
 
-    def forward(self, data: dict, training: bool = False) -> dict:
-        """Prepare a batch.
+    def forward(
+        self, data: dict[str, Any], training: bool = False
+    ) -> dict[str, Any]:
+        """Prepare a batch; ``training`` makes no difference.
 
-        Args:
-            data: ``inputs``, images in grey levels (uint8 or float32) as a
-                list of ``(3, H, W)`` or ``(views, 3, H, W)``, or as a tensor
-                ``(B, 3, H, W)``, and optionally ``data_samples``.
-            training: Part of the common signature; makes no difference.
-
-        Returns:
-            ``inputs`` ``(B, 3, H, W)`` in float, ``targets`` with
-            ``modality``, ``pid``, ``camid`` and ``pair`` (number of the
-            cross-modal pair, from ``pair_key``) ``(B,)`` and ``permutation``
-            ``(B, N)``, as far as the samples have them, on the device,
-            ``host_modality``, the modality once more on the host, and
-            ``data_samples`` as they came. B counts views; if any image came
-            as a stack of views there are also the targets ``view`` ``(B,)``,
-            the number of the view within its image, from 0, and ``source``
-            ``(B,)``, the place of the image in ``data_samples``.
+        ``inputs`` come in grey levels (uint8 or float32) as a list of ``(3,
+        H, W)`` or ``(views, 3, H, W)``, or as a tensor, and leave as float
+        ``(B, 3, H, W)``. The ``targets`` are ``modality``, ``pid``,
+        ``camid`` and ``pair`` (number of the cross-modal pair, from
+        ``pair_key``) ``(B,)`` and ``permutation`` ``(B, N)``, as far as the
+        ``data_samples`` have them, on the device, and ``host_modality``, the
+        modality once more on the host. B counts views; if any image came as
+        a stack of views there are also ``view`` ``(B,)``, the number of the
+        view within its image, from 0, and ``source`` ``(B,)``, the place of
+        the image in ``data_samples``.
 
         Raises:
             ValueError: For images of different sizes or another type, and
                 for a field that only some samples have.
         """
-        images = data['inputs']
-        counts = None
+        images, counts = data['inputs'], None
         if not isinstance(images, Tensor):
             images, counts = _split_views(images)
         inputs = self.normalise(images)
         samples = data.get('data_samples')
-        targets = {}
+        targets: Tensors = {}
         if samples:
             size = len(inputs) if counts is None else len(counts)
-            targets = self._targets(samples, size)
+            on_host = self._targets(samples, size)
             if counts is not None:
-                targets = _repeat(targets, counts)
-            targets = self._move(targets)
+                on_host = _repeat(on_host, counts)
+            targets = {k: self.to_device(v) for k, v in on_host.items()}
+            if 'modality' in on_host:
+                targets[HOST_MODALITY] = on_host['modality']
         return {'inputs': inputs, 'targets': targets, 'data_samples': samples}
 
     def normalise(self, images: Tensor | Sequence[Tensor]) -> Tensor:
-        """Stack images of one size, move and normalise them.
-
-        Args:
-            images: As the ``inputs`` of :meth:`forward`, without views.
-
-        Returns:
-            Images ``(B, 3, H, W)`` in fp32 on the device.
-
-        Raises:
-            ValueError: For images of different sizes or another type.
-        """
-        images = self._stack(images)
-        images = self.to_device(images).float()
+        """Stack images of one size: ``(B, 3, H, W)``, fp32, on the device."""
+        stack = self.to_device(self._stack(images)).float()
         if self.to_rgb:
-            images = images.flip(1)
-        return (images - self.mean) / self.std
+            stack = stack.flip(1)
+        return (stack - self.mean) / self.std
 
     def _stack(self, images: Tensor | Sequence[Tensor]) -> Tensor:
         """Make one tensor of the images, float32 if their types differ."""
@@ -142,14 +131,13 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
     @property
     def _pins(self) -> bool:
         """Whether copies must start in pinned memory to be no wait."""
-        return self._non_blocking and self.device.type == 'cuda'
+        return bool(self._non_blocking and self.device.type == 'cuda')
 
     def _stack_on_host(self, images: list[Tensor]) -> Tensor:
         """Stack images, for a GPU right where the copy will start.
 
-        The collate function leaves a list of images, and what is stacked of
-        pinned ones is not pinned itself. torch keeps a pinned buffer from
-        being used again before its copy is done.
+        What is stacked of pinned images is not pinned itself. torch keeps a
+        pinned buffer from being used again before its copy is done.
         """
         if not self._pins or images[0].device.type != 'cpu':
             return torch.stack(images)
@@ -160,28 +148,12 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         return torch.stack(images, out=buffer)
 
     def to_device(self, value: Tensor) -> Tensor:
-        """Copy a tensor to the device of the model.
-
-        Args:
-            value: A tensor on the host.
-
-        Returns:
-            The copy, or the tensor itself where there is no other device.
-        """
+        """Copy a tensor to the device of the model, if it is another."""
         if self._pins and value.device.type == 'cpu':
             value = value.pin_memory()  # itself, if it is pinned already
         return value.to(self.device, non_blocking=self._non_blocking)
 
-    def _move(self, targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Copy the targets to the device, the modality stays here too."""
-        moved = {
-            name: self.to_device(value) for name, value in targets.items()
-        }
-        if 'modality' in targets:
-            moved[HOST_MODALITY] = targets['modality']
-        return moved
-
-    def _targets(self, samples: Sequence, size: int) -> dict[str, Tensor]:
+    def _targets(self, samples: Sequence[Any], size: int) -> Tensors:
         """Collect the fields of the samples into tensors on the host."""
         if len(samples) != size:
             raise ValueError(f'{size} images but {len(samples)} data_samples')
@@ -201,9 +173,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         return targets
 
 
-def _repeat(
-    targets: dict[str, Tensor], counts: Sequence[int]
-) -> dict[str, Tensor]:
+def _repeat(targets: Tensors, counts: Sequence[int]) -> Tensors:
     """Give every view the targets of its image, and its own numbers."""
     source = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
     view = torch.cat([torch.arange(count) for count in counts])
@@ -214,14 +184,9 @@ def _repeat(
 def _split_views(
     images: Sequence[Tensor],
 ) -> tuple[list[Tensor], list[int] | None]:
-    """Take stacks of views apart.
+    """Images ``(3, H, W)`` of stacks of views, and how many of each.
 
-    Args:
-        images: Tensors ``(3, H, W)`` or ``(views, 3, H, W)``.
-
-    Returns:
-        Tensors ``(3, H, W)`` and how many there are of each image; None if
-        no image is a stack.
+    The numbers are None if no image is a stack.
     """
     if any(not isinstance(image, Tensor) for image in images):
         raise ValueError(

@@ -1,52 +1,47 @@
 """Identity classifier."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
+from ..protocols import Tensors
 from .feature_weights import feature_weights, loss_key
 
 
 @MODELS.register_module()
 class ClassifierHead(nn.Module):
-    """Linear classifier over training identities.
+    """Linear classifier over training identities, without bias.
 
-    Follows BNNeck and AGW: no bias.
+    Follows BNNeck and AGW.
 
     Args:
-        in_channels: Length of the feature.
-        num_classes: Number of training identities.
         feature: Name of the feature of the neck it works on, or names and
             weights of several of the same length, which the one classifier
             is trained on together; logits are those of the first.
         loss: Config of a loss on logits; plain cross-entropy by default.
-        loss_weight: Factor of the loss.
         consistency: Config of a loss ``(logits, targets)`` between the views
             of an image, such as ``ViewConsistencyLoss``; None, or a
             ``loss_weight`` of 0 in it, for none.
         init_std: Standard deviation of the initial weights, around 0; None
             for the default initialisation of PyTorch.
-
-    Raises:
-        ValueError: If ``num_classes`` is smaller than 1.
     """
 
     def __init__(
         self,
         in_channels: int,
         num_classes: int,
-        feature: str | dict[str, float] = 'bn',
-        loss: dict | None = None,
+        feature: str | Mapping[str, float] = 'bn',
+        loss: Mapping[str, Any] | None = None,
         loss_weight: float = 1.0,
-        consistency: dict | None = None,
+        consistency: Mapping[str, Any] | None = None,
         init_std: float | None = 0.001,
     ) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(
-                f'ClassifierHead.num_classes must be >= 1, got {num_classes}'
-            )
-        self.in_channels = in_channels
+        require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
         self.num_classes = num_classes
         self.features = feature_weights('ClassifierHead', feature)
         self.loss_weight = loss_weight
@@ -60,31 +55,17 @@ class ClassifierHead(nn.Module):
         if consistency and consistency.get('loss_weight') != 0:
             self.consistency = MODELS.build(consistency)
 
-    def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """Classify.
+    def forward(self, features: Tensors) -> Tensor:
+        """Logits ``(B, num_classes)`` of the first feature ``(B, C)``."""
+        logits: Tensor = self.fc(features[next(iter(self.features))])
+        return logits
 
-        Args:
-            features: Features of the neck, each ``(B, C)``.
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
+        """Compute ``loss``, of several features ``loss_FEATURE`` of each.
 
-        Returns:
-            Logits ``(B, num_classes)``.
-        """
-        return self.fc(features[next(iter(self.features))])
-
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Compute the loss and the training accuracy.
-
-        Args:
-            features: Features of the neck, each ``(B, C)``.
-            targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``, and what
-                the consistency loss needs.
-
-        Returns:
-            ``loss`` (for several features ``loss_FEATURE`` of each),
-            ``accuracy`` (percent, of the first) and, if there is one,
-            ``loss_consistency`` (of the first), all scalars.
+        ``accuracy`` (percent) and ``loss_consistency``, if there is one, are
+        of the first. ``targets``: ``pid`` ``(B,)``, and what the losses
+        need.
         """
         pids = targets['pid']
         losses = {}

@@ -5,7 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgl.registry import HEADS
+from mmgl.structures import routing_modality
+from mmgl.utils.checks import require
 
+from ..backbones.base_resnet import modality_indices
 from ..functional.colour import (
     ab_bins,
     rebalancing_weights,
@@ -13,6 +16,7 @@ from ..functional.colour import (
     soft_histogram,
 )
 from ..functional.gather import all_gather_no_grad
+from ..protocols import Tensors
 
 
 @HEADS.register_module()
@@ -27,21 +31,20 @@ class ColorizationHead(nn.Module):
     weights, so that a resumed run is the uninterrupted one.
 
     Args:
-        in_channels (int): Channels C of the feature map.
-        hidden_channels (int): Channels before the classifier. Defaults to
-            256.
-        grid (int): Distance of the bins in ab. Defaults to 10.
-        num_neighbours (int): Bins a colour is spread over. Defaults to 5.
-        sigma (float): Of the Gaussian that spreads it. Defaults to 5.
-        uniform_share (float): Lambda of the weights; 1 weights all colours
-            alike. Defaults to 0.5.
-        upsample (int): Enlargement of the logits; with a feature map at
-            stride 16, 4 gives the published stride 4. Defaults to 4.
-        memory (int): Batches the prior remembers. Defaults to 1000.
-
-    Raises:
-        ValueError: If ``uniform_share`` is not in (0, 1].
+        hidden_channels: Channels before the classifier.
+        grid: Distance of the bins in ab.
+        num_neighbours: Bins a colour is spread over.
+        sigma: Of the Gaussian that spreads it.
+        uniform_share: Lambda of the weights, in (0, 1]; 1 weights all
+            colours alike.
+        upsample: Enlargement of the logits; with a feature map at stride 16,
+            4 gives the published stride 4.
+        memory: Batches the prior remembers.
     """
+
+    bins: Tensor
+    prior: Tensor
+    prior_batches: Tensor
 
     def __init__(
         self,
@@ -53,42 +56,36 @@ class ColorizationHead(nn.Module):
         uniform_share: float = 0.5,
         upsample: int = 4,
         memory: int = 1000,
+        feature: str = 'map',
     ) -> None:
         super().__init__()
-        if not 0 < uniform_share <= 1:
-            raise ValueError(
-                'ColorizationHead.uniform_share must be above 0 '
-                f'and at most 1, got {uniform_share!r}'
-            )
+        good = 0 < uniform_share <= 1
+        require(self, good, '0 < uniform_share <= 1', uniform_share)
         self.num_neighbours = num_neighbours
         self.sigma = sigma
         self.uniform_share = uniform_share
         self.upsample = upsample
         self.memory = memory
+        self.feature = feature
         bins = ab_bins(grid)
         self.register_buffer('bins', bins, persistent=False)
         self.register_buffer('prior', torch.full((len(bins),), 1 / len(bins)))
         self.register_buffer('prior_batches', torch.tensor(0))
+        conv = nn.Conv2d(in_channels, hidden_channels, 1, bias=False)
         self.hidden = nn.Sequential(
-            nn.Conv2d(in_channels, hidden_channels, 1, bias=False),
-            nn.BatchNorm2d(hidden_channels),
-            nn.ReLU(inplace=True),
+            conv, nn.BatchNorm2d(hidden_channels), nn.ReLU(inplace=True)
         )
-        nn.init.kaiming_normal_(self.hidden[0].weight, nonlinearity='relu')
+        nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
         self.classifier = nn.Conv2d(hidden_channels, len(bins), 1)
         nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        nn.init.zeros_(self.classifier.get_parameter('bias'))
 
     def forward(self, feature_map: Tensor) -> Tensor:
-        """Compute a score for each colour bin.
+        """Logits ``(B, Q, upsample * h, upsample * w)`` of ``(B, C, h, w)``.
 
-        Args:
-            feature_map (Tensor): Backbone output of shape (B, C, h, w).
-
-        Returns:
-            Tensor: Logits (B, Q, upsample * h, upsample * w).
+        Q is the number of bins.
         """
-        logits = self.classifier(self.hidden(feature_map))
+        logits: Tensor = self.classifier(self.hidden(feature_map))
         if self.upsample == 1:
             return logits
         return F.interpolate(
@@ -98,24 +95,17 @@ class ColorizationHead(nn.Module):
             align_corners=False,
         )
 
-    def loss(
-        self, feature_map: Tensor, ab: Tensor, visible: Tensor
-    ) -> dict[str, Tensor]:
-        """Compute the rebalanced cross-entropy.
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
+        """Compute the rebalanced cross-entropy, ln Q x mean weight at chance.
 
-        Args:
-            feature_map (Tensor): Backbone output of shape (B, C, h, w).
-            ab (Tensor): Colours of the images, (B, 2, H, W).
-            visible (Tensor): Positions of the images that have colours,
-                (V, ). The others are to be grey; prior and accuracy do not
-                look at them.
-
-        Returns:
-            dict[str, Tensor]: ``loss_colorization``, ln Q times the mean
-            weight at chance, and ``colour_top1``, the share of places in
-            visible images whose nearest bin is found.
+        ``targets``: ``modality`` and the colours ``ab`` ``(B, 2, H, W)`` of
+        ``LightnessPreprocessor``. Infrared images are to be grey; the prior
+        and ``top1``, the share of places in visible images whose nearest bin
+        is found, do not look at them.
         """
-        logits = self(feature_map)
+        ab = targets['ab']
+        logits = self(features[self.feature])
+        visible, _ = modality_indices(routing_modality(targets), ab.device)
         index, weight = self._encode(ab, visible, logits.shape[-2:])
         if self.training:
             self._update_prior(index[visible], weight[visible])
@@ -129,16 +119,15 @@ class ColorizationHead(nn.Module):
             right = logits[visible].argmax(dim=1) == index[visible][..., 0]
             # Without visible images nothing is right, and not NaN.
             top1 = right.sum() / max(right.numel(), 1)
-        return dict(loss_colorization=loss, colour_top1=top1)
+        return dict(loss=loss, top1=top1)
 
     @torch.no_grad()
     def _encode(
-        self, ab: Tensor, visible: Tensor, size: tuple[int, int]
+        self, ab: Tensor, visible: Tensor, size: torch.Size
     ) -> tuple[Tensor, Tensor]:
-        """Soft targets at the size of the logits, both (B, h, w, K)."""
-        coloured = ab[visible]
+        """Soft targets at the size of the logits, both ``(B, h, w, K)``."""
+        coloured = F.interpolate(ab[visible], size=size, mode='area')
         shape = (len(coloured), *size, self.num_neighbours)
-        coloured = F.interpolate(coloured, size=size, mode='area')
         coloured = coloured.permute(0, 2, 3, 1).reshape(-1, 2)
         # Grey once, for all images without colours.
         coloured = torch.cat([coloured.new_zeros(1, 2), coloured])

@@ -1,23 +1,13 @@
 """Which features of the neck a head works on, and how much each counts."""
 
 from collections.abc import Mapping
+from typing import Any
 
 
-def feature_weights(
-    owner: str, feature: str | Mapping[str, float]
-) -> dict[str, float]:
-    """Bring the ``feature`` argument of a head into one form.
+def feature_weights(owner: str, feature: Any) -> dict[str, float]:
+    """Name and weight of each feature that a ``feature`` argument names.
 
-    Args:
-        owner: Class named in messages.
-        feature: Name of one feature, or name and weight of several.
-
-    Returns:
-        Name and weight of each feature, in order.
-
-    Raises:
-        ValueError: If there is none.
-        TypeError: If it is neither a name nor a mapping.
+    It is a name, or a mapping of names and weights; messages name ``owner``.
     """
     if isinstance(feature, str):
         return {feature: 1.0}
@@ -32,13 +22,5 @@ def feature_weights(
 
 
 def loss_key(name: str, features: Mapping[str, float]) -> str:
-    """Log name of the loss of one feature.
-
-    Args:
-        name: Feature.
-        features: All features of the head.
-
-    Returns:
-        'loss' if there is one feature only, else 'loss_NAME'.
-    """
+    """Log name of the loss of one of the features of a head."""
     return 'loss' if len(features) == 1 else f'loss_{name}'

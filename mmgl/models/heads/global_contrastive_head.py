@@ -9,7 +9,7 @@ from ..functional.gather import gradient_of_all_ranks
 
 
 @HEADS.register_module()
-class GlobalContrastiveHead(ContrastiveHead):
+class GlobalContrastiveHead(ContrastiveHead):  # type: ignore[misc]
     """mmpretrain's contrastive head, with the gradient of one process.
 
     mmpretrain's SimCLR gathers the projections of all ranks, and each rank
@@ -19,13 +19,5 @@ class GlobalContrastiveHead(ContrastiveHead):
     """
 
     def loss(self, pos: Tensor, neg: Tensor) -> Tensor:
-        """Compute the loss.
-
-        Args:
-            pos (Tensor): Similarity to the positive, (n, 1).
-            neg (Tensor): Similarities to the negatives, (n, k).
-
-        Returns:
-            Tensor: Scalar loss.
-        """
+        """Loss of similarities to the positive (n, 1) and others (n, k)."""
         return gradient_of_all_ranks(super().loss(pos, neg))

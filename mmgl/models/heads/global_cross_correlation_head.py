@@ -9,7 +9,7 @@ from ..functional.gather import rank_mean
 
 
 @HEADS.register_module()
-class GlobalCrossCorrelationHead(LatentCrossCorrelationHead):
+class GlobalCrossCorrelationHead(LatentCrossCorrelationHead):  # type: ignore[misc]
     """mmpretrain's cross-correlation, with the gradient of one process.
 
     The matrix is that of the batch of all ranks, as in mmpretrain, where its
@@ -19,14 +19,7 @@ class GlobalCrossCorrelationHead(LatentCrossCorrelationHead):
     """
 
     def loss(self, input: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss.
-
-        Args:
-            input (Tensor): Projections of the first views, (n, d).
-            target (Tensor): Projections of the second views, (n, d).
-
-        Returns:
-            Tensor: Scalar loss, the same on every rank.
-        """
+        """Loss of projections (n, d) of two views, the same on all ranks."""
         matrix = self.bn(input).t() @ self.bn(target) / len(input)
-        return self.loss_module(rank_mean(matrix))
+        loss: Tensor = self.loss_module(rank_mean(matrix))
+        return loss

@@ -5,10 +5,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 from ..functional.gather import all_gather_no_grad
 from ..functional.pairwise import at_least_fp32
 from ..layers import GraphAttentionLayer
+from ..protocols import Tensors
 
 
 @MODELS.register_module()
@@ -26,25 +28,19 @@ class GraphAttentionHead(nn.Module):
     averaged over ranks this is one process on the whole batch (dropout
     aside). Everything is computed in fp32.
 
+    ``ramp``, a dynamic factor of the loss, is saved in checkpoints;
+    :class:`~mmgl.engine.hooks.DynamicLossWeightHook` sets it. It stays 1
+    without.
+
     Args:
-        in_channels: Length of the feature.
-        num_classes: Number of training identities.
-        feature: Name of the feature of the neck it works on.
         num_heads: Heads of the first layer.
         hidden_channels: Embedding size of a head; None shares
             ``in_channels`` out among the heads, 512 each in DDAG.
         dropout: Probability of dropping an input, a coefficient or a hidden
             value.
-        loss_weight: Factor of the loss, beside ``ramp``.
-
-    Attributes:
-        ramp (Tensor): Dynamic factor of the loss, saved in checkpoints;
-            :class:`~mmgl.engine.hooks.DynamicLossWeightHook` sets it. It
-            stays 1 without.
-
-    Raises:
-        ValueError: If an argument is out of range.
     """
+
+    ramp: Tensor
 
     def __init__(
         self,
@@ -57,23 +53,13 @@ class GraphAttentionHead(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if num_classes < 1 or num_heads < 1:
-            raise ValueError(
-                'GraphAttentionHead needs num_classes and num_heads >= 1, '
-                f'got {num_classes} and {num_heads}'
-            )
-        if not 0 <= dropout < 1:
-            raise ValueError(
-                f'GraphAttentionHead.dropout must be in [0, 1), got {dropout}'
-            )
+        require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
+        require(self, num_heads >= 1, 'num_heads >= 1', num_heads)
+        require(self, 0 <= dropout < 1, 'dropout in [0, 1)', dropout)
         if hidden_channels is None:
             hidden_channels = in_channels // num_heads
-        if hidden_channels < 1:
-            raise ValueError(
-                f'GraphAttentionHead: {num_heads} heads share '
-                f'{in_channels} channels; lower num_heads or set '
-                f'hidden_channels >= 1, got {hidden_channels}'
-            )
+        rule = f'hidden_channels >= 1 (or {in_channels} >= num_heads)'
+        require(self, hidden_channels >= 1, rule, hidden_channels)
         self.num_classes = num_classes
         self.feature = feature
         self.dropout = dropout
@@ -87,36 +73,24 @@ class GraphAttentionHead(nn.Module):
         self.register_buffer('ramp', torch.ones(()))
 
     def forward(self, x: Tensor, pids: Tensor) -> Tensor:
-        """Classify the local nodes.
+        """Classify the local nodes ``(n, in_channels)`` of identities (n,).
 
-        Args:
-            x: Features of the local nodes ``(n, in_channels)``.
-            pids: Their identities ``(n,)``.
-
-        Returns:
-            Logits ``(n, num_classes)`` in fp32 (fp64 if ``x`` is fp64),
-            whatever autocast says.
+        Logits ``(n, num_classes)`` are in fp32 (fp64 if ``x`` is fp64),
+        whatever autocast says.
         """
         mask = pids[:, None] == all_gather_no_grad(pids)[None, :]
         with torch.autocast(device_type=x.device.type, enabled=False):
             x = F.dropout(at_least_fp32(x), self.dropout, self.training)
             x = self.hidden(x, mask)
             x = F.dropout(x, self.dropout, self.training)
-            return self.output(x, mask)
+            x = self.output(x, mask)
+        return x
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Compute the loss.
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
+        """Compute ``loss``, the weighted negative log-likelihood.
 
-        Args:
-            features: Features of the neck, each ``(B, C)``.
-            targets: ``pid`` ``(B,)``.
-
-        Returns:
-            ``loss``, the weighted negative log-likelihood; ``nll`` without
-            its factors, the factor ``weight`` and ``accuracy`` (percent);
-            all scalars.
+        ``nll`` is without its factors, ``weight`` is their product and
+        ``accuracy`` in percent.
         """
         pids = targets['pid']
         logits = self(features[self.feature], pids)

@@ -7,6 +7,8 @@ from torch.nn import functional as F
 from mmgl.registry import HEADS
 from mmgl.structures import permutation_codes, permutation_set
 
+from ..protocols import Tensors
+
 # Inputs of the last layer count as at most so many, see JigsawHead.
 _LENGTH = 512
 
@@ -27,15 +29,12 @@ class JigsawHead(nn.Module):
     value at chance before it falls. The scale, which works as a lower
     learning rate of the layer, keeps it from that.
 
-    Args:
-        in_channels (int): Channels C of a tile's feature.
-        num_tiles (int): Number of tiles n.
-        num_permutations (int): Size of the permutation set; that of
-            ``JigsawTiles``.
-        seed (int): Seed of the set; that of ``JigsawTiles``. Defaults to 0.
-        hidden_channels (int): Size of a tile's projection. Defaults to
-            1000.
+    Size and ``seed`` of the permutation set are those of ``JigsawTiles``;
+    ``hidden_channels`` is the size of a tile's projection.
     """
+
+    codes: Tensor
+    classes: Tensor
 
     def __init__(
         self,
@@ -44,9 +43,11 @@ class JigsawHead(nn.Module):
         num_permutations: int,
         seed: int = 0,
         hidden_channels: int = 1000,
+        feature: str = 'pool',
     ) -> None:
         super().__init__()
         self.num_tiles = num_tiles
+        self.feature = feature
         codes = torch.from_numpy(
             permutation_codes(
                 permutation_set(num_tiles, num_permutations, seed)
@@ -56,12 +57,11 @@ class JigsawHead(nn.Module):
         # Settings, not weights: kept out of checkpoints.
         self.register_buffer('codes', codes, persistent=False)
         self.register_buffer('classes', classes, persistent=False)
+        linear = nn.Linear(in_channels, hidden_channels, bias=False)
         self.projection = nn.Sequential(
-            nn.Linear(in_channels, hidden_channels, bias=False),
-            nn.BatchNorm1d(hidden_channels),
-            nn.ReLU(inplace=True),
+            linear, nn.BatchNorm1d(hidden_channels), nn.ReLU(inplace=True)
         )
-        nn.init.kaiming_normal_(self.projection[0].weight, nonlinearity='relu')
+        nn.init.kaiming_normal_(linear.weight, nonlinearity='relu')
         size = num_tiles * hidden_channels
         self.scale = min(1.0, (_LENGTH / size) ** 0.5)
         self.fc = nn.Linear(size, num_permutations)
@@ -70,29 +70,13 @@ class JigsawHead(nn.Module):
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """Compute a score for each permutation of the set.
-
-        Args:
-            tiles (Tensor): Pooled features in shuffled order, (B, n, C).
-
-        Returns:
-            Tensor: Logits of shape (B, num_permutations).
-        """
+        """Logits ``(B, num_permutations)`` of tiles ``(B, n, C)``."""
         hidden = self.projection(tiles.flatten(0, 1))
-        return self.fc(self.scale * hidden.view(len(tiles), -1))
+        logits: Tensor = self.fc(self.scale * hidden.view(len(tiles), -1))
+        return logits
 
     def class_of(self, permutation: Tensor) -> Tensor:
-        """Number of each permutation in the set.
-
-        Args:
-            permutation (Tensor): Orders of tiles, int64 of shape (B, n).
-
-        Returns:
-            Tensor: Row numbers of the set, shape (B, ).
-
-        Raises:
-            ValueError: If the set has no such permutation.
-        """
+        """Number ``(B,)`` in the set of each permutation ``(B, n)``."""
         place = None
         if permutation.shape[-1] == self.num_tiles:
             wanted = permutation_codes(permutation)
@@ -110,21 +94,34 @@ class JigsawHead(nn.Module):
             )
         return self.classes[place]
 
-    def loss(self, tiles: Tensor, permutation: Tensor) -> dict[str, Tensor]:
-        """Compute the cross-entropy and the accuracy.
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
+        """Compute the cross-entropy, ln |P| at chance, and ``top1``.
 
-        Args:
-            tiles (Tensor): Pooled features in shuffled order, (B, n, C).
-            permutation (Tensor): Tile ``i`` shows cell ``permutation[i]``,
-                shape (B, n).
-
-        Returns:
-            dict[str, Tensor]: ``loss_jigsaw``, ln |P| at chance, and
-            ``jigsaw_top1``.
+        ``features``: rows of tiles ``(B * n, C)`` in any order; ``targets``:
+        ``source`` and ``view`` ``(B * n,)`` and ``permutation``
+        ``(B * n, n)``: tile ``i`` shows cell ``permutation[i]``.
         """
+        tiles = _by_source(features[self.feature], targets)
+        permutation = _by_source(targets['permutation'], targets)[:, 0]
         target = self.class_of(permutation)
         logits = self(tiles).float()
         right = (logits.detach().argmax(dim=1) == target).float().mean()
-        return dict(
-            loss_jigsaw=F.cross_entropy(logits, target), jigsaw_top1=right
+        return dict(loss=F.cross_entropy(logits, target), top1=right)
+
+
+def _by_source(rows: Tensor, targets: Tensors) -> Tensor:
+    """Rows ``(B * n, ...)`` by image and view: ``(B, n, ...)``."""
+    if 'view' not in targets:
+        raise ValueError(
+            'the images are whole and not in tiles; add '
+            'JigsawTiles to the pipeline, before '
+            'PackReIDInputs.'
         )
+    # Known on the host: as many as there are places in a permutation.
+    views = targets['permutation'].shape[1]
+    if len(rows) % views:
+        raise ValueError(
+            f'{len(rows)} tiles do not divide into puzzles of {views}.'
+        )
+    order = (targets['source'] * views + targets['view']).argsort()
+    return rows[order].view(-1, views, *rows.shape[1:])

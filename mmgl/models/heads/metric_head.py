@@ -1,10 +1,14 @@
 """A metric loss on features, without parameters."""
 
-from torch import Tensor, nn
+from collections.abc import Mapping
+from typing import Any
 
-from mmgl.models.functional.monitors import feature_spread
+from torch import nn
+
 from mmgl.registry import MODELS
 
+from ..functional.monitors import feature_spread
+from ..protocols import Tensors
 from .feature_weights import feature_weights, loss_key
 
 
@@ -17,13 +21,12 @@ class MetricHead(nn.Module):
             weights of several, each of which gets the loss on its own.
         loss: Config of a metric loss; AGW's weighted regularised triplet by
             default.
-        loss_weight: Factor of the loss.
     """
 
     def __init__(
         self,
-        feature: str | dict[str, float] = 'pool',
-        loss: dict | None = None,
+        feature: str | Mapping[str, float] = 'pool',
+        loss: Mapping[str, Any] | None = None,
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
@@ -33,18 +36,11 @@ class MetricHead(nn.Module):
             loss or dict(type='WeightedRegularizedTripletLoss')
         )
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Compute the loss.
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
+        """Compute ``loss``, of several features ``loss_FEATURE`` of each.
 
-        Args:
-            features: Features of the neck, each ``(B, C)``.
-            targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
-
-        Returns:
-            ``loss`` (for several features ``loss_FEATURE`` of each), and
-            ``spread`` of the first if it holds vectors; scalars.
+        ``spread`` is that of the first, if it holds vectors. ``targets``:
+        ``pid`` and ``modality`` ``(B,)``.
         """
         losses = {
             loss_key(name, self.features): self.loss_weight

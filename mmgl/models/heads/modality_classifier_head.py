@@ -4,11 +4,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.distillation import kl_divergence
-from mmgl.models.functional.gather import all_gather_no_grad
-from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
 from mmgl.structures.modality import VISIBLE
+from mmgl.utils.checks import require
+
+from ..functional.distillation import kl_divergence
+from ..functional.gather import all_gather_no_grad
+from ..functional.pairwise import at_least_fp32
+from ..protocols import Tensors
 
 DIRECTIONS = ('student_first', 'teacher_first')
 # Training steps without an update of the copies before it is an error.
@@ -36,18 +39,15 @@ class ModalityClassifierHead(nn.Module):
     refuses to train on without it.
 
     Args:
-        in_channels: Length of the feature.
-        num_classes: Number of training identities.
-        feature: Name of the feature of the neck it works on.
         id_weight: Factor of each identity loss. 1 is what the published code
             amounts to: it adds a term of weight 0.5 twice.
         kl_weight: Factor of the divergence.
         kl_direction: 'student_first' for KL(p || q) as published,
             'teacher_first' for KL(q || p), usual in distillation.
-
-    Raises:
-        ValueError: For a setting outside the above.
     """
+
+    visible_average: Tensor
+    infrared_average: Tensor
 
     def __init__(
         self,
@@ -59,17 +59,9 @@ class ModalityClassifierHead(nn.Module):
         kl_direction: str = 'student_first',
     ) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(
-                'ModalityClassifierHead.num_classes must be >= '
-                f'1, got {num_classes}'
-            )
-        if kl_direction not in DIRECTIONS:
-            raise ValueError(
-                'ModalityClassifierHead.kl_direction must be one of '
-                f'{DIRECTIONS}, got {kl_direction!r}'
-            )
-        self.in_channels = in_channels
+        require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
+        rule = f'kl_direction one of {DIRECTIONS}'
+        require(self, kl_direction in DIRECTIONS, rule, kl_direction)
         self.num_classes = num_classes
         self.feature = feature
         self.id_weight = id_weight
@@ -79,45 +71,22 @@ class ModalityClassifierHead(nn.Module):
         self.infrared = nn.Linear(in_channels, num_classes, bias=False)
         # Buffers: saved and resumed, but unknown to the optimizer.
         for name in ('visible', 'infrared'):
-            weight = getattr(self, name).weight.detach().clone()
+            weight = self.get_parameter(f'{name}.weight').detach().clone()
             self.register_buffer(f'{name}_average', weight)
         self._steps_without_update = 0
 
     @torch.no_grad()
     def update_average(self, rate: float) -> None:
-        """Move the averages towards the classifiers.
-
-        Args:
-            rate: Share of the classifiers, from 0 to 1.
-
-        Raises:
-            ValueError: If the rate is outside that range.
-        """
-        if not 0 <= rate <= 1:
-            raise ValueError(
-                'ModalityClassifierHead: the rate of the '
-                f'averages must be from 0 to 1, got {rate}'
-            )
+        """Move the averages towards the classifiers by a share of 0 to 1."""
+        require(self, 0 <= rate <= 1, 'rate from 0 to 1', rate)
         self.visible_average.lerp_(self.visible.weight, rate)
         self.infrared_average.lerp_(self.infrared.weight, rate)
         self._steps_without_update = 0
 
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Compute the losses.
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
+        """Compute ``loss_visible``, ``loss_infrared`` and ``loss_kl``.
 
-        Args:
-            features: Features of the neck, each ``(B, C)``.
-            targets: ``pid`` ``(B,)`` and ``modality`` ``(B,)``.
-
-        Returns:
-            ``loss_visible``, ``loss_infrared`` and ``loss_kl``, and
-            ``accuracy`` (percent, of the own modality's classifier), all
-            scalars.
-
-        Raises:
-            RuntimeError: If nobody updates the averages.
+        ``accuracy`` (percent) is that of the own modality's classifier.
         """
         self._check_updates()
         feature, pids = features[self.feature], targets['pid']
@@ -136,19 +105,16 @@ class ModalityClassifierHead(nn.Module):
         own, other = at_least_fp32(own), at_least_fp32(other)
         rows = F.cross_entropy(own, pids, reduction='none')
         hits = (own.detach().argmax(dim=1) == pids).float()
+        pair = (own, other)
+        if self.kl_direction == 'teacher_first':
+            pair = (other, own)
         of_visible, of_infrared = _global_means(rows, visible)
         return {
             'loss_visible': self.id_weight * of_visible,
             'loss_infrared': self.id_weight * of_infrared,
-            'loss_kl': self.kl_weight * self._divergence(own, other),
+            'loss_kl': self.kl_weight * kl_divergence(*pair),
             'accuracy': 100 * hits.mean(),
         }
-
-    def _divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Mean divergence over rows of logits ``(B, num_classes)``."""
-        if self.kl_direction == 'student_first':
-            return kl_divergence(student, teacher)
-        return kl_divergence(teacher, student)
 
     def _check_updates(self) -> None:
         """Complain about a training without the hook."""

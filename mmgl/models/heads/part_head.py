@@ -1,13 +1,18 @@
 """Part projection head with position and cycle-contrastive losses."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgl.registry import HEADS, LOSSES
+from mmgl.utils.checks import require
 
 from ..functional.monitors import part_consistency
 from ..layers.modality_norm import ModalityBatchNorm
+from ..protocols import Tensors
 
 _NORMS = ('bn', 'modality_bn', 'ln', 'none')
 
@@ -22,21 +27,12 @@ class PartHead(nn.Module):
     are shuffled: only then do equal body parts meet in one space.
 
     Args:
-        in_channels (int): Channels C of the feature map.
-        num_stripes (int): Number of stripes N.
-        out_channels (int): Embedding size D. Defaults to 256 (Sec. III-C).
-        norm (str): Normalisation behind the projection: 'bn' as in PCB,
+        out_channels: Embedding size D (256 in Sec. III-C).
+        norm: Normalisation behind the projection: 'bn' as in PCB,
             'modality_bn' (statistics a modality, which hides their gap from
             the losses, see ``docs/pretraining.md``), 'ln' or 'none'.
-            Defaults to 'bn'.
-        position (bool): Use the position cross-entropy L_cls of Eq. 7.
-            Defaults to True.
-        position_weight (float): Its weight. Defaults to 1.0.
-        contrast (dict, optional): Config of the PCC loss; None leaves it
-            out. Defaults to None.
-
-    Raises:
-        ValueError: If ``norm`` is unknown or no loss is left.
+        position: Use the position cross-entropy L_cls of Eq. 7.
+        contrast: Config of the PCC loss; None leaves it out.
     """
 
     def __init__(
@@ -46,24 +42,25 @@ class PartHead(nn.Module):
         out_channels: int = 256,
         norm: str = 'bn',
         position: bool = True,
-        position_weight: float = 1.0,
-        contrast: dict | None = None,
+        contrast: Mapping[str, Any] | None = None,
+        feature: str = 'map',
     ) -> None:
         super().__init__()
-        if norm not in _NORMS:
-            raise ValueError(
-                f'PartHead: norm={norm!r} is not one of {_NORMS}.'
-            )
+        require(self, norm in _NORMS, f'norm one of {_NORMS}', norm)
         if not position and contrast is None:
             raise ValueError(
                 'PartHead has no loss: set position=True or '
-                'contrast=dict(...), or part_head=None.'
+                'contrast=dict(...), or leave the head out (None).'
             )
         self.num_stripes = num_stripes
-        self.position_weight = position_weight
+        self.feature = feature
         self.projection = nn.Linear(in_channels, out_channels, bias=False)
         nn.init.kaiming_normal_(self.projection.weight, nonlinearity='linear')
-        self.norm = self._build_norm(norm, out_channels)
+        self.norm: nn.Module = nn.Identity()
+        if norm == 'ln':
+            self.norm = nn.LayerNorm(out_channels)
+        elif norm != 'none':
+            self.norm = ModalityBatchNorm(out_channels, norm == 'modality_bn')
         self.classifier = None
         if position:
             self.classifier = nn.Linear(out_channels, num_stripes)
@@ -71,25 +68,8 @@ class PartHead(nn.Module):
             nn.init.zeros_(self.classifier.bias)
         self.contrast = None if contrast is None else LOSSES.build(contrast)
 
-    @staticmethod
-    def _build_norm(norm: str, channels: int) -> nn.Module:
-        if norm in ('modality_bn', 'bn'):
-            return ModalityBatchNorm(channels, norm == 'modality_bn')
-        return nn.LayerNorm(channels) if norm == 'ln' else nn.Identity()
-
     def forward(self, feature_map: Tensor, modality: Tensor) -> Tensor:
-        """Compute part vectors.
-
-        Args:
-            feature_map (Tensor): Backbone output of shape (B, C, h, w).
-            modality (Tensor): 0 visible, 1 infrared, shape (B, ).
-
-        Returns:
-            Tensor: Part vectors before L2 normalisation, (B, N, D).
-
-        Raises:
-            ValueError: If the rows do not divide into N stripes.
-        """
+        """Part vectors ``(B, N, D)``, before L2 norm, of ``(B, C, h, w)``."""
         rows, columns = feature_map.shape[2:]
         if rows % self.num_stripes:
             raise ValueError(
@@ -102,44 +82,34 @@ class PartHead(nn.Module):
         stripes = F.avg_pool2d(
             feature_map, (rows // self.num_stripes, columns)
         )
-        parts = self.projection(stripes.squeeze(-1).transpose(1, 2))
+        parts: Tensor = self.projection(stripes.squeeze(-1).transpose(1, 2))
         if isinstance(self.norm, ModalityBatchNorm):
-            return self.norm(parts, modality)
-        return self.norm(parts)
+            parts = self.norm(parts, modality)
+        else:
+            parts = self.norm(parts)
+        return parts
 
-    def loss(
-        self, feature_map: Tensor, targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Compute the part losses and what is monitored about them.
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
+        """Compute ``loss_position`` and ``loss_pcc``, where used.
 
-        Args:
-            feature_map (Tensor): Backbone output of shape (B, C, h, w).
-            targets (dict[str, Tensor]): ``modality`` (B, ), ``permutation``
-                (B, N) and, for ``bank='pair'``, ``pair`` (B, ).
-
-        Returns:
-            dict[str, Tensor]: ``loss_position`` and ``loss_pcc`` where used;
-            ``position_top1`` and ``part_consistency``.
+        ``targets``: ``permutation`` ``(B, N)`` and, for ``bank='pair'``,
+        ``pair`` ``(B,)``. ``top1`` is the share of stripes whose position
+        is named, ``consistency`` see
+        :func:`~mmgl.models.functional.monitors.part_consistency`.
         """
         modality, positions = targets['modality'], targets['permutation']
-        parts = self(feature_map, modality)
+        parts = self(features[self.feature], modality)
         output = {}
         if self.classifier is not None:
             logits = self.classifier(parts).flatten(0, 1).float()
             labels = positions.flatten()
-            output['loss_position'] = self.position_weight * F.cross_entropy(
-                logits, labels
-            )
-            output['position_top1'] = (
-                (logits.argmax(-1) == labels).float().mean()
-            )
+            output['loss_position'] = F.cross_entropy(logits, labels)
+            output['top1'] = (logits.argmax(-1) == labels).float().mean()
         unit = F.normalize(parts.float(), dim=-1)
         if self.contrast is not None:
             output['loss_pcc'] = self.contrast(
                 unit, modality, targets.get('pair')
             )
         with torch.no_grad():
-            output['part_consistency'] = part_consistency(
-                unit, modality, positions
-            )
+            output['consistency'] = part_consistency(unit, modality, positions)
         return output

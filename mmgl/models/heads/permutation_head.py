@@ -1,12 +1,17 @@
 """Head that recovers the shared stripe permutation."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from mmgl.registry import HEADS, LOSSES
+from mmgl.utils.checks import require
 
 from ..functional.sinkhorn import sinkhorn
 from ..layers.modality_norm import ModalityBatchNorm
+from ..protocols import Tensors
 
 _NORMS = ('bn', 'modality_bn', 'none')
 
@@ -22,25 +27,22 @@ class PermutationHead(nn.Module):
     slowly (``docs/pretraining.md``).
 
     Args:
-        in_channels (int): Channels C of the feature map.
-        num_stripes (int): Number of stripes N.
-        loss (dict): Config of the reconstruction loss.
-        norm (str): 'bn', 'modality_bn' (statistics a modality) or 'none' as
-            printed in the paper. Defaults to 'bn'.
-
-    Raises:
-        ValueError: If ``norm`` is unknown.
+        norm: 'bn', 'modality_bn' (statistics a modality) or 'none' as
+            printed in the paper.
     """
 
     def __init__(
-        self, in_channels: int, num_stripes: int, loss: dict, norm: str = 'bn'
+        self,
+        in_channels: int,
+        num_stripes: int,
+        loss: Mapping[str, Any],
+        norm: str = 'bn',
+        feature: str = 'pool',
     ) -> None:
         super().__init__()
-        if norm not in _NORMS:
-            raise ValueError(
-                f'PermutationHead: norm={norm!r} is not one of {_NORMS}.'
-            )
+        require(self, norm in _NORMS, f'norm one of {_NORMS}', norm)
         self.num_stripes = num_stripes
+        self.feature = feature
         self.norm = (
             None
             if norm == 'none'
@@ -52,53 +54,42 @@ class PermutationHead(nn.Module):
         self.loss_module = LOSSES.build(loss)
 
     def forward(self, feature: Tensor, modality: Tensor) -> Tensor:
-        """Compute affinities.
+        """Logits ``(B, N, N)`` of features ``(B, C)``.
 
-        Args:
-            feature (Tensor): Global features of shape (B, C).
-            modality (Tensor): 0 visible, 1 infrared, shape (B, ).
-
-        Returns:
-            Tensor: Logits of shape (B, N, N); entry (i, j) says how well
-            shuffled patch i fits place j.
+        Entry (i, j) says how well shuffled stripe i fits position j.
         """
         if self.norm is not None:
             feature = self.norm(feature.unsqueeze(1), modality).squeeze(1)
-        return self.fc(feature).view(-1, self.num_stripes, self.num_stripes)
+        logits: Tensor = self.fc(feature)
+        return logits.view(-1, self.num_stripes, self.num_stripes)
 
-    def loss(
-        self, feature: Tensor, targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Compute the reconstruction loss and the stripe accuracy.
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
+        """Reconstruct ``permutation`` ``(B, N)``.
 
-        Args:
-            feature (Tensor): Global features of shape (B, C).
-            targets (dict[str, Tensor]): ``modality`` (B, ) and
-                ``permutation`` (B, N).
-
-        Returns:
-            dict[str, Tensor]: ``loss_permutation`` and ``stripe_top1``, the
-            share of stripes whose place is right, by the largest entry of the
-            noise-free relaxed matrix (training has no time for the Hungarian
-            matching of :class:`PermutationAccuracy`).
-
-        Raises:
-            ValueError: If N differs between head and data.
+        ``top1`` is the share of stripes whose position is right, by the
+        largest entry of the noise-free relaxed matrix (training has no time
+        for the Hungarian matching of ``PermutationAccuracy``).
         """
         permutation = targets['permutation']
         if permutation.shape[-1] != self.num_stripes:
             raise ValueError(
                 f'The images are shuffled in {permutation.shape[-1]} stripes '
                 f'(SharedStripeShuffle.num_stripes), the model expects '
-                f'permutation_head.num_stripes={self.num_stripes}.'
+                f'PermutationHead.num_stripes={self.num_stripes}.'
             )
-        logits = self(feature, targets['modality'])
+        logits = self(features[self.feature], targets['modality'])
         with torch.no_grad():
             # Sinkhorn ignores offsets of rows and columns, so raw logits say
             # nothing before a few rounds have removed them.
-            place = sinkhorn(logits.detach(), 5).argmax(dim=-1)
-            right = (place == permutation).float().mean()
-        return dict(
-            loss_permutation=self.loss_module(logits, permutation),
-            stripe_top1=right,
-        )
+            position = sinkhorn(logits.detach(), 5).argmax(dim=-1)
+            right = (position == permutation).float().mean()
+        return dict(loss=self.loss_module(logits, permutation), top1=right)
+
+    @torch.no_grad()
+    def predict(
+        self, features: Tensors, targets: Tensors, data_samples: Sequence[Any]
+    ) -> None:
+        """Set ``permutation_logits`` ``(N, N)`` of each sample."""
+        logits = self(features[self.feature], targets['modality']).float()
+        for sample, matrix in zip(data_samples, logits, strict=True):
+            sample.permutation_logits = matrix

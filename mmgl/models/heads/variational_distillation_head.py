@@ -5,20 +5,20 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mmgl.models.functional.distillation import (
+from mmgl.registry import MODELS
+from mmgl.utils.checks import require
+
+from ..functional.distillation import (
     BRANCHES,
     NETWORKS,
     distil,
     js_divergence,
     symmetric_kl,
 )
-from mmgl.models.functional.gather import all_gather_with_grad
-from mmgl.models.functional.pairwise import at_least_fp32
-from mmgl.models.functional.transport import (
-    released_transport_cost,
-    transport_cost,
-)
-from mmgl.registry import MODELS
+from ..functional.gather import all_gather_with_grad
+from ..functional.pairwise import at_least_fp32
+from ..functional.transport import released_transport_cost, transport_cost
+from ..protocols import Tensors
 
 TERMS = ('ce', 'cml', 'vsd', 'vcd', 'vml')
 KL_WEIGHTS = {
@@ -26,6 +26,7 @@ KL_WEIGHTS = {
     'released': dict(vsd=2.0, vcd=2.0, vml=0.0),
 }
 CML_WEIGHTS = {'sinkhorn': 8.0, 'released': 8.0, 'kl': 1.0}
+NEEDED = {f'{kind}_{name}' for kind in ('obs', 'rep') for name in BRANCHES}
 BRANCH_WEIGHTS = dict(infrared=0.5, visible=0.5, shared_gray=0.25, shared=0.25)
 
 
@@ -53,6 +54,7 @@ def representation_classifier(
 
 
 def _init_classifier(module: nn.Module) -> None:
+    """Weights N(0, 0.001), biases 0."""
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.001)
         nn.init.zeros_(module.bias)
@@ -77,10 +79,10 @@ class VariationalDistillationHead(nn.Module):
 
     Teachers, the observations, get no gradient from ``loss_vsd`` and
     ``loss_vcd``. The ranked-list loss is another head's (``MetricHead``).
+    ``ramp``, a factor of vsd, vcd and vml of kl_mode='paper', is for
+    ``LossRampHook``.
 
     Args:
-        feature_channels: Lengths of the features of the neck.
-        num_classes: Number of training identities.
         kl_mode: 'paper' for the above, or 'released' for what the public
             code computes (see :func:`~mmgl.models.functional.distillation
             .distil`), which has no VML.
@@ -92,18 +94,13 @@ class VariationalDistillationHead(nn.Module):
             8, with 'kl' 1; vsd, vcd and vml 1, with kl_mode='released' 2, 2
             and 0. A term of weight 0 is left out.
         label_smoothing: Share of the target spread over all identities.
-
-    Attributes:
-        ramp (Tensor): Factor of the terms vsd, vcd and vml of
-            kl_mode='paper', for ``LossRampHook``.
-
-    Raises:
-        ValueError: For an unknown mode or term, or a missing feature.
     """
+
+    ramp: Tensor
 
     def __init__(
         self,
-        feature_channels: dict[str, int],
+        feature_channels: Mapping[str, int],
         num_classes: int,
         kl_mode: str = 'paper',
         cml: str = 'sinkhorn',
@@ -111,30 +108,41 @@ class VariationalDistillationHead(nn.Module):
         label_smoothing: float = 0.1,
     ) -> None:
         super().__init__()
-        _check(feature_channels, num_classes, kl_mode, cml, loss_weights)
+        require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
+        modes = tuple(KL_WEIGHTS)
+        require(self, kl_mode in modes, f'kl_mode one of {modes}', kl_mode)
+        modes = tuple(CML_WEIGHTS)
+        require(self, cml in modes, f'cml one of {modes}', cml)
+        unknown = sorted(set(loss_weights or {}) - set(TERMS))
+        require(self, not unknown, f'loss_weights of {TERMS}', unknown)
+        missing = sorted(NEEDED - set(feature_channels))
+        if missing:
+            raise ValueError(
+                'VariationalDistillationHead needs a neck with the features '
+                f'{missing}, such as MutualBottleneckNeck; it has '
+                f'{list(feature_channels)}'
+            )
         self.num_classes = num_classes
         self.kl_mode = kl_mode
         self.cml = cml
-        self.loss_weights = dict(
-            ce=1.0, cml=CML_WEIGHTS[cml], **KL_WEIGHTS[kl_mode]
-        )
-        self.loss_weights.update(loss_weights or {})
-        self.observation = nn.ModuleDict(
-            {
-                name: observation_classifier(
-                    feature_channels[f'obs_{name}'], num_classes
-                )
-                for name in NETWORKS
-            }
-        )
-        self.representation = nn.ModuleDict(
-            {
-                name: representation_classifier(
-                    feature_channels[f'rep_{name}'], num_classes
-                )
-                for name in NETWORKS
-            }
-        )
+        self.loss_weights = {
+            'ce': 1.0,
+            'cml': CML_WEIGHTS[cml],
+            **KL_WEIGHTS[kl_mode],
+            **(loss_weights or {}),
+        }
+        self.observation = nn.ModuleDict()
+        self.representation = nn.ModuleDict()
+        for name in NETWORKS:
+            length = feature_channels[f'obs_{name}']
+            self.observation[name] = observation_classifier(
+                length, num_classes
+            )
+        for name in NETWORKS:
+            length = feature_channels[f'rep_{name}']
+            self.representation[name] = representation_classifier(
+                length, num_classes
+            )
         self.criterion = MODELS.build(
             dict(
                 type='IdentityCrossEntropyLoss',
@@ -143,57 +151,45 @@ class VariationalDistillationHead(nn.Module):
         )
         self.register_buffer('ramp', torch.ones(()), persistent=False)
 
-    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Classify.
+    def forward(self, features: Tensors) -> Tensors:
+        """Logits ``(B, num_classes)`` of each feature, under its name."""
+        return {
+            f'{kind}_{branch}': at_least_fp32(
+                classifiers[network](features[f'{kind}_{branch}'])
+            )
+            for kind, classifiers in (
+                ('obs', self.observation),
+                ('rep', self.representation),
+            )
+            for branch, network in BRANCHES.items()
+        }
 
-        Args:
-            features: Features of the neck.
+    def loss(self, features: Tensors, targets: Tensors) -> Tensors:
+        """Compute ``loss_TERM`` of each term.
 
-        Returns:
-            Logits ``(B, num_classes)`` of each, under the feature's name.
+        ``accuracy`` (percent) is a mean over the observations of all
+        branches. With transport, ``cml_marginal_error`` says how far from
+        its end the transport plan is.
         """
-        logits = {}
-        for kind, classifiers in (
-            ('obs', self.observation),
-            ('rep', self.representation),
-        ):
-            for branch, network in BRANCHES.items():
-                name = f'{kind}_{branch}'
-                logits[name] = at_least_fp32(
-                    classifiers[network](features[name])
-                )
-        return logits
-
-    def loss(
-        self, features: dict[str, Tensor], targets: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Compute the losses.
-
-        Args:
-            features: Features of the neck.
-            targets: ``pid`` ``(B,)``.
-
-        Returns:
-            ``loss_TERM`` of each term; ``accuracy`` (percent, mean over the
-            observations of all branches) and, with transport,
-            ``cml_marginal_error``, which says how far from its end the
-            transport plan is. All are scalars.
-        """
-        logits = self(features)
+        logits, pids = self(features), targets['pid']
+        output: Tensors = {}
         # Softmax, divergences and transport in fp32.
-        with torch.autocast(targets['pid'].device.type, enabled=False):
-            terms = {
-                term: getattr(self, f'_{term}')
-                for term in TERMS
-                if self.loss_weights[term] != 0
-            }
-            output = {}
-            for term, function in terms.items():
-                value = function(logits, targets['pid'], output)
-                output[f'loss_{term}'] = self.loss_weights[term] * value
+        with torch.autocast(pids.device.type, enabled=False):
+            for term, weight in self.loss_weights.items():
+                if weight == 0:
+                    continue
+                if term == 'ce':
+                    value = self._ce(logits, pids)
+                elif term == 'cml':
+                    value = self._cml(logits, output)
+                else:
+                    value = self._divergence(term, logits)
+                    if self.kl_mode == 'paper':
+                        value = self.ramp * value
+                output[f'loss_{term}'] = weight * value
             with torch.no_grad():
                 hits = [
-                    (logits[f'obs_{branch}'].argmax(dim=1) == targets['pid'])
+                    (logits[f'obs_{branch}'].argmax(dim=1) == pids)
                     .float()
                     .mean()
                     for branch in BRANCHES
@@ -201,20 +197,22 @@ class VariationalDistillationHead(nn.Module):
                 output['accuracy'] = 100 * torch.stack(hits).mean()
         return output
 
-    def _ce(self, logits: dict, pids: Tensor, log: dict) -> Tensor:
-        return sum(
-            BRANCH_WEIGHTS[name.removeprefix('obs_').removeprefix('rep_')]
-            * self.criterion(value, pids)
-            for name, value in logits.items()
-        )
+    def _ce(self, logits: Tensors, pids: Tensor) -> Tensor:
+        """Cross-entropy of all branches."""
+        total = torch.zeros((), device=pids.device)
+        for name, value in logits.items():
+            weight = BRANCH_WEIGHTS[name.split('_', 1)[1]]
+            total = total + weight * self.criterion(value, pids)
+        return total
 
-    def _cml(self, logits: dict, pids: Tensor, log: dict) -> Tensor:
+    def _cml(self, logits: Tensors, log: Tensors) -> Tensor:
+        """Mutual learning of the observations of I and of V."""
         first, second = logits['obs_infrared'], logits['obs_visible']
         if self.cml == 'kl':
             return symmetric_kl(first, second)
         # The clouds of all ranks: a transport between parts of the batch is
         # not a part of the transport.
-        clouds = all_gather_with_grad(
+        one, two = all_gather_with_grad(
             torch.stack([first, second], dim=1).softmax(dim=2)
         ).unbind(dim=1)
         solve = (
@@ -222,75 +220,22 @@ class VariationalDistillationHead(nn.Module):
             if self.cml == 'sinkhorn'
             else released_transport_cost
         )
-        cost, log['cml_marginal_error'] = solve(*clouds)
+        cost, log['cml_marginal_error'] = solve(one, two)
         return cost
 
-    def _vsd(self, logits: dict, pids: Tensor, log: dict) -> Tensor:
-        return self._ramp_up(
-            sum(
-                distil(
-                    logits[f'obs_{branch}'],
-                    logits[f'rep_{branch}'],
-                    self.kl_mode,
-                )
-                for branch in ('infrared', 'visible')
+    def _divergence(self, term: str, logits: Tensors) -> Tensor:
+        """What representations should know of observations, or each other."""
+
+        def learn(teacher: str, student: str) -> Tensor:
+            return distil(
+                logits[f'obs_{teacher}'],
+                logits[f'rep_{student}'],
+                self.kl_mode,
             )
-        )
 
-    def _vcd(self, logits: dict, pids: Tensor, log: dict) -> Tensor:
-        pairs = (('shared', 'shared_gray'), ('shared_gray', 'shared'))
-        return self._ramp_up(
-            sum(
-                distil(
-                    logits[f'obs_{teacher}'],
-                    logits[f'rep_{student}'],
-                    self.kl_mode,
-                )
-                for teacher, student in pairs
-            )
-            / 2
-        )
-
-    def _vml(self, logits: dict, pids: Tensor, log: dict) -> Tensor:
-        return self._ramp_up(
-            js_divergence(logits['rep_shared_gray'], logits['rep_shared'])
-        )
-
-    def _ramp_up(self, value: Tensor) -> Tensor:
-        return self.ramp * value if self.kl_mode == 'paper' else value
-
-
-def _check(
-    feature_channels: dict,
-    num_classes: int,
-    kl_mode: str,
-    cml: str,
-    loss_weights: Mapping | None,
-) -> None:
-    """Raise ValueError for settings of the head that make no sense."""
-    name = 'VariationalDistillationHead'
-    if num_classes < 1:
-        raise ValueError(f'{name}.num_classes must be >= 1, got {num_classes}')
-    if kl_mode not in KL_WEIGHTS:
-        raise ValueError(
-            f'{name}.kl_mode must be one of '
-            f'{tuple(KL_WEIGHTS)}, got {kl_mode!r}'
-        )
-    if cml not in CML_WEIGHTS:
-        raise ValueError(
-            f'{name}.cml must be one of {tuple(CML_WEIGHTS)}, got {cml!r}'
-        )
-    unknown = sorted(set(loss_weights or {}) - set(TERMS))
-    if unknown:
-        raise ValueError(
-            f'{name}.loss_weights: no term {unknown}; the terms are {TERMS}'
-        )
-    wanted = [f'{kind}_{b}' for kind in ('obs', 'rep') for b in BRANCHES]
-    missing = [
-        feature for feature in wanted if feature not in feature_channels
-    ]
-    if missing:
-        raise ValueError(
-            f'{name} needs a neck with the features {missing}, such as '
-            f'MutualBottleneckNeck; it has {list(feature_channels)}'
-        )
+        if term == 'vsd':
+            return learn('infrared', 'infrared') + learn('visible', 'visible')
+        if term == 'vcd':
+            both = learn('shared', 'shared_gray')
+            return (both + learn('shared_gray', 'shared')) / 2
+        return js_divergence(logits['rep_shared_gray'], logits['rep_shared'])

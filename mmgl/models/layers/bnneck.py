@@ -9,15 +9,8 @@ def build_bnneck(
     """Make the batch norm of a BNNeck, its bias 0 and frozen.
 
     Follows Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person
-    Re-identification".
-
-    Args:
-        num_features: Length of the feature.
-        weight_std: The weight starts at N(1, weight_std^2): 0.01 as in AGW,
-            0 for exact ones.
-
-    Returns:
-        The layer.
+    Re-identification". The weight starts at N(1, weight_std^2): 0.01 as in
+    AGW, 0 for exact ones.
     """
     layer = nn.BatchNorm1d(num_features)
     if weight_std:

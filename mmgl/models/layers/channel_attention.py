@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
+
+from ..functional.pairwise import at_least_fp32
 
 
 @MODELS.register_module()
@@ -21,11 +22,8 @@ class ChannelAttention(nn.Module):
 
     where the published :math:`softmax(rowmax(S) - S)` is the same function,
     since a softmax ignores what a row has in common. The factor
-    :math:`\gamma` starts at 0: the layer starts as the identity.
-
-    Args:
-        in_channels: Channels C of the feature map; the layer has one
-            parameter whatever C is.
+    :math:`\gamma` starts at 0: the layer starts as the identity. It is the
+    one parameter, whatever C is.
     """
 
     def __init__(self, in_channels: int) -> None:
@@ -34,14 +32,9 @@ class ChannelAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, modality: Tensor | None = None) -> Tensor:
-        """Add what the attended channels hold.
+        """Add to ``(B, C, h, w)`` what the attended channels hold.
 
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-            modality: Ignored; part of the signature of plugins.
-
-        Returns:
-            Feature map ``(B, C, h, w)`` in the type of ``x``.
+        The modality of the signature of plugins plays no role.
         """
         # Sums over all positions overflow fp16.
         with torch.autocast(device_type=x.device.type, enabled=False):

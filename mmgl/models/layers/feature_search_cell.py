@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmgl.registry import MODELS
 from mmgl.structures.modality import INFRARED, VISIBLE
+from mmgl.utils.checks import require
 
 from ..functional.feature_search import (
     PHASES,
@@ -14,6 +15,7 @@ from ..functional.feature_search import (
     selection_gates,
 )
 from ..functional.gather import all_gather_with_grad
+from ..protocols import Tensors
 
 LEVELS = ('none', 'channel', 'spatial', 'both')
 
@@ -44,9 +46,9 @@ class FeatureSearchCell(nn.Module):
     t_c)^2 + (\bar g_{pixel} - t_p)^2]`, without which no gate would have a
     reason to close, with means over the batch of all ranks.
 
+    The feature map must not be negative (behind a ReLU).
+
     Args:
-        in_channels: Channels C of the feature map, which must not be
-            negative (behind a ReLU).
         search_level: 'none', 'channel', 'spatial' or 'both'.
         init_logit: First value of all logits. At 5 the eight gates of four
             cells scale the stream by 0.948 without noise.
@@ -54,10 +56,10 @@ class FeatureSearchCell(nn.Module):
         spatial_target: Share of pixels to keep, t_p.
         loss_weight: Weight w of the selection loss. With 0.1 the other
             losses open all gates.
-
-    Raises:
-        ValueError: For an unknown level or a target outside 0 to 1.
     """
+
+    phase: Tensor
+    temperature: Tensor
 
     def __init__(
         self,
@@ -69,20 +71,12 @@ class FeatureSearchCell(nn.Module):
         loss_weight: float = 10.0,
     ) -> None:
         super().__init__()
-        if search_level not in LEVELS:
-            raise ValueError(
-                'FeatureSearchCell.search_level must be one of '
-                f'{LEVELS}, got {search_level!r}'
-            )
-        for name, value in (
-            ('channel_target', channel_target),
-            ('spatial_target', spatial_target),
-        ):
-            if not 0 <= value <= 1:
-                raise ValueError(
-                    f'FeatureSearchCell.{name} must lie between '
-                    f'0 and 1, got {value}'
-                )
+        valid = search_level in LEVELS
+        require(self, valid, f'search_level one of {LEVELS}', search_level)
+        valid = 0 <= channel_target <= 1
+        require(self, valid, 'channel_target from 0 to 1', channel_target)
+        valid = 0 <= spatial_target <= 1
+        require(self, valid, 'spatial_target from 0 to 1', spatial_target)
         self.in_channels = in_channels
         self.channel_target = channel_target
         self.spatial_target = spatial_target
@@ -101,25 +95,15 @@ class FeatureSearchCell(nn.Module):
             self.pixel_offset = nn.Parameter(torch.zeros(2))
         self.register_buffer('phase', torch.tensor(0))
         self.register_buffer('temperature', torch.tensor(1.0))
-        self._terms: dict[str, Tensor] = {}
+        self._terms: Tensors = {}
         # Mean of the gates of this rank's batch, and what it should be.
         self._means: list[tuple[Tensor, float]] = []
 
     def set_phase(self, phase: str, temperature: float) -> None:
-        """Enter a phase of the search.
-
-        Args:
-            phase: 'warm-up', 'search' or 'hard'.
-            temperature: Temperature of the relaxation, above 0.
-
-        Raises:
-            ValueError: If either is not as above.
-        """
-        if phase not in PHASES or temperature <= 0:
-            raise ValueError(
-                f'FeatureSearchCell: phase must be one of {PHASES} and the '
-                f'temperature above 0, got {phase!r} and {temperature}'
-            )
+        """Enter the phase 'warm-up', 'search' or 'hard' of the search."""
+        good = phase in PHASES and temperature > 0
+        rule = f'a phase of {PHASES} and a temperature above 0'
+        require(self, good, rule, (phase, temperature))
         self.phase.fill_(PHASES.index(phase))
         self.temperature.fill_(temperature)
 
@@ -133,26 +117,16 @@ class FeatureSearchCell(nn.Module):
 
     @torch.no_grad()
     def channel_subsets(self) -> Tensor:
-        """Channels that hard gates keep.
+        """Boolean ``(2, C)``, visible first: channels that hard gates keep.
 
-        Returns:
-            Boolean ``(2, C)``, visible first; all True without a search for
-            channels.
+        All are True without a search for channels.
         """
         if not self.by_channel:
             return self.phase.new_ones((2, self.in_channels), dtype=torch.bool)
         return self.channel_logits() > 0
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Select.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``, not negative.
-            modality: Modality numbers ``(B,)``.
-
-        Returns:
-            The map times its gates, in the type of ``x``.
-        """
+        """Multiply a map ``(B, C, h, w)``, not negative, by its gates."""
         visible = modality.to(x.device, non_blocking=True) == VISIBLE
         self._terms, self._means = {}, []
         # Logarithms and steep sigmoids need fp32.
@@ -188,6 +162,7 @@ class FeatureSearchCell(nn.Module):
         return gates
 
     def _gates(self, logits: Tensor) -> Tensor:
+        """Gates of some logits in the present phase."""
         noise = logistic_noise(logits) if self.training else None
         return selection_gates(logits, self.phase, self.temperature, noise)
 
@@ -195,22 +170,20 @@ class FeatureSearchCell(nn.Module):
         """Loss of all gates; 0 where nothing is searched."""
         own = torch.stack([mean for mean, _ in self._means])
         means = all_gather_with_grad(own[None]).mean(dim=0)
-        loss = self.loss_weight * sum(
-            (mean - target).square()
-            for mean, (_, target) in zip(means, self._means, strict=True)
-        )
+        loss = means.new_zeros(())
+        for mean, (_, target) in zip(means, self._means, strict=True):
+            loss = loss + (mean - target).square()
+        loss = self.loss_weight * loss
         return torch.where(self.phase == SEARCH, loss, 0 * loss)
 
-    def auxiliary_losses(self) -> dict[str, Tensor]:
+    def auxiliary_losses(self) -> Tensors:
         """Hand out the terms of the last training forward, once.
 
-        Returns:
-            ``loss_selection``; for the log, what hard gates would keep:
-            ``channel_kept`` and ``pixel_kept`` (shares of all channels of
-            both modalities and of the pixels of the batch) and
-            ``channel_iou``, intersection over union of the channels kept by
-            the two modalities. All scalars; empty after a forward in
-            evaluation mode.
+        ``loss_selection``; for the log, what hard gates would keep:
+        ``channel_kept`` and ``pixel_kept`` (shares of all channels of both
+        modalities and of the pixels of the batch) and ``channel_iou``,
+        intersection over union of the channels kept by the two modalities.
+        Empty after a forward in evaluation mode.
         """
         terms, self._terms = self._terms, {}
         if self._means:

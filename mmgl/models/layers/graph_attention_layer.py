@@ -14,13 +14,8 @@ class GraphAttentionLayer(nn.Module):
     """One layer of graph attention with several heads.
 
     Follows Velickovic et al., "Graph Attention Networks"; Xavier-uniform
-    weights with gain 1.414 as in the public code of DDAG.
-
-    Args:
-        in_channels: Length of a node's feature.
-        out_channels: Embedding size D of a head.
-        num_heads: Heads K, side by side in the output.
-        dropout: Probability of dropping an attention coefficient.
+    weights with gain 1.414 as in the public code of DDAG. ``dropout`` is the
+    probability of dropping an attention coefficient.
     """
 
     def __init__(
@@ -45,12 +40,9 @@ class GraphAttentionLayer(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Let the local nodes attend to those of all ranks.
 
-        Args:
-            x: Features of the local nodes ``(n, in_channels)``.
-            mask: True where local node i may attend to node j ``(n, m)``.
-
-        Returns:
-            New features ``(n, num_heads * out_channels)``.
+        Features ``(n, in_channels)`` become ``(n, num_heads *
+        out_channels)``; the mask ``(n, m)`` is True where local node i may
+        attend to node j.
         """
         own = torch.einsum('nc,kcd->nkd', x, self.weight)
         nodes = all_gather_with_grad(own)

@@ -4,8 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
+
+from ..functional.pairwise import at_least_fp32
 
 
 @MODELS.register_module()
@@ -25,23 +27,15 @@ class ModalityAlleviation(nn.Module):
     layer3 and one behind layer4. Both convolutions have no bias and Kaiming
     initialisation (fan out).
 
-    Args:
-        in_channels: Channels C of the feature map.
-        reduction: C divided by the channels between W_1 and W_2.
-        eps: Added to the variance of the instance norm.
-
-    Raises:
-        ValueError: If ``reduction`` is smaller than 1.
+    ``reduction`` is C divided by the channels between W_1 and W_2, ``eps``
+    is added to the variance of the instance norm.
     """
 
     def __init__(
         self, in_channels: int, reduction: int = 16, eps: float = 1e-5
     ) -> None:
         super().__init__()
-        if reduction < 1:
-            raise ValueError(
-                f'ModalityAlleviation.reduction must be >= 1, got {reduction}'
-            )
+        require(self, reduction >= 1, 'reduction >= 1', reduction)
         self.eps = eps
         inside = max(1, in_channels // reduction)
         self.fc1 = nn.Conv2d(in_channels, inside, 1, bias=False)
@@ -52,27 +46,16 @@ class ModalityAlleviation(nn.Module):
             )
 
     def weight(self, x: Tensor) -> Tensor:
-        """Compute how much of each channel is kept as it is.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-
-        Returns:
-            Weights in (0, 1), ``(B, C, 1, 1)``.
-        """
+        """Share ``(B, C, 1, 1)`` of each channel that is kept as it is."""
         pooled = at_least_fp32(x).mean(dim=(2, 3), keepdim=True)
-        return self.fc2(F.relu(self.fc1(pooled))).sigmoid()
+        logits: Tensor = self.fc2(F.relu(self.fc1(pooled)))
+        return logits.sigmoid()
 
     def forward(self, x: Tensor, modality: Tensor | None = None) -> Tensor:
-        """Mix the feature map with its instance norm.
+        """Mix a feature map ``(B, C, h, w)`` with its instance norm.
 
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-            modality: Ignored, part of the signature of plugins: the module
-                looks at the image only.
-
-        Returns:
-            Feature map ``(B, C, h, w)`` of the type of ``x``.
+        The modality of the signature of plugins plays no role: the module
+        looks at the image only.
         """
         weight = self.weight(x)
         # Sums over all positions lose digits in half precision.

@@ -16,13 +16,11 @@ class ModalityBatchNorm(nn.Module):
     a split cannot arise. Scale and shift are shared. Statistics are those of
     the global batch when distributed, on any device, and in fp32.
 
-    Args:
-        num_features (int): Channels D.
-        per_modality (bool): Statistics a modality; False is a plain
-            synchronised batch norm. Defaults to True.
-        eps (float): Added to the variance. Defaults to 1e-5.
-        momentum (float): Of the running statistics. Defaults to 0.1.
+    ``per_modality=False`` is a plain synchronised batch norm.
     """
+
+    running_mean: Tensor
+    running_var: Tensor
 
     def __init__(
         self,
@@ -42,15 +40,7 @@ class ModalityBatchNorm(nn.Module):
         self.register_buffer('running_var', torch.ones(shape))
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Normalise.
-
-        Args:
-            x (Tensor): Vectors of shape (B, N, D).
-            modality (Tensor): 0 visible, 1 infrared, shape (B, ).
-
-        Returns:
-            Tensor: Normalised vectors in fp32, shape (B, N, D).
-        """
+        """Normalise vectors ``(B, N, D)`` of modalities ``(B,)``, in fp32."""
         group = modality if self.groups == 2 else torch.zeros_like(modality)
         # Statistics reach their vectors by a product with 0 and 1: the
         # gradient of indexing is summed in no fixed order on several threads.
@@ -95,6 +85,7 @@ class ModalityBatchNorm(nn.Module):
     def _update_running(
         self, mean: Tensor, var: Tensor, total: Tensor, present: Tensor
     ) -> None:
+        """Move the running statistics of the modalities in the batch."""
         unbiased = var * total / (total - 1).clamp(min=1)
         for running, value in (
             (self.running_mean, mean),

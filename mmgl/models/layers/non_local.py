@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
+from mmgl.utils.checks import require
+
+from ..functional.pairwise import at_least_fp32
 
 
 class NonLocalBlock(nn.Module):
@@ -19,23 +21,15 @@ class NonLocalBlock(nn.Module):
     The batch norm starts with weight and bias 0; the convolutions (all with
     bias) keep the default initialisation of PyTorch.
 
-    Args:
-        in_channels: Channels C of the feature map.
-        inter_channels: Channels M of the embeddings. The published AGW code
-            uses 1 (by accident, but its numbers depend on it); the original
-            paper C // 2.
-
-    Raises:
-        ValueError: If ``inter_channels`` is smaller than 1.
+    Of the channels of the embeddings, ``inter_channels``, the published AGW
+    code uses 1 (by accident, but its numbers depend on it); the original
+    paper C // 2.
     """
 
     def __init__(self, in_channels: int, inter_channels: int = 1) -> None:
         super().__init__()
-        if inter_channels < 1:
-            raise ValueError(
-                'NonLocalBlock.inter_channels must be >= 1, got '
-                f'{inter_channels}'
-            )
+        valid = inter_channels >= 1
+        require(self, valid, 'inter_channels >= 1', inter_channels)
         self.theta = nn.Conv2d(in_channels, inter_channels, 1)
         self.phi = nn.Conv2d(in_channels, inter_channels, 1)
         self.g = nn.Conv2d(in_channels, inter_channels, 1)
@@ -45,14 +39,7 @@ class NonLocalBlock(nn.Module):
         nn.init.zeros_(self.bn.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the attended context.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-
-        Returns:
-            Feature map ``(B, C, h, w)``.
-        """
+        """Add the attended context to a map ``(B, C, h, w)``."""
         theta = self.theta(x).flatten(2)
         phi = self.phi(x).flatten(2)
         g = self.g(x).flatten(2)
@@ -60,5 +47,6 @@ class NonLocalBlock(nn.Module):
         with torch.autocast(device_type=x.device.type, enabled=False):
             context = at_least_fp32(g) @ (at_least_fp32(phi) / phi.shape[2]).mT
             y = (context @ at_least_fp32(theta)).to(theta.dtype)
-        y = y.unflatten(2, x.shape[2:])
-        return x + self.bn(self.out(y))
+        y = y.view(*y.shape[:2], *x.shape[2:])
+        x = x + self.bn(self.out(y))
+        return x

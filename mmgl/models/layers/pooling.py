@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
+
+from ..functional.pairwise import at_least_fp32
 
 # Smallest activation relative to the peak of its channel; that of 0 has no
 # gradient for an exponent below 1.
@@ -16,14 +17,7 @@ class AvgPooling(nn.Module):
     """Global average pooling, in fp32."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool a feature map.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-
-        Returns:
-            Pooled features ``(B, C)`` in fp32.
-        """
+        """Pool ``(B, C, h, w)`` to ``(B, C)``."""
         return at_least_fp32(x).mean(dim=(2, 3))
 
 
@@ -39,9 +33,6 @@ class GeMPooling(nn.Module):
         learnable: Train ``p`` (starting from the given value).
         eps: What a dead channel gives, which keeps its gradient finite. The
             default is the 1e-12 that AGW adds to the mean of cubes.
-
-    Raises:
-        ValueError: If ``p`` or ``eps`` is not positive.
     """
 
     def __init__(
@@ -57,14 +48,7 @@ class GeMPooling(nn.Module):
         self.p = nn.Parameter(torch.tensor(float(p))) if learnable else p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool a feature map.
-
-        Args:
-            x: Non-negative feature map ``(B, C, h, w)``.
-
-        Returns:
-            Pooled features ``(B, C)`` in fp32, whatever autocast says.
-        """
+        """Pool a non-negative ``(B, C, h, w)`` to ``(B, C)``, always fp32."""
         with torch.autocast(device_type=x.device.type, enabled=False):
             x = at_least_fp32(x)
             # Relative to the peak of the channel: the generalised mean is

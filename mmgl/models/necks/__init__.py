@@ -1,10 +1,12 @@
 from .global_feature_neck import GlobalFeatureNeck
+from .map_neck import MapNeck
 from .mutual_bottleneck_neck import MutualBottleneckNeck
 from .part_attention_neck import PartAttentionNeck
 from .pattern_alignment_neck import PatternAlignmentNeck
 
 __all__ = [
     'GlobalFeatureNeck',
+    'MapNeck',
     'MutualBottleneckNeck',
     'PartAttentionNeck',
     'PatternAlignmentNeck',

@@ -1,9 +1,14 @@
 """Global pooling and BNNeck."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
-from mmgl.models.layers.bnneck import build_bnneck
 from mmgl.registry import MODELS
+
+from ..layers import build_bnneck
+from ..protocols import Tensors
 
 
 @MODELS.register_module()
@@ -15,30 +20,21 @@ class GlobalFeatureNeck(nn.Module):
     classification and retrieval on the normalised one. The BN weight starts
     at N(1, 0.01); the bias is 0 and frozen.
 
-    Args:
-        in_channels: Channels C of the feature map.
-        pool: Config of the pooling layer: ``dict(type='GeMPooling', p=3)``
-            or ``dict(type='AvgPooling')``.
+    Features: ``pool`` and ``bn``, both ``(B, C)`` in fp32.
 
-    Attributes:
-        out_channels (dict[str, int]): Length of each feature it returns.
+    ``pool`` is ``dict(type='GeMPooling', p=3)``, the default, or
+    ``dict(type='AvgPooling')``.
     """
 
-    def __init__(self, in_channels: int, pool: dict | None = None) -> None:
+    def __init__(
+        self, in_channels: int, pool: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
         self.pool = MODELS.build(pool or dict(type='GeMPooling', p=3))
         self.bn = build_bnneck(in_channels)
         self.out_channels = {'pool': in_channels, 'bn': in_channels}
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Compute the features.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-
-        Returns:
-            ``pool``, the pooled feature ``(B, C)``, and ``bn``, the same
-            after batch norm, both in fp32.
-        """
+    def forward(self, x: Tensor) -> Tensors:
+        """Pool and normalise a feature map ``(B, C, h, w)``."""
         pooled = self.pool(x)
         return {'pool': pooled, 'bn': self.bn(pooled)}

@@ -1,29 +1,26 @@
 """BNNecks and information bottlenecks of three networks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from mmgl.models.functional.distillation import BRANCHES, NETWORKS
-from mmgl.models.layers import build_bnneck
 from mmgl.registry import MODELS
+
+from ..functional.distillation import BRANCHES, NETWORKS
+from ..layers import build_bnneck
+from ..protocols import Tensors
 
 
 def build_bottleneck(widths: Sequence[int]) -> nn.Sequential:
     """Fully-connected layers with batch norm and ReLU between them.
 
     Initialised as published: weights Kaiming-normal by fan-out, biases 0,
-    batch norm weights N(1, 0.02).
-
-    Args:
-        widths: Lengths of input, inner layers and output.
-
-    Returns:
-        The layers; the last one is linear.
+    batch norm weights N(1, 0.02). The last layer is linear.
     """
-    layers = []
+    layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         linear = nn.Linear(before, after)
         nn.init.kaiming_normal_(linear.weight, mode='fan_out')
@@ -44,14 +41,14 @@ class MutualBottleneckNeck(nn.Module):
     layers. Although it is called variational, the published bottleneck is a
     deterministic perceptron: nothing is sampled and there is no prior.
 
+    Features: ``obs_BRANCH`` ``(B, C)`` and ``rep_BRANCH`` ``(B, Z)`` of each
+    branch, and ``concat`` ``(B, 4 C)``, the observations of infrared,
+    shared_gray, visible and shared one behind the other.
+
     Args:
-        in_channels: Channels C of the feature maps.
         hidden_channels: Widths of the inner layers of a bottleneck.
         representation_channels: Length Z of a representation.
         pool: Config of the pooling layer; average pooling by default.
-
-    Attributes:
-        out_channels (dict[str, int]): Length of each feature it returns.
     """
 
     def __init__(
@@ -59,7 +56,7 @@ class MutualBottleneckNeck(nn.Module):
         in_channels: int,
         hidden_channels: Sequence[int] = (1000, 500),
         representation_channels: int = 512,
-        pool: dict | None = None,
+        pool: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         widths = (in_channels, *hidden_channels, representation_channels)
@@ -75,17 +72,8 @@ class MutualBottleneckNeck(nn.Module):
             'concat': len(BRANCHES) * in_channels,
         }
 
-    def forward(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Compute the features.
-
-        Args:
-            maps: Feature map ``(B, C, h, w)`` of each branch.
-
-        Returns:
-            ``obs_BRANCH`` ``(B, C)`` and ``rep_BRANCH`` ``(B, Z)`` of each
-            branch, and ``concat`` ``(B, 4 C)``, the observations of
-            infrared, shared_gray, visible and shared one behind the other.
-        """
+    def forward(self, maps: Tensors) -> Tensors:
+        """Compute the features of a map ``(B, C, h, w)`` of each branch."""
         observations = {
             f'obs_{branch}': self.bn[network](self.pool(maps[branch]))
             for branch, network in BRANCHES.items()

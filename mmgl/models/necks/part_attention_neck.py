@@ -1,15 +1,19 @@
 """Pooling, BNNeck and a feature of attentive parts."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mmgl.models.functional.graph_attention import part_attention
-from mmgl.models.functional.pairwise import at_least_fp32
-from mmgl.models.layers import build_bnneck
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
+from ..functional.graph_attention import part_attention
+from ..functional.pairwise import at_least_fp32
+from ..layers import build_bnneck
+from ..protocols import Tensors
 from .global_feature_neck import GlobalFeatureNeck
 
 _INVERSE_ROOT = '1/sqrt(d)'
@@ -30,18 +34,11 @@ class PartAttentionNeck(GlobalFeatureNeck):
     The number of parts is the length of ``gate`` and thereby stored in every
     checkpoint; one of another number is refused.
 
-    Args:
-        in_channels: Channels C of the feature map.
-        num_parts: Stripes P.
-        scale: Factor of the dot products in the attention: a number, or
-            '1/sqrt(d)' of Vaswani et al. DDAG has none (1).
-        pool: Config of the global pooling; average pooling by default.
+    Features: ``pool`` and ``bn`` of :class:`GlobalFeatureNeck` and ``part``,
+    the attentive feature h, all ``(B, C)`` in fp32.
 
-    Attributes:
-        out_channels (dict[str, int]): Length of each feature it returns.
-
-    Raises:
-        ValueError: If ``num_parts`` or ``scale`` is out of range.
+    ``scale`` is the factor of the dot products in the attention: a number,
+    or '1/sqrt(d)' of Vaswani et al. DDAG has none (1).
     """
 
     def __init__(
@@ -49,19 +46,16 @@ class PartAttentionNeck(GlobalFeatureNeck):
         in_channels: int,
         num_parts: int = 3,
         scale: float | str = 1.0,
-        pool: dict | None = None,
+        pool: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(in_channels, pool or dict(type='AvgPooling'))
-        if num_parts < 1:
-            raise ValueError(
-                f'PartAttentionNeck.num_parts must be >= 1, got {num_parts}'
-            )
+        require(self, num_parts >= 1, 'num_parts >= 1', num_parts)
         if scale == _INVERSE_ROOT:
             scale = 1 / math.sqrt(in_channels)
         if isinstance(scale, str) or scale <= 0:
             raise ValueError(
-                'PartAttentionNeck.scale must be above 0 or '
-                f'{_INVERSE_ROOT!r}, got {scale!r}'
+                f'PartAttentionNeck.scale must be above 0 or {_INVERSE_ROOT!r}'
+                f', got {scale!r}'
             )
         self.num_parts = num_parts
         self.scale = scale
@@ -76,17 +70,10 @@ class PartAttentionNeck(GlobalFeatureNeck):
         self.out_channels['part'] = in_channels
 
     def stripes(self, x: Tensor) -> Tensor:
-        """Average a feature map over horizontal stripes.
+        """Average a map ``(B, C, h, w)`` over stripes: ``(B, P, C)``, fp32.
 
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-
-        Returns:
-            Stripe features ``(B, P, C)`` in fp32. Stripes of an ``h`` that P
-            does not divide overlap, as in adaptive pooling.
-
-        Raises:
-            ValueError: If there are fewer rows than stripes.
+        Stripes of an ``h`` that P does not divide overlap, as in adaptive
+        pooling.
         """
         rows, parts = x.shape[2], self.num_parts
         if rows < parts:
@@ -108,16 +95,8 @@ class PartAttentionNeck(GlobalFeatureNeck):
             dim=1,
         )
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Compute the features.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-
-        Returns:
-            ``pool`` and ``bn`` of :class:`GlobalFeatureNeck` and ``part``,
-            the attentive feature h, all ``(B, C)`` in fp32.
-        """
+    def forward(self, x: Tensor) -> Tensors:
+        """Compute the features of a map ``(B, C, h, w)``."""
         features = super().forward(x)
         # Without a scale the dot products of 2048 channels are large; half
         # precision would choose other parts.
@@ -135,7 +114,9 @@ class PartAttentionNeck(GlobalFeatureNeck):
             features['part'] = self.part_bn(weighted + features['bn'])
         return features
 
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
         """Refuse another number of parts; non-strict loading would not."""
         gate = state_dict.get(f'{prefix}gate')
         if gate is not None and gate.shape != self.gate.shape:

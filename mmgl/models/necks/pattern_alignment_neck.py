@@ -3,9 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
-from mmgl.models.layers.bnneck import build_bnneck
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
+
+from ..functional.pairwise import at_least_fp32
+from ..layers import build_bnneck
+from ..protocols import Tensors
 
 
 @MODELS.register_module()
@@ -15,57 +18,33 @@ class PatternAlignmentNeck(nn.Module):
     Follows MPANet (Wu et al., "Discover Cross-Modality Nuances for
     Visible-Infrared Person Re-Identification", CVPR 2021). A 1x1 convolution
     gives P masks :math:`M_k = \sigma(conv(F))`; the k-th part feature is
-    :math:`GAP(M_k \odot F)`, divided by the number of positions, not by the
-    sum of the mask. The feature is the P parts and then the global average;
-    it has P + 1 times the channels of the map. The neck knows nothing of the
-    backbone, and any head works on its features.
+    :math:`GAP(M_k \odot F)`, divided by the number of places, not by the sum
+    of the mask. The neck knows nothing of the backbone, and any head works
+    on its features. ``PatternSeparationLoss`` on 'masks' tells them apart.
+    The bias of the convolution starts at 0, and the batch norm with weight 1
+    and its bias 0 and frozen.
 
-    The masks are told apart by ``PatternSeparationLoss`` on the feature
-    'masks'. The bias of the convolution starts at 0, and the batch norm with
-    weight 1 and its bias 0 and frozen.
-
-    Args:
-        in_channels: Channels C of the feature map.
-        num_parts: Masks P.
-
-    Attributes:
-        out_channels (dict[str, int]): Length of each feature it returns; for
-            'masks', their number.
-
-    Raises:
-        ValueError: If ``num_parts`` is smaller than 1.
+    Features, in fp32: ``pool``, the P parts and then the global average
+    ``(B, (P + 1) * C)``; ``bn``, the same after batch norm; and ``masks``
+    ``(B, P, h, w)``, in (0, 1), whose length counts as P.
     """
 
     def __init__(self, in_channels: int, num_parts: int = 6) -> None:
         super().__init__()
-        if num_parts < 1:
-            raise ValueError(
-                f'PatternAlignmentNeck.num_parts must be >= 1, got {num_parts}'
-            )
+        require(self, num_parts >= 1, 'num_parts >= 1', num_parts)
         self.mask = nn.Conv2d(in_channels, num_parts, 1)
-        nn.init.zeros_(self.mask.bias)
+        nn.init.zeros_(self.mask.get_parameter('bias'))
         length = (num_parts + 1) * in_channels
         self.bn = build_bnneck(length, weight_std=0)
         self.out_channels = {'pool': length, 'bn': length, 'masks': num_parts}
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Compute the features.
-
-        Args:
-            x: Feature map ``(B, C, h, w)``.
-
-        Returns:
-            ``pool``, the parts and then the global feature
-            ``(B, (P + 1) * C)``; ``bn``, the same after batch norm; and
-            ``masks`` ``(B, P, h, w)``, in (0, 1). All are in fp32.
-        """
+    def forward(self, x: Tensor) -> Tensors:
+        """Compute the features of a map ``(B, C, h, w)``."""
         masks = at_least_fp32(self.mask(x)).sigmoid()
-        # Sums over all positions lose digits in half precision.
+        # Sums over all places lose digits in half precision.
         with torch.autocast(device_type=x.device.type, enabled=False):
-            positions = at_least_fp32(x).flatten(2)
-            parts = masks.flatten(2) @ positions.mT / positions.shape[2]
-            pooled = torch.cat(
-                [parts.flatten(1), positions.mean(dim=2)], dim=1
-            )
+            places = at_least_fp32(x).flatten(2)
+            parts = masks.flatten(2) @ places.mT / places.shape[2]
+            pooled = torch.cat([parts.flatten(1), places.mean(dim=2)], dim=1)
             normed = self.bn(pooled)
         return {'pool': pooled, 'bn': normed, 'masks': masks}

@@ -227,7 +227,9 @@ def test_modality_of_wrong_value_or_type():
     ],
 )
 def test_bad_settings_name_the_key(setting):
-    with pytest.raises(ValueError, match=f'OneStreamResNet.{[*setting][0]}'):
+    with pytest.raises(
+        ValueError, match=f'OneStreamResNet needs {[*setting][0]} '
+    ):
         OneStreamResNet(**setting)
 
 

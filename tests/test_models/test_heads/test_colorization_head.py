@@ -23,6 +23,11 @@ def parts(n=4):
     return head, torch.randn(n, 8, 2, 1), colours(n), visible
 
 
+def loss_of(head, features, ab, visible):
+    targets = dict(ab=ab, modality=(~visible).long())
+    return head.loss(dict(map=features), targets)
+
+
 def test_logits_are_at_stride_4():
     head, features, _, _ = parts()
     assert head(features).shape == (4, 261, 8, 4)
@@ -32,7 +37,7 @@ def test_logits_are_at_stride_4():
 def test_uniform_logits_give_ln_q_times_the_mean_weight():
     head, features, ab, visible = parts()
     torch.nn.init.zeros_(head.classifier.weight)
-    loss = head.loss(features, ab, visible)['loss_colorization']
+    loss = loss_of(head, features, ab, visible)['loss']
     balance = rebalancing_weights(head.prior)
     total = 0.0
     for image, coloured in zip(ab, visible.tolist(), strict=True):
@@ -49,14 +54,14 @@ def test_loss_starts_near_chance():
     head = ColorizationHead(8, hidden_channels=16, uniform_share=1.0)
     _, features, ab, visible = parts()
     # All weights are 1: ln Q.
-    loss = head.loss(features, ab, visible)['loss_colorization']
+    loss = loss_of(head, features, ab, visible)['loss']
     assert loss.item() == pytest.approx(math.log(261), abs=0.05)
 
 
 def test_loss_equals_a_naive_loop():
     head, features, ab, _ = parts(2)
     visible = torch.ones(2, dtype=torch.bool)
-    out = head.loss(features, ab, visible)
+    out = loss_of(head, features, ab, visible)
     probability = head(features).softmax(1)
     balance = rebalancing_weights(head.prior)
     total, right = 0.0, 0
@@ -78,21 +83,20 @@ def test_loss_equals_a_naive_loop():
                     * (weight[0] * p[index[0]].log()).sum()
                 )
                 right += int(p.argmax() == index[0, 0])
-    assert out['loss_colorization'].item() == pytest.approx(
-        total.item() / 64, rel=1e-4
-    )
-    assert out['colour_top1'].item() == pytest.approx(right / 64)
+    assert out['loss'].item() == pytest.approx(total.item() / 64, rel=1e-4)
+    assert out['top1'].item() == pytest.approx(right / 64)
 
 
 def test_prior_is_the_average_of_visible_images():
     head, features, _, visible = parts()
     batches = [colours() for _ in range(3)]
     for ab in batches:
-        head.loss(features, ab, visible)
+        loss_of(head, features, ab, visible)
     # In one go: batches of the same size count alike.
     other = ColorizationHead(8, hidden_channels=16)
     joined = torch.cat([ab[visible] for ab in batches])
-    other.loss(
+    loss_of(
+        other,
         features.repeat(2, 1, 1, 1)[:6],
         joined,
         torch.ones(6, dtype=torch.bool),
@@ -107,26 +111,26 @@ def test_infrared_images_are_grey_whatever_their_colour():
     grey = ab.clone()
     grey[~visible] = 50.0
     first, second = (
-        copy.deepcopy(head).loss(features, x, visible) for x in (ab, grey)
+        loss_of(copy.deepcopy(head), features, x, visible) for x in (ab, grey)
     )
-    assert torch.equal(first['loss_colorization'], second['loss_colorization'])
+    assert torch.equal(first['loss'], second['loss'])
 
 
 def test_batches_without_colours():
     head, features, ab, visible = parts()
-    head.loss(features, ab, visible)
+    loss_of(head, features, ab, visible)
     prior = head.prior.clone()
-    out = head.loss(features, ab, torch.zeros(4, dtype=torch.bool))
+    out = loss_of(head, features, ab, torch.zeros(4, dtype=torch.bool))
     assert torch.equal(head.prior, prior) and head.prior_batches == 1
-    assert torch.isfinite(out['loss_colorization'])
-    assert out['colour_top1'] == 0
+    assert torch.isfinite(out['loss'])
+    assert out['top1'] == 0
 
 
 def test_prior_is_saved_and_rests_in_evaluation():
     head, features, ab, visible = parts()
     assert {'prior', 'prior_batches'} <= set(head.state_dict())
     assert 'bins' not in head.state_dict()
-    head.eval().loss(features, ab, visible)
+    loss_of(head.eval(), features, ab, visible)
     assert head.prior_batches == 0
 
 

@@ -28,7 +28,7 @@ def test_stripes_are_row_means_and_one_projection_serves_all():
 def test_position_loss_starts_near_chance():
     torch.manual_seed(0)
     feature_map, targets = batch(32)
-    losses = PartHead(16, 6, 64).loss(feature_map, targets)
+    losses = PartHead(16, 6, 64).loss(dict(map=feature_map), targets)
     assert losses['loss_position'].item() == pytest.approx(
         math.log(6), abs=0.05
     )
@@ -41,13 +41,8 @@ def test_every_norm_gives_all_terms_and_gradients(norm):
     head = PartHead(
         16, 6, 8, norm=norm, contrast=dict(type='PartCycleContrastiveLoss')
     )
-    losses = head.loss(feature_map, targets)
-    assert set(losses) == {
-        'loss_position',
-        'loss_pcc',
-        'position_top1',
-        'part_consistency',
-    }
+    losses = head.loss(dict(map=feature_map), targets)
+    assert set(losses) == {'loss_position', 'loss_pcc', 'top1', 'consistency'}
     (losses['loss_position'] + losses['loss_pcc']).backward()
     assert feature_map.grad.abs().max() > 0
     assert all(p.grad is not None for p in head.parameters())
@@ -97,7 +92,7 @@ def test_only_modality_bn_does_not_feel_an_offset(norm, split):
         permutation=torch.stack([torch.randperm(6) for _ in range(64)]),
     )
     size = torch.tensor(1.0, requires_grad=True)
-    losses = head.loss(feature_map + size * sign * offset, targets)
+    losses = head.loss(dict(map=feature_map + size * sign * offset), targets)
     (slope,) = torch.autograd.grad(losses['loss_pcc'], size)
     # log(2BN - 1) = 6.64 is the loss of fully collapsed features.
     assert (losses['loss_pcc'] > 15) == split

@@ -20,9 +20,9 @@ def test_logits_and_accuracy():
     targets = batch(4)
     truth = F.one_hot(targets['permutation'], 6).float()
     assert torch.equal(head(truth.flatten(1), targets['modality']), truth)
-    losses = head.loss(40 * truth.flatten(1), targets)
-    assert losses['stripe_top1'] == 1
-    assert losses['loss_permutation'].item() == pytest.approx(0, abs=1e-5)
+    losses = head.loss(dict(pool=40 * truth.flatten(1)), targets)
+    assert losses['top1'] == 1
+    assert losses['loss'].item() == pytest.approx(0, abs=1e-5)
 
 
 def test_row_and_column_offsets_do_not_change_the_accuracy():
@@ -31,14 +31,14 @@ def test_row_and_column_offsets_do_not_change_the_accuracy():
     targets = batch(8)
     logits = 3 * F.one_hot(targets['permutation'], 6).float()
     logits += 20 * torch.rand(8, 1, 6)
-    assert head.loss(logits.flatten(1), targets)['stripe_top1'] == 1
+    assert head.loss(dict(pool=logits.flatten(1)), targets)['top1'] == 1
 
 
 @pytest.mark.parametrize('norm', ['bn', 'modality_bn', 'none'])
 def test_initial_loss_is_that_of_uniform_matrices(norm):
     torch.manual_seed(0)
     head = PermutationHead(64, 6, LOSS, norm=norm)
-    value = head.loss(torch.randn(16, 64), batch(16))['loss_permutation']
+    value = head.loss(dict(pool=torch.randn(16, 64)), batch(16))['loss']
     assert value.item() == pytest.approx(35 / 12, rel=0.05)
 
 
@@ -53,7 +53,7 @@ def test_norm_removes_what_all_images_share():
 def test_bad_arguments():
     with pytest.raises(ValueError, match='num_stripes=6'):
         PermutationHead(8, 6, LOSS).loss(
-            torch.randn(2, 8),
+            dict(pool=torch.randn(2, 8)),
             dict(
                 modality=torch.tensor([0, 1]),
                 permutation=torch.tensor([[0, 1, 2]] * 2),

@@ -32,7 +32,7 @@ def test_sizes(built):
     # The classifier is shared by the two features.
     assert count(model.heads['id']) == 2048 * 395
     assert count(model.heads['graph']) == 5_008_150
-    assert not hasattr(model.backbone, 'non_local')
+    assert len(model.backbone.non_local) == 0
     with torch.no_grad():
         feature = model.eval()(
             torch.rand(2, 3, 96, 48), dict(modality=torch.tensor([0, 1]))

@@ -6,7 +6,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from pretext import BACKBONE, PUZZLES, reorder, tile_batch
 
-from mmgl.models.pretrainers import PSLPretrainer
+from mmgl.models import StagewiseModel
 
 LAYERS = (('layer1', 'layer2'), ('layer3',), ('layer4',))
 STAGES = [
@@ -24,13 +24,18 @@ STAGES = [
 
 
 def build(backbone=BACKBONE, **keys):
-    return PSLPretrainer(backbone, STAGES, **keys)
+    return StagewiseModel(
+        backbone,
+        STAGES,
+        data_preprocessor=dict(type='TilePreprocessor'),
+        **keys,
+    )
 
 
 def stage_of_parameter(name):
     """0 to 2 for the parts of a stage."""
     if name.startswith('heads.'):
-        return int(name.split('.')[1])
+        return int(name.split('.')[1].removeprefix('stage')) - 1
     parts = name.split('.')
     layer = next((p for p in parts if p.startswith('layer')), 'layer1')
     return dict(layer3=1, layer4=2).get(layer[:6], 0)
@@ -48,8 +53,8 @@ def moved_by_a_step(model, tiles):
         logs = model.train_step(tile_batch(tiles), optimizer)
     assert set(logs) == {
         'loss',
-        'loss_jigsaw',
-        'jigsaw_top1',
+        'jigsaw/loss',
+        'jigsaw/top1',
         'modality_gap',
         'stage',
     }
@@ -108,7 +113,7 @@ def test_gradient_of_earlier_stages_is_scaled():
     for factor in (1.0, 0.1):
         copied = copy.deepcopy(model)
         copied.prev_gradient = factor
-        copied(**data, mode='loss')['loss_jigsaw'].backward()
+        copied(**data, mode='loss')['jigsaw/loss'].backward()
         gradients[factor] = {
             n: p.grad
             for n, p in copied.named_parameters()
@@ -140,7 +145,7 @@ def test_losses_start_at_chance(tiles, chance):
     model = build()
     data = model.data_preprocessor(tile_batch(tiles, pairs=8), True)
     out = model(**data, mode='loss')
-    assert out['loss_jigsaw'].item() == pytest.approx(
+    assert out['jigsaw/loss'].item() == pytest.approx(
         math.log(chance), abs=0.1
     )
     assert out['stage'].item() == list(PUZZLES).index(tiles) + 1
@@ -150,7 +155,7 @@ def test_order_of_the_batch_does_not_matter():
     model, batch = build(), tile_batch(6)
     first, second = (
         copy.deepcopy(model)(**model.data_preprocessor(b, True), mode='loss')[
-            'loss_jigsaw'
+            'jigsaw/loss'
         ]
         for b in (batch, reorder(batch, [3, 0, 5, 4, 1, 2]))
     )
@@ -168,7 +173,7 @@ def test_wrong_settings_are_refused():
         ),
     ):
         with pytest.raises(ValueError, match=words):
-            PSLPretrainer(BACKBONE, stages)
+            StagewiseModel(BACKBONE, stages)
     with pytest.raises(ValueError, match='prev_gradient'):
         build(prev_gradient=2.0)
     with pytest.raises(ValueError, match='JigsawTiles.grid'):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
-from mmgl.models.pretrainers import MMGLPretrainer
+from mmgl.models import ReIDModel
 from mmgl.structures import ReIDDataSample
 
 CONTRAST = dict(type='PartCycleContrastiveLoss')
@@ -10,15 +10,18 @@ PART = dict(type='PartHead', num_stripes=6, out_channels=16)
 
 
 def build(part=None, backbone='TwoStreamResNet', **head):
-    return MMGLPretrainer(
+    return ReIDModel(
         backbone=dict(type=backbone, depth=18, base_channels=4),
-        permutation_head=dict(
-            type='PermutationHead',
-            num_stripes=6,
-            loss=dict(type='PermutationReconstructionLoss', **head),
+        neck=dict(type='MapNeck'),
+        heads=dict(
+            permutation=dict(
+                type='PermutationHead',
+                num_stripes=6,
+                loss=dict(type='PermutationReconstructionLoss', **head),
+            ),
+            part=part,
         ),
-        part_head=part,
-        data_preprocessor=dict(type='ReIDDataPreprocessor'),
+        test_feature='pool',
     )
 
 
@@ -42,20 +45,20 @@ def batch(pairs=3):
 @pytest.mark.parametrize(
     'part, terms',
     [
-        (None, {'permutation'}),
-        (PART, {'permutation', 'position'}),
+        (None, set()),
+        (PART, {'part/loss_position'}),
+        (dict(PART, position=False, contrast=CONTRAST), {'part/loss_pcc'}),
         (
-            dict(PART, position=False, contrast=CONTRAST),
-            {'permutation', 'pcc'},
+            dict(PART, contrast=CONTRAST),
+            {'part/loss_position', 'part/loss_pcc'},
         ),
-        (dict(PART, contrast=CONTRAST), {'permutation', 'position', 'pcc'}),
     ],
 )
 def test_table_v_rows_are_configs(part, terms):
     model = build(part)
     data = model.data_preprocessor(batch(), True)
     losses = model(**data, mode='loss')
-    assert {k[5:] for k in losses if k.startswith('loss_')} == terms
+    assert {k for k in losses if 'loss' in k} == {'permutation/loss', *terms}
 
 
 @pytest.mark.parametrize('norm', ['modality_bn', 'bn', 'none'])
@@ -103,7 +106,7 @@ def test_pair_bank_reads_the_pair_of_each_image():
     contrast = dict(CONTRAST, bank='pair')
     model = build(dict(PART, contrast=contrast))
     losses = model(**model.data_preprocessor(batch(), True), mode='loss')
-    assert torch.isfinite(losses['loss_pcc'])
+    assert torch.isfinite(losses['part/loss_pcc'])
 
 
 def test_predict_fills_the_samples():

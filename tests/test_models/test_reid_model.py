@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from mmengine.optim import OptimWrapper
 
+from mmgl.models import ReIDModel
 from mmgl.models.losses import WeightedRegularizedTripletLoss
-from mmgl.models.reid import ReIDModel
 from mmgl.registry import MODELS
 from mmgl.structures.reid_data_sample import ReIDDataSample
 
@@ -53,6 +53,7 @@ def test_loss_is_the_sum_of_the_heads():
         'id/accuracy',
         'triplet/loss',
         'triplet/spread',
+        'modality_gap',
     ]
     features = model.extract(batch['inputs'], batch['targets'])
     pids = batch['targets']['pid']

@@ -6,8 +6,12 @@ import torch
 from mmengine.optim import OptimWrapper
 from pretext import BACKBONE, reorder, tile_batch, whole_batch
 
-from mmgl.models.pretrainers import JigsawPretrainer
-from mmgl.models.pretrainers.pretext_pretrainer import prepare_tiles
+from mmgl.models import ReIDModel
+from mmgl.models.data_preprocessors import (
+    ReIDDataPreprocessor,
+    TilePreprocessor,
+)
+from mmgl.models.data_preprocessors.tile_preprocessor import standardise_tiles
 
 HEAD = dict(
     type='JigsawHead', num_tiles=9, num_permutations=100, hidden_channels=16
@@ -15,7 +19,13 @@ HEAD = dict(
 
 
 def build(backbone='TwoStreamResNet', **keys):
-    return JigsawPretrainer(dict(BACKBONE, type=backbone), HEAD, **keys)
+    return ReIDModel(
+        dict(BACKBONE, type=backbone),
+        dict(type='MapNeck'),
+        dict(jigsaw=HEAD),
+        test_feature='pool',
+        data_preprocessor=dict(type='TilePreprocessor', **keys),
+    )
 
 
 def losses_of(model, batch):
@@ -30,13 +40,13 @@ def test_every_parameter_is_trained():
     optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     for _ in range(2):
         logs = model.train_step(tile_batch(), optimizer)
-    assert set(logs) == {'loss', 'loss_jigsaw', 'jigsaw_top1', 'modality_gap'}
+    assert set(logs) == {'loss', 'jigsaw/loss', 'jigsaw/top1', 'modality_gap'}
     for name, value in model.named_parameters():
         assert not torch.equal(before[name], value), name
 
 
 def test_loss_starts_at_chance():
-    loss = losses_of(build(), tile_batch(pairs=8))['loss_jigsaw']
+    loss = losses_of(build(), tile_batch(pairs=8))['jigsaw/loss']
     assert loss.item() == pytest.approx(math.log(100), abs=0.1)
 
 
@@ -61,7 +71,7 @@ def test_order_of_the_rows_does_not_matter_but_that_of_tiles_does():
         data, targets=dict(data['targets'], view=8 - data['targets']['view'])
     )
     first, same, other = (
-        copy.deepcopy(model)(**d, mode='loss')['loss_jigsaw']
+        copy.deepcopy(model)(**d, mode='loss')['jigsaw/loss']
         for d in (data, mixed, swapped)
     )
     assert torch.allclose(first, same, atol=1e-5)
@@ -71,21 +81,23 @@ def test_order_of_the_rows_does_not_matter_but_that_of_tiles_does():
 def test_brightness_and_contrast_of_a_tile_are_removed():
     tiles = torch.randn(4, 3, 26, 13)
     scale = torch.rand(4, 3, 1, 1) + 0.5
-    got = prepare_tiles(tiles * scale + torch.randn(4, 3, 1, 1))
-    assert torch.allclose(got, prepare_tiles(tiles), atol=1e-3)
+    got = standardise_tiles(tiles * scale + torch.randn(4, 3, 1, 1))
+    assert torch.allclose(got, standardise_tiles(tiles), atol=1e-3)
     assert got.mean((2, 3)).abs().max() < 1e-5
     assert torch.allclose(
         got.std((2, 3), unbiased=False), torch.ones(4, 3), atol=1e-3
     )
     # Black borders stay flat.
-    assert (prepare_tiles(torch.full((1, 3, 5, 5), -2.0)) == 0).all()
-    assert torch.equal(prepare_tiles(tiles, False), tiles)
+    assert (standardise_tiles(torch.full((1, 3, 5, 5), -2.0)) == 0).all()
+    images = [torch.randint(0, 256, (3, 26, 13), dtype=torch.uint8)] * 2
+    plain = TilePreprocessor(standardise=False).normalise(images)
+    assert torch.equal(plain, ReIDDataPreprocessor().normalise(images))
     brighter = tile_batch()
     darker = dict(brighter, inputs=[x // 2 for x in brighter['inputs']])
     for standardise, same in ((True, True), (False, False)):
         model = build(standardise=standardise)
         first, second = (
-            losses_of(model, b)['loss_jigsaw'] for b in (brighter, darker)
+            losses_of(model, b)['jigsaw/loss'] for b in (brighter, darker)
         )
         assert torch.allclose(first, second, atol=2e-3) == same
 

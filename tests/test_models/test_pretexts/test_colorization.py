@@ -5,14 +5,20 @@ import torch
 from mmengine.optim import OptimWrapper
 from pretext import BACKBONE, reorder, whole_batch
 
+from mmgl.models import ReIDModel
 from mmgl.models.functional.colour import rgb_to_lab
-from mmgl.models.pretrainers import ColorizationPretrainer
 
 HEAD = dict(type='ColorizationHead', hidden_channels=16)
 
 
 def build(**keys):
-    return ColorizationPretrainer(BACKBONE, HEAD, **keys)
+    return ReIDModel(
+        BACKBONE,
+        dict(type='MapNeck'),
+        dict(colour=HEAD),
+        test_feature='pool',
+        data_preprocessor=dict(type='LightnessPreprocessor', **keys),
+    )
 
 
 def moved_by_two_steps(model):
@@ -20,8 +26,8 @@ def moved_by_two_steps(model):
     optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     for _ in range(2):
         logs = model.train_step(whole_batch(), optimizer)
-    terms = {'loss', 'loss_colorization', 'colour_top1'}
-    if model.infrared != 'ignore':
+    terms = {'loss', 'colour/loss', 'colour/top1'}
+    if model.data_preprocessor.infrared != 'ignore':
         terms.add('modality_gap')
     assert set(logs) == terms
     return {
@@ -52,7 +58,7 @@ def test_infrared_images_can_be_left_out():
     visible = reorder(batch, [0, 2, 4])
     first, second = (
         copy.deepcopy(model)(**model.data_preprocessor(b, True), mode='loss')[
-            'loss_colorization'
+            'colour/loss'
         ]
         for b in (batch, visible)
     )
@@ -65,7 +71,7 @@ def test_infrared_images_can_be_left_out():
 def test_lightness_goes_in_and_colours_are_the_target():
     model, batch = build(), whole_batch()
     data = model.data_preprocessor(batch, True)
-    grey, ab = model.split(data['inputs'])
+    grey, ab = data['inputs'], data['targets']['ab']
     # The images as they were loaded, BGR.
     rgb = torch.stack(batch['inputs']).flip(1) / 255
     lab = rgb_to_lab(rgb)
@@ -81,8 +87,10 @@ def test_lightness_goes_in_and_colours_are_the_target():
 def test_the_network_does_not_see_the_colours():
     model, batch = build().eval(), whole_batch()
     data = model.data_preprocessor(batch)
-    grey, _ = model.split(data['inputs'])
-    levels = grey * model.data_preprocessor.std + model.data_preprocessor.mean
+    levels = (
+        data['inputs'] * model.data_preprocessor.std
+        + model.data_preprocessor.mean
+    )
     # As grey as an infrared image; all channels of the same level.
     assert (levels - levels[:, :1]).abs().max() < 1e-3
 
@@ -110,13 +118,11 @@ def test_it_learns_the_colours_of_a_batch():
     optimizer = OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-2))
     logs = [model.train_step(batch, optimizer) for _ in range(30)]
     assert logs[-1]['loss'] < 0.8 * logs[0]['loss']
-    assert logs[-1]['colour_top1'] > 0.9
+    assert logs[-1]['colour/top1'] > 0.9
 
 
 def test_wrong_settings_are_refused():
     with pytest.raises(ValueError, match='infrared'):
         build(infrared='drop')
     with pytest.raises(ValueError, match='to_rgb'):
-        build(
-            data_preprocessor=dict(type='ReIDDataPreprocessor', to_rgb=False)
-        )
+        build(to_rgb=False)

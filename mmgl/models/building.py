@@ -1,0 +1,85 @@
+"""Builds the parts of a model so that they fit each other."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from mmgl.registry import MODELS
+
+from .heads.feature_weights import feature_weights
+from .protocols import Head
+
+Config = Mapping[str, Any]
+
+
+def _parameters(key: str, cfg: Config) -> dict[str, inspect.Parameter]:
+    """Constructor arguments of the class a config names."""
+    part = cfg.get('type')
+    if isinstance(part, str):
+        part = MODELS.get(part)
+    if not inspect.isclass(part):
+        raise ValueError(
+            f'{key}.type={cfg.get("type")!r} is not the name of '
+            'a registered model part'
+        )
+    return dict(inspect.signature(part).parameters)
+
+
+def build_part(key: str, cfg: Config, in_channels: int) -> Any:
+    """Build a part with ``in_channels``, filled in where it is missing."""
+    cfg = dict(cfg)
+    if 'in_channels' in _parameters(key, cfg):
+        given = cfg.setdefault('in_channels', in_channels)
+        if given != in_channels:
+            raise ValueError(
+                f'{key}.in_channels={given}, but its input has '
+                f'{in_channels} channels; correct or omit it'
+            )
+    return MODELS.build(cfg)
+
+
+def build_head(name: str, cfg: Config, lengths: Mapping[str, int]) -> Any:
+    """Build a head on features of some lengths, and check what it asks for."""
+    key = f'model.heads.{name}'
+    if 'loss' in name:
+        raise ValueError(
+            f"{key}: a head name must not contain 'loss', since all log "
+            'entries that contain it are summed; rename the head'
+        )
+    parameters = _parameters(key, cfg)
+    if 'feature_channels' in parameters:
+        head = MODELS.build(dict(cfg, feature_channels=dict(lengths)))
+    else:
+        default = parameters.get('feature')
+        feature = cfg.get('feature', default.default if default else None)
+        length = _check_feature(key, feature, lengths, parameters)
+        head = build_part(key, cfg, length)
+    if not isinstance(head, Head):
+        raise ValueError(
+            f'{key}.type={cfg["type"]!r} is no head: it lacks a method '
+            'loss(features, targets)'
+        )
+    return head
+
+
+def _check_feature(
+    key: str,
+    feature: Any,
+    lengths: Mapping[str, int],
+    parameters: Mapping[str, inspect.Parameter],
+) -> int:
+    """Length of the features a head asks for, which must exist and agree."""
+    names = list(feature_weights(key, feature))
+    for name in names:
+        if name not in lengths:
+            raise ValueError(
+                f'{key}.feature={name!r} is not a feature of '
+                f'the neck, which has {list(lengths)}'
+            )
+    found = [lengths[name] for name in names]
+    if len(set(found)) > 1 and 'in_channels' in parameters:
+        raise ValueError(
+            f'{key}.feature: {names} have the lengths {found}; one layer '
+            'needs one length'
+        )
+    return found[0]

@@ -1,3 +1,0 @@
-from .reid_model import ReIDModel
-
-__all__ = ['ReIDModel']
