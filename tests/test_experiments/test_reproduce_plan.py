@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 from reproducing import make_options, start, write_splits
 
-from mmgl.experiments.jobs import StageFactory, read_config, with_needs
-from mmgl.experiments.reproduce import FIGURES, TABLES, TARGETS, Cell, cells_of
-from mmgl.experiments.reproduce.cells import find_config
-from mmgl.experiments.reproduce.checks import describe_splits
-from mmgl.experiments.reproduce.methods import DATASETS, METHODS
-from mmgl.experiments.reproduce.overrides import expand
-from mmgl.experiments.reproduce.plan import Planner
-from mmgl.experiments.reproduce.pretrainings import PRETRAININGS, RIVALS
+from mmgl.experiments import FIGURES, TABLES, TARGETS, Cell, cells_of
+from mmgl.experiments.cells import find_config
+from mmgl.experiments.checks import describe_splits
+from mmgl.experiments.factory import StageFactory
+from mmgl.experiments.methods import DATASETS, METHODS
+from mmgl.experiments.overrides import expand
+from mmgl.experiments.plan import Planner
+from mmgl.experiments.pretrainings import PRETRAININGS, RIVALS
+from mmgl.experiments.stage import with_needs
 from mmgl.utils.paths import config_dir
 
 ROOT = config_dir().parent
@@ -127,11 +128,9 @@ def test_names_are_unique_and_those_of_old_records_stay():
 @pytest.mark.parametrize('method', METHODS)
 def test_every_method_has_one_config(method, scale):
     for data in ('sysu', 'regdb'):
-        assert find_config(
-            ROOT, 'finetune', method, DATASETS[scale][data].ending
-        )
+        assert find_config(ROOT, method, DATASETS[scale][data].ending)
     with pytest.raises(FileNotFoundError, match='0 configs'):
-        find_config(ROOT, 'finetune', 'unknown', 'sysu')
+        find_config(ROOT, 'unknown', 'sysu')
 
 
 @pytest.mark.parametrize('scale', ['mini', 'full'])
@@ -154,7 +153,7 @@ def test_fingerprints_of_table2_depend_on_configs_only(method, init):
     source = None
     if init == 'mmgl':
         source = factory.train(
-            find_config(ROOT, 'pretrain', f'mmgl_{stream}', 'synthetic'),
+            f'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py',
             {},
             1,
             needs=[data],
@@ -163,7 +162,7 @@ def test_fingerprints_of_table2_depend_on_configs_only(method, init):
             **text,
         )
     trained = factory.train(
-        find_config(ROOT, 'finetune', method, 'synthetic'),
+        find_config(ROOT, method, 'synthetic'),
         {},
         1,
         init=init,
@@ -192,7 +191,7 @@ def test_fingerprints_of_table2_depend_on_configs_only(method, init):
 def test_fingerprint_ignores_what_is_only_reported():
     """Another interval of the log does not make a run another one."""
     factory = StageFactory(ROOT, Path('/elsewhere'))
-    config = find_config(ROOT, 'finetune', 'agw', 'synthetic')
+    config = find_config(ROOT, 'agw', 'synthetic')
 
     def fingerprint(**overrides):
         return factory.train(
@@ -336,8 +335,8 @@ def test_one_stem_is_copied_into_both():
 
 
 def test_unknown_key_is_named():
-    config = read_config(
-        ROOT / 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py', {}
+    config = StageFactory(ROOT, Path('/elsewhere')).config(
+        'configs/mmgl/finetune/agw_r18-narrow_synthetic.py', {}
     )
     assert expand(config, {'*.num_instances': 2}, 'c') == {
         'train_dataloader.sampler.num_instances': 2

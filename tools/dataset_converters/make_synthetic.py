@@ -7,6 +7,7 @@ Example:
 
 import argparse
 import dataclasses
+import os
 import sys
 import time
 
@@ -46,14 +47,28 @@ def parse_args(argv=None):
 
 
 class Progress:
-    """Print the share done and the remaining time on one line."""
+    """Print the share done and the remaining time on one line.
 
-    def __init__(self):
+    The file that ``MMGL_PROGRESS_FILE`` names is kept up to date, too.
+    """
+
+    def __init__(self, quiet=False):
+        self._quiet = quiet
         self._start = None
+        self._written = 0.0
+        self._file = os.environ.get('MMGL_PROGRESS_FILE')
 
     def __call__(self, done, total):
         """Report ``done`` of ``total`` images."""
         now = time.time()
+        if self._file and (now - self._written > 0.3 or done >= total):
+            self._written = now
+            # Here, because every worker process imports this file too.
+            from mmgl.engine.hooks.progress import write_progress
+
+            write_progress(self._file, done, total, f'image {done}/{total}')
+        if self._quiet:
+            return
         if self._start is None:
             self._start = (now, done)
         began, first = self._start
@@ -79,7 +94,7 @@ def main(argv=None):
             args.preset,
             args.seed,
             args.workers,
-            None if args.quiet else Progress(),
+            Progress(args.quiet),
             Difficulty(**{name: getattr(args, name) for name in names}),
         )
     except ValueError as error:

@@ -5,39 +5,32 @@ Add a line here and in ``tables.py`` to compare with one more.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from .methods import ROWS_18
+from .methods import ROWS_18, Overrides
 
 
 @dataclass(frozen=True)
 class Pretraining:
     """One way to pre-train.
 
-    Attributes:
-        title: What people read.
-        config: Path of its config; ``{stream}`` is the backbone that the
-            method wants.
-        overrides: Dotted keys that change it; ``*.KEY`` means every key of
-            that name.
-        source: Data set it sees: 'sysu' or 'regdb', after the layout.
-        trials: Whether it sees the training half of the trial it is
-            fine-tuned on.
-        stream: Backbone, where it is not the one that the method wants.
-        init: Changes of ``model.init_from`` in the fine-tuning.
-        run: Key that its runs are named after, where another key has the
-            same runs.
-        seconds: Expected duration, or None for that of the scale.
+    ``{stream}`` in the config is the backbone that the method wants, unless
+    ``stream`` says otherwise. ``source`` is the layout of the data set it
+    sees, with ``trials`` the training half of the trial it is fine-tuned on.
+    ``init`` are changes of ``model.init_from`` in the fine-tuning, ``run`` is
+    the key that has the same runs, ``share`` the time it takes as a share of
+    the scale's.
     """
 
     title: str
     config: str
-    overrides: Mapping = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=dict)
     source: str = 'sysu'
     trials: bool = False
     stream: str | None = None
-    init: Mapping = field(default_factory=dict)
+    init: Mapping[str, Any] = field(default_factory=dict)
     run: str | None = None
-    seconds: float | None = None
+    share: float = 1.0
 
 
 RIVALS = {
@@ -53,10 +46,11 @@ RIVALS = {
 STRIPES = (2, 3, 6, 9, 18)
 TEMPERATURES = (0.03, 0.05, 0.07, 0.1, 0.2, 0.3)
 COEFFICIENTS = (0.1, 0.2, 0.3, 0.4, 0.5, 1)
+# What tables call the settings of the method itself.
+USUAL = ('mmgl-plain', 'mmgl-n6', 'mmgl-tau0.07', 'mmgl-lambda0.2')
 _CONTRAST = 'model.part_head.contrast'
 
-# Ablations of MMGL: title and overrides. The whole (P + C + E) and the values
-# of the method itself (N = 6, tau = 0.07, lambda = 0.2) are no ablations.
+# Ablations of MMGL; the whole is P + C + E.
 COMPONENTS = {
     'mmgl-p': ('P', {'model.part_head': None}),
     'mmgl-pe': ('P + E', {_CONTRAST: None}),
@@ -71,54 +65,49 @@ READINGS = {
     'mmgl-literal': (
         'MMGL, no norm in the heads',
         {
-            'model.permutation_head.norm': 'none',
-            'model.part_head.norm': 'none',
+            f'model.{head}_head.norm': 'none'
+            for head in ('permutation', 'part')
         },
     ),
 }
 VALUES = {
     **{
-        f'mmgl-tau{value}': (
-            f'MMGL, tau = {value}',
-            {f'{_CONTRAST}.temperature': value},
-        )
-        for value in TEMPERATURES
-        if value != 0.07
+        f'mmgl-tau{t}': (f'MMGL, tau = {t}', {f'{_CONTRAST}.temperature': t})
+        for t in TEMPERATURES
     },
     **{
-        f'mmgl-lambda{value}': (
-            f'MMGL, lambda = {value}',
-            {f'{_CONTRAST}.loss_weight': value},
+        f'mmgl-lambda{c}': (
+            f'MMGL, lambda = {c}',
+            {f'{_CONTRAST}.loss_weight': c},
         )
-        for value in COEFFICIENTS
-        if value != 0.2
+        for c in COEFFICIENTS
     },
 }
-_DUPLICATE = {'stems': 'duplicate'}
 
 
-def _ablations(base: Pretraining, changes: Mapping) -> dict[str, Pretraining]:
-    """Apply ablations to a pre-training."""
+def _ablations(
+    base: Pretraining, changes: Mapping[str, tuple[str, Overrides]]
+) -> dict[str, Pretraining]:
     return {
         key: replace(base, title=title, overrides=overrides)
         for key, (title, overrides) in changes.items()
+        if key not in USUAL
     }
 
 
-def _stripes(base: Pretraining, values, common: Mapping):
-    """Pre-train with other numbers of stripes (Table VI)."""
+def _stripes(base: Pretraining, common: Overrides) -> dict[str, Pretraining]:
     return {
         f'mmgl-n{n}': replace(
             base,
             title=f'MMGL, N = {n}',
             overrides={**common, '*.num_stripes': n},
         )
-        for n in values
+        for n in STRIPES
     }
 
 
 def _rivals(config: str, ending: str = '') -> dict[str, Pretraining]:
-    """Pre-train by the methods of Table IV; ``{key}`` is the method."""
+    """The methods of Table IV; ``{key}`` in the config is the method."""
     return {
         key + ending: Pretraining(
             title + (' (native recipe)' if ending else ''),
@@ -131,7 +120,7 @@ def _rivals(config: str, ending: str = '') -> dict[str, Pretraining]:
 _LONG = Pretraining(
     'MMGL',
     'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py',
-    seconds=900,
+    share=5,
 )
 # A sixth of the epochs; Tables IV and VI to VIII compare at this budget. At
 # that of Table V the pretext is solved.
@@ -142,22 +131,22 @@ _SHORT = Pretraining(
 _FULL = Pretraining(
     'MMGL', 'configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_sysu.py'
 )
+_STREAM = dict(
+    title='MMGL, one-stream', stream='one-stream', init={'stems': 'duplicate'}
+)
+_REGDB = dict(title='MMGL on RegDB', source='regdb')
 
-PRETRAININGS = {
+PRETRAININGS: dict[str, dict[str, Pretraining]] = {
     'mini': {
         'mmgl': _LONG,
         'mmgl-10e': _SHORT,
         'mmgl-one-stream': replace(
             _SHORT,
-            title='MMGL, one-stream',
-            stream='one-stream',
             overrides={'model.backbone.type': 'OneStreamResNet'},
-            init=_DUPLICATE,
+            **_STREAM,
         ),
         'mmgl-regdb': replace(
             _SHORT,
-            title='MMGL on RegDB',
-            source='regdb',
             overrides={
                 'train_dataloader.dataset.type': 'RegDB',
                 'train_dataloader.dataset.trial': 1,
@@ -165,34 +154,25 @@ PRETRAININGS = {
                 'val_dataloader.dataset.split': 'test',
                 'val_dataloader.dataset.trial': 1,
             },
+            **_REGDB,
         ),
-        **_ablations(_LONG, COMPONENTS),
-        **_ablations(_LONG, READINGS),
+        **_ablations(_LONG, COMPONENTS | READINGS),
         **_ablations(_SHORT, VALUES),
-        **_stripes(_SHORT, STRIPES, ROWS_18),
+        **_stripes(_SHORT, ROWS_18),
         **_rivals('configs/mmgl/ssl/{key}_two-stream_r18-narrow_synthetic.py'),
     },
     'full': {
         'mmgl': _FULL,
-        'mmgl-one-stream': replace(
-            _FULL,
-            title='MMGL, one-stream',
-            stream='one-stream',
-            init=_DUPLICATE,
-            run='mmgl',
-        ),
+        'mmgl-one-stream': replace(_FULL, run='mmgl', **_STREAM),
         'mmgl-regdb': replace(
             _FULL,
-            title='MMGL on RegDB',
-            source='regdb',
-            trials=True,
-            seconds=2000,
             config='configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_regdb.py',
+            trials=True,
+            share=0.1,
+            **_REGDB,
         ),
-        **_ablations(_FULL, COMPONENTS),
-        **_ablations(_FULL, READINGS),
-        **_ablations(_FULL, VALUES),
-        **_stripes(_FULL, [n for n in STRIPES if n != 6], {}),
+        **_ablations(_FULL, COMPONENTS | READINGS | VALUES),
+        **_stripes(_FULL, {}),
         **_rivals('configs/mmgl/ssl/{key}_two-stream_r50_96-100e_sysu.py'),
         **_rivals(
             'configs/mmgl/ssl/{key}-native_two-stream_r50_96-100e_sysu.py',
@@ -200,16 +180,23 @@ PRETRAININGS = {
         ),
     },
 }
+# N = 6 is the method itself where all rows of Table VI have the usual size.
+del PRETRAININGS['full']['mmgl-n6']
 # What a scale calls the plain method in the comparisons of pre-trainings.
 PLAIN = {'mini': 'mmgl-10e', 'full': 'mmgl'}
-# All that a scale calls the plain method: N = 6, tau = 0.07, lambda = 0.2.
-MMGL = {'mini': ('mmgl', PLAIN['mini'], 'mmgl-n6'), 'full': ('mmgl',)}
-TITLES = {
-    'random': 'random',
-    'imagenet': 'ImageNet',
-    **{
-        key: about.title
-        for group in PRETRAININGS.values()
-        for key, about in group.items()
-    },
+TITLES = {'random': 'random', 'imagenet': 'ImageNet'} | {
+    key: about.title
+    for group in PRETRAININGS.values()
+    for key, about in group.items()
 }
+
+
+def plain(init: str, scale: str) -> str:
+    """Name the runs of an ablation's usual setting as the scale does."""
+    usual = init in USUAL and init not in PRETRAININGS[scale]
+    return PLAIN[scale] if usual else init
+
+
+def is_mmgl(init: str, scale: str) -> bool:
+    """Whether that is the method with the settings of the paper."""
+    return init in ('mmgl', PLAIN[scale], *USUAL)

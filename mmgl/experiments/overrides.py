@@ -1,30 +1,38 @@
 """Overrides by the name of a key, wherever it stands."""
 
 from collections.abc import Mapping
-
-from mmengine.config import Config
-
-from mmgl.experiments.jobs import find_key
+from typing import Any
 
 ANYWHERE = '*.'
 # What a run is built from; other keys of a config are scratch.
 SECTIONS = ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
-def expand(config: Config, overrides: Mapping, where: str) -> dict:
+def find_key(node: Any, key: str, prefix: str = '') -> list[str]:
+    """List the dotted paths of a key in nested dicts and lists."""
+    if isinstance(node, dict):
+        items = list(node.items())
+    elif isinstance(node, list | tuple):
+        items = list(enumerate(node))
+    else:
+        return []
+    found = []
+    for name, value in items:
+        path = f'{prefix}{name}'
+        found += [path] if name == key else find_key(value, key, path + '.')
+    return found
+
+
+def expand(
+    config: Mapping[str, Any], overrides: Mapping[str, Any], where: str
+) -> dict[str, Any]:
     """Replace ``*.KEY`` by the dotted paths of that key.
 
-    Args:
-        config: The config they change, with the plain overrides applied.
-        overrides: Dotted keys and values; ``*.KEY`` stands for all keys of
-            that name in model and data loaders.
-        where: Name of the config, for the message.
-
-    Returns:
-        The same with plain dotted keys only.
+    It stands for all keys of that name in model and data loaders of the
+    config, to which the plain overrides have been applied.
 
     Raises:
-        ValueError: If a key is nowhere.
+        ValueError: If a key is nowhere in the config, named ``where``.
     """
     plain = {}
     for key, value in overrides.items():
