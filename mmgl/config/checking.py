@@ -13,12 +13,12 @@ from typing import Any
 
 import mmengine.registry as nodes
 from mmengine.registry import Registry
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
 
-from .keys import TOP_KEYS
 from .signatures import Signature, expected_scalar, read_signature
 
 # Where the `type` under a key is looked up; elsewhere as at the parent.
@@ -59,6 +59,18 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 LOADER_KEYS = set(inspect.signature(DataLoader.__init__).parameters) - {
     'self'
 } | {'num_batch_per_epoch', 'disable_subprocess_warning'}
+# Keys at the top that are no arguments of the Runner but read by it.
+TOP_KEYS = (
+    set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+) | {
+    'model_wrapper_cfg',
+    'find_unused_parameters',
+    'sync_bn',
+    'compile',
+    'activation_checkpointing',
+    'efficient_conv_bn_eval',
+    'runner_type',
+}
 # Keys of env_cfg: tf32 is read by build_runner, the others by the Runner.
 ENV_KEYS = {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit', 'tf32'}
 

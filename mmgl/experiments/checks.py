@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -31,17 +32,20 @@ def describe_splits(
         FileNotFoundError: If the folder or a split file is missing.
         ValueError: If a split file is broken.
     """
-    place, how = str(folder), dict(listing='protocol', lazy_init=True)
+    how: dict[str, Any] = dict(listing='protocol', lazy_init=True)
     head = f'{TITLES[layout]} in {folder}'
     read: list[dict[str, ReIDDataset]]
     try:
         if layout == 'sysu':
             splits = ('train', 'val', 'test')
-            read = [{s: SYSUMM01(place, s, **how) for s in splits}]
+            read = [{s: SYSUMM01(str(folder), s, **how) for s in splits}]
         else:
             head += f', {len(trials)} trials'
             read = [
-                {s: RegDB(place, s, trial, **how) for s in ('train', 'test')}
+                {
+                    s: RegDB(str(folder), s, trial, **how)
+                    for s in ('train', 'test')
+                }
                 for trial in trials
             ]
         lines = {

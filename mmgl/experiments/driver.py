@@ -49,9 +49,8 @@ def run(
     """
     display = display or Display()
     job = _quickstart if QUICKSTART in options.targets else _reproduce
-    failures: dict[str, str] = {}
     try:
-        job(options, runner, display, failures)
+        failures = job(options, runner, display)
     except KeyboardInterrupt:
         display.say(
             'Interrupted. Run the same command again to continue where it '
@@ -83,11 +82,8 @@ def _at_work(
 
 
 def _quickstart(
-    options: Options,
-    runner: StageRunner | None,
-    display: Display,
-    failures: dict[str, str],
-) -> None:
+    options: Options, runner: StageRunner | None, display: Display
+) -> dict[str, str]:
     """Run the stages of the quickstart, one at a time, and report."""
     stages = plan_quickstart(options)
     with _at_work(options, runner) as run_stage:
@@ -99,22 +95,21 @@ def _quickstart(
         seconds = Chain(stages, run_stage, display, REPORT_SECONDS).run()
         display.say('Drawing the pictures and writing the report ...')
         display.say(write_quickstart(options, stages, seconds))
+    return {}
 
 
 def _reproduce(
-    options: Options,
-    runner: StageRunner | None,
-    display: Display,
-    failures: dict[str, str],
-) -> None:
-    """Run what tables and figures need, and write them."""
+    options: Options, runner: StageRunner | None, display: Display
+) -> dict[str, str]:
+    """Run what tables and figures need, and write them; returns failures."""
+    failures: dict[str, str] = {}
     if not options.write_only:
         plan = _Plan(options)
         plan.show(display.say)
         if options.dry_run:
-            return
+            return failures
         with _at_work(options, runner) as run_stage:
-            failures |= plan.run(run_stage, display)
+            failures = plan.run(run_stage, display)
     records = {scale: marked_records(options, scale) for scale in SCALES}
     ours = records[options.scale]
     for name in options.chosen(TABLES):
@@ -129,6 +124,7 @@ def _reproduce(
     if options.official:
         readme = write_readme(options.root / 'README.md', records['mini'])
         display.say(f'Wrote {readme}')
+    return failures
 
 
 def marked_records(options: Options, scale: str) -> dict[Cell, Record]:
@@ -191,7 +187,7 @@ class _Plan:
 
     def _seconds(self) -> float:
         """Estimate how long the stages take that are not done."""
-        lost, todo, ends = self._lost(), 0.0, {}
+        lost, todo, ends = self._lost(), 0.0, dict[str, float]()
         for stage in self.stages:
             state, left = StageState(stage), 0.0
             if not state.done and stage.name not in lost:
@@ -209,7 +205,9 @@ class _Plan:
         needed: dict[str, tuple[Path, set[int | None]]] = {}
         if options.size.preset is not None:
             return needed
-        uses = [('sysu', None)] if options.chosen(FIGURES) else []
+        uses: list[tuple[str, int | None]] = []
+        if options.chosen(FIGURES):
+            uses.append(('sysu', None))
         for cell in self.cells:
             uses.append((DATASETS[cell.scale][cell.data].root, cell.trial))
             if about := PRETRAININGS[cell.scale].get(cell.init):

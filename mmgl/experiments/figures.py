@@ -1,7 +1,7 @@
 """The figures: which stages make their input, and which tool draws them."""
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -49,42 +49,36 @@ class FigurePlanner:
 
     def stage(self, name: str) -> Stage:
         """Return the stage that draws a figure, but Fig. 1, and all before."""
-        needs: list[Stage]
-        inputs: list[Any]
         names = ['--names', *(TITLES[init] for init in self.pair)]
         # As in the paper: all images of ten identities (Sec. IV-G).
         full = self.planner.scale == 'full'
-        images = ['--per-modality', 0] if full else []
+        images: list[Any] = ['--per-modality', 0] if full else []
+        words: list[Any]
         if name in ('fig4', 'fig5'):
-            needs = [
-                self.planner.evaluation(cell, dump=True)
-                for cell in self._cells('agw', 'sysu')
-            ]
-            inputs = [stage.outputs[1] for stage in needs]
+            tests = [self.planner.evaluation(c, True) for c in self._cells()]
             words = names + images if name == 'fig4' else names
-        elif name == 'fig8':
-            needs = [
-                self.planner.finetuning(cell)
-                for cell in self._cells('ddag', 'sysu-select')
-            ]
-            inputs = [stage.work_dir for stage in needs]
+            return self._draw(
+                name, [s.outputs[1] for s in tests], words, tests
+            )
+        if name == 'fig8':
+            cells = self._cells('ddag', 'sysu-select')
+            tuned = [self.planner.finetuning(cell) for cell in cells]
             words = [*names, '--kind', 'metric', '--keys', 'all_single/rank1']
+            return self._draw(name, [s.work_dir for s in tuned], words, tuned)
+        trained = self.planner.pretraining('mmgl', 'two-stream', 0)
+        inputs: list[Any] = [trained.work_dir]
+        if name == 'fig3':
+            checkpoint = partial(find_checkpoint, trained.work_dir)
+            inputs = [UNTRAINED[self.pair[0]], checkpoint]
+            config = self.planner.finetuning(self._cells()[1]).config
+            path = Path(str(config)).relative_to(self.planner.root)
+            words = ['--config', path, '--split', 'test', *names, *images]
+        elif name == 'fig6':
+            words = ['--names', 'MMGL', '--kind', 'loss', '--overlay']
         else:
-            trained = self.planner.pretraining('mmgl', 'two-stream', 0)
-            needs, inputs = [trained], [trained.work_dir]
-            words = {
-                'fig3': ['--config', self._config(), '--split', 'test'],
-                'fig6': ['--names', 'MMGL', '--kind', 'loss', '--overlay'],
-                'fig7': ['--names', 'MMGL', '--kind', 'permutation']
-                + ['--num-stripes', 6],
-            }[name]
-            if name == 'fig3':
-                words += names + images
-                inputs = [
-                    UNTRAINED[self.pair[0]],
-                    lambda: find_checkpoint(trained.work_dir),
-                ]
-        return self._draw(name, inputs, words, needs)
+            words = ['--names', 'MMGL', '--kind', 'permutation']
+            words += ['--num-stripes', 6]
+        return self._draw(name, inputs, words, [trained])
 
     def cost(self, records: Records, write: bool = True) -> Stage:
         """Return the stage that draws Fig. 1 from records, and its input.
@@ -107,8 +101,8 @@ class FigurePlanner:
     def _draw(
         self,
         name: str,
-        inputs: Sequence[Any],
-        words: Sequence[Any],
+        inputs: list[Any],
+        words: list[Any],
         needs: list[Stage],
         shown: Any = None,
     ) -> Stage:
@@ -134,13 +128,9 @@ class FigurePlanner:
             seconds=self.planner.size.seconds['figure'],
         )
 
-    def _cells(self, method: str, data: str) -> list[Cell]:
+    def _cells(self, method: str = 'agw', data: str = 'sysu') -> list[Cell]:
         scale = self.planner.scale
         return [Cell(scale, method, init, 0, data) for init in self.pair]
-
-    def _config(self) -> Path:
-        trained = self.planner.finetuning(self._cells('agw', 'sysu')[1])
-        return Path(str(trained.config)).relative_to(self.planner.root)
 
 
 def cost_points(scale: str, records: Records) -> list[dict[str, Any]]:

@@ -27,11 +27,6 @@ RESULTS, DOCUMENT = 'docs/results', 'docs/results.md'
 MOST_CPU_JOBS = SLURM_JOBS = SLURM_CORES = 8
 
 
-def _require(right: bool, message: str) -> None:
-    if not right:
-        raise ValueError(message)
-
-
 @dataclass
 class Options:
     """What to make and where.
@@ -71,35 +66,31 @@ class Options:
     root: Path = field(default_factory=lambda: config_dir().parent)
 
     def __post_init__(self) -> None:
-        _require(
-            self.scale in SCALES,
-            f'scale={self.scale!r} is not one of {", ".join(SCALES)}',
-        )
         unknown = set(self.targets) - set(TARGETS)
-        _require(
-            not unknown or list(self.targets) == [QUICKSTART],
-            f'targets {sorted(unknown)}: choose of {", ".join(TARGETS)}',
-        )
+        alone = list(self.targets) == [QUICKSTART]
+        layouts = set(self.data_root) - set(LAYOUTS)
+        slurm = self.slurm is not None
+        wrong = {
+            f'scale={self.scale!r} is not one of {", ".join(SCALES)}': (
+                self.scale not in SCALES
+            ),
+            f'targets {sorted(unknown)}: choose of {", ".join(TARGETS)}': (
+                (unknown or not self.targets) and not alone
+            ),
+            f'slurm_args={self.slurm_args!r} without a partition; '
+            'add --slurm PARTITION': self.slurm_args and not slurm,
+            'SLURM hands out the GPUs; leave out --gpus': slurm and self.gpus,
+            f'data_root of {sorted(layouts)}: there are sysu and regdb': (
+                layouts
+            ),
+        }
         for name, least in (('seeds', 1), ('jobs', 1), ('workers', 0)):
             given = getattr(self, name)
-            _require(
-                given is None or given >= least,
-                f'{name} must be at least {least}, got {given}',
-            )
-        _require(
-            self.slurm is not None or not self.slurm_args,
-            f'slurm_args={self.slurm_args!r} without a partition; '
-            'add --slurm PARTITION',
-        )
-        _require(
-            self.slurm is None or not self.gpus,
-            'SLURM hands out the GPUs; leave out --gpus',
-        )
-        unknown = set(self.data_root) - set(LAYOUTS)
-        _require(
-            not unknown,
-            f'data_root of {sorted(unknown)}: there are sysu and regdb',
-        )
+            message = f'{name} must be at least {least}, got {given}'
+            wrong[message] = given is not None and given < least
+        for message, found in wrong.items():
+            if found:
+                raise ValueError(message)
         folder = f'reproduce/{self.scale}'
         if QUICKSTART in self.targets:
             folder = QUICKSTART + ('_smoke' if self.smoke else '')
@@ -107,24 +98,22 @@ class Options:
         self.root = Path(self.root).resolve()
         self.work_dir = Path(self.work_dir or f'work_dirs/{folder}').resolve()
         self.results = Path(self.results).resolve()
-        self.data_root = {
-            key: Path(path).resolve()
-            for key, path in {**self.size.roots, **self.data_root}.items()
-        }
+        roots: Mapping[str, str | Path] = {**self.size.roots, **self.data_root}
+        self.data_root = {k: Path(path).resolve() for k, path in roots.items()}
         if self.overrides:
-            # The results of such runs stay away from the others.
-            self._forbid('results', RESULTS)
-            self._forbid('document', DOCUMENT)
+            self._keep('results', RESULTS)
+            self._keep('document', DOCUMENT)
 
-    def _forbid(self, name: str, usual: str) -> None:
+    def _keep(self, name: str, usual: str) -> None:
+        """Forbid that changed runs replace what the configs give."""
         given = getattr(self, name)
         official = (Path(usual).resolve(), self.root / usual)
-        _require(
-            given is None or Path(given).resolve() not in official,
-            f'overrides={self.overrides} would overwrite {usual}, which holds '
-            'what the configs give as they are; give another one by '
-            f'--{name}',
-        )
+        if given is not None and Path(given).resolve() in official:
+            raise ValueError(
+                f'overrides={self.overrides} would overwrite {usual}, which '
+                'holds what the configs give as they are; give another one '
+                f'by --{name}'
+            )
 
     @property
     def size(self) -> Scale:
@@ -149,10 +138,10 @@ class Options:
         keys = [key for key in group if key in wanted]
         for key in keys if group is TABLES else ():
             scales = TABLES[key].scales
-            _require(
-                self.scale in scales,
-                f'{key} is there at scale {", ".join(scales)} only',
-            )
+            if self.scale not in scales:
+                raise ValueError(
+                    f'{key} is there at scale {", ".join(scales)} only'
+                )
         return keys
 
     def cells(self) -> list[Cell]:
@@ -173,12 +162,13 @@ class Options:
         chosen = [cell for cell in cells if self._keeps(cell)]
         known = set().union(*map(self._names, cells))
         unknown = [name for name in self.only if name not in known]
-        _require(
-            not unknown and (not tables or bool(chosen)),
-            f'only={list(self.only)}: no cell of {", ".join(self.targets)} '
-            f'at scale {self.scale} has {unknown or "all of these"}; choose '
-            f'of {", ".join(sorted(known)) or "other targets"}',
-        )
+        if unknown or (tables and not chosen):
+            raise ValueError(
+                f'only={list(self.only)}: no cell of '
+                f'{", ".join(self.targets)} at scale {self.scale} has '
+                f'{unknown or "all of these"}; choose of '
+                f'{", ".join(sorted(known)) or "other targets"}'
+            )
         return sorted(chosen, key=lambda cell: cell.seed)
 
     def _names(self, cell: Cell) -> set[str]:

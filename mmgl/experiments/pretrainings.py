@@ -50,14 +50,15 @@ COEFFICIENTS = (0.1, 0.2, 0.3, 0.4, 0.5, 1)
 USUAL = ('mmgl-plain', 'mmgl-n6', 'mmgl-tau0.07', 'mmgl-lambda0.2')
 _CONTRAST = 'model.part_head.contrast'
 
-# Ablations of MMGL; the whole is P + C + E.
-COMPONENTS = {
+# Title and overrides by key; the whole of MMGL is P + C + E.
+_Ablations = dict[str, tuple[str, Overrides]]
+COMPONENTS: _Ablations = {
     'mmgl-p': ('P', {'model.part_head': None}),
     'mmgl-pe': ('P + E', {_CONTRAST: None}),
     'mmgl-pc': ('P + C', {'model.part_head.position': False}),
 }
 # Other readings of the projection of the parts.
-READINGS = {
+READINGS: _Ablations = {
     'mmgl-modality-bn': (
         'MMGL, a norm per modality',
         {'model.part_head.norm': 'modality_bn'},
@@ -70,7 +71,7 @@ READINGS = {
         },
     ),
 }
-VALUES = {
+VALUES: _Ablations = {
     **{
         f'mmgl-tau{t}': (f'MMGL, tau = {t}', {f'{_CONTRAST}.temperature': t})
         for t in TEMPERATURES
@@ -86,7 +87,7 @@ VALUES = {
 
 
 def _ablations(
-    base: Pretraining, changes: Mapping[str, tuple[str, Overrides]]
+    base: Pretraining, changes: _Ablations
 ) -> dict[str, Pretraining]:
     return {
         key: replace(base, title=title, overrides=overrides)
@@ -131,10 +132,10 @@ _SHORT = Pretraining(
 _FULL = Pretraining(
     'MMGL', 'configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_sysu.py'
 )
-_STREAM = dict(
+_STREAM: dict[str, Any] = dict(
     title='MMGL, one-stream', stream='one-stream', init={'stems': 'duplicate'}
 )
-_REGDB = dict(title='MMGL on RegDB', source='regdb')
+_REGDB: dict[str, Any] = dict(title='MMGL on RegDB', source='regdb')
 
 PRETRAININGS: dict[str, dict[str, Pretraining]] = {
     'mini': {

@@ -13,7 +13,6 @@ from mmgl.utils.versions import package_versions
 from .cells import Cell
 from .document import INITS
 from .options import Options
-from .overrides import find_key
 from .plan import Planner
 from .progress import clock
 from .stage import Stage, with_needs
@@ -123,17 +122,6 @@ def _read_permutation(work_dir: Path) -> dict[str, float]:
     }
 
 
-def _num_stripes(stages: Sequence[Stage]) -> int:
-    """Stripes of the permutation task, by the config of the pre-training."""
-    stage = next(stage for stage in stages if stage.kind == 'pretrain')
-    value = stage.ingredients['config']
-    for part in (find_key(value, 'num_stripes') or [''])[0].split('.'):
-        if not part:
-            return 6
-        value = value[int(part) if isinstance(value, list | tuple) else part]
-    return int(value)
-
-
 def collect(
     options: Options, stages: Sequence[Stage], seconds: Mapping[str, float]
 ) -> dict[str, Any]:
@@ -156,11 +144,13 @@ def collect(
             runs = [result[name][key] for result in per_seed.values()]
             spread = {'min': min(runs), 'max': max(runs)}
             summary[name][key] = {**statistics(runs), **spread}
+    pretrained = next(stage for stage in stages if stage.kind == 'pretrain')
+    model = pretrained.ingredients['config']['model']
     return {
         'scale': 'smoke' if options.smoke else options.scale,
         'unit': 'percent',
         'seeds': list(range(options.seeds or 1)),
-        'num_stripes': _num_stripes(stages),
+        'num_stripes': model['permutation_head']['num_stripes'],
         'summary': summary,
         'per_seed': per_seed,
         'stages': {

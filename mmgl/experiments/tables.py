@@ -1,6 +1,6 @@
 """The tables: which cells make a row, and what is printed of them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from configparser import ConfigParser, ExtendedInterpolation, SectionProxy
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +62,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table, as ``tables.ini`` describes it, and its rows at a scale."""
+    """A table, as ``tables.ini`` describes it."""
 
+    name: str
     title: str
     intro: str
     headers: list[str]
@@ -72,7 +73,28 @@ class Table:
     across: bool
     scales: list[str]
     paper: Mapping[str, Numbers]
-    rows: Callable[[str], list[Row]]
+
+    def rows(self, scale: str) -> list[Row]:
+        """Make the rows that are within reach of a scale."""
+        within = {QUOTED, *SCALES[scale].inits, *PRETRAININGS[scale]}
+        data = 'regdb' if 'infrared_to_visible' in self.groups else 'sysu'
+        if self.name == 'table6' and scale == 'mini':
+            data = 'sysu-18rows'
+        paper = TABLES[self.name.removesuffix('-native')].paper
+        if paper:
+            # Most tables do not repeat what AGW reaches without pre-training.
+            paper = {**TABLES['table5'].paper, **paper}
+        rows = []
+        for labels, method, name in _ROWS[self.name]:
+            init = plain(name, scale)
+            if init not in within:
+                continue
+            key = 'mmgl' if is_mmgl(init, scale) else init
+            key = key.removesuffix('-native')
+            published = paper.get(f'{method}/{key}' if labels[1:] else key)
+            start = None if init == QUOTED else init
+            rows.append(Row(labels, method, start, data, published))
+        return rows
 
 
 # What a row begins with, its method and initial weights.
@@ -155,29 +177,6 @@ _ROWS = {
     'ablation-source': _agw(_SOURCES),
     'ablation-source-regdb': _agw(_SOURCES),
 }
-_DATA = {'table3': 'regdb', 'ablation-source-regdb': 'regdb'}
-
-
-def _rows(table: str, scale: str) -> list[Row]:
-    """Make the rows of a table that are within reach of a scale."""
-    within = {QUOTED, *SCALES[scale].inits, *PRETRAININGS[scale]}
-    data = _DATA.get(table, 'sysu')
-    if table == 'table6' and scale == 'mini':
-        data = 'sysu-18rows'
-    paper = TABLES[table.removesuffix('-native')].paper
-    if paper:
-        # Most tables do not repeat what AGW reaches without pre-training.
-        paper = {**TABLES['table5'].paper, **paper}
-    rows = []
-    for labels, method, init in _ROWS[table]:
-        init = plain(init, scale)
-        if init not in within:
-            continue
-        key = 'mmgl' if is_mmgl(init, scale) else init.removesuffix('-native')
-        published = paper.get(f'{method}/{key}' if len(labels) > 1 else key)
-        start = None if init == QUOTED else init
-        rows.append(Row(labels, method, start, data, published))
-    return rows
 
 
 def _numbers(section: SectionProxy) -> dict[str, Numbers]:
@@ -202,15 +201,15 @@ def _read_tables() -> dict[str, Table]:
     parser.read_string(text)
     return {
         name: Table(
+            name,
             section['title'],
             section['intro'],
             section['headers'].split(', '),
             section['groups'].split(),
             section['measures'].split(),
-            section.getboolean('across'),
+            section['across'] == 'yes',
             section['scales'].split(),
             _numbers(section),
-            lambda scale, name=name: _rows(name, scale),
         )
         for name in parser.sections()
         for section in [parser[name]]

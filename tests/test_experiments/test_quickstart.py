@@ -16,7 +16,7 @@ from mmgl.experiments.quickstart import KEYS, PICTURES, plan_quickstart
 PRE = 'configs/mmgl/pretrain/mmgl_two-stream_r18-narrow_synthetic.py'
 FINE = 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py'
 PRETRAIN = """
-model = dict(type='P', num_stripes=5)
+model = dict(type='P', permutation_head=dict(num_stripes=5))
 train_cfg = dict(max_epochs=9)
 train_dataloader = dict(
     num_workers=2, dataset=dict(type='D', data_root='data/x'))

@@ -3,17 +3,19 @@
 from pathlib import Path
 
 import pytest
+from mmengine import Config
 from reproducing import make_options, start, write_splits
 
+from mmgl.config.overrides import expand
+from mmgl.datasets.synthetic import GENERATOR_VERSION
 from mmgl.experiments import FIGURES, TABLES, TARGETS, Cell, cells_of
 from mmgl.experiments.cells import find_config
 from mmgl.experiments.checks import describe_splits
-from mmgl.experiments.factory import StageFactory
 from mmgl.experiments.methods import DATASETS, METHODS
-from mmgl.experiments.overrides import expand
 from mmgl.experiments.plan import Planner
 from mmgl.experiments.pretrainings import PRETRAININGS, RIVALS
-from mmgl.experiments.stage import with_needs
+from mmgl.experiments.settings import what_decides
+from mmgl.experiments.stage import Stage, with_needs
 from mmgl.utils.paths import config_dir
 
 ROOT = config_dir().parent
@@ -146,42 +148,24 @@ def test_every_pretraining_has_a_config(scale):
 @pytest.mark.parametrize('init', ['random', 'mmgl'])
 def test_fingerprints_of_table2_depend_on_configs_only(method, init):
     """As records there are were made: configs, seed, data, init."""
-    factory = StageFactory(ROOT, Path('/elsewhere'))
-    data = factory.data(Path('/d'), 'mini', 1)
-    stream = METHODS[method].stream
-    text = {'title': '', 'seconds': 1}
-    source = None
+
+    def part(kind, ingredients, *needs):
+        return Stage('x', 'x', kind, Path(), ingredients, list(needs))
+
+    def training(kind, path, *needs, **more):
+        config = Config.fromfile(ROOT / path, lazy_import=False).to_dict()
+        decides = what_decides(config)
+        return part(kind, {'config': decides, 'seed': 1, **more}, *needs)
+
+    made_from = dict(preset='mini', seed=0, generator=GENERATOR_VERSION)
+    needs = [part('data', made_from)]
     if init == 'mmgl':
-        source = factory.train(
-            f'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py',
-            {},
-            1,
-            needs=[data],
-            name='p',
-            kind='pretrain',
-            **text,
-        )
-    trained = factory.train(
-        find_config(ROOT, method, 'synthetic'),
-        {},
-        1,
-        init=init,
-        source=source,
-        needs=[data],
-        name='f',
-        kind='finetune',
-        **text,
-    )
-    tested = factory.evaluate(
-        trained.config,
-        {},
-        trained,
-        dump=False,
-        ingredients={'init': init},
-        name='e',
-        kind='evaluate',
-        **text,
-    )
+        stream = METHODS[method].stream
+        config = f'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py'
+        needs.append(training('pretrain', config, needs[0]))
+    config = find_config(ROOT, method, 'synthetic')
+    trained = training('finetune', config, *needs, init=init)
+    tested = part('evaluate', {'init': init}, trained)
     planned = make_planner().evaluation(Cell('mini', method, init, 1))
     assert planned.fingerprint == tested.fingerprint
     other = make_planner().evaluation(Cell('mini', method, init, 2))
@@ -190,22 +174,11 @@ def test_fingerprints_of_table2_depend_on_configs_only(method, init):
 
 def test_fingerprint_ignores_what_is_only_reported():
     """Another interval of the log does not make a run another one."""
-    factory = StageFactory(ROOT, Path('/elsewhere'))
-    config = find_config(ROOT, 'agw', 'synthetic')
+    cell = Cell('mini', 'agw', 'random', 0)
 
     def fingerprint(**overrides):
-        return factory.train(
-            config,
-            {
-                key.replace('__', '.'): value
-                for key, value in overrides.items()
-            },
-            1,
-            name='f',
-            kind='finetune',
-            title='',
-            seconds=1,
-        ).fingerprint
+        changes = {k.replace('__', '.'): v for k, v in overrides.items()}
+        return make_planner(overrides=changes).finetuning(cell).fingerprint
 
     plain = fingerprint()
     # What files of _base_ offer, but no part of this run takes.
@@ -335,8 +308,8 @@ def test_one_stem_is_copied_into_both():
 
 
 def test_unknown_key_is_named():
-    config = StageFactory(ROOT, Path('/elsewhere')).config(
-        'configs/mmgl/finetune/agw_r18-narrow_synthetic.py', {}
+    config = Config.fromfile(
+        ROOT / 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py'
     )
     assert expand(config, {'*.num_instances': 2}, 'c') == {
         'train_dataloader.sampler.num_instances': 2
