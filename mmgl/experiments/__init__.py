@@ -9,9 +9,8 @@ is written, so results outlive checkpoints and anyone can add theirs.
 
 from .cells import Cell
 from .driver import run
-from .figures import FIGURES
 from .options import TARGETS, Options
-from .tables import TABLES, cells_of
+from .tables import FIGURES, TABLES, cells_of
 
 __all__ = [
     'Cell',

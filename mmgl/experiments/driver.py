@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from .cells import Cell
 from .chain import Chain, StageRunner, terminate_like_interrupt
 from .checks import check_data, default_root
 from .document import write_document, write_readme, write_summaries
-from .figures import FIGURES, FROM_RECORDS, FigurePlanner
+from .figures import FigurePlanner
 from .launch import launch_stage
 from .methods import DATASETS, SCALES
 from .options import QUICKSTART, Options
@@ -31,7 +32,7 @@ from .records import (
 from .stage import Stage, with_needs
 from .state import StageState, locked
 from .summary import summarise, table_text
-from .tables import TABLES
+from .tables import FIGURES, FROM_RECORDS, TABLES
 
 
 def run(
@@ -130,10 +131,7 @@ def _reproduce(
 def marked_records(options: Options, scale: str) -> dict[Cell, Record]:
     """Read the records of a scale, those of other configs marked ``stale``."""
     # Where the data lie does not matter to a fingerprint.
-    roots = {key: Path(root) for key, root in SCALES[scale].roots.items()}
-    planner = Planner(
-        options.root, options.work_dir, scale, roots, options.overrides
-    )
+    planner = Planner(replace(options, scale=scale, data_root={}))
     records = load_records(options.results, scale)
     return mark_stale(records, scale, planner.evaluation)
 
@@ -144,15 +142,7 @@ class _Plan:
     def __init__(self, options: Options) -> None:
         self.options = options
         records = load_records(options.results, options.scale)
-        self.planner = Planner(
-            options.root,
-            options.work_dir,
-            options.scale,
-            options.data_root,
-            options.overrides,
-            measured_seconds(records),
-            workers=options.workers,
-        )
+        self.planner = Planner(options, measured_seconds(records))
         self.figures = FigurePlanner(self.planner, self._folder('sysu'))
         self.cells = options.cells()
         # Cells that are not recorded yet, by their last stage.

@@ -13,20 +13,8 @@ from .records import Records
 from .stage import Stage, find_checkpoint
 from .state import write_json
 from .summary import counted, statistics
-from .tables import FAIL, TABLES
+from .tables import FAIL, FIGURES, FROM_RECORDS, TABLES
 
-# Title, and the tool under tools/visualization that draws it.
-FIGURES = {
-    'fig1': ('accuracy against the cost of pre-training', 'cost'),
-    'fig3': ('t-SNE of pre-learned features', 'tsne'),
-    'fig4': ('t-SNE of fine-tuned features', 'tsne'),
-    'fig5': ('the ten best matches of the same queries', 'ranking'),
-    'fig6': ('losses of the pre-training', 'plot_curves'),
-    'fig7': ('permutation accuracy on held-out identities', 'plot_curves'),
-    'fig8': ('Rank-1 of DDAG on the validation identities', 'plot_curves'),
-}
-# Drawn from records, once all others are done.
-FROM_RECORDS = 'fig1'
 # What MMGL is compared with: no ImageNet weights fit the narrow network.
 OTHER = {'mini': 'random', 'full': 'imagenet'}
 # Checkpoints that tools/visualization/tsne.py knows by these names.
@@ -44,14 +32,14 @@ class FigurePlanner:
     def __init__(self, planner: Planner, data_root: Path) -> None:
         self.planner = planner
         self.data_root = data_root
-        self.pair = (OTHER[planner.scale], 'mmgl')
-        self.folder = planner.work_dir / 'figures'
+        self.pair = (OTHER[planner.options.scale], 'mmgl')
+        self.folder = planner.options.work_dir / 'figures'
 
     def stage(self, name: str) -> Stage:
         """Return the stage that draws a figure, but Fig. 1, and all before."""
         names = ['--names', *(TITLES[init] for init in self.pair)]
         # As in the paper: all images of ten identities (Sec. IV-G).
-        full = self.planner.scale == 'full'
+        full = self.planner.options.scale == 'full'
         images: list[Any] = ['--per-modality', 0] if full else []
         words: list[Any]
         if name in ('fig4', 'fig5'):
@@ -71,7 +59,7 @@ class FigurePlanner:
             checkpoint = partial(find_checkpoint, trained.work_dir)
             inputs = [UNTRAINED[self.pair[0]], checkpoint]
             config = self.planner.finetuning(self._cells()[1]).config
-            path = Path(str(config)).relative_to(self.planner.root)
+            path = Path(str(config)).relative_to(self.planner.options.root)
             words = ['--config', path, '--split', 'test', *names, *images]
         elif name == 'fig6':
             words = ['--names', 'MMGL', '--kind', 'loss', '--overlay']
@@ -87,7 +75,7 @@ class FigurePlanner:
             ValueError: If no cell of Table IV is recorded with the seconds
                 of its pre-training, and the input is to be written.
         """
-        points = cost_points(self.planner.scale, records)
+        points = cost_points(self.planner.options.scale, records)
         path = self.folder / f'{FROM_RECORDS}.json'
         if write and not points:
             raise ValueError(
@@ -108,7 +96,7 @@ class FigurePlanner:
     ) -> Stage:
         title, tool = FIGURES[name]
         out = self.folder / f'{name}.png'
-        script = self.planner.root / f'tools/visualization/{tool}.py'
+        script = self.planner.options.root / f'tools/visualization/{tool}.py'
         command = [sys.executable, script, *inputs, *words, '--out', out]
         if tool in ('tsne', 'ranking'):
             command += ['--data-root', self.data_root]
@@ -125,11 +113,11 @@ class FigurePlanner:
             needs=needs,
             command=command,
             outputs=[out],
-            seconds=self.planner.size.seconds['figure'],
+            seconds=self.planner.options.size.seconds['figure'],
         )
 
     def _cells(self, method: str = 'agw', data: str = 'sysu') -> list[Cell]:
-        scale = self.planner.scale
+        scale = self.planner.options.scale
         return [Cell(scale, method, init, 0, data) for init in self.pair]
 
 

@@ -10,11 +10,10 @@ from typing import Any
 from mmgl.utils.paths import config_dir
 
 from .cells import Cell
-from .figures import FIGURES, FROM_RECORDS
 from .methods import METHODS, SCALES, SMOKE, Scale
 from .pretrainings import is_mmgl
 from .stage import Stage
-from .tables import TABLES, cells_of
+from .tables import FIGURES, FROM_RECORDS, TABLES, cells_of
 
 # AGW from random weights and from MMGL; alone, and with a report of its own.
 QUICKSTART = 'quickstart'

@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mmgl.datasets.synthetic import GENERATOR_VERSION
 
 from .cells import Cell, find_config
-from .methods import DATASETS, METHODS, SCALES, Dataset, Overrides, Scale
+from .methods import DATASETS, METHODS, Dataset, Overrides
+from .options import Options
 from .pretrainings import PRETRAININGS
 from .settings import Settings, what_decides
 from .stage import Stage, find_checkpoint
@@ -20,35 +20,21 @@ DATA_SEED = 0
 
 
 class Planner:
-    """Plans the stages of cells.
+    """Plans the stages of cells at the scale of the options.
 
-    ``root`` is the folder with ``tools`` and ``configs``, ``roots`` are the
-    folders of the data sets by layout, ``overrides`` change every training,
-    ``measured`` are seconds of earlier runs by kind and name of the config,
-    ``size`` is that of ``scale`` where it is another one, ``workers`` are
-    processes that load images, by default as the configs say.
+    ``measured`` are seconds of earlier runs by kind and name of the config.
     """
 
     def __init__(
         self,
-        root: Path,
-        work_dir: Path,
-        scale: str,
-        roots: Mapping[str, Path] | None = None,
-        overrides: Overrides | None = None,
+        options: Options,
         measured: Mapping[tuple[str, str], float] | None = None,
-        size: Scale | None = None,
-        workers: int | None = None,
     ) -> None:
-        self.root = root
-        self.work_dir = work_dir
-        self.scale = scale
-        self.roots = roots or {}
-        self.overrides = overrides or {}
+        self.options = options
         self.measured = measured or {}
-        self.size = size or SCALES[scale]
-        self.workers = workers
-        self._settings = Settings(root, self.roots, workers)
+        self._settings = Settings(
+            options.root, options.data_root, options.workers
+        )
         self._made: dict[str, Stage] = {}
 
     def name_of(self, cell: Cell, step: str) -> str:
@@ -70,93 +56,92 @@ class Planner:
             return self._made[name]
         trained = self.finetuning(cell)
         config, dataset, changes = self._tested(cell)
+        stage = self._new('evaluate', name, cell.title, config, cell.seed)
+        stage.ingredients = {'init': cell.init}
+        stage.needs = [trained]
+        stage.outputs = [stage.work_dir / 'metrics.json']
         changes = self._settings.expand(config, changes)
-        outputs = [self.work_dir / name / 'metrics.json']
         cfg = self._settings.read(config, changes)
         placed = self._settings.place(cfg, changes, dataset.root)
         if dump:
-            outputs.append(self.work_dir / name / 'features.npz')
+            stage.outputs.append(stage.work_dir / 'features.npz')
             several = isinstance(cfg.get('test_evaluator'), list | tuple)
             key = 'test_evaluator.0.dump' if several else 'test_evaluator.dump'
-            placed[key] = outputs[1]
-        return self._make(
-            'evaluate',
-            name,
-            cell.title,
-            config,
-            ['test.py', _checkpoint(trained), '--out', outputs[0]],
-            placed,
-            ingredients={'init': cell.init},
-            needs=[trained],
-            outputs=outputs,
-            seed=cell.seed,
-        )
+            placed[key] = stage.outputs[1]
+        checkpoint = partial(find_checkpoint, trained.work_dir)
+        words: list[Any] = [checkpoint, '--out', stage.outputs[0]]
+        return self._use('test.py', stage, words, placed)
 
     def finetuning(self, cell: Cell) -> Stage:
         """Return the fine-tuning of a cell, linked to all before it."""
+        name = self.name_of(cell, 'finetune')
+        if name in self._made:
+            return self._made[name]
         config, dataset, changes = self._tested(cell)
-        source, start = None, {}
+        stage = self._new(
+            'finetune', name, cell.title, config, cell.seed, dataset.share
+        )
         about = PRETRAININGS[cell.scale].get(cell.init)
+        init = cell.init if about is None else 'mmgl'
+        stage.ingredients['init'] = init
+        words: list[Any] = ['--init', init]
+        start: dict[str, Any] = {}
         if about is not None:
             stream = METHODS[cell.method].stream
             source = self.pretraining(cell.init, stream, cell.seed, cell.trial)
-            start = dict(about.init)
-        return self._train(
-            'finetune',
-            self.name_of(cell, 'finetune'),
-            cell.title,
-            config,
-            changes,
-            cell.seed,
-            dataset.root,
-            dataset.share,
-            cell.init if about is None else 'mmgl',
-            source,
-            start,
-        )
+            stage.needs.append(source)
+            checkpoint = partial(find_checkpoint, source.work_dir)
+            words += ['--init-checkpoint', checkpoint]
+            start = {f'model.init_from.{k}': v for k, v in about.init.items()}
+            if start:
+                stage.ingredients['init_options'] = dict(about.init)
+        return self._train(stage, config, changes, dataset.root, words, start)
 
     def pretraining(
         self, key: str, stream: str, seed: int, trial: int | None = None
     ) -> Stage:
         """Return a pre-training for a trial and the backbone of a method."""
-        about = PRETRAININGS[self.scale][key]
+        about = PRETRAININGS[self.options.scale][key]
         stream = about.stream or stream
         name, changes = f'{about.run or key}_{stream}', dict(about.overrides)
         if about.trials and trial is not None:
             name += f'_trial{trial}'
             changes['*.trial'] = trial
-        return self._train(
-            'pretrain',
-            self.name_of_pretraining(name, seed),
-            f'{about.title}, {stream}',
-            about.config.format(stream=stream),
-            changes,
-            seed,
-            about.source,
-            about.share,
+        name = self.name_of_pretraining(name, seed)
+        if name in self._made:
+            return self._made[name]
+        title, config = about.title, about.config.format(stream=stream)
+        stage = self._new(
+            'pretrain', name, f'{title}, {stream}', config, seed, about.share
         )
+        return self._train(stage, config, changes, about.source, [], {})
 
     def _data(self, layout: str) -> list[Stage]:
         """Stages that write an embedded data set: one, or none."""
-        if self.size.preset is None:
+        options, preset = self.options, self.options.size.preset
+        if preset is None:
             return []
-        name, title, root = 'data', 'write the embedded data set', self.roots
+        name, title = 'data', 'write the embedded data set'
         ingredients = {
-            'preset': self.size.preset,
+            'preset': preset,
             'seed': DATA_SEED,
             'generator': GENERATOR_VERSION,
         }
         if layout != 'sysu':
             name, title = f'data-{layout}', f'{title} ({layout})'
             ingredients['layout'] = layout
-        workers = os.cpu_count() if self.workers is None else self.workers
-        tool = self.root / 'tools/dataset_converters/make_synthetic.py'
-        command = [sys.executable, tool, '--quiet', '--root', root[layout]]
-        command += ['--layout', layout, '--preset', self.size.preset]
-        command += ['--seed', DATA_SEED, '--workers', max(workers or 1, 1)]
-        stage = Stage(name, title, 'data', self.work_dir / name, ingredients)
-        stage.command, stage.seconds = command, self.size.seconds['data']
-        stage.outputs = [root[layout] / 'synthetic.json']
+        root, workers = options.data_root[layout], options.workers
+        if workers is None:
+            workers = os.cpu_count() or 1
+        tool = options.root / 'tools/dataset_converters/make_synthetic.py'
+        command = [sys.executable, tool, '--quiet', '--root', root]
+        command += ['--layout', layout, '--preset', preset]
+        command += ['--seed', DATA_SEED, '--workers', max(workers, 1)]
+        stage = Stage(
+            name, title, 'data', options.work_dir / name, ingredients
+        )
+        stage.command, stage.seconds = command, options.size.seconds['data']
+        stage.outputs = [root / 'synthetic.json']
         return [stage]
 
     def _tested(self, cell: Cell) -> tuple[str, Dataset, dict[str, Any]]:
@@ -165,93 +150,67 @@ class Planner:
         changes = dict(dataset.overrides)
         if cell.trial is not None:
             changes['*.trial'] = cell.trial
-        config = find_config(self.root, cell.method, dataset.ending)
+        config = find_config(self.options.root, cell.method, dataset.ending)
         return config, dataset, changes
 
-    def _train(
+    def _new(
         self,
         kind: str,
         name: str,
         title: str,
         config: str,
-        changes: Overrides,
         seed: int,
-        layout: str,
-        share: float,
-        init: str | None = None,
-        source: Stage | None = None,
-        start: Overrides | None = None,
-    ) -> Stage:
-        """Train from ``--init``, where ``start`` changes ``init_from``."""
-        if name in self._made:
-            return self._made[name]
-        # What the user gives has the last word.
-        size = self.size.changes.get(kind, {})
-        changes = self._settings.expand(
-            config, {**changes, **size, **self.overrides}
-        )
-        cfg = self._settings.read(config, changes)
-        ingredients = {'config': what_decides(cfg.to_dict()), 'seed': seed}
-        needs = self._data(layout)
-        words = ['train.py', '--seed', seed, '--resume', 'auto']
-        if init is not None:
-            ingredients['init'] = init
-            words += ['--init', init]
-        if source is not None:
-            needs.append(source)
-            words += ['--init-checkpoint', _checkpoint(source)]
-        placed = self._settings.place(cfg, changes, layout)
-        if start:
-            ingredients['init_options'] = dict(start)
-            placed |= {f'model.init_from.{k}': v for k, v in start.items()}
-        return self._make(
-            kind,
-            name,
-            title,
-            config,
-            words,
-            placed,
-            share,
-            ingredients=ingredients,
-            needs=needs,
-            outputs=[self.work_dir / name / 'last_checkpoint'],
-            seed=seed,
-        )
-
-    def _make(
-        self,
-        kind: str,
-        name: str,
-        title: str,
-        config: str,
-        words: list[Any],
-        options: Overrides,
         share: float = 1.0,
-        **stage: Any,
     ) -> Stage:
-        """Make a stage that runs a tool, with a guess of its duration."""
+        """Begin a stage, with the best guess of its duration."""
         verb = {'pretrain': 'pre-train', 'finetune': 'fine-tune'}.get(kind)
-        path, (tool, *words) = self.root / config, words
-        words += ['--work-dir', self.work_dir / name]
-        if options:
-            words += [
-                '--cfg-options',
-                *(f'{k}={v}' for k, v in options.items()),
-            ]
-        guess = self.size.seconds[kind] * share
+        path = self.options.root / config
+        guess = self.options.size.seconds[kind] * share
         self._made[name] = Stage(
             name,
             f'{verb or kind} {title}',
             kind,
-            self.work_dir / name,
-            command=[sys.executable, self.root / 'tools' / tool, path, *words],
+            self.options.work_dir / name,
+            {},
             seconds=self.measured.get((kind, path.name), guess),
             config=str(path),
-            **stage,
+            seed=seed,
         )
         return self._made[name]
 
+    def _train(
+        self,
+        stage: Stage,
+        config: str,
+        changes: Overrides,
+        layout: str,
+        words: list[Any],
+        start: Overrides,
+    ) -> Stage:
+        """Let a stage train; ``start`` are changes of ``model.init_from``."""
+        options = self.options
+        changes = {**changes, **options.size.changes.get(stage.kind, {})}
+        # What the user gives has the last word.
+        changes = self._settings.expand(
+            config, {**changes, **options.overrides}
+        )
+        cfg = self._settings.read(config, changes)
+        stage.ingredients['config'] = what_decides(cfg.to_dict())
+        stage.ingredients['seed'] = stage.seed
+        stage.needs = [*self._data(layout), *stage.needs]
+        stage.outputs = [stage.work_dir / 'last_checkpoint']
+        placed = self._settings.place(cfg, {**changes, **start}, layout)
+        words = ['--seed', stage.seed, '--resume', 'auto', *words]
+        return self._use('train.py', stage, words, placed)
 
-def _checkpoint(stage: Stage) -> partial[Path]:
-    """Look the checkpoint of a stage up when its user starts."""
-    return partial(find_checkpoint, stage.work_dir)
+    def _use(
+        self, tool: str, stage: Stage, words: list[Any], changes: Overrides
+    ) -> Stage:
+        """Let a stage run a tool with its config."""
+        words = [*words, '--work-dir', stage.work_dir]
+        if changes:
+            changed = [f'{key}={value}' for key, value in changes.items()]
+            words += ['--cfg-options', *changed]
+        program = [sys.executable, self.options.root / 'tools' / tool]
+        stage.command = [*program, stage.config, *words]
+        return stage

@@ -59,15 +59,7 @@ class _Planner(Planner):
 
 def plan_quickstart(options: Options) -> list[Stage]:
     """Plan all stages in the order they run."""
-    planner = _Planner(
-        options.root,
-        options.work_dir,
-        options.scale,
-        options.data_root,
-        options.overrides,
-        size=options.size,
-        workers=options.workers,
-    )
+    planner = _Planner(options)
     wanted = []
     for seed in range(options.seeds or 1):
         cells = [Cell(options.scale, 'agw', init, seed) for init in INITS]

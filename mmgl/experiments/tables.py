@@ -1,4 +1,4 @@
-"""The tables: which cells make a row, and what is printed of them."""
+"""The tables, which cells make a row and what is printed, and figures."""
 
 from collections.abc import Iterable, Mapping
 from configparser import ConfigParser, ExtendedInterpolation, SectionProxy
@@ -217,6 +217,19 @@ def _read_tables() -> dict[str, Table]:
 
 
 TABLES = _read_tables()
+
+# Title, and the tool under tools/visualization that draws it.
+FIGURES = {
+    'fig1': ('accuracy against the cost of pre-training', 'cost'),
+    'fig3': ('t-SNE of pre-learned features', 'tsne'),
+    'fig4': ('t-SNE of fine-tuned features', 'tsne'),
+    'fig5': ('the ten best matches of the same queries', 'ranking'),
+    'fig6': ('losses of the pre-training', 'plot_curves'),
+    'fig7': ('permutation accuracy on held-out identities', 'plot_curves'),
+    'fig8': ('Rank-1 of DDAG on the validation identities', 'plot_curves'),
+}
+# Drawn from records, once all others are done.
+FROM_RECORDS = 'fig1'
 
 
 def cells_of(table: str, scale: str, seeds: int | None = None) -> list[Cell]:

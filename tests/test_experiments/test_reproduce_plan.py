@@ -8,7 +8,7 @@ from reproducing import make_options, start, write_splits
 
 from mmgl.config.overrides import expand
 from mmgl.datasets.synthetic import GENERATOR_VERSION
-from mmgl.experiments import FIGURES, TABLES, TARGETS, Cell, cells_of
+from mmgl.experiments import FIGURES, TABLES, TARGETS, Cell, Options, cells_of
 from mmgl.experiments.cells import find_config
 from mmgl.experiments.checks import describe_splits
 from mmgl.experiments.methods import DATASETS, METHODS
@@ -21,9 +21,12 @@ from mmgl.utils.paths import config_dir
 ROOT = config_dir().parent
 
 
-def make_planner(scale='mini', **changes):
+def make_planner(scale='mini', measured=None, **changes):
     roots = {'sysu': Path('/d'), 'regdb': Path('/e')}
-    return Planner(ROOT, Path('/w'), scale, roots, **changes)
+    options = Options(
+        ['all'], scale, data_root=roots, document=None, **changes
+    )
+    return Planner(options, measured)
 
 
 def options_of(stage):
@@ -178,7 +181,8 @@ def test_fingerprint_ignores_what_is_only_reported():
 
     def fingerprint(**overrides):
         changes = {k.replace('__', '.'): v for k, v in overrides.items()}
-        return make_planner(overrides=changes).finetuning(cell).fingerprint
+        planner = make_planner(overrides=changes, results=Path('/r'))
+        return planner.finetuning(cell).fingerprint
 
     plain = fingerprint()
     # What files of _base_ offer, but no part of this run takes.
@@ -319,7 +323,9 @@ def test_unknown_key_is_named():
 
 
 def test_user_overrides_have_the_last_word():
-    planner = make_planner(overrides={'model.part_head': 'x'})
+    planner = make_planner(
+        overrides={'model.part_head': 'x'}, results=Path('/r')
+    )
     stage = planner.pretraining('mmgl-p', 'two-stream', 0)
     assert options_of(stage)['model.part_head'] == 'x'
 
