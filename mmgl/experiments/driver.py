@@ -15,7 +15,7 @@ from .document import write_document, write_readme, write_summaries
 from .figures import FigurePlanner
 from .launch import launch_stage
 from .methods import DATASETS, SCALES
-from .options import QUICKSTART, Options
+from .options import LAYOUTS, QUICKSTART, Options
 from .plan import Planner
 from .pretrainings import PRETRAININGS
 from .progress import Display, clock
@@ -163,48 +163,22 @@ class _Plan:
         given = self.options.data_root.get(layout)
         return given or default_root(self.options.root, layout)
 
-    def _lost(self) -> dict[str, str]:
-        """Say why stages will not run: they or one before has diverged."""
-        lost: dict[str, str] = {}
-        for stage in self.stages:
-            verdict = StageState(stage).verdict
-            before = [need.name for need in stage.needs if need.name in lost]
-            if verdict:
-                lost[stage.name] = f'diverged: {verdict}'
-            elif before:
-                lost[stage.name] = f'not run, {before[0]} has diverged'
-        return lost
-
-    def _seconds(self) -> float:
-        """Estimate how long the stages take that are not done."""
-        lost, todo, ends = self._lost(), 0.0, dict[str, float]()
-        for stage in self.stages:
-            state, left = StageState(stage), 0.0
-            if not state.done and stage.name not in lost:
-                left = max(stage.seconds - (state.spent or 0), 0.0)
-            begin = max((ends[n.name] for n in stage.needs), default=0.0)
-            ends[stage.name] = begin + left
-            todo += left
-        # Neither faster than all slots together nor than the longest line.
-        longest = max(ends.values(), default=0.0)
-        return max(todo / len(self.options.slots()), longest)
-
     def _needed_data(self) -> dict[str, tuple[Path, set[int | None]]]:
         """List the real data sets that the stages read, with their trials."""
         options = self.options
         needed: dict[str, tuple[Path, set[int | None]]] = {}
         if options.size.preset is not None:
             return needed
-        uses: list[tuple[str, int | None]] = []
+        uses: set[tuple[str, int | None]] = set()
         if options.chosen(FIGURES):
-            uses.append(('sysu', None))
+            uses.add(('sysu', None))
         for cell in self.cells:
-            uses.append((DATASETS[cell.scale][cell.data].root, cell.trial))
+            uses.add((DATASETS[cell.scale][cell.data].root, cell.trial))
             if about := PRETRAININGS[cell.scale].get(cell.init):
-                uses.append((about.source, cell.trial))
-        for layout, trial in uses:
-            place = needed.setdefault(layout, (self._folder(layout), set()))
-            place[1].add(trial)
+                uses.add((about.source, cell.trial))
+        for layout in LAYOUTS:
+            if trials := {trial for key, trial in uses if key == layout}:
+                needed[layout] = self._folder(layout), trials
         return needed
 
     def show(self, say: Callable[[str], None]) -> None:
@@ -219,21 +193,22 @@ class _Plan:
         images = bool(self.stages) and not options.dry_run
         for line in check_data(self._needed_data(), images):
             say(f'  {line}')
+        slots, stages = len(options.slots()), list(self.stages)
+        standing = _standing(stages)
         say(
-            f'About {clock(self._seconds())} left with '
-            f'{len(options.slots())} stages at a time, longer or shorter '
-            'by the machine'
+            f'About {clock(_seconds(stages, standing, slots))} left with '
+            f'{slots} stages at a time, longer or shorter by the machine'
         )
         if not options.dry_run:
             return
-        stages, lost = list(self.stages), self._lost()
         if FROM_RECORDS in options.chosen(FIGURES):
             records = marked_records(options, options.scale)
             stages.append(self.figures.cost(records, write=False))
+        standing = _standing(stages)
         for stage in stages:
             seed = '' if stage.seed is None else f'seed {stage.seed}, '
-            state = lost.get(stage.name) or _how_far(stage)
-            say(f'  {stage.name}: {stage.title} ({seed}{state})')
+            how_far, _ = standing[stage.name]
+            say(f'  {stage.name}: {stage.title} ({seed}{how_far})')
         for cell in self.cells:
             if cell not in self.left.values():
                 say(f'  recorded: {record_path(options.results, cell)}')
@@ -282,10 +257,36 @@ class _Plan:
         return failures
 
 
-def _how_far(stage: Stage) -> str:
-    state, whole = StageState(stage), f'about {clock(stage.seconds)}'
-    if state.done:
-        return 'done'
-    if state.spent is not None:
-        return f'continues, {clock(state.spent)} spent of {whole}'
-    return whole
+def _standing(stages: list[Stage]) -> dict[str, tuple[str, float]]:
+    """Say how far each stage is, and how many seconds it will still take."""
+    found: dict[str, tuple[str, float]] = {}
+    lost: set[str] = set()
+    for stage in stages:
+        state, whole = StageState(stage), f'about {clock(stage.seconds)}'
+        before = [need.name for need in stage.needs if need.name in lost]
+        text, left = whole, stage.seconds
+        if state.verdict or before:
+            lost.add(stage.name)
+            text, left = f'diverged: {state.verdict}', 0.0
+            if not state.verdict:
+                text = f'not run, {before[0]} has diverged'
+        elif state.done:
+            text, left = 'done', 0.0
+        elif state.spent is not None:
+            text = f'continues, {clock(state.spent)} spent of {whole}'
+            left = max(left - state.spent, 0.0)
+        found[stage.name] = text, left
+    return found
+
+
+def _seconds(
+    stages: list[Stage], standing: dict[str, tuple[str, float]], slots: int
+) -> float:
+    """Estimate how long the stages take that are not done."""
+    ends: dict[str, float] = {}
+    for stage in stages:
+        begin = max((ends[need.name] for need in stage.needs), default=0.0)
+        ends[stage.name] = begin + standing[stage.name][1]
+    # Neither faster than all slots together nor than the longest line.
+    whole = sum(left for _, left in standing.values())
+    return max(whole / slots, *ends.values(), 0.0)

@@ -71,39 +71,30 @@ READINGS: _Ablations = {
         },
     ),
 }
-VALUES: _Ablations = {
-    **{
-        f'mmgl-tau{t}': (f'MMGL, tau = {t}', {f'{_CONTRAST}.temperature': t})
-        for t in TEMPERATURES
-    },
-    **{
-        f'mmgl-lambda{c}': (
-            f'MMGL, lambda = {c}',
-            {f'{_CONTRAST}.loss_weight': c},
-        )
-        for c in COEFFICIENTS
-    },
+NUMBERS: _Ablations = {
+    f'mmgl-{name}{value}': (
+        f'MMGL, {name} = {value}',
+        {f'{_CONTRAST}.{key}': value},
+    )
+    for name, key, values in (
+        ('tau', 'temperature', TEMPERATURES),
+        ('lambda', 'loss_weight', COEFFICIENTS),
+    )
+    for value in values
+}
+PIECES: _Ablations = {
+    f'mmgl-n{n}': (f'MMGL, N = {n}', {'*.num_stripes': n}) for n in STRIPES
 }
 
 
 def _ablations(
-    base: Pretraining, changes: _Ablations
+    base: Pretraining, changes: _Ablations, others: Overrides | None = None
 ) -> dict[str, Pretraining]:
+    """Change a pre-training; what has other changes is never the usual one."""
     return {
-        key: replace(base, title=title, overrides=overrides)
-        for key, (title, overrides) in changes.items()
-        if key not in USUAL
-    }
-
-
-def _stripes(base: Pretraining, common: Overrides) -> dict[str, Pretraining]:
-    return {
-        f'mmgl-n{n}': replace(
-            base,
-            title=f'MMGL, N = {n}',
-            overrides={**common, '*.num_stripes': n},
-        )
-        for n in STRIPES
+        key: replace(base, title=title, overrides={**(others or {}), **new})
+        for key, (title, new) in changes.items()
+        if key not in USUAL or others
     }
 
 
@@ -158,8 +149,8 @@ PRETRAININGS: dict[str, dict[str, Pretraining]] = {
             **_REGDB,
         ),
         **_ablations(_LONG, COMPONENTS | READINGS),
-        **_ablations(_SHORT, VALUES),
-        **_stripes(_SHORT, ROWS_18),
+        **_ablations(_SHORT, NUMBERS),
+        **_ablations(_SHORT, PIECES, ROWS_18),
         **_rivals('configs/mmgl/ssl/{key}_two-stream_r18-narrow_synthetic.py'),
     },
     'full': {
@@ -172,8 +163,7 @@ PRETRAININGS: dict[str, dict[str, Pretraining]] = {
             share=0.1,
             **_REGDB,
         ),
-        **_ablations(_FULL, COMPONENTS | READINGS | VALUES),
-        **_stripes(_FULL, {}),
+        **_ablations(_FULL, COMPONENTS | READINGS | NUMBERS | PIECES),
         **_rivals('configs/mmgl/ssl/{key}_two-stream_r50_96-100e_sysu.py'),
         **_rivals(
             'configs/mmgl/ssl/{key}-native_two-stream_r50_96-100e_sysu.py',
@@ -181,8 +171,6 @@ PRETRAININGS: dict[str, dict[str, Pretraining]] = {
         ),
     },
 }
-# N = 6 is the method itself where all rows of Table VI have the usual size.
-del PRETRAININGS['full']['mmgl-n6']
 # What a scale calls the plain method in the comparisons of pre-trainings.
 PLAIN = {'mini': 'mmgl-10e', 'full': 'mmgl'}
 TITLES = {'random': 'random', 'imagenet': 'ImageNet'} | {

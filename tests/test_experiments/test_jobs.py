@@ -16,7 +16,7 @@ import pytest
 from mmgl.experiments.launch import StageError, launch_stage
 from mmgl.experiments.progress import Display, Estimator, Outlook, clock
 from mmgl.experiments.stage import Stage
-from mmgl.experiments.state import changes, locked, read_json
+from mmgl.experiments.state import StageState, changes, locked, read_json
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.paths import tool_dir
 
@@ -253,6 +253,24 @@ def test_display_refreshes_on_a_terminal_and_is_sparse_in_a_log(monkeypatch):
     for fraction in ('10', '20', '30'):
         assert line.replace(' 10 %', f' {fraction} %')[:60] in lines
     assert 'done' in lines and max(map(len, lines)) == 60
+
+
+def test_what_is_set_aside_replaces_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr('time.strftime', lambda form: '20261127-042200')
+    folder = tmp_path / 's'
+    for number in range(3):
+        stage = Stage('s', 's', 'pretrain', folder, {'number': number})
+        resumed, reason = StageState(stage).claim()
+        assert not resumed and ('starting it again' in reason) == (number > 0)
+        (folder / 'epoch_1.pth').write_text(str(number))
+    found = {
+        path.name: (path / 'epoch_1.pth').read_text()
+        for path in tmp_path.iterdir()
+    }
+    old = 's.old-20261127-042200'
+    assert found == {old: '0', f'{old}-2': '1', 's': '2'}
+    # The same again goes on.
+    assert StageState(stage).claim() == (True, '')
 
 
 def test_changes_are_named():

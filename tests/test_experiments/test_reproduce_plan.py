@@ -1,5 +1,7 @@
 """Planning tables and figures: cells, shared runs, overrides, data."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -397,3 +399,15 @@ def test_missing_split_files_are_named(tmp_path):
         describe_splits('sysu', roots['sysu'])
     with pytest.raises(FileNotFoundError, match='nowhere'):
         describe_splits('sysu', tmp_path / 'nowhere')
+
+
+def test_planning_imports_no_runner():
+    """Imports the package in a second Python, hence a few seconds."""
+    code = (
+        'import sys, mmgl.experiments\n'
+        'heavy = {"mmengine.runner", "mmpretrain", "matplotlib", "sklearn"}\n'
+        'print(heavy & set(sys.modules))'
+    )
+    command = [sys.executable, '-W', 'ignore', '-c', code]
+    loaded = subprocess.run(command, capture_output=True, text=True)
+    assert loaded.stdout == 'set()\n', loaded
