@@ -208,12 +208,17 @@ class Chain:
         finally:
             state.seconds = before + time.monotonic() - begin
             state.save('running')
-        missing = [str(p) for p in stage.outputs if not p.exists()]
-        if missing and not verdict:
-            raise StageError(
-                f'Stage {stage.name} ended without {", ".join(missing)}; see '
-                f'{stage.work_dir / "stage.log"}.'
-            )
+        if not verdict:
+            _require_outputs(stage)
         state.save('diverged' if verdict else 'done', verdict)
         self.estimator.measured[stage.name] = state.seconds
         return verdict
+
+
+def _require_outputs(stage: Stage) -> None:
+    missing = [str(path) for path in stage.outputs if not path.exists()]
+    if missing:
+        raise StageError(
+            f'Stage {stage.name} ended without {", ".join(missing)}; see '
+            f'{stage.work_dir / "stage.log"}.'
+        )

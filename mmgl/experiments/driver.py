@@ -43,20 +43,15 @@ def run(
     """Run what is not done yet, then write tables, figures and reports.
 
     ``runner`` runs one stage, by default as a subprocess; ``display`` shows
-    messages, by default on the standard output.
-
-    Returns:
-        Exit code: 0 done, 1 something failed, 130 interrupted.
+    messages, by default on the standard output. Returns the exit code: 0
+    done, 1 something failed, 130 interrupted.
     """
     display = display or Display()
     job = _quickstart if QUICKSTART in options.targets else _reproduce
     try:
         failures = job(options, runner, display)
     except KeyboardInterrupt:
-        display.say(
-            'Interrupted. Run the same command again to continue where it '
-            'stopped.'
-        )
+        display.say('Interrupted. Give the same command again to continue.')
         return INTERRUPTED
     except (FileNotFoundError, ValueError, RuntimeError) as error:
         display.say(f'Error: {error}')

@@ -105,8 +105,7 @@ def launch_stage(
     progress.unlink(missing_ok=True)
     command = [*prefix(stage), *stage.build_command()]
     with log.open('a', encoding='utf-8') as out:
-        out.write(f'\n$ {" ".join(command)}\n')
-        out.flush()
+        print('\n$', *command, file=out, flush=True)
         process = subprocess.Popen(
             command,
             cwd=root,
@@ -118,15 +117,22 @@ def launch_stage(
             pass_fds=tuple(keep_open),
             preexec_fn=_die_with_parent(),
         )
-        try:
-            while process.poll() is None:
-                tick(*_progress(progress))
-                time.sleep(poll)
-        except BaseException:
-            _stop(process)
-            raise
+        _watch(process, progress, tick, poll)
     if process.returncode:
         raise _failure(stage, log, process.returncode)
+
+
+def _watch(
+    process: subprocess.Popen[bytes], progress: Path, tick: Tick, poll: float
+) -> None:
+    """Report progress until a process ends, and stop it if that fails."""
+    try:
+        while process.poll() is None:
+            tick(*_progress(progress))
+            time.sleep(poll)
+    except BaseException:
+        _stop(process)
+        raise
 
 
 def _failure(stage: Stage, log: Path, code: int) -> StageError:

@@ -43,6 +43,39 @@ PICTURES = {
         'The ten best matches of the same queries from both initialisations.'
     ),
 }
+REPORT = """# Quickstart report
+{warning}
+A two-stream network was pre-trained by MMGL from random weights on the
+unlabelled training images of the embedded data set
+(`{scale}`), then fine-tuned as AGW. The same AGW was
+fine-tuned from random weights with the same budget. Both were tested by the
+protocol of SYSU-MM01 on identities that neither had seen. All numbers are
+percent.{spread}
+
+## Retrieval
+
+{retrieval}
+
+## Permutation recovery on held-out identities
+
+{permutation}
+
+## Pictures
+
+Pictures of single runs show seed 0.
+
+{pictures}
+
+## How it was made
+
+| stage | time |
+|---|---:|
+{timings}
+
+Seeds: {seeds}. Versions: {versions}.
+Every number, with the fingerprint of each config, is in
+[metrics.json](metrics.json); logs and checkpoints are in `seed_*`.
+"""
 SMOKE_WORDS = 'briefly for its numbers to mean anything.'
 
 
@@ -114,36 +147,44 @@ def _read_permutation(work_dir: Path) -> dict[str, float]:
     }
 
 
+def _read_seed(folder: Path) -> dict[str, dict[str, float]]:
+    result = {
+        init: _read_metrics(folder / f'evaluate_{init}/metrics.json')
+        for init in INITS
+    }
+    random, mmgl = result.values()
+    result['difference'] = {key: mmgl[key] - random[key] for key in KEYS}
+    result['permutation'] = _read_permutation(folder / 'pretrain')
+    return result
+
+
+def _over_seeds(
+    per_seed: Mapping[str, Any], name: str, key: str
+) -> dict[str, float]:
+    runs = [result[name][key] for result in per_seed.values()]
+    return {**statistics(runs), 'min': min(runs), 'max': max(runs)}
+
+
 def collect(
     options: Options, stages: Sequence[Stage], seconds: Mapping[str, float]
 ) -> dict[str, Any]:
     """Gather results by seed, their summary, configs, versions, timings."""
-    per_seed: dict[str, dict[str, dict[str, float]]] = {}
-    for seed in range(options.seeds or 1):
-        folder = options.work_dir / f'seed_{seed}'
-        result = {
-            init: _read_metrics(folder / f'evaluate_{init}/metrics.json')
-            for init in INITS
-        }
-        random, mmgl = result.values()
-        result['difference'] = {key: mmgl[key] - random[key] for key in KEYS}
-        result['permutation'] = _read_permutation(folder / 'pretrain')
-        per_seed[str(seed)] = result
-    summary: dict[str, dict[str, dict[str, float]]] = {}
-    for name, values in per_seed['0'].items():
-        summary[name] = {}
-        for key in values:
-            runs = [result[name][key] for result in per_seed.values()]
-            spread = {'min': min(runs), 'max': max(runs)}
-            summary[name][key] = {**statistics(runs), **spread}
+    seeds = list(range(options.seeds or 1))
+    per_seed = {
+        str(seed): _read_seed(options.work_dir / f'seed_{seed}')
+        for seed in seeds
+    }
     pretrained = next(stage for stage in stages if stage.kind == 'pretrain')
     model = pretrained.ingredients['config']['model']
     return {
         'scale': 'smoke' if options.smoke else options.scale,
         'unit': 'percent',
-        'seeds': list(range(options.seeds or 1)),
+        'seeds': seeds,
         'num_stripes': model['permutation_head']['num_stripes'],
-        'summary': summary,
+        'summary': {
+            name: {key: _over_seeds(per_seed, name, key) for key in values}
+            for name, values in per_seed['0'].items()
+        },
         'per_seed': per_seed,
         'stages': {
             s.name: {
@@ -240,36 +281,14 @@ def _report(metrics: Mapping[str, Any]) -> str:
     times = {name: s['seconds'] for name, s in metrics['stages'].items()}
     times['all'] = metrics['seconds']
     timings = '\n'.join(f'| {k} | {clock(v)} |' for k, v in times.items())
-    return f"""# Quickstart report
-{warning}
-A two-stream network was pre-trained by MMGL from random weights on the
-unlabelled training images of the embedded data set
-(`{metrics['scale']}`), then fine-tuned as AGW. The same AGW was
-fine-tuned from random weights with the same budget. Both were tested by the
-protocol of SYSU-MM01 on identities that neither had seen. All numbers are
-percent.{spread}
-
-## Retrieval
-
-{retrieval}
-
-## Permutation recovery on held-out identities
-
-{permutation}
-
-## Pictures
-
-Pictures of single runs show seed 0.
-
-{pictures}
-
-## How it was made
-
-| stage | time |
-|---|---:|
-{timings}
-
-Seeds: {', '.join(map(str, metrics['seeds']))}. Versions: {versions}.
-Every number, with the fingerprint of each config, is in
-[metrics.json](metrics.json); logs and checkpoints are in `seed_*`.
-"""
+    return REPORT.format(
+        scale=metrics['scale'],
+        seeds=', '.join(map(str, metrics['seeds'])),
+        warning=warning,
+        spread=spread,
+        retrieval=retrieval,
+        permutation=permutation,
+        pictures=pictures,
+        timings=timings,
+        versions=versions,
+    )

@@ -50,8 +50,9 @@ def write_record(
         values = json.loads(stage.outputs[0].read_text())['metrics']
         metrics = {key: round(float(v), 4) for key, v in values.items()}
     configs = {s.kind: s.config and Path(s.config).name for s in line}
+    timed = [s for s in line if s.name in seconds]
     threads = {n for s in line for n in StageState(s).saved.get('threads', ())}
-    record = {
+    record: Record = {
         'cell': cell.to_dict(),
         'metrics': metrics,
         'verdict': failed and diverged[failed.name],
@@ -59,18 +60,13 @@ def write_record(
         'config': configs['evaluate'],
         'pretraining': configs.get('pretrain'),
         'fingerprint': stage.fingerprint,
-        'seconds': {
-            s.kind: round(seconds[s.name], 1)
-            for s in line
-            if s.name in seconds
-        },
+        'seconds': {s.kind: round(seconds[s.name], 1) for s in timed},
         'threads': sorted(threads),
         'versions': package_versions(),
         'machine': platform.platform(),
         'device': device_name(),
+        **({'overrides': dict(overrides)} if overrides else {}),
     }
-    if overrides:
-        record['overrides'] = dict(overrides)
     path = record_path(folder, cell)
     write_json(path, record)
     return path
