@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmgl.experiments.reproduce import ReproduceOptions
-from mmgl.experiments.reproduce.document import write_document, write_summaries
-from mmgl.experiments.reproduce.driver import marked_records
-from mmgl.experiments.reproduce.methods import SCALES
-from mmgl.experiments.reproduce.readme import BEGIN, END, write_readme
+from mmgl.experiments import Options
+from mmgl.experiments.document import (
+    BEGIN,
+    END,
+    write_document,
+    write_readme,
+    write_summaries,
+)
+from mmgl.experiments.driver import marked_records
+from mmgl.experiments.methods import SCALES
 
 ROOT = Path(__file__).parents[1]
 LEAVES = {
@@ -66,9 +71,7 @@ def test_links_in_documents_lead_somewhere(document):
 
 @pytest.fixture(scope='module')
 def records():
-    options = ReproduceOptions(
-        ['all'], results=ROOT / 'docs/results', root=ROOT
-    )
+    options = Options(['all'], results=ROOT / 'docs/results', root=ROOT)
     return {scale: marked_records(options, scale) for scale in SCALES}
 
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from mmgl.experiments.quickstart import QuickstartOptions, run_quickstart
+from mmgl.experiments import Options, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,20 +46,19 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Run the quickstart and return its exit code."""
     args = parse_args()
-    scale = 'smoke' if args.smoke else 'mini'
-    folder = 'quickstart_smoke' if args.smoke else 'quickstart'
     try:
-        options = QuickstartOptions(
-            scale=scale,
+        options = Options(
+            ['quickstart'],
+            smoke=args.smoke,
             seeds=args.seeds,
-            work_dir=args.work_dir or f'work_dirs/{folder}',
-            data_root=args.data_root,
+            work_dir=args.work_dir,
+            data_root={'sysu': args.data_root} if args.data_root else {},
             workers=args.workers,
         )
     except (ValueError, FileNotFoundError) as error:
         print(f'Error: {error}', file=sys.stderr)
         return 1
-    return run_quickstart(options)
+    return run(options)
 
 
 if __name__ == '__main__':

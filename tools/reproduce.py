@@ -5,7 +5,7 @@ import sys
 
 from mmengine.config import DictAction
 
-from mmgl.experiments.reproduce import TARGETS, ReproduceOptions, reproduce
+from mmgl.experiments import TARGETS, Options, run
 
 
 def folder_of(text: str) -> tuple[str, str]:
@@ -114,11 +114,11 @@ def main() -> int:
     args['overrides'] = args.pop('cfg_options')
     args['data_root'] = dict(args['data_root'])
     try:
-        options = ReproduceOptions(**args)
+        options = Options(**args)
     except (ValueError, FileNotFoundError) as error:
         print(f'Error: {error}', file=sys.stderr)
         return 1
-    return reproduce(options)
+    return run(options)
 
 
 if __name__ == '__main__':

@@ -6,19 +6,16 @@ from pathlib import Path
 
 from mmgl.datasets.synthetic.presets import REGDB_PRESETS, SYSU_PRESETS
 from mmgl.datasets.synthetic.splits import regdb_split_files, sysu_split_files
-from mmgl.experiments.jobs import Display, StageDiverged, StageError
-from mmgl.experiments.reproduce import ReproduceOptions, reproduce
-from mmgl.experiments.reproduce.tables import RANKS, REGDB, SYSU
+from mmgl.experiments import Options, run
+from mmgl.experiments.launch import StageDiverged, StageError
+from mmgl.experiments.progress import Display
+from mmgl.experiments.tables import GROUPS, MEASURES
 
-KEYS = [
-    f'{group}/{measure}'
-    for group in (*SYSU, *REGDB)
-    for measure in RANKS.values()
-]
+KEYS = [f'{group}/{measure}' for group in GROUPS for measure in MEASURES]
 
 
 def make_options(tmp_path, **changes):
-    return ReproduceOptions(
+    return Options(
         **{
             'targets': ['table2'],
             'seeds': 2,
@@ -26,7 +23,7 @@ def make_options(tmp_path, **changes):
             'work_dir': tmp_path / 'work',
             'results': tmp_path / 'results',
             'document': tmp_path / 'results.md',
-            'data_root': tmp_path / 'data',
+            'data_root': {'sysu': tmp_path / 'data'},
             'jobs': 1,
             'gpus': [],
             **changes,
@@ -66,7 +63,7 @@ class FakeRunner:
 
 def start(options, runner=None):
     stream = io.StringIO()
-    code = reproduce(options, runner, Display(stream))
+    code = run(options, runner, Display(stream))
     return code, stream.getvalue()
 
 

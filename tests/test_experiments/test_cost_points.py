@@ -2,8 +2,8 @@
 
 import pytest
 
-from mmgl.experiments.reproduce.cells import Cell
-from mmgl.experiments.reproduce.figures import cost_points
+from mmgl.experiments.cells import Cell
+from mmgl.experiments.figures import cost_points
 
 
 def record(rank, **seconds):

@@ -4,6 +4,8 @@ import fcntl
 import io
 import json
 import os
+import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -11,13 +13,12 @@ import time
 
 import pytest
 
-from mmgl.experiments.jobs import Display, clock
-from mmgl.experiments.jobs.eta import Estimator, Outlook
-from mmgl.experiments.jobs.launch import StageError, launch_stage
-from mmgl.experiments.jobs.stage import Stage
-from mmgl.experiments.jobs.state import changes, locked, read_json
-from mmgl.experiments.jobs.write_data import file_progress
+from mmgl.experiments.launch import StageError, launch_stage
+from mmgl.experiments.progress import Display, Estimator, Outlook, clock
+from mmgl.experiments.stage import Stage
+from mmgl.experiments.state import StageState, changes, locked, read_json
 from mmgl.utils.errors import ConfigError
+from mmgl.utils.paths import tool_dir
 
 
 def make_stage(folder, code, name='s', kind='pretrain', seconds=1.0):
@@ -127,7 +128,8 @@ def test_child_dies_with_a_killed_parent(tmp_path):
     )
     parent = (
         'import sys; from pathlib import Path\n'
-        'from mmgl.experiments.jobs import Stage, launch_stage\n'
+        'from mmgl.experiments.launch import launch_stage\n'
+        'from mmgl.experiments.stage import Stage\n'
         f'd = Path({str(tmp_path)!r})\n'
         's = Stage("s", "s", "data", d, {}, '
         f'command=[sys.executable, "-c", {child!r}])\n'
@@ -188,15 +190,14 @@ def test_estimate_scales_by_what_was_measured(tmp_path):
     # Nothing known: the expectations.
     assert estimator.outlook('s0', 0, 0) == Outlook(0.0, 10, 210)
     # The machine is half as fast as expected; 21 of 210 are held for sure.
-    estimator.finish('s0', 20)
+    estimator.measured['s0'] = 20
     ratio = (20 + 21) / (10 + 21)
     look = estimator.outlook('s1', 0, 0)
     assert look.stage_left == pytest.approx(100 * ratio)
     assert look.total_left == pytest.approx(200 * ratio)
     assert look.fraction == pytest.approx(20 / (20 + 200 * ratio))
     # A measured stage of the same kind beats the scaled expectation.
-    estimator.finish('s1', 200)
-    estimator.finish('s2', 30)
+    estimator.measured.update(s1=200, s2=30)
     assert estimator.outlook('s3', 0, 0).total_left == 30
 
 
@@ -229,24 +230,47 @@ class Terminal(io.StringIO):
 
 def test_display_refreshes_on_a_terminal_and_is_sparse_in_a_log(monkeypatch):
     monkeypatch.setenv('COLUMNS', '60')
+    monkeypatch.setenv('TERM', 'xterm')
     look = Outlook(0.25, 65, 130)
     living, log = Terminal(), io.StringIO()
     for stream in (living, log):
         display = Display(stream)
         display.begin()
         for fraction in (0.1, 0.2, 0.3):
-            display.progress(2, 6, 'pre-train', fraction, look, 'epoch 1/9')
+            display.progress('2/6', 'pre-train', fraction, look, 'epoch 1/9')
         display.say('done')
-    lines = log.getvalue().splitlines()
-    assert lines == [
+        display.close()
+    line = (
         '[2/6] pre-train:  10 %, 1:05 left | whole job  25 %, '
-        '2:10 left | epoch 1/9',
-        'done',
-    ]
-    assert living.getvalue().count('\r\x1b[2K') == 3
-    assert living.getvalue().endswith('\r\x1b[2Kdone\n')
-    shown = living.getvalue().split('\r\x1b[2K')[:3]
-    assert all(len(line) == 59 and '\n' not in line for line in shown)
+        '2:10 left | epoch 1/9'
+    )
+    assert log.getvalue().splitlines() == [line, 'done']
+    # One line, as wide as the terminal, that is wiped before each other.
+    text = living.getvalue()
+    assert text.count('\r\x1b[2K') >= 4 and '\n\n' not in text
+    shown = re.sub(r'\x1b\[[?\d;]*[A-Za-z]', '', text)
+    lines = re.split(r'[\r\n]+', shown)
+    for fraction in ('10', '20', '30'):
+        assert line.replace(' 10 %', f' {fraction} %')[:60] in lines
+    assert 'done' in lines and max(map(len, lines)) == 60
+
+
+def test_what_is_set_aside_replaces_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr('time.strftime', lambda form: '20261127-042200')
+    folder = tmp_path / 's'
+    for number in range(3):
+        stage = Stage('s', 's', 'pretrain', folder, {'number': number})
+        resumed, reason = StageState(stage).claim()
+        assert not resumed and ('starting it again' in reason) == (number > 0)
+        (folder / 'epoch_1.pth').write_text(str(number))
+    found = {
+        path.name: (path / 'epoch_1.pth').read_text()
+        for path in tmp_path.iterdir()
+    }
+    old = 's.old-20261127-042200'
+    assert found == {old: '0', f'{old}-2': '1', 's': '2'}
+    # The same again goes on.
+    assert StageState(stage).claim() == (True, '')
 
 
 def test_changes_are_named():
@@ -257,18 +281,19 @@ def test_changes_are_named():
     assert changes(old, dict(old)) == []
 
 
-def test_data_progress_file(tmp_path):
+def test_data_progress_file(tmp_path, monkeypatch):
     path = tmp_path / 'p.json'
-    report = file_progress(str(path))
+    monkeypatch.setenv('MMGL_PROGRESS_FILE', str(path))
+    tool = tool_dir() / 'dataset_converters/make_synthetic.py'
+    report = runpy.run_path(str(tool))['Progress'](quiet=True)
     report(1, 10)
     report(10, 10)
     # The hook and the stages mean the same file.
     from mmgl.engine.hooks import progress
-    from mmgl.experiments.jobs import launch
+    from mmgl.experiments import launch
 
     assert progress.PROGRESS_VARIABLE == launch.PROGRESS_VARIABLE
     assert read_json(path) == {'done': 10, 'total': 10, 'text': 'image 10/10'}
-    file_progress(None)(1, 10)
     path.write_text('{"done":')
     assert read_json(path) is None
     path.write_text(json.dumps([1]))

@@ -2,22 +2,21 @@
 
 import io
 import json
+import re
 
 import cv2
 import numpy as np
 import pytest
 
-from mmgl.experiments.jobs import Display, StageError
-from mmgl.experiments.quickstart import (
-    QuickstartOptions,
-    plan_stages,
-    run_quickstart,
-)
-from mmgl.experiments.quickstart.report import PICTURES
-from mmgl.experiments.quickstart.results import metric_keys
+from mmgl.experiments import Options, run
+from mmgl.experiments.launch import StageError
+from mmgl.experiments.progress import Display
+from mmgl.experiments.quickstart import KEYS, PICTURES, plan_quickstart
 
+PRE = 'configs/mmgl/pretrain/mmgl_two-stream_r18-narrow_synthetic.py'
+FINE = 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py'
 PRETRAIN = """
-model = dict(type='P', num_stripes=5)
+model = dict(type='P', heads=dict(permutation=dict(num_stripes=5)))
 train_cfg = dict(max_epochs=9)
 train_dataloader = dict(
     num_workers=2, dataset=dict(type='D', data_root='data/x'))
@@ -34,19 +33,20 @@ test_evaluator = dict(type='M', data_root='data/x')
 @pytest.fixture
 def project(tmp_path):
     """A project with two configs and a place for results."""
-    (tmp_path / 'pre.py').write_text(PRETRAIN)
-    (tmp_path / 'fine.py').write_text(FINETUNE)
+    for name, text in ((PRE, PRETRAIN), (FINE, FINETUNE)):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
     return tmp_path
 
 
 def make_options(root, **changes):
-    return QuickstartOptions(
+    return Options(
         **{
+            'targets': ['quickstart'],
             'work_dir': root / 'work',
-            'data_root': root / 'data',
+            'data_root': {'sysu': root / 'data'},
             'root': root,
-            'pretrain_config': 'pre.py',
-            'finetune_config': 'fine.py',
             **changes,
         }
     )
@@ -101,7 +101,7 @@ class FakeRunner:
     def evaluate(self, stage):
         metrics, dump = stage.outputs
         value = 10.0 * stage.seed + (20 if 'mmgl' in stage.name else 5)
-        metrics.write_text(json.dumps(dict.fromkeys(metric_keys(), value)))
+        metrics.write_text(json.dumps(dict.fromkeys(KEYS, value)))
         rows = [(pid, cam) for pid in range(4) for cam in range(1, 7)]
         pids, camids = np.array(rows).T
         paths = []
@@ -121,7 +121,7 @@ class FakeRunner:
 
 def start(options, runner):
     stream = io.StringIO()
-    code = run_quickstart(options, runner, Display(stream))
+    code = run(options, runner, Display(stream))
     return code, stream.getvalue()
 
 
@@ -158,7 +158,7 @@ def test_whole_job_reports_mean_and_spread(project):
 def run_stages(options, runner, monkeypatch):
     """Run without the slow report."""
     monkeypatch.setattr(
-        'mmgl.experiments.quickstart.driver._report', lambda *args: None
+        'mmgl.experiments.driver.write_quickstart', lambda *args: ''
     )
     return start(options, runner)
 
@@ -193,10 +193,17 @@ def test_changed_config_restarts_it_and_what_follows(project, monkeypatch):
     run_stages(make_options(project), FakeRunner(), monkeypatch)
     stale = project / 'work/seed_0/pretrain/stale.pth'
     stale.touch()
-    (project / 'pre.py').write_text(PRETRAIN.replace('=9', '=12'))
+    (project / PRE).write_text(PRETRAIN.replace('=9', '=12'))
     again = FakeRunner()
     code, text = run_stages(make_options(project), again, monkeypatch)
     assert code == 0 and not stale.exists()
+    # What was there is set aside, not lost.
+    (old,) = (project / 'work/seed_0').glob('pretrain.old-*')
+    assert re.fullmatch(r'pretrain\.old-\d{8}-\d{6}', old.name)
+    assert (old / 'stale.pth').exists() and (old / 'epoch_3.pth').exists()
+    assert f'kept as {old}' in text
+    names = {path.name.split('.')[0] for path in old.parent.glob('*.old-*')}
+    assert names == {'pretrain', 'finetune_mmgl', 'evaluate_mmgl'}
     assert 'train_cfg.max_epochs: 9 -> 12' in text
     assert again.ran == [
         'seed_0/pretrain',
@@ -215,8 +222,8 @@ def test_lost_result_is_made_again(project, monkeypatch):
 
 
 def test_workers_and_places_change_no_fingerprint(project):
-    first, _ = plan_stages(make_options(project))
-    second, _ = plan_stages(
+    first = plan_quickstart(make_options(project))
+    second = plan_quickstart(
         make_options(project, workers=0, work_dir=project / 'other')
     )
     assert [s.fingerprint for s in first] == [s.fingerprint for s in second]
@@ -225,9 +232,9 @@ def test_workers_and_places_change_no_fingerprint(project):
 
 def test_commands_carry_seed_places_and_checkpoint(project, monkeypatch):
     runner = FakeRunner()
-    options = make_options(project, workers=0, scale='smoke')
+    options = make_options(project, workers=0, smoke=True)
     run_stages(options, runner, monkeypatch)
-    data = options.data_root
+    data = options.data_root['sysu']
     pretrain = runner.commands['seed_0/pretrain']
     assert '--resume' in pretrain and 'train_cfg.max_epochs=2' in pretrain
     assert f'val_dataloader.dataset.data_root={data}' in pretrain
@@ -282,5 +289,6 @@ def test_wrong_options(project, changes, words):
 
 
 def test_missing_config_is_named(project):
-    code, text = start(make_options(project, pretrain_config='no.py'), None)
-    assert code == 1 and 'no.py' in text
+    (project / PRE).unlink()
+    code, text = start(make_options(project), None)
+    assert code == 1 and PRE in text

@@ -8,9 +8,11 @@ import sys
 import pytest
 from reproducing import KEYS, FakeRunner, make_options, start
 
-from mmgl.experiments.jobs import Stage, launch_stage
-from mmgl.experiments.reproduce import Cell, load_records
-from mmgl.experiments.reproduce.layout import STALE
+from mmgl.experiments import Cell
+from mmgl.experiments.launch import launch_stage
+from mmgl.experiments.records import load_records
+from mmgl.experiments.stage import Stage
+from mmgl.experiments.summary import STALE
 
 
 def test_pretraining_is_shared_and_results_are_recorded(tmp_path):

@@ -62,7 +62,7 @@ def test_figure_commands_are_understood_by_the_tools(
         names += ['fig1', 'fig5', 'fig6', 'fig7', 'fig8']
     # There are no images to look for.
     monkeypatch.setattr(
-        'mmgl.experiments.reproduce.driver.check_data', lambda *_, **__: []
+        'mmgl.experiments.driver.check_data', lambda *_, **__: []
     )
     options = make_options(
         tmp_path, seeds=1, only=(), targets=names, scale=scale

@@ -1,26 +1,34 @@
 """Planning tables and figures: cells, shared runs, overrides, data."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from mmengine import Config
 from reproducing import make_options, start, write_splits
 
 from mmgl.config.overrides import expand
-from mmgl.experiments.jobs import StageFactory, read_config, with_needs
-from mmgl.experiments.reproduce import FIGURES, TABLES, TARGETS, Cell, cells_of
-from mmgl.experiments.reproduce.cells import find_config
-from mmgl.experiments.reproduce.checks import describe_splits
-from mmgl.experiments.reproduce.methods import DATASETS, METHODS
-from mmgl.experiments.reproduce.plan import Planner
-from mmgl.experiments.reproduce.pretrainings import PRETRAININGS, RIVALS
+from mmgl.datasets.synthetic import GENERATOR_VERSION
+from mmgl.experiments import FIGURES, TABLES, TARGETS, Cell, Options, cells_of
+from mmgl.experiments.cells import find_config
+from mmgl.experiments.checks import describe_splits
+from mmgl.experiments.methods import DATASETS, METHODS
+from mmgl.experiments.plan import Planner
+from mmgl.experiments.pretrainings import PRETRAININGS, RIVALS
+from mmgl.experiments.settings import what_decides
+from mmgl.experiments.stage import Stage, with_needs
 from mmgl.utils.paths import config_dir
 
 ROOT = config_dir().parent
 
 
-def make_planner(scale='mini', **changes):
+def make_planner(scale='mini', measured=None, **changes):
     roots = {'sysu': Path('/d'), 'regdb': Path('/e')}
-    return Planner(ROOT, Path('/w'), scale, roots, **changes)
+    options = Options(
+        ['all'], scale, data_root=roots, document=None, **changes
+    )
+    return Planner(options, measured)
 
 
 def options_of(stage):
@@ -127,11 +135,9 @@ def test_names_are_unique_and_those_of_old_records_stay():
 @pytest.mark.parametrize('method', METHODS)
 def test_every_method_has_one_config(method, scale):
     for data in ('sysu', 'regdb'):
-        assert find_config(
-            ROOT, 'finetune', method, DATASETS[scale][data].ending
-        )
+        assert find_config(ROOT, method, DATASETS[scale][data].ending)
     with pytest.raises(FileNotFoundError, match='0 configs'):
-        find_config(ROOT, 'finetune', 'unknown', 'sysu')
+        find_config(ROOT, 'unknown', 'sysu')
 
 
 @pytest.mark.parametrize('scale', ['mini', 'full'])
@@ -147,42 +153,24 @@ def test_every_pretraining_has_a_config(scale):
 @pytest.mark.parametrize('init', ['random', 'mmgl'])
 def test_fingerprints_of_table2_depend_on_configs_only(method, init):
     """As records there are were made: configs, seed, data, init."""
-    factory = StageFactory(ROOT, Path('/elsewhere'))
-    data = factory.data(Path('/d'), 'mini', 1)
-    stream = METHODS[method].stream
-    text = {'title': '', 'seconds': 1}
-    source = None
+
+    def part(kind, ingredients, *needs):
+        return Stage('x', 'x', kind, Path(), ingredients, list(needs))
+
+    def training(kind, path, *needs, **more):
+        config = Config.fromfile(ROOT / path, lazy_import=False).to_dict()
+        decides = what_decides(config)
+        return part(kind, {'config': decides, 'seed': 1, **more}, *needs)
+
+    made_from = dict(preset='mini', seed=0, generator=GENERATOR_VERSION)
+    needs = [part('data', made_from)]
     if init == 'mmgl':
-        source = factory.train(
-            find_config(ROOT, 'pretrain', f'mmgl_{stream}', 'synthetic'),
-            {},
-            1,
-            needs=[data],
-            name='p',
-            kind='pretrain',
-            **text,
-        )
-    trained = factory.train(
-        find_config(ROOT, 'finetune', method, 'synthetic'),
-        {},
-        1,
-        init=init,
-        source=source,
-        needs=[data],
-        name='f',
-        kind='finetune',
-        **text,
-    )
-    tested = factory.evaluate(
-        trained.config,
-        {},
-        trained,
-        dump=False,
-        ingredients={'init': init},
-        name='e',
-        kind='evaluate',
-        **text,
-    )
+        stream = METHODS[method].stream
+        config = f'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py'
+        needs.append(training('pretrain', config, needs[0]))
+    config = find_config(ROOT, method, 'synthetic')
+    trained = training('finetune', config, *needs, init=init)
+    tested = part('evaluate', {'init': init}, trained)
     planned = make_planner().evaluation(Cell('mini', method, init, 1))
     assert planned.fingerprint == tested.fingerprint
     other = make_planner().evaluation(Cell('mini', method, init, 2))
@@ -191,22 +179,12 @@ def test_fingerprints_of_table2_depend_on_configs_only(method, init):
 
 def test_fingerprint_ignores_what_is_only_reported():
     """Another interval of the log does not make a run another one."""
-    factory = StageFactory(ROOT, Path('/elsewhere'))
-    config = find_config(ROOT, 'finetune', 'agw', 'synthetic')
+    cell = Cell('mini', 'agw', 'random', 0)
 
     def fingerprint(**overrides):
-        return factory.train(
-            config,
-            {
-                key.replace('__', '.'): value
-                for key, value in overrides.items()
-            },
-            1,
-            name='f',
-            kind='finetune',
-            title='',
-            seconds=1,
-        ).fingerprint
+        changes = {k.replace('__', '.'): v for k, v in overrides.items()}
+        planner = make_planner(overrides=changes, results=Path('/r'))
+        return planner.finetuning(cell).fingerprint
 
     plain = fingerprint()
     # What files of _base_ offer, but no part of this run takes.
@@ -336,8 +314,8 @@ def test_one_stem_is_copied_into_both():
 
 
 def test_unknown_key_is_named():
-    config = read_config(
-        ROOT / 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py', {}
+    config = Config.fromfile(
+        ROOT / 'configs/mmgl/finetune/agw_r18-narrow_synthetic.py'
     )
     assert expand(config, {'*.num_instances': 2}, 'c') == {
         'train_dataloader.sampler.num_instances': 2
@@ -347,7 +325,9 @@ def test_unknown_key_is_named():
 
 
 def test_user_overrides_have_the_last_word():
-    planner = make_planner(overrides={'model.heads.part': 'x'})
+    planner = make_planner(
+        overrides={'model.heads.part': 'x'}, results=Path('/r')
+    )
     stage = planner.pretraining('mmgl-p', 'two-stream', 0)
     assert options_of(stage)['model.heads.part'] == 'x'
 
@@ -419,3 +399,15 @@ def test_missing_split_files_are_named(tmp_path):
         describe_splits('sysu', roots['sysu'])
     with pytest.raises(FileNotFoundError, match='nowhere'):
         describe_splits('sysu', tmp_path / 'nowhere')
+
+
+def test_planning_imports_no_runner():
+    """Imports the package in a second Python, hence a few seconds."""
+    code = (
+        'import sys, mmgl.experiments\n'
+        'heavy = {"mmengine.runner", "mmpretrain", "matplotlib", "sklearn"}\n'
+        'print(heavy & set(sys.modules))'
+    )
+    command = [sys.executable, '-W', 'ignore', '-c', code]
+    loaded = subprocess.run(command, capture_output=True, text=True)
+    assert loaded.stdout == 'set()\n', loaded

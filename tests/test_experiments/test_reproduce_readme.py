@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from reproducing import FakeRunner, make_options, start
 
-from mmgl.experiments.reproduce import Cell
-from mmgl.experiments.reproduce.readme import (
+from mmgl.experiments import Cell
+from mmgl.experiments.document import (
     BEGIN,
     COLUMNS,
     END,

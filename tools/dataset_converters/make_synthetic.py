@@ -7,6 +7,7 @@ Example:
 
 import argparse
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -47,14 +48,28 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 class Progress:
-    """Print the share done and the remaining time on one line."""
+    """Print the share done and the remaining time on one line.
 
-    def __init__(self) -> None:
+    The file that ``MMGL_PROGRESS_FILE`` names is kept up to date, too.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._start: tuple[float, int] | None = None
+        self._written = 0.0
+        self._file = os.environ.get('MMGL_PROGRESS_FILE')
 
     def __call__(self, done: int, total: int) -> None:
         """Report ``done`` of ``total`` images."""
         now = time.time()
+        if self._file and (now - self._written > 0.3 or done >= total):
+            self._written = now
+            # Here, because every worker process imports this file too.
+            from mmgl.engine.hooks.progress import write_progress
+
+            write_progress(self._file, done, total, f'image {done}/{total}')
+        if self._quiet:
+            return
         if self._start is None:
             self._start = (now, done)
         began, first = self._start
@@ -80,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.preset,
             args.seed,
             args.workers,
-            None if args.quiet else Progress(),
+            Progress(args.quiet),
             Difficulty(**{name: getattr(args, name) for name in names}),
         )
     except ValueError as error:

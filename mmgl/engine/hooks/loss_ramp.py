@@ -13,7 +13,7 @@ class LossRampHook(Hook):  # type: ignore[misc]
     """Raise a loss from 0 to its full weight over the first epochs.
 
     ``loss`` is the dotted path, below the model, of a module with a ``ramp``
-    buffer that scales it, for example 'part_head.contrast'. It is off up to
+    buffer that scales it, for example 'heads.part.contrast'. It is off up to
     epoch ``begin`` and has its full weight from epoch ``end`` on. The factor
     depends on the iteration alone, so resuming needs no state.
     """

@@ -4,12 +4,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
+from typing import Any
 
-from .display import Display, clock
-from .eta import Estimator
 from .launch import StageDiverged, StageError, Tick
+from .progress import Display, Estimator, clock
 from .stage import Stage
 from .state import StageState
 
@@ -20,15 +25,14 @@ StageRunner = Callable[[Stage, Tick], None]
 def terminate_like_interrupt() -> Iterator[None]:
     """Treat SIGTERM as Ctrl-C, so that running stages are stopped too."""
 
-    def interrupt(*_):
+    def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        # Not the main thread: signals stay as they are.
+    if threading.current_thread() is not threading.main_thread():
+        # Only there may signals be changed.
         yield
         return
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
@@ -38,21 +42,14 @@ def terminate_like_interrupt() -> Iterator[None]:
 class Chain:
     """Runs stages whose needs are done, and keeps the estimate.
 
-    Args:
-        stages: All stages; a stage comes after those it needs.
-        runner: Runs one stage; called with the stage and a function to
-            report (share done, words) to.
-        display: Where messages go.
-        after: Seconds of work that follows the last stage.
-        slots: Environment variables of each stage that may run at a time,
-            such as the GPU to use; one slot by default.
-        keep_going: Go on with other stages when one has failed.
-        on_end: Called with each stage that is done, or that has diverged or
-            follows one that has, and with the verdict of the latter or None.
+    ``runner`` runs one stage and reports its progress; ``after`` are seconds
+    of work that follows the last stage; ``slots`` are the environment
+    variables, such as the GPU, of each stage that may run at a time. With
+    ``keep_going`` a failed or diverged stage stops only those that need it.
+    ``on_end`` is called with each stage that is done, or that has diverged or
+    follows one that has, and with the verdict of the latter or None.
 
-    Attributes:
-        failures (dict[str, str]): What went wrong, by stage.
-        diverged (dict[str, str]): Verdict of diverged stages.
+    ``failures`` and ``diverged`` say by name of the stage what went wrong.
     """
 
     def __init__(
@@ -61,55 +58,50 @@ class Chain:
         runner: StageRunner,
         display: Display,
         after: float = 0.0,
-        slots: Sequence[dict] = ({},),
+        slots: Sequence[dict[str, str]] = ({},),
         keep_going: bool = False,
         on_end: Callable[[Stage, str | None], None] | None = None,
-    ):
-        self.stages = list(stages)
+    ) -> None:
+        # Each with its number among how many.
+        self.stages = {
+            f'{number}/{len(stages)}': stage
+            for number, stage in enumerate(stages, 1)
+        }
         self.runner = runner
         self.display = display
         self.slots = list(slots)
         self.keep_going = keep_going
-        self.on_end = on_end or (lambda stage, verdict: None)
+        self.on_end = on_end
         self.failures: dict[str, str] = {}
         self.diverged: dict[str, str] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self.estimator = Estimator(stages, after, len(self.slots))
-        for stage in self.stages:
-            state = StageState(stage)
-            if state.done or state.verdict:
-                self.estimator.finish(
-                    stage.name, float(state.saved['seconds'])
-                )
+        for stage in stages:
+            self._is_finished(StageState(stage))
 
     def run(self) -> dict[str, float]:
-        """Run every stage that is not done.
-
-        Returns:
-            Seconds by name of the stage.
+        """Run every stage that is not done; returns seconds by stage.
 
         Raises:
             StageError: If a stage fails, unless ``keep_going``.
             KeyboardInterrupt: If the user interrupts.
         """
-        waiting = dict(enumerate(self.stages, 1))
-        ended: set[str] = set()
-        running = {}
+        waiting, ended = dict(self.stages), set()
+        running: dict[Future[None], tuple[Stage, dict[str, str]]] = {}
         with ThreadPoolExecutor(len(self.slots)) as pool:
             try:
                 while waiting or running:
-                    for number in list(waiting):
-                        if self._hopeless(waiting[number]):
-                            waiting.pop(number)
+                    for place, stage in list(waiting.items()):
+                        if self._is_hopeless(stage):
+                            del waiting[place]
                         elif self.slots and all(
-                            need.name in ended
-                            for need in waiting[number].needs
+                            need.name in ended for need in stage.needs
                         ):
-                            stage = waiting.pop(number)
+                            del waiting[place]
                             slot = self.slots.pop(0)
                             stage.env = {**stage.env, **slot}
-                            task = pool.submit(self._one, number, stage)
+                            task = pool.submit(self._bring_to_end, place)
                             running[task] = stage, slot
                     done, _ = wait(
                         running, timeout=1, return_when=FIRST_COMPLETED
@@ -124,39 +116,47 @@ class Chain:
                 raise
         return dict(self.estimator.measured)
 
-    def _hopeless(self, stage: Stage) -> bool:
-        """Whether a stage can never run; then it is noted as failed."""
-        lost = [
-            need.name
-            for need in stage.needs
-            if need.name in self.failures or need.name in self.diverged
-        ]
-        if lost and all(name in self.diverged for name in lost):
-            self._note(stage, self.diverged[lost[0]])
-        elif lost:
-            self.failures[stage.name] = f'needs {", ".join(lost)}'
-        return bool(lost)
+    def _is_finished(self, state: StageState) -> bool:
+        if not state.done and not state.verdict:
+            return False
+        self.estimator.measured[state.stage.name] = float(
+            state.saved['seconds']
+        )
+        return True
 
-    def _one(self, number: int, stage: Stage) -> None:
-        """Bring one stage to its end, whatever that is."""
+    def _is_hopeless(self, stage: Stage) -> bool:
+        """Whether a stage can never run; then it is noted as failed."""
+        names = [need.name for need in stage.needs]
+        failed = [name for name in names if name in self.failures]
+        lost = [name for name in names if name in self.diverged]
+        if failed:
+            self.failures[stage.name] = f'needs {", ".join(failed)}'
+        elif lost:
+            self._note(stage, self.diverged[lost[0]])
+        return bool(failed or lost)
+
+    def _note(self, stage: Stage, verdict: str | None) -> None:
+        if verdict:
+            self.diverged[stage.name] = verdict
+        if self.on_end:
+            self.on_end(stage, verdict)
+
+    def _bring_to_end(self, place: str) -> None:
+        stage = self.stages[place]
         state = StageState(stage)
-        heading = f'[{number}/{len(self.stages)}] {stage.title}'
+        heading = f'[{place}] {stage.title}'
         if stage.seed is not None:
             heading += f' (seed {stage.seed})'
-        if state.done or state.verdict:
-            with self._lock:
-                self.estimator.finish(
-                    stage.name, float(state.saved['seconds'])
-                )
+        with self._lock:
+            if self._is_finished(state):
                 self.display.say(f'{heading}: already done')
                 self._note(stage, state.verdict)
-            return
-        reason = state.why_restart()
-        if reason:
-            self.display.say(reason)
+                return
         try:
-            resumed = state.claim()
-            verdict = self._watch(number, stage, state)
+            resumed, reason = state.claim()
+            if reason:
+                self.display.say(reason)
+            verdict = self._watch(place, state)
         except StageError as error:
             if not self.keep_going:
                 raise
@@ -165,22 +165,16 @@ class Chain:
                 self.display.say(f'{heading}: failed. {error}')
             return
         outcome = f'diverged ({verdict})' if verdict else 'done'
+        again = ' (continued)' if resumed else ''
         with self._lock:
             self.display.say(
-                f'{heading}: {outcome} in {clock(state.seconds)}'
-                f'{" (continued)" if resumed else ""}'
+                f'{heading}: {outcome} in {clock(state.seconds)}{again}'
             )
             self._note(stage, verdict)
 
-    def _note(self, stage: Stage, verdict: str | None) -> None:
-        if verdict:
-            self.diverged[stage.name] = verdict
-        self.on_end(stage, verdict)
-
-    def _watch(
-        self, number: int, stage: Stage, state: StageState
-    ) -> str | None:
+    def _watch(self, place: str, state: StageState) -> str | None:
         """Run a stage, save its state, and return its verdict if it fails."""
+        stage = state.stage
         before, begin = state.seconds, time.monotonic()
         saved = begin
 
@@ -195,19 +189,14 @@ class Chain:
                 saved = now
                 state.save('running')
             with self._lock:
+                outlook = self.estimator.outlook(
+                    stage.name, state.seconds, fraction
+                )
                 self.display.progress(
-                    number,
-                    len(self.stages),
-                    stage.title,
-                    fraction,
-                    self.estimator.outlook(
-                        stage.name, state.seconds, fraction
-                    ),
-                    text,
+                    place, stage.title, fraction, outlook, text
                 )
 
         self.display.begin()
-        self.estimator.measured.pop(stage.name, None)
         tick(0.0, 'starting')
         verdict = None
         try:
@@ -219,12 +208,17 @@ class Chain:
         finally:
             state.seconds = before + time.monotonic() - begin
             state.save('running')
-        missing = [str(p) for p in stage.outputs if not p.exists()]
-        if missing and not verdict:
-            raise StageError(
-                f'Stage {stage.name} ended without {", ".join(missing)}; see '
-                f'{stage.work_dir / "stage.log"}.'
-            )
+        if not verdict:
+            _require_outputs(stage)
         state.save('diverged' if verdict else 'done', verdict)
-        self.estimator.finish(stage.name, state.seconds)
+        self.estimator.measured[stage.name] = state.seconds
         return verdict
+
+
+def _require_outputs(stage: Stage) -> None:
+    missing = [str(path) for path in stage.outputs if not path.exists()]
+    if missing:
+        raise StageError(
+            f'Stage {stage.name} ended without {", ".join(missing)}; see '
+            f'{stage.work_dir / "stage.log"}.'
+        )

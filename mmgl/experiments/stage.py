@@ -6,41 +6,34 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mmgl.utils.errors import ConfigError
 
 
 @dataclass
 class Stage:
-    """One subprocess of a larger job.
+    """One subprocess of a job.
 
-    Attributes:
-        name: Unique name, also the folder below the work dir.
-        title: What people read.
-        kind: 'data', 'pretrain', 'finetune', 'evaluate' or 'figure'.
-        work_dir: Folder of its log, state and results.
-        ingredients: Everything that its result depends on, as plain JSON.
-        needs: Stages that must be done before.
-        command: Builds the command line once these are done.
-        outputs: Files that exist after it is done.
-        seconds: Expected duration.
-        config: Path of its config, or None.
-        seed: Seed of the repetition, or None.
-        env: Environment variables of its own.
+    Its name, unique in the job, is that of its folder. ``kind`` is 'data',
+    'pretrain', 'finetune', 'evaluate' or 'figure'; ``ingredients`` are all
+    that its result depends on, as plain JSON; ``outputs`` exist when it is
+    done; ``seconds`` is its expected duration. Parts of the command that are
+    functions are called when the stage starts.
     """
 
     name: str
     title: str
     kind: str
     work_dir: Path
-    ingredients: dict
+    ingredients: dict[str, Any]
     needs: list['Stage'] = field(default_factory=list)
-    command: list = field(default_factory=list)
+    command: list[Any] = field(default_factory=list)
     outputs: list[Path] = field(default_factory=list)
     seconds: float = 1.0
     config: str | None = None
     seed: int | None = None
-    env: dict = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
 
     @property
     def pace(self) -> tuple[str, str | None]:
@@ -68,37 +61,21 @@ class Stage:
     @property
     def fingerprint(self) -> str:
         """Hash of the ingredients and of those of the stages before."""
+        before = [need.fingerprint for need in self.needs]
         text = json.dumps(
-            [
-                self.kind,
-                self.ingredients,
-                [need.fingerprint for need in self.needs],
-            ],
-            sort_keys=True,
-            default=str,
+            [self.kind, self.ingredients, before], sort_keys=True, default=str
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def build_command(self) -> list[str]:
-        """Resolve the command line; checkpoints are looked up only now.
-
-        Returns:
-            Arguments, starting with the Python interpreter.
-        """
+        """Resolve the command line; checkpoints are looked up only now."""
         return [
             str(part() if callable(part) else part) for part in self.command
         ]
 
 
 def with_needs(last: Iterable[Stage]) -> list[Stage]:
-    """List stages and all that they need, directly or not.
-
-    Args:
-        last: The stages that are wanted.
-
-    Returns:
-        These and all before them, each once and after those it needs.
-    """
+    """List stages and all before them, each once and after those it needs."""
     ordered: dict[str, Stage] = {}
 
     def visit(stage: Stage) -> None:
@@ -114,12 +91,6 @@ def with_needs(last: Iterable[Stage]) -> list[Stage]:
 def find_checkpoint(work_dir: Path) -> Path:
     """Find the checkpoint of the last epoch of a training.
 
-    Args:
-        work_dir: Work dir of the training.
-
-    Returns:
-        Its path.
-
     Raises:
         FileNotFoundError: If the training left none.
     """
@@ -131,5 +102,5 @@ def find_checkpoint(work_dir: Path) -> Path:
             return path
     raise FileNotFoundError(
         f'No checkpoint in {work_dir} (looked for the file that '
-        'last_checkpoint names); delete that folder and run again.'
+        'last_checkpoint names); move that folder away and run again.'
     )

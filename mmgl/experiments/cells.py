@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from .methods import METHODS
 from .pretrainings import TITLES
@@ -11,13 +12,9 @@ from .pretrainings import TITLES
 class Cell:
     """One fine-tuned and evaluated model.
 
-    Attributes:
-        scale: Key of ``SCALES``.
-        method: Key of ``METHODS``.
-        init: 'random', 'imagenet' or a key of ``PRETRAININGS``.
-        seed: Seed of pre-training and fine-tuning.
-        data: Key of ``DATASETS``.
-        trial: Trial of the data set, where it has trials.
+    ``init`` is 'random', 'imagenet' or a key of ``PRETRAININGS``, ``seed``
+    that of pre-training and fine-tuning; the others are keys of ``SCALES``,
+    ``METHODS`` and ``DATASETS``, and a trial where the data set has trials.
     """
 
     scale: str
@@ -45,32 +42,19 @@ class Cell:
             text += f' on {self.data}'
         return text + (f', trial {self.trial}' if self.trial else '')
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return what identifies it; what is as usual is left out."""
         usual = {field.name: field.default for field in fields(self)}
-        return {
-            key: value
-            for key, value in asdict(self).items()
-            if value != usual[key]
-        }
+        return {k: v for k, v in asdict(self).items() if v != usual[k]}
 
 
-def find_config(root: Path, folder: str, stem: str, dataset: str) -> str:
-    """Find the config of a method on a data set.
-
-    Args:
-        root: Folder with ``configs``.
-        folder: 'pretrain' or 'finetune'.
-        stem: What its name begins with, up to the backbone.
-        dataset: What its name ends with.
-
-    Returns:
-        Its path relative to the root.
+def find_config(root: Path, method: str, ending: str) -> str:
+    """Find the config of a method on a data set, relative to the root.
 
     Raises:
         FileNotFoundError: Unless there is exactly one.
     """
-    pattern = f'configs/mmgl/{folder}/{stem}_r*_{dataset}.py'
+    pattern = f'configs/mmgl/finetune/{method}_r*_{ending}.py'
     found = sorted(root.glob(pattern))
     if len(found) != 1:
         raise FileNotFoundError(

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from mmgl.engine.hooks.divergence import read_verdict
 from mmgl.utils.errors import DIVERGED
 
 from .stage import Stage
@@ -17,6 +17,7 @@ from .state import read_json
 
 # The child finds here where to write its progress; see ProgressHook.
 PROGRESS_VARIABLE = 'MMGL_PROGRESS_FILE'
+# Told the share done in [0, 1] and the words of the stage itself.
 Tick = Callable[[float, str], None]
 
 
@@ -25,76 +26,41 @@ class StageError(RuntimeError):
 
 
 class StageDiverged(StageError):
-    """The training of a stage diverged.
-
-    Args:
-        message: As of a StageError.
-        verdict: What the divergence hook said.
-    """
+    """The training of a stage diverged, by the verdict of its hook."""
 
     def __init__(self, message: str, verdict: str) -> None:
         super().__init__(message)
         self.verdict = verdict
 
 
-def _die_with_parent():
+def _die_with_parent() -> Callable[[], None] | None:
     """Make a function that ties a child's life to ours (Linux only).
 
-    Without it a stage would go on training after its quickstart was killed by
+    Without it a stage would go on training after its job was killed by
     SIGKILL, which cannot be caught.
     """
     if not sys.platform.startswith('linux'):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     set_death_signal = 1
-
-    def apply():
-        prctl(set_death_signal, signal.SIGTERM)
-
-    return apply
+    return lambda: prctl(set_death_signal, signal.SIGTERM)
 
 
-def tail(path: Path, lines: int = 20) -> str:
-    """Read the end of a log.
-
-    Args:
-        path: The log.
-        lines: How many lines.
-
-    Returns:
-        Their text, empty if there is no log.
-    """
-    if not path.is_file():
-        return ''
-    text = path.read_text(encoding='utf-8', errors='replace')
-    return '\n'.join(text.splitlines()[-lines:])
-
-
-def stop(process: subprocess.Popen, patience: float = 10.0) -> None:
-    """Stop a process group: ask, ask firmly, kill.
-
-    Args:
-        process: Leader of its own process group.
-        patience: Seconds to wait after each of the first two.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        try:
+def _stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
+    """Stop a process group: ask, ask firmly, kill."""
+    with suppress(ProcessLookupError):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             os.killpg(process.pid, number)
-        except ProcessLookupError:
-            return
-        try:
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
-            continue
-        # The leader is gone; workers that it left behind go too.
-        try:
+            try:
+                process.wait(patience)
+            except subprocess.TimeoutExpired:
+                continue
+            # The leader is gone; workers that it left behind go too.
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        return
+            return
 
 
-def _environment(root: Path, progress: Path, stage: Stage) -> dict:
+def _environment(root: Path, progress: Path, stage: Stage) -> dict[str, str]:
     env = {**os.environ, **stage.env}
     paths = [str(root), env.get('PYTHONPATH', '')]
     env['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
@@ -123,18 +89,11 @@ def launch_stage(
     poll: float = 0.5,
     prefix: Callable[[Stage], Sequence[str]] = lambda stage: (),
 ) -> None:
-    """Run a stage to its end, reporting its progress.
+    """Run a stage to its end in ``root``; its log is ``stage.log``.
 
-    Args:
-        stage: What to run; its log is ``stage.log`` in its folder.
-        tick: Called every ``poll`` seconds with the share done in [0, 1] and
-            the child's own words.
-        root: Folder to run in.
-        keep_open: File descriptors that the child inherits.
-        poll: Seconds between two looks.
-        prefix: Makes what to put before the command, such as ``srun`` and
-            its options; it must wait for the command, hand signals on and
-            end with its exit code.
+    ``tick`` is called every ``poll`` seconds; ``keep_open`` are descriptors
+    that the child inherits. What ``prefix`` puts before the command, such as
+    ``srun``, must wait for it, hand signals on and end with its exit code.
 
     Raises:
         StageDiverged: If it is a training that diverged.
@@ -146,8 +105,7 @@ def launch_stage(
     progress.unlink(missing_ok=True)
     command = [*prefix(stage), *stage.build_command()]
     with log.open('a', encoding='utf-8') as out:
-        out.write(f'\n$ {" ".join(command)}\n')
-        out.flush()
+        print('\n$', *command, file=out, flush=True)
         process = subprocess.Popen(
             command,
             cwd=root,
@@ -159,19 +117,34 @@ def launch_stage(
             pass_fds=tuple(keep_open),
             preexec_fn=_die_with_parent(),
         )
-        try:
-            while process.poll() is None:
-                tick(*_progress(progress))
-                time.sleep(poll)
-        except BaseException:
-            stop(process)
-            raise
+        _watch(process, progress, tick, poll)
     if process.returncode:
-        message = (
-            f'Stage {stage.name} failed with exit code {process.returncode}. '
-            f'The end of its log {log}:\n{tail(log)}'
-        )
-        verdict = read_verdict(stage.work_dir)
-        if process.returncode == DIVERGED and verdict:
-            raise StageDiverged(message, verdict)
-        raise StageError(message)
+        raise _failure(stage, log, process.returncode)
+
+
+def _watch(
+    process: subprocess.Popen[bytes], progress: Path, tick: Tick, poll: float
+) -> None:
+    """Report progress until a process ends, and stop it if that fails."""
+    try:
+        while process.poll() is None:
+            tick(*_progress(progress))
+            time.sleep(poll)
+    except BaseException:
+        _stop(process)
+        raise
+
+
+def _failure(stage: Stage, log: Path, code: int) -> StageError:
+    # Its package imports the Runner, which only a failure is worth.
+    from mmgl.engine.hooks.divergence import read_verdict
+
+    lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
+    message = (
+        f'Stage {stage.name} failed with exit code {code}. '
+        f'The end of its log {log}:\n' + '\n'.join(lines[-20:])
+    )
+    verdict = read_verdict(stage.work_dir)
+    if code == DIVERGED and verdict:
+        return StageDiverged(message, verdict)
+    return StageError(message)

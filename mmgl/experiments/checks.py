@@ -1,0 +1,103 @@
+"""Whether real data sets are there, before anything is planned or run."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmgl.datasets import SYSUMM01, RegDB, ReIDDataset
+from mmgl.datasets.verify import verify_regdb, verify_sysu
+
+_BASES = {'sysu': 'sysu_mm01', 'regdb': 'regdb'}
+TITLES = {'sysu': 'SYSU-MM01', 'regdb': 'RegDB'}
+_REMEDY = (
+    'give its folder by --data-root {layout}=PATH, or put it where '
+    'the configs look for it; docs/datasets.md describes the layout'
+)
+
+
+def default_root(root: Path, layout: str) -> Path:
+    """Return where the configs below ``root`` look for a data set."""
+    base = root / f'configs/_base_/datasets/{_BASES[layout]}.py'
+    return root / str(Config.fromfile(base, lazy_import=False).data_root)
+
+
+def describe_splits(
+    layout: str, folder: Path, trials: Collection[int] = (1,)
+) -> list[str]:
+    """Count identities by the split files, without looking for images.
+
+    Raises:
+        FileNotFoundError: If the folder or a split file is missing.
+        ValueError: If a split file is broken.
+    """
+    how: dict[str, Any] = dict(listing='protocol', lazy_init=True)
+    head = f'{TITLES[layout]} in {folder}'
+    read: list[dict[str, ReIDDataset]]
+    try:
+        if layout == 'sysu':
+            splits = ('train', 'val', 'test')
+            read = [{s: SYSUMM01(str(folder), s, **how) for s in splits}]
+        else:
+            head += f', {len(trials)} trials'
+            read = [
+                {
+                    s: RegDB(str(folder), s, trial, **how)
+                    for s in ('train', 'test')
+                }
+                for trial in trials
+            ]
+        lines = {
+            ', '.join(f'{_count(data)} in {s}' for s, data in sets.items())
+            for sets in read
+        }
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'{error} If the data set is elsewhere, '
+            f'{_REMEDY.format(layout=layout)}.'
+        ) from error
+    return [f'{head}: {line}' for line in sorted(lines)]
+
+
+def _count(data: ReIDDataset) -> str:
+    # The list alone: a finished data set would copy it and collect garbage.
+    return (
+        f'{data.metainfo["num_pids"]} identities '
+        f'({len(data.load_data_list()):,} images)'
+    )
+
+
+def _require_images(layout: str, folder: Path, trials: list[int]) -> None:
+    """Look for every image that the split files name."""
+    if layout == 'sysu':
+        problems = verify_sysu(str(folder)).problems
+    else:
+        problems = verify_regdb(str(folder), trials=trials).problems
+    if problems:
+        raise FileNotFoundError(
+            f'{TITLES[layout]} in {folder} is not complete, '
+            f'{len(problems)} problems: {"; ".join(problems[:2])} ... '
+            'tools/misc/verify_dataset.py lists all of them; restore the '
+            f'files, or {_REMEDY.format(layout=layout)}.'
+        )
+
+
+def check_data(
+    needed: Mapping[str, tuple[Path, set[int | None]]], images: bool
+) -> list[str]:
+    """Count the identities of all data sets of a plan, by layout.
+
+    Raises:
+        FileNotFoundError: If a split file, or one of the images if they are
+            looked for, is missing.
+        ValueError: If a split file is broken.
+    """
+    lines = []
+    for layout, (folder, wanted) in needed.items():
+        # Without a trial of its own, a config takes trial 1.
+        trials = sorted({trial or 1 for trial in wanted})
+        lines += describe_splits(layout, folder, trials)
+        if images:
+            _require_images(layout, folder, trials)
+    return lines

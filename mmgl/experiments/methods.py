@@ -1,0 +1,141 @@
+"""Methods of fine-tuning, data sets to fine-tune on, and the scales."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+# Dotted config keys; ``*.KEY`` means every key of that name.
+Overrides = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method, the backbone pre-trained for it, and what it varies."""
+
+    title: str
+    stream: str = 'two-stream'
+    variant_of: str | None = None
+
+
+METHODS = {
+    'one-stream': Method('One-Stream', 'one-stream'),
+    'agw': Method('AGW'),
+    'ddag': Method('DDAG'),
+    'nfs': Method('NFS'),
+    'caj': Method('CAJ'),
+    'mutual-info': Method('MutualInfo', 'one-stream'),
+    'mpanet': Method('MPANet', 'one-stream'),
+    'agw-exact': Method('AGW, exact weights', variant_of='agw'),
+    'caj-exact': Method('CAJ, loss of agw-exact', variant_of='caj'),
+    'mutual-info-paper': Method(
+        'MutualInfo, terms of the paper', 'one-stream', 'mutual-info'
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a method is fine-tuned and tested on.
+
+    ``ending`` is that of its configs, ``root`` the layout whose folder it
+    needs, ``share`` its training time as a share of the scale's.
+    """
+
+    ending: str
+    root: str = 'sysu'
+    overrides: Overrides = field(default_factory=dict)
+    trials: tuple[int | None, ...] = (None,)
+    share: float = 1.0
+
+
+# 288 x 48 pixels give 18 rows of features, as many as the paper's 288 x 144,
+# so that N = 2, 3, 6, 9 and 18 all divide them. A network of half the width
+# makes up for the larger images: a run takes as long as one at 96 x 48.
+ROWS_18 = {
+    '*.scale': (48, 288),
+    '*.crop_size': (288, 48),
+    'model.backbone.base_channels': 16,
+}
+# Embedded data in RegDB's layout: 40 + 40 identities.
+EMBEDDED_REGDB = {
+    'train_dataloader.dataset.type': 'RegDB',
+    'train_dataloader.dataset.split': 'train',
+    'train_dataloader.dataset.trial': 1,
+    'test_dataloader.dataset.type': 'RegDB',
+    'test_dataloader.dataset.trial': 1,
+    'test_evaluator.protocol': 'regdb',
+    '*.num_classes': 40,
+}
+# 'sysu-select' has validation identities to look at after each epoch.
+DATASETS = {
+    'mini': {
+        'sysu': Dataset('synthetic'),
+        'sysu-18rows': Dataset('synthetic', overrides=ROWS_18),
+        'sysu-select': Dataset('synthetic-select'),
+        'regdb': Dataset('synthetic', 'regdb', EMBEDDED_REGDB, (1,)),
+    },
+    'full': {
+        'sysu': Dataset('sysu'),
+        'sysu-select': Dataset('sysu-select'),
+        # A tenth of SYSU-MM01's images.
+        'regdb': Dataset(
+            'regdb', 'regdb', trials=tuple(range(1, 11)), share=0.1
+        ),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the runs are.
+
+    ``inits`` are the initial weights within reach besides the pre-trainings,
+    ``preset`` is the size of embedded data sets and None for real ones,
+    ``roots`` the folders of data sets that do not stand in the configs.
+    ``seconds`` are expected for each kind of stage, until one has been
+    measured; ``changes`` are overrides by kind of training.
+    """
+
+    title: str
+    inits: tuple[str, ...]
+    seeds: int
+    preset: str | None
+    roots: Mapping[str, str]
+    seconds: Mapping[str, float]
+    changes: Mapping[str, Overrides] = field(default_factory=dict)
+
+
+SCALES = {
+    'full': Scale(
+        'Real data sets (`--scale full`)',
+        ('random', 'imagenet'),
+        seeds=1,
+        preset=None,
+        roots={},
+        seconds=dict(pretrain=20000, finetune=20000, evaluate=300, figure=300),
+    ),
+    # No ImageNet weights fit the narrow network.
+    'mini': Scale(
+        'Embedded data sets (`--scale mini`)',
+        ('random',),
+        seeds=3,
+        preset='mini',
+        roots=dict(
+            sysu='data/synthetic/mini', regdb='data/synthetic/mini-regdb'
+        ),
+        seconds=dict(
+            data=30, pretrain=180, finetune=130, evaluate=20, figure=40
+        ),
+    ),
+}
+# The quickstart in two minutes: too briefly for its numbers to mean anything.
+SMOKE = replace(
+    SCALES['mini'],
+    preset='tiny',
+    roots=dict(sysu='data/synthetic/tiny'),
+    seconds=dict(data=10, pretrain=6, finetune=25, evaluate=15),
+    changes={
+        'pretrain': {'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 1},
+        'finetune': {'train_cfg.max_epochs': 2},
+    },
+)

@@ -1,0 +1,228 @@
+"""What to make, where, and on which machine."""
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmgl.utils.paths import config_dir
+
+from .cells import Cell
+from .methods import METHODS, SCALES, SMOKE, Scale
+from .pretrainings import is_mmgl
+from .stage import Stage
+from .tables import FIGURES, FROM_RECORDS, TABLES, cells_of
+
+# AGW from random weights and from MMGL; alone, and with a report of its own.
+QUICKSTART = 'quickstart'
+# Everything in the paper and the ablations of ours.
+ALL = 'all'
+TARGETS = (*TABLES, *FIGURES, ALL)
+NOT_IN_ALL = ('table4-native',)
+LAYOUTS = ('sysu', 'regdb')
+RESULTS, DOCUMENT = 'docs/results', 'docs/results.md'
+MOST_CPU_JOBS = SLURM_JOBS = SLURM_CORES = 8
+
+
+@dataclass
+class Options:
+    """What to make and where.
+
+    ``targets`` are keys of ``TABLES`` and ``FIGURES``, 'all', or 'quickstart'
+    alone, which ``smoke`` makes short. ``seeds`` are 0 ... N-1, by default as
+    many as the scale says. ``only`` leaves it at these methods and initial
+    weights; with some of both, at these methods from these weights, where
+    'mmgl' is the plain method by each name that a table has for it.
+
+    ``jobs`` stages run at a time, by default one a GPU, one a core without
+    GPUs, or eight with SLURM, of which ``slurm`` is the partition;
+    ``workers`` are processes that load images, by default as in the configs.
+    ``data_root`` are folders by layout. ``overrides`` are dotted config keys
+    that change every training; results and document, where None writes none,
+    must then be others than the default ones. ``root`` is the folder with
+    ``tools`` and ``configs``.
+    """
+
+    targets: Sequence[str]
+    scale: str = 'mini'
+    smoke: bool = False
+    seeds: int | None = None
+    only: Sequence[str] = ()
+    jobs: int | None = None
+    gpus: Sequence[int] | None = None
+    slurm: str | None = None
+    slurm_args: str = ''
+    workers: int | None = None
+    work_dir: Path = None  # type: ignore[assignment]  # follows the scale
+    results: Path = Path(RESULTS)
+    document: Path | None = Path(DOCUMENT)
+    data_root: Mapping[str, Path] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    dry_run: bool = False
+    write_only: bool = False
+    root: Path = field(default_factory=lambda: config_dir().parent)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.targets) - set(TARGETS)
+        alone = list(self.targets) == [QUICKSTART]
+        layouts = set(self.data_root) - set(LAYOUTS)
+        slurm = self.slurm is not None
+        wrong = {
+            f'scale={self.scale!r} is not one of {", ".join(SCALES)}': (
+                self.scale not in SCALES
+            ),
+            f'targets {sorted(unknown)}: choose of {", ".join(TARGETS)}': (
+                (unknown or not self.targets) and not alone
+            ),
+            f'slurm_args={self.slurm_args!r} without a partition; '
+            'add --slurm PARTITION': self.slurm_args and not slurm,
+            'SLURM hands out the GPUs; leave out --gpus': slurm and self.gpus,
+            f'data_root of {sorted(layouts)}: there are sysu and regdb': (
+                layouts
+            ),
+        }
+        for name, least in (('seeds', 1), ('jobs', 1), ('workers', 0)):
+            given = getattr(self, name)
+            message = f'{name} must be at least {least}, got {given}'
+            wrong[message] = given is not None and given < least
+        for message, found in wrong.items():
+            if found:
+                raise ValueError(message)
+        folder = f'reproduce/{self.scale}'
+        if QUICKSTART in self.targets:
+            folder = QUICKSTART + ('_smoke' if self.smoke else '')
+        # Absolute, because the stages run in the project's folder.
+        self.root = Path(self.root).resolve()
+        self.work_dir = Path(self.work_dir or f'work_dirs/{folder}').resolve()
+        self.results = Path(self.results).resolve()
+        roots: Mapping[str, str | Path] = {**self.size.roots, **self.data_root}
+        self.data_root = {k: Path(path).resolve() for k, path in roots.items()}
+        if self.overrides:
+            self._keep('results', RESULTS)
+            self._keep('document', DOCUMENT)
+
+    def _keep(self, name: str, usual: str) -> None:
+        """Forbid that changed runs replace what the configs give."""
+        given = getattr(self, name)
+        official = (Path(usual).resolve(), self.root / usual)
+        if given is not None and Path(given).resolve() in official:
+            raise ValueError(
+                f'overrides={self.overrides} would overwrite {usual}, which '
+                'holds what the configs give as they are; give another one '
+                f'by --{name}'
+            )
+
+    @property
+    def size(self) -> Scale:
+        """How large the runs are."""
+        return SMOKE if self.smoke else SCALES[self.scale]
+
+    @property
+    def official(self) -> bool:
+        """Whether the document is the one that the README agrees with."""
+        document = self.document and Path(self.document).resolve()
+        return document == self.root / DOCUMENT
+
+    def chosen(self, group: Mapping[str, Any]) -> list[str]:
+        """List the wanted members of ``TABLES`` or ``FIGURES``, in order.
+
+        Raises:
+            ValueError: For a table that the scale does not have.
+        """
+        wanted = set(self.targets)
+        if ALL in wanted:
+            wanted |= set(group) - set(NOT_IN_ALL)
+        keys = [key for key in group if key in wanted]
+        for key in keys if group is TABLES else ():
+            scales = TABLES[key].scales
+            if self.scale not in scales:
+                raise ValueError(
+                    f'{key} is there at scale {", ".join(scales)} only'
+                )
+        return keys
+
+    def cells(self) -> list[Cell]:
+        """List the wanted cells, those of seed 0 first.
+
+        Raises:
+            ValueError: If ``only`` leaves none, or has a name that no cell
+                of the targets has.
+        """
+        tables = self.chosen(TABLES)
+        if FROM_RECORDS in self.chosen(FIGURES):
+            tables.append('table4')
+        cells = dict.fromkeys(
+            cell
+            for table in tables
+            for cell in cells_of(table, self.scale, self.seeds)
+        )
+        chosen = [cell for cell in cells if self._keeps(cell)]
+        known = set().union(*map(self._names, cells))
+        unknown = [name for name in self.only if name not in known]
+        if unknown or (tables and not chosen):
+            raise ValueError(
+                f'only={list(self.only)}: no cell of '
+                f'{", ".join(self.targets)} at scale {self.scale} has '
+                f'{unknown or "all of these"}; choose of '
+                f'{", ".join(sorted(known)) or "other targets"}'
+            )
+        return sorted(chosen, key=lambda cell: cell.seed)
+
+    def _names(self, cell: Cell) -> set[str]:
+        """Names by which ``only`` may mean a cell."""
+        plain = {'mmgl'} if is_mmgl(cell.init, self.scale) else set()
+        return {cell.method, cell.init} | plain
+
+    def _keeps(self, cell: Cell) -> bool:
+        methods = set(self.only) & set(METHODS)
+        inits = set(self.only) - methods
+        return (not methods or cell.method in methods) and (
+            not inits or not inits.isdisjoint(self._names(cell))
+        )
+
+    def slots(self) -> list[dict[str, str]]:
+        """Environment of each stage that may run at a time."""
+        if self.slurm is not None:
+            cores = {'OMP_NUM_THREADS': str(SLURM_CORES)}
+            return [cores] * (self.jobs or SLURM_JOBS)
+        if hasattr(os, 'sched_getaffinity'):
+            count = len(os.sched_getaffinity(0))
+        else:
+            count = os.cpu_count() or 1
+        gpus = self.gpus
+        if gpus is None:
+            import torch
+
+            gpus = range(torch.cuda.device_count())
+        jobs = self.jobs or len(gpus) or min(count, MOST_CPU_JOBS)
+        if jobs == 1 and not gpus:
+            return [{}]
+        threads = {'OMP_NUM_THREADS': str(max(1, count // jobs))}
+        if not gpus:
+            return [threads] * jobs
+        return [
+            {'CUDA_VISIBLE_DEVICES': str(gpus[n % len(gpus)]), **threads}
+            for n in range(jobs)
+        ]
+
+    def prefix(self, stage: Stage) -> list[str]:
+        """Return what goes before the command of a stage.
+
+        ``srun`` waits, hands Ctrl-C on at once and ends with the exit code
+        of the stage, so that everything else is as on one machine.
+        """
+        if self.slurm is None:
+            return []
+        return [
+            'srun',
+            f'--partition={self.slurm}',
+            '--ntasks=1',
+            '--gres=gpu:1',
+            f'--cpus-per-task={SLURM_CORES}',
+            '--kill-on-bad-exit=1',
+            '--disable-status',
+            f'--job-name={stage.name}',
+            *shlex.split(self.slurm_args),
+        ]

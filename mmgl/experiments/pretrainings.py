@@ -1,0 +1,191 @@
+"""The pre-trainings that cells start from: a config, and what changes it.
+
+Add a line here and in ``tables.py`` to compare with one more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .methods import ROWS_18, Overrides
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """One way to pre-train.
+
+    ``{stream}`` in the config is the backbone that the method wants, unless
+    ``stream`` says otherwise. ``source`` is the layout of the data set it
+    sees, with ``trials`` the training half of the trial it is fine-tuned on.
+    ``init`` are changes of ``model.init_from`` in the fine-tuning, ``run`` is
+    the key that has the same runs, ``share`` the time it takes as a share of
+    the scale's.
+    """
+
+    title: str
+    config: str
+    overrides: Overrides = field(default_factory=dict)
+    source: str = 'sysu'
+    trials: bool = False
+    stream: str | None = None
+    init: Mapping[str, Any] = field(default_factory=dict)
+    run: str | None = None
+    share: float = 1.0
+
+
+RIVALS = {
+    'colorization': 'Colorization',
+    'jigsaw': 'Jigsaw',
+    'psl': 'PSL',
+    'simclr': 'SimCLR',
+    'swav': 'SwAV',
+    'byol': 'BYOL',
+    'simsiam': 'SimSiam',
+    'barlow-twins': 'Barlow Twins',
+}
+STRIPES = (2, 3, 6, 9, 18)
+TEMPERATURES = (0.03, 0.05, 0.07, 0.1, 0.2, 0.3)
+COEFFICIENTS = (0.1, 0.2, 0.3, 0.4, 0.5, 1)
+# What tables call the settings of the method itself.
+USUAL = ('mmgl-plain', 'mmgl-n6', 'mmgl-tau0.07', 'mmgl-lambda0.2')
+_CONTRAST = 'model.heads.part.contrast'
+
+# Title and overrides by key; the whole of MMGL is P + C + E.
+_Ablations = dict[str, tuple[str, Overrides]]
+COMPONENTS: _Ablations = {
+    'mmgl-p': ('P', {'model.heads.part': None}),
+    'mmgl-pe': ('P + E', {_CONTRAST: None}),
+    'mmgl-pc': ('P + C', {'model.heads.part.position': False}),
+}
+# Other readings of the projection of the parts.
+READINGS: _Ablations = {
+    'mmgl-modality-bn': (
+        'MMGL, a norm per modality',
+        {'model.heads.part.norm': 'modality_bn'},
+    ),
+    'mmgl-literal': (
+        'MMGL, no norm in the heads',
+        {
+            f'model.heads.{head}.norm': 'none'
+            for head in ('permutation', 'part')
+        },
+    ),
+}
+NUMBERS: _Ablations = {
+    f'mmgl-{name}{value}': (
+        f'MMGL, {name} = {value}',
+        {f'{_CONTRAST}.{key}': value},
+    )
+    for name, key, values in (
+        ('tau', 'temperature', TEMPERATURES),
+        ('lambda', 'loss_weight', COEFFICIENTS),
+    )
+    for value in values
+}
+PIECES: _Ablations = {
+    f'mmgl-n{n}': (f'MMGL, N = {n}', {'*.num_stripes': n}) for n in STRIPES
+}
+
+
+def _ablations(
+    base: Pretraining, changes: _Ablations, others: Overrides | None = None
+) -> dict[str, Pretraining]:
+    """Change a pre-training; what has other changes is never the usual one."""
+    return {
+        key: replace(base, title=title, overrides={**(others or {}), **new})
+        for key, (title, new) in changes.items()
+        if key not in USUAL or others
+    }
+
+
+def _rivals(config: str, ending: str = '') -> dict[str, Pretraining]:
+    """The methods of Table IV; ``{key}`` in the config is the method."""
+    return {
+        key + ending: Pretraining(
+            title + (' (native recipe)' if ending else ''),
+            config.replace('{key}', key),
+        )
+        for key, title in RIVALS.items()
+    }
+
+
+_LONG = Pretraining(
+    'MMGL',
+    'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py',
+    share=5,
+)
+# A sixth of the epochs; Tables IV and VI to VIII compare at this budget. At
+# that of Table V the pretext is solved.
+_SHORT = Pretraining(
+    'MMGL, 10 epochs',
+    'configs/mmgl/ablation/mmgl_two-stream_r18-narrow-10e_synthetic.py',
+)
+_FULL = Pretraining(
+    'MMGL', 'configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_sysu.py'
+)
+_STREAM: dict[str, Any] = dict(
+    title='MMGL, one-stream', stream='one-stream', init={'stems': 'duplicate'}
+)
+_REGDB: dict[str, Any] = dict(title='MMGL on RegDB', source='regdb')
+
+PRETRAININGS: dict[str, dict[str, Pretraining]] = {
+    'mini': {
+        'mmgl': _LONG,
+        'mmgl-10e': _SHORT,
+        'mmgl-one-stream': replace(
+            _SHORT,
+            overrides={'model.backbone.type': 'OneStreamResNet'},
+            **_STREAM,
+        ),
+        'mmgl-regdb': replace(
+            _SHORT,
+            overrides={
+                'train_dataloader.dataset.type': 'RegDB',
+                'train_dataloader.dataset.trial': 1,
+                'val_dataloader.dataset.type': 'RegDB',
+                'val_dataloader.dataset.split': 'test',
+                'val_dataloader.dataset.trial': 1,
+            },
+            **_REGDB,
+        ),
+        **_ablations(_LONG, COMPONENTS | READINGS),
+        **_ablations(_SHORT, NUMBERS),
+        **_ablations(_SHORT, PIECES, ROWS_18),
+        **_rivals('configs/mmgl/ssl/{key}_two-stream_r18-narrow_synthetic.py'),
+    },
+    'full': {
+        'mmgl': _FULL,
+        'mmgl-one-stream': replace(_FULL, run='mmgl', **_STREAM),
+        'mmgl-regdb': replace(
+            _FULL,
+            config='configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_regdb.py',
+            trials=True,
+            share=0.1,
+            **_REGDB,
+        ),
+        **_ablations(_FULL, COMPONENTS | READINGS | NUMBERS | PIECES),
+        **_rivals('configs/mmgl/ssl/{key}_two-stream_r50_96-100e_sysu.py'),
+        **_rivals(
+            'configs/mmgl/ssl/{key}-native_two-stream_r50_96-100e_sysu.py',
+            '-native',
+        ),
+    },
+}
+# What a scale calls the plain method in the comparisons of pre-trainings.
+PLAIN = {'mini': 'mmgl-10e', 'full': 'mmgl'}
+TITLES = {'random': 'random', 'imagenet': 'ImageNet'} | {
+    key: about.title
+    for group in PRETRAININGS.values()
+    for key, about in group.items()
+}
+
+
+def plain(init: str, scale: str) -> str:
+    """Name the runs of an ablation's usual setting as the scale does."""
+    usual = init in USUAL and init not in PRETRAININGS[scale]
+    return PLAIN[scale] if usual else init
+
+
+def is_mmgl(init: str, scale: str) -> bool:
+    """Whether that is the method with the settings of the paper."""
+    return init in ('mmgl', PLAIN[scale], *USUAL)

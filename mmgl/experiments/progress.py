@@ -1,0 +1,156 @@
+"""Progress of a job: its remaining time, and how that is shown."""
+
+import time
+from collections.abc import Sequence
+from statistics import mean
+from typing import NamedTuple, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from .stage import Stage
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as m:ss or h:mm:ss."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    if hours:
+        return f'{hours}:{minute:02d}:{second:02d}'
+    return f'{minute}:{second:02d}'
+
+
+class Outlook(NamedTuple):
+    """Share done of the whole job in [0, 1], and seconds that remain."""
+
+    fraction: float
+    stage_left: float
+    total_left: float
+
+
+class Estimator:
+    """Predicts durations from expectations and from what was measured.
+
+    A stage not yet begun takes as long as measured stages of its kind and
+    config; where none was measured, its expected time is scaled by how this
+    machine compares with the expectations so far. ``after`` are seconds of
+    work that follows the last stage, ``parallel`` stages run at a time.
+    """
+
+    def __init__(
+        self, stages: Sequence[Stage], after: float = 0.0, parallel: int = 1
+    ) -> None:
+        self.stages = list(stages)
+        self.after = after
+        self.parallel = parallel
+        # Seconds by name of the stage, over all its starts.
+        self.measured: dict[str, float] = {}
+
+    def _predict(
+        self, stage: Stage, now: tuple[float, float] | None = None
+    ) -> float:
+        known = [s for s in self.stages if s.name in self.measured]
+        same = [self.measured[s.name] for s in known if s.pace == stage.pace]
+        if same:
+            return mean(same)
+        pairs = [(self.measured[s.name], s.seconds) for s in known]
+        if now is not None:
+            pairs.append(now)
+        # A tenth of the whole job counts as done at the expected speed, so
+        # that a short first stage does not sway the rest.
+        prior = 0.1 * sum(s.seconds for s in self.stages)
+        measured = sum(pair[0] for pair in pairs)
+        expected = sum(pair[1] for pair in pairs)
+        return stage.seconds * (measured + prior) / (expected + prior)
+
+    def outlook(
+        self, current: str, elapsed: float, fraction: float
+    ) -> Outlook:
+        """Estimate what remains while a stage runs.
+
+        It has run for ``elapsed`` seconds and is ``fraction`` of it done.
+        """
+        stage = next(s for s in self.stages if s.name == current)
+        total = self._predict(stage)
+        # What the stage itself shows counts fully from a fifth of it on; the
+        # first seconds are start-up and would mislead.
+        trust = min(1.0, 5 * fraction)
+        if fraction > 0:
+            total = (1 - trust) * total + trust * elapsed / fraction
+        left = max(total - elapsed, 0.0)
+        now = (total, stage.seconds) if trust == 1 else None
+        known = {current, *self.measured}
+        later = (
+            self.after
+            + sum(
+                self._predict(s, now)
+                for s in self.stages
+                if s.name not in known
+            )
+            / self.parallel
+        )
+        spent = elapsed + sum(
+            v for k, v in self.measured.items() if k != current
+        )
+        whole = spent + left + later
+        return Outlook(spent / whole if whole else 0.0, left, left + later)
+
+
+class Display:
+    """Prints messages, and progress as one living line on a terminal.
+
+    Elsewhere a line is printed every ``interval`` seconds.
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, interval: float = 10.0
+    ) -> None:
+        self.console = Console(
+            file=stream, highlight=False, markup=False, emoji=False
+        )
+        self.interval = interval
+        self._living = Live(
+            console=self.console, auto_refresh=False, transient=True
+        )
+        self._last = float('-inf')
+
+    def say(self, text: str = '') -> None:
+        """Print a message on lines of its own."""
+        self.console.print(text, soft_wrap=True)
+
+    def begin(self) -> None:
+        """Let the next progress line appear at once."""
+        self._last = float('-inf')
+
+    def progress(
+        self,
+        place: str,
+        title: str,
+        fraction: float,
+        outlook: Outlook,
+        text: str = '',
+    ) -> None:
+        """Show how far a stage and the whole job are.
+
+        ``place`` is its number of how many, ``text`` words of its own.
+        """
+        words = [
+            f'[{place}] {title}: {100 * fraction:3.0f} %, '
+            f'{clock(outlook.stage_left)} left',
+            f'whole job {100 * outlook.fraction:3.0f} %, '
+            f'{clock(outlook.total_left)} left',
+        ]
+        line = ' | '.join([*words, text] if text else words)
+        now = time.monotonic()
+        if self.console.is_terminal:
+            self._living.start()
+            shown = Text(line, no_wrap=True, overflow='crop')
+            self._living.update(shown, refresh=True)
+        elif now - self._last >= self.interval:
+            self._last = now
+            self.say(line)
+
+    def close(self) -> None:
+        """Take the living line off the terminal."""
+        self._living.stop()

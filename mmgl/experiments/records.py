@@ -1,0 +1,129 @@
+"""One small JSON file for each finished cell."""
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from mmgl.utils.device import device_name
+from mmgl.utils.versions import package_versions
+
+from .cells import Cell
+from .stage import Stage, with_needs
+from .state import StageState, read_json, write_json
+from .tables import FAIL, TABLES
+
+Record = dict[str, Any]
+Records = Mapping[Cell, Record]
+
+
+def record_path(folder: Path, cell: Cell) -> Path:
+    """Where the record of a cell lies in the folder of all results."""
+    return folder / cell.scale / f'{cell.name}.json'
+
+
+def is_recorded(folder: Path, cell: Cell, stage: Stage) -> bool:
+    """Whether a cell has a record of its evaluation as planned now."""
+    record = read_json(record_path(folder, cell)) or {}
+    return record.get('fingerprint') == stage.fingerprint
+
+
+def write_record(
+    folder: Path,
+    cell: Cell,
+    stage: Stage,
+    seconds: Mapping[str, float],
+    diverged: Mapping[str, str],
+    overrides: Mapping[str, Any],
+) -> Path:
+    """Write the record of a cell whose evaluation has ended.
+
+    ``seconds`` and ``diverged``, the verdicts, are by name of the stage;
+    ``overrides`` are what the user changed in every training.
+    """
+    line = [s for s in with_needs([stage]) if s.kind != 'data']
+    failed = next((s for s in line if s.name in diverged), None)
+    metrics: Any = FAIL
+    if failed is None:
+        values = json.loads(stage.outputs[0].read_text())['metrics']
+        metrics = {key: round(float(v), 4) for key, v in values.items()}
+    configs = {s.kind: s.config and Path(s.config).name for s in line}
+    timed = [s for s in line if s.name in seconds]
+    threads = {n for s in line for n in StageState(s).saved.get('threads', ())}
+    record: Record = {
+        'cell': cell.to_dict(),
+        'metrics': metrics,
+        'verdict': failed and diverged[failed.name],
+        'failed_stage': failed and failed.kind,
+        'config': configs['evaluate'],
+        'pretraining': configs.get('pretrain'),
+        'fingerprint': stage.fingerprint,
+        'seconds': {s.kind: round(seconds[s.name], 1) for s in timed},
+        'threads': sorted(threads),
+        'versions': package_versions(),
+        'machine': platform.platform(),
+        'device': device_name(),
+        **({'overrides': dict(overrides)} if overrides else {}),
+    }
+    path = record_path(folder, cell)
+    write_json(path, record)
+    return path
+
+
+def measured_seconds(records: Records) -> dict[tuple[str, str], float]:
+    """Average how long stages took, by kind and name of the config."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for record in records.values():
+        # A diverged training ended early.
+        timed = record.get('seconds', {}) if record['metrics'] != FAIL else {}
+        for kind, seconds in timed.items():
+            key = 'pretraining' if kind == 'pretrain' else 'config'
+            if record.get(key):
+                found.setdefault((kind, record[key]), []).append(seconds)
+    return {key: mean(values) for key, values in found.items()}
+
+
+def mark_stale(
+    records: Records, scale: str, plan: Callable[[Cell], Stage]
+) -> dict[Cell, Record]:
+    """Say of each record that some table shows whether it is ``stale``.
+
+    That is one whose fingerprint is not that of the evaluation planned now.
+    """
+    shown = {
+        (row.method, row.init, row.data)
+        for table in TABLES.values()
+        if scale in table.scales
+        for row in table.rows(scale)
+    }
+    return {
+        cell: {
+            **record,
+            'stale': record.get('fingerprint') != plan(cell).fingerprint,
+        }
+        for cell, record in records.items()
+        if (cell.method, cell.init, cell.data) in shown
+    }
+
+
+def load_records(folder: Path, scale: str) -> dict[Cell, Record]:
+    """Read all records of a scale.
+
+    Raises:
+        ValueError: If a file there is no record.
+    """
+    records = {}
+    for path in sorted((folder / scale).glob('*.json')):
+        record = read_json(path) or {}
+        try:
+            cell = Cell(**record['cell'])
+            record['metrics']
+        except (TypeError, KeyError) as error:
+            raise ValueError(
+                f'{path} is no record of a cell ({error}); '
+                'remove it or run the cell again'
+            ) from error
+        records[cell] = record
+    return records
