@@ -11,6 +11,57 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# Folders and files of tests that train, start processes or write data sets;
+# those that take longest come first. Together nine tenths of the time.
+LONG = (
+    'test_end_to_end/test_smoke',
+    'test_end_to_end/',
+    'test_configs',
+    'test_distributed',
+    'test_rivals_end_to_end',
+    'test_memory_format',
+    'test_ssl_leaves',
+    'test_tools/',
+    'test_classical_rivals',
+    'test_compose_page',
+    'test_schedules',
+    'test_apis/test_probe.py',
+    'test_benchmarks/',
+    'test_checkpoints/test_resume',
+    'test_datasets/test_identity',
+    'test_datasets/test_packed',
+    'test_datasets/test_regdb',
+    'test_datasets/test_reid_dataset',
+    'test_datasets/test_streamed',
+    'test_datasets/test_synthetic/',
+    'test_datasets/test_sysu_mm01',
+    'test_datasets/test_verify',
+    'test_evaluation/test_shared',
+    'test_experiments/',
+    'test_gallery/',
+    'test_models/test_host_waits',
+    'test_utils/test_compat',
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what --fast leaves out, and begin with it.
+
+    A long test that came last would leave the other cores idle.
+    """
+    here = Path(__file__).parent
+
+    def rank(item):
+        name = item.path.relative_to(here).as_posix()
+        return next(
+            (n for n, one in enumerate(LONG) if name.startswith(one)),
+            len(LONG),
+        )
+
+    for item in items:
+        if rank(item) < len(LONG):
+            item.add_marker('long')
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)

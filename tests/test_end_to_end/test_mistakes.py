@@ -37,7 +37,7 @@ CASES = {
     ),
     'value out of range': (
         {'model.backbone.depth': 19},
-        'depth must be one of (18, 34, 50, 101)',
+        'TwoStreamResNet needs depth as one of (18, 34, 50, 101), got 19',
     ),
     'batch size of the sampler': (
         {'train_dataloader.batch_size': 24},

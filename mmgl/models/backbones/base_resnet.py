@@ -134,7 +134,7 @@ class BaseReIDResNet(nn.Module):
             return isinstance(value, int) and value >= 1
 
         depths = tuple(ARCHITECTURES)
-        require(self, depth in depths, f'depth of {depths}', depth)
+        require(self, depth in depths, f'depth as one of {depths}', depth)
         good = is_count(base_channels)
         require(self, good, 'base_channels as positive int', base_channels)
         good = last_stride in (1, 2)
