@@ -11,12 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from mmgl.utils.errors import DIVERGED
+from mmgl.utils.progress import PROGRESS_VARIABLE
 
 from .stage import Stage
 from .state import read_json
 
-# The child finds here where to write its progress; see ProgressHook.
-PROGRESS_VARIABLE = 'MMGL_PROGRESS_FILE'
 # Told the share done in [0, 1] and the words of the stage itself.
 Tick = Callable[[float, str], None]
 

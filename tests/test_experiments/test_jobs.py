@@ -288,11 +288,6 @@ def test_data_progress_file(tmp_path, monkeypatch):
     report = runpy.run_path(str(tool))['Progress'](quiet=True)
     report(1, 10)
     report(10, 10)
-    # The hook and the stages mean the same file.
-    from mmgl.engine.hooks import progress
-    from mmgl.experiments import launch
-
-    assert progress.PROGRESS_VARIABLE == launch.PROGRESS_VARIABLE
     assert read_json(path) == {'done': 10, 'total': 10, 'text': 'image 10/10'}
     path.write_text('{"done":')
     assert read_json(path) is None

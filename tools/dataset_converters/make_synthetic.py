@@ -18,6 +18,7 @@ from mmgl.datasets.synthetic import (
     write_regdb,
     write_sysu,
 )
+from mmgl.utils.progress import PROGRESS_VARIABLE, write_progress
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -57,16 +58,13 @@ class Progress:
         self._quiet = quiet
         self._start: tuple[float, int] | None = None
         self._written = 0.0
-        self._file = os.environ.get('MMGL_PROGRESS_FILE')
+        self._file = os.environ.get(PROGRESS_VARIABLE)
 
     def __call__(self, done: int, total: int) -> None:
         """Report ``done`` of ``total`` images."""
         now = time.time()
         if self._file and (now - self._written > 0.3 or done >= total):
             self._written = now
-            # Here, because every worker process imports this file too.
-            from mmgl.engine.hooks.progress import write_progress
-
             write_progress(self._file, done, total, f'image {done}/{total}')
         if self._quiet:
             return

@@ -1,6 +1,5 @@
 """Progress and remaining time of a run, for people and for programs."""
 
-import json
 import os
 import sys
 import time
@@ -14,10 +13,7 @@ from mmengine.runner import Runner
 from mmgl.engine.logged import Outputs, to_float
 from mmgl.registry import HOOKS
 from mmgl.utils.checks import require
-from mmgl.utils.files import replace_whole
-
-# Names a file in which a program that started the run finds its progress.
-PROGRESS_VARIABLE = 'MMGL_PROGRESS_FILE'
+from mmgl.utils.progress import PROGRESS_VARIABLE, write_progress
 
 
 def format_duration(seconds: float) -> str:
@@ -27,15 +23,6 @@ def format_duration(seconds: float) -> str:
     if hours:
         return f'{hours}:{minute:02d}:{second:02d}'
     return f'{minute}:{second:02d}'
-
-
-def write_progress(
-    path: str | os.PathLike[str], done: float, total: float, text: str
-) -> None:
-    """Leave the progress in a small JSON file, replaced in one step."""
-    content = dict(done=done, total=total, text=text)
-    with replace_whole(path) as partial:
-        partial.write_text(json.dumps(content), encoding='utf-8')
 
 
 @HOOKS.register_module()
