@@ -16,6 +16,7 @@ from mmgl.config.loading import build_runner, evaluation_config
 from mmgl.config.options import evaluation_parser
 from mmgl.engine.bare_model import bare_model
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.device import device_name
 from mmgl.utils.errors import report_errors, report_outcome
 from mmgl.utils.files import replace_whole
 
@@ -49,6 +50,7 @@ def write_metrics(
         config=str(options.config),
         checkpoint=str(options.checkpoint),
         flip_test=options.flip_test,
+        device=device_name(),
         metrics={k: float(v) for k, v in metrics.items()},
     )
     with replace_whole(path) as partial:

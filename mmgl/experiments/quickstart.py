@@ -7,7 +7,6 @@ from math import factorial
 from pathlib import Path
 from typing import Any
 
-from mmgl.utils.device import device_name
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
@@ -176,6 +175,8 @@ def collect(
     }
     pretrained = next(stage for stage in stages if stage.kind == 'pretrain')
     model = pretrained.ingredients['config']['model']
+    tested = next(stage for stage in stages if stage.kind == 'evaluate')
+    evaluated = json.loads(tested.outputs[0].read_text())
     return {
         'scale': 'smoke' if options.smoke else options.scale,
         'unit': 'percent',
@@ -199,7 +200,7 @@ def collect(
         'machine': {
             'system': platform.platform(),
             'processor': platform.machine(),
-            'device': device_name(),
+            'device': evaluated.get('device'),
         },
     }
 

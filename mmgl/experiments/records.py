@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from mmgl.utils.device import device_name
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
@@ -46,9 +45,13 @@ def write_record(
     line = [s for s in with_needs([stage]) if s.kind != 'data']
     failed = next((s for s in line if s.name in diverged), None)
     metrics: Any = FAIL
+    device = None
     if failed is None:
-        values = json.loads(stage.outputs[0].read_text())['metrics']
-        metrics = {key: round(float(v), 4) for key, v in values.items()}
+        evaluated = json.loads(stage.outputs[0].read_text())
+        device = evaluated.get('device')
+        metrics = {
+            key: round(float(v), 4) for key, v in evaluated['metrics'].items()
+        }
     configs = {s.kind: s.config and Path(s.config).name for s in line}
     timed = [s for s in line if s.name in seconds]
     threads = {n for s in line for n in StageState(s).saved.get('threads', ())}
@@ -64,7 +67,7 @@ def write_record(
         'threads': sorted(threads),
         'versions': package_versions(),
         'machine': platform.platform(),
-        'device': device_name(),
+        'device': device,
         **({'overrides': dict(overrides)} if overrides else {}),
     }
     path = record_path(folder, cell)

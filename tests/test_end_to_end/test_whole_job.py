@@ -42,6 +42,7 @@ def test_metrics_of_the_fine_tuned_model(finetuned, tmp_path):
         cwd=tmp_path,
     )
     written = json.loads(out.read_text())
+    assert written['device']
     metrics = written['metrics']
     assert set(metrics) == SYSU_METRICS
     assert all(0 < v <= 100 for v in metrics.values())

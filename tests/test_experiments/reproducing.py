@@ -52,7 +52,12 @@ class FakeRunner:
             if path.name == 'metrics.json':
                 value = 10.0 * stage.seed + (30 if 'mmgl' in stage.name else 5)
                 path.write_text(
-                    json.dumps({'metrics': dict.fromkeys(KEYS, value)})
+                    json.dumps(
+                        {
+                            'device': 'a card',
+                            'metrics': dict.fromkeys(KEYS, value),
+                        }
+                    )
                 )
             elif path.name == 'last_checkpoint':
                 (stage.work_dir / 'epoch_1.pth').touch()

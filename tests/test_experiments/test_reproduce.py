@@ -29,6 +29,7 @@ def test_pretraining_is_shared_and_results_are_recorded(tmp_path):
     record = records[Cell('mini', 'agw', 'mmgl', 1)]
     assert record['metrics'][KEYS[0]] == 40
     assert set(record['seconds']) == {'pretrain', 'finetune', 'evaluate'}
+    assert record['device'] == 'a card'
     assert record['config'] == 'agw_r18-narrow_synthetic.py'
     assert record['pretraining'] == 'mmgl_two-stream_r18-narrow_synthetic.py'
     assert record['cell'] == {
