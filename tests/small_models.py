@@ -62,3 +62,7 @@ def global_batch():
             )
         )
     return images, samples
+
+
+def num_parameters(module):
+    return sum(p.numel() for p in module.parameters())

@@ -3,24 +3,16 @@
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
+from small_models import num_parameters as count
 
-from mmgl.config.loading import load_config
-from mmgl.registry import MODELS
-from mmgl.utils.compat import registry_scope
-from mmgl.utils.paths import config_dir
+from mmgl import build_model, get_config
 
 
 @pytest.fixture(scope='module')
 def built():
     """Config and ResNet-50 model; takes a second."""
-    cfg = load_config(config_dir() / 'mmgl/finetune/ddag_r50_64-81e_sysu.py')
-    cfg.model['init_from'] = None
-    with registry_scope('mmgl'):
-        return cfg, MODELS.build(cfg.model)
-
-
-def count(module):
-    return sum(p.numel() for p in module.parameters())
+    cfg = get_config('finetune/ddag_r50_64-81e_sysu')
+    return cfg, build_model(cfg)
 
 
 def test_sizes(built):

@@ -2,26 +2,15 @@
 
 import pytest
 import torch
+from small_models import num_parameters as size
 
-from mmgl.config.loading import load_config
-from mmgl.registry import MODELS
-from mmgl.utils.compat import registry_scope
-from mmgl.utils.paths import config_dir
+from mmgl import build_model
 
 
 @pytest.fixture(scope='module')
 def model():
     """ResNet-50 with classifiers of 395 identities: takes about a second."""
-    cfg = load_config(
-        config_dir() / 'mmgl/finetune/mpanet_r50_128-140e_sysu.py'
-    )
-    cfg.model['init_from'] = None
-    with registry_scope('mmgl'):
-        return MODELS.build(cfg.model).eval()
-
-
-def size(module):
-    return sum(p.numel() for p in module.parameters())
+    return build_model('finetune/mpanet_r50_128-140e_sysu')
 
 
 def test_parameters(model):

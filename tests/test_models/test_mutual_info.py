@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from small_models import num_parameters as size
 
+from mmgl import build_model
 from mmgl.config.loading import load_config
 from mmgl.registry import MODELS
 from mmgl.structures import ReIDDataSample
@@ -13,16 +15,7 @@ from mmgl.utils.paths import config_dir
 @pytest.fixture(scope='module')
 def model():
     """Three ResNet-50 with classifiers of 395 identities: a few seconds."""
-    cfg = load_config(
-        config_dir() / 'mmgl/finetune/mutual-info_r50_128-600e_sysu.py'
-    )
-    cfg.model['init_from'] = None
-    with registry_scope('mmgl'):
-        return MODELS.build(cfg.model).eval()
-
-
-def size(module):
-    return sum(p.numel() for p in module.parameters())
+    return build_model('finetune/mutual-info_r50_128-600e_sysu')
 
 
 def test_parameters(model):
