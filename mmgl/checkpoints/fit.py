@@ -90,8 +90,8 @@ def load_backbone(
     """
     check_init_from(dict(kind=kind, stems=stems))
     missing, unused = _prefixes(allow_missing), _prefixes(allow_unused)
-    networks = getattr(backbone, 'networks', None)
-    if networks is None:
+    networks = dict(backbone.named_children()).get('networks')
+    if not isinstance(networks, nn.ModuleDict):
         return _load(backbone, checkpoint, kind, stems, missing, unused)
     reports = {
         name: _load(

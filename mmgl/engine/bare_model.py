@@ -3,11 +3,13 @@
 Errors speak in the name of the hook that needs the part, its ``user``.
 """
 
-from typing import Any
+from typing import TypeVar
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
+
+Part = TypeVar('Part')
 
 
 def bare_model(runner: Runner) -> nn.Module:
@@ -34,19 +36,19 @@ def backbone_copies(runner: Runner, user: object) -> list[nn.Module]:
     return [m for m in bare_model(runner).modules() if isinstance(m, kind)]
 
 
-def attribute_of_part(
-    runner: Runner, user: object, path: str, name: str, words: str
-) -> Any:
-    """Return what the module at a dotted path below the model calls ``name``.
+def part_at(
+    runner: Runner, user: object, path: str, kind: type[Part], words: str
+) -> Part:
+    """Return the part of a kind at a dotted path below the model.
 
     A ValueError says that the model has no such ``words``.
     """
     modules = dict(bare_model(runner).named_modules())
-    found = getattr(modules.get(path), name, None)
-    if found is None:
-        others = [other for other, m in modules.items() if hasattr(m, name)]
+    part = modules.get(path)
+    if not isinstance(part, kind):
+        others = [name for name, m in modules.items() if isinstance(m, kind)]
         raise ValueError(
             f'{type(user).__name__}: the model has no {words}, only '
             f'{others}; correct custom_hooks or remove the hook.'
         )
-    return found
+    return part

@@ -50,9 +50,10 @@ def build_head(name: str, cfg: Config, lengths: Mapping[str, int]) -> Any:
     if 'feature_channels' in parameters:
         head = MODELS.build(dict(cfg, feature_channels=dict(lengths)))
     else:
-        default = parameters.get('feature')
-        feature = cfg.get('feature', default.default if default else None)
-        length = _check_feature(key, feature, lengths, parameters)
+        default = getattr(parameters.get('feature'), 'default', None)
+        weights = feature_weights(key, cfg.get('feature', default))
+        one_layer = 'in_channels' in parameters
+        length = _length(key, list(weights), lengths, one_layer)
         head = build_part(key, cfg, length)
     if not isinstance(head, Head):
         raise ValueError(
@@ -62,14 +63,10 @@ def build_head(name: str, cfg: Config, lengths: Mapping[str, int]) -> Any:
     return head
 
 
-def _check_feature(
-    key: str,
-    feature: Any,
-    lengths: Mapping[str, int],
-    parameters: Mapping[str, inspect.Parameter],
+def _length(
+    key: str, names: list[str], lengths: Mapping[str, int], one_layer: bool
 ) -> int:
     """Length of the features a head asks for, which must exist and agree."""
-    names = list(feature_weights(key, feature))
     for name in names:
         if name not in lengths:
             raise ValueError(
@@ -77,7 +74,7 @@ def _check_feature(
                 f'the neck, which has {list(lengths)}'
             )
     found = [lengths[name] for name in names]
-    if len(set(found)) > 1 and 'in_channels' in parameters:
+    if len(set(found)) > 1 and one_layer:
         raise ValueError(
             f'{key}.feature: {names} have the lengths {found}; one layer '
             'needs one length'

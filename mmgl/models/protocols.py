@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 Tensors = dict[str, Tensor]
 
@@ -13,11 +14,7 @@ class Head(Protocol):
     """What a model trains with."""
 
     def loss(self, features: Tensors, targets: Tensors) -> Tensors:
-        """Scalars by name; those with 'loss' in the name are summed.
-
-        ``features`` are what the neck gives, ``targets`` what the data
-        preprocessor makes of the samples.
-        """
+        """Scalars by name; those with 'loss' in the name are summed."""
 
 
 @runtime_checkable
@@ -43,3 +40,24 @@ class HasAuxiliaryLosses(Protocol):
 
     def auxiliary_losses(self) -> Tensors:
         """Scalars on what the last training forward computed."""
+
+
+class Ramped(nn.Module):
+    """A part that multiplies its loss by ``ramp``, which a hook moves.
+
+    A tensor, so that compiled steps need no recompilation when it changes.
+    """
+
+    ramp: Tensor
+
+    def __init__(self, persistent: bool = False) -> None:
+        super().__init__()
+        self.register_buffer('ramp', torch.ones(()), persistent)
+
+
+@runtime_checkable
+class AveragesClassifiers(Protocol):
+    """A part with moving averages of its classifiers."""
+
+    def update_average(self, rate: float) -> None:
+        """Move the averages towards the classifiers by a share of 0 to 1."""

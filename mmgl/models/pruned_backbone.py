@@ -27,6 +27,7 @@ from .functional.feature_search import pixel_logits
 from .layers import FeatureSearchCell
 
 STREAMS = {'visible': VISIBLE, 'infrared': INFRARED}
+# Channels to keep, boolean (C,), by modality name and stage.
 Subsets = Mapping[str, Mapping[str, Tensor]]
 
 
@@ -64,11 +65,7 @@ class HardPixelGate(nn.Module):
 
 
 class PrunedStream(nn.Module):
-    """The network of one modality without closed channels.
-
-    ``subsets`` are the channels to keep, boolean ``(C,)`` by stage. The
-    backbone is not changed.
-    """
+    """The network of one modality without closed channels, a copy."""
 
     kept: Tensor
 
@@ -83,11 +80,13 @@ class PrunedStream(nn.Module):
         stems = backbone.stems()
         self.stem = copy.deepcopy(stems[min(modality, len(stems) - 1)])
         bottleneck = ARCHITECTURES[backbone.depth][2] > 1
-        for number, name in enumerate(STAGES):
+        kept = None
+        for name in STAGES:
             stage: Any = copy.deepcopy(backbone.get_submodule(name))
-            if number:
-                _prune_inputs(stage[0], subsets[STAGES[number - 1]])
-            _prune_outputs(stage[-1], subsets[name], 3 if bottleneck else 2)
+            if kept is not None:
+                _prune_inputs(stage[0], kept)
+            kept = subsets[name]
+            _prune_outputs(stage[-1], kept, 3 if bottleneck else 2)
             self.add_module(name, stage)
         self.gates = nn.ModuleDict(
             {
@@ -101,11 +100,7 @@ class PrunedStream(nn.Module):
         self.register_buffer('kept', last.nonzero().flatten())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the feature map of images of the modality.
-
-        Closed channels are 0, so that both modalities have the same feature
-        space.
-        """
+        """Compute the map of images of the modality, closed channels 0."""
         x = self.stem(x)
         for name in STAGES:
             x = self.get_submodule(name)(x)
@@ -135,15 +130,14 @@ class PrunedBackbone(nn.Module):
         subsets = subsets or channel_subsets(backbone)
         self.out_channels = backbone.out_channels
         for name, modality in STREAMS.items():
-            empty = [s for s in STAGES if not subsets[name][s].any()]
+            kept = subsets[name]
+            empty = [stage for stage in STAGES if not kept[stage].any()]
             if empty:
                 raise ValueError(
                     f'PrunedBackbone: nothing is left of {empty} for '
                     f'{name} images; raise channel_target of the cells'
                 )
-            self.add_module(
-                name, PrunedStream(backbone, modality, subsets[name])
-            )
+            self.add_module(name, PrunedStream(backbone, modality, kept))
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
         """Compute the feature map ``(B, C, h, w)`` in the order of ``x``."""
@@ -170,10 +164,7 @@ def search_cells(backbone: BaseReIDResNet) -> dict[str, FeatureSearchCell]:
 
 
 def channel_subsets(backbone: BaseReIDResNet) -> dict[str, dict[str, Tensor]]:
-    """Channels each modality keeps, ``(C,)`` by modality name and stage.
-
-    All are True behind a stage without a cell.
-    """
+    """Channels each modality keeps: all behind a stage without a cell."""
     cells = search_cells(backbone)
     return {
         name: {
@@ -189,17 +180,16 @@ def channel_subsets(backbone: BaseReIDResNet) -> dict[str, dict[str, Tensor]]:
 def _prune_inputs(block: Any, kept: Tensor) -> None:
     """Remove the columns of all convolutions that read the input."""
     for conv in (block.conv1, block.downsample[0]):
-        conv.weight = nn.Parameter(conv.weight.detach()[:, _on(kept, conv)])
+        columns = kept.to(conv.weight.device)
+        conv.weight = nn.Parameter(conv.weight.detach()[:, columns])
         conv.in_channels = conv.weight.shape[1]
 
 
 def _prune_outputs(block: Any, kept: Tensor, last: int) -> None:
     """Remove the rows of the last convolution and norm and of the shortcut."""
-    conv, norm = (
-        block.get_submodule(f'conv{last}'),
-        getattr(block, f'bn{last}'),
-    )
-    rows = _on(kept, conv)
+    conv = block.get_submodule(f'conv{last}')
+    norm = block.get_submodule(f'bn{last}')
+    rows = kept.to(conv.weight.device)
     for part in (conv, norm):
         for name, value in part.named_parameters():
             setattr(part, name, nn.Parameter(value.detach()[rows]))
@@ -209,8 +199,3 @@ def _prune_outputs(block: Any, kept: Tensor, last: int) -> None:
     # The last block of a stage has a plain shortcut: all stages have two
     # blocks or more.
     block.downsample = SelectChannels(kept)
-
-
-def _on(kept: Tensor, conv: nn.Conv2d) -> Tensor:
-    """The channels where the weights are."""
-    return kept.to(conv.weight.device)

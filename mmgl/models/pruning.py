@@ -18,12 +18,9 @@ from .pruned_backbone import PrunedBackbone, channel_subsets, search_cells
 def prune_model(model: Any) -> Any:
     """Copy a ``ReIDModel`` with hard search cells without closed channels.
 
-    The copy is in evaluation mode and has a :class:`PrunedBackbone` and no
-    heads; use and results are those of the given model.
-
-    Raises:
-        ValueError: If the cells are missing or not in the phase 'hard', or
-            the backbone cannot be pruned.
+    The copy has a :class:`PrunedBackbone` and no heads and the same results.
+    A ValueError without cells in the phase 'hard', or if the backbone cannot
+    be pruned.
     """
     cells = search_cells(model.backbone)
     if not cells or any(int(cell.phase) != HARD for cell in cells.values()):
@@ -35,11 +32,7 @@ def prune_model(model: Any) -> Any:
 
 
 def save_pruned(model: Any, cfg: Mapping[str, Any], path: str | Path) -> Any:
-    """Prune a model and write it to a file of plain values and tensors.
-
-    ``cfg`` is the config of the model; the file is replaced in one step.
-    Returns the pruned model.
-    """
+    """Prune a model of a config and write it to a file of plain values."""
     pruned = prune_model(model).cpu()
     content = dict(
         model={**cfg, 'heads': None, 'init_from': None},
@@ -52,12 +45,7 @@ def save_pruned(model: Any, cfg: Mapping[str, Any], path: str | Path) -> Any:
 
 
 def load_pruned(path: str | Path) -> Any:
-    """Build the model of a file of :func:`save_pruned`, on the CPU.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is of another kind.
-    """
+    """Build the model of a file of :func:`save_pruned`, on the CPU."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'pruned model: there is no file {path}')

@@ -41,20 +41,17 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
         neck: ``feature map -> dict of features``; a missing ``in_channels``
             is taken from the backbone.
         heads: By name, the prefix of their log entries; a missing
-            ``in_channels`` is taken from the neck. A head whose constructor
-            asks for ``feature_channels`` gets the lengths of all features
-            instead. None leaves a head of a base config out. A model without
-            heads can only be tested.
+            ``in_channels`` is taken from the neck, and ``feature_channels``
+            are the lengths of all its features. None leaves a head of a base
+            config out. A model without heads can only be tested.
         test_feature: Name of the feature used for retrieval.
         flip_test: Average the normalised features of each image and of its
             mirror image.
         normalize: Hand out features of length 1; False, without
-            ``flip_test``, for those that the neck gives, which distances
-            other than cosine tell apart.
+            ``flip_test``, as the neck gives them.
         init_from: None for a random backbone, or the arguments of
             :func:`mmgl.checkpoints.fit.load_backbone`.
-        data_preprocessor: ``ReIDDataPreprocessor`` by default; what a
-            pretext does to images before the backbone is one of its own.
+        data_preprocessor: ``ReIDDataPreprocessor`` by default.
 
     Example:
         >>> model = ReIDModel(
@@ -110,9 +107,7 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
     def init_weights(self) -> None:
         """Load the weights named by ``init_from``, once.
 
-        Random initialisation belongs to the constructors of the parts, so
-        mmengine's walk over all modules (which logs every parameter) is left
-        out.
+        Random initialisation belongs to the constructors of the parts.
         """
         if self.init_from is not None and self.init_report is None:
             settings = dict(self.init_from)
@@ -130,12 +125,10 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
         """Run the model on what its data preprocessor made.
 
         ``targets`` have the ``modality`` ``(B,)`` of the images always, for
-        losses also what the heads ask for, such as ``pid`` ``(B,)``. By
-        mode, the result is
+        losses also what the heads ask for, such as ``pid`` ``(B,)``. By mode:
 
         - 'tensor': the test feature ``(B, D)`` as the neck gives it;
-        - 'loss': scalars named ``HEAD/loss`` and so on; those of plugins in
-          the backbone are named ``backbone/STAGE_KEY``;
+        - 'loss': scalars ``HEAD/loss`` and so on, and ``backbone/STAGE_KEY``;
         - 'predict': the samples with ``feature`` ``(D,)`` set, and what
           heads add.
         """
@@ -175,16 +168,17 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
         targets = Targets(targets)
         maps = self.backbone(inputs, routing_modality(targets))
         features = self.neck(maps)
-        losses = {
-            f'{name}/{key}': value
+        parts = {
+            name: head.loss(features, targets)
             for name, head in self.heads.items()
-            for key, value in head.loss(features, targets).items()
         }
         if isinstance(self.backbone, HasAuxiliaryLosses):
-            losses.update(
-                (f'backbone/{key}', value)
-                for key, value in self.backbone.auxiliary_losses().items()
-            )
+            parts['backbone'] = self.backbone.auxiliary_losses()
+        losses = {
+            f'{name}/{key}': value
+            for name, part in parts.items()
+            for key, value in part.items()
+        }
         return {**losses, **monitor(maps, targets)}
 
     def predict(
@@ -203,9 +197,8 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
         vectors = self._test_vectors(features)
         if self.flip_test:
             mirrored = self.extract(inputs.flip(3), targets)
-            vectors = F.normalize(
-                (vectors + self._test_vectors(mirrored)) / 2, dim=1
-            )
+            both = vectors + self._test_vectors(mirrored)
+            vectors = F.normalize(both / 2, dim=1)
         for sample, vector in zip(data_samples, vectors, strict=True):
             sample.set_field(vector.detach(), 'feature')
         for head in self.heads.values():
@@ -223,11 +216,7 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
     def _check_pids(
         self, targets: Tensors, data_samples: Sequence[Any] | None
     ) -> None:
-        """Refuse labels a classifier has no class for.
-
-        Looks at the samples, which live on the host; labels on a device are
-        left alone (reading them would stall it).
-        """
+        """Refuse labels a classifier has no class for, as the host knows."""
         classifiers = {
             name: head.num_classes
             for name, head in self.heads.items()

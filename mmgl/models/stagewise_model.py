@@ -22,25 +22,19 @@ class StagewiseModel(ReIDModel):
 
     Our re-implementation of the idea of Li et al., "Progressive Stage-wise
     Learning for Unsupervised Feature Representation Enhancement" (CVPR
-    2021): a task in levels of difficulty, one for each stage of the network,
-    and heads on intermediate features. How the stages are cut, which
-    settings the tasks have and how long a stage lasts is not published in a
-    form we could use; here stage k is trained, with all stages before it, on
-    puzzle k, and what comes after it is neither run nor changed.
-
-    The data say which stage it is: ``EpochStages`` changes the puzzle with
-    the epoch, and the number of tiles names the stage.
+    2021), whose stages and tasks are not published in a form we could use:
+    stage k is trained, with all stages before it, on puzzle k, and what comes
+    after it is neither run nor changed. ``EpochStages`` changes the puzzle
+    with the epoch, and its number of tiles names the stage.
 
     Args:
         stages: For each stage ``layers``, the names of its layers, and
-            ``head``, the config of a :class:`~.heads.JigsawHead`. The layers
-            of all stages are those of the backbone in order (the stem
-            belongs to the first stage), and no two heads have equally many
-            tiles.
-        prev_gradient: Factor of the gradient that goes on from a stage to
-            the one before it. 1 trains all stages so far alike, 0 stops the
-            gradient; between, it works as a lower learning rate (but for
-            weight decay).
+            ``head``, the config of a :class:`~.heads.JigsawHead` with a
+            number of tiles of its own. All layers are those of the backbone
+            in order (the stem belongs to the first stage).
+        prev_gradient: Factor, 0 to 1, of the gradient that goes on from a
+            stage to the one before it; it works as a lower learning rate (but
+            for weight decay).
         freeze_prev: Keep the stages before the current one as they are,
             batch norm statistics included.
     """
@@ -128,11 +122,7 @@ class StagewiseModel(ReIDModel):
         targets: Tensors,
         data_samples: Sequence[Any] | None = None,
     ) -> Tensors:
-        """Compute the loss of the stage that the tiles name.
-
-        All stages log under ``jigsaw/``, so that curves go on, beside
-        ``stage``, from 1.
-        """
+        """Compute ``jigsaw/...`` of the ``stage``, from 1, that tiles name."""
         targets = Targets(targets)
         stage = self.stage_of(targets['permutation'].shape[1])
         maps = self.forward_stage(inputs, routing_modality(targets), stage)

@@ -21,9 +21,7 @@ HOST_MODALITY = 'host_modality'
 def routing_modality(targets: Mapping[str, Tensor]) -> Tensor:
     """Pick the modality numbers ``(B,)`` that choose the stems of images.
 
-    How many images go where must be known on the host. Reading it off a
-    device would wait for all that the device still has to do. So this is
-    ``host_modality``, which the preprocessors of this package set, and
-    ``modality`` only without it.
+    They must be known on the host, and reading a device would wait for it: so
+    ``host_modality``, which the preprocessors set, and ``modality`` without.
     """
     return targets.get(HOST_MODALITY, targets['modality'])

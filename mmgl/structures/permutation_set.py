@@ -26,10 +26,8 @@ def permutation_set(
     Noroozi and Favaro, "Unsupervised Learning of Visual Representations by
     Solving Jigsaw Puzzles" (ECCV 2016), add greedily what is farthest on
     average from those chosen so far; near-duplicates then stay in the set.
-    Here the distance to the nearest one decides and the average breaks ties,
-    as in farthest-point sampling. Among equals the earlier one in a random
-    order, the seed's, is taken. 100 permutations of 9 tiles take about a
-    second, and are remembered.
+    Here the distance to the nearest one decides, then the average, then the
+    seed's random order.
 
     Takes 2 to 9 tiles n and a size of 2 to n!. The result is a read-only
     array of shape ``(size, n)`` without repeated rows; place ``i`` of a
@@ -75,10 +73,7 @@ def _farthest(rows: npt.NDArray[np.uint8], size: int) -> list[int]:
 
 
 def permutation_codes(permutations: Numbers) -> Numbers:
-    """Write each permutation ``(..., n)`` as one number ``(...)`` in base n.
-
-    Different permutations have different numbers.
-    """
+    """Write permutations ``(..., n)`` as numbers ``(...)`` in base n."""
     num = permutations.shape[-1]
     code = permutations[..., 0]
     for place in range(1, num):

@@ -15,8 +15,7 @@ TENSOR_DIMS = {'feature': 1, 'permutation': 1, 'permutation_logits': 2}
 class ReIDDataSample(BaseDataElement):  # type: ignore[misc]
     """Annotations and predictions of one person image.
 
-    Follows the data element convention of mmengine. The fields below are
-    checked when they are set; any other field may be added freely.
+    The fields below are checked when they are set; others may be added.
 
     Data fields:
         pid (int): Contiguous label in training splits, person number of the
@@ -32,11 +31,6 @@ class ReIDDataSample(BaseDataElement):  # type: ignore[misc]
 
     Meta fields: ``img_path`` and ``pair_key`` (number of the cross-modal
     pair the image was drawn for, or None).
-
-    Example:
-        >>> sample = ReIDDataSample(pid=3, modality=1, camid=6, index=12)
-        >>> sample.pid, 'feature' in sample
-        (3, False)
     """
 
     def set_field(
@@ -48,9 +42,7 @@ class ReIDDataSample(BaseDataElement):  # type: ignore[misc]
     ) -> None:
         """Set one field after checking it.
 
-        Checking here and not in properties keeps the public name as the
-        stored one, so that ``'pid' in sample`` and ``sample.get('pid')``
-        work as everywhere else in mmengine.
+        Here and not in properties, so that ``'pid' in sample`` works.
         """
         if name in INT_FIELDS:
             value = _as_int(name, value)
@@ -66,13 +58,12 @@ def _as_int(name: str, value: Any) -> int:
             f'ReIDDataSample.{name} must be an int, got '
             f'{value!r} of type {type(value).__name__}'
         )
-    number = int(value)
-    if name == 'modality' and number not in range(len(MODALITY_NAMES)):
+    if name == 'modality' and value not in range(len(MODALITY_NAMES)):
         raise ValueError(
             'ReIDDataSample.modality must be 0 (visible) or 1 '
-            f'(infrared), got {number}'
+            f'(infrared), got {value}'
         )
-    return number
+    return int(value)
 
 
 def _check_tensor(name: str, value: Any) -> None:

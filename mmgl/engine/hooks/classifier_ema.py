@@ -3,7 +3,8 @@
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmgl.engine.bare_model import attribute_of_part
+from mmgl.engine.bare_model import part_at
+from mmgl.models.protocols import AveragesClassifiers
 from mmgl.registry import HOOKS
 from mmgl.utils.checks import require
 
@@ -44,13 +45,12 @@ class ClassifierEmaHook(Hook):  # type: ignore[misc]
     def before_train(self, runner: Runner) -> None:
         """Find the head."""
         words = f'head {self.head!r} with averaged classifiers'
-        self._update = attribute_of_part(
-            runner, self, self.head, 'update_average', words
-        )
+        kind: type[AveragesClassifiers] = AveragesClassifiers  # type: ignore[type-abstract]
+        self._averages = part_at(runner, self, self.head, kind, words)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, **_: object
     ) -> None:
         """Update after an iteration in which the optimizer took a step."""
         if runner.optim_wrapper.should_update():
-            self._update(self.rate_in_epoch(runner.epoch + 1))
+            self._averages.update_average(self.rate_in_epoch(runner.epoch + 1))

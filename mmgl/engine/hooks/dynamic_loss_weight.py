@@ -8,8 +8,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import Tensor
 
-from mmgl.engine.bare_model import attribute_of_part
+from mmgl.engine.bare_model import part_at
 from mmgl.engine.logged import Outputs, losses_of
+from mmgl.models.protocols import Ramped
 from mmgl.registry import HOOKS
 
 
@@ -41,9 +42,8 @@ class DynamicLossWeightHook(Hook):  # type: ignore[misc]
     def before_train(self, runner: Runner) -> None:
         """Find the head, and set its weight to 0 unless the run goes on."""
         words = f'head {self.head!r} with a ramp'
-        self._ramp = attribute_of_part(
-            runner, self, f'heads.{self.head}', 'ramp', words
-        )
+        path = f'heads.{self.head}'
+        self._ramp = part_at(runner, self, path, Ramped, words).ramp
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError(
                 'DynamicLossWeightHook changes the weight after each epoch; '

@@ -29,8 +29,8 @@ class BaseReIDResNet(nn.Module):
 
     Images ``(B, 3, H, W)`` and modality numbers ``(B,)`` give feature maps
     ``(B, out_channels, h, w)``. Subclasses name their stems in
-    ``stem_names`` and route images to them. Weights are initialised by the
-    constructor and loaded by ``mmgl.checkpoints.fit``.
+    ``stem_names`` and route images to them. Pre-trained weights are loaded by
+    ``mmgl.checkpoints.fit``.
 
     Args:
         depth: 18, 34, 50 or 101.
@@ -43,7 +43,6 @@ class BaseReIDResNet(nn.Module):
         plugins: Stage name and config (None for none) of a layer behind that
             stage, called as ``layer(x, modality)``, which keeps the shape; a
             missing ``in_channels`` is filled in.
-        zero_init_residual: Start every residual block as its shortcut.
         norm_eval: Keep batch norm statistics frozen while training; scale
             and shift stay trainable.
     """
@@ -58,38 +57,38 @@ class BaseReIDResNet(nn.Module):
         non_local: str | None = None,
         non_local_channels: int | str = 1,
         plugins: Mapping[str, Mapping[str, Any] | None] | None = None,
-        zero_init_residual: bool = False,
         norm_eval: bool = False,
     ) -> None:
         super().__init__()
-        self._check_settings(
-            depth, base_channels, last_stride, non_local, non_local_channels
-        )
+        depths, width = tuple(ARCHITECTURES), base_channels
+        require(self, depth in depths, f'depth as one of {depths}', depth)
+        good = _is_count(width)
+        require(self, good, 'base_channels as positive int', width)
+        good = last_stride in (1, 2)
+        require(self, good, 'last_stride 1 or 2', last_stride)
+        good = non_local in (None, 'agw')
+        require(self, good, "non_local None or 'agw'", non_local)
+        inside = non_local_channels
+        good = inside == 'half' or _is_count(inside)
+        rule = "non_local_channels as positive int or 'half'"
+        require(self, good, rule, inside)
         self.depth = depth
         self.norm_eval = norm_eval
+        self.out_channels = width * 8 * ARCHITECTURES[depth][2]
         for name in self.stem_names:
-            self.add_module(name, ResNetStem(base_channels))
-        for name, stage in zip(
-            STAGES,
-            build_stages(depth, base_channels, last_stride),
-            strict=True,
-        ):
+            self.add_module(name, ResNetStem(width))
+        stages = build_stages(depth, width, last_stride)
+        for name, stage in zip(STAGES, stages, strict=True):
             self.add_module(name, stage)
         for name in (*self.stem_names, *STAGES):
-            init_residual(self.get_submodule(name), zero_init_residual)
-        self.out_channels = base_channels * 8 * ARCHITECTURES[depth][2]
+            init_residual(self.get_submodule(name))
         # Empty ones stay: they add nothing to a checkpoint.
         self.non_local = nn.ModuleDict()
         places = non_local_places(depth) if non_local == 'agw' else []
         for stage_name, index in places:
             channels = self.stage_channels(stage_name)
-            inside = (
-                non_local_channels
-                if isinstance(non_local_channels, int)
-                else channels // 2
-            )
             self.non_local[f'{stage_name}_{index}'] = NonLocalBlock(
-                channels, inside
+                channels, inside if isinstance(inside, int) else channels // 2
             )
         self.plugins = nn.ModuleDict()
         self._build_plugins(plugins or {})
@@ -108,8 +107,7 @@ class BaseReIDResNet(nn.Module):
                 f'{unknown}; choose among {STAGES}'
             )
         for stage in STAGES:
-            cfg = plugins.get(stage)
-            if cfg:
+            if cfg := plugins.get(stage):
                 default = dict(in_channels=self.stage_channels(stage))
                 self.plugins[stage] = MODELS.build({**default, **cfg})
 
@@ -121,30 +119,6 @@ class BaseReIDResNet(nn.Module):
             if isinstance(plugin, HasAuxiliaryLosses)
             for key, value in plugin.auxiliary_losses().items()
         }
-
-    def _check_settings(
-        self,
-        depth: int,
-        base_channels: int,
-        last_stride: int,
-        non_local: str | None,
-        non_local_channels: int | str,
-    ) -> None:
-        def is_count(value: Any) -> bool:
-            return isinstance(value, int) and value >= 1
-
-        depths = tuple(ARCHITECTURES)
-        require(self, depth in depths, f'depth as one of {depths}', depth)
-        good = is_count(base_channels)
-        require(self, good, 'base_channels as positive int', base_channels)
-        good = last_stride in (1, 2)
-        require(self, good, 'last_stride 1 or 2', last_stride)
-        good = non_local in (None, 'agw')
-        require(self, good, "non_local None or 'agw'", non_local)
-        inside = non_local_channels
-        good = inside == 'half' or is_count(inside)
-        rule = "non_local_channels as positive int or 'half'"
-        require(self, good, rule, inside)
 
     def check_modality(self, x: Tensor, modality: Tensor) -> None:
         """Check that there is one modality number for each image."""
@@ -173,11 +147,11 @@ class BaseReIDResNet(nn.Module):
     ) -> Tensor:
         """Run shared stages with their non-local blocks and plugins.
 
-        ``x`` is the output of the stem, or of the stage before the first of
-        ``stages``; the result has :meth:`stage_channels` of the last one.
+        ``x`` is the output of the stem, or of the stage before the first.
         """
         for stage in stages:
-            for index, block in enumerate(self._blocks(stage)):
+            blocks = self.get_submodule(stage).children()
+            for index, block in enumerate(blocks):
                 x = block(x)
                 name = f'{stage}_{index}'
                 if name in self.non_local:
@@ -186,27 +160,16 @@ class BaseReIDResNet(nn.Module):
                 x = self.plugins[stage](x, modality)
         return x
 
-    def _blocks(self, stage: str) -> nn.Sequential:
-        """Residual blocks of a stage."""
-        blocks: nn.Sequential = getattr(self, stage)
-        return blocks
-
     def stage_modules(self, stage: str) -> list[nn.Module]:
         """The stage, its non-local blocks and its plugin."""
-        blocks = [
-            block
-            for name, block in self.non_local.items()
-            if name.startswith(f'{stage}_')
-        ]
-        plugin = [self.plugins[stage]] if stage in self.plugins else []
-        return [self._blocks(stage), *blocks, *plugin]
+        added = {**self.non_local, **self.plugins}
+        own = [added[name] for name in added if name.startswith(stage)]
+        return [self.get_submodule(stage), *own]
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
         """Compute the map, ``(B, 2048, 18, 9)`` of 288x144 by ResNet-50.
 
-        Raises:
-            TypeError: If ``modality`` is no tensor of whole numbers.
-            ValueError: If ``modality`` does not fit the batch.
+        A modality that does not fit the batch is a TypeError or ValueError.
         """
         return self.forward_trunk(self.forward_stem(x, modality), modality)
 
@@ -220,13 +183,16 @@ class BaseReIDResNet(nn.Module):
         return self
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 1
+
+
 def modality_indices(
     modality: Tensor, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Places of the visible and of the infrared images in the batch.
 
-    A modality tensor on the host costs no synchronisation with the device; a
-    device one costs one copy to the host.
+    A modality on the host costs no synchronisation with the device.
     """
     modality = modality.cpu().long()
     visible = (modality == VISIBLE).nonzero().flatten()

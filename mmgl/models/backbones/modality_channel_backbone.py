@@ -13,16 +13,12 @@ from mmgl.registry import MODELS
 class ModalityChannelBackbone(nn.Module):
     """Let a backbone ``(x, modality)`` be called as ``backbone(x)``.
 
-    The self-supervisors of mmpretrain stack, interleave and concatenate the
-    views of a batch, copy the backbone, and call it with nothing but images.
-    A fourth channel, constant over an image (see
-    ``ModalityChannelPreprocessor``), goes wherever its image goes. On an
-    accelerator reading it costs one synchronisation a call with
-    ``TwoStreamResNet``.
-
-    The tensors of ``network``, a backbone, are named ``backbone.network.*``
-    in a checkpoint, which ``mmgl.checkpoints.fit`` reads like
-    ``backbone.*``.
+    The self-supervisors of mmpretrain stack and mix the views of a batch and
+    call the backbone with nothing but images. A fourth channel, constant over
+    an image (see ``ModalityChannelPreprocessor``), goes wherever its image
+    goes. On an accelerator reading it costs one synchronisation a call with
+    ``TwoStreamResNet``. ``mmgl.checkpoints.fit`` reads the tensors
+    ``backbone.network.*`` like ``backbone.*``.
     """
 
     def __init__(self, network: Mapping[str, Any]) -> None:
@@ -31,10 +27,9 @@ class ModalityChannelBackbone(nn.Module):
         self.out_channels = self.network.out_channels
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
-        """Compute the feature map of images ``(B, 4, H, W)``.
+        """Compute the map of ``(B, 4, H, W)``, a tuple as mmpretrain asks.
 
-        It comes as a tuple of one, which the necks of mmpretrain ask for; in
-        fp32 also under autocast, for necks and heads outside of it.
+        In fp32 also under autocast, for necks and heads outside of it.
         """
         return (self.network(x[:, :3], modality_channel(x)).float(),)
 

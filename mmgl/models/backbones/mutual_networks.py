@@ -14,8 +14,7 @@ from ..protocols import Tensors
 def gray_images(x: Tensor) -> Tensor:
     """Luminance of normalised RGB ``(B, 3, H, W)``, in all three channels.
 
-    As published, the luminance is taken after the images are normalised.
-    Since the channels have different means and deviations, normalising grey
+    As published taken after the images are normalised; normalising grey
     images would give other values.
     """
     luminance = 0.2989 * x[:, :1] + 0.5870 * x[:, 1:2] + 0.1140 * x[:, 2:]
@@ -27,12 +26,10 @@ class MutualNetworks(nn.Module):
     """The three complete networks of MutualInfo, and their four branches.
 
     Follows Tian et al., "Farewell to Mutual Information: Variational
-    Distillation for Cross-Modal Person Re-Identification" (CVPR 2021). The
-    modality of a network is a transform of its input, not a part of the
-    batch: each sees all images, those of both modalities. The visible
-    network gets them as they are, the infrared one in grey, and the shared
-    one both, in two passes with batch norm statistics of their own. The
-    modality of an image is not used, in testing neither.
+    Distillation for Cross-Modal Person Re-Identification" (CVPR 2021). Each
+    sees the images of both modalities: the visible network as they are, the
+    infrared one in grey, and the shared one both, in two passes with batch
+    norm statistics of their own. The modality of an image is not used.
 
     ``network``, for example ``dict(type='OneStreamResNet')``, is built three
     times with different random weights; a pre-trained checkpoint goes into
@@ -47,11 +44,7 @@ class MutualNetworks(nn.Module):
         self.out_channels = self.networks['shared'].out_channels
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensors:
-        """Compute a feature map of each branch.
-
-        'infrared' and 'shared_gray' see the grey images, 'visible' and
-        'shared' the images as they are.
-        """
+        """Compute a feature map of each branch."""
         gray = gray_images(x)
         inputs = dict(infrared=gray, shared_gray=gray, visible=x, shared=x)
         return {

@@ -11,10 +11,7 @@ from .base_resnet import BaseReIDResNet
 class OneStreamResNet(BaseReIDResNet):
     """ResNet that shares all blocks ("one-stream" of the MMGL paper).
 
-    In training the batch norm of the stem sees the mixed batch; this and the
-    number of stems is the whole difference to :class:`TwoStreamResNet`.
-    Parameters are named ``stem.conv1``, ``stem.bn1``, ``layer1`` ...
-    ``layer4`` and ``non_local.layer2_2`` and so on. See
+    In training the batch norm of the stem sees the mixed batch. See
     :class:`BaseReIDResNet` for the arguments.
     """
 

@@ -17,11 +17,7 @@ ARCHITECTURES = {
 
 
 class ResNetStem(nn.Module):
-    """First convolution of a ResNet: conv1, bn1, ReLU and max pooling.
-
-    Only conv1 and bn1 have parameters ("Conv1" of Table I of the MMGL
-    paper); the output is a quarter of the image size.
-    """
+    """First convolution of a ResNet, "Conv1" of Table I of the MMGL paper."""
 
     def __init__(self, base_channels: int = 64) -> None:
         super().__init__()
@@ -43,51 +39,38 @@ def build_stages(
 ) -> list[ResLayer]:
     """Build the four residual stages, parameters named as in torchvision."""
     block, num_blocks, expansion = ARCHITECTURES[depth]
-    stages = []
-    in_channels = base_channels
-    for i, (num, stride) in enumerate(
-        zip(num_blocks, (1, 2, 2, last_stride), strict=True)
-    ):
-        out_channels = base_channels * 2**i * expansion
-        stages.append(
-            ResLayer(
-                block,
-                num,
-                in_channels,
-                out_channels,
-                expansion=expansion,
-                stride=stride,
-            )
+    outs = [base_channels * expansion * 2**i for i in range(4)]
+    return [
+        ResLayer(block, num, before, out, expansion=expansion, stride=stride)
+        for num, before, out, stride in zip(
+            num_blocks,
+            (base_channels, *outs[:-1]),
+            outs,
+            (1, 2, 2, last_stride),
+            strict=True,
         )
-        in_channels = out_channels
-    return stages
+    ]
 
 
 def non_local_places(depth: int) -> list[tuple[str, int]]:
-    """Stage and index of the residual blocks AGW puts a non-local one behind.
+    """Stage and index of the blocks AGW puts a non-local one behind.
 
-    They are the last two of layer2 and the last three of layer3, as
-    published for ResNet-50; a stage with fewer (ResNet-18) gets one after
-    each of them.
+    As published for ResNet-50 the last two of layer2 and the last three of
+    layer3; all of a stage with fewer.
     """
     _, second, third, _ = ARCHITECTURES[depth][1]
+    lasts = ('layer2', second, 2), ('layer3', third, 3)
     return [
         (stage, index)
-        for stage, blocks, last in (
-            ('layer2', second, 2),
-            ('layer3', third, 3),
-        )
+        for stage, blocks, last in lasts
         for index in range(max(0, blocks - last), blocks)
     ]
 
 
-def init_residual(module: nn.Module, zero_init_residual: bool) -> None:
-    """Initialise convolutions and norms for training from scratch.
+def init_residual(module: nn.Module) -> None:
+    """Initialise from scratch, as He et al. and torchvision.
 
-    Kaiming normal (fan out) for convolutions and 1 / 0 for norms, as He et
-    al. and torchvision; every call draws anew from the global generator.
-    ``zero_init_residual`` sets the last norm of each block to weight 0, so
-    that each block starts as its shortcut.
+    Kaiming normal (fan out) for convolutions and 1 / 0 for norms.
     """
     for child in module.modules():
         if isinstance(child, nn.Conv2d):
@@ -97,9 +80,3 @@ def init_residual(module: nn.Module, zero_init_residual: bool) -> None:
         elif isinstance(child, _BatchNorm):
             nn.init.ones_(child.weight)
             nn.init.zeros_(child.bias)
-    if zero_init_residual:
-        for child in module.modules():
-            if isinstance(child, Bottleneck):
-                nn.init.zeros_(child.norm3.weight)
-            elif isinstance(child, BasicBlock):
-                nn.init.zeros_(child.norm2.weight)

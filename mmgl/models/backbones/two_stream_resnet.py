@@ -12,16 +12,9 @@ from .base_resnet import BaseReIDResNet, modality_indices
 class TwoStreamResNet(BaseReIDResNet):
     """ResNet whose first block is specific to the modality (Table I, MMGL).
 
-    Follows the two-stream networks of MMGL and AGW: ``visible_stem`` and
-    ``infrared_stem`` (conv1 and bn1 each), and a shared trunk that sees the
-    mixed batch. From scratch the two stems are initialised independently.
-    See :class:`BaseReIDResNet` for the arguments.
-
-    Example:
-        >>> backbone = TwoStreamResNet(depth=18)
-        >>> modality = torch.tensor([0, 1, 0])
-        >>> backbone(torch.rand(3, 3, 96, 48), modality).shape
-        torch.Size([3, 512, 6, 3])
+    As in MMGL and AGW the shared trunk sees the mixed batch. From scratch the
+    two stems are initialised independently. See :class:`BaseReIDResNet` for
+    the arguments.
     """
 
     stem_names = ('visible_stem', 'infrared_stem')
@@ -29,20 +22,15 @@ class TwoStreamResNet(BaseReIDResNet):
     def forward_stem(self, x: Tensor, modality: Tensor) -> Tensor:
         """Run each image through the stem of its modality.
 
-        Images may come in any mix and order; a stem without images is not
-        run, so its statistics stay and its parameters get no gradient. A
-        modality on the host costs no synchronisation with the device.
+        A stem without images is not run: its statistics stay and its
+        parameters get no gradient.
         """
         self.check_modality(x, modality)
         indices = modality_indices(modality, x.device)
-        for stem, rows in zip(self.stems(), indices, strict=True):
+        routes = list(zip(self.stems(), indices, strict=True))
+        for stem, rows in routes:
             if len(rows) == len(x):
                 x = stem(x)
                 return x
-        stems = torch.cat(
-            [
-                stem(x[rows])
-                for stem, rows in zip(self.stems(), indices, strict=True)
-            ]
-        )
-        return stems[torch.cat(indices).argsort()]
+        stemmed = torch.cat([stem(x[rows]) for stem, rows in routes])
+        return stemmed[torch.cat(indices).argsort()]

@@ -21,7 +21,7 @@ class LightnessPreprocessor(ReIDDataPreprocessor):
     Zhang, Isola and Efros, "Colorful Image Colorization" (ECCV 2016). The
     backbone sees the lightness L in all three channels, normalised as any
     grey image, so that its weights fit later images; the colours ab become
-    the target ``ab`` ``(B, 2, H, W)``. Both are made on the device.
+    the target ``ab`` ``(B, 2, H, W)``.
 
     Infrared images have no colour. With ``infrared='grey'`` they go through
     their stem all the same, with grey as the target, which the network can
@@ -51,11 +51,7 @@ class LightnessPreprocessor(ReIDDataPreprocessor):
         return dict(data, inputs=inputs, targets=dict(data['targets'], ab=ab))
 
     def split(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Take normalised images ``(B, 3, H, W)`` apart.
-
-        Returns grey images of that shape whose grey level is 2.55 L,
-        normalised, and the colours ab ``(B, 2, H, W)``.
-        """
+        """Images ``(B, 3, H, W)`` of grey level 2.55 L and colours ab."""
         rgb = (inputs * self.std + self.mean) / 255
         lab = rgb_to_lab(rgb.clamp(0, 1))
         return (2.55 * lab[:, :1] - self.mean) / self.std, lab[:, 1:]
@@ -70,10 +66,4 @@ def _visible_only(data: dict[str, Any]) -> dict[str, Any]:
             "LightnessPreprocessor: infrared='ignore' leaves nothing of a "
             'batch without visible images.'
         )
-    return {
-        name: [values[i] for i in kept]
-        for name, values in (
-            ('inputs', data['inputs']),
-            ('data_samples', samples),
-        )
-    }
+    return {key: [values[i] for i in kept] for key, values in data.items()}

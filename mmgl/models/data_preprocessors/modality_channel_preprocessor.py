@@ -15,10 +15,8 @@ from .reid_data_preprocessor import ReIDDataPreprocessor
 class ModalityChannelPreprocessor(ReIDDataPreprocessor):
     """Normalise the views and give each image its modality as a channel.
 
-    For the self-supervisors of mmpretrain (SimCLR, SwAV, BYOL, SimSiam,
-    BarlowTwins) on a ``ModalityChannelBackbone``. Batches come from
-    ``Views``, ``PackReIDInputs`` and the default collate function. See
-    :class:`ReIDDataPreprocessor` for the arguments.
+    For the self-supervisors of mmpretrain on a ``ModalityChannelBackbone``,
+    behind ``Views``. See :class:`ReIDDataPreprocessor` for the arguments.
     """
 
     def forward(
@@ -26,15 +24,10 @@ class ModalityChannelPreprocessor(ReIDDataPreprocessor):
     ) -> dict[str, Any]:
         """Prepare a batch; ``training`` makes no difference.
 
-        ``data_samples`` have a ``modality``; ``inputs`` are for each image
-        its views ``(views, 3, H, W)``, or, with views of several sizes, for
-        each view its images ``(3, H, W)``. They become the list of views
-        ``(B, 4, H, W)`` in float on the device, the fourth channel of an
-        image 0 (visible) or 1 (infrared).
-
-        Raises:
-            ValueError: If images differ in their number of views, a sample
-                has no modality, or views of one width differ in height.
+        ``inputs`` are for each image its views ``(views, 3, H, W)``, or, with
+        views of several sizes, for each view its images ``(3, H, W)``. They
+        become the list of views ``(B, 4, H, W)`` in float on the device, the
+        fourth channel of an image 0 (visible) or 1 (infrared).
         """
         samples = data.get('data_samples')
         views = [self.normalise(view) for view in _by_view(data['inputs'])]

@@ -15,11 +15,8 @@ from ..protocols import Tensors
 
 # target: field of the data sample
 FIELDS = {
-    'modality': 'modality',
-    'pid': 'pid',
-    'camid': 'camid',
+    **{name: name for name in ('modality', 'pid', 'camid', 'permutation')},
     'pair': 'pair_key',
-    'permutation': 'permutation',
 }
 
 
@@ -27,18 +24,16 @@ FIELDS = {
 class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
     """Stack, move, normalise once, and build the targets.
 
-    An image may come in several views, stacked to ``(views, 3, H, W)``. Each
-    view is then a row of its own and has all the targets of its image.
-    Images may differ in their number of views.
+    An image may come in several views, stacked to ``(views, 3, H, W)``; each
+    is then a row of its own with all the targets of its image.
 
     Args:
         mean: Of the three channels in the order after conversion (RGB), in
             grey levels 0-255. ImageNet's by default.
         std: Likewise.
         to_rgb: Swap the first and last channel (images are read as BGR).
-        non_blocking: Copy to the device without waiting for what it still
-            has to do. Copies from the host are safe that way. For a GPU
-            they start in pinned memory; from any other the host would wait.
+        non_blocking: Copy to the device without waiting for it, which for a
+            GPU must be from pinned memory.
     """
 
     mean: Tensor
@@ -71,17 +66,11 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
         ``inputs`` come in grey levels (uint8 or float32) as a list of ``(3,
         H, W)`` or ``(views, 3, H, W)``, or as a tensor, and leave as float
         ``(B, 3, H, W)``. The ``targets`` are ``modality``, ``pid``,
-        ``camid`` and ``pair`` (number of the cross-modal pair, from
-        ``pair_key``) ``(B,)`` and ``permutation`` ``(B, N)``, as far as the
-        ``data_samples`` have them, on the device, and ``host_modality``, the
-        modality once more on the host. B counts views; if any image came as
-        a stack of views there are also ``view`` ``(B,)``, the number of the
-        view within its image, from 0, and ``source`` ``(B,)``, the place of
-        the image in ``data_samples``.
-
-        Raises:
-            ValueError: For images of different sizes or another type, and
-                for a field that only some samples have.
+        ``camid`` and ``pair`` ``(B,)`` and ``permutation`` ``(B, N)``, as far
+        as the ``data_samples`` have them, on the device, and
+        ``host_modality``, the modality once more on the host. B counts views;
+        if any image is a stack of views there are also ``view`` ``(B,)``, the
+        number of the view, from 0, and ``source`` ``(B,)``, that of the image.
         """
         images, counts = data['inputs'], None
         if not isinstance(images, Tensor):
@@ -134,11 +123,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
         return bool(self._non_blocking and self.device.type == 'cuda')
 
     def _stack_on_host(self, images: list[Tensor]) -> Tensor:
-        """Stack images, for a GPU right where the copy will start.
-
-        What is stacked of pinned images is not pinned itself. torch keeps a
-        pinned buffer from being used again before its copy is done.
-        """
+        """Stack images, for a GPU right where the copy will start."""
         if not self._pins or images[0].device.type != 'cpu':
             return torch.stack(images)
         dtype = reduce(torch.promote_types, (one.dtype for one in images))
@@ -184,10 +169,7 @@ def _repeat(targets: Tensors, counts: Sequence[int]) -> Tensors:
 def _split_views(
     images: Sequence[Tensor],
 ) -> tuple[list[Tensor], list[int] | None]:
-    """Images ``(3, H, W)`` of stacks of views, and how many of each.
-
-    The numbers are None if no image is a stack.
-    """
+    """Images ``(3, H, W)`` of stacks of views, and how many of each if any."""
     if any(not isinstance(image, Tensor) for image in images):
         raise ValueError(
             'ReIDDataPreprocessor got views of different sizes, which cannot '
@@ -198,7 +180,5 @@ def _split_views(
     if all(image.ndim != 4 for image in images):
         return list(images), None
     stacks = [image if image.ndim == 4 else image[None] for image in images]
-    return (
-        [view for stack in stacks for view in stack],
-        [len(stack) for stack in stacks],
-    )
+    views = [view for stack in stacks for view in stack]
+    return views, [len(stack) for stack in stacks]

@@ -58,11 +58,13 @@ def _gamut(grid: int) -> tuple[tuple[int, int], ...]:
     """
     level = torch.linspace(0, 1, 256)
     face = torch.stack(torch.meshgrid(level, level, indexing='ij'))
-    faces = []
-    for side in (0.0, 1.0):
-        third = torch.full_like(face[:1], side)
-        for place in range(3):
-            faces.append(torch.cat([face[:place], third, face[place:]]))
+    faces = [
+        torch.cat(
+            [face[:place], torch.full_like(face[:1], side), face[place:]]
+        )
+        for side in (0.0, 1.0)
+        for place in range(3)
+    ]
     cells = (rgb_to_lab(torch.stack(faces))[:, 1:] / grid).round().int()
     points = torch.unique(cells.transpose(0, 1).flatten(1), dim=1)
     return tuple(zip(*points.tolist(), strict=True))
@@ -71,9 +73,8 @@ def _gamut(grid: int) -> tuple[tuple[int, int], ...]:
 def ab_bins(grid: int = 10) -> Tensor:
     """Points ``(Q, 2)`` of a square grid in the ab plane that sRGB reaches.
 
-    In ascending order; a colour belongs to the nearest. The paper's 313 bins
-    are a table that this rule does not give: a grid of 10 has 261 here. More
-    or fewer bins are known to matter little.
+    In ascending order. A grid of 10 has 261 here and not the 313 of the
+    paper's table; their number is known to matter little.
     """
     return torch.tensor(_gamut(grid), dtype=torch.float32) * grid
 
@@ -111,8 +112,7 @@ def rebalancing_weights(prior: Tensor, uniform_share: float = 0.5) -> Tensor:
     r"""Weights ``(Q,)`` that lift rare colours of probabilities ``(Q,)``.
 
     :math:`w_q \propto ((1 - \lambda) p_q + \lambda / Q)^{-1}` with
-    :math:`\sum_q p_q w_q = 1`: the expected weight of a pixel is 1. A
-    ``uniform_share`` :math:`\lambda` of 1 gives equal weights.
+    :math:`\sum_q p_q w_q = 1` and :math:`\lambda` the ``uniform_share``.
     """
     mixed = (1 - uniform_share) * prior + uniform_share / len(prior)
     weight = mixed.reciprocal()

@@ -6,6 +6,7 @@ logits ``(n, c)``, work in fp32 (fp64 for fp64) and average over the rows.
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -23,19 +24,19 @@ BRANCHES = {
 NETWORKS = ('visible', 'infrared', 'shared')
 
 
-def _log_probabilities(logits: Tensor) -> Tensor:
-    return at_least_fp32(logits).log_softmax(dim=1)
+def _log_probabilities(*logits: Tensor) -> Iterator[Tensor]:
+    return (at_least_fp32(one).log_softmax(dim=1) for one in logits)
 
 
 def kl_divergence(first: Tensor, second: Tensor) -> Tensor:
     """Kullback-Leibler divergence ``KL(first || second)``."""
-    log_p, log_q = _log_probabilities(first), _log_probabilities(second)
+    log_p, log_q = _log_probabilities(first, second)
     return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
 
 
 def js_divergence(first: Tensor, second: Tensor) -> Tensor:
     """Jensen-Shannon divergence in nats, symmetric and at most ln 2."""
-    log_p, log_q = _log_probabilities(first), _log_probabilities(second)
+    log_p, log_q = _log_probabilities(first, second)
     log_mean = torch.logaddexp(log_p, log_q) - math.log(2)
     terms = log_p.exp() * (log_p - log_mean) + log_q.exp() * (log_q - log_mean)
     return terms.sum(dim=1).mean() / 2
@@ -50,17 +51,16 @@ def distil(teacher: Tensor, student: Tensor, mode: str = 'paper') -> Tensor:
     r"""Let a student predict what a teacher, without gradient, predicts.
 
     'paper' is :math:`KL(p_t \| p_s)`. 'released' is what the public code
-    computes in its place: :math:`p_s (\log p_s - p_t)`, averaged over rows
-    and classes, because probabilities stand where log-probabilities are
-    expected and both sides are swapped. Its minimum over the student is
-    :math:`p_s = softmax(p_t)`, close to uniform whatever the teacher says,
-    and its gradient is hundreds of times smaller.
+    computes: :math:`p_s (\log p_s - p_t)`, averaged over rows and classes,
+    with sides swapped and a missing logarithm. Its minimum is :math:`p_s =
+    softmax(p_t)`, close to uniform whatever the teacher says, and its
+    gradient is hundreds of times smaller.
     """
     if mode == 'paper':
         return kl_divergence(teacher.detach(), student)
     if mode == 'released':
         teacher = at_least_fp32(teacher.detach()).softmax(dim=1)
-        log_student = _log_probabilities(student)
+        (log_student,) = _log_probabilities(student)
         return (log_student.exp() * (log_student - teacher)).mean()
     raise ValueError(
         f"distil: mode must be 'paper' or 'released', got {mode!r}"

@@ -28,10 +28,8 @@ def selection_gates(
 
     1 in the phase 'warm-up', a binary concrete variable (Maddison et al.,
     "The Concrete Distribution") in 'search', and whether the logit is
-    positive in 'hard'. The phase, a scalar index into :data:`PHASES`, is read
-    on the device, without a stall of the host, and the gradient with respect
-    to the logits exists in all phases; it is 0 outside 'search'. The noise is
-    logistic, of the shape of the logits.
+    positive in 'hard'. The phase, an index into :data:`PHASES`, is read on the
+    device, without a stall of the host; the gradient is 0 outside 'search'.
     """
     logits = at_least_fp32(logits)
     noisy = logits if noise is None else logits + noise
@@ -44,11 +42,9 @@ def selection_gates(
 def pixel_statistics(x: Tensor, num_channels: int) -> Tensor:
     """Describe each pixel by its mean and its largest activation.
 
-    Both maps are standardised over the pixels of an image, so that stages
-    of different activation scale look alike: ``(B, C, h, w)`` becomes
-    ``(B, 2, h, w)`` of mean 0 and variance 1 (0 where a map is constant).
-    Channels that are 0 may be left out of ``x``: the mean is over
-    ``num_channels`` and activations are not negative.
+    ``(B, C, h, w)``, not negative, becomes ``(B, 2, h, w)`` of mean 0 and
+    variance 1 over an image, so that stages of different scale look alike.
+    Channels that are 0 may be left out: the mean is over ``num_channels``.
     """
     dtype = torch.promote_types(x.dtype, torch.float32)
     mean = x.sum(dim=1, keepdim=True, dtype=dtype) / num_channels

@@ -36,10 +36,9 @@ def own_columns(pairs: Tensor) -> Tensor:
 def host_group() -> dist.ProcessGroup | None:
     """Return a group of all ranks whose messages lie in host memory.
 
-    Reading what came over a group of the devices (nccl) waits for all work
-    that a device still has to do. Must be called by all ranks alike: where
-    the default group is not one of gloo, the first call makes one, for as
-    long as this default group lives.
+    Reading what came over nccl waits for all work of the device. All ranks
+    must call it alike: the first call may make a group of gloo, which lives
+    as long as the default group.
     """
     world = dist.group.WORLD
     if world is None or dist.get_backend() == 'gloo':
@@ -52,8 +51,7 @@ def host_group() -> dist.ProcessGroup | None:
 def _check_equal_shapes(tensors: tuple[Tensor, ...]) -> None:
     """Raise on every rank alike if the shapes differ between ranks.
 
-    An unequal number of rows would make the exchange itself hang or mix up
-    rows. Hosts compare the shapes, which they know, among themselves.
+    An exchange of unequal rows would hang or mix them up. The hosts compare.
     """
     words = chain.from_iterable((x.ndim, *x.shape) for x in tensors)
     sizes = torch.tensor(list(islice(chain(words, repeat(-1)), _SHAPE_WORDS)))
@@ -61,16 +59,13 @@ def _check_equal_shapes(tensors: tuple[Tensor, ...]) -> None:
     dist.all_reduce(bounds, op=dist.ReduceOp.MAX, group=host_group())
     most, least = bounds[:_SHAPE_WORDS], -bounds[_SHAPE_WORDS:]
     if not torch.equal(most, least):
+        low, high = least[least >= 0].tolist(), most[most >= 0].tolist()
         raise ValueError(
             'all_gather needs the same shape on every rank; this rank '
             f'({dist.get_rank()}) has {[tuple(x.shape) for x in tensors]}, '
-            f'the sizes range from {_used(least)} to {_used(most)} (number '
-            'of dimensions first). Use an even batch per rank (drop_last).'
+            f'the sizes range from {low} to {high} (number of dimensions '
+            'first). Use an even batch per rank (drop_last).'
         )
-
-
-def _used(sizes: Tensor) -> list[int]:
-    return [size for size in sizes.tolist() if size >= 0]
 
 
 def _gather(x: Tensor) -> Tensor:
@@ -82,10 +77,7 @@ def _gather(x: Tensor) -> Tensor:
 
 
 def _exchange(*tensors: Tensor) -> list[Tensor]:
-    """Gather tensors (n, ...) of any types in one message, without gradient.
-
-    Rows are put side by side as bytes.
-    """
+    """Gather (n, ...) of any types in one message, rows as bytes."""
     _check_equal_shapes(tensors)
     if len(tensors) == 1:
         return [_gather(tensors[0])]
@@ -105,10 +97,7 @@ def _exchange(*tensors: Tensor) -> list[Tensor]:
 
 
 def all_gather_no_grad(x: Tensor) -> Tensor:
-    """Concatenate ``x`` of all ranks, in rank order, without gradient.
-
-    An error on all of them if the shapes ``(n, ...)`` differ between ranks.
-    """
+    """Concatenate ``x`` of all ranks, in rank order, without gradient."""
     x = x.detach()
     return x if _world_size() == 1 else _exchange(x)[0]
 
@@ -135,11 +124,10 @@ class _AllGather(torch.autograd.Function):
 def all_gather_with_grad(x: Tensor) -> Tensor:
     """Concatenate ``x`` of all ranks, in rank order, keeping the gradient.
 
-    The backward pass sums the gradients of all ranks and gives each rank its
-    own rows. If every rank takes the mean of a loss over its local rows, the
-    average of the parameter gradients over ranks (what DDP computes) is the
-    gradient of the one-process loss on the whole batch. All ranks must run
-    the backward pass, with ``x`` of the same shape ``(n, ...)``.
+    Each rank gets back the gradients of all ranks for its own rows: if the
+    loss is a mean over local rows, the average over ranks that DDP takes is
+    the gradient of one process on the whole batch. All ranks must run the
+    backward pass, with ``x`` of the same shape ``(n, ...)``.
     """
     return all_gather_labelled(x)[0]
 
@@ -147,8 +135,7 @@ def all_gather_with_grad(x: Tensor) -> Tensor:
 def all_gather_labelled(x: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
     """Concatenate ``x`` with gradient and labels without, in one message.
 
-    See :func:`all_gather_with_grad`; labels are of any types. When not
-    distributed the arguments (labels detached) come back.
+    See :func:`all_gather_with_grad`; labels are of any types.
     """
     labels = tuple(label.detach() for label in labels)
     if _world_size() == 1:
@@ -174,10 +161,9 @@ class _RankMean(torch.autograd.Function):
 def rank_mean(x: Tensor) -> Tensor:
     """Average a tensor over the ranks, for a loss that all compute alike.
 
-    Where every rank computes the same loss from the average, the gradient is
-    the same on all of them too and is handed on as it is: the average of the
-    parameter gradients over ranks (what DDP computes) is then that of the
-    one-process loss. An error on all ranks if their shapes differ.
+    The gradient is then the same on all ranks and handed on as it is, so
+    that the average over ranks that DDP takes is that of the one-process
+    loss. An error on all ranks if their shapes differ.
     """
     if _world_size() == 1:
         return x
@@ -190,10 +176,8 @@ def gradient_of_all_ranks(loss: Tensor) -> Tensor:
     """Let a loss count for all ranks, not for a share of them.
 
     For a loss that every rank computes alike from gathered rows, with a
-    gradient for its own rows only. The average of the parameter gradients
-    over ranks (what DDP computes) would be that of the one-process loss
-    divided by the number of ranks. ``loss``, no leaf of the graph, comes back
-    with its gradient multiplied by that number.
+    gradient for its own rows only, which DDP's average over the ranks would
+    divide by their number. ``loss`` must not be a leaf of the graph.
     """
     world = _world_size()
     if world > 1 and loss.requires_grad:

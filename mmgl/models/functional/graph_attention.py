@@ -18,11 +18,9 @@ def graph_attention(
 ) -> Tensor:
     r"""Attention coefficients ``(K, n, m)`` of graph attention.
 
-    :math:`e_{ij} = LeakyReLU(a_1^T h_i + a_2^T h_j)`, then a softmax over
-    the nodes j that i may attend to by the mask ``(n, m)``, at least one;
-    elsewhere it is exactly 0. The score of a pair is a sum of one term a
-    node, so the ``n x m x 2D`` concatenations are never formed. Local nodes
-    are ``(n, K, D)``, all nodes ``(m, K, D)``, and the vectors a
+    :math:`e_{ij} = LeakyReLU(a_1^T h_i + a_2^T h_j)`, a sum of one term a
+    node, then a softmax over the nodes of the mask ``(n, m)``, at least one a
+    row. Local nodes are ``(n, K, D)``, all nodes ``(m, K, D)``, the vectors a
     ``(K, 2, D)``.
     """
     own = torch.einsum('nkd,kd->kn', queries, vectors[:, 0])
@@ -32,20 +30,13 @@ def graph_attention(
 
 
 def attend(coefficients: Tensor, nodes: Tensor) -> Tensor:
-    """Replace every local node by what it attends to.
-
-    From coefficients ``(K, n, m)`` and nodes ``(m, K, D)`` to weighted sums
-    after an ELU, the heads side by side, ``(n, K * D)``.
-    """
+    """ELU of the weighted sums of nodes, the heads side by side (n, K * D)."""
     return F.elu(torch.einsum('knm,mkd->nkd', coefficients, nodes)).flatten(1)
 
 
 def part_attention(
     queries: Tensor, keys: Tensor, values: Tensor, scale: float = 1.0
 ) -> Tensor:
-    """Let the parts ``(B, P, D)`` of an image attend to one another.
-
-    ``softmax_j(scale * q_i^T k_j)`` weighs the values; DDAG has no scale.
-    """
+    """Weigh the values ``(B, P, D)`` by ``softmax_j(scale * q_i^T k_j)``."""
     scores = scale * queries @ keys.transpose(-1, -2)
     return scores.softmax(dim=-1) @ values

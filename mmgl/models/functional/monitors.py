@@ -10,14 +10,20 @@ from torch.nn import functional as F
 
 
 @torch.no_grad()
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Share of rows of logits ``(n, c)`` that are largest at their label."""
+    return (logits.argmax(dim=1) == labels).float().mean()
+
+
+@torch.no_grad()
 def part_consistency(
     parts: Tensor, modality: Tensor, labels: Tensor
 ) -> Tensor:
     """Share of parts whose best cross-modality match has their position.
 
-    A falling cycle-contrastive loss does not prove correspondence (random
-    features already score low); this figure does. Chance is 1/N. Parts are
-    unit vectors ``(B, N, D)``, labels ``(B, N)`` their positions.
+    It proves correspondence, which a falling cycle-contrastive loss does not
+    (random features score low). Chance is 1/N. Parts are unit vectors ``(B,
+    N, D)``, labels ``(B, N)`` their positions.
     """
     flat = parts.flatten(0, 1)
     side = modality.repeat_interleave(parts.shape[1])
@@ -41,10 +47,9 @@ def _by_modality(
 
 @torch.no_grad()
 def modality_gap(features: Tensor, modality: Tensor) -> Tensor:
-    """Share of the features' variance that the modality explains.
+    """Share of the variance that the modality explains.
 
-    0: both modalities have the same mean; 1: nothing but the modality. Maps
-    ``(B, D, h, w)`` are pooled over their positions first.
+    Of features ``(B, D)`` or maps ``(B, D, h, w)``, which are pooled first.
     """
     features = features.float()
     if features.ndim > 2:
@@ -58,10 +63,9 @@ def modality_gap(features: Tensor, modality: Tensor) -> Tensor:
 
 @torch.no_grad()
 def feature_spread(features: Tensor) -> Tensor:
-    """How far features are from being one and the same vector.
+    """Variance around the mean as a share of the mean squared length.
 
-    The variance around their mean as a share of their mean squared length;
-    0 for collapsed features, 1 for features whose mean is 0.
+    0 for features that collapsed to one vector, 1 if their mean is 0.
     """
     features = features.float()
     variance = (features - features.mean(dim=0)).pow(2).sum(dim=1).mean()
@@ -72,9 +76,8 @@ def feature_spread(features: Tensor) -> Tensor:
 def within_modality_spread(features: Tensor, modality: Tensor) -> Tensor:
     """Spread of the directions of features within their modality.
 
-    For each modality present the variance of the unit vectors around their
-    mean, which is 1 minus the mean cosine of two features: 0 if all point
-    the same way, 1 if they cancel out. The smaller one is returned.
+    The variance of unit vectors around their mean, 1 minus the mean cosine of
+    two features; the smaller one of the modalities present.
     """
     unit = F.normalize(features.float(), dim=1)
     members, counts, means = _by_modality(unit, modality)

@@ -18,9 +18,8 @@ def pairwise_sq_dist(a: Tensor, b: Tensor) -> Tensor:
     """Squared Euclidean distances ``(n, m)`` between rows of ``a`` and ``b``.
 
     The Gram form ``|a|^2 + |b|^2 - 2ab`` loses digits when the rows share a
-    large offset, so both sides are first shifted by the mean of ``b``, which
-    changes neither the distances nor their gradient. What remains below the
-    rounding noise of the shifted norms is set to exactly 0 with gradient 0:
+    large offset, so both sides are first shifted by the mean of ``b``. What
+    is below the rounding noise of the shifted norms is 0 with gradient 0:
     equal rows have distance 0, and a later square root cannot blow the noise
     up. In fp32 (fp64 for fp64), whatever autocast and TF32 are set to.
     """
@@ -72,11 +71,9 @@ def gathered_pairwise_dist(
 ) -> tuple[Tensor, ...]:
     """Distances from the n local rows to the m rows of all ranks.
 
-    With gradients averaged over the ranks (DDP), a mean over the local rows
-    of any function of these distances trains exactly as one process would
-    on the whole batch. With the distances ``(n, m)`` come the mask of pairs
-    with the same identity (each row's pair with itself included) and one of
-    pairs with the same number for each of the labels.
+    Gradients as in :func:`~.gather.all_gather_with_grad`. With the distances
+    ``(n, m)`` come masks of pairs with the same identity (each row's pair
+    with itself included) and with the same number for each of the labels.
     """
     check_rows(features, pids, *labels)
     # Cast before the exchange: gradients of all ranks add up in fp32.
@@ -99,8 +96,7 @@ def leave_out(scores: Tensor, mask: Tensor) -> Tensor:
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the masked entries of each row, 0 elsewhere.
 
-    The weights ``(n, m)`` sum to 1 over the mask of each row at any scale of
-    the scores, and to 0 in a row whose mask is empty.
+    A row sums to 1 at any scale of the scores, to 0 if its mask is empty.
     """
     return leave_out(scores, ~mask).softmax(dim=1) * mask
 
@@ -108,10 +104,9 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 def published_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Masked softmax with the defect of AGW's published code.
 
-    Masked entries count as 0 when the row maximum is taken. For positive
-    pairs (scores >= 0) this is harmless; for negative pairs (scores <= 0)
-    nothing is subtracted, so that the 1e-6 in the denominator outweighs the
-    sum once the distances pass about 15 and the weights no longer sum to 1.
+    Masked entries count as 0 when the row maximum is taken. For negative
+    pairs (scores <= 0) nothing is then subtracted, and the 1e-6 in the
+    denominator outweighs the sum once the distances pass about 15.
     """
     scores = scores * mask
     exp = (scores - scores.amax(dim=1, keepdim=True)).exp() * mask
@@ -123,10 +118,9 @@ def weighted_distances(
 ) -> tuple[Tensor, Tensor]:
     """Softly weighted distances to the same and to other identities.
 
-    Returns those ``(n,)`` of the local rows to the same identity, mostly to
-    its furthest row, and to the others, mostly to the closest row. ``alpha``
-    is a factor of the distances in the weights, which are exact or, if
-    ``published``, those of :func:`published_softmax`.
+    Those ``(n,)`` of the local rows, mostly to the furthest row of the same
+    identity and the closest of the others. ``alpha`` is a factor of the
+    distances in the weights, exact or those of :func:`published_softmax`.
     """
     dist, positive = gathered_pairwise_dist(features, pids)
     weigh = published_softmax if published else masked_softmax

@@ -53,10 +53,9 @@ def gumbel_sinkhorn(
 ) -> Tensor:
     """Relax permutations, ``Sinkhorn((logits + noise) / temperature)``.
 
-    This is the reading of Eq. 3 that Mena et al. define; the trace form
-    printed in the paper is a scalar over all N! permutations. Logits
-    ``(B, N, N)`` and noise ``(B, S, N, N)`` give doubly stochastic matrices
-    ``(B, S, N, N)``; without noise S is 1.
+    Eq. 3 as Mena et al. define it; the trace form printed in the paper is a
+    scalar over all N! permutations. Logits ``(B, N, N)`` and noise ``(B, S,
+    N, N)`` give matrices ``(B, S, N, N)``; without noise S is 1.
     """
     log_alpha = logits.unsqueeze(1)
     if noise is not None:
@@ -65,8 +64,5 @@ def gumbel_sinkhorn(
 
 
 def unshuffle_ranks(matrices: Tensor, ranks: Tensor) -> Tensor:
-    """Undo relaxed permutations on ranks ``(B, N)``, ``P^T ranks``.
-
-    Returns ``(B, S, N)`` for matrices ``(B, S, N, N)``.
-    """
+    """Undo permutations ``(B, S, N, N)`` on ranks ``(B, N)``: (B, S, N)."""
     return torch.einsum('bsij,bi->bsj', matrices, ranks.to(matrices.dtype))

@@ -43,9 +43,8 @@ def cycle_retrieve(
     """Go to the other modality and back to the query's own image.
 
     Parts ``(B, N, D)`` retrieve from the bank ``(M, N, D)`` where the mask
-    ``(B, M)`` is True. ``detach_bank`` stops gradients through what is
-    retrieved. Returns forward neighbours (other modality) and backward
-    neighbours (own image), both ``(B, N, D)``.
+    ``(B, M)`` is True; ``detach_bank`` stops gradients through it. Returns
+    forward (other modality) and backward (own image) neighbours.
     """
     stripes, dim = parts.shape[1:]
     own = parts
@@ -70,8 +69,8 @@ def masked_info_nce(
 ) -> Tensor:
     """InfoNCE ``(A,)`` of aligned pairs ``(A, D)`` against candidates (Eq. 6).
 
-    The mask ``(A, C)`` is True where a candidate ``(C, D)`` stands in the
-    denominator; the positive must be among them or be added by the caller.
+    The mask ``(A, C)`` tells which candidates ``(C, D)`` stand in the
+    denominator, where the positive is only if it is one of them.
     """
     logits = anchors @ candidates.t() / temperature
     logits = logits.masked_fill(~mask, float('-inf'))

@@ -2,10 +2,8 @@
 
 Follows Cuturi, "Sinkhorn Distances" (2013), with the over-relaxed rounds of
 Thibault et al., "Overrelaxed Sinkhorn-Knopp Algorithm for Regularized Optimal
-Transport" (2017). All points of a cloud carry the same weight.
-For a square cost the plan is ``sinkhorn(-cost / epsilon) / n`` of
-``sinkhorn.py``, which does a fixed and small number of rounds; here the
-rounds end by a tolerance and start from a coarser problem.
+Transport" (2017). All points of a cloud carry the same weight. Other than in
+``sinkhorn.py`` rounds end by a tolerance and start from a coarser problem.
 """
 
 import math
@@ -27,10 +25,7 @@ _RELAXATION = 1.5
 def _rounds(
     cost: Tensor, v: Tensor, epsilon: float, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Sinkhorn rounds of the potentials of rows and columns.
-
-    All but the last overshoot; the last gives exact column sums.
-    """
+    """Potentials after some rounds; the last one makes columns exact."""
     rows, columns = cost.shape
     for left in range(count, 0, -1):
         u = -epsilon * (((v - cost) / epsilon).logsumexp(1) + math.log(rows))
@@ -50,15 +45,12 @@ def sinkhorn_plan(
 ) -> tuple[Tensor, Tensor]:
     """Transport plan between uniform marginals, in log space.
 
-    Plain rounds need about (largest cost / epsilon) of them once predictions
-    are confident. Starting from an epsilon of the size of the cost and
-    halving it needs a fraction: 100 to 350 for 128 predictions of 395
-    classes. ``epsilon`` is the weight of the entropy, in the unit of the
-    costs ``(n, m)``, which are not negative. The rounds at ``epsilon`` end at
-    ``max_rounds``, or once no row sum is wrong by more than ``tolerance``.
-
-    Returns the plan of sum 1, whose column sums are exactly ``1 / m``, and
-    the largest relative error of its row sums.
+    Costs ``(n, m)`` are not negative; ``epsilon``, the weight of the entropy,
+    has their unit. Plain rounds are about (largest cost / epsilon) once
+    predictions are confident; starting from an epsilon of the size of the
+    cost and halving it takes a fraction. They end at ``max_rounds``, or once
+    no row sum is wrong by more than ``tolerance``. Returns the plan of sum 1,
+    whose column sums are exact, and the largest relative error of a row sum.
     """
     if epsilon <= 0:
         raise ValueError(f'sinkhorn_plan: epsilon must be > 0, got {epsilon}')
@@ -87,10 +79,9 @@ def transport_cost(
 ) -> tuple[Tensor, Tensor]:
     """Cost of moving one cloud ``(n, d)`` onto another, squared Euclidean.
 
-    The gradient treats the plan as constant. By the envelope theorem this is
-    the exact gradient of the entropic optimum; nothing flows through the
-    rounds. Returned with the largest relative error of a row sum; see
-    :func:`sinkhorn_plan`.
+    The gradient treats the plan as constant, which by the envelope theorem is
+    exact for the entropic optimum. Returned with the largest relative error
+    of a row sum; see :func:`sinkhorn_plan`.
     """
     cost = pairwise_sq_dist(first, second)
     plan, error = sinkhorn_plan(cost, epsilon, tolerance, max_rounds)
@@ -106,10 +97,10 @@ def released_transport_cost(
 ) -> tuple[Tensor, Tensor]:
     """The transport cost of the public code of MutualInfo, for comparison.
 
-    Sums of exponentials are taken without shifting by their maximum and get
-    1e-6 added, which caps every potential; rounds end once the row
-    potentials move by less than ``threshold`` in sum, which is usually after
-    one or two; and the gradient flows through the rounds.
+    Sums of exponentials are not shifted by their maximum and get 1e-6 added,
+    which caps every potential; rounds end once the row potentials move by
+    less than ``threshold`` in sum, usually after one or two; and the gradient
+    flows through them.
     """
     cost = pairwise_sq_dist(first, second)
     rows, columns = cost.shape
@@ -131,10 +122,9 @@ def released_transport_cost(
 def balanced_assignment(scores: Tensor, epsilon: float, rounds: int) -> Tensor:
     """Share rows out among columns so that all columns get equally much.
 
-    A few rounds of Sinkhorn's iteration in log space, as SwAV assigns views
-    to prototypes: columns are balanced over the rows of all ranks, and the
-    last half round is over rows, which therefore sum to 1. A larger score
-    ``(n, k)`` is nearer; a smaller ``epsilon`` makes harder assignments.
+    As SwAV assigns views to prototypes: columns are balanced over the rows of
+    all ranks, and the last half round is over rows, which therefore sum to 1.
+    Scores are ``(n, k)``; a smaller ``epsilon`` assigns harder.
     """
     log = at_least_fp32(scores) / epsilon
     for _ in range(rounds):

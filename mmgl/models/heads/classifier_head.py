@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
 
+from ..functional.monitors import accuracy
 from ..protocols import Tensors
 from .feature_weights import feature_weights, loss_key
 
@@ -19,9 +20,8 @@ class ClassifierHead(nn.Module):
     Follows BNNeck and AGW.
 
     Args:
-        feature: Name of the feature of the neck it works on, or names and
-            weights of several of the same length, which the one classifier
-            is trained on together; logits are those of the first.
+        feature: Name of a feature of the neck, or names and weights of
+            several of the same length, which train the one classifier.
         loss: Config of a loss on logits; plain cross-entropy by default.
         consistency: Config of a loss ``(logits, targets)`` between the views
             of an image, such as ``ViewConsistencyLoss``; None, or a
@@ -64,22 +64,17 @@ class ClassifierHead(nn.Module):
         """Compute ``loss``, of several features ``loss_FEATURE`` of each.
 
         ``accuracy`` (percent) and ``loss_consistency``, if there is one, are
-        of the first. ``targets``: ``pid`` ``(B,)``, and what the losses
-        need.
+        of the first.
         """
-        pids = targets['pid']
-        losses = {}
+        pids, losses = targets['pid'], {}
         for name, weight in self.features.items():
             logits = self.fc(features[name])
             loss = self.criterion(logits, pids, targets.get('modality'))
-            losses[loss_key(name, self.features)] = (
-                self.loss_weight * weight * loss
-            )
+            key = loss_key(name, self.features)
+            losses[key] = self.loss_weight * weight * loss
             if 'accuracy' not in losses:
-                hits = (logits.detach().argmax(dim=1) == pids).float()
-                losses['accuracy'] = 100 * hits.mean()
-                if self.consistency is not None:
-                    losses['loss_consistency'] = self.consistency(
-                        logits, targets
-                    )
+                losses['accuracy'] = 100 * accuracy(logits, pids)
+                if self.consistency:
+                    consistency = self.consistency(logits, targets)
+                    losses['loss_consistency'] = consistency
         return losses

@@ -25,10 +25,9 @@ class ColorizationHead(nn.Module):
 
     Zhang, Isola and Efros, "Colorful Image Colorization" (ECCV 2016): a
     cross-entropy against soft-encoded ab colours, each place weighted by how
-    rare its colour is. The published prior comes from a pass over ImageNet;
-    here it is an average over the batches so far, of soft-encoded (and so
-    smoothed) colours of visible images, on all ranks. It is saved with the
-    weights, so that a resumed run is the uninterrupted one.
+    rare its colour is. The prior, published from a pass over ImageNet, is an
+    average over the visible images of all batches so far, on all ranks, and
+    saved with the weights.
 
     Args:
         hidden_channels: Channels before the classifier.
@@ -81,27 +80,19 @@ class ColorizationHead(nn.Module):
         nn.init.zeros_(self.classifier.get_parameter('bias'))
 
     def forward(self, feature_map: Tensor) -> Tensor:
-        """Logits ``(B, Q, upsample * h, upsample * w)`` of ``(B, C, h, w)``.
-
-        Q is the number of bins.
-        """
+        """Logits ``(B, Q, upsample h, upsample w)`` of ``(B, C, h, w)``."""
         logits: Tensor = self.classifier(self.hidden(feature_map))
         if self.upsample == 1:
             return logits
-        return F.interpolate(
-            logits,
-            scale_factor=self.upsample,
-            mode='bilinear',
-            align_corners=False,
-        )
+        factor = self.upsample
+        return F.interpolate(logits, scale_factor=factor, mode='bilinear')
 
     def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute the rebalanced cross-entropy, ln Q x mean weight at chance.
 
-        ``targets``: ``modality`` and the colours ``ab`` ``(B, 2, H, W)`` of
-        ``LightnessPreprocessor``. Infrared images are to be grey; the prior
-        and ``top1``, the share of places in visible images whose nearest bin
-        is found, do not look at them.
+        ``targets``: ``modality`` and the colours ``ab`` ``(B, 2, H, W)``,
+        infrared ones grey. ``top1`` is the share of places in visible images
+        whose nearest bin is found.
         """
         ab = targets['ab']
         logits = self(features[self.feature])
@@ -131,14 +122,15 @@ class ColorizationHead(nn.Module):
         coloured = coloured.permute(0, 2, 3, 1).reshape(-1, 2)
         # Grey once, for all images without colours.
         coloured = torch.cat([coloured.new_zeros(1, 2), coloured])
-        targets = []
-        for part in soft_encode(
-            coloured, self.bins, self.num_neighbours, self.sigma
-        ):
-            target = part[0].expand(len(ab), *shape[1:]).clone()
-            target[visible] = part[1:].view(shape)
-            targets.append(target)
-        return targets[0], targets[1]
+        index, weight = (
+            part[0]
+            .expand(len(ab), *shape[1:])
+            .index_copy(0, visible, part[1:].view(shape))
+            for part in soft_encode(
+                coloured, self.bins, self.num_neighbours, self.sigma
+            )
+        )
+        return index, weight
 
     @torch.no_grad()
     def _update_prior(self, index: Tensor, weight: Tensor) -> None:

@@ -12,10 +12,9 @@ from ..functional.gather import gradient_of_all_ranks
 class GlobalContrastiveHead(ContrastiveHead):  # type: ignore[misc]
     """mmpretrain's contrastive head, with the gradient of one process.
 
-    mmpretrain's SimCLR gathers the projections of all ranks, and each rank
-    derives the loss of the whole batch by its own rows only. Averaged over
-    the ranks that is too small by their number, which plain SGD, unlike
-    LARS, does not level. See the base class for the arguments.
+    mmpretrain's SimCLR derives the loss of the gathered batch by the own rows
+    only. Averaged over the ranks that is too small by their number, which
+    plain SGD, unlike LARS, does not level.
     """
 
     def loss(self, pos: Tensor, neg: Tensor) -> Tensor:

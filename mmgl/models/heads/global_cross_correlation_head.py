@@ -12,10 +12,9 @@ from ..functional.gather import rank_mean
 class GlobalCrossCorrelationHead(LatentCrossCorrelationHead):  # type: ignore[misc]
     """mmpretrain's cross-correlation, with the gradient of one process.
 
-    The matrix is that of the batch of all ranks, as in mmpretrain, where its
-    sum over ranks bypasses autograd: the averaged gradient is then too small
-    by the number of ranks, which plain SGD, unlike LARS, does not level. See
-    the base class for the arguments.
+    mmpretrain's sum over ranks bypasses autograd: the averaged gradient is
+    then too small by their number, which plain SGD, unlike LARS, does not
+    level.
     """
 
     def loss(self, input: Tensor, target: Tensor) -> Tensor:

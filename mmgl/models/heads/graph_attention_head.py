@@ -1,36 +1,31 @@
 """Classification of images from the other images of their identity."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
 
 from ..functional.gather import all_gather_no_grad
+from ..functional.monitors import accuracy
 from ..functional.pairwise import at_least_fp32
 from ..layers import GraphAttentionLayer
-from ..protocols import Tensors
+from ..protocols import Ramped, Tensors
 
 
 @MODELS.register_module()
-class GraphAttentionHead(nn.Module):
+class GraphAttentionHead(Ramped):
     """Cross-modality graph structured attention (CGSA) of DDAG.
 
-    The images of a batch are the nodes of a graph in which those of the same
-    identity are connected, in both modalities and with themselves. Two
+    The images of all ranks are the nodes of a graph in which those of the
+    same identity are connected, in both modalities and with themselves. Two
     layers of graph attention gather context along the edges, the second of
     them classifies the nodes. Identities decide who attends to whom, so the
-    head exists in training only; the order of the batch plays no role.
-
-    When distributed, local nodes attend to the nodes of all ranks, with
-    gradient, and the loss is the mean over the local ones: with gradients
-    averaged over ranks this is one process on the whole batch (dropout
-    aside). Everything is computed in fp32.
+    head exists in training only.
 
     ``ramp``, a dynamic factor of the loss, is saved in checkpoints;
-    :class:`~mmgl.engine.hooks.DynamicLossWeightHook` sets it. It stays 1
-    without.
+    :class:`~mmgl.engine.hooks.DynamicLossWeightHook` sets it.
 
     Args:
         num_heads: Heads of the first layer.
@@ -39,8 +34,6 @@ class GraphAttentionHead(nn.Module):
         dropout: Probability of dropping an input, a coefficient or a hidden
             value.
     """
-
-    ramp: Tensor
 
     def __init__(
         self,
@@ -52,7 +45,7 @@ class GraphAttentionHead(nn.Module):
         dropout: float = 0.2,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(persistent=True)
         require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
         require(self, num_heads >= 1, 'num_heads >= 1', num_heads)
         require(self, 0 <= dropout < 1, 'dropout in [0, 1)', dropout)
@@ -70,36 +63,26 @@ class GraphAttentionHead(nn.Module):
         self.output = GraphAttentionLayer(
             hidden_channels * num_heads, num_classes, 1, dropout
         )
-        self.register_buffer('ramp', torch.ones(()))
 
     def forward(self, x: Tensor, pids: Tensor) -> Tensor:
-        """Classify the local nodes ``(n, in_channels)`` of identities (n,).
-
-        Logits ``(n, num_classes)`` are in fp32 (fp64 if ``x`` is fp64),
-        whatever autocast says.
-        """
+        """Classify the local nodes ``(n, in_channels)`` of identities (n,)."""
         mask = pids[:, None] == all_gather_no_grad(pids)[None, :]
         with torch.autocast(device_type=x.device.type, enabled=False):
             x = F.dropout(at_least_fp32(x), self.dropout, self.training)
             x = self.hidden(x, mask)
             x = F.dropout(x, self.dropout, self.training)
-            x = self.output(x, mask)
-        return x
+            logits: Tensor = self.output(x, mask)
+        return logits
 
     def loss(self, features: Tensors, targets: Tensors) -> Tensors:
-        """Compute ``loss``, the weighted negative log-likelihood.
-
-        ``nll`` is without its factors, ``weight`` is their product and
-        ``accuracy`` in percent.
-        """
+        """Compute ``loss``, ``weight`` times ``nll``, and ``accuracy`` (%)."""
         pids = targets['pid']
         logits = self(features[self.feature], pids)
         nll = F.cross_entropy(logits, pids)
         weight = self.loss_weight * self.ramp
-        hits = (logits.detach().argmax(dim=1) == pids).float()
         return dict(
             loss=weight * nll,
             nll=nll.detach(),
             weight=weight,
-            accuracy=100 * hits.mean(),
+            accuracy=100 * accuracy(logits, pids),
         )

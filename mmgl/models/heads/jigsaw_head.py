@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from mmgl.registry import HEADS
 from mmgl.structures import permutation_codes, permutation_set
 
+from ..functional.monitors import accuracy
 from ..protocols import Tensors
 
 # Inputs of the last layer count as at most so many, see JigsawHead.
@@ -23,11 +24,10 @@ class JigsawHead(nn.Module):
     put it on a ResNet: one layer with batch norm and ReLU, shared by all
     tiles, then one linear layer on their concatenation in shuffled order.
 
-    The concatenation is scaled by a constant. Its thousands of numbers from
-    behind a ReLU have a large common part, and at a learning rate that suits
-    the network, 0.1, the loss of that layer climbs to several times its
-    value at chance before it falls. The scale, which works as a lower
-    learning rate of the layer, keeps it from that.
+    The concatenation, whose thousands of numbers from behind a ReLU have a
+    large common part, is scaled by a constant. It works as a lower learning
+    rate of the last layer, whose loss otherwise climbs to several times its
+    value at chance before it falls.
 
     Size and ``seed`` of the permutation set are those of ``JigsawTiles``;
     ``hidden_channels`` is the size of a tile's projection.
@@ -48,12 +48,8 @@ class JigsawHead(nn.Module):
         super().__init__()
         self.num_tiles = num_tiles
         self.feature = feature
-        codes = torch.from_numpy(
-            permutation_codes(
-                permutation_set(num_tiles, num_permutations, seed)
-            )
-        )
-        codes, classes = codes.sort()
+        members = permutation_set(num_tiles, num_permutations, seed)
+        codes, classes = torch.from_numpy(permutation_codes(members)).sort()
         # Settings, not weights: kept out of checkpoints.
         self.register_buffer('codes', codes, persistent=False)
         self.register_buffer('classes', classes, persistent=False)
@@ -77,22 +73,19 @@ class JigsawHead(nn.Module):
 
     def class_of(self, permutation: Tensor) -> Tensor:
         """Number ``(B,)`` in the set of each permutation ``(B, n)``."""
-        place = None
         if permutation.shape[-1] == self.num_tiles:
             wanted = permutation_codes(permutation)
             place = torch.searchsorted(self.codes, wanted)
             place = place.clamp(max=len(self.codes) - 1)
-            if not torch.equal(self.codes[place], wanted):
-                place = None
-        if place is None:
-            raise ValueError(
-                f'JigsawHead: the {permutation.shape[-1]} tiles of the data '
-                'are in an order that its permutation set has not; give '
-                f'JigsawTiles and the head (num_tiles={self.num_tiles}, '
-                f'num_permutations={len(self.codes)}) the same grid, '
-                'num_permutations and seed.'
-            )
-        return self.classes[place]
+            if torch.equal(self.codes[place], wanted):
+                return self.classes[place]
+        raise ValueError(
+            f'JigsawHead: the {permutation.shape[-1]} tiles of the data '
+            'are in an order that its permutation set has not; give '
+            f'JigsawTiles and the head (num_tiles={self.num_tiles}, '
+            f'num_permutations={len(self.codes)}) the same grid, '
+            'num_permutations and seed.'
+        )
 
     def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute the cross-entropy, ln |P| at chance, and ``top1``.
@@ -105,17 +98,16 @@ class JigsawHead(nn.Module):
         permutation = _by_source(targets['permutation'], targets)[:, 0]
         target = self.class_of(permutation)
         logits = self(tiles).float()
-        right = (logits.detach().argmax(dim=1) == target).float().mean()
-        return dict(loss=F.cross_entropy(logits, target), top1=right)
+        loss = F.cross_entropy(logits, target)
+        return dict(loss=loss, top1=accuracy(logits, target))
 
 
 def _by_source(rows: Tensor, targets: Tensors) -> Tensor:
     """Rows ``(B * n, ...)`` by image and view: ``(B, n, ...)``."""
     if 'view' not in targets:
         raise ValueError(
-            'the images are whole and not in tiles; add '
-            'JigsawTiles to the pipeline, before '
-            'PackReIDInputs.'
+            'the images are whole and not in tiles; add JigsawTiles to the '
+            'pipeline, before PackReIDInputs.'
         )
     # Known on the host: as many as there are places in a permutation.
     views = targets['permutation'].shape[1]

@@ -17,8 +17,8 @@ class MetricHead(nn.Module):
     """Apply a metric loss to features of the neck.
 
     Args:
-        feature: Name of the feature of the neck it works on, or names and
-            weights of several, each of which gets the loss on its own.
+        feature: Name of a feature of the neck, or names and weights of
+            several, each of which gets the loss on its own.
         loss: Config of a metric loss; AGW's weighted regularised triplet by
             default.
     """
@@ -39,17 +39,14 @@ class MetricHead(nn.Module):
     def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute ``loss``, of several features ``loss_FEATURE`` of each.
 
-        ``spread`` is that of the first, if it holds vectors. ``targets``:
-        ``pid`` and ``modality`` ``(B,)``.
+        ``spread`` is that of the first, if it holds vectors.
         """
-        losses = {
-            loss_key(name, self.features): self.loss_weight
-            * weight
-            * self.criterion(
-                features[name], targets['pid'], targets.get('modality')
-            )
-            for name, weight in self.features.items()
-        }
+        labels = targets['pid'], targets.get('modality')
+        losses = {}
+        for name, weight in self.features.items():
+            loss = self.criterion(features[name], *labels)
+            key = loss_key(name, self.features)
+            losses[key] = self.loss_weight * weight * loss
         first = features[next(iter(self.features))]
         if first.ndim == 2:
             losses['spread'] = feature_spread(first)

@@ -10,6 +10,7 @@ from mmgl.utils.checks import require
 
 from ..functional.distillation import kl_divergence
 from ..functional.gather import all_gather_no_grad
+from ..functional.monitors import accuracy
 from ..functional.pairwise import at_least_fp32
 from ..protocols import Tensors
 
@@ -22,8 +23,7 @@ PATIENCE = 1000
 class ModalityClassifierHead(nn.Module):
     r"""One identity classifier a modality, taught by the other's average.
 
-    Follows MPANet (Wu et al., "Discover Cross-Modality Nuances for
-    Visible-Infrared Person Re-Identification", CVPR 2021). Each image is
+    Follows MPANet (Wu et al., CVPR 2021). Each image is
     classified by the classifier of its own modality (prediction p) and by
     the moving average of the other modality's (prediction q, no gradient,
     neither to the classifier nor to the feature):
@@ -32,11 +32,8 @@ class ModalityClassifierHead(nn.Module):
         L = \lambda_{id} (L_{id}^v + L_{id}^r) + \lambda_{kl} mean_b KL(p, q)
 
     The identity losses are means over the images of their modality, of all
-    ranks when distributed; 0 if there is none. The classifiers have no bias
-    and the default initialisation of PyTorch; the averages start as copies.
-
-    ``ClassifierEmaHook`` moves the averages once an optimizer step; the head
-    refuses to train on without it.
+    ranks; 0 if there is none. ``ClassifierEmaHook`` moves the averages once
+    an optimizer step; the head refuses to train on without it.
 
     Args:
         id_weight: Factor of each identity loss. 1 is what the published code
@@ -91,36 +88,30 @@ class ModalityClassifierHead(nn.Module):
         self._check_updates()
         feature, pids = features[self.feature], targets['pid']
         visible = targets['modality'] == VISIBLE
+        side = visible[:, None]
         # All images through both, then a choice: shapes do not depend on the
         # batch, and a classifier without images still has gradient 0.
-        own = torch.where(
-            visible[:, None], self.visible(feature), self.infrared(feature)
+        own = at_least_fp32(
+            torch.where(side, self.visible(feature), self.infrared(feature))
         )
         with torch.no_grad():
-            other = torch.where(
-                visible[:, None],
-                F.linear(feature, self.infrared_average),
-                F.linear(feature, self.visible_average),
-            )
-        own, other = at_least_fp32(own), at_least_fp32(other)
+            by_visible = F.linear(feature, self.visible_average)
+            by_infrared = F.linear(feature, self.infrared_average)
+            other = at_least_fp32(torch.where(side, by_infrared, by_visible))
         rows = F.cross_entropy(own, pids, reduction='none')
-        hits = (own.detach().argmax(dim=1) == pids).float()
-        pair = (own, other)
-        if self.kl_direction == 'teacher_first':
-            pair = (other, own)
         of_visible, of_infrared = _global_means(rows, visible)
+        first = self.kl_direction == 'student_first'
+        pair = (own, other) if first else (other, own)
         return {
             'loss_visible': self.id_weight * of_visible,
             'loss_infrared': self.id_weight * of_infrared,
             'loss_kl': self.kl_weight * kl_divergence(*pair),
-            'accuracy': 100 * hits.mean(),
+            'accuracy': 100 * accuracy(own, pids),
         }
 
     def _check_updates(self) -> None:
         """Complain about a training without the hook."""
-        if not self.training:
-            return
-        self._steps_without_update += 1
+        self._steps_without_update += self.training
         if self._steps_without_update > PATIENCE:
             raise RuntimeError(
                 f'ModalityClassifierHead: {PATIENCE} training steps without '
@@ -132,8 +123,7 @@ class ModalityClassifierHead(nn.Module):
 def _global_means(rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Means of the masked and of the other rows, as seen by one rank.
 
-    The average over the ranks, which DDP takes of the gradient, is the mean
-    over these rows of the whole batch, however they are spread; 0, with
+    Averaged over the ranks they are those of the whole batch; 0, with
     gradient 0, if there is none.
     """
     everyone = all_gather_no_grad(mask)

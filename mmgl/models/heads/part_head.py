@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgl.registry import HEADS, LOSSES
 from mmgl.utils.checks import require
 
-from ..functional.monitors import part_consistency
+from ..functional.monitors import accuracy, part_consistency
 from ..layers.modality_norm import ModalityBatchNorm
 from ..protocols import Tensors
 
@@ -21,10 +20,9 @@ _NORMS = ('bn', 'modality_bn', 'ln', 'none')
 class PartHead(nn.Module):
     """PCB-style projection of stripes to part vectors, Sec. III-C of MMGL.
 
-    Stripes of the feature map are average-pooled, projected to
-    ``out_channels`` and normalised. The projection and the position
-    classifier are shared by all stripes and modalities, because the stripes
-    are shuffled: only then do equal body parts meet in one space.
+    Stripes of the feature map are average-pooled, projected and normalised.
+    Projection and position classifier are shared by all stripes and
+    modalities: only then do equal body parts meet in one space.
 
     Args:
         out_channels: Embedding size D (256 in Sec. III-C).
@@ -79,23 +77,20 @@ class PartHead(nn.Module):
             )
         # The gradient of adaptive_avg_pool2d is summed in no fixed order on a
         # GPU, which randomness.deterministic forbids.
-        stripes = F.avg_pool2d(
-            feature_map, (rows // self.num_stripes, columns)
-        )
-        parts: Tensor = self.projection(stripes.squeeze(-1).transpose(1, 2))
-        if isinstance(self.norm, ModalityBatchNorm):
-            parts = self.norm(parts, modality)
-        else:
-            parts = self.norm(parts)
-        return parts
+        size = (rows // self.num_stripes, columns)
+        stripes = F.avg_pool2d(feature_map, size)
+        parts = self.projection(stripes.squeeze(-1).transpose(1, 2))
+        by_modality = isinstance(self.norm, ModalityBatchNorm)
+        labels = (modality,) if by_modality else ()
+        normed: Tensor = self.norm(parts, *labels)
+        return normed
 
     def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute ``loss_position`` and ``loss_pcc``, where used.
 
         ``targets``: ``permutation`` ``(B, N)`` and, for ``bank='pair'``,
         ``pair`` ``(B,)``. ``top1`` is the share of stripes whose position
-        is named, ``consistency`` see
-        :func:`~mmgl.models.functional.monitors.part_consistency`.
+        is named.
         """
         modality, positions = targets['modality'], targets['permutation']
         parts = self(features[self.feature], modality)
@@ -104,12 +99,10 @@ class PartHead(nn.Module):
             logits = self.classifier(parts).flatten(0, 1).float()
             labels = positions.flatten()
             output['loss_position'] = F.cross_entropy(logits, labels)
-            output['top1'] = (logits.argmax(-1) == labels).float().mean()
+            output['top1'] = accuracy(logits, labels)
         unit = F.normalize(parts.float(), dim=-1)
         if self.contrast is not None:
-            output['loss_pcc'] = self.contrast(
-                unit, modality, targets.get('pair')
-            )
-        with torch.no_grad():
-            output['consistency'] = part_consistency(unit, modality, positions)
+            pairs = targets.get('pair')
+            output['loss_pcc'] = self.contrast(unit, modality, pairs)
+        output['consistency'] = part_consistency(unit, modality, positions)
         return output

@@ -20,11 +20,10 @@ _NORMS = ('bn', 'modality_bn', 'none')
 class PermutationHead(nn.Module):
     """Map a global feature to an N x N affinity, Sec. III-B of MMGL.
 
-    One fully-connected layer, shared by the modalities, from the globally
-    average-pooled feature to N^2 values. The paper names nothing else; the
-    batch norm before it is ours. Pooled features behind a ReLU have a large
-    common part, and without removing it the head learns several times more
-    slowly (``docs/pretraining.md``).
+    One fully-connected layer, shared by the modalities, from the pooled
+    feature to N^2 values. The batch norm before it is ours: without it the
+    large common part of features behind a ReLU slows the head down several
+    times (``docs/pretraining.md``).
 
     Args:
         norm: 'bn', 'modality_bn' (statistics a modality) or 'none' as
@@ -43,11 +42,9 @@ class PermutationHead(nn.Module):
         require(self, norm in _NORMS, f'norm one of {_NORMS}', norm)
         self.num_stripes = num_stripes
         self.feature = feature
-        self.norm = (
-            None
-            if norm == 'none'
-            else ModalityBatchNorm(in_channels, norm == 'modality_bn')
-        )
+        self.norm = None
+        if norm != 'none':
+            self.norm = ModalityBatchNorm(in_channels, norm == 'modality_bn')
         self.fc = nn.Linear(in_channels, num_stripes * num_stripes)
         nn.init.normal_(self.fc.weight, std=0.01)
         nn.init.zeros_(self.fc.bias)
@@ -67,8 +64,7 @@ class PermutationHead(nn.Module):
         """Reconstruct ``permutation`` ``(B, N)``.
 
         ``top1`` is the share of stripes whose position is right, by the
-        largest entry of the noise-free relaxed matrix (training has no time
-        for the Hungarian matching of ``PermutationAccuracy``).
+        largest entry and not, as ``PermutationAccuracy``, a slow matching.
         """
         permutation = targets['permutation']
         if permutation.shape[-1] != self.num_stripes:

@@ -16,9 +16,11 @@ from ..functional.distillation import (
     symmetric_kl,
 )
 from ..functional.gather import all_gather_with_grad
+from ..functional.monitors import accuracy
 from ..functional.pairwise import at_least_fp32
 from ..functional.transport import released_transport_cost, transport_cost
-from ..protocols import Tensors
+from ..losses import IdentityCrossEntropyLoss
+from ..protocols import Ramped, Tensors
 
 TERMS = ('ce', 'cml', 'vsd', 'vcd', 'vml')
 KL_WEIGHTS = {
@@ -30,27 +32,16 @@ NEEDED = {f'{kind}_{name}' for kind in ('obs', 'rep') for name in BRANCHES}
 BRANCH_WEIGHTS = dict(infrared=0.5, visible=0.5, shared_gray=0.25, shared=0.25)
 
 
-def observation_classifier(channels: int, num_classes: int) -> nn.Linear:
-    """Build the classifier of a network's observations, N(0, 0.001)."""
-    classifier = nn.Linear(channels, num_classes)
-    _init_classifier(classifier)
-    return classifier
-
-
-def representation_classifier(
-    channels: int, num_classes: int
-) -> nn.Sequential:
-    """Build the two-layer classifier of a network's representations."""
+def _two_layers(channels: int, num_classes: int) -> nn.Sequential:
+    """Build the classifier of a network's representations."""
     inside = channels // 2
-    classifier = nn.Sequential(
+    return nn.Sequential(
         nn.Linear(channels, inside),
         nn.BatchNorm1d(inside),
         nn.LeakyReLU(0.1, inplace=True),
         nn.Dropout(0.5),
         nn.Linear(inside, num_classes),
     )
-    classifier.apply(_init_classifier)
-    return classifier
 
 
 def _init_classifier(module: nn.Module) -> None:
@@ -61,7 +52,7 @@ def _init_classifier(module: nn.Module) -> None:
 
 
 @MODELS.register_module()
-class VariationalDistillationHead(nn.Module):
+class VariationalDistillationHead(Ramped):
     """Classify observations and representations and distil between them.
 
     Follows MutualInfo (Tian et al., CVPR 2021). With observations v and
@@ -71,32 +62,26 @@ class VariationalDistillationHead(nn.Module):
 
     - ``loss_ce``: label-smoothed cross-entropy of v and of z, branches
       weighted 0.5 (I, V) and 0.25 (S_I, S_V);
-    - ``loss_vsd``: KL(p(y|v) || p(y|z)) of I and of V: z keeps what v says;
-    - ``loss_vcd``: half of KL(p(y|v) || p(y|z)) from S_V to S_I and back: z
-      of one view says what v of the other says;
+    - ``loss_vsd``: KL(p(y|v) || p(y|z)) of I and of V, no gradient to v;
+    - ``loss_vcd``: half of KL(p(y|v) || p(y|z)) from S_V to S_I and back,
+      likewise;
     - ``loss_vml``: Jensen-Shannon divergence of p(y|z) of S_I and S_V;
     - ``loss_cml``: mutual learning between p(y|v) of I and of V.
 
-    Teachers, the observations, get no gradient from ``loss_vsd`` and
-    ``loss_vcd``. The ranked-list loss is another head's (``MetricHead``).
-    ``ramp``, a factor of vsd, vcd and vml of kl_mode='paper', is for
-    ``LossRampHook``.
+    The ranked-list loss is another head's (``MetricHead``). ``ramp``, a
+    factor of vsd, vcd and vml of kl_mode='paper', is for ``LossRampHook``.
 
     Args:
         kl_mode: 'paper' for the above, or 'released' for what the public
-            code computes (see :func:`~mmgl.models.functional.distillation
-            .distil`), which has no VML.
-        cml: 'sinkhorn' (optimal transport between the two clouds of
-            predictions of the whole batch), 'released' (the same with the
-            unconverged solver of the public code) or 'kl' (symmetric KL of
-            the two predictions of each image).
+            code computes (see ``distil``), which has no VML.
+        cml: 'sinkhorn' (optimal transport between the predictions of the
+            whole batch), 'released' (the same with the unconverged solver of
+            the public code) or 'kl' (symmetric KL for each image).
         loss_weights: Weights of the terms where they differ from: ce 1; cml
             8, with 'kl' 1; vsd, vcd and vml 1, with kl_mode='released' 2, 2
             and 0. A term of weight 0 is left out.
         label_smoothing: Share of the target spread over all identities.
     """
-
-    ramp: Tensor
 
     def __init__(
         self,
@@ -109,10 +94,9 @@ class VariationalDistillationHead(nn.Module):
     ) -> None:
         super().__init__()
         require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
-        modes = tuple(KL_WEIGHTS)
+        modes, solvers = tuple(KL_WEIGHTS), tuple(CML_WEIGHTS)
         require(self, kl_mode in modes, f'kl_mode one of {modes}', kl_mode)
-        modes = tuple(CML_WEIGHTS)
-        require(self, cml in modes, f'cml one of {modes}', cml)
+        require(self, cml in solvers, f'cml one of {solvers}', cml)
         unknown = sorted(set(loss_weights or {}) - set(TERMS))
         require(self, not unknown, f'loss_weights of {TERMS}', unknown)
         missing = sorted(NEEDED - set(feature_channels))
@@ -133,23 +117,15 @@ class VariationalDistillationHead(nn.Module):
         }
         self.observation = nn.ModuleDict()
         self.representation = nn.ModuleDict()
-        for name in NETWORKS:
-            length = feature_channels[f'obs_{name}']
-            self.observation[name] = observation_classifier(
-                length, num_classes
-            )
-        for name in NETWORKS:
-            length = feature_channels[f'rep_{name}']
-            self.representation[name] = representation_classifier(
-                length, num_classes
-            )
-        self.criterion = MODELS.build(
-            dict(
-                type='IdentityCrossEntropyLoss',
-                label_smoothing=label_smoothing,
-            )
-        )
-        self.register_buffer('ramp', torch.ones(()), persistent=False)
+        for kind, classifiers, build in (
+            ('obs', self.observation, nn.Linear),
+            ('rep', self.representation, _two_layers),
+        ):
+            for name in NETWORKS:
+                length = feature_channels[f'{kind}_{name}']
+                classifier = build(length, num_classes)
+                classifiers[name] = classifier.apply(_init_classifier)
+        self.criterion = IdentityCrossEntropyLoss(label_smoothing)
 
     def forward(self, features: Tensors) -> Tensors:
         """Logits ``(B, num_classes)`` of each feature, under its name."""
@@ -167,9 +143,8 @@ class VariationalDistillationHead(nn.Module):
     def loss(self, features: Tensors, targets: Tensors) -> Tensors:
         """Compute ``loss_TERM`` of each term.
 
-        ``accuracy`` (percent) is a mean over the observations of all
-        branches. With transport, ``cml_marginal_error`` says how far from
-        its end the transport plan is.
+        ``accuracy`` (percent) is that of the observations; with transport,
+        ``cml_marginal_error`` says how far from its end the plan is.
         """
         logits, pids = self(features), targets['pid']
         output: Tensors = {}
@@ -187,14 +162,8 @@ class VariationalDistillationHead(nn.Module):
                     if self.kl_mode == 'paper':
                         value = self.ramp * value
                 output[f'loss_{term}'] = weight * value
-            with torch.no_grad():
-                hits = [
-                    (logits[f'obs_{branch}'].argmax(dim=1) == pids)
-                    .float()
-                    .mean()
-                    for branch in BRANCHES
-                ]
-                output['accuracy'] = 100 * torch.stack(hits).mean()
+        hits = [accuracy(logits[f'obs_{branch}'], pids) for branch in BRANCHES]
+        output['accuracy'] = 100 * torch.stack(hits).mean()
         return output
 
     def _ce(self, logits: Tensors, pids: Tensor) -> Tensor:
@@ -212,26 +181,21 @@ class VariationalDistillationHead(nn.Module):
             return symmetric_kl(first, second)
         # The clouds of all ranks: a transport between parts of the batch is
         # not a part of the transport.
-        one, two = all_gather_with_grad(
-            torch.stack([first, second], dim=1).softmax(dim=2)
-        ).unbind(dim=1)
-        solve = (
-            transport_cost
-            if self.cml == 'sinkhorn'
-            else released_transport_cost
-        )
-        cost, log['cml_marginal_error'] = solve(one, two)
+        both = torch.stack([first, second], dim=1).softmax(dim=2)
+        one, two = all_gather_with_grad(both).unbind(dim=1)
+        if self.cml == 'sinkhorn':
+            cost, error = transport_cost(one, two)
+        else:
+            cost, error = released_transport_cost(one, two)
+        log['cml_marginal_error'] = error
         return cost
 
     def _divergence(self, term: str, logits: Tensors) -> Tensor:
         """What representations should know of observations, or each other."""
 
         def learn(teacher: str, student: str) -> Tensor:
-            return distil(
-                logits[f'obs_{teacher}'],
-                logits[f'rep_{student}'],
-                self.kl_mode,
-            )
+            v, z = logits[f'obs_{teacher}'], logits[f'rep_{student}']
+            return distil(v, z, self.kl_mode)
 
         if term == 'vsd':
             return learn('infrared', 'infrared') + learn('visible', 'visible')

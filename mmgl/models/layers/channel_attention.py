@@ -20,10 +20,8 @@ class ChannelAttention(nn.Module):
     .. math::
         A = softmax_{row}(-X X^T), \quad y = \gamma A X + X
 
-    where the published :math:`softmax(rowmax(S) - S)` is the same function,
-    since a softmax ignores what a row has in common. The factor
-    :math:`\gamma` starts at 0: the layer starts as the identity. It is the
-    one parameter, whatever C is.
+    which the published :math:`softmax(rowmax(S) - S)` is too. The factor
+    :math:`\gamma`, the one parameter, starts at 0: as the identity.
     """
 
     def __init__(self, in_channels: int) -> None:
@@ -32,17 +30,10 @@ class ChannelAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, modality: Tensor | None = None) -> Tensor:
-        """Add to ``(B, C, h, w)`` what the attended channels hold.
-
-        The modality of the signature of plugins plays no role.
-        """
+        """Add to ``(B, C, h, w)`` what the attended channels hold."""
         # Sums over all positions overflow fp16.
         with torch.autocast(device_type=x.device.type, enabled=False):
             flat = at_least_fp32(x.flatten(2))
             attention = torch.bmm(flat, flat.mT).neg().softmax(dim=-1)
             out = self.gamma * torch.bmm(attention, flat) + flat
         return out.to(x.dtype).view_as(x)
-
-    def extra_repr(self) -> str:
-        """Show the settings when printed."""
-        return f'in_channels={self.in_channels}'

@@ -33,20 +33,18 @@ class FeatureSearchCell(nn.Module):
     - channels (coarse): logits :math:`a + \delta^m` for each channel and
       modality ``m``, one draw of the noise for each modality and forward;
     - pixels (fine): a 7x7 convolution over the standardised mean and maximum
-      of the *selected* channels, plus a bias :math:`\beta + \beta^m`. As it
-      sees selected channels only, the others can be removed for good.
+      of the *selected* channels, so that the others can be removed for good,
+      plus a bias :math:`\beta + \beta^m`.
 
-    The output is the input times both gates. ``phase`` and ``temperature``
-    are buffers set by :class:`~mmgl.engine.hooks.SearchPhaseHook`: gates are
-    1 in 'warm-up', relaxed in 'search' and 0 or 1 in 'hard'; gradient reaches
-    the search parameters in 'search' only (it is 0 elsewhere). Noise is added
-    in training mode.
+    The output is the input, not negative (behind a ReLU), times both gates.
+    ``phase`` and ``temperature`` are buffers set by
+    :class:`~mmgl.engine.hooks.SearchPhaseHook`: gates are 1 in 'warm-up',
+    relaxed in 'search', where alone they learn, and 0 or 1 in 'hard'. Noise is
+    added in training mode.
 
     :meth:`auxiliary_losses` has :math:`L_{sel} = w [(\bar g_{channel} -
     t_c)^2 + (\bar g_{pixel} - t_p)^2]`, without which no gate would have a
     reason to close, with means over the batch of all ranks.
-
-    The feature map must not be negative (behind a ReLU).
 
     Args:
         search_level: 'none', 'channel', 'spatial' or 'both'.
@@ -54,8 +52,7 @@ class FeatureSearchCell(nn.Module):
             cells scale the stream by 0.948 without noise.
         channel_target: Share of channels to keep, t_c.
         spatial_target: Share of pixels to keep, t_p.
-        loss_weight: Weight w of the selection loss. With 0.1 the other
-            losses open all gates.
+        loss_weight: Weight w. With 0.1 the other losses open all gates.
     """
 
     phase: Tensor
@@ -73,20 +70,18 @@ class FeatureSearchCell(nn.Module):
         super().__init__()
         valid = search_level in LEVELS
         require(self, valid, f'search_level one of {LEVELS}', search_level)
-        valid = 0 <= channel_target <= 1
-        require(self, valid, 'channel_target from 0 to 1', channel_target)
-        valid = 0 <= spatial_target <= 1
-        require(self, valid, 'spatial_target from 0 to 1', spatial_target)
+        targets = channel_target, spatial_target
+        valid = all(0 <= target <= 1 for target in targets)
+        rule = 'channel_target and spatial_target from 0 to 1'
+        require(self, valid, rule, targets)
         self.in_channels = in_channels
-        self.channel_target = channel_target
-        self.spatial_target = spatial_target
+        self.channel_target, self.spatial_target = targets
         self.loss_weight = loss_weight
         self.by_channel = search_level in ('channel', 'both')
         self.by_pixel = search_level in ('spatial', 'both')
         if self.by_channel:
-            self.channel_logit = nn.Parameter(
-                torch.full((in_channels,), float(init_logit))
-            )
+            start = torch.full((in_channels,), float(init_logit))
+            self.channel_logit = nn.Parameter(start)
             self.channel_offset = nn.Parameter(torch.zeros(2, in_channels))
         if self.by_pixel:
             # Zero weights: all pixels start alike.
@@ -117,10 +112,7 @@ class FeatureSearchCell(nn.Module):
 
     @torch.no_grad()
     def channel_subsets(self) -> Tensor:
-        """Boolean ``(2, C)``, visible first: channels that hard gates keep.
-
-        All are True without a search for channels.
-        """
+        """Boolean ``(2, C)``, visible first: channels that hard gates keep."""
         if not self.by_channel:
             return self.phase.new_ones((2, self.in_channels), dtype=torch.bool)
         return self.channel_logits() > 0
@@ -145,10 +137,9 @@ class FeatureSearchCell(nn.Module):
             self._means.append((gates.mean(), self.channel_target))
             kept = logits.detach() > 0
             both = kept.all(dim=0).sum()
+            any_kept = kept.any(dim=0).sum().clamp(min=1)
             self._terms['channel_kept'] = kept.float().mean()
-            self._terms['channel_iou'] = both / kept.any(dim=0).sum().clamp(
-                min=1
-            )
+            self._terms['channel_iou'] = both / any_kept
         return _of_image(gates, visible[:, None])[:, :, None, None]
 
     def _pixel_gates(self, x: Tensor, visible: Tensor) -> Tensor:
@@ -179,11 +170,9 @@ class FeatureSearchCell(nn.Module):
     def auxiliary_losses(self) -> Tensors:
         """Hand out the terms of the last training forward, once.
 
-        ``loss_selection``; for the log, what hard gates would keep:
-        ``channel_kept`` and ``pixel_kept`` (shares of all channels of both
-        modalities and of the pixels of the batch) and ``channel_iou``,
+        ``loss_selection``; for the log, the shares ``channel_kept`` and
+        ``pixel_kept`` that hard gates would keep, and ``channel_iou``,
         intersection over union of the channels kept by the two modalities.
-        Empty after a forward in evaluation mode.
         """
         terms, self._terms = self._terms, {}
         if self._means:
@@ -193,8 +182,6 @@ class FeatureSearchCell(nn.Module):
 
 
 def _of_image(values: Tensor, visible: Tensor) -> Tensor:
-    """Value of each image out of ``values`` (2, ...).
-
-    Not by indexing, whose gradient is summed in no fixed order.
-    """
+    """Value of each image out of ``values`` (2, ...)."""
+    # Not by indexing, whose gradient is summed in no fixed order.
     return torch.where(visible, values[VISIBLE], values[INFRARED])

@@ -38,11 +38,9 @@ class GraphAttentionLayer(nn.Module):
         nn.init.uniform_(self.vectors, -bound, bound)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Let the local nodes attend to those of all ranks.
+        """Let local nodes ``(n, in_channels)`` attend to those of all ranks.
 
-        Features ``(n, in_channels)`` become ``(n, num_heads *
-        out_channels)``; the mask ``(n, m)`` is True where local node i may
-        attend to node j.
+        By the mask ``(n, m)``, to ``(n, num_heads * out_channels)``.
         """
         own = torch.einsum('nc,kcd->nkd', x, self.weight)
         nodes = all_gather_with_grad(own)

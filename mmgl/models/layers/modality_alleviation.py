@@ -14,18 +14,13 @@ from ..functional.pairwise import at_least_fp32
 class ModalityAlleviation(nn.Module):
     r"""Instance normalisation where a channel carries modality style.
 
-    Follows MPANet (Wu et al., "Discover Cross-Modality Nuances for
-    Visible-Infrared Person Re-Identification", CVPR 2021):
+    Follows MPANet (Wu et al., CVPR 2021):
     :math:`F' = w \odot F + (1 - w) \odot IN(F)` with a weight a channel
     :math:`w = \sigma(W_2 ReLU(W_1 GAP(F)))`. The instance norm has neither
     scale nor shift, and uses the statistics of each image in testing too.
-    Since :math:`GAP(IN(F)) = 0`, the average of the output is that of the
-    input times w: behind the last stage a globally pooled feature sees a
-    channel attention only, part features see the instance norm.
-
-    Put it behind a stage by ``backbone.plugins``; MPANet has one behind
-    layer3 and one behind layer4. Both convolutions have no bias and Kaiming
-    initialisation (fan out).
+    Since :math:`GAP(IN(F)) = 0`, behind the last stage a globally pooled
+    feature sees a channel attention only, part features the instance norm.
+    A layer for ``backbone.plugins``, behind layer3 and layer4 in MPANet.
 
     ``reduction`` is C divided by the channels between W_1 and W_2, ``eps``
     is added to the variance of the instance norm.
@@ -52,11 +47,7 @@ class ModalityAlleviation(nn.Module):
         return logits.sigmoid()
 
     def forward(self, x: Tensor, modality: Tensor | None = None) -> Tensor:
-        """Mix a feature map ``(B, C, h, w)`` with its instance norm.
-
-        The modality of the signature of plugins plays no role: the module
-        looks at the image only.
-        """
+        """Mix a feature map ``(B, C, h, w)`` with its instance norm."""
         weight = self.weight(x)
         # Sums over all positions lose digits in half precision.
         with torch.autocast(device_type=x.device.type, enabled=False):

@@ -9,14 +9,10 @@ from ..functional.gather import all_gather_with_grad
 class ModalityBatchNorm(nn.Module):
     """Normalise vectors by batch statistics of their modality or of all.
 
-    A shared batch norm behind features of two modalities turns their mean
-    difference into the leading direction of the output, and after L2
-    normalisation the modalities stand opposite each other. With statistics a
-    modality both have zero mean and unit variance in every channel, so such
-    a split cannot arise. Scale and shift are shared. Statistics are those of
-    the global batch when distributed, on any device, and in fp32.
-
-    ``per_modality=False`` is a plain synchronised batch norm.
+    A shared batch norm turns the mean difference of two modalities into the
+    leading direction of the output; with statistics a modality (scale and
+    shift are shared) such a split cannot arise. ``per_modality=False`` is a
+    plain synchronised batch norm. Statistics are those of all ranks, in fp32.
     """
 
     running_mean: Tensor

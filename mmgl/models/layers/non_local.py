@@ -13,13 +13,8 @@ class NonLocalBlock(nn.Module):
 
     The dot-product version of Wang et al., "Non-local Neural Networks", as
     used by AGW: :math:`z = x + BN(W_z y)`,
-    :math:`y_i = \frac{1}{N} \sum_j (\theta_i^T \phi_j) g_j`, without softmax
-    or sub-sampling. Without a softmax the product is associative, so
-    :math:`\sum_j g_j \phi_j^T` is formed first and the ``N x N`` attention
-    matrix never.
-
-    The batch norm starts with weight and bias 0; the convolutions (all with
-    bias) keep the default initialisation of PyTorch.
+    :math:`y_i = \frac{1}{N} \sum_j (\theta_i^T \phi_j) g_j`. Without a softmax
+    the product is associative: the ``N x N`` attention matrix is never formed.
 
     Of the channels of the embeddings, ``inter_channels``, the published AGW
     code uses 1 (by accident, but its numbers depend on it); the original
@@ -47,6 +42,5 @@ class NonLocalBlock(nn.Module):
         with torch.autocast(device_type=x.device.type, enabled=False):
             context = at_least_fp32(g) @ (at_least_fp32(phi) / phi.shape[2]).mT
             y = (context @ at_least_fp32(theta)).to(theta.dtype)
-        y = y.view(*y.shape[:2], *x.shape[2:])
-        x = x + self.bn(self.out(y))
-        return x
+        attended: Tensor = self.bn(self.out(y.unflatten(2, x.shape[2:])))
+        return x + attended

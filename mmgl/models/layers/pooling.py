@@ -30,37 +30,28 @@ class GeMPooling(nn.Module):
 
     Args:
         p: Exponent; 1 is average pooling, large values approach the maximum.
-        learnable: Train ``p`` (starting from the given value).
         eps: What a dead channel gives, which keeps its gradient finite. The
             default is the 1e-12 that AGW adds to the mean of cubes.
     """
 
-    def __init__(
-        self, p: float = 3.0, learnable: bool = False, eps: float = 1e-4
-    ) -> None:
+    def __init__(self, p: float = 3.0, eps: float = 1e-4) -> None:
         super().__init__()
         if p <= 0 or eps <= 0:
             raise ValueError(
                 f'GeMPooling needs p > 0 and eps > 0, got p={p}, eps={eps}'
             )
         self.eps = eps
-        # A fixed exponent is a setting, not a part of the weights.
-        self.p = nn.Parameter(torch.tensor(float(p))) if learnable else p
+        self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool a non-negative ``(B, C, h, w)`` to ``(B, C)``, always fp32."""
         with torch.autocast(device_type=x.device.type, enabled=False):
             x = at_least_fp32(x)
-            # Relative to the peak of the channel: the generalised mean is
-            # homogeneous, so this changes neither value nor gradient, and
-            # x^p can neither overflow nor underflow to 0 in all positions.
+            # Relative to the peak of the channel, which changes nothing, so
+            # that x^p can neither overflow nor underflow in all positions.
             peak = x.detach().amax(dim=(2, 3), keepdim=True)
             peak = peak.clamp(min=self.eps)
             mean = (x / peak).clamp(min=_FLOOR).pow(self.p).mean(dim=(2, 3))
             peak = peak.flatten(1)
             mean = mean + (self.eps / peak).pow(self.p)
             return mean.pow(1 / self.p) * peak
-
-    def extra_repr(self) -> str:
-        """Show the settings when printed."""
-        return f'p={float(self.p):g}, eps={self.eps:g}'

@@ -3,9 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import gathered_pairwise_dist
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
+
+from ..functional.pairwise import gathered_pairwise_dist
 
 
 @MODELS.register_module()

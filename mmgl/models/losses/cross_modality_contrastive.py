@@ -6,20 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.discrepancy import (
-    kernel_discrepancy,
-    masked_mean,
-    shares,
-)
-from mmgl.models.functional.gather import all_gather_labelled
-from mmgl.models.functional.pairwise import (
-    at_least_fp32,
-    check_rows,
-    leave_out,
-)
 from mmgl.registry import MODELS
 from mmgl.structures.modality import INFRARED, VISIBLE
 from mmgl.utils.checks import require
+
+from ..functional.discrepancy import kernel_discrepancy, masked_mean, shares
+from ..functional.gather import all_gather_labelled
+from ..functional.pairwise import at_least_fp32, check_rows, leave_out
 
 MODES = ('discrepancy', 'infonce')
 
@@ -29,8 +22,7 @@ class CrossModalityContrastiveLoss(nn.Module):
     r"""Draw the modalities of an identity together, keep others apart.
 
     For the goals of the contrastive optimisation of NFS (Chen et al., CVPR
-    2021): little discrepancy between the modalities, much distance between
-    the classes. The formulas are ours, see ``docs/methods/nfs.md``. With the
+    2021); the formulas are ours, see ``docs/methods/nfs.md``. With the
     L2-normalised features :math:`V_i` and :math:`R_i` of identity ``i``,
 
     .. math::
@@ -44,9 +36,8 @@ class CrossModalityContrastiveLoss(nn.Module):
     over its positives, averaged over the anchors, with ``temperature`` T.
 
     The loss is one number over the batch of all ranks. Identities without an
-    image in one modality take part where they can: in ``D(i, j)`` with the
-    modality they have, in 'infonce' as negatives. The modality is not
-    optional.
+    image in one modality take part in ``D(i, j)`` with the other one, in
+    'infonce' as negatives. The modality is not optional.
     """
 
     def __init__(
@@ -70,11 +61,7 @@ class CrossModalityContrastiveLoss(nn.Module):
     def forward(
         self, features: Tensor, pids: Tensor, modality: Tensor | None = None
     ) -> Tensor:
-        """Return the loss, the same on every rank.
-
-        It is 0 with gradient 0 where no identity of the batch has both
-        modalities and no two identities can be compared.
-        """
+        """Return the loss, the same on every rank; 0 if nothing compares."""
         if modality is None:
             raise ValueError(
                 'CrossModalityContrastiveLoss needs the modality of every row'
@@ -91,15 +78,12 @@ class CrossModalityContrastiveLoss(nn.Module):
     def _discrepancy(
         self, unit: Tensor, same: Tensor, modality: Tensor
     ) -> Tensor:
-        # One row for each image and not for each identity, whose number the
-        # host does not know; the first image stands for its identity.
-        visible = same & (modality == VISIBLE)
-        infrared = same & (modality == INFRARED)
+        # The first image stands for its identity: the host does not know how
+        # many identities there are.
+        sides = same & (modality == VISIBLE), same & (modality == INFRARED)
         first = ~same.tril(-1).any(dim=1)
-        discrepancy = kernel_discrepancy(
-            unit, visible, infrared, self.bandwidths
-        )
-        rows, columns = (first & s.any(dim=1) for s in (visible, infrared))
+        discrepancy = kernel_discrepancy(unit, *sides, self.bandwidths)
+        rows, columns = (first & side.any(dim=1) for side in sides)
         valid = rows[:, None] & columns[None, :]
         within = masked_mean(discrepancy, valid & same)
         apart = F.relu(self.margin - discrepancy)

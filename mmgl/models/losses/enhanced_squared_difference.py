@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import weighted_distances
 from mmgl.registry import MODELS
+
+from ..functional.pairwise import weighted_distances
 
 
 @MODELS.register_module()
@@ -20,20 +21,17 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
         D_i = \min(\gamma (d^p_i - d^n_i)^2, c), \quad
         L = \frac{1}{n} \sum_i \log(1 + \exp(\pm D_i))
 
-    with + where :math:`d^p_i > d^n_i` and - elsewhere. Modality plays no
-    role.
+    with + where :math:`d^p_i > d^n_i` and - elsewhere.
 
-    Two properties make training with it fragile. An anchor with
-    :math:`D_i > c` counts exactly ``c`` and has no gradient, so that features
-    of a large scale are not trained at all. And :math:`d^p_i = d^n_i` is a
-    stationary point of loss ln 2 = 0.693, where features can collapse. A
-    loss that stays at 88 or at 0.693 shows one of the two.
+    Two properties make training with it fragile. An anchor on the plateau of
+    ``clamp`` c, 88, has no gradient, so that features of a large scale are
+    not trained at all; without it (None) gradients grow with the difference.
+    And :math:`d^p_i = d^n_i` is a stationary point of loss ln 2 = 0.693, where
+    features can collapse.
 
-    ``alpha`` is a factor of the distances in the soft weights. No ``clamp`` c
-    removes the plateau but lets gradients grow with the difference; it keeps
-    the exponential from overflowing. ``published`` takes the weights of the
-    public code, where those of the negative pairs vanish at large feature
-    distances and most anchors start on the plateau.
+    ``alpha`` is a factor of the distances in the soft weights. ``published``
+    takes those of the public code, which vanish for negative pairs at large
+    distances, so that most anchors start on the plateau.
     """
 
     def __init__(

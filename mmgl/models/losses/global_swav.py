@@ -4,8 +4,9 @@ import torch
 from mmpretrain.models.losses import SwAVLoss
 from torch import Tensor
 
-from mmgl.models.functional.transport import balanced_assignment
 from mmgl.registry import MODELS
+
+from ..functional.transport import balanced_assignment
 
 
 @MODELS.register_module()
@@ -13,12 +14,10 @@ class GlobalSwAVLoss(SwAVLoss):  # type: ignore[misc]
     """Swapped prediction with assignments balanced over all ranks.
 
     Caron et al., "Unsupervised Learning of Visual Features by Contrasting
-    Cluster Assignments" (NeurIPS 2020): prototypes share out the views of
-    the whole batch in equal parts. mmpretrain 1.2.0 balances the views of
-    each rank by themselves, and where a prototype gets nothing on one rank
-    only, that rank waits for a message that the others do not send. On one
-    process the values are the same. Arguments and the queue, of which
-    ``SwAVQueueHook`` gives each rank its part, are those of the base class.
+    Cluster Assignments" (NeurIPS 2020). mmpretrain 1.2.0 balances the views
+    of each rank by themselves, and hangs where a prototype gets nothing on
+    one rank only. On one process the values are the same. Arguments and the
+    queue (see ``SwAVQueueHook``) are those of the base class.
     """
 
     use_queue: bool
@@ -31,14 +30,16 @@ class GlobalSwAVLoss(SwAVLoss):  # type: ignore[misc]
         scores: Tensor = self.prototypes(x)
         size = len(x) // sum(self.num_crops)
         predictions = (scores / self.temperature).log_softmax(dim=1)
-        predictions = predictions.split(size)
+        views = (
+            torch.split(scores.detach(), size),
+            torch.split(x.detach(), size),
+        )
         total = scores.new_zeros(())
         for row, crop in enumerate(self.crops_for_assign):
-            own = slice(crop * size, (crop + 1) * size)
-            target = self._assign(row, scores[own].detach(), x[own].detach())
+            target = self._assign(row, *(view[crop] for view in views))
             others = [
                 (target * prediction).sum(dim=1).mean()
-                for n, prediction in enumerate(predictions)
+                for n, prediction in enumerate(torch.split(predictions, size))
                 if n != crop
             ]
             total = total - sum(others) / len(others)

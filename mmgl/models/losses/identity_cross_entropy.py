@@ -3,9 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
+
+from ..functional.pairwise import at_least_fp32
 
 
 @MODELS.register_module()

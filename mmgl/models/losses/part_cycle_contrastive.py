@@ -1,53 +1,50 @@
 """Part-aware cycle-contrastive loss of MMGL."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from mmgl.models.functional.gather import (
+from mmgl.registry import MODELS
+from mmgl.utils.checks import require
+
+from ..functional.gather import (
     all_gather_labelled,
     all_gather_with_grad,
     own_columns,
 )
-from mmgl.models.functional.pairwise import at_least_fp32
-from mmgl.models.functional.soft_neighbours import (
+from ..functional.pairwise import at_least_fp32
+from ..functional.soft_neighbours import (
     cycle_retrieve,
     masked_info_nce,
     stripe_mask,
 )
-from mmgl.registry import MODELS
-from mmgl.utils.checks import require
+from ..protocols import Ramped
 
 _BANKS = ('universal', 'pair')
 _NEGATIVES = ('retrieved', 'patches')
 
 
 @MODELS.register_module()
-class PartCycleContrastiveLoss(nn.Module):
+class PartCycleContrastiveLoss(Ramped):
     """Contrast of cycle-retrieved RGB-IR parts (PCC), Eq. 5-6 of MMGL.
 
     Every part ("patch" in the paper) retrieves its soft nearest neighbour
     among the parts of the other modality, which in turn retrieves its own
-    among the parts of the query's image. The two retrieved vectors are a
-    positive pair; the vectors retrieved by all queries of the same direction
-    are the negatives. Both directions and both members of a pair serve as
-    anchors. Bank and negatives are those of all ranks, with gradient.
+    among the parts of the query's image. The two are a positive pair, both
+    anchors; what all queries of the same direction retrieved are the
+    negatives. Bank and negatives are those of all ranks, with gradient.
 
     Args:
         temperature: tau of Eq. 5 and 6.
         bank: 'universal': all parts of the other modality in the batch;
-            'pair': the N parts of the paired image only, negatives
-            restricted likewise.
+            'pair': those of the paired image only, negatives likewise.
         negatives: 'retrieved': the retrieved vectors {V_ir, V_rgb};
             'patches': the parts themselves.
-        include_anchor: Keep the anchor itself in the denominator, the
-            literal reading of Eq. 6, which bounds the loss from below by
-            log 2.
+        include_anchor: Keep the anchor itself in the denominator, as Eq. 6
+            reads, which bounds the loss from below by log 2.
         detach_bank: Stop gradients through retrieved entries.
         loss_weight: lambda of Eq. 7.
     """
-
-    ramp: Tensor
 
     def __init__(
         self,
@@ -69,17 +66,13 @@ class PartCycleContrastiveLoss(nn.Module):
         self.include_anchor = include_anchor
         self.detach_bank = detach_bank
         self.loss_weight = loss_weight
-        # Grows from 0 to 1 under LossRampHook; a tensor, so that compiled
-        # steps need no recompilation when it changes.
-        self.register_buffer('ramp', torch.ones(()), persistent=False)
 
     def forward(
         self, parts: Tensor, modality: Tensor, pairs: Tensor | None = None
     ) -> Tensor:
         """Compute the loss of unit part vectors ``(B, N, D)``.
 
-        Both modalities must occur in the batch of all ranks. ``bank='pair'``
-        needs the pair number ``(B,)`` of every image.
+        Both modalities must occur in the batch of all ranks.
         """
         labels = [modality]
         if self.bank == 'pair':
@@ -105,9 +98,8 @@ class PartCycleContrastiveLoss(nn.Module):
                 parts, bank, reach, self.temperature, self.detach_bank
             )
             if self.negatives == 'patches':
-                loss = self._against_patches(
-                    there, back, bank, reach | same_side
-                )
+                images = reach | same_side
+                loss = self._against_patches(there, back, bank, images)
             else:
                 loss = self._against_retrieved(there, back, same_side)
             return self.loss_weight * self.ramp * loss
@@ -133,17 +125,11 @@ class PartCycleContrastiveLoss(nn.Module):
     def _against_patches(
         self, there: Tensor, back: Tensor, bank: Tensor, images: Tensor
     ) -> Tensor:
-        stripes, dim = bank.shape[1:]
-        mask = stripe_mask(images, stripes)
+        mask = stripe_mask(images, bank.shape[1])
+        one, two, parts = (x.flatten(0, 1) for x in (there, back, bank))
         losses = [
-            masked_info_nce(
-                anchors.reshape(-1, dim),
-                positives.reshape(-1, dim),
-                bank.reshape(-1, dim),
-                mask,
-                self.temperature,
-            )
-            for anchors, positives in ((there, back), (back, there))
+            masked_info_nce(*pair, parts, mask, self.temperature)
+            for pair in ((one, two), (two, one))
         ]
         # The positive is no part: log(1 + exp(x)) adds it to the
         # denominator of x = logsumexp(parts) - positive.

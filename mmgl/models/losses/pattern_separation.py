@@ -3,21 +3,19 @@
 import torch
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
+
+from ..functional.pairwise import at_least_fp32
 
 
 @MODELS.register_module()
 class PatternSeparationLoss(nn.Module):
     r"""Keep the masks of an image from covering the same positions.
 
-    Follows MPANet (Wu et al., "Discover Cross-Modality Nuances for
-    Visible-Infrared Person Re-Identification", CVPR 2021):
-    :math:`L = mean_{b, k < l} \langle M_k, M_l \rangle`, a sum over positions
-    as in the published code. It therefore grows with the image: masks of 0.5
-    everywhere give 48 at 24x8 positions and 32 at 16x8. ``normalize`` divides
-    by the number of positions; a weight of 0.5 without corresponds to 96
-    (24x8) or 64 (16x8) with it.
+    Follows MPANet (Wu et al., CVPR 2021): :math:`L = mean_{b, k < l} \langle
+    M_k, M_l \rangle`, a sum over positions as in the published code, which
+    grows with the image. ``normalize`` divides by their number; a weight of
+    0.5 without corresponds to 96 (24x8) or 64 (16x8) with it.
     """
 
     def __init__(self, normalize: bool = False) -> None:

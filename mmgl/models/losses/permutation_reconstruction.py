@@ -4,14 +4,15 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
-from mmgl.models.functional.sinkhorn import (
+from mmgl.registry import MODELS
+from mmgl.utils.checks import require
+
+from ..functional.pairwise import at_least_fp32
+from ..functional.sinkhorn import (
     gumbel_noise,
     gumbel_sinkhorn,
     unshuffle_ranks,
 )
-from mmgl.registry import MODELS
-from mmgl.utils.checks import require
 
 _REDUCTIONS = ('mean', 'sum_n', 'sum')
 
@@ -20,17 +21,15 @@ _REDUCTIONS = ('mean', 'sum_n', 'sum')
 class PermutationReconstructionLoss(nn.Module):
     """Squared error of the recovered rank vector, Eq. 2-4 of MMGL.
 
-    The affinity of every image is relaxed to ``num_samples`` doubly
-    stochastic matrices by Gumbel-Sinkhorn; each undoes the shuffling of the
-    rank vector, and the loss is averaged over the samples. The paper prints
-    a sum over the batch, which for 96 images starts at 2,000 against 1.8 of
-    the position loss; the default averages over images, samples and ranks as
-    the original Gumbel-Sinkhorn code does.
+    Each of ``num_samples`` Gumbel-Sinkhorn relaxations of the affinity undoes
+    the shuffling of the rank vector. ``num_samples`` and the rounds
+    ``num_iters`` are those of Sec. IV-B; the paper's temperature of 0.07
+    belongs to Eq. 5 and 6, see ``docs/pretraining.md``.
 
-    ``num_samples`` and the Sinkhorn rounds ``num_iters`` are those of
-    Sec. IV-B; the paper's temperature of 0.07 belongs to Eq. 5 and 6, see
-    ``docs/pretraining.md``. The ``reduction`` 'mean' is over everything,
-    'sum_n' sums over the N ranks, 'sum' over ranks and images as printed.
+    The ``reduction`` 'mean' is over images, samples and ranks, as in the
+    original Gumbel-Sinkhorn code; 'sum_n' sums over the N ranks, 'sum' over
+    ranks and images as printed, which for 96 images starts at 2,000 against
+    1.8 of the position loss.
     """
 
     def __init__(
@@ -58,8 +57,8 @@ class PermutationReconstructionLoss(nn.Module):
     def forward(self, logits: Tensor, permutation: Tensor) -> Tensor:
         """Compute the loss of affinities ``(B, N, N)``.
 
-        Entry (i, j) says how well shuffled stripe i fits position j; it is
-        original stripe ``permutation[:, i]``, shape ``(B, N)``.
+        Entry (i, j) says how well shuffled stripe i, the original stripe
+        ``permutation[:, i]``, fits position j.
         """
         with torch.autocast(logits.device.type, enabled=False):
             logits = at_least_fp32(logits)
@@ -67,9 +66,7 @@ class PermutationReconstructionLoss(nn.Module):
                 logits, self._noise(logits), self.temperature, self.num_iters
             )
             shuffled = permutation.to(matrices.dtype) + 1
-            target = torch.arange(
-                1, shuffled.shape[-1] + 1, device=shuffled.device
-            )
+            target = torch.arange(shuffled.shape[-1], device=logits.device) + 1
             error = (unshuffle_ranks(matrices, shuffled) - target).square()
             return self.loss_weight * self._reduce(error)
 
@@ -80,15 +77,12 @@ class PermutationReconstructionLoss(nn.Module):
         # gets the same noise on any number of processes.
         batch, stripes = logits.shape[:2]
         shape = (batch * get_world_size(), self.num_samples, stripes, stripes)
-        noise = gumbel_noise(shape, logits).narrow(
-            0, batch * get_rank(), batch
-        )
-        return self.noise_factor * noise
+        noise = gumbel_noise(shape, logits)
+        return self.noise_factor * noise.narrow(0, batch * get_rank(), batch)
 
     def _reduce(self, error: Tensor) -> Tensor:
         if self.reduction == 'mean':
             return error.mean()
         per_image = error.sum(dim=-1).mean(dim=1)
-        return (
-            per_image.mean() if self.reduction == 'sum_n' else per_image.sum()
-        )
+        by_rank = self.reduction == 'sum_n'
+        return per_image.mean() if by_rank else per_image.sum()

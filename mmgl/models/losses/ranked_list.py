@@ -6,13 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.gather import own_columns
-from mmgl.models.functional.pairwise import (
-    at_least_fp32,
-    gathered_pairwise_dist,
-)
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
+
+from ..functional.gather import own_columns
+from ..functional.pairwise import at_least_fp32, gathered_pairwise_dist
 
 _EPS = 1e-5
 
@@ -32,10 +30,9 @@ class RankedListLoss(nn.Module):
         \quad w_n = e^{T (\alpha - d_n)}
 
     over all positives but the anchor itself and over the negatives with
-    :math:`d_n < \alpha`; the weights are part of the gradient. The sum of
-    both kinds is averaged over anchors. Unit vectors are at most 2 apart:
-    with :math:`\alpha = 2.2` every negative of the own modality counts, and
-    the loss stays above 0.2 for good. This is as published.
+    :math:`d_n < \alpha`; the weights are part of the gradient. As published
+    :math:`\alpha` is 2.2, though unit vectors are at most 2 apart: every
+    negative of the own modality counts, and the loss stays above 0.2.
 
     ``alpha`` and ``margin`` m are for pairs within a modality and across; a
     larger ``temperature`` T makes close negatives count more.
@@ -64,10 +61,7 @@ class RankedListLoss(nn.Module):
     def forward(
         self, features: Tensor, pids: Tensor, modality: Tensor | None = None
     ) -> Tensor:
-        """Average over local anchors; a missing kind of pair counts 0.
-
-        The modality is not optional.
-        """
+        """Average over local anchors; a missing kind of pair counts 0."""
         if modality is None:
             raise ValueError('RankedListLoss needs the modality of every row')
         features = F.normalize(at_least_fp32(features), dim=1)

@@ -3,9 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import at_least_fp32
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
+
+from ..functional.pairwise import at_least_fp32
 
 
 @MODELS.register_module()
@@ -20,8 +21,7 @@ class ViewConsistencyLoss(nn.Module):
 
     with q the softmax of the logits of view ``teacher``, without gradient,
     and p that of view ``student``, over the m images that have both views,
-    and ``loss_weight`` w. Views are paired by ``source``. All views of an
-    image are on one rank.
+    and ``loss_weight`` w.
     """
 
     def __init__(
@@ -35,22 +35,16 @@ class ViewConsistencyLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, targets: dict[str, Tensor]) -> Tensor:
-        """Average over the images of logits ``(n, classes)`` with both views.
-
-        ``targets`` holds ``view`` ``(n,)`` and ``source`` ``(n,)``, as the
-        data preprocessor makes them of images with several views.
-        """
+        """Average over images of logits ``(n, c)`` by ``view``, ``source``."""
         if 'view' not in targets or 'source' not in targets:
             raise ValueError(
                 'ViewConsistencyLoss needs images with several views; add '
                 'the transform Views to the training pipeline'
             )
         view, source = targets['view'], targets['source']
-        pairs = (
-            (view == self.student)[:, None]
-            & (view == self.teacher)[None, :]
-            & (source[:, None] == source[None, :])
-        )
+        same = source[:, None] == source[None, :]
+        student, teacher = view == self.student, view == self.teacher
+        pairs = student[:, None] & teacher[None, :] & same
         paired = pairs.any(dim=1)
         # Reading a device would stall it; there the mean of nothing is NaN.
         if paired.device.type == 'cpu' and not paired.any():
@@ -60,8 +54,7 @@ class ViewConsistencyLoss(nn.Module):
                 'view(s) of an image'
             )
         logits = at_least_fp32(logits)
-        teacher = pairs.int().argmax(dim=1)
-        wanted = logits[teacher].detach().softmax(dim=1)
+        taught_by = pairs.int().argmax(dim=1)
+        wanted = logits[taught_by].detach().softmax(dim=1)
         entropy = F.cross_entropy(logits, wanted, reduction='none')
-        mean = (entropy * paired).sum() / paired.sum()
-        return self.loss_weight * mean
+        return self.loss_weight * ((entropy * paired).sum() / paired.sum())

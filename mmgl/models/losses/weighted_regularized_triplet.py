@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgl.models.functional.pairwise import weighted_distances
 from mmgl.registry import MODELS
+
+from ..functional.pairwise import weighted_distances
 
 
 @MODELS.register_module()
@@ -22,14 +23,12 @@ class WeightedRegularizedTripletLoss(nn.Module):
 
     with :math:`w^p = softmax(d)` over the rows of the same identity (the
     anchor included, as published) and :math:`w^n = softmax(-d)` over the
-    others. The weights are part of the gradient. Modality plays no role.
+    others. The weights are part of the gradient.
 
-    ``published`` computes what the public code does. At distances beyond
+    ``published`` computes what the public code does: beyond distances of
     about 15 its weights of the negative pairs vanish (see
-    :func:`~mmgl.models.functional.pairwise.published_softmax`), which leaves
-    the distance to the same identity; and the exponential overflows beyond
-    88.7 in fp32, which makes the loss infinite and its gradient NaN. The
-    default has neither.
+    :func:`~mmgl.models.functional.pairwise.published_softmax`), and beyond
+    88.7 the exponential overflows in fp32, with a NaN gradient.
 
     Example:
         >>> pids = torch.tensor([0, 0, 1, 1])
@@ -48,7 +47,6 @@ class WeightedRegularizedTripletLoss(nn.Module):
         """Average the loss over local anchors."""
         furthest, closest = weighted_distances(features, pids, self.published)
         if self.published:
-            return F.soft_margin_loss(
-                closest - furthest, torch.ones_like(furthest)
-            )
+            signs = torch.ones_like(furthest)
+            return F.soft_margin_loss(closest - furthest, signs)
         return F.softplus(furthest - closest).mean()

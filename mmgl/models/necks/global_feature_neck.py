@@ -16,11 +16,8 @@ class GlobalFeatureNeck(nn.Module):
     """Pool the feature map and normalise it (BNNeck).
 
     Follows Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person
-    Re-identification", and AGW: metric losses work on the pooled feature,
-    classification and retrieval on the normalised one. The BN weight starts
-    at N(1, 0.01); the bias is 0 and frozen.
-
-    Features: ``pool`` and ``bn``, both ``(B, C)`` in fp32.
+    Re-identification", and AGW. Features: ``pool``, for metric losses, and
+    ``bn``, for classification and retrieval, both ``(B, C)`` in fp32.
 
     ``pool`` is ``dict(type='GeMPooling', p=3)``, the default, or
     ``dict(type='AvgPooling')``.

@@ -9,10 +9,7 @@ from ..protocols import Tensors
 
 @MODELS.register_module()
 class MapNeck(nn.Module):
-    """Hand on the feature map and its average: the neck of the pretexts.
-
-    Features: ``map`` ``(B, C, h, w)`` and ``pool`` ``(B, C)``.
-    """
+    """Hand on the feature map and its average: the neck of the pretexts."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()

@@ -35,11 +35,9 @@ def build_bottleneck(widths: Sequence[int]) -> nn.Sequential:
 class MutualBottleneckNeck(nn.Module):
     """Observations and representations of the branches of MutualInfo.
 
-    Each network has a BNNeck (weight from 1, bias 0 and frozen), whose
-    output is the observation v, and a bottleneck from there to the shorter
-    representation z. Both branches of the shared network go through the same
-    layers. Although it is called variational, the published bottleneck is a
-    deterministic perceptron: nothing is sampled and there is no prior.
+    Each network has a BNNeck, whose output is the observation v, and a
+    bottleneck from there to the shorter representation z. Although called
+    variational, the published bottleneck is a perceptron: nothing is sampled.
 
     Features: ``obs_BRANCH`` ``(B, C)`` and ``rep_BRANCH`` ``(B, Z)`` of each
     branch, and ``concat`` ``(B, 4 C)``, the observations of infrared,
@@ -74,18 +72,10 @@ class MutualBottleneckNeck(nn.Module):
 
     def forward(self, maps: Tensors) -> Tensors:
         """Compute the features of a map ``(B, C, h, w)`` of each branch."""
-        observations = {
-            f'obs_{branch}': self.bn[network](self.pool(maps[branch]))
-            for branch, network in BRANCHES.items()
-        }
-        representations = {
-            f'rep_{branch}': self.bottleneck[network](
-                observations[f'obs_{branch}']
-            )
-            for branch, network in BRANCHES.items()
-        }
-        return {
-            **observations,
-            **representations,
-            'concat': torch.cat(tuple(observations.values()), dim=1),
-        }
+        observed, represented = {}, {}
+        for branch, network in BRANCHES.items():
+            v = self.bn[network](self.pool(maps[branch]))
+            observed[f'obs_{branch}'] = v
+            represented[f'rep_{branch}'] = self.bottleneck[network](v)
+        concat = torch.cat(tuple(observed.values()), dim=1)
+        return {**observed, **represented, 'concat': concat}

@@ -23,16 +23,11 @@ _INVERSE_ROOT = '1/sqrt(d)'
 class PartAttentionNeck(GlobalFeatureNeck):
     r"""Intra-modality weighted-part attention (IWPA) of DDAG.
 
-    The feature map is averaged over ``num_parts`` stripes; the stripes of an
-    image attend to one another through three projections; a learned gate
-    weighs the results, which are added to the global feature and normalised:
-    :math:`h = BN(\sum_i a_i r_i + g)`, :math:`a = softmax(\theta)`. As in
-    the public code g is the feature *behind* the BNNeck (see
-    ``docs/methods/ddag.md``). No image sees another one but through the
-    batch norms, so ``part`` can be used in testing.
-
-    The number of parts is the length of ``gate`` and thereby stored in every
-    checkpoint; one of another number is refused.
+    The averages of ``num_parts`` stripes attend to one another through three
+    projections; a learned gate weighs the results, which are added to the
+    global feature: :math:`h = BN(\sum_i a_i r_i + g)`,
+    :math:`a = softmax(\theta)`. As in the public code g is the feature
+    *behind* the BNNeck (see ``docs/methods/ddag.md``).
 
     Features: ``pool`` and ``bn`` of :class:`GlobalFeatureNeck` and ``part``,
     the attentive feature h, all ``(B, C)`` in fp32.
@@ -85,15 +80,11 @@ class PartAttentionNeck(GlobalFeatureNeck):
         x = at_least_fp32(x)
         # Slices, since the gradient of adaptive_avg_pool2d is summed in no
         # fixed order on a GPU.
-        return torch.stack(
-            [
-                x[:, :, i * rows // parts : -(-(i + 1) * rows // parts)].mean(
-                    dim=(2, 3)
-                )
-                for i in range(parts)
-            ],
-            dim=1,
+        stripes = (
+            x[:, :, i * rows // parts : -(-(i + 1) * rows // parts)]
+            for i in range(parts)
         )
+        return torch.stack([part.mean(dim=(2, 3)) for part in stripes], dim=1)
 
     def forward(self, x: Tensor) -> Tensors:
         """Compute the features of a map ``(B, C, h, w)``."""
@@ -102,15 +93,11 @@ class PartAttentionNeck(GlobalFeatureNeck):
         # precision would choose other parts.
         with torch.autocast(device_type=x.device.type, enabled=False):
             stripes = self.stripes(x)
-            attended = part_attention(
-                self.query(stripes),
-                self.key(stripes),
-                self.value(stripes),
-                self.scale,
-            )
-            weighted = torch.einsum(
-                'p,bpc->bc', self.gate.softmax(0), attended
-            )
+            query, key = self.query(stripes), self.key(stripes)
+            value = self.value(stripes)
+            attended = part_attention(query, key, value, self.scale)
+            gate = self.gate.softmax(0)
+            weighted = torch.einsum('p,bpc->bc', gate, attended)
             features['part'] = self.part_bn(weighted + features['bn'])
         return features
 

@@ -15,14 +15,10 @@ from ..protocols import Tensors
 class PatternAlignmentNeck(nn.Module):
     r"""Features of several learnt masks, and the global one (BNNeck).
 
-    Follows MPANet (Wu et al., "Discover Cross-Modality Nuances for
-    Visible-Infrared Person Re-Identification", CVPR 2021). A 1x1 convolution
+    Follows MPANet (Wu et al., CVPR 2021). A 1x1 convolution
     gives P masks :math:`M_k = \sigma(conv(F))`; the k-th part feature is
     :math:`GAP(M_k \odot F)`, divided by the number of places, not by the sum
-    of the mask. The neck knows nothing of the backbone, and any head works
-    on its features. ``PatternSeparationLoss`` on 'masks' tells them apart.
-    The bias of the convolution starts at 0, and the batch norm with weight 1
-    and its bias 0 and frozen.
+    of the mask. ``PatternSeparationLoss`` on 'masks' tells them apart.
 
     Features, in fp32: ``pool``, the P parts and then the global average
     ``(B, (P + 1) * C)``; ``bn``, the same after batch norm; and ``masks``
