@@ -1,7 +1,7 @@
 """t-SNE of features: colour is identity, marker is modality (Fig. 3, 4)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import patheffects
@@ -89,18 +89,11 @@ def _label(ax: Axes, part: EmbeddedPoints, pid: int, colour: str) -> None:
         spot = at[np.linalg.norm(at - median, axis=1).argmin()]
         if all(np.linalg.norm(spot - other) > apart for other in written):
             written.append(spot)
-            ax.annotate(
-                str(pid),
-                spot,
-                (0, 8),
-                textcoords='offset points',
-                color=colour,
-                fontsize=7.5,
-                fontweight='bold',
-                ha='center',
-                va='center',
-                path_effects=[halo],
+            text = ax.annotate(
+                str(pid), spot, (0, 8), textcoords='offset points'
             )
+            text.set(color=colour, fontsize=7.5, fontweight='bold')
+            text.set(ha='center', va='center', path_effects=[halo])
 
 
 def _panel(
@@ -141,29 +134,19 @@ def embedding_figure(
     """
     if not panels:
         raise ValueError('Nothing to draw: no embedding given.')
-    panels = {
-        title: EmbeddedPoints(*map(np.asarray, part))
-        for title, part in panels.items()
-    }
-    order = sorted(
-        {pid for part in panels.values() for pid in part.pids.tolist()}
-    )
+    everyone = np.concatenate([part.pids for part in panels.values()])
+    order = np.unique(everyone).tolist()
     with figure_style():
         figure = new_figure(3.9 * len(panels), 4.2)
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for ax, (title, part) in zip(axes, panels.items(), strict=True):
             _panel(ax, part, order, label_identities)
             ax.set_title(title)
+        grey: dict[str, Any] = dict(
+            color='#444444', linestyle='', markersize=5
+        )
         handles = [
-            Line2D(
-                [],
-                [],
-                color='#444444',
-                marker=marker,
-                linestyle='',
-                label=name,
-                markersize=5,
-            )
+            Line2D([], [], marker=marker, label=name, **grey)
             for name, marker in zip(MODALITY_NAMES, 'ox', strict=True)
         ]
         hint = ' and number' if label_identities else ''
