@@ -53,7 +53,6 @@ def series_figure(
     panels: Mapping[str, Mapping[str, Series]],
     xlabel: str = 'epoch',
     smoothing: float = 0.0,
-    log_scale: bool = False,
     ylabel: str = '',
 ) -> Figure:
     """Draw named curves in a grid of panels.
@@ -76,8 +75,6 @@ def series_figure(
                 _line(ax, x, y, name, number, smoothing)
             ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-            if log_scale:
-                ax.set_yscale('log')
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
         # One legend is enough where all panels hold the same curves.
@@ -172,17 +169,17 @@ def draw_metrics(
 
 
 def _permutation_lines(
-    runs: RunLog | Mapping[str, RunLog], prefix: str, measure: str
+    runs: RunLog | Mapping[str, RunLog], measure: str
 ) -> list[tuple[str, Series, str]]:
     """Name, curve and colour: of one run both modalities, else each run."""
     if isinstance(runs, Mapping) and len(runs) == 1:
         (runs,) = runs.values()
     if isinstance(runs, RunLog):
         names, colours = MODALITY_NAMES, [VISIBLE_COLOUR, INFRARED_COLOUR]
-        keys = [f'{prefix}/{name}_{measure}' for name in names]
+        keys = [f'permutation/{name}_{measure}' for name in names]
         curves = [runs.series('val', key) for key in keys]
         return list(zip(names, curves, colours, strict=True))
-    key = f'{prefix}/{measure}'
+    key = f'permutation/{measure}'
     return [
         (name, run.series('val', key), PALETTE[number % len(PALETTE)])
         for number, (name, run) in enumerate(runs.items())
@@ -190,16 +187,14 @@ def _permutation_lines(
 
 
 def permutation_figure(
-    runs: RunLog | Mapping[str, RunLog],
-    num_stripes: int = 6,
-    prefix: str = 'permutation',
+    runs: RunLog | Mapping[str, RunLog], num_stripes: int = 6
 ) -> Figure:
     """Draw permutation recovery on held-out identities, as Fig. 7.
 
     Two panels: share of stripes put in the right place, and share of images
     with every stripe right; each with chance, which ``num_stripes`` gives. Of
     one run both modalities are drawn, of several (name -> log) one curve each
-    over all images. ``prefix`` is that of the metric.
+    over all images.
     """
     if isinstance(runs, Mapping) and not runs:
         raise ValueError('Nothing to draw: no runs given.')
@@ -211,7 +206,7 @@ def permutation_figure(
         figure = new_figure(7.2, 2.9)
         axes = figure.subplots(1, 2, sharey=True)
         for ax, (title, measure, chance) in zip(axes, panels, strict=True):
-            lines = _permutation_lines(runs, prefix, measure)
+            lines = _permutation_lines(runs, measure)
             for number, (name, (x, y), colour) in enumerate(lines):
                 label = f'{name} (last {y[-1]:.1f} %)'
                 _line(ax, x, y, label, number, 0, colour)

@@ -1,7 +1,7 @@
 """t-SNE of features: colour is identity, marker is modality (Fig. 3, 4)."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import patheffects
@@ -105,16 +105,10 @@ def _panel(
         mine = part.pids == pid
         for modality, marker, size in markers:
             at = part.points[mine & (part.modality == modality)]
-            ax.scatter(
-                at[:, 0],
-                at[:, 1],
-                s=size,
-                marker=marker,
-                color=colour,
-                linewidth=0.5 if marker == 'o' else 1.1,
-                edgecolor='white' if marker == 'o' else None,
-                alpha=0.9,
-            )
+            shown = ax.scatter(at[:, 0], at[:, 1], size, colour, marker=marker)
+            shown.set(alpha=0.9, linewidth=1.1)
+            if marker == 'o':
+                shown.set(edgecolor='white', linewidth=0.5)
         if labels:
             _label(ax, part, pid, colour)
     ax.set(xticks=[], yticks=[])
@@ -142,21 +136,16 @@ def embedding_figure(
         for ax, (title, part) in zip(axes, panels.items(), strict=True):
             _panel(ax, part, order, label_identities)
             ax.set_title(title)
-        grey: dict[str, Any] = dict(
-            color='#444444', linestyle='', markersize=5
+        handles = []
+        for name, marker in zip(MODALITY_NAMES, 'ox', strict=True):
+            shape = Line2D([], [], color='#444444', linestyle='', label=name)
+            shape.set(marker=marker, markersize=5)
+            handles.append(shape)
+        title = f'colour{" and number" if label_identities else ""}: identity'
+        legend = figure.legend(
+            handles=handles, loc='outside lower center', ncols=2, title=title
         )
-        handles = [
-            Line2D([], [], marker=marker, label=name, **grey)
-            for name, marker in zip(MODALITY_NAMES, 'ox', strict=True)
-        ]
-        hint = ' and number' if label_identities else ''
-        figure.legend(
-            handles=handles,
-            loc='outside lower center',
-            ncols=2,
-            title=f'colour{hint}: identity',
-            title_fontsize=8,
-        )
+        legend.get_title().set_fontsize(8)
     return figure
 
 
