@@ -50,20 +50,21 @@ def data_sets(root: str, folder: Path, kind: str) -> dict[str, SYSUMM01]:
     }
 
 
+def load_all(dataset: SYSUMM01, draws: list[Draw]) -> list[dict]:
+    """Load all draws."""
+    return [dataset[draw] for draw in draws]
+
+
 def pipelines(root: str, folder: Path, kind: str) -> dict[str, Callable]:
     """Return functions that load every image once, by its source."""
     datasets, functions = data_sets(root, folder, kind), {}
     size = len(datasets['packed'])
     draws = [Draw(n, 0, 0, n, n // 2) for n in range(size)]
     for source, dataset in datasets.items():
-        functions[source] = lambda dataset=dataset: [
-            dataset[draw] for draw in draws
-        ]
+        functions[source] = partial(load_all, dataset, draws)
     if find_spec('webdataset'):
-        stream = StreamedPairs(
-            str(folder / 'shards'),
-            pipeline=[dict(type='LoadImageFromBytes'), *steps_of(kind)[1:]],
-        )
+        steps = [dict(type='LoadImageFromBytes'), *steps_of(kind)[1:]]
+        stream = StreamedPairs(str(folder / 'shards'), pipeline=steps)
         batch = list(StreamSampler(stream, size, seed=0))
         functions['tar shards'] = lambda: stream.__getitems__(batch)
     return functions
@@ -81,11 +82,9 @@ def measure_pipelines(
         seconds = in_worker(partial(alternate, functions, repeats))
         for source, one in seconds.items():
             name = f'{kind}, {source}, to feed {RATE} images/s'
-            cores, note = (
-                RATE * one / len(dataset),
-                f'{len(dataset) / one:.0f}',
-            )
-            yield Figure(name, cores, CORES, 'cores', note=f'{note} images/s')
+            rate = len(dataset) / one
+            note = f'{rate:.0f} images/s'
+            yield Figure(name, RATE / rate, CORES, 'cores', note=note)
 
 
 def measure_together(
@@ -99,9 +98,8 @@ def measure_together(
             if left() < ENOUGH:
                 notes.append(f'{name}: not reached.')
                 continue
-            yield measure_workers(
-                name, dataset, options.workers, options.turns
-            )
+            how = options.workers, options.turns
+            yield measure_workers(name, dataset, *how)
 
 
 def measure(
@@ -136,12 +134,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument_group('many workers').add_argument
     add('--workers', type=int, default=0, help='to measure together, too')
     add('--turns', type=int, help='of all their batches, that are timed')
-    add(
-        '--seconds',
-        type=float,
-        default=float('inf'),
-        help='begin with no other loader afterwards',
-    )
+    text = 'begin with no other loader afterwards'
+    add('--seconds', type=float, default=float('inf'), help=text)
     return parser.parse_args(argv)
 
 

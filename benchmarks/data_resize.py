@@ -1,5 +1,6 @@
 """Resizing by mmgl and by PIL, in one worker."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -13,13 +14,9 @@ from mmgl.utils.benchmark import Figure, alternate
 # Height and width of RegDB's images, and of crops as SYSU-MM01 has them.
 SOURCES = ((128, 64), (200, 80), (350, 150), (480, 240))
 # Height, width and filter of the pipelines.
-RESULTS = (
-    (288, 144, 'lanczos'),
-    (256, 128, 'bilinear'),
-    (384, 128, 'bilinear'),
-)
+RESULTS = (288, 144, 'lanczos'), (256, 128, 'bilinear'), (384, 128, 'bilinear')
 TARGET = 2  # times the rate of PIL
-CALLS = 20  # images in a timed call, which one would be too short for
+CALLS = 20  # images in a timed call
 
 
 def resize_functions(
@@ -46,25 +43,23 @@ def resize_functions(
     }
 
 
+def repeat(function: Callable[[], object]) -> None:
+    """Call a function that is too short for the clock."""
+    for _ in range(CALLS):
+        function()
+
+
 def measure_resize(repeats: int) -> Iterator[Figure]:
     """Time all pairs of a source and a result in one worker."""
-    for height, width, interpolation in RESULTS:
-        for source in SOURCES:
-            single = resize_functions(source, height, width, interpolation)
-            functions = {
-                name: lambda one=one: [one() for _ in range(CALLS)]
-                for name, one in single.items()
-            }
-            seconds = in_worker(partial(alternate, functions, repeats))
-            ours, pil, alone = (
-                seconds[name] / CALLS * 1000
-                for name in ('mmgl', 'PIL', 'PIL alone')
-            )
-            yield Figure(
-                f'{interpolation}, {source[0]} x {source[1]} to {height} x '
-                f'{width}, against PIL',
-                pil / ours,
-                TARGET,
-                at_least=True,
-                note=f'{ours:.2f} against {pil:.2f} ms; PIL alone {alone:.2f}',
-            )
+    for result, source in itertools.product(RESULTS, SOURCES):
+        functions = {
+            name: partial(repeat, one)
+            for name, one in resize_functions(source, *result).items()
+        }
+        seconds = in_worker(partial(alternate, functions, repeats))
+        ours, pil, alone = (1e3 / CALLS * one for one in seconds.values())
+        note = f'{ours:.2f} against {pil:.2f} ms; PIL alone {alone:.2f}'
+        height, width, interpolation = result
+        sizes = f'{source[0]} x {source[1]} to {height} x {width}'
+        name = f'{interpolation}, {sizes}, against PIL'
+        yield Figure(name, pil / ours, TARGET, at_least=True, note=note)

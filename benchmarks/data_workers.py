@@ -25,14 +25,8 @@ HOW = dict(worker_init_fn=one_thread, multiprocessing_context='fork')
 
 def in_worker(function: Callable[[], object]) -> object:
     """Return what a function returns in a worker of a data loader."""
-    loader = DataLoader(
-        [function],
-        batch_size=None,
-        num_workers=1,
-        collate_fn=lambda item: item(),
-        **HOW,
-    )
-    return next(iter(loader))
+    how = dict(num_workers=1, collate_fn=lambda item: item(), **HOW)
+    return next(iter(DataLoader([function], batch_size=None, **how)))
 
 
 def batches(size: int, count: int) -> list[list[Draw]]:
@@ -59,9 +53,8 @@ def measure_workers(
         collate_fn=pseudo_collate,
         **HOW,
     )
-    rate = BATCH / time_loaded(
-        loader, lambda batch: None, 2 * flight + 1, turns * flight
-    )
+    counts = 2 * flight + 1, turns * flight
+    rate = BATCH / time_loaded(loader, lambda batch: None, *counts)
     note = f'{rate / workers:.0f} a worker, {usable_cores()} cores'
     name = f'{name}, {workers} workers'
     return Figure(name, rate, target, 'images/s', True, note)

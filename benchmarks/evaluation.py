@@ -9,12 +9,14 @@ benchmarks have images.
 import argparse
 import runpy
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from evaluation_cases import (
     Floats,
     Search,
+    against_limit,
     identity_features,
     large_case,
     regdb_case,
@@ -78,20 +80,15 @@ def measure_sysu(options: argparse.Namespace) -> Figures:
     column = np.cumsum(~infrared) - 1
     columns = [column[rows] for rows in galleries.values()]
     modality = infrared.astype(np.int64)
-    found = alternate(
-        dict(
-            limit=make_limit(query, pool, columns),
-            ours=lambda: evaluate_sysu(features, *labels, modality, *drawn),
-        ),
+    yield against_limit(
+        f'SYSU-MM01 report, {len(columns)} galleries{where}',
+        make_limit(query, pool, columns),
+        lambda: evaluate_sysu(features, *labels, modality, *drawn),
+        1.0,
+        f'{len(query)} queries, pool of {len(pool)}, 2048-d, from features '
+        'to figures; aim 0.7; limit: product and argsorts',
         options.repeats,
         *timing,
-    )
-    yield Figure(
-        f'SYSU-MM01 report, {len(columns)} galleries{where}',
-        found['ours'] / found['limit'],
-        1.0,
-        note=f'{len(query)} queries, pool of {len(pool)}, 2048-d; limit '
-        f'{found["limit"]:.3f} s; from features to figures; aim 0.7',
     )
 
 
@@ -105,14 +102,12 @@ def measure_one(
         np.matmul(case.query, case.gallery.T, out=product)
         sort_rows(product)
 
-    found = alternate(
-        dict(limit=limit, ours=lambda: case.score(product)), repeats
-    )
-    note = (
-        f'from {len(case.query)} x {len(case.gallery)} distances; limit '
-        f'{found["limit"]:.3f} s'
-    )
-    return Figure(name, found['ours'] / found['limit'], target, note=note)
+    def ours() -> None:
+        case.score(product)
+
+    size = f'{len(case.query)} x {len(case.gallery)}'
+    note = f'from {size} distances; limit: product and argsort'
+    return against_limit(name, limit, ours, target, note, repeats)
 
 
 def measure_regdb(options: argparse.Namespace) -> Figures:
@@ -130,35 +125,31 @@ def measure_trial(options: argparse.Namespace) -> Figures:
 
 
 def measure_large(options: argparse.Namespace) -> Figures:
-    """5,000 queries, 100,000 gallery images: of a model, and at chance."""
+    """Exact scores of 5,000 queries among 100,000, by blocks of distances."""
     for name, noise in (('features of a model', 2), ('chance level', 1000)):
         case = large_case(options.scale, noise)
-        yield measure_many(f'large gallery, {name}', case, options.repeats)
+        out = np.zeros((512, len(case.gallery)), dtype=np.float32)
+
+        def limit(case: Search = case, out: Floats = out) -> None:
+            for start in range(0, len(case.query), len(out)):
+                part = case.query[start : start + len(out)]
+                np.matmul(part, case.gallery.T, out=out[: len(part)])
+
+        size = f'{len(case.query)} x {len(case.gallery)} x 512-d'
+        yield against_limit(
+            f'large gallery, {name}',
+            limit,
+            partial(score_large, case),
+            1.5,
+            f'{size}, mAP {100 * score_large(case).mAP:.1f} %; limit: the '
+            'bare product into memory in use',
+            options.repeats,
+        )
 
 
-def measure_many(name: str, case: Search, repeats: int) -> Figure:
-    """Exact scores from features, a block of the distances at a time."""
-    out = np.zeros((512, len(case.gallery)), dtype=np.float32)
-    scores: list[RankingScores] = []
-
-    def limit() -> None:
-        for start in range(0, len(case.query), len(out)):
-            part = case.query[start : start + len(out)]
-            np.matmul(part, case.gallery.T, out=out[: len(part)])
-
-    def ours() -> None:
-        pairs = distances_between(case.query, case.gallery)
-        scores.append(case.score(pairs))
-
-    found = alternate(dict(limit=limit, ours=ours), repeats)
-    return Figure(
-        name,
-        found['ours'] / found['limit'],
-        1.5,
-        note=f'{len(case.query)} x {len(case.gallery)} x 512-d, mAP '
-        f'{100 * scores[0].mAP:.1f} %; limit: the bare product into memory '
-        f'in use, {found["limit"]:.2f} s',
-    )
+def score_large(case: Search) -> RankingScores:
+    """Score from features."""
+    return case.score(distances_between(case.query, case.gallery))
 
 
 def measure_memory(options: argparse.Namespace) -> Figures:
@@ -166,9 +157,9 @@ def measure_memory(options: argparse.Namespace) -> Figures:
     scale = str(options.scale)
     done = run_python(__file__, '--peak', '--scale', scale, capture=True)
     done.check_returncode()
-    peak, name = float(done.stdout), 'large gallery, peak memory'
     note = 'whole process, its 0.2 GiB of features included'
-    yield Figure(name, peak, 1.0, 'GiB', note=note)
+    name = 'large gallery, peak memory'
+    yield Figure(name, float(done.stdout), 1.0, 'GiB', note=note)
 
 
 def measure_peers(options: argparse.Namespace) -> Figures:
@@ -202,24 +193,14 @@ def compare(
         ),
         max(1, repeats // 3),  # the peer takes long
     )
-    cmc, *others = theirs[0]
-    gaps = [
-        f'{key} {100 * (value - mine):+.4f}'
-        for key, value, mine in zip(
-            ('R1', 'mAP', 'mINP'),
-            (cmc[0], *others),
-            (ours[0].cmc[0], ours[0].mAP, ours[0].mINP),
-            strict=True,
-        )
-    ]
-    return Figure(
-        name,
-        seconds['theirs'] / seconds['ours'],
-        1.0,
-        at_least=True,
-        note=f'times our {seconds["ours"]:.3f} s; theirs minus ours in '
-        f'points: {", ".join(gaps)}',
+    (cmc, mean_ap, minp), mine = theirs[0], ours[0]
+    gaps = dict(
+        R1=cmc[0] - mine.cmc[0], mAP=mean_ap - mine.mAP, mINP=minp - mine.mINP
     )
+    shown = ', '.join(f'{key} {100 * gap:+.4f}' for key, gap in gaps.items())
+    note = f'times our {seconds["ours"]:.3f} s; theirs minus ours in points: '
+    ratio = seconds['theirs'] / seconds['ours']
+    return Figure(name, ratio, 1.0, at_least=True, note=note + shown)
 
 
 ON_HOST = dict(
@@ -279,8 +260,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, object] | None:
     options = parse_args(argv)
     with threadpool_limits(1):
         if options.peak:
-            case = large_case(options.scale, 2)
-            case.score(distances_between(case.query, case.gallery))
+            score_large(large_case(options.scale, 2))
             return print(peak_memory())
         return report(
             f'Evaluation, {options.device}, one thread',

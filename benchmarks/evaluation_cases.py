@@ -1,5 +1,6 @@
 """Searches of the size of the benchmarks, with made-up features."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mmgl.protocols.sysu import (
     find_split_files,
     sysu_locations,
 )
+from mmgl.utils.benchmark import Figure, alternate
 
 # Identities under each camera, and images in all, of the SYSU-MM01 test set.
 PEOPLE = {1: 56, 2: 56, 3: 93, 4: 94, 5: 95, 6: 96}
@@ -38,14 +40,12 @@ class Search:
 
     def score(self, distances: Any) -> RankingScores:
         """Score distances (n, m) by the rules of the data set."""
-        if self.camids is None:
-            places, cmc = (None, None), 'standard'
-        else:
+        places, cmc = (None, None), 'standard'
+        if self.camids is not None:
             places = tuple(map(sysu_locations, self.camids))
             cmc = 'unique_identity'
-        return score_galleries(
-            distances, self.query_pids, self.gallery_pids, None, *places, cmc
-        )[0]
+        pids = self.query_pids, self.gallery_pids
+        return score_galleries(distances, *pids, None, *places, cmc)[0]
 
 
 @dataclass
@@ -64,22 +64,30 @@ class SYSUCase:
 
     def trial(self, shots: int) -> Search:
         """Build the all-search gallery of the first trial, 2048-d."""
-        images = group_images(
-            self.pids.tolist(), self.camids.tolist(), self.index.tolist()
-        )
-        drawn = official_gallery(
-            self.rand_perm_cam, images, GALLERY_CAMERAS['all'], shots, 0
-        )
+        labels = self.pids.tolist(), self.camids.tolist(), self.index.tolist()
+        images, cameras = group_images(*labels), GALLERY_CAMERAS['all']
+        permutations = self.rand_perm_cam
+        drawn = official_gallery(permutations, images, cameras, shots, 0)
         pids, camids = self.pids[self.infrared], self.camids[self.infrared]
         n, everyone = len(pids), np.concatenate([pids, drawn[:, 1]])
-        features = identity_features(everyone, 2048, noise=4)
-        return Search(
-            features[:n],
-            features[n:],
-            pids,
-            drawn[:, 1],
-            (camids, drawn[:, 0]),
-        )
+        both = identity_features(everyone, 2048, noise=4)
+        places = camids, drawn[:, 0]
+        return Search(both[:n], both[n:], pids, drawn[:, 1], places)
+
+
+def against_limit(
+    name: str,
+    limit: Callable[[], object],
+    ours: Callable[[], object],
+    target: float,
+    note: str,
+    repeats: int,
+    *clock: Callable[[], float],
+) -> Figure:
+    """Time a function over its limit, whose seconds end the note."""
+    found = alternate(dict(limit=limit, ours=ours), repeats, *clock)
+    note = f'{note}, {found["limit"]:.3f} s'
+    return Figure(name, found['ours'] / found['limit'], target, note=note)
 
 
 def identity_features(
@@ -115,9 +123,8 @@ def sysu_case(
         rng = np.random.default_rng(0)
         permutations = {camid: {} for camid in PEOPLE}
         for (camid, pid), count in counts.items():
-            permutations[camid][pid] = np.stack(
-                [rng.permutation(count) + 1 for _ in range(10)]
-            )
+            drawn = [rng.permutation(count) + 1 for _ in range(10)]
+            permutations[camid][pid] = np.stack(drawn)
     else:
         id_file, permutation_file = find_split_files(data_root)
         permutations = load_rand_perm_cam(permutation_file)
@@ -128,15 +135,9 @@ def sysu_case(
             for pid in ids
             if pid in permutations.get(camid, {})
         }
-    rows = np.array(
-        [
-            (camid, pid, number)
-            for (camid, pid), count in counts.items()
-            for number in range(1, count + 1)
-        ]
-    )
-    camids, pids, index = rows.T
-    return SYSUCase(pids, camids, index, permutations)
+    images = np.repeat(list(counts), list(counts.values()), axis=0)
+    index = np.concatenate([np.arange(n) + 1 for n in counts.values()])
+    return SYSUCase(images[:, 1], images[:, 0], index, permutations)
 
 
 def _even_counts(scale: float) -> dict[tuple[int, int], int]:

@@ -2,11 +2,12 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from evaluation_cases import large_case
+from evaluation_cases import against_limit, large_case
 from meters import clock, with_peak
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -49,14 +50,16 @@ def measure_large(options: Namespace) -> Iterator[Figure]:
     # Before the limit takes its memory for all distances at once.
     _, memory = with_peak(ours, device)
     out = torch.zeros(len(query), len(gallery), device=device)
-    found = alternate(
-        dict(limit=lambda: torch.matmul(query, gallery.T, out=out), ours=ours),
+    name = f'large gallery, {device}'
+    yield against_limit(
+        name,
+        lambda: torch.matmul(query, gallery.T, out=out),
+        ours,
+        1.5,
+        'full float32; limit: the bare product',
         options.repeats,
         clock(device),
     )
-    name, limit = f'large gallery, {device}', found['limit']
-    note = f'limit: the bare product, {limit:.3f} s, full float32'
-    yield Figure(name, found['ours'] / limit, 1.5, note=note)
     if memory is not None:
         note = 'its 0.2 GiB of features included'
         yield Figure(f'{name}, peak memory', memory, GIB, 'GiB', note=note)
@@ -105,28 +108,22 @@ def measure_search(options: Namespace) -> Iterator[Figure]:
     start = now()
     distances = distances_between(query, gallery)
     prepared = now() - start
-    found, memory = with_peak(
-        lambda: nearest(distances, COUNT), options.device
-    )
-    seconds = alternate(
-        dict(
-            limit=lambda: bare_search(query, gallery, COUNT),
-            ours=lambda: nearest(distances, COUNT),
-        ),
-        options.repeats,
-        now,
-    )
-    name = f'{QUERIES} queries among {size:,} images x {DIMS}-d'
-    each, note = 1e3 * seconds['ours'] / QUERIES, f'the nearest {COUNT}, exact'
-    note = f'{note}, full float32'
-    yield Figure(f'{name}: time a query', each, unit='ms', note=note)
-    ratio = seconds['ours'] / seconds['limit']
-    yield Figure(f'{name}: against products and topk alone', ratio)
-    note = 'checks, normalising, looking for equal images'
-    yield Figure(
-        f'{name}: preparing the gallery', prepared, None, 's', note=note
-    )
+
+    def ours() -> Tensor:
+        return nearest(distances, COUNT)
+
+    found, memory = with_peak(ours, options.device)
+    limit = partial(bare_search, query, gallery, COUNT)
+    seconds = alternate(dict(limit=limit, ours=ours), options.repeats, now)
+    each, ratio = seconds['ours'] / QUERIES, seconds['ours'] / seconds['limit']
     share = (found[:, 0] == truth).float().mean().item()
+    name = f'{QUERIES} queries among {size:,} images x {DIMS}-d'
+    note = f'the nearest {COUNT}, exact, full float32'
+    yield Figure(f'{name}: time a query', 1e3 * each, unit='ms', note=note)
+    yield Figure(f'{name}: against products and topk alone', ratio)
+    label = f'{name}: preparing the gallery'
+    note = 'checks, normalising, looking for equal images'
+    yield Figure(label, prepared, None, 's', note=note)
     yield Figure(f'{name}: the planted image comes first', share, 1, '', True)
     if memory is not None:
         note = 'features included'

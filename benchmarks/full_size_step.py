@@ -48,12 +48,10 @@ class StepTimer(Hook):
         """Start the clock."""
         self._start = self._now()
 
-    def after_train_iter(
-        self, *_: object, outputs: dict[str, Tensor], **__: object
-    ) -> None:
+    def after_train_iter(self, *_: object, **given: dict[str, Tensor]) -> None:
         """Stop it."""
         self.seconds.append(self._now() - self._start)
-        self.losses.append(float(outputs['loss'].detach()))
+        self.losses.append(float(given['outputs']['loss'].detach()))
 
 
 def benchmark_config(
@@ -97,10 +95,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
         cfg = benchmark_config(options, root, str(folder / 'work'))
         loader = cfg.train_dataloader
         if options.data_root is None and loader.dataset.type != 'SYSUMM01':
-            raise ConfigError(
-                'synthetic images are written for SYSUMM01 only; name images '
-                'by --data-root'
-            )
+            raise ConfigError('name images of this data set by --data-root')
         runner = build_runner(cfg)
     timer = StepTimer()
     runner.register_hook(timer)

@@ -11,6 +11,7 @@
 # benchmarks/collect_wheels.sh fills beforehand; no network is used.
 # PYTHON=/path/to/python names the interpreter, which has torch.
 set -u
+case " $* " in *' --help '*) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit ;; esac
 
 started=$(date +%s)
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"

@@ -1,5 +1,6 @@
 """Synthetic images in the layout of SYSU-MM01, for the benchmarks."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +11,13 @@ from mmgl.datasets.synthetic import Difficulty, get_preset, sysu_image
 
 CAMERAS = (1, 3)  # one visible, one infrared
 IMAGES_EACH = 6  # of a person and camera
+QUALITY = 95  # of JPEG
 
 
 def large_and_noisy() -> Callable[[np.ndarray], np.ndarray]:
-    """Make what turns drawn images into heavy files.
+    """Make what gives drawn images other sizes and the noise of a sensor.
 
-    It gives them another size, and the noise of a sensor, without which
-    files are too small.
+    Without it their files are too small.
     """
     rng = np.random.default_rng(0)
 
@@ -33,32 +34,26 @@ def write_images(
     root: Path,
     num_pairs: int,
     images_each: int = IMAGES_EACH,
-    retouch: Callable[[np.ndarray], np.ndarray] | None = None,
-    quality: int = 95,
+    retouch: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    quality: int = QUALITY,
 ) -> None:
     """Write JPEG files for training, of whole persons, to a new folder.
 
     ``num_pairs`` images of each modality are rounded up to whole persons.
     """
     preset, difficulty = get_preset('sysu', 'full'), Difficulty()
-    persons = range(1, -(-num_pairs // images_each) + 1)
-    last = len(persons) + 1  # in the validation split, which is not empty
-    for camera in range(1, 7):
-        (root / f'cam{camera}').mkdir(parents=True)
-    (root / 'exp').mkdir()
+    last = -(-num_pairs // images_each) + 1  # of the validation split
+    *persons, _ = everyone = range(1, last + 1)
+    (root / 'exp').mkdir(parents=True)
     for split, pids in (('train', persons), ('val', (last,))):
         text = ','.join(map(str, pids))
         (root / f'exp/{split}_id.txt').write_text(f'{text}\n')
-    for pid in (*persons, last):
-        for camera in CAMERAS:
-            folder = root / f'cam{camera}' / f'{pid:04d}'
-            folder.mkdir()
-            for number in range(1, images_each + 1):
-                pixels = sysu_image(0, pid, camera, number, preset, difficulty)
-                if retouch is not None:
-                    pixels = retouch(pixels)
-                path, how = (
-                    folder / f'{number:04d}.jpg',
-                    cv2.IMWRITE_JPEG_QUALITY,
-                )
-                cv2.imwrite(str(path), pixels, [how, quality])
+    for camera in range(1, 7):
+        (root / f'cam{camera}').mkdir()
+    for pid, camera in itertools.product(everyone, CAMERAS):
+        folder = root / f'cam{camera}/{pid:04d}'
+        folder.mkdir()
+        for number in range(1, images_each + 1):
+            pixels = sysu_image(0, pid, camera, number, preset, difficulty)
+            path, how = folder / f'{number:04d}.jpg', cv2.IMWRITE_JPEG_QUALITY
+            cv2.imwrite(str(path), retouch(pixels), [how, quality])

@@ -13,16 +13,11 @@ PREFETCH = 2  # batches of each worker of a data loader
 Result = TypeVar('Result')
 
 
-def is_cuda(device: str) -> bool:
-    """Tell whether a device is an NVIDIA GPU."""
-    return device.startswith('cuda')
-
-
 def clock(device: str) -> Callable[[], float]:
     """Make a clock, in seconds, that waits for the device."""
 
     def now() -> float:
-        if is_cuda(device):
+        if device.startswith('cuda'):
             torch.cuda.synchronize(device)
         return time.perf_counter()
 
@@ -42,7 +37,7 @@ def with_peak(
 
     That is in GiB, with the tensors from before; None where nobody counts.
     """
-    if not is_cuda(device):
+    if not device.startswith('cuda'):
         return function(), None
     gc.collect()
     torch.cuda.empty_cache()
@@ -54,7 +49,7 @@ def with_peak(
 
 def count_waits(function: Callable[[], object], device: str) -> int | None:
     """Count how often a call makes the host wait; None if nobody tells."""
-    if not is_cuda(device):
+    if not device.startswith('cuda'):
         return None
     function()
     torch.cuda.set_sync_debug_mode('warn')

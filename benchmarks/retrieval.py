@@ -43,18 +43,16 @@ def write_features(folder: Path, size: int, queries: int) -> None:
     rng = np.random.default_rng(0)
     spread = rng.standard_normal((LATENT, DIMS), dtype=np.float32)
     spread /= np.float32(np.sqrt(LATENT))
-    people = rng.standard_normal(
-        (-(-size // IMAGES), LATENT), dtype=np.float32
-    )
+    shape = -(-size // IMAGES), LATENT
+    people = rng.standard_normal(shape, dtype=np.float32)
 
     def images(person: np.ndarray) -> np.ndarray:
         features = people[person] @ spread
         features += rng.standard_normal(features.shape, dtype=np.float32)
         return features / np.linalg.norm(features, axis=1, keepdims=True)
 
-    gallery = np.lib.format.open_memmap(
-        folder / 'gallery.npy', 'w+', np.float32, (size, DIMS)
-    )
+    path, shape = folder / 'gallery.npy', (size, DIMS)
+    gallery = np.lib.format.open_memmap(path, 'w+', np.float32, shape)
     for start in range(0, size, CHUNK):
         stop = min(start + CHUNK, size)
         gallery[start:stop] = images(np.arange(start, stop) // IMAGES)
@@ -159,15 +157,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
             continue
         path = folder / f'{kind[:4]}.index'  # that of its variant on disk, too
         if kind not in ON_DISK:
-            built = alone(build, folder, kind, path, options.device)
-            fit, add = built['fit'], built['add']
-            note = f'fit {fit:.1f} s, add {add:.1f} s'
-            yield Figure(f'{kind}: build', fit + add, None, 's', note=note)
-            name = f'{kind}: peak memory of building'
-            note = 'mapped pages of the features that were read included'
-            yield Figure(name, built['peak'], None, 'GiB', note=note)
-            size = path.stat().st_size / 2**30
-            yield Figure(f'{kind}: file', size, None, 'GiB')
+            yield from measure_build(folder, kind, path, options.device)
         searched = alone(search, folder, kind, path, options.device)
         found = np.load(folder / 'found.npy')
         target = 0.999 if kind.startswith('flat') else None
@@ -179,6 +169,20 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
         yield Figure(f'{kind}: search, a query', seconds, None, 'ms')
         name, note = f'{kind}: peak memory', 'mapped pages included'
         yield Figure(name, searched['peak'], None, 'GiB', note=note)
+
+
+def measure_build(
+    folder: Path, kind: str, path: Path, device: str
+) -> Iterator[Figure]:
+    """Measure what it takes to make an index."""
+    built = alone(build, folder, kind, path, device)
+    fit, add, size = built['fit'], built['add'], path.stat().st_size / 2**30
+    note = f'fit {fit:.1f} s, add {add:.1f} s'
+    yield Figure(f'{kind}: build', fit + add, None, 's', note=note)
+    note = 'mapped pages of the features that were read included'
+    name = f'{kind}: peak memory of building'
+    yield Figure(name, built['peak'], None, 'GiB', note=note)
+    yield Figure(f'{kind}: file', size, None, 'GiB')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -17,16 +17,14 @@ from mmgl.utils.benchmark import run_python, usable_cores
 
 HERE = Path(__file__).parent
 WORKERS = ('--workers', str(min(16, usable_cores())))
+MILLION = ('--size', '1000000')
 # Name of the script, and its options on a processor and on a GPU, if it is
 # run there.
 SCRIPTS = {
     'evaluation.py': ((), ('--device', 'cuda')),
     'data_loading.py': (WORKERS, (*WORKERS, '--only', 'workers')),
     'step.py': (None, WORKERS),  # a step takes half a minute on a processor
-    'retrieval.py': (
-        ('--size', '1000000'),
-        ('--size', '1000000', '--device', 'gpu'),
-    ),
+    'retrieval.py': (MILLION, (*MILLION, '--device', 'gpu')),
 }
 # Of the scratch files of a million features and their indexes.
 LARGE_BYTES = 6 * 2**30
@@ -37,13 +35,11 @@ def options_of(name: str, options: argparse.Namespace) -> list[str]:
     chosen = list(SCRIPTS[name][options.gpu])
     scratch = tempfile.gettempdir()
     if '--size' in chosen and shutil.disk_usage(scratch).free < LARGE_BYTES:
-        at = chosen.index('--size')
         print(
             f'\n{name}: {scratch} has less than {LARGE_BYTES / 2**30:.0f} GiB '
-            f'left, so not with {chosen[at + 1]} images; set TMPDIR to a '
-            'larger disk.'
+            'left, so not with a million images; set TMPDIR to a larger disk.'
         )
-        del chosen[at : at + 2]
+        del chosen[: len(MILLION)]
     if name == 'evaluation.py' and options.peer_agw:
         chosen += ['--peer-agw', options.peer_agw]
     return chosen
@@ -71,11 +67,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_mutually_exclusive_group().add_argument
-    add(
-        '--cpu',
-        action='store_true',
-        help='on the processor, in under half an hour; the default',
-    )
+    text = 'on the processor, in under half an hour; the default'
+    add('--cpu', action='store_true', help=text)
     add('--gpu', action='store_true', help='on a GPU')
     add = parser.add_argument
     add('--only', nargs='+', metavar='SCRIPT', help='names without .py')
@@ -83,10 +76,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add('--peer-agw', metavar='PATH', help='checkout for evaluation.py')
     options = parser.parse_args(argv)
     if options.gpu and options.peer_agw:
-        parser.error(
-            '--peer-agw: other evaluators run on the processor; leave out '
-            '--gpu.'
-        )
+        parser.error('--peer-agw runs on the processor; leave out --gpu.')
     return options
 
 
@@ -96,15 +86,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     start, ends = time.perf_counter(), {}
-    for name in SCRIPTS:
+    for name, given in SCRIPTS.items():
         script = HERE / name
-        wanted = SCRIPTS[name][options.gpu] is not None
-        if options.only:
-            wanted = wanted and script.stem in options.only
-        if wanted:
-            out = folder / f'{script.stem}.json'
-            given = options_of(name, options)
-            ends[script.stem] = run_script(script, given, out)
+        asked = not options.only or script.stem in options.only
+        if asked and given[options.gpu] is not None:
+            out, chosen = (
+                folder / f'{script.stem}.json',
+                options_of(name, options),
+            )
+            ends[script.stem] = run_script(script, chosen, out)
     minutes = (time.perf_counter() - start) / 60
     print(f'\n## Summary, {minutes:.1f} minutes\n')
     for name, end in ends.items():

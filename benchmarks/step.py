@@ -11,6 +11,7 @@ import gc
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,8 +27,16 @@ from meters import (
 )
 from mmengine.config import DictAction
 from mmengine.logging import MMLogger
-from step_cases import METHODS, PAIRS, StepCase
-from step_modes import FASTEST, MODES, RATED, Mode, planned
+from step_cases import (
+    FASTEST,
+    METHODS,
+    MODES,
+    PAIRS,
+    RATED,
+    Mode,
+    StepCase,
+    planned,
+)
 
 from mmgl.structures import routing_modality
 from mmgl.utils.benchmark import (
@@ -47,16 +56,8 @@ STEPS, PROJECTED = 100 * 423, '100 epochs of SYSU-MM01'
 WARM_UP = 5
 # Seconds that the first mode may take; it is left out if fewer are left.
 ENOUGH, ENOUGH_TO_COMPILE = 5, 35
-COLUMNS = [
-    'method',
-    'mode',
-    'images/s',
-    'ms a step',
-    'bare backbone, ms',
-    'step / bare',
-    'peak memory, GiB',
-    f'{PROJECTED}, min',
-]
+COLUMNS = 'method|mode|images/s|ms a step|bare backbone, ms|step / bare'
+COLUMNS = [*COLUMNS.split('|'), 'peak memory, GiB', f'{PROJECTED}, min']
 
 
 def measure(
@@ -110,11 +111,10 @@ def measure_mode(
     waits of the host.
     """
     case.bare.cpu()  # no part of the method's memory
-    device, name = options.device, f'{case.name}, {mode}'
-    seconds, memory = with_peak(
-        lambda: time_steps(case.whole_step, options), device
-    )
-    fastest, figures = mode == FASTEST, []
+    device, name, figures = options.device, f'{case.name}, {mode}', []
+    whole = partial(time_steps, case.whole_step, options)
+    seconds, memory = with_peak(whole, device)
+    fastest = mode == FASTEST
     waits = count_waits(case.whole_step, device) if fastest else None
     bare = time_bare(case, options, mode.channels_last)
     if waits is not None:
@@ -140,13 +140,10 @@ def time_bare(
 ) -> float:
     """Return the median seconds of a step of the bare backbone."""
     case.bare.to(options.device)
-    data = case.prepared()
+    data = case.model.data_preprocessor(case.batch, True)
     modality = routing_modality(data['targets'])
-    inputs = data['inputs'].contiguous(
-        memory_format=torch.channels_last
-        if channels_last
-        else torch.contiguous_format
-    )
+    form = torch.channels_last if channels_last else torch.contiguous_format
+    inputs = data['inputs'].contiguous(memory_format=form)
 
     def bare() -> None:
         case.bare_pass(inputs, modality)
@@ -172,10 +169,9 @@ def measure_end_to_end(
     """Time steps with the loading of their images, and project a run."""
     flight = batches_in_flight(options.workers)
     warm_up, timed = WARM_UP + 2 * flight, options.loaded_steps
-    longer = {**vars(options), 'steps': warm_up + timed + flight}
-    case = FASTEST.build(
-        name, str(folder / 'images'), folder, argparse.Namespace(**longer)
-    )
+    steps = warm_up + timed + flight
+    longer = argparse.Namespace(**{**vars(options), 'steps': steps})
+    case = FASTEST.build(name, str(folder / 'images'), folder, longer)
 
     def use(batch: dict) -> None:
         case.batch = batch
@@ -188,9 +184,9 @@ def measure_end_to_end(
     label = f'{name}, {FASTEST}: rate with loading'
     yield Figure(label, rate, None, 'images/s', True, note)
     if name == 'mmgl':
-        minutes, label = (
-            STEPS * seconds / 60,
+        label, minutes = (
             f'{name}: {PROJECTED}, projected',
+            STEPS * seconds / 60,
         )
         yield Figure(label, minutes, GOAL_MINUTES, 'min', note=PAPER)
 
@@ -201,22 +197,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add, names = parser.add_argument, list(METHODS)
     several = dict(nargs='+', metavar='NAME')
     add('--only', choices=names, default=names, **several)
-    add(
-        '--modes',
-        choices=list(MODES),
-        default=list(MODES),
-        help=f'of {" and ".join(RATED)}, of {", ".join(MODES)}; others are '
-        f'measured in {FASTEST.key}',
-        **several,
-    )
+    text = f'of {" and ".join(RATED)}; others are measured in {FASTEST.key}'
+    several['help'] = f'{text}; of {", ".join(MODES)}'
+    add('--modes', choices=list(MODES), default=list(MODES), **several)
     add('--device', default='cuda')
     add('--steps', type=int, default=20, help='timed in each mode')
-    add(
-        '--loaded-steps',
-        type=int,
-        default=400,
-        help='timed with the loading of their images; 0 leaves that out',
-    )
+    text = 'timed with the loading of their images; 0 leaves that out'
+    add('--loaded-steps', type=int, default=400, help=text)
     workers = min(16, usable_cores())
     add('--workers', type=int, default=workers, help='of the loader')
     add('--backend', default='inductor', help='of torch.compile')

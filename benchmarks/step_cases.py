@@ -1,7 +1,7 @@
-"""What the benchmark of the training step measures."""
+"""What the benchmark of the training step measures: methods and modes."""
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,8 @@ METHODS = {
     'mutual-info': 'finetune/mutual-info_r50_128-600e_sysu.py',
     'mpanet': 'finetune/mpanet_r50_128-140e_sysu.py',
 }
+# Rate and memory in all modes are measured for these.
+RATED = ('mmgl', 'agw')
 PAIRS = 96  # 16 persons, as many as a batch of MutualInfo has
 
 
@@ -52,10 +54,6 @@ class StepCase:
     bare_optim: torch.optim.Optimizer
     autocast: Callable = nullcontext
 
-    def prepared(self) -> dict:
-        """The batch as the model gets it."""
-        return self.model.data_preprocessor(self.batch, True)
-
     def whole_step(self) -> None:
         """A step of the training."""
         self.model.train_step(self.batch, self.optim)
@@ -65,8 +63,7 @@ class StepCase:
         with self.autocast():
             maps = self.bare(inputs, modality)
         leaves = [one for one in tree_leaves(maps) if one.requires_grad]
-        ones = [torch.ones_like(one) for one in leaves]
-        torch.autograd.backward(leaves, ones)
+        torch.autograd.backward(leaves, list(map(torch.ones_like, leaves)))
 
 
 def build_case(
@@ -81,13 +78,9 @@ def build_case(
     Reads ``steps`` of the loader, ``workers``, ``device``, ``cfg_options``
     and ``batch_size`` from the options; ``bf16`` is by autocast.
     """
-    config = config_dir() / 'mmgl' / METHODS[name]
-    given = dict(config=config, steps=options.steps, amp=False)
-    cfg = benchmark_config(
-        Namespace(**given, cfg_options=options.cfg_options),
-        data_root,
-        str(work_dir),
-    )
+    given = dict(config=config_dir() / 'mmgl' / METHODS[name], amp=False)
+    given = Namespace(**vars(options) | given)
+    cfg = benchmark_config(given, data_root, str(work_dir))
     loader = cfg.train_dataloader
     loader['num_workers'] = options.workers
     loader['persistent_workers'] = options.workers > 0
@@ -113,10 +106,8 @@ def build_case(
     bare = bare.to(options.device).train()
     sgd = dict(lr=1e-4, momentum=0.9, weight_decay=5e-4)
     bare_optim = torch.optim.SGD(bare.parameters(), **sgd)
-    batch = next(iter(loader))
-    return StepCase(
-        name, model, bare, batch, loader, optim, bare_optim, autocast
-    )
+    loaded = next(iter(loader)), loader
+    return StepCase(name, model, bare, *loaded, optim, bare_optim, autocast)
 
 
 def _shrink(loader: ConfigDict, images: int, steps: int) -> None:
@@ -128,3 +119,69 @@ def _shrink(loader: ConfigDict, images: int, steps: int) -> None:
         )
     else:
         sampler.update(num_ids=images // 4, num_instances=2)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How numbers lie, and ``torch.compile`` on the backbone or not.
+
+    ``tries`` lets cuDNN try its algorithms. The bare backbone is never
+    compiled.
+    """
+
+    name: str
+    channels_last: bool = False
+    compiled: bool = False
+    tries: bool = False
+
+    def __str__(self) -> str:
+        words = {
+            'channels last': self.channels_last,
+            'compiled': self.compiled,
+            'cuDNN benchmark': self.tries,
+        }
+        return ', '.join([self.name, *(w for w in words if words[w])])
+
+    @property
+    def key(self) -> str:
+        """Name on the command line, such as 'bf16+channels-last'."""
+        return str(self).lower().replace(', ', '+').replace(' ', '-')
+
+    def build(
+        self, name: str, root: str, folder: Path, options: Namespace
+    ) -> StepCase:
+        """Build a method in this mode; see :func:`build_case`."""
+        tf32 = self.name == 'tf32'
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cudnn.benchmark = self.tries
+        case = build_case(name, root, folder, options, self.name == 'bf16')
+        if self.channels_last:
+            case.model.to(memory_format=torch.channels_last)
+            case.bare.to(memory_format=torch.channels_last)
+        if self.compiled:
+            # After eight models of one class it would not compile any more.
+            torch.compiler.reset()
+            case.model.backbone.compile(backend=options.backend)
+        return case
+
+
+# The ratio to the bare step is that of this one.
+FASTEST = Mode('bf16', True)
+PRECISIONS, FORMATS = ('bf16', 'tf32', 'fp32'), (True, False)
+MODES = {
+    mode.key: mode
+    for mode in (
+        *(Mode(one, last) for one in PRECISIONS for last in FORMATS),
+        Mode('bf16', True, tries=True),
+        *(Mode(one, last, True) for last in FORMATS for one in PRECISIONS),
+    )
+}
+
+
+def planned(
+    names: Sequence[str], keys: Sequence[str]
+) -> list[tuple[str, Mode]]:
+    """List what to measure, the most wanted first."""
+    plan = [(n, MODES[key]) for key in keys for n in names if n in RATED]
+    return plan + [(name, FASTEST) for name in names if name not in RATED]

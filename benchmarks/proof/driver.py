@@ -42,19 +42,7 @@ class Proof:
     ) -> None:
         self.options, self.parts = options, parts
         self.context = Context(options.scratch, sizes_of(options.rehearse))
-        self.entries = {
-            part.name: dict(
-                name=part.name,
-                title=part.title,
-                state=NOT_REACHED,
-                seconds=0.0,
-                limit=part.limit,
-                commands=[],
-                tail=[],
-                **empty_findings(),
-            )
-            for part in parts
-        }
+        self.entries = {part.name: _entry(part) for part in parts}
         self.background: list[tuple[Part, Running, float]] = []
         self.report = dict(
             command=options.shown,
@@ -83,25 +71,18 @@ class Proof:
             self.write()
         self.join()
         self.write()
-        print(
-            f'gpu_proof: {summary(self.report["parts"])}; '
-            f'{self.report["seconds"]:.0f} s; '
-            f'page: {self.options.out / "report.md"}'
-        )
+        ends, spent = summary(self.report['parts']), self.report['seconds']
+        page = self.options.out / 'report.md'
+        print(f'gpu_proof: {ends}; {spent:.0f} s; page: {page}')
         return int(any(one['state'] != DONE for one in self.entries.values()))
 
     def describe(self) -> dict[str, str]:
         """Name the machine, or say why it could not be done."""
+        command = [sys.executable, '-m', 'proof.machine']
+        how = dict(env=self.env, cwd=ROOT, timeout=DESCRIBE_SECONDS)
+        how |= dict(text=True, capture_output=True, check=True)
         try:
-            done = subprocess.run(
-                [sys.executable, '-m', 'proof.machine'],
-                text=True,
-                capture_output=True,
-                env=self.env,
-                cwd=ROOT,
-                timeout=DESCRIBE_SECONDS,
-                check=True,
-            )
+            done = subprocess.run(command, **how)
             return json.loads(done.stdout.splitlines()[-1])
         except (subprocess.SubprocessError, ValueError, IndexError) as error:
             text = getattr(error, 'stderr', None) or str(error)
@@ -198,12 +179,9 @@ class Proof:
     def scrub(self, lines: Sequence[str]) -> list[str]:
         """Leave the folders of this machine out of text."""
         text = '\n'.join(lines)
-        for folder, name in (
-            (str(self.options.scratch), 'SCRATCH'),
-            (f'{ROOT}/', ''),
-            (sys.prefix, 'PREFIX'),
-            (str(Path.home()), '~'),
-        ):
+        folders = {str(self.options.scratch): 'SCRATCH', f'{ROOT}/': ''}
+        folders |= {sys.prefix: 'PREFIX', str(Path.home()): '~'}
+        for folder, name in folders.items():
             text = text.replace(folder, name)
         return text.splitlines()
 
@@ -215,6 +193,13 @@ class Proof:
             if entry['state'] == RUNNING:
                 entry['state'] = CUT
         self.write()
+
+
+def _entry(part: Part) -> dict:
+    """Return the place in the report of a part, which is to be filled."""
+    own = dict(name=part.name, title=part.title, limit=part.limit)
+    own |= dict(state=NOT_REACHED, seconds=0.0, commands=[], tail=[])
+    return own | empty_findings()
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:
@@ -241,24 +226,17 @@ def _folder(name: str) -> Path:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description='Measure everything that needs a GPU.'
-    )
+    text = 'Measure everything that needs a GPU.'
+    parser = argparse.ArgumentParser(description=text)
     add, names = parser.add_argument, [part.name for part in PARTS]
     asked = ', '.join(part.name for part in PARTS if part.asked)
     add('--out', type=_folder, required=True, metavar='FOLDER')
     add('--scratch', type=_folder, required=True, metavar='FOLDER')
     add('--budget', type=float, help=f'seconds in all; {BUDGET} by default')
     add('--rehearse', action='store_true')
-    add(
-        '--only',
-        nargs='+',
-        metavar='PART',
-        default=(),
-        choices=names,
-        help=f'of {", ".join(names)}; {asked} runs so and in the rehearsal '
-        'only',
-    )
+    several = dict(nargs='+', metavar='PART', default=(), choices=names)
+    text = f'of {", ".join(names)}; {asked} only so and in the rehearsal'
+    add('--only', **several, help=text)
     add('--started', type=float, default=time.time(), help='of the epoch')
     add('--shown', default='bash benchmarks/gpu_proof.sh', help='on the page')
     options = parser.parse_args(argv)

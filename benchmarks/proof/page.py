@@ -11,6 +11,16 @@ from mmgl.utils.files import replace_whole
 DONE, CUT, FAILED = 'done', 'cut off', 'failed'
 NOT_REACHED, RUNNING = 'not reached', 'running'
 
+MEASURED = (
+    'Measured by one command, each part in a process of its own and cut off '
+    'when its time is over. What was cut, failed or not reached says so; '
+    'nothing is filled in.'
+)
+REHEARSED = (
+    'Everything at small sizes on a processor, to see that it runs: no figure '
+    'here says anything about a GPU.'
+)
+
 Findings = dict[str, list]  # of a part, as the benchmarks write them
 
 
@@ -37,11 +47,8 @@ def write_report(report: dict, out: Path) -> None:
 
 def summary(parts: list[dict]) -> str:
     """Say in one line how the parts ended."""
-    ends = [
-        f'{part["name"]} {part["state"]}'
-        for part in parts
-        if part['state'] != DONE
-    ]
+    others = [part for part in parts if part['state'] != DONE]
+    ends = [f'{part["name"]} {part["state"]}' for part in others]
     done = len(parts) - len(ends)
     return '; '.join([f'{done} of {len(parts)} parts done', *ends])
 
@@ -50,23 +57,14 @@ def page(report: dict) -> str:
     """Lay everything out as Markdown."""
     machine, parts = report['machine'], report['parts']
     title = f'Performance on {machine.get("card", "an unknown card")}'
-    intro = (
-        'Measured by one command, each part in a process of its own and cut '
-        'off when its time is over. What was cut, failed or not reached says '
-        'so; nothing is filled in.'
-    )
+    intro = MEASURED
     if report['rehearse']:
-        title = 'Rehearsal of the GPU proof'
-        intro = (
-            'Everything at small sizes on a processor, to see that it runs: '
-            'no figure here says anything about a GPU.'
-        )
+        title, intro = 'Rehearsal of the GPU proof', REHEARSED
     spent = f'{report["seconds"]:.0f} of {report["budget"]:.0f} s'
     rows = [('part', 'state', 'seconds', 'limit, s')]
-    rows += [
-        (one['title'], one['state'], f'{one["seconds"]:.0f}', _limit(one))
-        for one in parts
-    ]
+    for one in parts:
+        times = f'{one["seconds"]:.0f}', f'{one["limit"]:.0f}'
+        rows.append((one['title'], one['state'], *times))
     blocks = [
         f'# {title}',
         intro,
@@ -80,10 +78,6 @@ def page(report: dict) -> str:
     return '\n\n'.join(blocks) + '\n'
 
 
-def _limit(part: dict) -> str:
-    return f'{part["limit"]:.0f}'
-
-
 def _fenced(language: str, lines: list[str]) -> str:
     return '\n'.join([f'```{language}', *lines, '```'])
 
@@ -94,7 +88,7 @@ def _section(part: dict) -> list[str]:
     if part['commands']:
         blocks.append(_fenced('bash', part['commands']))
     if part['state'] != DONE:
-        spent = f'{part["seconds"]:.0f} of {_limit(part)} s'
+        spent = f'{part["seconds"]:.0f} of {part["limit"]:.0f} s'
         blocks.append(f'**This part: {part["state"]}** after {spent}.')
     if part['tail']:
         blocks.append('Last lines of its output:')
@@ -110,10 +104,8 @@ def _section(part: dict) -> list[str]:
 
 
 def _figure(entry: dict) -> Figure:
-    """The figure of an entry in a JSON file."""
-    return Figure(
-        **{field.name: entry[field.name] for field in fields(Figure)}
-    )
+    """The figure of an entry in a JSON file, which has its verdict, too."""
+    return Figure(**{one.name: entry[one.name] for one in fields(Figure)})
 
 
 def _cell(text: str) -> str:

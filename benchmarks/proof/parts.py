@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
@@ -56,6 +55,11 @@ class Context:
         return None
 
 
+def read_json(context: Context, name: str) -> Findings:
+    """Read what a benchmark has found."""
+    return read_findings(context.json(name))
+
+
 @dataclass(frozen=True)
 class Part:
     """One part.
@@ -71,27 +75,17 @@ class Part:
     least: float
     limit: float
     commands: Callable[[Context, float], list[Command]]
-    read: Callable[[Context, str], Findings]
+    read: Callable[[Context, str], Findings] = read_json
     background: bool = False
     asked: bool = False
 
 
 def draw(context: Context, seconds: float) -> list[Command]:
     """Draw the data set on all cores but two."""
-    return [
-        command(
-            'tools/dataset_converters/make_synthetic.py',
-            '--quiet',
-            root=context.data,
-            preset=context.sizes.preset,
-            workers=max(1, context.sizes.workers - 2),
-        )
-    ]
-
-
-def read_nothing(context: Context, name: str) -> Findings:
-    """There is nothing to tell but that it is done."""
-    return empty_findings()
+    tool = 'tools/dataset_converters/make_synthetic.py'
+    preset, workers = context.sizes.preset, max(1, context.sizes.workers - 2)
+    options = dict(root=context.data, preset=preset, workers=workers)
+    return [command(tool, '--quiet', **options)]
 
 
 def run_tests(context: Context, seconds: float) -> list[Command]:
@@ -107,17 +101,7 @@ def read_tests(context: Context, name: str) -> Findings:
     if not xml.is_file():
         findings['notes'].append('pytest did not come to its end.')
         return findings
-    rows = []
-    for case in ElementTree.parse(xml).iter('testcase'):
-        end, why = 'passed', ''
-        for found in case:
-            if found.tag in ENDS:
-                end = ENDS[found.tag]
-                lines = (found.get('message') or '').splitlines() or ['']
-                why = lines[0][:MESSAGE_LENGTH]
-        module = case.get('classname', '').split('.')[-1]
-        seconds = f'{float(case.get("time", 0)):.1f}'
-        rows.append([f'{module}: {case.get("name")}', end, seconds, why])
+    rows = [*map(_test_row, ElementTree.parse(xml).iter('testcase'))]
     columns = ['test', 'end', 's', 'reason']
     findings['tables'].append(dict(columns=columns, rows=rows))
     ends = [row[1] for row in rows]
@@ -126,42 +110,53 @@ def read_tests(context: Context, name: str) -> Findings:
     return findings
 
 
+def _test_row(case: ElementTree.Element) -> list[str]:
+    """Say how a test ended, and the first line of why."""
+    end, why = 'passed', ''
+    for found in case:
+        if found.tag in ENDS:
+            end, why = ENDS[found.tag], found.get('message') or ''
+    module = case.get('classname', '').split('.')[-1]
+    name, why = f'{module}: {case.get("name")}', why.partition('\n')[0]
+    seconds = f'{float(case.get("time", 0)):.1f}'
+    return [name, end, seconds, why[:MESSAGE_LENGTH]]
+
+
 def steps(
     context: Context, seconds: float, compiled: bool = False
 ) -> list[Command]:
     """Time the steps of MMGL and AGW."""
     sizes, name = context.sizes, 'compiled' if compiled else 'steps'
-    return [
-        command(
-            'benchmarks/step.py',
-            only=('mmgl', 'agw'),
-            modes=sizes.compiled if compiled else sizes.modes,
-            device=sizes.device,
-            steps=sizes.steps,
-            loaded_steps=0 if compiled else sizes.loaded_steps,
-            workers=sizes.workers,
-            backend=sizes.backend,
-            batch_size=sizes.images,
-            cfg_options=sizes.model,
-            seconds=round(seconds - SPARE_SECONDS),
-            out=context.json(name),
-        )
-    ]
+    options = dict(
+        modes=sizes.compiled if compiled else sizes.modes,
+        device=sizes.device,
+        steps=sizes.steps,
+        loaded_steps=0 if compiled else sizes.loaded_steps,
+        workers=sizes.workers,
+        backend=sizes.backend,
+        batch_size=sizes.images,
+        cfg_options=sizes.model,
+        seconds=round(seconds - SPARE_SECONDS),
+        out=context.json(name),
+    )
+    return [command('benchmarks/step.py', only=('mmgl', 'agw'), **options)]
+
+
+def compiled_steps(context: Context, seconds: float) -> list[Command]:
+    """Time the steps through ``torch.compile``."""
+    return steps(context, seconds, compiled=True)
 
 
 def load(context: Context, seconds: float) -> list[Command]:
     """Measure what all workers deliver together."""
-    return [
-        command(
-            'benchmarks/data_loading.py',
-            only='workers',
-            images=200,
-            workers=context.sizes.workers,
-            turns=context.sizes.turns,
-            seconds=round(seconds - SPARE_SECONDS),
-            out=context.json('loading'),
-        )
-    ]
+    options = dict(
+        workers=context.sizes.workers,
+        turns=context.sizes.turns,
+        seconds=round(seconds - SPARE_SECONDS),
+        out=context.json('loading'),
+    )
+    script = 'benchmarks/data_loading.py'
+    return [command(script, only='workers', images=200, **options)]
 
 
 def pretrain(context: Context, seconds: float) -> list[Command]:
@@ -188,15 +183,9 @@ def evaluate(context: Context, seconds: float) -> list[Command]:
     checkpoint = run.last_checkpoint()
     if checkpoint is not None:
         commands.append(run.test(checkpoint, context.json('metrics')))
-    commands.append(
-        command(
-            'benchmarks/evaluation.py',
-            device=sizes.device,
-            scale=sizes.scale,
-            repeats=sizes.repeats,
-            out=context.json('evaluation'),
-        )
-    )
+    script, out = 'benchmarks/evaluation.py', context.json('evaluation')
+    how = dict(device=sizes.device, scale=sizes.scale, repeats=sizes.repeats)
+    commands.append(command(script, **how, out=out))
     if has_faiss_for_gpus():
         script, out = 'benchmarks/retrieval.py', context.json('retrieval')
         commands.append(command(script, device='gpu', size=200_000, out=out))
@@ -221,20 +210,12 @@ def read_scores(context: Context, name: str) -> Findings:
     if metrics.is_file():
         findings['tables'].append(read_metrics(metrics))
     else:
-        findings['notes'].append(
-            'The fine-tuned model was not tested: no checkpoint, or cut.'
-        )
+        note = 'The fine-tuned model was not tested: no checkpoint, or cut.'
+        findings['notes'].append(note)
     if not has_faiss_for_gpus():
-        findings['notes'].append(
-            'FAISS indexes on the GPU: not measured, since there is no '
-            'FAISS built for GPUs.'
-        )
+        note = 'not measured, since there is no FAISS built for GPUs.'
+        findings['notes'].append(f'FAISS indexes on the GPU: {note}')
     return findings
-
-
-def read_json(context: Context, name: str) -> Findings:
-    """Read what a benchmark has found."""
-    return read_findings(context.json(name))
 
 
 def read_run(context: Context, name: str) -> Findings:
@@ -245,18 +226,10 @@ def read_run(context: Context, name: str) -> Findings:
 # In the order of running. The compiled steps take minutes each: the first of
 # them was not there after 80 s on a card that does the others in seven.
 PARTS = (
-    Part(
-        'draw',
-        'Drawing of the data set',
-        5,
-        75,
-        draw,
-        read_nothing,
-        background=True,
-    ),
+    Part('draw', 'Drawing of the data set', 5, 75, draw, background=True),
     Part('tests', 'Tests on the device', 20, 120, run_tests, read_tests),
-    Part('steps', 'Training steps', 30, 110, steps, read_json),
-    Part('loading', 'Loading of images', 15, 45, load, read_json),
+    Part('steps', 'Training steps', 30, 110, steps),
+    Part('loading', 'Loading of images', 15, 45, load),
     Part('pretrain', 'Pre-training by MMGL', 45, 125, pretrain, read_run),
     Part('finetune', 'AGW from these weights', 50, 70, finetune, read_run),
     Part('evaluate', 'Evaluation and search', 45, 80, evaluate, read_scores),
@@ -265,8 +238,7 @@ PARTS = (
         'Training steps, compiled',
         45,
         400,
-        partial(steps, compiled=True),
-        read_json,
+        compiled_steps,
         asked=True,
     ),
 )

@@ -117,8 +117,10 @@ class Run:
         ]
         if self.sizes.images:
             ids = self.sizes.images // 4
-            options.append(f'{sampler}.num_ids={ids}')
-            options.append(f'{sampler}.num_instances=2')
+            options += [
+                f'{sampler}.num_ids={ids}',
+                f'{sampler}.num_instances=2',
+            ]
         return options
 
     def _classes(self) -> str:
@@ -135,14 +137,9 @@ class Run:
             *self.sizes.model,
             self._classes(),
         ]
-        return command(
-            'tools/test.py',
-            CONFIGS[self.method],
-            str(checkpoint),
-            work_dir=self.work_dir / 'test',
-            out=out,
-            cfg_options=options,
-        )
+        given = CONFIGS[self.method], str(checkpoint)
+        more = dict(work_dir=self.work_dir / 'test', cfg_options=options)
+        return command('tools/test.py', *given, out=out, **more)
 
     def last_checkpoint(self) -> Path | None:
         """Find what a finished or cut run has saved last."""
@@ -152,50 +149,48 @@ class Run:
 
     def read(self) -> Findings:
         """Read losses and accuracies of a run that may have been cut."""
-        findings = empty_findings()
         try:
             log = load_run_log(self.work_dir)
         except FileNotFoundError:
-            return findings
+            log = RunLog()
         if not log.train:
-            return findings
-        findings['tables'].append(_table_of(log))
+            return empty_findings()
         last = log.train[-1]
-        findings['notes'].append(
+        note = (
             f'{last["step"]} iterations of {self.images} images in '
             f'{last["epoch"]} epochs, bf16, channels last; '
             f'{1e3 * last["time"]:.0f} ms an iteration in the last ones '
             f'({self.images / last["time"]:.0f} images/s), '
             f'{1e3 * last["data_time"]:.0f} ms of it waiting for images.'
         )
-        return findings
+        return empty_findings() | dict(tables=[_table_of(log)], notes=[note])
 
 
 def _table_of(log: RunLog) -> dict[str, list]:
     """Mean losses at the first log line and at the end of each epoch."""
     losses = [key for key in log.keys('train') if 'loss' in key]
+    parts = ('visible_', 'infrared_')
     accuracies = [
         key
         for key in log.keys('val')
-        if not key.partition('/')[2].startswith(('visible_', 'infrared_'))
+        if not key.partition('/')[2].startswith(parts)
     ]
     epochs = {record['epoch']: record for record in log.train}
-    values = {record['step']: record for record in log.val}
+    validated = {record['step']: record for record in log.val}
 
     def row(record: dict, values: dict) -> list[str]:
-        shown = [f'{record[key]:.4f}' for key in losses]
-        shown += [
-            f'{values[key]:.4f}' if key in values else '-'
-            for key in accuracies
-        ]
+        found = [record[key] for key in losses]
+        found += [values.get(key) for key in accuracies]
+        shown = ['-' if one is None else f'{one:.4f}' for one in found]
         return [str(record['epoch']), str(record['step']), *shown]
 
+    rows = [row(one, validated.get(key, {})) for key, one in epochs.items()]
     # The first line of the log says where it began.
-    first = [one for one in log.train[:1] if one not in epochs.values()]
-    rows = [row(record, {}) for record in first]
-    rows += [row(one, values.get(epoch, {})) for epoch, one in epochs.items()]
-    columns = ['epoch', 'iteration', *losses, *accuracies]
-    return dict(columns=columns, rows=rows)
+    if log.train[0] not in epochs.values():
+        rows.insert(0, row(log.train[0], {}))
+    return dict(
+        columns=['epoch', 'iteration', *losses, *accuracies], rows=rows
+    )
 
 
 def read_metrics(path: Path) -> dict[str, list]:

@@ -31,7 +31,6 @@ from .ranking import (
     ranking_figure,
 )
 from .scalars import RunLog, load_run_log, smooth
-from .style import figure_style, new_figure, save_figure
 
 __all__ = [
     'CostRecord',
@@ -50,16 +49,13 @@ __all__ = [
     'draw_ranking',
     'draw_series',
     'embedding_figure',
-    'figure_style',
     'find_image',
     'load_feature_dump',
     'load_run_log',
-    'new_figure',
     'permutation_figure',
     'rank_gallery',
     'ranking_figure',
     'read_cost_records',
-    'save_figure',
     'select_identities',
     'series_figure',
     'smooth',

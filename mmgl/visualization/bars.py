@@ -29,23 +29,13 @@ def _bars(
     ax.bar(place, means, width * 0.92, label=name, color=colour)
     for x, seeds, mean in zip(place, values, means, strict=True):
         if len(seeds) > 1:
-            ax.scatter(
-                np.full(len(seeds), x),
-                seeds,
-                s=9,
-                zorder=3,
-                color='white',
-                edgecolor=INK,
-                linewidth=0.7,
-            )
-        ax.annotate(
-            f'{mean:.1f}',
-            (x, seeds.max() if len(seeds) > 1 else mean),
-            (0, 3),
-            ha='center',
-            textcoords='offset points',
-            fontsize=7.5,
+            dots = ax.scatter(np.full(len(seeds), x), seeds, s=9, zorder=3)
+            dots.set(facecolor='white', edgecolor=INK, linewidth=0.7)
+        top = seeds.max() if len(seeds) > 1 else mean
+        text = ax.annotate(
+            f'{mean:.1f}', (x, top), (0, 3), textcoords='offset points'
         )
+        text.set(ha='center', fontsize=7.5)
 
 
 def comparison_figure(

@@ -40,6 +40,7 @@ class CostRecord(NamedTuple):
 
 
 _FIELDS = CostRecord._fields
+_NEEDED = ', '.join(_FIELDS[:3])
 
 
 def read_cost_records(
@@ -56,8 +57,8 @@ def read_cost_records(
         where = str(source)
         if not Path(source).is_file():
             raise FileNotFoundError(
-                f'No file {where}; give a JSON list of objects with '
-                f'{", ".join(_FIELDS[:3])} and perhaps spread.'
+                f'No file {where}; give a JSON list of objects with {_NEEDED} '
+                'and perhaps spread.'
             )
         try:
             records = json.loads(Path(source).read_text(encoding='utf-8'))
@@ -72,13 +73,11 @@ def read_cost_records(
 
 
 def _record(one: Mapping[str, Any], where: str) -> CostRecord:
-    known = ', '.join(_FIELDS)
     if not isinstance(one, Mapping) or not set(_FIELDS[:3]) <= set(one):
-        raise ValueError(
-            f'{where}: needs {", ".join(_FIELDS[:3])}, got {one!r}.'
-        )
+        raise ValueError(f'{where}: needs {_NEEDED}, got {one!r}.')
     unknown = sorted(set(one) - set(_FIELDS))
     if unknown:
+        known = ', '.join(_FIELDS)
         raise ValueError(
             f'{where}: unknown fields {unknown}; known are {known}.'
         )
@@ -89,9 +88,8 @@ def _record(one: Mapping[str, Any], where: str) -> CostRecord:
         )
     numbers: dict[str, Any] = {name: one.get(name) for name in _FIELDS[1:]}
     for name, value in numbers.items():
-        if value is not None and not (
-            isinstance(value, int | float) and 0 <= value < math.inf
-        ):
+        number = isinstance(value, int | float) and 0 <= value < math.inf
+        if value is not None and not number:
             raise ValueError(
                 f'{where}: {name} must be a number of 0 or more,'
                 f' got {value!r}.'
@@ -114,18 +112,17 @@ def _log_axis(ax: Axes) -> None:
 
 def _line_across(ax: Axes, record: CostRecord) -> None:
     """Draw what costs nothing."""
-    ax.axhline(
-        record.accuracy, color=NEUTRAL_COLOUR, linestyle='--', linewidth=1.2
-    )
+    y, colour = record.accuracy, NEUTRAL_COLOUR
+    ax.axhline(y, color=colour, linestyle='--', linewidth=1.2)
     ax.annotate(
         f'{record.label} (no pre-training)',
-        (1, record.accuracy),
+        (1, y),
         (-2, 3),
         fontsize=8,
         ha='right',
         xycoords=ax.get_yaxis_transform(),
         textcoords='offset points',
-        color=NEUTRAL_COLOUR,
+        color=colour,
     )
 
 

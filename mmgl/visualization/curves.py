@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mmgl.protocols.modality import MODALITY_NAMES
+
 from .scalars import RunLog, smooth
 from .style import (
     INFRARED_COLOUR,
@@ -23,8 +25,6 @@ from .style import (
 )
 
 Series = tuple[np.ndarray, np.ndarray]
-
-_MODES = ('all', 'indoor')
 
 # Dashes repeat the order of the colours for print in grey.
 _DASHES = ('-', (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
@@ -44,53 +44,37 @@ def _line(
     if smoothing and len(y) > 4:
         ax.plot(x, y, color=colour, alpha=0.22, linewidth=0.9)
         y = smooth(y, smoothing * len(y))
-    marker = 'o' if len(y) < 15 else None
-    ax.plot(
-        x,
-        y,
-        color=colour,
-        linestyle=style,
-        label=label,
-        marker=marker,
-        markersize=3,
-    )
+    (line,) = ax.plot(x, y, color=colour, linestyle=style, label=label)
+    if len(y) < 15:
+        line.set(marker='o', markersize=3)
 
 
 def series_figure(
     panels: Mapping[str, Mapping[str, Series]],
     xlabel: str = 'epoch',
     smoothing: float = 0.0,
-    log_scale: bool = False,
     ylabel: str = '',
 ) -> Figure:
     """Draw named curves in a grid of panels.
 
-    Args:
-        panels: Title of the panel -> name of the curve -> (x (n,), y (n,)).
-        xlabel: What x is.
-        smoothing: Width of the Gaussian average as a share of the curve's
-            length; the raw curve stays visible behind it. 0 draws only that.
-        log_scale: Whether y is logarithmic.
-        ylabel: What y is.
+    ``panels``: title of the panel -> name of the curve -> (x (n,), y (n,)).
+    ``smoothing`` is the width of the Gaussian average as a share of the
+    curve's length; the raw curve stays visible behind it, 0 draws only that.
     """
     if not panels or not any(panels.values()):
         raise ValueError('Nothing to draw: no curves given.')
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = -(-len(panels) // columns)
     with figure_style():
-        figure = new_figure(
-            3.5 * columns + (1.0 if columns == 1 else 0), 2.5 * rows + 0.2
-        )
+        width = 3.5 * columns + (1.0 if columns == 1 else 0)
+        figure = new_figure(width, 2.5 * rows + 0.2)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for ax, (title, curves) in zip(axes, panels.items(), strict=False):
             for number, (name, (x, y)) in enumerate(curves.items()):
-                _line(
-                    ax, np.asarray(x), np.asarray(y), name, number, smoothing
-                )
+                x, y = np.asarray(x), np.asarray(y)
+                _line(ax, x, y, name, number, smoothing)
             ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-            if log_scale:
-                ax.set_yscale('log')
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
         # One legend is enough where all panels hold the same curves.
@@ -128,29 +112,24 @@ def draw_losses(
     smoothing: float = 0.012,
     overlay: bool = False,
 ) -> Path:
-    """Draw training losses, as Fig. 6 of the MMGL paper or run against run.
+    """Draw training losses of runs by name.
 
-    Args:
-        runs: Name -> log of a run.
-        path: Picture to write.
-        keys: Scalars to show; by default every one with 'loss' in its name.
-        smoothing: Width of the running average, see ``series_figure``.
-        overlay: Whether all losses share one panel per run (Fig. 6) instead
-            of one panel per loss.
+    ``keys`` are by default all scalars with 'loss' in their name;
+    ``smoothing`` is that of ``series_figure``. By ``overlay`` all losses share
+    one panel a run, as Fig. 6 of the MMGL paper, not one panel a loss.
     """
     panels: dict[str, dict[str, Series]] = {}
     for name, run in runs.items():
         for key in keys or _loss_keys(run):
             if key not in run.keys('train'):
                 continue
-            outer, inner = (
-                (name, _pretty(key)) if overlay else (_pretty(key), name)
-            )
-            panels.setdefault(outer, {})[inner] = run.series('train', key)
+            panel, curve = _pretty(key), name
+            if overlay:
+                panel, curve = curve, panel
+            panels.setdefault(panel, {})[curve] = run.series('train', key)
     epochs = all(run.iters_per_epoch() for run in runs.values())
-    return draw_series(
-        panels, path, 'epoch' if epochs else 'iteration', smoothing
-    )
+    xlabel = 'epoch' if epochs else 'iteration'
+    return draw_series(panels, path, xlabel, smoothing)
 
 
 def _metric_title(key: str) -> str:
@@ -158,7 +137,7 @@ def _metric_title(key: str) -> str:
     where, _, measure = key.rpartition('/')
     measure = re.sub(r'^rank(\d+)$', r'Rank-\1', measure)
     mode, _, shots = where.partition('_')
-    if mode in _MODES and shots:
+    if mode in ('all', 'indoor') and shots:
         where = f'{mode} search, {shots}-shot'
     where, measure = where.replace('_', ' '), measure.replace('_', ' ')
     return f'{measure} ({where})' if where else measure
@@ -176,56 +155,46 @@ def draw_metrics(
     """
     panels: dict[str, dict[str, Series]] = {}
     for name, run in runs.items():
-        found = [k for k in keys or run.keys('val') if k in run.keys('val')]
+        own = run.keys('val')
+        found = [key for key in keys or own if key in own]
         if keys and not found:
             raise ValueError(
                 f'Run {name!r} logged none of {", ".join(keys)}; its '
-                f'validations hold: {", ".join(run.keys("val")) or "nothing"}'
-                '.'
+                f'validations hold: {", ".join(own) or "nothing"}.'
             )
         for key in found:
-            panels.setdefault(_metric_title(key), {})[name] = run.series(
-                'val', key
-            )
+            panel = panels.setdefault(_metric_title(key), {})
+            panel[name] = run.series('val', key)
     return draw_series(panels, path, ylabel='%')
 
 
 def _permutation_lines(
-    runs: RunLog | Mapping[str, RunLog], prefix: str, measure: str
+    runs: RunLog | Mapping[str, RunLog], measure: str
 ) -> list[tuple[str, Series, str]]:
     """Name, curve and colour: of one run both modalities, else each run."""
     if isinstance(runs, Mapping) and len(runs) == 1:
         (runs,) = runs.values()
     if isinstance(runs, RunLog):
-        modalities = (
-            ('visible', VISIBLE_COLOUR),
-            ('infrared', INFRARED_COLOUR),
-        )
-        return [
-            (name, runs.series('val', f'{prefix}/{name}_{measure}'), colour)
-            for name, colour in modalities
-        ]
+        names, colours = MODALITY_NAMES, [VISIBLE_COLOUR, INFRARED_COLOUR]
+        keys = [f'permutation/{name}_{measure}' for name in names]
+        curves = [runs.series('val', key) for key in keys]
+        return list(zip(names, curves, colours, strict=True))
+    key = f'permutation/{measure}'
     return [
-        (
-            name,
-            run.series('val', f'{prefix}/{measure}'),
-            PALETTE[number % len(PALETTE)],
-        )
+        (name, run.series('val', key), PALETTE[number % len(PALETTE)])
         for number, (name, run) in enumerate(runs.items())
     ]
 
 
 def permutation_figure(
-    runs: RunLog | Mapping[str, RunLog],
-    num_stripes: int = 6,
-    prefix: str = 'permutation',
+    runs: RunLog | Mapping[str, RunLog], num_stripes: int = 6
 ) -> Figure:
     """Draw permutation recovery on held-out identities, as Fig. 7.
 
     Two panels: share of stripes put in the right place, and share of images
     with every stripe right; each with chance, which ``num_stripes`` gives. Of
     one run both modalities are drawn, of several (name -> log) one curve each
-    over all images. ``prefix`` is that of the metric.
+    over all images.
     """
     if isinstance(runs, Mapping) and not runs:
         raise ValueError('Nothing to draw: no runs given.')
@@ -237,19 +206,13 @@ def permutation_figure(
         figure = new_figure(7.2, 2.9)
         axes = figure.subplots(1, 2, sharey=True)
         for ax, (title, measure, chance) in zip(axes, panels, strict=True):
-            lines = _permutation_lines(runs, prefix, measure)
+            lines = _permutation_lines(runs, measure)
             for number, (name, (x, y), colour) in enumerate(lines):
-                _line(
-                    ax, x, y, f'{name} (last {y[-1]:.1f} %)', number, 0, colour
-                )
-            ax.axhline(
-                chance,
-                color=NEUTRAL_COLOUR,
-                linestyle=':',
-                label=f'chance ({chance:.2g} %)'
-                if chance < 1
-                else f'chance ({chance:.1f} %)',
-            )
+                label = f'{name} (last {y[-1]:.1f} %)'
+                _line(ax, x, y, label, number, 0, colour)
+            shown = f'{chance:.2g}' if chance < 1 else f'{chance:.1f}'
+            line = ax.axhline(chance, color=NEUTRAL_COLOUR, linestyle=':')
+            line.set_label(f'chance ({shown} %)')
             ax.set(title=title, xlabel='epoch', ylim=(-3, 103))
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             ax.legend(loc='best')

@@ -89,18 +89,11 @@ def _label(ax: Axes, part: EmbeddedPoints, pid: int, colour: str) -> None:
         spot = at[np.linalg.norm(at - median, axis=1).argmin()]
         if all(np.linalg.norm(spot - other) > apart for other in written):
             written.append(spot)
-            ax.annotate(
-                str(pid),
-                spot,
-                (0, 8),
-                textcoords='offset points',
-                color=colour,
-                fontsize=7.5,
-                fontweight='bold',
-                ha='center',
-                va='center',
-                path_effects=[halo],
+            text = ax.annotate(
+                str(pid), spot, (0, 8), textcoords='offset points'
             )
+            text.set(color=colour, fontsize=7.5, fontweight='bold')
+            text.set(ha='center', va='center', path_effects=[halo])
 
 
 def _panel(
@@ -112,16 +105,10 @@ def _panel(
         mine = part.pids == pid
         for modality, marker, size in markers:
             at = part.points[mine & (part.modality == modality)]
-            ax.scatter(
-                at[:, 0],
-                at[:, 1],
-                s=size,
-                marker=marker,
-                color=colour,
-                linewidth=0.5 if marker == 'o' else 1.1,
-                edgecolor='white' if marker == 'o' else None,
-                alpha=0.9,
-            )
+            shown = ax.scatter(at[:, 0], at[:, 1], size, colour, marker=marker)
+            shown.set(alpha=0.9, linewidth=1.1)
+            if marker == 'o':
+                shown.set(edgecolor='white', linewidth=0.5)
         if labels:
             _label(ax, part, pid, colour)
     ax.set(xticks=[], yticks=[])
@@ -141,39 +128,24 @@ def embedding_figure(
     """
     if not panels:
         raise ValueError('Nothing to draw: no embedding given.')
-    panels = {
-        title: EmbeddedPoints(*map(np.asarray, part))
-        for title, part in panels.items()
-    }
-    order = sorted(
-        {pid for part in panels.values() for pid in part.pids.tolist()}
-    )
+    everyone = np.concatenate([part.pids for part in panels.values()])
+    order = np.unique(everyone).tolist()
     with figure_style():
         figure = new_figure(3.9 * len(panels), 4.2)
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for ax, (title, part) in zip(axes, panels.items(), strict=True):
             _panel(ax, part, order, label_identities)
             ax.set_title(title)
-        handles = [
-            Line2D(
-                [],
-                [],
-                color='#444444',
-                marker=marker,
-                linestyle='',
-                label=name,
-                markersize=5,
-            )
-            for name, marker in zip(MODALITY_NAMES, 'ox', strict=True)
-        ]
-        hint = ' and number' if label_identities else ''
-        figure.legend(
-            handles=handles,
-            loc='outside lower center',
-            ncols=2,
-            title=f'colour{hint}: identity',
-            title_fontsize=8,
+        handles = []
+        for name, marker in zip(MODALITY_NAMES, 'ox', strict=True):
+            shape = Line2D([], [], color='#444444', linestyle='', label=name)
+            shape.set(marker=marker, markersize=5)
+            handles.append(shape)
+        title = f'colour{" and number" if label_identities else ""}: identity'
+        legend = figure.legend(
+            handles=handles, loc='outside lower center', ncols=2, title=title
         )
+        legend.get_title().set_fontsize(8)
     return figure
 
 

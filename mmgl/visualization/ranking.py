@@ -23,10 +23,12 @@ from .style import (
     new_figure,
 )
 
+_TILE = (64, 128)  # width and height of an image in pixels
+
 
 @dataclass
 class RankedQuery:
-    """A query and its gallery, best first.
+    """An infrared query and its visible gallery, best first.
 
     ``matches`` says whether an image shows the query's identity; ``scores``
     and ``camids`` are those of the gallery.
@@ -35,8 +37,6 @@ class RankedQuery:
     query_path: str
     gallery_paths: Sequence[str]
     matches: Sequence[bool]
-    query_modality: int = INFRARED
-    gallery_modality: int = VISIBLE
     scores: Sequence[float] | None = None
     camids: Sequence[int] | None = None
 
@@ -130,14 +130,14 @@ def rank_gallery(
     )
 
 
-def _read(path: str, size: tuple[int, int]) -> np.ndarray:
+def _read(path: str) -> np.ndarray:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise FileNotFoundError(
             f'Image {path} is missing or cannot be read; give the folder that '
             'the paths start from.'
         )
-    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    image = cv2.resize(image, _TILE, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -152,17 +152,9 @@ def _tile(
         spine.set(visible=True, color=colour, linewidth=2.4)
     if mark:
         # A sign beside the colour, for readers who cannot tell them apart.
-        ax.text(
-            width * 0.97,
-            height * 0.985,
-            mark,
-            color='white',
-            fontsize=7,
-            fontweight='bold',
-            ha='right',
-            va='bottom',
-            bbox={'facecolor': colour, 'edgecolor': 'none', 'pad': 1.2},
-        )
+        text = ax.text(width * 0.97, height * 0.985, mark, color='white')
+        text.set(fontsize=7, fontweight='bold', ha='right', va='bottom')
+        text.set_bbox({'facecolor': colour, 'edgecolor': 'none', 'pad': 1.2})
     if note:
         ax.set_xlabel(note, fontsize=6, labelpad=2)
 
@@ -173,88 +165,64 @@ def _note(query: RankedQuery, k: int) -> str:
     return '  '.join(part for part in (camera, score) if part)
 
 
-def _row(
-    axes: Sequence[Axes],
-    query: RankedQuery,
-    size: tuple[int, int],
-    heading: bool,
-) -> None:
+def _row(axes: np.ndarray, query: RankedQuery, heading: bool) -> None:
     if len(query.gallery_paths) != len(query.matches):
         raise ValueError(
             f'Query {query.query_path}: {len(query.gallery_paths)} gallery '
             f'images but {len(query.matches)} match flags.'
         )
-    _tile(
-        axes[0],
-        _read(query.query_path, size),
-        INK,
-        '',
-        MODALITY_NAMES[query.query_modality],
-    )
+    image = _read(query.query_path)
+    _tile(axes[0], image, INK, '', MODALITY_NAMES[INFRARED])
     axes[1].set_axis_off()
-    for ax in axes[2 + len(query.gallery_paths) :]:
+    tiles, rest = np.split(axes[2:], [len(query.gallery_paths)])
+    for ax in rest:
         ax.set_axis_off()
-    pairs = zip(query.gallery_paths, query.matches, strict=True)
-    for k, (path, match) in enumerate(pairs):
-        _tile(
-            axes[2 + k],
-            _read(path, size),
-            MATCH_COLOUR if match else MISMATCH_COLOUR,
-            '✓' if match else '✗',
-            _note(query, k),
-        )
+    for k, ax in enumerate(tiles):
+        image = _read(query.gallery_paths[k])
+        right = query.matches[k]
+        colour = MATCH_COLOUR if right else MISMATCH_COLOUR
+        _tile(ax, image, colour, '✓' if right else '✗', _note(query, k))
     if heading:
-        axes[0].set_title('query', loc='center', fontsize=8, pad=3)
-        for k in range(len(query.gallery_paths)):
-            axes[2 + k].set_title(
-                str(k + 1), loc='center', fontsize=8, pad=3, fontweight=400
-            )
+        style: dict[str, Any] = dict(loc='center', fontsize=8, pad=3)
+        axes[0].set_title('query', **style)
+        for k, ax in enumerate(tiles, 1):
+            ax.set_title(str(k), **style, fontweight=400)
 
 
 def ranking_figure(
-    panels: Mapping[str, Sequence[RankedQuery]],
-    tile_size: tuple[int, int] = (64, 128),
-    stacked: bool = False,
+    panels: Mapping[str, Sequence[RankedQuery]], stacked: bool = False
 ) -> Figure:
     """Draw queries with their top matches, as Fig. 5 of the MMGL paper.
 
     The query stands on the left; matches follow from best to worst in a frame
     that is green with a tick where the identity is right and red with a cross
     where it is wrong. ``panels``: title, such as the way the model was
-    initialised -> queries; ``tile_size``: (width, height) in pixels.
+    initialised -> queries.
     """
     panels = {title: list(queries) for title, queries in panels.items()}
     if not panels or not all(panels.values()):
         raise ValueError('Nothing to draw: no queries given.')
     top = max(len(q.gallery_paths) for part in panels.values() for q in part)
     rows = max(len(part) for part in panels.values())
-    tile_w = 0.52
-    tile_h = tile_w * tile_size[1] / tile_size[0] + 0.16
+    tile = 0.52  # inches, and twice that high
+    width, height = (
+        (top + 1.7) * (tile + 0.05),
+        rows * (2 * tile + 0.16) + 0.42,
+    )
     down, across = (len(panels), 1) if stacked else (1, len(panels))
     with figure_style():
-        figure = new_figure(
-            across * ((top + 1.7) * (tile_w + 0.05)),
-            down * (rows * tile_h + 0.42),
-        )
+        figure = new_figure(across * width, down * height)
         layout: Any = figure.get_layout_engine()
         layout.set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
         parts = figure.subfigures(down, across, squeeze=False, wspace=0.03)
-        for part, (title, queries) in zip(
-            parts.ravel(), panels.items(), strict=True
-        ):
-            gallery = MODALITY_NAMES[queries[0].gallery_modality]
-            part.suptitle(
-                f'{title}  ({gallery} gallery, best first)',
-                fontsize=10,
-                fontweight='bold',
-            )
-            axes = part.subplots(
-                rows, top + 2, squeeze=False, width_ratios=[1, 0.2, *[1] * top]
-            )
-            for number, (row, query) in enumerate(
-                zip(axes, queries, strict=False)
-            ):
-                _row(row, query, tile_size, heading=number == 0)
+        grid = dict(squeeze=False, width_ratios=[1, 0.2, *[1] * top])
+        pairs = zip(parts.ravel(), panels.items(), strict=True)
+        for part, (title, queries) in pairs:
+            title = f'{title}  ({MODALITY_NAMES[VISIBLE]} gallery, best first)'
+            part.suptitle(title, fontsize=10, fontweight='bold')
+            axes = part.subplots(rows, top + 2, **grid)
+            for number, query in enumerate(queries):
+                _row(axes[number], query, heading=number == 0)
             for ax in axes[len(queries) :].ravel():
                 ax.set_axis_off()
     return figure

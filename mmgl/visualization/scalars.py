@@ -90,12 +90,8 @@ def find_scalars(source: StrPath) -> list[Path]:
     source = Path(source)
     if source.is_file():
         return [source]
-    found = sorted(
-        {
-            *source.glob('vis_data/scalars.json'),
-            *source.glob('*/vis_data/scalars.json'),
-        }
-    )
+    name = 'vis_data/scalars.json'
+    found = sorted([*source.glob(name), *source.glob(f'*/{name}')])
     if not found:
         raise FileNotFoundError(
             f'No vis_data/scalars.json under {source}; give the work dir of a '
@@ -127,10 +123,7 @@ def load_run_log(source: StrPath) -> RunLog:
                 for step in [s for s in part if s >= first]:
                     del part[step]
                 part.update(new)
-    return RunLog(
-        train=[train[s] for s in sorted(train)],
-        val=[val[s] for s in sorted(val)],
-    )
+    return RunLog(*([part[s] for s in sorted(part)] for part in (train, val)))
 
 
 def smooth(values: npt.ArrayLike, sigma: float) -> Floats:
@@ -147,9 +140,8 @@ def smooth(values: npt.ArrayLike, sigma: float) -> Floats:
     finite = np.isfinite(values)
     # Dividing by the filtered mask also corrects both ends.
     mass = gaussian_filter1d(finite.astype(float), sigma, mode='constant')
-    total = gaussian_filter1d(
-        np.where(finite, values, 0.0), sigma, mode='constant'
-    )
+    known = np.where(finite, values, 0.0)
+    total = gaussian_filter1d(known, sigma, mode='constant')
     average: Floats = np.divide(
         total, mass, out=np.full(len(values), np.nan), where=mass > 1e-12
     )

@@ -21,16 +21,8 @@ Drawn = TypeVar('Drawn')
 
 # Ordered so that neighbours differ in lightness as well as in hue.
 PALETTE = (
-    '#0072B2',
-    '#D55E00',
-    '#009E73',
-    '#CC79A7',
-    '#E69F00',
-    '#56B4E9',
-    '#5D3A9B',
-    '#8C564B',
-    '#4B4B4B',
-    '#B2AE00',
+    *('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9'),
+    *('#5D3A9B', '#8C564B', '#4B4B4B', '#B2AE00'),
 )
 VISIBLE_COLOUR = PALETTE[0]
 INFRARED_COLOUR = PALETTE[1]
@@ -115,13 +107,8 @@ def save_figure(figure: Figure, path: StrPath, dpi: int = 200) -> Path:
     try:
         # Layout and SVG ids are settled while saving.
         with figure_style():
-            figure.savefig(
-                partial,
-                dpi=dpi,
-                bbox_inches='tight',
-                pad_inches=0.06,
-                metadata=metadata,
-            )
+            how: dict[str, Any] = dict(bbox_inches='tight', pad_inches=0.06)
+            figure.savefig(partial, dpi=dpi, metadata=metadata, **how)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
