@@ -1,15 +1,18 @@
 """Running targets: plan, skip what is done, run the rest, write."""
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mmgl.utils.errors import INTERRUPTED
 
 from .cells import Cell
-from .chain import Chain, StageRunner, terminate_like_interrupt
+from .chain import Chain, StageRunner
 from .checks import check_data, default_root
 from .document import write_document, write_readme, write_summaries
 from .figures import FigurePlanner
@@ -33,6 +36,8 @@ from .stage import Stage, with_needs
 from .state import StageState, locked
 from .summary import summarise, table_text
 from .tables import FIGURES, FROM_RECORDS, TABLES
+
+Failures = dict[str, str]
 
 
 def run(
@@ -64,11 +69,28 @@ def run(
 
 
 @contextmanager
+def _terminate_like_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that running stages are stopped too."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    # Only there may signals be changed.
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, interrupt) if main else None
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _at_work(
     options: Options, runner: StageRunner | None
 ) -> Iterator[StageRunner]:
     """Keep others out of the work dir; gives what runs a stage."""
-    with terminate_like_interrupt(), locked(options.work_dir) as lock:
+    with _terminate_like_interrupt(), locked(options.work_dir) as lock:
         yield runner or partial(
             launch_stage,
             root=options.root,
@@ -79,7 +101,7 @@ def _at_work(
 
 def _quickstart(
     options: Options, runner: StageRunner | None, display: Display
-) -> dict[str, str]:
+) -> Failures:
     """Run the stages of the quickstart, one at a time, and report."""
     stages = plan_quickstart(options)
     with _at_work(options, runner) as run_stage:
@@ -96,9 +118,9 @@ def _quickstart(
 
 def _reproduce(
     options: Options, runner: StageRunner | None, display: Display
-) -> dict[str, str]:
+) -> Failures:
     """Run what tables and figures need, and write them; returns failures."""
-    failures: dict[str, str] = {}
+    failures: Failures = {}
     if not options.write_only:
         plan = _Plan(options)
         plan.show(display.say)
@@ -139,18 +161,19 @@ class _Plan:
         records = load_records(options.results, options.scale)
         self.planner = Planner(options, measured_seconds(records))
         self.figures = FigurePlanner(self.planner, self._folder('sysu'))
+        self.tables = options.chosen(TABLES)
+        drawn = options.chosen(FIGURES)
+        self.wanted = [*self.tables, *drawn]
         self.cells = options.cells()
+        last = {cell: self.planner.evaluation(cell) for cell in self.cells}
         # Cells that are not recorded yet, by their last stage.
         self.left = {
             stage.name: cell
-            for cell in self.cells
-            for stage in [self.planner.evaluation(cell)]
+            for cell, stage in last.items()
             if not is_recorded(options.results, cell, stage)
         }
-        wanted = [self.planner.evaluation(cell) for cell in self.left.values()]
-        for name in options.chosen(FIGURES):
-            if name != FROM_RECORDS:
-                wanted.append(self.figures.stage(name))
+        wanted = [last[cell] for cell in self.left.values()]
+        wanted += [self.figures.stage(n) for n in drawn if n != FROM_RECORDS]
         self.stages = with_needs(wanted)
 
     def _folder(self, layout: str) -> Path:
@@ -160,43 +183,41 @@ class _Plan:
 
     def _needed_data(self) -> dict[str, tuple[Path, set[int | None]]]:
         """List the real data sets that the stages read, with their trials."""
-        options = self.options
-        needed: dict[str, tuple[Path, set[int | None]]] = {}
-        if options.size.preset is not None:
-            return needed
-        uses: set[tuple[str, int | None]] = set()
-        if options.chosen(FIGURES):
-            uses.add(('sysu', None))
+        if self.options.size.preset is not None:
+            return {}
+        uses: dict[str, set[int | None]] = {key: set() for key in LAYOUTS}
+        if set(self.wanted) & set(FIGURES):
+            uses['sysu'].add(None)
         for cell in self.cells:
-            uses.add((DATASETS[cell.scale][cell.data].root, cell.trial))
+            uses[DATASETS[cell.scale][cell.data].root].add(cell.trial)
             if about := PRETRAININGS[cell.scale].get(cell.init):
-                uses.add((about.source, cell.trial))
-        for layout in LAYOUTS:
-            if trials := {trial for key, trial in uses if key == layout}:
-                needed[layout] = self._folder(layout), trials
-        return needed
+                uses[about.source].add(cell.trial)
+        return {
+            layout: (self._folder(layout), trials)
+            for layout, trials in uses.items()
+            if trials
+        }
 
     def show(self, say: Callable[[str], None]) -> None:
         """Say what is recorded and what is left, and how long that takes."""
-        options = self.options
-        wanted = [*options.chosen(TABLES), *options.chosen(FIGURES)]
+        options, stages = self.options, list(self.stages)
         say(
-            f'{len(self.cells)} cells of {", ".join(wanted)} at scale '
+            f'{len(self.cells)} cells of {", ".join(self.wanted)} at scale '
             f'{options.scale}: {len(self.cells) - len(self.left)} recorded, '
-            f'{len(self.left)} left, in {len(self.stages)} stages'
+            f'{len(self.left)} left, in {len(stages)} stages'
         )
-        images = bool(self.stages) and not options.dry_run
+        images = bool(stages) and not options.dry_run
         for line in check_data(self._needed_data(), images):
             say(f'  {line}')
-        slots, stages = len(options.slots()), list(self.stages)
-        standing = _standing(stages)
+        slots = len(options.slots())
+        seconds = _seconds(stages, _standing(stages), slots)
         say(
-            f'About {clock(_seconds(stages, standing, slots))} left with '
+            f'About {clock(seconds)} left with '
             f'{slots} stages at a time, longer or shorter by the machine'
         )
         if not options.dry_run:
             return
-        if FROM_RECORDS in options.chosen(FIGURES):
+        if FROM_RECORDS in self.wanted:
             records = marked_records(options, options.scale)
             stages.append(self.figures.cost(records, write=False))
         standing = _standing(stages)
@@ -208,10 +229,9 @@ class _Plan:
             if cell not in self.left.values():
                 say(f'  recorded: {record_path(options.results, cell)}')
 
-    def run(self, runner: StageRunner, display: Display) -> dict[str, str]:
+    def run(self, runner: StageRunner, display: Display) -> Failures:
         """Run all stages; returns what failed, by stage."""
         options = self.options
-        failures: dict[str, str] = {}
 
         def record(stage: Stage, verdict: str | None) -> None:
             if stage.name in self.left:
@@ -225,21 +245,20 @@ class _Plan:
                 )
                 display.say(f'  recorded in {written}')
 
-        if self.stages:
-            chain = Chain(
-                self.stages,
-                runner,
-                display,
-                slots=options.slots(),
-                keep_going=True,
-                on_end=record,
-            )
-            chain.run()
-            failures |= chain.failures
-            for name, verdict in chain.diverged.items():
-                if name.startswith('figures/'):
-                    failures[name] = f'not drawn, {verdict}'
-        if FROM_RECORDS in options.chosen(FIGURES):
+        chain = Chain(
+            self.stages,
+            runner,
+            display,
+            slots=options.slots(),
+            keep_going=True,
+            on_end=record,
+        )
+        chain.run()
+        failures = dict(chain.failures)
+        for name, verdict in chain.diverged.items():
+            if name.startswith('figures/'):
+                failures[name] = f'not drawn, {verdict}'
+        if FROM_RECORDS in self.wanted:
             records = marked_records(options, options.scale)
             try:
                 stage = self.figures.cost(records)

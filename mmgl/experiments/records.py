@@ -52,7 +52,7 @@ def write_record(
         metrics = {
             key: round(float(v), 4) for key, v in evaluated['metrics'].items()
         }
-    configs = {s.kind: s.config and Path(s.config).name for s in line}
+    configs = {s.kind: Path(str(s.config)).name for s in line}
     timed = [s for s in line if s.name in seconds]
     threads = {n for s in line for n in StageState(s).saved.get('threads', ())}
     record: Record = {
@@ -70,9 +70,7 @@ def write_record(
         'device': device,
         **({'overrides': dict(overrides)} if overrides else {}),
     }
-    path = record_path(folder, cell)
-    write_json(path, record)
-    return path
+    return write_json(record_path(folder, cell), record)
 
 
 def measured_seconds(records: Records) -> dict[tuple[str, str], float]:
@@ -95,20 +93,14 @@ def mark_stale(
 
     That is one whose fingerprint is not that of the evaluation planned now.
     """
-    shown = {
-        (row.method, row.init, row.data)
-        for table in TABLES.values()
-        if scale in table.scales
-        for row in table.rows(scale)
-    }
-    return {
-        cell: {
-            **record,
-            'stale': record.get('fingerprint') != plan(cell).fingerprint,
-        }
-        for cell, record in records.items()
-        if (cell.method, cell.init, cell.data) in shown
-    }
+    tables = [table for table in TABLES.values() if scale in table.scales]
+    shown = {row.run for table in tables for row in table.rows(scale)}
+    marked = {}
+    for cell, record in records.items():
+        if cell.run in shown:
+            stale = record.get('fingerprint') != plan(cell).fingerprint
+            marked[cell] = {**record, 'stale': stale}
+    return marked
 
 
 def load_records(folder: Path, scale: str) -> dict[Cell, Record]:
