@@ -3,12 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Future,
-    ThreadPoolExecutor,
-    wait,
-)
+from concurrent import futures
 
 from .launch import StageDiverged, StageError, Tick
 from .progress import Display, Estimator, clock
@@ -16,6 +11,7 @@ from .stage import Stage
 from .state import StageState
 
 StageRunner = Callable[[Stage, Tick], None]
+_FIRST = futures.FIRST_COMPLETED
 
 
 class Chain:
@@ -26,7 +22,7 @@ class Chain:
     variables, such as the GPU, of each stage that may run at a time. With
     ``keep_going`` a failed or diverged stage stops only those that need it.
     ``on_end`` is called with each stage that is done, or that has diverged or
-    follows one that has, and with the verdict of the latter or None.
+    follows one that has, and with the chain.
 
     ``failures`` and ``diverged`` say by name of the stage what went wrong.
     """
@@ -39,7 +35,7 @@ class Chain:
         after: float = 0.0,
         slots: Sequence[dict[str, str]] = ({},),
         keep_going: bool = False,
-        on_end: Callable[[Stage, str | None], None] = lambda *_: None,
+        on_end: Callable[[Stage, 'Chain'], None] = lambda *_: None,
     ) -> None:
         # Each with its number among how many.
         self.stages = {
@@ -66,9 +62,9 @@ class Chain:
             StageError: If a stage fails, unless ``keep_going``.
             KeyboardInterrupt: If the user interrupts.
         """
-        waiting, ended = dict(self.stages), set()
-        running: dict[Future[None], tuple[Stage, dict[str, str]]] = {}
-        with ThreadPoolExecutor(len(self.slots)) as pool:
+        waiting, ended = dict(self.stages), set[str]()
+        running: dict[futures.Future[None], tuple[Stage, dict[str, str]]] = {}
+        with futures.ThreadPoolExecutor(len(self.slots)) as pool:
             try:
                 while waiting or running:
                     for place, stage in list(waiting.items()):
@@ -81,10 +77,7 @@ class Chain:
                             stage.env = {**stage.env, **slot}
                             task = pool.submit(self._bring_to_end, place)
                             running[task] = stage, slot
-                    done, _ = wait(
-                        running, timeout=1, return_when=FIRST_COMPLETED
-                    )
-                    for task in done:
+                    for task in futures.wait(running, 1, _FIRST).done:
                         stage, slot = running.pop(task)
                         self.slots.append(slot)
                         task.result()
@@ -116,7 +109,7 @@ class Chain:
     def _note(self, stage: Stage, verdict: str | None) -> None:
         if verdict:
             self.diverged[stage.name] = verdict
-        self.on_end(stage, verdict)
+        self.on_end(stage, self)
 
     def _bring_to_end(self, place: str) -> None:
         stage = self.stages[place]

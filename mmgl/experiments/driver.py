@@ -210,7 +210,7 @@ class _Plan:
         for line in check_data(self._needed_data(), images):
             say(f'  {line}')
         slots = len(options.slots())
-        seconds = _seconds(stages, _standing(stages), slots)
+        _, seconds = _standing(stages, slots)
         say(
             f'About {clock(seconds)} left with '
             f'{slots} stages at a time, longer or shorter by the machine'
@@ -220,10 +220,10 @@ class _Plan:
         if FROM_RECORDS in self.wanted:
             records = marked_records(options, options.scale)
             stages.append(self.figures.cost(records, write=False))
-        standing = _standing(stages)
+        standing, _ = _standing(stages, slots)
         for stage in stages:
             seed = '' if stage.seed is None else f'seed {stage.seed}, '
-            how_far, _ = standing[stage.name]
+            how_far = standing[stage.name]
             say(f'  {stage.name}: {stage.title} ({seed}{how_far})')
         for cell in self.cells:
             if cell not in self.left.values():
@@ -233,26 +233,14 @@ class _Plan:
         """Run all stages; returns what failed, by stage."""
         options = self.options
 
-        def record(stage: Stage, verdict: str | None) -> None:
-            if stage.name in self.left:
-                written = write_record(
-                    options.results,
-                    self.left[stage.name],
-                    stage,
-                    chain.estimator.measured,
-                    chain.diverged,
-                    options.overrides,
-                )
+        def record(stage: Stage, chain: Chain) -> None:
+            if cell := self.left.get(stage.name):
+                seconds, verdicts = chain.estimator.measured, chain.diverged
+                written = write_record(options, cell, stage, seconds, verdicts)
                 display.say(f'  recorded in {written}')
 
-        chain = Chain(
-            self.stages,
-            runner,
-            display,
-            slots=options.slots(),
-            keep_going=True,
-            on_end=record,
-        )
+        run = partial(Chain, runner=runner, display=display, keep_going=True)
+        chain = run(self.stages, slots=options.slots(), on_end=record)
         chain.run()
         failures = dict(chain.failures)
         for name, verdict in chain.diverged.items():
@@ -261,46 +249,36 @@ class _Plan:
         if FROM_RECORDS in self.wanted:
             records = marked_records(options, options.scale)
             try:
-                stage = self.figures.cost(records)
+                last = run([self.figures.cost(records)])
             except ValueError as error:
                 # Tables and document are written all the same.
                 return {**failures, f'figures/{FROM_RECORDS}': str(error)}
-            last = Chain([stage], runner, display, keep_going=True)
             last.run()
             failures |= last.failures
         return failures
 
 
-def _standing(stages: list[Stage]) -> dict[str, tuple[str, float]]:
-    """Say how far each stage is, and how many seconds it will still take."""
-    found: dict[str, tuple[str, float]] = {}
-    lost: set[str] = set()
+def _standing(stages: list[Stage], slots: int) -> tuple[dict[str, str], float]:
+    """Say how far each stage is, and how many seconds all will still take."""
+    found: dict[str, str] = {}
+    ends: dict[str, float] = {}
+    lost, whole = set(), 0.0
     for stage in stages:
-        state, whole = StageState(stage), f'about {clock(stage.seconds)}'
+        state, left = StageState(stage), stage.seconds
+        text = f'about {clock(left)}'
         before = [need.name for need in stage.needs if need.name in lost]
-        text, left = whole, stage.seconds
         if state.verdict or before:
             lost.add(stage.name)
-            text, left = f'diverged: {state.verdict}', 0.0
-            if not state.verdict:
-                text = f'not run, {before[0]} has diverged'
+            text, left = f'not run, {"".join(before[:1])} has diverged', 0.0
+            if state.verdict:
+                text = f'diverged: {state.verdict}'
         elif state.done:
             text, left = 'done', 0.0
         elif state.spent is not None:
-            text = f'continues, {clock(state.spent)} spent of {whole}'
+            text = f'continues, {clock(state.spent)} spent of {text}'
             left = max(left - state.spent, 0.0)
-        found[stage.name] = text, left
-    return found
-
-
-def _seconds(
-    stages: list[Stage], standing: dict[str, tuple[str, float]], slots: int
-) -> float:
-    """Estimate how long the stages take that are not done."""
-    ends: dict[str, float] = {}
-    for stage in stages:
         begin = max((ends[need.name] for need in stage.needs), default=0.0)
-        ends[stage.name] = begin + standing[stage.name][1]
+        found[stage.name], ends[stage.name] = text, begin + left
+        whole += left
     # Neither faster than all slots together nor than the longest line.
-    whole = sum(left for _, left in standing.values())
-    return max(whole / slots, *ends.values(), 0.0)
+    return found, max(whole / slots, *ends.values(), 0.0)

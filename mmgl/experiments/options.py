@@ -76,7 +76,7 @@ class Options:
         self.results = Path(self.results).resolve()
         if self.document is not None:
             self.document = Path(self.document).resolve()
-        roots = {**self.size.roots, **self.data_root}
+        roots: dict[str, Any] = {**self.size.roots, **self.data_root}
         self.data_root = {k: Path(path).resolve() for k, path in roots.items()}
         usual = {'results': RESULTS, 'document': DOCUMENT}
         for name, path in usual.items() if self.overrides else ():

@@ -4,20 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmgl.visualization import (
-    EmbeddedPoints,
-    choose_queries,
-    draw_comparison,
-    draw_embedding,
-    draw_losses,
-    draw_permutation_accuracy,
-    draw_ranking,
-    load_feature_dump,
-    load_run_log,
-    rank_gallery,
-    select_identities,
-    tsne_embed,
-)
+import mmgl.visualization as vis
 
 from .document import COLUMNS
 
@@ -39,30 +26,31 @@ def draw_pictures(
         for init, title in _TITLES.items()
     }
     title = 'Unseen identities, single-shot'
-    draw_comparison(bars, out / 'comparison.png', title=title)
-    log = load_run_log(folder / 'pretrain')
+    vis.draw_comparison(bars, out / 'comparison.png', title=title)
+    log = vis.load_run_log(folder / 'pretrain')
     curve = {'MMGL pre-training': log}
-    draw_losses(curve, out / 'training_curve.png', overlay=True)
+    vis.draw_losses(curve, out / 'training_curve.png', overlay=True)
     path = out / 'permutation_accuracy.png'
-    draw_permutation_accuracy(log, path, metrics['num_stripes'])
-    logs, embedded, ranked = {}, {}, {}
+    vis.draw_permutation_accuracy(log, path, metrics['num_stripes'])
+    logs, ranked = {}, {}
+    embedded: dict[str, vis.EmbeddedPoints] = {}
     for letter, (init, title) in zip('ab', _TITLES.items(), strict=True):
-        logs[f'from {title}'] = load_run_log(folder / f'finetune_{init}')
-        dump = load_feature_dump(folder / f'evaluate_{init}/features.npz')
+        logs[f'from {title}'] = vis.load_run_log(folder / f'finetune_{init}')
+        dump = vis.load_feature_dump(folder / f'evaluate_{init}/features.npz')
         if not embedded:
             # Both have the same images in the same order.
-            kept = select_identities(dump.pids, dump.modality)
-            queries = choose_queries(dump)
+            kept = vis.select_identities(dump.pids, dump.modality)
+            queries = vis.choose_queries(dump)
         name = f'({letter}) AGW from {title}'
-        embedded[name] = EmbeddedPoints(
-            tsne_embed(dump.features[kept]),
+        embedded[name] = vis.EmbeddedPoints(
+            vis.tsne_embed(dump.features[kept]),
             dump.pids[kept],
             dump.modality[kept],
         )
         ranked[name] = [
-            rank_gallery(dump, query, image_root=data_root)
+            vis.rank_gallery(dump, query, image_root=data_root)
             for query in queries
         ]
-    draw_losses(logs, out / 'finetuning_curve.png')
-    draw_embedding(embedded, out / 'tsne.png')
-    draw_ranking(ranked, out / 'retrieval_top10.png')
+    vis.draw_losses(logs, out / 'finetuning_curve.png')
+    vis.draw_embedding(embedded, out / 'tsne.png')
+    vis.draw_ranking(ranked, out / 'retrieval_top10.png')

@@ -82,7 +82,7 @@ class Planner:
         init = 'mmgl' if about else cell.init
         stage.ingredients['init'] = init
         words: list[Any] = ['--init', init]
-        start: dict[str, Any] = {}
+        start: Overrides = {}
         if about:
             stream = METHODS[cell.method].stream
             source = self.pretraining(cell.init, stream, cell.seed, cell.trial)

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from math import factorial
 from pathlib import Path
@@ -26,22 +27,8 @@ MEASURES = {'R1': 'rank1', 'R10': 'rank10', 'mAP': 'mAP', 'mINP': 'mINP'}
 KEYS = [f'{group}/{m}' for group in SEARCHES for m in MEASURES.values()]
 PARTS = {'visible': 'visible_', 'infrared': 'infrared_', 'both': ''}
 SHUFFLED = ('stripe_acc', 'exact_acc')
-PICTURES = {
-    'comparison.png': (
-        'Retrieval accuracy from both initialisations; dots are seeds.'
-    ),
-    'training_curve.png': 'Losses of the pre-training.',
-    'finetuning_curve.png': (
-        'Losses of the fine-tuning from both initialisations.'
-    ),
-    'permutation_accuracy.png': (
-        'Permutation recovery on held-out identities during pre-training.'
-    ),
-    'tsne.png': 't-SNE of test features of fine-tuned AGW.',
-    'retrieval_top10.png': (
-        'The ten best matches of the same queries from both initialisations.'
-    ),
-}
+# The report shows them.
+PICTURES = re.findall(r'!\[.*\]\((.*)\)', template('report.md'))
 SMOKE_WORDS = 'briefly for its numbers to mean anything.'
 
 
@@ -232,9 +219,6 @@ def _report(metrics: Mapping[str, Any]) -> str:
         spread=spread,
         retrieval=retrieval,
         permutation=permutation,
-        pictures='\n\n'.join(
-            f'{text}\n\n![{text}]({name})' for name, text in PICTURES.items()
-        ),
         timings='\n'.join(f'| {k} | {clock(v)} |' for k, v in times.items()),
         versions=', '.join(f'{k} {v}' for k, v in metrics['versions'].items()),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
+from .options import Options
 from .stage import Stage, with_needs
 from .state import StageState, read_json, write_json
 from .tables import FAIL, TABLES
@@ -30,17 +31,15 @@ def is_recorded(folder: Path, cell: Cell, stage: Stage) -> bool:
 
 
 def write_record(
-    folder: Path,
+    options: Options,
     cell: Cell,
     stage: Stage,
     seconds: Mapping[str, float],
     diverged: Mapping[str, str],
-    overrides: Mapping[str, Any],
 ) -> Path:
     """Write the record of a cell whose evaluation has ended.
 
-    ``seconds`` and ``diverged``, the verdicts, are by name of the stage;
-    ``overrides`` are what the user changed in every training.
+    ``seconds`` and ``diverged``, the verdicts, are by name of the stage.
     """
     line = [s for s in with_needs([stage]) if s.kind != 'data']
     failed = next((s for s in line if s.name in diverged), None)
@@ -68,9 +67,10 @@ def write_record(
         'versions': package_versions(),
         'machine': platform.platform(),
         'device': device,
-        **({'overrides': dict(overrides)} if overrides else {}),
     }
-    return write_json(record_path(folder, cell), record)
+    if options.overrides:
+        record['overrides'] = dict(options.overrides)
+    return write_json(record_path(options.results, cell), record)
 
 
 def measured_seconds(records: Records) -> dict[tuple[str, str], float]:
