@@ -7,6 +7,9 @@ from typing import Any
 from .methods import METHODS
 from .pretrainings import TITLES
 
+# What cells of a row share: method, initial weights, data set.
+Run = tuple[str, str | None, str]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -25,21 +28,23 @@ class Cell:
     trial: int | None = None
 
     @property
+    def run(self) -> Run:
+        """What it shares with the other cells of its row."""
+        return self.method, self.init, self.data
+
+    @property
     def name(self) -> str:
         """Name of its record, without the ending."""
         parts = [self.method, self.init]
-        if self.data != 'sysu':
-            parts.append(self.data)
-        if self.trial is not None:
-            parts.append(f'trial{self.trial}')
+        parts += [] if self.data == 'sysu' else [self.data]
+        parts += [] if self.trial is None else [f'trial{self.trial}']
         return '_'.join([*parts, f'seed{self.seed}'])
 
     @property
     def title(self) -> str:
         """What people read."""
         text = f'{METHODS[self.method].title} from {TITLES[self.init]}'
-        if self.data != 'sysu':
-            text += f' on {self.data}'
+        text += '' if self.data == 'sysu' else f' on {self.data}'
         return text + (f', trial {self.trial}' if self.trial else '')
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,17 +1,9 @@
 """Running the stages of a job: in order, several at once, and again."""
 
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Future,
-    ThreadPoolExecutor,
-    wait,
-)
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent import futures
 
 from .launch import StageDiverged, StageError, Tick
 from .progress import Display, Estimator, clock
@@ -19,24 +11,7 @@ from .stage import Stage
 from .state import StageState
 
 StageRunner = Callable[[Stage, Tick], None]
-
-
-@contextmanager
-def terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that running stages are stopped too."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        # Only there may signals be changed.
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+_FIRST = futures.FIRST_COMPLETED
 
 
 class Chain:
@@ -47,7 +22,7 @@ class Chain:
     variables, such as the GPU, of each stage that may run at a time. With
     ``keep_going`` a failed or diverged stage stops only those that need it.
     ``on_end`` is called with each stage that is done, or that has diverged or
-    follows one that has, and with the verdict of the latter or None.
+    follows one that has, and with the chain.
 
     ``failures`` and ``diverged`` say by name of the stage what went wrong.
     """
@@ -60,7 +35,7 @@ class Chain:
         after: float = 0.0,
         slots: Sequence[dict[str, str]] = ({},),
         keep_going: bool = False,
-        on_end: Callable[[Stage, str | None], None] | None = None,
+        on_end: Callable[[Stage, 'Chain'], None] = lambda *_: None,
     ) -> None:
         # Each with its number among how many.
         self.stages = {
@@ -87,26 +62,22 @@ class Chain:
             StageError: If a stage fails, unless ``keep_going``.
             KeyboardInterrupt: If the user interrupts.
         """
-        waiting, ended = dict(self.stages), set()
-        running: dict[Future[None], tuple[Stage, dict[str, str]]] = {}
-        with ThreadPoolExecutor(len(self.slots)) as pool:
+        waiting, ended = dict(self.stages), set[str]()
+        running: dict[futures.Future[None], tuple[Stage, dict[str, str]]] = {}
+        with futures.ThreadPoolExecutor(len(self.slots)) as pool:
             try:
                 while waiting or running:
                     for place, stage in list(waiting.items()):
+                        ready = ended.issuperset(n.name for n in stage.needs)
                         if self._is_hopeless(stage):
                             del waiting[place]
-                        elif self.slots and all(
-                            need.name in ended for need in stage.needs
-                        ):
+                        elif self.slots and ready:
                             del waiting[place]
                             slot = self.slots.pop(0)
                             stage.env = {**stage.env, **slot}
                             task = pool.submit(self._bring_to_end, place)
                             running[task] = stage, slot
-                    done, _ = wait(
-                        running, timeout=1, return_when=FIRST_COMPLETED
-                    )
-                    for task in done:
+                    for task in futures.wait(running, 1, _FIRST).done:
                         stage, slot = running.pop(task)
                         self.slots.append(slot)
                         task.result()
@@ -117,12 +88,12 @@ class Chain:
         return dict(self.estimator.measured)
 
     def _is_finished(self, state: StageState) -> bool:
-        if not state.done and not state.verdict:
-            return False
-        self.estimator.measured[state.stage.name] = float(
-            state.saved['seconds']
-        )
-        return True
+        """Whether a stage has come to its end; then its time is noted."""
+        finished = state.done or bool(state.verdict)
+        if finished:
+            seconds = float(state.saved['seconds'])
+            self.estimator.measured[state.stage.name] = seconds
+        return finished
 
     def _is_hopeless(self, stage: Stage) -> bool:
         """Whether a stage can never run; then it is noted as failed."""
@@ -138,8 +109,7 @@ class Chain:
     def _note(self, stage: Stage, verdict: str | None) -> None:
         if verdict:
             self.diverged[stage.name] = verdict
-        if self.on_end:
-            self.on_end(stage, verdict)
+        self.on_end(stage, self)
 
     def _bring_to_end(self, place: str) -> None:
         stage = self.stages[place]
@@ -147,16 +117,17 @@ class Chain:
         heading = f'[{place}] {stage.title}'
         if stage.seed is not None:
             heading += f' (seed {stage.seed})'
-        with self._lock:
-            if self._is_finished(state):
-                self.display.say(f'{heading}: already done')
-                self._note(stage, state.verdict)
-                return
         try:
-            resumed, reason = state.claim()
-            if reason:
-                self.display.say(reason)
-            verdict = self._watch(place, state)
+            if self._is_finished(state):
+                verdict, outcome = state.verdict, 'already done'
+            else:
+                resumed, reason = state.claim()
+                if reason:
+                    self.display.say(reason)
+                verdict = self._watch(place, state)
+                outcome = f'diverged ({verdict})' if verdict else 'done'
+                outcome += f' in {clock(state.seconds)}'
+                outcome += ' (continued)' if resumed else ''
         except StageError as error:
             if not self.keep_going:
                 raise
@@ -164,19 +135,14 @@ class Chain:
                 self.failures[stage.name] = str(error)
                 self.display.say(f'{heading}: failed. {error}')
             return
-        outcome = f'diverged ({verdict})' if verdict else 'done'
-        again = ' (continued)' if resumed else ''
         with self._lock:
-            self.display.say(
-                f'{heading}: {outcome} in {clock(state.seconds)}{again}'
-            )
+            self.display.say(f'{heading}: {outcome}')
             self._note(stage, verdict)
 
     def _watch(self, place: str, state: StageState) -> str | None:
         """Run a stage, save its state, and return its verdict if it fails."""
-        stage = state.stage
-        before, begin = state.seconds, time.monotonic()
-        saved = begin
+        stage, before = state.stage, state.seconds
+        begin = saved = time.monotonic()
 
         def tick(fraction: float, text: str) -> None:
             nonlocal saved
@@ -208,17 +174,12 @@ class Chain:
         finally:
             state.seconds = before + time.monotonic() - begin
             state.save('running')
-        if not verdict:
-            _require_outputs(stage)
+        missing = [str(path) for path in stage.outputs if not path.exists()]
+        if missing and not verdict:
+            raise StageError(
+                f'Stage {stage.name} ended without {", ".join(missing)}; see '
+                f'{stage.work_dir / "stage.log"}.'
+            )
         state.save('diverged' if verdict else 'done', verdict)
         self.estimator.measured[stage.name] = state.seconds
         return verdict
-
-
-def _require_outputs(stage: Stage) -> None:
-    missing = [str(path) for path in stage.outputs if not path.exists()]
-    if missing:
-        raise StageError(
-            f'Stage {stage.name} ended without {", ".join(missing)}; see '
-            f'{stage.work_dir / "stage.log"}.'
-        )

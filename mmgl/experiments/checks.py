@@ -33,25 +33,18 @@ def describe_splits(
         ValueError: If a split file is broken.
     """
     how: dict[str, Any] = dict(listing='protocol', lazy_init=True)
-    head = f'{TITLES[layout]} in {folder}'
-    read: list[dict[str, ReIDDataset]]
+    head, root = f'{TITLES[layout]} in {folder}', str(folder)
     try:
         if layout == 'sysu':
-            splits = ('train', 'val', 'test')
-            read = [{s: SYSUMM01(str(folder), s, **how) for s in splits}]
+            sets = [SYSUMM01(root, s, **how) for s in ('train', 'val', 'test')]
+            lines = {_count(sets)}
         else:
             head += f', {len(trials)} trials'
-            read = [
-                {
-                    s: RegDB(str(folder), s, trial, **how)
-                    for s in ('train', 'test')
-                }
+            halves = ('train', 'test')
+            lines = {
+                _count([RegDB(root, s, trial, **how) for s in halves])
                 for trial in trials
-            ]
-        lines = {
-            ', '.join(f'{_count(data)} in {s}' for s, data in sets.items())
-            for sets in read
-        }
+            }
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'{error} If the data set is elsewhere, '
@@ -60,27 +53,13 @@ def describe_splits(
     return [f'{head}: {line}' for line in sorted(lines)]
 
 
-def _count(data: ReIDDataset) -> str:
+def _count(sets: Collection[ReIDDataset]) -> str:
     # The list alone: a finished data set would copy it and collect garbage.
-    return (
+    return ', '.join(
         f'{data.metainfo["num_pids"]} identities '
-        f'({len(data.load_data_list()):,} images)'
+        f'({len(data.load_data_list()):,} images) in {data.split}'
+        for data in sets
     )
-
-
-def _require_images(layout: str, folder: Path, trials: list[int]) -> None:
-    """Look for every image that the split files name."""
-    if layout == 'sysu':
-        problems = verify_sysu(str(folder)).problems
-    else:
-        problems = verify_regdb(str(folder), trials=trials).problems
-    if problems:
-        raise FileNotFoundError(
-            f'{TITLES[layout]} in {folder} is not complete, '
-            f'{len(problems)} problems: {"; ".join(problems[:2])} ... '
-            'tools/misc/verify_dataset.py lists all of them; restore the '
-            f'files, or {_REMEDY.format(layout=layout)}.'
-        )
 
 
 def check_data(
@@ -98,6 +77,17 @@ def check_data(
         # Without a trial of its own, a config takes trial 1.
         trials = sorted({trial or 1 for trial in wanted})
         lines += describe_splits(layout, folder, trials)
-        if images:
-            _require_images(layout, folder, trials)
+        if not images:
+            continue
+        if layout == 'sysu':
+            problems = verify_sysu(str(folder)).problems
+        else:
+            problems = verify_regdb(str(folder), trials=trials).problems
+        if problems:
+            raise FileNotFoundError(
+                f'{TITLES[layout]} in {folder} is not complete, '
+                f'{len(problems)} problems: {"; ".join(problems[:2])} ... '
+                'tools/misc/verify_dataset.py lists all of them; restore the '
+                f'files, or {_REMEDY.format(layout=layout)}.'
+            )
     return lines

@@ -7,9 +7,10 @@ from .cells import find_config
 from .methods import DATASETS, METHODS, SCALES, Overrides
 from .pretrainings import PRETRAININGS
 from .records import Records
-from .state import write_json
+from .state import write_json, write_text
 from .summary import (
     EMPTY,
+    came_through,
     counted,
     draw,
     our_text,
@@ -18,31 +19,8 @@ from .summary import (
     summarise,
     table_text,
 )
-from .tables import FAIL, TABLES
+from .tables import TABLES
 
-INTRO = """# Results
-
-`python tools/reproduce.py` writes this file from the records under
-[results/](results); [reproduction.md](reproduction.md) says how to add to
-them. "Paper" marks numbers printed in the MMGL paper, quoted and not measured
-here; "ours" marks runs of this code, mean ± standard deviation over the runs
-counted in the last column. All numbers are percent. `fail` stands where a
-training diverged or its features collapsed: in the paper as printed, in ours
-by the verdict of `DivergenceHook` or, in contrastive pre-trainings, of
-`FeatureSpreadHook`, which the record holds. A dash stands for what was not run
-or not printed.
-
-Scale `mini` is ResNet-18 of half width at 96 x 48 pixels on drawn images
-(preset `mini`: 128 identities to train, 40 to test), with schedules that a
-laptop can run. Its numbers compare rows of one table with one another. They
-are no estimate of the paper's numbers beside them and say nothing about the
-order of the seven methods on photographs.
-
-A plain name of a method trains what its public code trains, defects included;
-table `variants` has what we recommend beside it
-([methods/README.md](methods/README.md)). NFS has no public code: ours is a
-re-implementation in its style ([methods/nfs.md](methods/nfs.md)).
-"""
 NOTHING = 'No run of this table is recorded yet.'
 BEGIN = '<!-- Written by tools/reproduce.py from docs/results. -->'
 END = '<!-- End of what tools/reproduce.py writes. -->'
@@ -53,7 +31,12 @@ COLUMNS = {
     'Rank-1 indoor': 'indoor_single/rank1',
     'mAP indoor': 'indoor_single/mAP',
 }
-INITS = ('random', 'mmgl')
+INITS = {'random': 'random', 'mmgl': 'MMGL'}
+
+
+def template(name: str) -> str:
+    """Read a text that stands beside this file."""
+    return Path(__file__).with_name(name).read_text(encoding='utf-8')
 
 
 def write_document(
@@ -63,28 +46,24 @@ def write_document(
 
     Notes lie beside the records; ``root`` is the folder with ``configs``.
     """
-    parts = [INTRO]
+    parts = [template('results.md')]
     for name in TABLES:
         parts.append(_section(name, records, root))
         note = results / f'notes/{name}.md'
         if note.is_file():
             parts.append(note.read_text(encoding='utf-8').strip() + '\n')
-    path = Path(document).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('\n'.join(parts), encoding='utf-8')
-    return path
+    return write_text(Path(document).resolve(), '\n'.join(parts))
 
 
 def write_summaries(results: Path, scale: str, records: Records) -> list[Path]:
     """Write as JSON the tables of a scale of which something is recorded."""
     written = []
     for name, table in TABLES.items():
-        if scale not in table.scales:
-            continue
-        summary = summarise(name, scale, records)
-        if any(row['runs'] for row in summary['rows']):
-            written.append(results / scale / f'tables/{name}.json')
-            write_json(written[-1], summary)
+        if scale in table.scales:
+            summary = summarise(name, scale, records)
+            if any(row['runs'] for row in summary['rows']):
+                path = results / scale / f'tables/{name}.json'
+                written.append(write_json(path, summary))
     return written
 
 
@@ -122,11 +101,9 @@ def _configs(name: str, scale: str, root: Path) -> str:
     trained = [['initial weights', 'pre-training', 'overrides']]
     used = dict.fromkeys((r.init, METHODS[r.method].stream) for r in rows)
     for init, stream in used:
-        about = PRETRAININGS[scale].get(init or '')
-        if about is not None:
+        if about := PRETRAININGS[scale].get(init or ''):
             config = about.config.format(stream=about.stream or stream)
-            start = {f'model.init_from.{k}': v for k, v in about.init.items()}
-            changes = _overrides({**about.overrides, **start})
+            changes = _overrides({**about.overrides, **about.start})
             trained.append([f'`{init}`', f'`{config}`', changes])
     return '\n\n'.join(draw(grid, len(grid[0])) for grid in (tuned, trained))
 
@@ -155,8 +132,7 @@ def _gain(records: Records) -> list[str]:
             cell.seed: record['metrics']
             for row in TABLES['table2'].rows('mini')
             if (row.method, row.init) == ('agw', init)
-            for cell, record in counted(row, records)[0]
-            if record['metrics'] != FAIL
+            for cell, record in came_through(counted(row, records)[0]).items()
         }
         for init in INITS
     )
@@ -185,8 +161,5 @@ def write_readme(path: Path, records: Records) -> Path:
             f'{path} lacks the line {BEGIN!r} or, behind it, '
             f'{END!r}; put both around its table of results'
         )
-    path.write_text(
-        f'{before}{BEGIN}\n\n{readme_table(records)}\n\n{END}{after}',
-        encoding='utf-8',
-    )
-    return path
+    table = readme_table(records)
+    return write_text(path, f'{before}{BEGIN}\n\n{table}\n\n{END}{after}')

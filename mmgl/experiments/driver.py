@@ -1,15 +1,18 @@
 """Running targets: plan, skip what is done, run the rest, write."""
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mmgl.utils.errors import INTERRUPTED
 
 from .cells import Cell
-from .chain import Chain, StageRunner, terminate_like_interrupt
+from .chain import Chain, StageRunner
 from .checks import check_data, default_root
 from .document import write_document, write_readme, write_summaries
 from .figures import FigurePlanner
@@ -33,6 +36,8 @@ from .stage import Stage, with_needs
 from .state import StageState, locked
 from .summary import summarise, table_text
 from .tables import FIGURES, FROM_RECORDS, TABLES
+
+Failures = dict[str, str]
 
 
 def run(
@@ -64,11 +69,28 @@ def run(
 
 
 @contextmanager
+def _terminate_like_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that running stages are stopped too."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    # Only there may signals be changed.
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, interrupt) if main else None
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _at_work(
     options: Options, runner: StageRunner | None
 ) -> Iterator[StageRunner]:
     """Keep others out of the work dir; gives what runs a stage."""
-    with terminate_like_interrupt(), locked(options.work_dir) as lock:
+    with _terminate_like_interrupt(), locked(options.work_dir) as lock:
         yield runner or partial(
             launch_stage,
             root=options.root,
@@ -79,7 +101,7 @@ def _at_work(
 
 def _quickstart(
     options: Options, runner: StageRunner | None, display: Display
-) -> dict[str, str]:
+) -> Failures:
     """Run the stages of the quickstart, one at a time, and report."""
     stages = plan_quickstart(options)
     with _at_work(options, runner) as run_stage:
@@ -96,9 +118,9 @@ def _quickstart(
 
 def _reproduce(
     options: Options, runner: StageRunner | None, display: Display
-) -> dict[str, str]:
+) -> Failures:
     """Run what tables and figures need, and write them; returns failures."""
-    failures: dict[str, str] = {}
+    failures: Failures = {}
     if not options.write_only:
         plan = _Plan(options)
         plan.show(display.say)
@@ -139,18 +161,19 @@ class _Plan:
         records = load_records(options.results, options.scale)
         self.planner = Planner(options, measured_seconds(records))
         self.figures = FigurePlanner(self.planner, self._folder('sysu'))
+        self.tables = options.chosen(TABLES)
+        drawn = options.chosen(FIGURES)
+        self.wanted = [*self.tables, *drawn]
         self.cells = options.cells()
+        last = {cell: self.planner.evaluation(cell) for cell in self.cells}
         # Cells that are not recorded yet, by their last stage.
         self.left = {
             stage.name: cell
-            for cell in self.cells
-            for stage in [self.planner.evaluation(cell)]
+            for cell, stage in last.items()
             if not is_recorded(options.results, cell, stage)
         }
-        wanted = [self.planner.evaluation(cell) for cell in self.left.values()]
-        for name in options.chosen(FIGURES):
-            if name != FROM_RECORDS:
-                wanted.append(self.figures.stage(name))
+        wanted = [last[cell] for cell in self.left.values()]
+        wanted += [self.figures.stage(n) for n in drawn if n != FROM_RECORDS]
         self.stages = with_needs(wanted)
 
     def _folder(self, layout: str) -> Path:
@@ -160,128 +183,102 @@ class _Plan:
 
     def _needed_data(self) -> dict[str, tuple[Path, set[int | None]]]:
         """List the real data sets that the stages read, with their trials."""
-        options = self.options
-        needed: dict[str, tuple[Path, set[int | None]]] = {}
-        if options.size.preset is not None:
-            return needed
-        uses: set[tuple[str, int | None]] = set()
-        if options.chosen(FIGURES):
-            uses.add(('sysu', None))
+        if self.options.size.preset is not None:
+            return {}
+        uses: dict[str, set[int | None]] = {key: set() for key in LAYOUTS}
+        if set(self.wanted) & set(FIGURES):
+            uses['sysu'].add(None)
         for cell in self.cells:
-            uses.add((DATASETS[cell.scale][cell.data].root, cell.trial))
+            uses[DATASETS[cell.scale][cell.data].root].add(cell.trial)
             if about := PRETRAININGS[cell.scale].get(cell.init):
-                uses.add((about.source, cell.trial))
-        for layout in LAYOUTS:
-            if trials := {trial for key, trial in uses if key == layout}:
-                needed[layout] = self._folder(layout), trials
-        return needed
+                uses[about.source].add(cell.trial)
+        return {
+            layout: (self._folder(layout), trials)
+            for layout, trials in uses.items()
+            if trials
+        }
 
     def show(self, say: Callable[[str], None]) -> None:
         """Say what is recorded and what is left, and how long that takes."""
-        options = self.options
-        wanted = [*options.chosen(TABLES), *options.chosen(FIGURES)]
+        options, stages = self.options, list(self.stages)
         say(
-            f'{len(self.cells)} cells of {", ".join(wanted)} at scale '
+            f'{len(self.cells)} cells of {", ".join(self.wanted)} at scale '
             f'{options.scale}: {len(self.cells) - len(self.left)} recorded, '
-            f'{len(self.left)} left, in {len(self.stages)} stages'
+            f'{len(self.left)} left, in {len(stages)} stages'
         )
-        images = bool(self.stages) and not options.dry_run
+        images = bool(stages) and not options.dry_run
         for line in check_data(self._needed_data(), images):
             say(f'  {line}')
-        slots, stages = len(options.slots()), list(self.stages)
-        standing = _standing(stages)
+        slots = len(options.slots())
+        _, seconds = _standing(stages, slots)
         say(
-            f'About {clock(_seconds(stages, standing, slots))} left with '
+            f'About {clock(seconds)} left with '
             f'{slots} stages at a time, longer or shorter by the machine'
         )
         if not options.dry_run:
             return
-        if FROM_RECORDS in options.chosen(FIGURES):
+        if FROM_RECORDS in self.wanted:
             records = marked_records(options, options.scale)
             stages.append(self.figures.cost(records, write=False))
-        standing = _standing(stages)
+        standing, _ = _standing(stages, slots)
         for stage in stages:
             seed = '' if stage.seed is None else f'seed {stage.seed}, '
-            how_far, _ = standing[stage.name]
+            how_far = standing[stage.name]
             say(f'  {stage.name}: {stage.title} ({seed}{how_far})')
         for cell in self.cells:
             if cell not in self.left.values():
                 say(f'  recorded: {record_path(options.results, cell)}')
 
-    def run(self, runner: StageRunner, display: Display) -> dict[str, str]:
+    def run(self, runner: StageRunner, display: Display) -> Failures:
         """Run all stages; returns what failed, by stage."""
         options = self.options
-        failures: dict[str, str] = {}
 
-        def record(stage: Stage, verdict: str | None) -> None:
-            if stage.name in self.left:
-                written = write_record(
-                    options.results,
-                    self.left[stage.name],
-                    stage,
-                    chain.estimator.measured,
-                    chain.diverged,
-                    options.overrides,
-                )
+        def record(stage: Stage, chain: Chain) -> None:
+            if cell := self.left.get(stage.name):
+                seconds, verdicts = chain.estimator.measured, chain.diverged
+                written = write_record(options, cell, stage, seconds, verdicts)
                 display.say(f'  recorded in {written}')
 
-        if self.stages:
-            chain = Chain(
-                self.stages,
-                runner,
-                display,
-                slots=options.slots(),
-                keep_going=True,
-                on_end=record,
-            )
-            chain.run()
-            failures |= chain.failures
-            for name, verdict in chain.diverged.items():
-                if name.startswith('figures/'):
-                    failures[name] = f'not drawn, {verdict}'
-        if FROM_RECORDS in options.chosen(FIGURES):
+        run = partial(Chain, runner=runner, display=display, keep_going=True)
+        chain = run(self.stages, slots=options.slots(), on_end=record)
+        chain.run()
+        failures = dict(chain.failures)
+        for name, verdict in chain.diverged.items():
+            if name.startswith('figures/'):
+                failures[name] = f'not drawn, {verdict}'
+        if FROM_RECORDS in self.wanted:
             records = marked_records(options, options.scale)
             try:
-                stage = self.figures.cost(records)
+                last = run([self.figures.cost(records)])
             except ValueError as error:
                 # Tables and document are written all the same.
                 return {**failures, f'figures/{FROM_RECORDS}': str(error)}
-            last = Chain([stage], runner, display, keep_going=True)
             last.run()
             failures |= last.failures
         return failures
 
 
-def _standing(stages: list[Stage]) -> dict[str, tuple[str, float]]:
-    """Say how far each stage is, and how many seconds it will still take."""
-    found: dict[str, tuple[str, float]] = {}
-    lost: set[str] = set()
+def _standing(stages: list[Stage], slots: int) -> tuple[dict[str, str], float]:
+    """Say how far each stage is, and how many seconds all will still take."""
+    found: dict[str, str] = {}
+    ends: dict[str, float] = {}
+    lost, whole = set(), 0.0
     for stage in stages:
-        state, whole = StageState(stage), f'about {clock(stage.seconds)}'
+        state, left = StageState(stage), stage.seconds
+        text = f'about {clock(left)}'
         before = [need.name for need in stage.needs if need.name in lost]
-        text, left = whole, stage.seconds
         if state.verdict or before:
             lost.add(stage.name)
-            text, left = f'diverged: {state.verdict}', 0.0
-            if not state.verdict:
-                text = f'not run, {before[0]} has diverged'
+            text, left = f'not run, {"".join(before[:1])} has diverged', 0.0
+            if state.verdict:
+                text = f'diverged: {state.verdict}'
         elif state.done:
             text, left = 'done', 0.0
         elif state.spent is not None:
-            text = f'continues, {clock(state.spent)} spent of {whole}'
+            text = f'continues, {clock(state.spent)} spent of {text}'
             left = max(left - state.spent, 0.0)
-        found[stage.name] = text, left
-    return found
-
-
-def _seconds(
-    stages: list[Stage], standing: dict[str, tuple[str, float]], slots: int
-) -> float:
-    """Estimate how long the stages take that are not done."""
-    ends: dict[str, float] = {}
-    for stage in stages:
         begin = max((ends[need.name] for need in stage.needs), default=0.0)
-        ends[stage.name] = begin + standing[stage.name][1]
+        found[stage.name], ends[stage.name] = text, begin + left
+        whole += left
     # Neither faster than all slots together nor than the longest line.
-    whole = sum(left for _, left in standing.values())
-    return max(whole / slots, *ends.values(), 0.0)
+    return found, max(whole / slots, *ends.values(), 0.0)

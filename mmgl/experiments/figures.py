@@ -12,8 +12,8 @@ from .pretrainings import TITLES
 from .records import Records
 from .stage import Stage, find_checkpoint
 from .state import write_json
-from .summary import counted, statistics
-from .tables import FAIL, FIGURES, FROM_RECORDS, TABLES
+from .summary import came_through, counted, statistics
+from .tables import FIGURES, FROM_RECORDS, TABLES
 
 # What MMGL is compared with: no ImageNet weights fit the narrow network.
 OTHER = {'mini': 'random', 'full': 'imagenet'}
@@ -100,20 +100,17 @@ class FigurePlanner:
         command = [sys.executable, script, *inputs, *words, '--out', out]
         if tool in ('tsne', 'ranking'):
             command += ['--data-root', self.data_root]
+        arguments = [str(word) for word in words]
         return Stage(
-            name=f'figures/{name}',
-            title=f'draw {name}, {title}',
-            kind='figure',
-            work_dir=self.folder / name,
-            ingredients={
-                'figure': name,
-                'shown': shown,
-                'arguments': [str(word) for word in words],
-            },
-            needs=needs,
-            command=command,
-            outputs=[out],
-            seconds=self.planner.options.size.seconds['figure'],
+            f'figures/{name}',
+            f'draw {name}, {title}',
+            'figure',
+            self.folder / name,
+            {'figure': name, 'shown': shown, 'arguments': arguments},
+            needs,
+            command,
+            [out],
+            self.planner.options.size.seconds['figure'],
         )
 
     def _cells(self, method: str = 'agw', data: str = 'sysu') -> list[Cell]:
@@ -130,8 +127,7 @@ def cost_points(scale: str, records: Records) -> list[dict[str, Any]]:
     """
     points = []
     for row in TABLES['table4'].rows(scale):
-        found = [record for _, record in counted(row, records)[0]]
-        found = [record for record in found if record['metrics'] != FAIL]
+        found = came_through(counted(row, records)[0]).values()
         free = {'random': 0.0, 'imagenet': IMAGENET_SECONDS}.get(str(row.init))
         # A run that was interrupted may have no time of its own to count.
         spent = [record['seconds'].get('pretrain', free) for record in found]
@@ -139,13 +135,13 @@ def cost_points(scale: str, records: Records) -> list[dict[str, Any]]:
         if not seconds:
             continue
         ranks = [record['metrics']['all_single/rank1'] for record in found]
+        accuracy = statistics(ranks)
         quoted = ' (cost quoted)' if row.init == 'imagenet' else ''
-        points.append(
-            {
-                'label': row.labels[0] + quoted,
-                'seconds': mean(seconds),
-                'accuracy': statistics(ranks)['mean'],
-                'spread': statistics(ranks)['std'],
-            }
-        )
+        point = {
+            'label': row.labels[0] + quoted,
+            'seconds': mean(seconds),
+            'accuracy': accuracy['mean'],
+            'spread': accuracy['std'],
+        }
+        points.append(point)
     return points

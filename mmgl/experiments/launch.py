@@ -13,7 +13,7 @@ from pathlib import Path
 from mmgl.utils.errors import DIVERGED
 from mmgl.utils.progress import PROGRESS_VARIABLE
 
-from .stage import Stage
+from .stage import THREADS, Stage
 from .state import read_json
 
 # Told the share done in [0, 1] and the words of the stage itself.
@@ -50,26 +50,24 @@ def _stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
     with suppress(ProcessLookupError):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             os.killpg(process.pid, number)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(patience)
-            except subprocess.TimeoutExpired:
-                continue
-            # The leader is gone; workers that it left behind go too.
-            os.killpg(process.pid, signal.SIGKILL)
-            return
+                break
+        # The leader is gone; workers that it left behind go too.
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _environment(root: Path, progress: Path, stage: Stage) -> dict[str, str]:
     env = {**os.environ, **stage.env}
-    paths = [str(root), env.get('PYTHONPATH', '')]
-    env['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
+    path = f'{root}{os.pathsep}{env.get("PYTHONPATH", "")}'
+    env['PYTHONPATH'] = path.rstrip(os.pathsep)
     env['PYTHONUNBUFFERED'] = '1'
     env['MPLBACKEND'] = 'Agg'
     env[PROGRESS_VARIABLE] = str(progress)
     # Threads of torch that spin while they wait for a core taken by the
     # process that loads images slow a step down many times over.
     env.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    env.setdefault('OMP_NUM_THREADS', str(stage.threads))
+    env.setdefault(THREADS, str(stage.threads))
     return env
 
 
@@ -116,15 +114,6 @@ def launch_stage(
             pass_fds=tuple(keep_open),
             preexec_fn=_die_with_parent(),
         )
-        _watch(process, progress, tick, poll)
-    if process.returncode:
-        raise _failure(stage, log, process.returncode)
-
-
-def _watch(
-    process: subprocess.Popen[bytes], progress: Path, tick: Tick, poll: float
-) -> None:
-    """Report progress until a process ends, and stop it if that fails."""
     try:
         while process.poll() is None:
             tick(*_progress(progress))
@@ -132,6 +121,8 @@ def _watch(
     except BaseException:
         _stop(process)
         raise
+    if process.returncode:
+        raise _failure(stage, log, process.returncode)
 
 
 def _failure(stage: Stage, log: Path, code: int) -> StageError:

@@ -12,15 +12,14 @@ from mmgl.utils.paths import config_dir
 from .cells import Cell
 from .methods import METHODS, SCALES, SMOKE, Scale
 from .pretrainings import is_mmgl
-from .stage import Stage
+from .stage import THREADS, Stage
 from .tables import FIGURES, FROM_RECORDS, TABLES, cells_of
 
 # AGW from random weights and from MMGL; alone, and with a report of its own.
 QUICKSTART = 'quickstart'
 # Everything in the paper and the ablations of ours.
-ALL = 'all'
+ALL, NOT_IN_ALL = 'all', 'table4-native'
 TARGETS = (*TABLES, *FIGURES, ALL)
-NOT_IN_ALL = ('table4-native',)
 LAYOUTS = ('sysu', 'regdb')
 RESULTS, DOCUMENT = 'docs/results', 'docs/results.md'
 MOST_CPU_JOBS = SLURM_JOBS = SLURM_CORES = 8
@@ -65,29 +64,7 @@ class Options:
     root: Path = field(default_factory=lambda: config_dir().parent)
 
     def __post_init__(self) -> None:
-        unknown = set(self.targets) - set(TARGETS)
-        alone = list(self.targets) == [QUICKSTART]
-        layouts = set(self.data_root) - set(LAYOUTS)
-        slurm = self.slurm is not None
-        wrong = {
-            f'scale={self.scale!r} is not one of {", ".join(SCALES)}': (
-                self.scale not in SCALES
-            ),
-            f'targets {sorted(unknown)}: choose of {", ".join(TARGETS)}': (
-                (unknown or not self.targets) and not alone
-            ),
-            f'slurm_args={self.slurm_args!r} without a partition; '
-            'add --slurm PARTITION': self.slurm_args and not slurm,
-            'SLURM hands out the GPUs; leave out --gpus': slurm and self.gpus,
-            f'data_root of {sorted(layouts)}: there are sysu and regdb': (
-                layouts
-            ),
-        }
-        for name, least in (('seeds', 1), ('jobs', 1), ('workers', 0)):
-            given = getattr(self, name)
-            message = f'{name} must be at least {least}, got {given}'
-            wrong[message] = given is not None and given < least
-        for message, found in wrong.items():
+        for message, found in self._mistakes().items():
             if found:
                 raise ValueError(message)
         folder = f'reproduce/{self.scale}'
@@ -97,22 +74,46 @@ class Options:
         self.root = Path(self.root).resolve()
         self.work_dir = Path(self.work_dir or f'work_dirs/{folder}').resolve()
         self.results = Path(self.results).resolve()
-        roots: Mapping[str, str | Path] = {**self.size.roots, **self.data_root}
+        if self.document is not None:
+            self.document = Path(self.document).resolve()
+        roots: dict[str, Any] = {**self.size.roots, **self.data_root}
         self.data_root = {k: Path(path).resolve() for k, path in roots.items()}
-        if self.overrides:
-            self._keep('results', RESULTS)
-            self._keep('document', DOCUMENT)
+        usual = {'results': RESULTS, 'document': DOCUMENT}
+        for name, path in usual.items() if self.overrides else ():
+            if getattr(self, name) in (Path(path).resolve(), self.root / path):
+                raise ValueError(
+                    f'overrides={self.overrides} would overwrite {path}, '
+                    'which holds what the configs give as they are; give '
+                    f'another one by --{name}'
+                )
 
-    def _keep(self, name: str, usual: str) -> None:
-        """Forbid that changed runs replace what the configs give."""
-        given = getattr(self, name)
-        official = (Path(usual).resolve(), self.root / usual)
-        if given is not None and Path(given).resolve() in official:
-            raise ValueError(
-                f'overrides={self.overrides} would overwrite {usual}, which '
-                'holds what the configs give as they are; give another one '
-                f'by --{name}'
-            )
+    def _mistakes(self) -> dict[str, Any]:
+        """Say what options may be wrong, and whether they are."""
+        unknown = set(self.targets) - set(TARGETS)
+        alone = list(self.targets) == [QUICKSTART]
+        layouts = set(self.data_root) - set(LAYOUTS)
+        local = self.slurm is None
+        wrong = {
+            f'scale={self.scale!r} is not one of {", ".join(SCALES)}': (
+                self.scale not in SCALES
+            ),
+            f'targets {sorted(unknown)}: choose of {", ".join(TARGETS)}': (
+                (unknown or not self.targets) and not alone
+            ),
+            f'slurm_args={self.slurm_args!r} without a partition; '
+            'add --slurm PARTITION': self.slurm_args and local,
+            'SLURM hands out the GPUs; leave out --gpus': (
+                self.gpus and not local
+            ),
+            f'data_root of {sorted(layouts)}: there are sysu and regdb': (
+                layouts
+            ),
+        }
+        for name, least in (('seeds', 1), ('jobs', 1), ('workers', 0)):
+            given = getattr(self, name)
+            message = f'{name} must be at least {least}, got {given}'
+            wrong[message] = given is not None and given < least
+        return wrong
 
     @property
     def size(self) -> Scale:
@@ -122,8 +123,7 @@ class Options:
     @property
     def official(self) -> bool:
         """Whether the document is the one that the README agrees with."""
-        document = self.document and Path(self.document).resolve()
-        return document == self.root / DOCUMENT
+        return self.document == self.root / DOCUMENT
 
     def chosen(self, group: Mapping[str, Any]) -> list[str]:
         """List the wanted members of ``TABLES`` or ``FIGURES``, in order.
@@ -133,7 +133,7 @@ class Options:
         """
         wanted = set(self.targets)
         if ALL in wanted:
-            wanted |= set(group) - set(NOT_IN_ALL)
+            wanted |= set(group) - {NOT_IN_ALL}
         keys = [key for key in group if key in wanted]
         for key in keys if group is TABLES else ():
             scales = TABLES[key].scales
@@ -153,13 +153,19 @@ class Options:
         tables = self.chosen(TABLES)
         if FROM_RECORDS in self.chosen(FIGURES):
             tables.append('table4')
-        cells = dict.fromkeys(
-            cell
+        names = {
+            cell: self._names(cell)
             for table in tables
             for cell in cells_of(table, self.scale, self.seeds)
-        )
-        chosen = [cell for cell in cells if self._keeps(cell)]
-        known = set().union(*map(self._names, cells))
+        }
+        methods = set(self.only) & set(METHODS)
+        inits = set(self.only) - methods
+        chosen = [
+            cell
+            for cell, known in names.items()
+            if all(not part or part & known for part in (methods, inits))
+        ]
+        known = set().union(*names.values())
         unknown = [name for name in self.only if name not in known]
         if unknown or (tables and not chosen):
             raise ValueError(
@@ -175,17 +181,10 @@ class Options:
         plain = {'mmgl'} if is_mmgl(cell.init, self.scale) else set()
         return {cell.method, cell.init} | plain
 
-    def _keeps(self, cell: Cell) -> bool:
-        methods = set(self.only) & set(METHODS)
-        inits = set(self.only) - methods
-        return (not methods or cell.method in methods) and (
-            not inits or not inits.isdisjoint(self._names(cell))
-        )
-
     def slots(self) -> list[dict[str, str]]:
         """Environment of each stage that may run at a time."""
         if self.slurm is not None:
-            cores = {'OMP_NUM_THREADS': str(SLURM_CORES)}
+            cores = {THREADS: str(SLURM_CORES)}
             return [cores] * (self.jobs or SLURM_JOBS)
         if hasattr(os, 'sched_getaffinity'):
             count = len(os.sched_getaffinity(0))
@@ -199,7 +198,7 @@ class Options:
         jobs = self.jobs or len(gpus) or min(count, MOST_CPU_JOBS)
         if jobs == 1 and not gpus:
             return [{}]
-        threads = {'OMP_NUM_THREADS': str(max(1, count // jobs))}
+        threads = {THREADS: str(max(1, count // jobs))}
         if not gpus:
             return [threads] * jobs
         return [

@@ -4,28 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmgl.visualization import (
-    EmbeddedPoints,
-    choose_queries,
-    draw_comparison,
-    draw_embedding,
-    draw_losses,
-    draw_permutation_accuracy,
-    draw_ranking,
-    load_feature_dump,
-    load_run_log,
-    rank_gallery,
-    select_identities,
-    tsne_embed,
-)
+import mmgl.visualization as vis
 
 from .document import COLUMNS
 
 _TITLES = {'random': 'random weights', 'mmgl': 'MMGL'}
-_BARS = {
-    name.replace('Rank-1', 'R1').replace(' ', '\n'): key
-    for name, key in COLUMNS.items()
-}
 
 
 def draw_pictures(
@@ -35,49 +18,39 @@ def draw_pictures(
     folder = out / 'seed_0'
     bars = {
         f'AGW from {title}': {
-            name: [row[init][key] for row in metrics['per_seed'].values()]
-            for name, key in _BARS.items()
+            name.replace('Rank-1', 'R1').replace(' ', '\n'): [
+                row[init][key] for row in metrics['per_seed'].values()
+            ]
+            for name, key in COLUMNS.items()
         }
         for init, title in _TITLES.items()
     }
-    draw_comparison(
-        bars, out / 'comparison.png', title='Unseen identities, single-shot'
-    )
-    log = load_run_log(folder / 'pretrain')
-    draw_losses(
-        {'MMGL pre-training': log}, out / 'training_curve.png', overlay=True
-    )
-    draw_permutation_accuracy(
-        log, out / 'permutation_accuracy.png', metrics['num_stripes']
-    )
-    logs = {
-        f'from {title}': load_run_log(folder / f'finetune_{init}')
-        for init, title in _TITLES.items()
-    }
-    draw_losses(logs, out / 'finetuning_curve.png')
-    _draw_features(out, folder, data_root)
-
-
-def _draw_features(out: Path, folder: Path, data_root: Path) -> None:
-    dumps = {
-        f'({letter}) AGW from {title}': load_feature_dump(
-            folder / f'evaluate_{init}/features.npz'
-        )
-        for letter, (init, title) in zip('ab', _TITLES.items(), strict=True)
-    }
-    first = next(iter(dumps.values()))
-    kept = select_identities(first.pids, first.modality)
-    queries = choose_queries(first)
-    embedded, ranked = {}, {}
-    for title, dump in dumps.items():
-        embedded[title] = EmbeddedPoints(
-            tsne_embed(dump.features[kept]),
+    title = 'Unseen identities, single-shot'
+    vis.draw_comparison(bars, out / 'comparison.png', title=title)
+    log = vis.load_run_log(folder / 'pretrain')
+    curve = {'MMGL pre-training': log}
+    vis.draw_losses(curve, out / 'training_curve.png', overlay=True)
+    path = out / 'permutation_accuracy.png'
+    vis.draw_permutation_accuracy(log, path, metrics['num_stripes'])
+    logs, ranked = {}, {}
+    embedded: dict[str, vis.EmbeddedPoints] = {}
+    for letter, (init, title) in zip('ab', _TITLES.items(), strict=True):
+        logs[f'from {title}'] = vis.load_run_log(folder / f'finetune_{init}')
+        dump = vis.load_feature_dump(folder / f'evaluate_{init}/features.npz')
+        if not embedded:
+            # Both have the same images in the same order.
+            kept = vis.select_identities(dump.pids, dump.modality)
+            queries = vis.choose_queries(dump)
+        name = f'({letter}) AGW from {title}'
+        embedded[name] = vis.EmbeddedPoints(
+            vis.tsne_embed(dump.features[kept]),
             dump.pids[kept],
             dump.modality[kept],
         )
-        ranked[title] = [
-            rank_gallery(dump, query, image_root=data_root)
+        ranked[name] = [
+            vis.rank_gallery(dump, query, image_root=data_root)
             for query in queries
         ]
-    draw_embedding(embedded, out / 'tsne.png')
-    draw_ranking(ranked, out / 'retrieval_top10.png')
+    vis.draw_losses(logs, out / 'finetuning_curve.png')
+    vis.draw_embedding(embedded, out / 'tsne.png')
+    vis.draw_ranking(ranked, out / 'retrieval_top10.png')

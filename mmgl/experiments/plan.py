@@ -32,9 +32,7 @@ class Planner:
     ) -> None:
         self.options = options
         self.measured = measured or {}
-        self._settings = Settings(
-            options.root, options.data_root, options.workers
-        )
+        self._settings = Settings(options.data_root, options.workers)
         self._made: dict[str, Stage] = {}
 
     def name_of(self, cell: Cell, step: str) -> str:
@@ -60,8 +58,7 @@ class Planner:
         stage.ingredients = {'init': cell.init}
         stage.needs = [trained]
         stage.outputs = [stage.work_dir / 'metrics.json']
-        changes = self._settings.expand(config, changes)
-        cfg = self._settings.read(config, changes)
+        cfg, changes = self._settings.read(str(stage.config), changes)
         placed = self._settings.place(cfg, changes, dataset.root)
         if dump:
             stage.outputs.append(stage.work_dir / 'features.npz')
@@ -69,7 +66,7 @@ class Planner:
             key = 'test_evaluator.0.dump' if several else 'test_evaluator.dump'
             placed[key] = stage.outputs[1]
         checkpoint = partial(find_checkpoint, trained.work_dir)
-        words: list[Any] = [checkpoint, '--out', stage.outputs[0]]
+        words = [checkpoint, '--out', stage.outputs[0]]
         return self._use('test.py', stage, words, placed)
 
     def finetuning(self, cell: Cell) -> Stage:
@@ -82,20 +79,20 @@ class Planner:
             'finetune', name, cell.title, config, cell.seed, dataset.share
         )
         about = PRETRAININGS[cell.scale].get(cell.init)
-        init = cell.init if about is None else 'mmgl'
+        init = 'mmgl' if about else cell.init
         stage.ingredients['init'] = init
         words: list[Any] = ['--init', init]
-        start: dict[str, Any] = {}
-        if about is not None:
+        start: Overrides = {}
+        if about:
             stream = METHODS[cell.method].stream
             source = self.pretraining(cell.init, stream, cell.seed, cell.trial)
             stage.needs.append(source)
             checkpoint = partial(find_checkpoint, source.work_dir)
             words += ['--init-checkpoint', checkpoint]
-            start = {f'model.init_from.{k}': v for k, v in about.init.items()}
+            start = about.start
             if start:
                 stage.ingredients['init_options'] = dict(about.init)
-        return self._train(stage, config, changes, dataset.root, words, start)
+        return self._train(stage, changes, dataset.root, words, start)
 
     def pretraining(
         self, key: str, stream: str, seed: int, trial: int | None = None
@@ -114,7 +111,7 @@ class Planner:
         stage = self._new(
             'pretrain', name, f'{title}, {stream}', config, seed, about.share
         )
-        return self._train(stage, config, changes, about.source, [], {})
+        return self._train(stage, changes, about.source, [], {})
 
     def _data(self, layout: str) -> list[Stage]:
         """Stages that write an embedded data set: one, or none."""
@@ -181,7 +178,6 @@ class Planner:
     def _train(
         self,
         stage: Stage,
-        config: str,
         changes: Overrides,
         layout: str,
         words: list[Any],
@@ -189,12 +185,10 @@ class Planner:
     ) -> Stage:
         """Let a stage train; ``start`` are changes of ``model.init_from``."""
         options = self.options
-        changes = {**changes, **options.size.changes.get(stage.kind, {})}
+        size = options.size.changes.get(stage.kind, {})
         # What the user gives has the last word.
-        changes = self._settings.expand(
-            config, {**changes, **options.overrides}
-        )
-        cfg = self._settings.read(config, changes)
+        changes = {**changes, **size, **options.overrides}
+        cfg, changes = self._settings.read(str(stage.config), changes)
         stage.ingredients['config'] = what_decides(cfg.to_dict())
         stage.ingredients['seed'] = stage.seed
         stage.needs = [*self._data(layout), *stage.needs]

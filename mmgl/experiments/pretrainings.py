@@ -1,6 +1,6 @@
 """The pre-trainings that cells start from: a config, and what changes it.
 
-Add a line here and in ``tables.py`` to compare with one more.
+Add a line here and in ``tables.ini`` to compare with one more.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,11 @@ class Pretraining:
     run: str | None = None
     share: float = 1.0
 
+    @property
+    def start(self) -> Overrides:
+        """What it changes in the config of the fine-tuning."""
+        return {f'model.init_from.{k}': v for k, v in self.init.items()}
+
 
 RIVALS = {
     'colorization': 'Colorization',
@@ -43,47 +48,37 @@ RIVALS = {
     'simsiam': 'SimSiam',
     'barlow-twins': 'Barlow Twins',
 }
-STRIPES = (2, 3, 6, 9, 18)
-TEMPERATURES = (0.03, 0.05, 0.07, 0.1, 0.2, 0.3)
-COEFFICIENTS = (0.1, 0.2, 0.3, 0.4, 0.5, 1)
 # What tables call the settings of the method itself.
 USUAL = ('mmgl-plain', 'mmgl-n6', 'mmgl-tau0.07', 'mmgl-lambda0.2')
-_CONTRAST = 'model.heads.part.contrast'
+_PART, _CONTRAST = 'model.heads.part', 'model.heads.part.contrast'
+_NO_NORM = dict.fromkeys(
+    ('model.heads.permutation.norm', f'{_PART}.norm'), 'none'
+)
 
 # Title and overrides by key; the whole of MMGL is P + C + E.
 _Ablations = dict[str, tuple[str, Overrides]]
-COMPONENTS: _Ablations = {
-    'mmgl-p': ('P', {'model.heads.part': None}),
+# Components, and other readings of the norms in the projection of the parts.
+PARTS: _Ablations = {
+    'mmgl-p': ('P', {_PART: None}),
     'mmgl-pe': ('P + E', {_CONTRAST: None}),
-    'mmgl-pc': ('P + C', {'model.heads.part.position': False}),
-}
-# Other readings of the projection of the parts.
-READINGS: _Ablations = {
+    'mmgl-pc': ('P + C', {f'{_PART}.position': False}),
     'mmgl-modality-bn': (
         'MMGL, a norm per modality',
-        {'model.heads.part.norm': 'modality_bn'},
+        {f'{_PART}.norm': 'modality_bn'},
     ),
-    'mmgl-literal': (
-        'MMGL, no norm in the heads',
-        {
-            f'model.heads.{head}.norm': 'none'
-            for head in ('permutation', 'part')
-        },
-    ),
+    'mmgl-literal': ('MMGL, no norm in the heads', _NO_NORM),
 }
-NUMBERS: _Ablations = {
-    f'mmgl-{name}{value}': (
-        f'MMGL, {name} = {value}',
-        {f'{_CONTRAST}.{key}': value},
-    )
-    for name, key, values in (
-        ('tau', 'temperature', TEMPERATURES),
-        ('lambda', 'loss_weight', COEFFICIENTS),
-    )
-    for value in values
+TEMPERATURES: _Ablations = {
+    f'mmgl-tau{v}': (f'MMGL, tau = {v}', {f'{_CONTRAST}.temperature': v})
+    for v in (0.03, 0.05, 0.07, 0.1, 0.2, 0.3)
 }
-PIECES: _Ablations = {
-    f'mmgl-n{n}': (f'MMGL, N = {n}', {'*.num_stripes': n}) for n in STRIPES
+COEFFICIENTS: _Ablations = {
+    f'mmgl-lambda{v}': (f'MMGL, lambda = {v}', {f'{_CONTRAST}.loss_weight': v})
+    for v in (0.1, 0.2, 0.3, 0.4, 0.5, 1)
+}
+STRIPES: _Ablations = {
+    f'mmgl-n{n}': (f'MMGL, N = {n}', {'*.num_stripes': n})
+    for n in (2, 3, 6, 9, 18)
 }
 
 
@@ -98,13 +93,11 @@ def _ablations(
     }
 
 
-def _rivals(config: str, ending: str = '') -> dict[str, Pretraining]:
-    """The methods of Table IV; ``{key}`` in the config is the method."""
+def _rivals(config: str, words: str = '') -> dict[str, Pretraining]:
+    """The methods of Table IV; ``*`` in the config is the method."""
+    ending = '-native' if words else ''
     return {
-        key + ending: Pretraining(
-            title + (' (native recipe)' if ending else ''),
-            config.replace('{key}', key),
-        )
+        key + ending: Pretraining(title + words, config.replace('*', key))
         for key, title in RIVALS.items()
     }
 
@@ -148,10 +141,10 @@ PRETRAININGS: dict[str, dict[str, Pretraining]] = {
             },
             **_REGDB,
         ),
-        **_ablations(_LONG, COMPONENTS | READINGS),
-        **_ablations(_SHORT, NUMBERS),
-        **_ablations(_SHORT, PIECES, ROWS_18),
-        **_rivals('configs/mmgl/ssl/{key}_two-stream_r18-narrow_synthetic.py'),
+        **_ablations(_LONG, PARTS),
+        **_ablations(_SHORT, TEMPERATURES | COEFFICIENTS),
+        **_ablations(_SHORT, STRIPES, ROWS_18),
+        **_rivals('configs/mmgl/ssl/*_two-stream_r18-narrow_synthetic.py'),
     },
     'full': {
         'mmgl': _FULL,
@@ -163,11 +156,11 @@ PRETRAININGS: dict[str, dict[str, Pretraining]] = {
             share=0.1,
             **_REGDB,
         ),
-        **_ablations(_FULL, COMPONENTS | READINGS | NUMBERS | PIECES),
-        **_rivals('configs/mmgl/ssl/{key}_two-stream_r50_96-100e_sysu.py'),
+        **_ablations(_FULL, PARTS | TEMPERATURES | COEFFICIENTS | STRIPES),
+        **_rivals('configs/mmgl/ssl/*_two-stream_r50_96-100e_sysu.py'),
         **_rivals(
-            'configs/mmgl/ssl/{key}-native_two-stream_r50_96-100e_sysu.py',
-            '-native',
+            'configs/mmgl/ssl/*-native_two-stream_r50_96-100e_sysu.py',
+            ' (native recipe)',
         ),
     },
 }

@@ -48,21 +48,21 @@ class Estimator:
         self.measured: dict[str, float] = {}
 
     def _predict(
-        self, stage: Stage, now: tuple[float, float] | None = None
+        self, stage: Stage, now: tuple[float, float] = (0.0, 0.0)
     ) -> float:
-        known = [s for s in self.stages if s.name in self.measured]
-        same = [self.measured[s.name] for s in known if s.pace == stage.pace]
+        """Guess a duration; ``now`` measured and expected of the current."""
+        known = self.measured
+        done = [(s, known[s.name]) for s in self.stages if s.name in known]
+        pace = stage.kind, stage.config
+        same = [v for s, v in done if (s.kind, s.config) == pace]
         if same:
             return mean(same)
-        pairs = [(self.measured[s.name], s.seconds) for s in known]
-        if now is not None:
-            pairs.append(now)
         # A tenth of the whole job counts as done at the expected speed, so
         # that a short first stage does not sway the rest.
         prior = 0.1 * sum(s.seconds for s in self.stages)
-        measured = sum(pair[0] for pair in pairs)
-        expected = sum(pair[1] for pair in pairs)
-        return stage.seconds * (measured + prior) / (expected + prior)
+        measured = prior + now[0] + sum(v for _, v in done)
+        expected = prior + now[1] + sum(s.seconds for s, _ in done)
+        return stage.seconds * measured / expected
 
     def outlook(
         self, current: str, elapsed: float, fraction: float
@@ -79,20 +79,13 @@ class Estimator:
         if fraction > 0:
             total = (1 - trust) * total + trust * elapsed / fraction
         left = max(total - elapsed, 0.0)
-        now = (total, stage.seconds) if trust == 1 else None
-        known = {current, *self.measured}
-        later = (
-            self.after
-            + sum(
-                self._predict(s, now)
-                for s in self.stages
-                if s.name not in known
-            )
-            / self.parallel
+        now = (total, stage.seconds) if trust == 1 else (0.0, 0.0)
+        known = {**self.measured, current: elapsed}
+        later = sum(
+            self._predict(s, now) for s in self.stages if s.name not in known
         )
-        spent = elapsed + sum(
-            v for k, v in self.measured.items() if k != current
-        )
+        later = later / self.parallel + self.after
+        spent = sum(known.values())
         whole = spent + left + later
         return Outlook(spent / whole if whole else 0.0, left, left + later)
 
@@ -113,7 +106,7 @@ class Display:
         self._living = Live(
             console=self.console, auto_refresh=False, transient=True
         )
-        self._last = float('-inf')
+        self.begin()
 
     def say(self, text: str = '') -> None:
         """Print a message on lines of its own."""
@@ -135,13 +128,13 @@ class Display:
 
         ``place`` is its number of how many, ``text`` words of its own.
         """
-        words = [
+        line = (
             f'[{place}] {title}: {100 * fraction:3.0f} %, '
-            f'{clock(outlook.stage_left)} left',
+            f'{clock(outlook.stage_left)} left | '
             f'whole job {100 * outlook.fraction:3.0f} %, '
-            f'{clock(outlook.total_left)} left',
-        ]
-        line = ' | '.join([*words, text] if text else words)
+            f'{clock(outlook.total_left)} left'
+        )
+        line += f' | {text}' if text else ''
         now = time.monotonic()
         if self.console.is_terminal:
             self._living.start()

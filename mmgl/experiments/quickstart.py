@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from math import factorial
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
-from .document import INITS
+from .document import INITS, template
 from .options import Options
 from .plan import Planner
 from .progress import clock
 from .stage import Stage, with_needs
-from .state import write_json
+from .state import write_json, write_text
 from .summary import draw, statistics
 from .tables import GROUPS
 
@@ -26,55 +27,8 @@ MEASURES = {'R1': 'rank1', 'R10': 'rank10', 'mAP': 'mAP', 'mINP': 'mINP'}
 KEYS = [f'{group}/{m}' for group in SEARCHES for m in MEASURES.values()]
 PARTS = {'visible': 'visible_', 'infrared': 'infrared_', 'both': ''}
 SHUFFLED = ('stripe_acc', 'exact_acc')
-PICTURES = {
-    'comparison.png': (
-        'Retrieval accuracy from both initialisations; dots are seeds.'
-    ),
-    'training_curve.png': 'Losses of the pre-training.',
-    'finetuning_curve.png': (
-        'Losses of the fine-tuning from both initialisations.'
-    ),
-    'permutation_accuracy.png': (
-        'Permutation recovery on held-out identities during pre-training.'
-    ),
-    'tsne.png': 't-SNE of test features of fine-tuned AGW.',
-    'retrieval_top10.png': (
-        'The ten best matches of the same queries from both initialisations.'
-    ),
-}
-REPORT = """# Quickstart report
-{warning}
-A two-stream network was pre-trained by MMGL from random weights on the
-unlabelled training images of the embedded data set
-(`{scale}`), then fine-tuned as AGW. The same AGW was
-fine-tuned from random weights with the same budget. Both were tested by the
-protocol of SYSU-MM01 on identities that neither had seen. All numbers are
-percent.{spread}
-
-## Retrieval
-
-{retrieval}
-
-## Permutation recovery on held-out identities
-
-{permutation}
-
-## Pictures
-
-Pictures of single runs show seed 0.
-
-{pictures}
-
-## How it was made
-
-| stage | time |
-|---|---:|
-{timings}
-
-Seeds: {seeds}. Versions: {versions}.
-Every number, with the fingerprint of each config, is in
-[metrics.json](metrics.json); logs and checkpoints are in `seed_*`.
-"""
+# The report shows them.
+PICTURES = re.findall(r'!\[.*\]\((.*)\)', template('report.md'))
 SMOKE_WORDS = 'briefly for its numbers to mean anything.'
 
 
@@ -111,9 +65,19 @@ def write_quickstart(
     metrics = collect(options, stages, seconds)
     write_json(options.work_dir / 'metrics.json', metrics)
     draw_pictures(options.work_dir, options.data_root['sysu'], metrics)
-    report = options.work_dir / 'report.md'
-    report.write_text(_report(metrics), encoding='utf-8')
-    text = f'\n{_terminal(metrics)}\n'
+    report = write_text(options.work_dir / 'report.md', _report(metrics))
+    retrieval, permutation = _tables(metrics, terminal=True)
+    text = (
+        '\nAGW from random weights and from MMGL on unseen identities '
+        f'(percent)\n{retrieval}\n\n'
+        'Permutation recovery on held-out identities (percent)\n'
+        f'{permutation}\n'
+    )
+    if len(metrics['seeds']) > 1:
+        text += (
+            f'mean ± standard deviation over {len(metrics["seeds"])} '
+            'seeds; below it smallest/largest\n'
+        )
     if options.smoke:
         text += (
             'A smoke run shows that everything works; it trains too '
@@ -122,45 +86,34 @@ def write_quickstart(
     return f'{text}\nReport and pictures: {report}'
 
 
-def _read_metrics(path: Path) -> dict[str, float]:
-    values = json.loads(path.read_text())
-    values = values.get('metrics', values)
-    missing = [key for key in KEYS if key not in values]
-    if missing:
-        raise ValueError(
-            f'{path} lacks {", ".join(missing)}; the test of the config must '
-            'score all modes and shots.'
-        )
-    return {key: float(values[key]) for key in KEYS}
-
-
-def _read_permutation(work_dir: Path) -> dict[str, float]:
-    """Read the permutation accuracy of the last validation."""
+def _read_seed(folder: Path) -> dict[str, dict[str, float]]:
+    """Read the metrics of both, and the accuracy of the last validation."""
     from mmgl.visualization import load_run_log
 
-    log = load_run_log(work_dir)
+    result: dict[str, dict[str, float]] = {}
+    for init in INITS:
+        path = folder / f'evaluate_{init}/metrics.json'
+        values = json.loads(path.read_text())
+        values = values.get('metrics', values)
+        missing = [key for key in KEYS if key not in values]
+        if missing:
+            raise ValueError(
+                f'{path} lacks {", ".join(missing)}; the test of the config '
+                'must score all modes and shots.'
+            )
+        result[init] = {key: float(values[key]) for key in KEYS}
+    random, mmgl = result.values()
+    result['difference'] = {key: mmgl[key] - random[key] for key in KEYS}
+    log = load_run_log(folder / 'pretrain')
     keys = [f'{part}{m}' for part in PARTS.values() for m in SHUFFLED]
-    return {
+    result['permutation'] = {
         key: float(log.series('val', f'permutation/{key}')[1][-1])
         for key in keys
     }
-
-
-def _read_seed(folder: Path) -> dict[str, dict[str, float]]:
-    result = {
-        init: _read_metrics(folder / f'evaluate_{init}/metrics.json')
-        for init in INITS
-    }
-    random, mmgl = result.values()
-    result['difference'] = {key: mmgl[key] - random[key] for key in KEYS}
-    result['permutation'] = _read_permutation(folder / 'pretrain')
     return result
 
 
-def _over_seeds(
-    per_seed: Mapping[str, Any], name: str, key: str
-) -> dict[str, float]:
-    runs = [result[name][key] for result in per_seed.values()]
+def _over_seeds(runs: list[float]) -> dict[str, float]:
     return {**statistics(runs), 'min': min(runs), 'max': max(runs)}
 
 
@@ -169,24 +122,23 @@ def collect(
 ) -> dict[str, Any]:
     """Gather results by seed, their summary, configs, versions, timings."""
     seeds = list(range(options.seeds or 1))
-    per_seed = {
-        str(seed): _read_seed(options.work_dir / f'seed_{seed}')
-        for seed in seeds
-    }
-    pretrained = next(stage for stage in stages if stage.kind == 'pretrain')
-    model = pretrained.ingredients['config']['model']
-    tested = next(stage for stage in stages if stage.kind == 'evaluate')
-    evaluated = json.loads(tested.outputs[0].read_text())
+    results = [_read_seed(options.work_dir / f'seed_{n}') for n in seeds]
+    by_kind = {stage.kind: stage for stage in stages}
+    model = by_kind['pretrain'].ingredients['config']['model']
+    evaluated = json.loads(by_kind['evaluate'].outputs[0].read_text())
     return {
         'scale': 'smoke' if options.smoke else options.scale,
         'unit': 'percent',
         'seeds': seeds,
         'num_stripes': model['heads']['permutation']['num_stripes'],
         'summary': {
-            name: {key: _over_seeds(per_seed, name, key) for key in values}
-            for name, values in per_seed['0'].items()
+            name: {
+                key: _over_seeds([result[name][key] for result in results])
+                for key in values
+            }
+            for name, values in results[0].items()
         },
-        'per_seed': per_seed,
+        'per_seed': dict(zip(map(str, seeds), results, strict=True)),
         'stages': {
             s.name: {
                 'config': s.config and Path(s.config).name,
@@ -206,19 +158,18 @@ def collect(
 
 
 def _tables(metrics: Mapping[str, Any], terminal: bool) -> tuple[str, str]:
-    """Draw retrieval and permutation recovery."""
+    """Draw retrieval and permutation recovery, or for 80 columns."""
     several = len(metrics['seeds']) > 1
-    spread = '{mean} ± {std}'
-    spread += '\n{min}/{max}' if terminal else ' ({min} to {max})'
+    spread = '{mean} ± {std}' if several else '{mean}'
+    if several:
+        spread += '\n{min}/{max}' if terminal else ' ({min} to {max})'
 
     def cell(name: str, key: str, sign: str = '') -> str:
         value = metrics['summary'][name][key]
-        text = {
-            k: f'{v:{"" if k == "std" else sign}.1f}' for k, v in value.items()
-        }
-        return (spread if several else '{mean}').format(**text)
+        signs = {'mean': sign, 'std': '', 'min': sign, 'max': sign}
+        return spread.format(**{k: f'{value[k]:{signs[k]}.1f}' for k in signs})
 
-    titles = {'random': 'random', 'mmgl': 'MMGL', 'difference': 'gain'}
+    titles = {**INITS, 'difference': 'gain'}
     grid = [['search', 'init', *MEASURES]]
     for group in SEARCHES:
         search = GROUPS[group].replace('-search', '').lower()
@@ -244,22 +195,6 @@ def _tables(metrics: Mapping[str, Any], terminal: bool) -> tuple[str, str]:
     return draw(grid, 2, terminal), draw(shuffled, 1, terminal)
 
 
-def _terminal(metrics: Mapping[str, Any]) -> str:
-    """Write both tables for a terminal of 80 columns."""
-    retrieval, permutation = _tables(metrics, terminal=True)
-    text = (
-        'AGW from random weights and from MMGL on unseen identities '
-        f'(percent)\n{retrieval}\n\n'
-        f'Permutation recovery on held-out identities (percent)\n{permutation}'
-    )
-    if len(metrics['seeds']) > 1:
-        text += (
-            f'\nmean ± standard deviation over {len(metrics["seeds"])} '
-            'seeds; below it smallest/largest'
-        )
-    return text
-
-
 def _report(metrics: Mapping[str, Any]) -> str:
     """Write the report in Markdown."""
     retrieval, permutation = _tables(metrics, terminal=False)
@@ -275,21 +210,15 @@ def _report(metrics: Mapping[str, Any]) -> str:
             '\n> This was a smoke run: it shows that everything works. It '
             f'trains far too {SMOKE_WORDS}\n'
         )
-    pictures = '\n\n'.join(
-        f'{text}\n\n![{text}]({name})' for name, text in PICTURES.items()
-    )
-    versions = ', '.join(f'{k} {v}' for k, v in metrics['versions'].items())
     times = {name: s['seconds'] for name, s in metrics['stages'].items()}
     times['all'] = metrics['seconds']
-    timings = '\n'.join(f'| {k} | {clock(v)} |' for k, v in times.items())
-    return REPORT.format(
+    return template('report.md').format(
         scale=metrics['scale'],
         seeds=', '.join(map(str, metrics['seeds'])),
         warning=warning,
         spread=spread,
         retrieval=retrieval,
         permutation=permutation,
-        pictures=pictures,
-        timings=timings,
-        versions=versions,
+        timings='\n'.join(f'| {k} | {clock(v)} |' for k, v in times.items()),
+        versions=', '.join(f'{k} {v}' for k, v in metrics['versions'].items()),
     )

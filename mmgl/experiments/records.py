@@ -10,6 +10,7 @@ from typing import Any
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
+from .options import Options
 from .stage import Stage, with_needs
 from .state import StageState, read_json, write_json
 from .tables import FAIL, TABLES
@@ -30,17 +31,15 @@ def is_recorded(folder: Path, cell: Cell, stage: Stage) -> bool:
 
 
 def write_record(
-    folder: Path,
+    options: Options,
     cell: Cell,
     stage: Stage,
     seconds: Mapping[str, float],
     diverged: Mapping[str, str],
-    overrides: Mapping[str, Any],
 ) -> Path:
     """Write the record of a cell whose evaluation has ended.
 
-    ``seconds`` and ``diverged``, the verdicts, are by name of the stage;
-    ``overrides`` are what the user changed in every training.
+    ``seconds`` and ``diverged``, the verdicts, are by name of the stage.
     """
     line = [s for s in with_needs([stage]) if s.kind != 'data']
     failed = next((s for s in line if s.name in diverged), None)
@@ -52,7 +51,7 @@ def write_record(
         metrics = {
             key: round(float(v), 4) for key, v in evaluated['metrics'].items()
         }
-    configs = {s.kind: s.config and Path(s.config).name for s in line}
+    configs = {s.kind: Path(str(s.config)).name for s in line}
     timed = [s for s in line if s.name in seconds]
     threads = {n for s in line for n in StageState(s).saved.get('threads', ())}
     record: Record = {
@@ -68,11 +67,10 @@ def write_record(
         'versions': package_versions(),
         'machine': platform.platform(),
         'device': device,
-        **({'overrides': dict(overrides)} if overrides else {}),
     }
-    path = record_path(folder, cell)
-    write_json(path, record)
-    return path
+    if options.overrides:
+        record['overrides'] = dict(options.overrides)
+    return write_json(record_path(options.results, cell), record)
 
 
 def measured_seconds(records: Records) -> dict[tuple[str, str], float]:
@@ -95,20 +93,14 @@ def mark_stale(
 
     That is one whose fingerprint is not that of the evaluation planned now.
     """
-    shown = {
-        (row.method, row.init, row.data)
-        for table in TABLES.values()
-        if scale in table.scales
-        for row in table.rows(scale)
-    }
-    return {
-        cell: {
-            **record,
-            'stale': record.get('fingerprint') != plan(cell).fingerprint,
-        }
-        for cell, record in records.items()
-        if (cell.method, cell.init, cell.data) in shown
-    }
+    tables = [table for table in TABLES.values() if scale in table.scales]
+    shown = {row.run for table in tables for row in table.rows(scale)}
+    marked = {}
+    for cell, record in records.items():
+        if cell.run in shown:
+            stale = record.get('fingerprint') != plan(cell).fingerprint
+            marked[cell] = {**record, 'stale': stale}
+    return marked
 
 
 def load_records(folder: Path, scale: str) -> dict[Cell, Record]:

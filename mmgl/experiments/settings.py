@@ -35,42 +35,39 @@ def what_decides(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Settings:
-    """Configs below ``root`` with data sets in ``roots``, by layout.
+    """Configs with data sets in ``roots``, by layout.
 
     ``workers`` are processes that load images, None as the configs say.
     """
 
-    def __init__(
-        self, root: Path, roots: Mapping[str, Path], workers: int | None
-    ) -> None:
-        self.root = root
+    def __init__(self, roots: Mapping[str, Path], workers: int | None) -> None:
         self.roots = roots
         self.workers = workers
         self._read: dict[str, Config] = {}
 
-    def read(self, path: str, changes: Overrides) -> Config:
-        """Read a config, once, since many stages change the same few.
+    def read(
+        self, path: str, changes: Overrides
+    ) -> tuple[Config, dict[str, Any]]:
+        """Read a config and change it; gives the changes without ``*.KEY``.
+
+        Files are read once, since many stages change the same few.
 
         Raises:
             FileNotFoundError: If there is no such file.
         """
-        file = self.root / path
         if path not in self._read:
-            if not file.is_file():
-                raise FileNotFoundError(f'Config {file} does not exist.')
-            self._read[path] = Config.fromfile(file, lazy_import=False)
+            if not Path(path).is_file():
+                raise FileNotFoundError(f'Config {path} does not exist.')
+            self._read[path] = Config.fromfile(path, lazy_import=False)
         config = copy.deepcopy(self._read[path])
-        config.merge_from_dict(dict(changes))
-        return config
-
-    def expand(self, path: str, changes: Overrides) -> dict[str, Any]:
-        """Resolve ``*.KEY``."""
         plain = {
             k: v for k, v in changes.items() if not k.startswith(ANYWHERE)
         }
-        if len(plain) == len(changes):
-            return plain
-        return expand(self.read(path, plain), changes, path)
+        config.merge_from_dict(plain)
+        if len(plain) < len(changes):
+            plain = expand(config, changes, path)
+            config.merge_from_dict(plain)
+        return config, plain
 
     def place(
         self, config: Config, changes: Overrides, layout: str

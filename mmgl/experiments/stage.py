@@ -10,6 +10,8 @@ from typing import Any
 
 from mmgl.utils.errors import ConfigError
 
+THREADS = 'OMP_NUM_THREADS'
+
 
 @dataclass
 class Stage:
@@ -36,25 +38,19 @@ class Stage:
     env: dict[str, str] = field(default_factory=dict)
 
     @property
-    def pace(self) -> tuple[str, str | None]:
-        """What stages share that take about the same time."""
-        return self.kind, self.config
-
-    @property
     def threads(self) -> int:
         """Threads of torch on the CPU: its own, ours, or one a core.
 
         Raises:
             ConfigError: ``OMP_NUM_THREADS`` holds no number.
         """
-        key = 'OMP_NUM_THREADS'
-        given = self.env.get(key) or os.environ.get(key) or os.cpu_count()
+        given = self.env.get(THREADS) or os.environ.get(THREADS)
         # A list is one number for each level of nesting.
-        first = str(given or 1).split(',')[0].strip()
+        first = (given or str(os.cpu_count() or 1)).split(',')[0].strip()
         if not first.isdecimal() or int(first) < 1:
             raise ConfigError(
-                f'The environment variable {key} is {given!r}; set it to a '
-                'number of threads of at least 1, or unset it.'
+                f'The environment variable {THREADS} is {given!r}; set it to '
+                'a number of threads of at least 1, or unset it.'
             )
         return int(first)
 

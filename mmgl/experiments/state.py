@@ -14,18 +14,24 @@ from mmgl.utils.files import replace_whole
 from .stage import Stage
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old or the new file, whole."""
-    text = json.dumps(value, indent=2, sort_keys=True, default=str)
+def write_text(path: Path, text: str) -> Path:
+    """Write a text so that a reader sees the old or the new file, whole."""
     with replace_whole(path) as partial:
-        partial.write_text(text + '\n')
+        partial.write_text(text, encoding='utf-8')
+    return path
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write JSON in the same way."""
+    text = json.dumps(value, indent=2, sort_keys=True, default=str)
+    return write_text(path, text + '\n')
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read a JSON object; None if the file is missing or damaged."""
     try:
-        value = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -44,17 +50,17 @@ def changes(
 ) -> list[str]:
     """Name what differs, in lines like 'train_cfg.max_epochs: 30 -> 40'."""
     # As both are after a way through a file.
-    old, new = (
+    before, after = (
         _flatten(json.loads(json.dumps(part, default=str)))
         for part in (old, new)
     )
     lines = []
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            before, after = (
-                str(part.get(key, '(absent)'))[:60] for part in (old, new)
+    for key in sorted({*before, *after}):
+        texts = [str(p.get(key, '(absent)'))[:60] for p in (before, after)]
+        if before.get(key) != after.get(key):
+            lines.append(
+                f'{key.removeprefix("config.")}: {" -> ".join(texts)}'
             )
-            lines.append(f'{key.removeprefix("config.")}: {before} -> {after}')
     more = len(lines) - limit
     return lines[:limit] + ([f'and {more} more'] if more > 0 else [])
 
@@ -76,17 +82,14 @@ class StageState:
 
     def _saved_as(self, state: str) -> bool:
         """Whether that state was reached from the same ingredients."""
-        return (
-            self.saved.get('state') == state
-            and self.saved.get('fingerprint') == self.stage.fingerprint
-        )
+        same = self.saved.get('fingerprint') == self.stage.fingerprint
+        return same and self.saved.get('state') == state
 
     @property
     def done(self) -> bool:
         """Whether the stage is finished and its results still exist."""
-        return self._saved_as('done') and all(
-            path.exists() for path in self.stage.outputs
-        )
+        there = all(path.exists() for path in self.stage.outputs)
+        return there and self._saved_as('done')
 
     @property
     def verdict(self) -> str | None:
@@ -147,18 +150,16 @@ class StageState:
 
     def save(self, state: str, verdict: str | None = None) -> None:
         """Write 'running', 'done' or, with a verdict, 'diverged'."""
-        write_json(
-            self.path,
-            {
-                'state': state,
-                'kind': self.stage.kind,
-                'fingerprint': self.stage.fingerprint,
-                'ingredients': self.stage.ingredients,
-                'seconds': round(self.seconds, 2),
-                'threads': self.threads,
-                'verdict': verdict,
-            },
-        )
+        content = {
+            'state': state,
+            'kind': self.stage.kind,
+            'fingerprint': self.stage.fingerprint,
+            'ingredients': self.stage.ingredients,
+            'seconds': round(self.seconds, 2),
+            'threads': self.threads,
+            'verdict': verdict,
+        }
+        write_json(self.path, content)
 
 
 @contextmanager
@@ -188,8 +189,7 @@ def locked(work_dir: Path, patience: float = 20.0) -> Iterator[int]:
                         'for it, stop it, or choose another --work-dir.'
                     ) from None
                 time.sleep(0.2)
-        file.seek(0)
-        file.truncate()
+        file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield file.fileno()

@@ -54,18 +54,23 @@ def summarise(name: str, scale: str, records: Records) -> dict[str, Any]:
 
 def counted(
     row: Row, records: Records
-) -> tuple[list[tuple[Cell, Record]], list[tuple[Cell, Record]]]:
-    """Find the runs behind a row, by seed and trial: that count, and others.
+) -> tuple[list[tuple[Cell, Record]], int]:
+    """Find the runs that count for a row, by seed and trial.
 
-    Stale ones count only where there is nothing else.
+    Stale ones count only where there is nothing else; gives also how many do
+    not count.
     """
     found = sorted(
-        (pair for pair in records.items() if row.shows(pair[0])),
+        (pair for pair in records.items() if pair[0].run == row.run),
         key=lambda pair: (pair[0].seed, pair[0].trial or 0),
     )
     fresh = [pair for pair in found if not pair[1].get('stale')]
-    stale = [pair for pair in found if pair[1].get('stale')]
-    return (fresh, stale) if fresh else (found, [])
+    return (fresh, len(found) - len(fresh)) if fresh else (found, 0)
+
+
+def came_through(found: Sequence[tuple[Cell, Record]]) -> dict[Cell, Record]:
+    """Leave out the runs that diverged."""
+    return {cell: r for cell, r in found if r['metrics'] != FAIL}
 
 
 def _row(keys: list[str], row: Row, records: Records) -> dict[str, Any]:
@@ -73,13 +78,13 @@ def _row(keys: list[str], row: Row, records: Records) -> dict[str, Any]:
     paper = row.paper
     if isinstance(paper, dict):
         paper = {key: paper[key] for key in keys if key in paper}
-    values = [r['metrics'] for _, r in found if r['metrics'] != FAIL]
+    values = [r['metrics'] for r in came_through(found).values()]
     ours: Any = FAIL if found else None
     if values:
         columns = {key: [v[key] for v in values] for key in keys}
         ours = {k: {**statistics(v), 'values': v} for k, v in columns.items()}
     summary = {
-        'labels': list(row.labels),
+        'labels': row.labels,
         'method': row.method,
         'init': row.init,
         'data': row.data,
@@ -93,7 +98,7 @@ def _row(keys: list[str], row: Row, records: Records) -> dict[str, Any]:
     if any(r.get('stale') for _, r in found):
         summary['outdated'] = True
     if left_out:
-        summary['left_out'] = len(left_out)
+        summary['left_out'] = left_out
     return summary
 
 

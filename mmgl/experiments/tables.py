@@ -1,24 +1,13 @@
 """The tables, which cells make a row and what is printed, and figures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from configparser import ConfigParser, ExtendedInterpolation, SectionProxy
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cells import Cell
+from .cells import Cell, Run
 from .methods import DATASETS, METHODS, SCALES
-from .pretrainings import (
-    COEFFICIENTS,
-    COMPONENTS,
-    PRETRAININGS,
-    READINGS,
-    RIVALS,
-    STRIPES,
-    TEMPERATURES,
-    TITLES,
-    is_mmgl,
-    plain,
-)
+from .pretrainings import PRETRAININGS, TITLES, is_mmgl, plain
 
 FAIL = 'fail'
 # Printed by the paper, not run here.
@@ -45,19 +34,16 @@ class Row:
     Without initial weights the paper prints something that is not run here.
     """
 
-    labels: tuple[str, ...]
-    method: str = 'agw'
-    init: str | None = None
-    data: str = 'sysu'
-    paper: Numbers | None = None
+    labels: list[str]
+    method: str
+    init: str | None
+    data: str
+    paper: Numbers | None
 
-    def shows(self, cell: Cell) -> bool:
-        """Whether a cell, of any seed and trial, is a run behind the row."""
-        return (cell.method, cell.init, cell.data) == (
-            self.method,
-            self.init,
-            self.data,
-        )
+    @property
+    def run(self) -> Run:
+        """What the runs behind the row share, whatever seed and trial."""
+        return self.method, self.init, self.data
 
 
 @dataclass(frozen=True)
@@ -72,111 +58,34 @@ class Table:
     measures: list[str]
     across: bool
     scales: list[str]
+    lines: list[str]
     paper: Mapping[str, Numbers]
 
     def rows(self, scale: str) -> list[Row]:
         """Make the rows that are within reach of a scale."""
-        within = {QUOTED, *SCALES[scale].inits, *PRETRAININGS[scale]}
         data = 'regdb' if 'infrared_to_visible' in self.groups else 'sysu'
         if self.name == 'table6' and scale == 'mini':
             data = 'sysu-18rows'
         paper = TABLES[self.name.removesuffix('-native')].paper
         if paper:
-            # Most tables do not repeat what AGW reaches without pre-training.
             paper = {**TABLES['table5'].paper, **paper}
+        within = {QUOTED, *SCALES[scale].inits, *PRETRAININGS[scale]}
         rows = []
-        for labels, method, name in _ROWS[self.name]:
+        for line in self.lines:
+            key, _, label = line.partition(' ')
+            *methods, name = key.split('/')
             init = plain(name, scale)
             if init not in within:
                 continue
-            key = 'mmgl' if is_mmgl(init, scale) else init
-            key = key.removesuffix('-native')
-            published = paper.get(f'{method}/{key}' if labels[1:] else key)
+            printed = 'mmgl' if is_mmgl(init, scale) else init
+            printed = '/'.join([*methods, printed.removesuffix('-native')])
+            labels = [label]
+            if methods:
+                labels = [METHODS[methods[0]].title, TITLES[init]]
             start = None if init == QUOTED else init
-            rows.append(Row(labels, method, start, data, published))
+            method = methods[0] if methods else 'agw'
+            rows.append(Row(labels, method, start, data, paper.get(printed)))
         return rows
-
-
-# What a row begins with, its method and initial weights.
-_Triple = tuple[tuple[str, ...], str, str]
-_BASES = [('random', 'random'), ('ImageNet', 'imagenet')]
-_INITS = ('random', 'imagenet', 'mmgl')
-_SOURCES = [
-    ('none', 'random'),
-    ('SYSU-MM01', 'mmgl-plain'),
-    ('RegDB', 'mmgl-regdb'),
-]
-
-
-def _agw(pairs: Iterable[tuple[str, str]]) -> list[_Triple]:
-    return [((label,), 'agw', init) for label, init in pairs]
-
-
-def _methods(pairs: Iterable[tuple[str, str]]) -> list[_Triple]:
-    return [((METHODS[m].title, TITLES[init]), m, init) for m, init in pairs]
-
-
-def _rivals(ending: str = '') -> list[_Triple]:
-    rivals = [(title, key + ending) for key, title in RIVALS.items()]
-    return _agw([*_BASES, *rivals, ('MMGL', 'mmgl-plain')])
-
-
-def _values(key: str, values: Iterable[float]) -> list[_Triple]:
-    return _agw([_BASES[0], *((f'{v}', f'{key}{v}') for v in values)])
-
-
-_ORIGINALS = _methods(
-    (method, init)
-    for method, about in METHODS.items()
-    if not about.variant_of
-    for init in _INITS
-)
-# Rows of every table; what is not within reach of a scale is left out.
-_ROWS = {
-    'table2': _ORIGINALS,
-    'table3': _ORIGINALS,
-    'table4': _rivals(),
-    'table4-native': _rivals('-native'),
-    'table5': _agw(
-        [
-            *_BASES,
-            ('Huang et al. (quoted)', QUOTED),
-            *((title, key) for key, (title, _) in COMPONENTS.items()),
-            ('P + C + E', 'mmgl'),
-        ]
-    ),
-    'table6': _values('mmgl-n', STRIPES),
-    'table7': _values('mmgl-tau', TEMPERATURES),
-    'table8': _values('mmgl-lambda', COEFFICIENTS),
-    'variants': _methods(
-        (method, init)
-        for variant, about in METHODS.items()
-        if about.variant_of
-        for init in _INITS
-        for method in (about.variant_of, variant)
-    ),
-    'ablation-norm': _methods(
-        [
-            ('agw', 'mmgl'),
-            *(('agw', init) for init in READINGS),
-            ('one-stream', 'mmgl-modality-bn'),
-            ('agw-exact', 'mmgl-modality-bn'),
-            ('ddag', 'mmgl-modality-bn'),
-            ('nfs', 'mmgl-modality-bn'),
-            ('caj-exact', 'mmgl-modality-bn'),
-            ('mutual-info-paper', 'mmgl-modality-bn'),
-        ]
-    ),
-    'ablation-streams': _agw(
-        [
-            _BASES[0],
-            ('one-stream, stem copied into both', 'mmgl-one-stream'),
-            ('two-stream', 'mmgl-plain'),
-        ]
-    ),
-    'ablation-source': _agw(_SOURCES),
-    'ablation-source-regdb': _agw(_SOURCES),
-}
 
 
 def _numbers(section: SectionProxy) -> dict[str, Numbers]:
@@ -209,6 +118,7 @@ def _read_tables() -> dict[str, Table]:
             section['measures'].split(),
             section['across'] == 'yes',
             section['scales'].split(),
+            section['rows'].strip().splitlines(),
             _numbers(section),
         )
         for name in parser.sections()
