@@ -5,27 +5,23 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
+from mmgl.utils.files import replace_whole
+
 
 class AtomicLocalBackend(LocalBackend):  # type: ignore[misc]
     """Local files that a killed process cannot leave half-written.
 
     mmengine writes a checkpoint into its final name; SIGKILL in the middle
-    leaves a broken file there, from which no run can be resumed. Here the
-    bytes go to a hidden file beside it, which then takes the name in one
-    step. Use it by ``CheckpointHook(backend_args=dict(backend='atomic'))``.
+    leaves a broken file there, from which no run can be resumed. Use it by
+    ``CheckpointHook(backend_args=dict(backend='atomic'))``.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes to a file, whose folder is made if missing."""
-        path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The same name every time, so that kills leave at most one behind.
-        temporary = path.with_name(f'.{path.name}.part')
-        with open(temporary, 'wb') as file:
+        with replace_whole(filepath) as partial, partial.open('wb') as file:
             file.write(obj)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
 
     def put_text(
         self, obj: str, filepath: str | Path, encoding: str = 'utf-8'

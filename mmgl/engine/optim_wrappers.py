@@ -17,11 +17,9 @@ class AutocastOptimWrapper(OptimWrapper):  # type: ignore[misc]
     """Mixed precision by bfloat16 autocast, without a loss scale.
 
     ``AmpOptimWrapper`` does the same only where there is a GPU, and always
-    with a loss scale, see ``select_amp_wrapper`` in ``mmgl/utils/compat.py``.
-    bfloat16 has the range of float32, so gradients need no scaling. Weights,
-    gradients and checkpoints stay in float32. ``device_type``, 'cpu' or
-    'cuda', is by default that of the model; the rest is for mmengine's
-    ``OptimWrapper``.
+    with a loss scale, which bfloat16, with the range of float32, does not
+    need. Weights, gradients and checkpoints stay in float32. ``device_type``
+    is by default that of the model; the rest is for ``OptimWrapper``.
     """
 
     def __init__(self, device_type: str | None = None, **kwargs: Any) -> None:

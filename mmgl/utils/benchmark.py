@@ -1,9 +1,8 @@
 """What the scripts in benchmarks share: clock, table and report.
 
 A figure is a ratio of two medians measured alternately in one run, in
-seconds of processor time (all threads of the process): other programs on
-the machine change both sides alike, and much less than they change the time
-on the wall.
+seconds of processor time (all threads of the process), which other programs
+change much less than the time on the wall, and on both sides alike.
 """
 
 import json
@@ -15,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 from mmgl.utils.files import replace_whole
@@ -149,36 +149,23 @@ def report(
 ) -> dict[str, object]:
     """Print figures and write them as JSON, anew after each one.
 
-    Figures may be measured on the way: those before a cut or a failure stay.
-
-    Args:
-        title: What the table is about.
-        figures: Its lines; None where only the details have grown.
-        out: JSON file, if wanted.
-        **details: More for the JSON; lists among them may grow meanwhile.
-
-    Returns:
-        What the JSON holds: title, figures, machine and the details.
+    Figures may be measured on the way: those before a cut or a failure stay;
+    None stands for details, lists that have grown meanwhile. Returns what the
+    JSON holds: title, figures, machine and the details.
     """
     entries: list[dict[str, object]] = []
     found: list[Figure] = []
     machine = describe_machine()
     content = dict(title=title, figures=entries, machine=machine, **details)
-    _write(content, out)
-    for one in figures:
+    # Notes may come after the last figure.
+    for one in chain([None], figures, [None]):
         if one is not None:
             print(f'{one.name}: {one.value:.3g} {one.unit}', flush=True)
             found.append(one)
             entries.append(asdict(one) | dict(verdict=one.verdict))
-        _write(content, out)
-    _write(content, out)  # notes may have come after the last one
+        if out is not None:
+            with replace_whole(out) as partial:
+                partial.write_text(json.dumps(content, indent=2) + '\n')
     print(f'\n## {title}\n\n{format_table(found)}\n')
     print(', '.join(f'{key}: {value}' for key, value in machine.items()))
     return content
-
-
-def _write(content: dict[str, object], out: str | Path | None) -> None:
-    """Replace the JSON file as a whole."""
-    if out is not None:
-        with replace_whole(out) as partial:
-            partial.write_text(json.dumps(content, indent=2) + '\n')

@@ -1,11 +1,9 @@
 """Every work-around for upstream packages, and nothing else.
 
-Each one names its version condition and the upstream thread, and has a test
-in ``tests/test_utils/test_compat.py`` that fails once it is not needed any
-more. The one work-around that has to be a class, bf16 autocast, is
-``AutocastOptimWrapper`` in ``mmgl/engine/optim_wrappers.py``.
-
-Nothing heavy is imported before a function is called.
+Each names its version condition and the upstream thread, and has a test in
+``tests/test_utils/test_compat.py`` that fails once it is not needed any more.
+The one that has to be a class, bf16 autocast, is ``AutocastOptimWrapper`` in
+``mmgl/engine/optim_wrappers.py``. Nothing heavy is imported before a call.
 """
 
 import contextlib
@@ -63,8 +61,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Load a local checkpoint as mmengine does, with its message hub.
 
     Unpickling runs code of the file's author. The loader therefore stands
-    for files without a URL scheme only, which are taken to be own work;
-    weights of other origin should be published files (weights only).
+    for files without a URL scheme only, which are taken to be own work.
     """
     import torch
 
@@ -78,10 +75,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
 
 
 def install_checkpoint_loader() -> bool:
-    """Register :func:`load_from_local` with mmengine where it is needed.
-
-    Calling it again changes nothing. Returns whether the loader is in place.
-    """
+    """Give mmengine :func:`load_from_local`; tell whether it is needed."""
     if not needs_checkpoint_loader():
         return False
     from mmengine.runner import CheckpointLoader
@@ -95,8 +89,7 @@ def install_checkpoint_loader() -> bool:
 def install_checkpoint_loader_if_imported() -> None:
     """Install the loader if ``mmengine.runner`` is already in memory.
 
-    Keeps ``import mmgl`` from loading the Runner for those who only want,
-    say, the evaluation functions; ``mmgl.engine`` installs it in any case.
+    Keeps ``import mmgl`` light; ``mmgl.engine`` installs it in any case.
     """
     if 'mmengine.runner.checkpoint' in sys.modules:
         install_checkpoint_loader()
@@ -114,12 +107,6 @@ _RANKS_OF = {
 }
 
 
-def _slurm_master() -> str:
-    """Return the host name of the first node of the slurm job."""
-    command = ['scontrol', 'show', 'hostname', os.environ['SLURM_NODELIST']]
-    return subprocess.check_output(command, text=True).split()[0]
-
-
 def _export_ranks(launcher: str) -> None:
     """Translate a launcher's variables to those of torch.distributed."""
     if launcher not in _RANKS_OF:
@@ -127,18 +114,22 @@ def _export_ranks(launcher: str) -> None:
             f'launcher must be one of none, {", ".join(_RANKS_OF)}; '
             f'got {launcher!r}'
         )
-    names = _RANKS_OF[launcher]
-    missing = [name for name in names if name not in os.environ]
+    given = _RANKS_OF[launcher]
+    missing = [name for name in given if name not in os.environ]
     if missing:
+        through = 'tools/dist_train.sh' if launcher == 'pytorch' else launcher
         raise ValueError(
             f'launcher={launcher!r} expects the environment variable(s) '
-            f'{", ".join(missing)}; start the tool through '
-            f'{"tools/dist_train.sh" if launcher == "pytorch" else launcher}.'
+            f'{", ".join(missing)}; start the tool through {through}.'
         )
-    for target, name in zip(_RANKS, names, strict=True):
+    for target, name in zip(_RANKS, given, strict=True):
         os.environ[target] = os.environ[name]
     if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
-        os.environ['MASTER_ADDR'] = _slurm_master()
+        nodes = os.environ['SLURM_NODELIST']
+        names = subprocess.check_output(
+            ('scontrol', 'show', 'hostname', nodes)
+        )
+        os.environ['MASTER_ADDR'] = names.decode().split()[0]
     os.environ.setdefault('MASTER_PORT', '29500')
     if 'MASTER_ADDR' not in os.environ:
         raise ValueError(
@@ -159,7 +150,6 @@ def setup_cpu_distributed(cfg: MutableMapping[str, Any]) -> bool:
     device ids. SyncBN exists on GPU only and is left out with a warning.
 
     The config is changed in place; returns whether anything was done.
-    Missing environment variables of the launcher are a ValueError.
     """
     import torch
 
@@ -201,9 +191,8 @@ def select_amp_wrapper(
     ``AmpOptimWrapper`` (mmengine 0.10.7, its main branch and onedl alike)
     refuses to work without an accelerator, see
     https://github.com/open-mmlab/mmpretrain/issues/1556. There, and for
-    bfloat16, which needs no loss scale, the wrapper of this package takes
-    its place. ``kind`` 'auto' is fp16 on a GPU and bf16 without. What cannot
-    be is a ValueError: another wrapper, another kind, fp16 without a GPU.
+    bfloat16, which needs no loss scale, our own takes its place. ``kind``
+    'auto' is fp16 on a GPU and bf16 without. What cannot be is a ValueError.
     """
     import torch
 
@@ -240,8 +229,8 @@ def select_amp_wrapper(
 def registry_scope(name: str = 'mmgl') -> Iterator[None]:
     """Resolve component names in a scope, whatever Runner was built before.
 
-    The default scope is global in mmengine: a Runner of another package
-    built earlier in the process would decide where names are looked up. See
+    The default scope is global in mmengine: an earlier Runner of another
+    package would decide where names are looked up. See
     https://github.com/open-mmlab/mmengine/pull/631.
     """
     from mmengine.registry import DefaultScope
@@ -273,7 +262,7 @@ def know_own_configs(load: bool = True) -> None:
 
 # ----------------------------------------------------------- 6. warnings
 def silence_upstream_warnings() -> None:
-    """Filter the warnings of ``UPSTREAM_WARNINGS``, by exact message."""
+    """Filter the warnings of ``UPSTREAM_WARNINGS``."""
     import builtins
 
     for message, category in UPSTREAM_WARNINGS:

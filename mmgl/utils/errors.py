@@ -7,6 +7,11 @@ from contextlib import contextmanager
 
 DEBUG_VARIABLE = 'MMGL_DEBUG'
 BAD_INPUT, DIVERGED, INTERRUPTED = 2, 3, 130
+# What a wrong config, file or option raises somewhere below.
+MISTAKES = (
+    *(ValueError, OSError, TypeError),
+    *(KeyError, AttributeError, ImportError),
+)
 
 
 class ConfigError(ValueError):
@@ -40,29 +45,18 @@ def report_errors(debug: bool = False) -> Iterator[None]:
     """End the program with one sentence for mistakes of the set-up.
 
     For the part of a tool in which an error means a wrong config, file or
-    option: loading the config and building everything. What goes wrong
-    later, in the middle of training, keeps its traceback; so does all with
-    ``debug``.
+    option. What goes wrong later, in the middle of training, keeps its
+    traceback; so does all with ``debug``.
     """
     try:
         yield
-    except (
-        ValueError,
-        OSError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        ImportError,
-    ) as error:
+    except MISTAKES as error:
         if debugging(debug):
             raise
         rank = os.environ.get('RANK')
         where = f' (rank {rank})' if rank not in (None, '0') else ''
-        hint = (
-            ' [--debug shows where]'
-            if not isinstance(error, ConfigError | FileNotFoundError)
-            else ''
-        )
+        plain = isinstance(error, ConfigError | FileNotFoundError)
+        hint = '' if plain else ' [--debug shows where]'
         print(f'error{where}: {one_line(error)}{hint}', file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
 

@@ -7,10 +7,9 @@ def allow_tf32(allowed: bool | None) -> None:
     """Choose for the process whether fp32 products may use TF32.
 
     It keeps 10 of the 23 bits behind the point. As torch starts,
-    convolutions use it and products of matrices do not. Settings are those
-    that torch.compile reads, too; torch's newer ``fp32_precision`` must not
-    be used beside them. Without effect where the processor has no TF32.
-    None leaves all as it is; anything but these three is a ValueError.
+    convolutions use it and products of matrices do not, which None leaves as
+    it is. torch.compile reads the same settings; torch's newer
+    ``fp32_precision`` must not be used beside them.
     """
     if allowed is None:
         return

@@ -16,10 +16,9 @@ PACKAGES = (
 def register_all_modules(init_default_scope: bool = True) -> None:
     """Import every package that registers components.
 
-    Only needed when components are built without a Runner and without the
-    registries of ``mmgl.registry``, which import their packages themselves.
-    ``init_default_scope`` makes ``mmgl`` the scope in which component names
-    are looked up from now on.
+    Only needed when components are built without a Runner and without
+    ``mmgl.registry``, whose registries import their packages themselves.
+    ``init_default_scope`` looks component names up in ``mmgl`` from now on.
     """
     for package in PACKAGES:
         import_module(package)

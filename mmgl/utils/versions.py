@@ -9,26 +9,17 @@ from mmgl.version import __version__
 
 # Import name: (distributions that provide it, first good, first bad version).
 # The onedl-* distributions are a maintained fork under the same import names.
+_MMENGINE = ('mmengine', 'mmengine-lite', 'onedl-mmengine')
 REQUIRED = {
-    'mmengine': (
-        ('mmengine', 'mmengine-lite', 'onedl-mmengine'),
-        '0.10.7',
-        '1.0.0',
-    ),
+    'mmengine': (_MMENGINE, '0.10.7', '1.0.0'),
     'mmcv': (('mmcv-lite', 'mmcv', 'onedl-mmcv'), '2.0.0', '2.4.0'),
     'mmpretrain': (('mmpretrain', 'onedl-mmpretrain'), '1.2.0', '2.0.0'),
 }
 
 # What a result may depend on; recorded with it.
 RECORDED = (
-    'torch',
-    'torchvision',
-    'mmengine',
-    'mmcv-lite',
-    'mmpretrain',
-    'numpy',
-    'opencv-python',
-    'scikit-learn',
+    *('torch', 'torchvision', 'mmengine', 'mmcv-lite', 'mmpretrain'),
+    *('numpy', 'opencv-python', 'scikit-learn'),
 )
 
 
@@ -44,9 +35,8 @@ def package_versions() -> dict[str, str]:
 def release(version: str) -> tuple[int, ...]:
     """Return the numbers that a version starts with.
 
-    Example:
-        >>> release('2.11.0rc1+cpu')
-        (2, 11, 0)
+    >>> release('2.11.0rc1+cpu')
+    (2, 11, 0)
     """
     numbers = re.match(r'\d+(\.\d+)*', version)
     if not numbers:

@@ -74,15 +74,9 @@ SYSU_CAMERAS = {
 
 _STREET = Place(5, indoor=False)
 _ALONG = Aim((0.5, 0.0, 0.5, 0.0), pitch=0.12, distance=6.0)
+_COLOUR = Sensor(VISIBLE, (1.02, 1.0, 0.98), haze=0.03, noise=0.014, blur=0.5)
+_HEAT = Sensor(THERMAL, (1.0,), haze=0.0, noise=0.02, blur=1.0)
 REGDB_CAMERAS = {
-    VISIBLE: Camera(
-        _STREET,
-        _ALONG,
-        Sensor(VISIBLE, (1.02, 1.0, 0.98), haze=0.03, noise=0.014, blur=0.5),
-    ),
-    INFRARED: Camera(
-        _STREET,
-        _ALONG,
-        Sensor(THERMAL, (1.0,), haze=0.0, noise=0.02, blur=1.0),
-    ),
+    VISIBLE: Camera(_STREET, _ALONG, _COLOUR),
+    INFRARED: Camera(_STREET, _ALONG, _HEAT),
 }

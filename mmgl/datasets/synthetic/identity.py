@@ -59,10 +59,26 @@ class Identity(NamedTuple):
     materials: dict[str, Material]
 
 
+_UPPER = dict(tee=0.24, shirt=0.2, jacket=0.18, coat=0.12) | dict(
+    hoodie=0.12, tank=0.06, dress=0.08
+)
+_HAIR = dict(bald=0.06, short=0.42, bob=0.16, long=0.18, tail=0.12, bun=0.06)
+_BAGS = dict(none=0.4, backpack=0.2, sling=0.16, handbag=0.14, case=0.1)
+_UPPER_PRINTS = dict(plain=0.2, stripes=0.27, checks=0.1, dots=0.07) | dict(
+    two_tone=0.11, band=0.09, logo=0.1, blotches=0.06
+)
+# Trousers are plainer than shirts, as in a street.
+_LOWER_PRINTS = dict(plain=0.5, stripes=0.14, checks=0.07, blotches=0.07) | (
+    dict(two_tone=0.1, side=0.12)
+)
+_OTHER_PRINTS = dict(plain=0.6, stripes=0.2, band=0.2)
+_PRINTS = dict(upper=_UPPER_PRINTS, lower=_LOWER_PRINTS)
+
+
 def _pick(rng: Generator, **weights: float) -> str:
-    names = list(weights)
-    total = np.cumsum(np.array([weights[n] for n in names], float))
-    return names[int(np.searchsorted(total / total[-1], rng.random()))]
+    total = np.cumsum(list(weights.values()))
+    share = np.searchsorted(total / total[-1], rng.random())
+    return list(weights)[int(share)]
 
 
 def _draw_body(rng: Generator, spread: float) -> Body:
@@ -85,29 +101,6 @@ def _draw_body(rng: Generator, spread: float) -> Body:
     )
 
 
-_UPPER_PRINTS = dict(
-    plain=0.2,
-    stripes=0.27,
-    checks=0.1,
-    dots=0.07,
-    two_tone=0.11,
-    band=0.09,
-    logo=0.1,
-    blotches=0.06,
-)
-# Trousers are plainer than shirts, as in a street.
-_LOWER_PRINTS = dict(
-    plain=0.5,
-    stripes=0.14,
-    checks=0.07,
-    blotches=0.07,
-    two_tone=0.1,
-    side=0.12,
-)
-_OTHER_PRINTS = dict(plain=0.6, stripes=0.2, band=0.2)
-_PRINTS = dict(upper=_UPPER_PRINTS, lower=_LOWER_PRINTS)
-
-
 def _draw_texture(rng: Generator, garment: str, spread: float) -> Texture:
     if rng.random() > spread:
         return Texture()
@@ -117,23 +110,23 @@ def _draw_texture(rng: Generator, garment: str, spread: float) -> Texture:
         level = rng.uniform(0.12, 0.36)
     texture = Texture(
         kind=kind,
-        period=float(rng.uniform(0.042, 0.115)),
+        period=rng.uniform(0.042, 0.115),
         angle=float(rng.choice([0, 0, np.pi / 2, np.pi / 4, -np.pi / 4])),
-        duty=float(rng.uniform(0.3, 0.7)),
-        level=float(level),
-        size=float(rng.uniform(0.035, 0.09)),
+        duty=rng.uniform(0.3, 0.7),
+        level=level,
+        size=rng.uniform(0.035, 0.09),
     )
     # Unused; without it, all that is drawn next would differ from before.
     rng.random()
     return texture
 
 
-def _hsv(hue: float, saturation: float, value: float) -> NDArray[np.float64]:
+def _hsv(hue: float, saturation: float, value: float) -> Colour:
     """Convert one colour to blue-green-red in [0, 1]."""
     shifts = (np.array([2.0, 4.0, 0.0]) + hue * 6) % 6
     ramp = np.clip(np.abs(shifts - 3) - 1, 0, 1)
-    colour: NDArray[np.float64] = value * (1 - saturation + saturation * ramp)
-    return colour
+    colour: Colour = value * (1 - saturation + saturation * ramp)
+    return colour.astype(np.float32)
 
 
 def _visible_pair(rng: Generator) -> Pair:
@@ -147,11 +140,8 @@ def _visible_pair(rng: Generator) -> Pair:
         middle = dict(blue=rng.normal(0.6, 0.05), warm=rng.normal(0.03, 0.05))
         pair.append((middle.get(hue, rng.random()) % 1, saturation))
     dark, light = rng.uniform(0.08, 0.42), rng.uniform(0.58, 0.92)
-    values = (dark, light) if rng.random() < 0.5 else (light, dark)
-    first, second = (
-        _hsv(h, s, v) for (h, s), v in zip(pair, values, strict=True)
-    )
-    return first.astype(np.float32), second.astype(np.float32)
+    first, second = (dark, light) if rng.random() < 0.5 else (light, dark)
+    return _hsv(*pair[0], first), _hsv(*pair[1], second)
 
 
 def _grey_pair(
@@ -169,12 +159,11 @@ def plain_material(
     visible: ArrayLike, infrared: float, thermal: float
 ) -> Material:
     """Make a material of one colour; ``visible`` is blue, green, red."""
-
-    def spectrum(value: ArrayLike) -> Pair:
-        colour = np.atleast_1d(np.asarray(value, np.float32))
-        return colour, colour
-
-    return Material((spectrum(visible), spectrum(infrared), spectrum(thermal)))
+    first, second, third = (
+        np.atleast_1d(np.asarray(value, np.float32))
+        for value in (visible, infrared, thermal)
+    )
+    return Material(((first, first), (second, second), (third, third)))
 
 
 def _draw_cloth(
@@ -231,26 +220,10 @@ def _draw_materials(
     return materials
 
 
-_UPPER = dict(
-    tee=0.24,
-    shirt=0.2,
-    jacket=0.18,
-    coat=0.12,
-    hoodie=0.12,
-    tank=0.06,
-    dress=0.08,
-)
-_HAIR = dict(bald=0.06, short=0.42, bob=0.16, long=0.18, tail=0.12, bun=0.06)
-_BAGS = dict(none=0.4, backpack=0.2, sling=0.16, handbag=0.14, case=0.1)
-
-
 def _draw_hem(rng: Generator, upper: str) -> float:
-    hem = dict(
-        coat=rng.uniform(0.46, 0.62),
-        jacket=rng.uniform(0.3, 0.38),
-        hoodie=rng.uniform(0.31, 0.36),
-    ).get(upper)
-    return float(rng.uniform(0.3, 0.37) if hem is None else hem)
+    coat, jacket = rng.uniform(0.46, 0.62), rng.uniform(0.3, 0.38)
+    hems = dict(coat=coat, jacket=jacket, hoodie=rng.uniform(0.31, 0.36))
+    return hems[upper] if upper in hems else rng.uniform(0.3, 0.37)
 
 
 def draw_identity(seed: int, pid: int, difficulty: Difficulty) -> Identity:
@@ -276,16 +249,16 @@ def draw_identity(seed: int, pid: int, difficulty: Difficulty) -> Identity:
         upper=upper,
         lower=lower,
         hem=hem,
-        loose=float(loose + spread * rng.uniform(0, 0.012)),
-        leg_width=float(1 + spread * rng.uniform(-0.1, 0.55)),
+        loose=loose + spread * rng.uniform(0, 0.012),
+        leg_width=1 + spread * rng.uniform(-0.1, 0.55),
         hair=_pick(rng, **_HAIR),
         hat=_pick(rng, none=0.66, cap=0.13, beanie=0.11, hood=hood),
         bag=_pick(rng, **_BAGS),
-        scarf=bool(rng.random() < 0.15),
-        belt=bool(rng.random() < 0.2),
-        open_front=bool(upper in ('jacket', 'coat') and rng.random() < 0.55),
-        boots=bool(rng.random() < 0.25),
+        scarf=rng.random() < 0.15,
+        belt=rng.random() < 0.2,
+        open_front=upper in ('jacket', 'coat') and rng.random() < 0.55,
+        boots=rng.random() < 0.25,
         bag_side=int(rng.choice([-1, 1])),
-        bag_size=float(rng.uniform(0.85, 1.25)),
+        bag_size=rng.uniform(0.85, 1.25),
         materials=_draw_materials(streams, upper, difficulty),
     )

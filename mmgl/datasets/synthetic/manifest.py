@@ -11,10 +11,7 @@ PARTIAL = '.partial-'
 
 
 def replace_file(path: Path, content: bytes, scratch: Path) -> None:
-    """Write a file so that it is either whole or absent.
-
-    ``scratch`` is a folder on the same disk for the first copy.
-    """
+    """Write a file whole or not at all, by way of a folder on its disk."""
     temporary = scratch / f'{os.getpid()}.tmp'
     temporary.write_bytes(content)
     os.replace(temporary, path)
@@ -25,9 +22,8 @@ def check_root(
 ) -> dict[str, Any] | None:
     """Return the manifest of a root, or None for an absent or empty one.
 
-    Raises:
-        ValueError: If the root holds other files, an unreadable manifest, or
-            a data set made with other settings.
+    A ValueError says that the root holds other files, an unreadable manifest,
+    or a data set made with other settings.
     """
     path = root / MANIFEST
     if not path.is_file():

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from mmgl.protocols.sysu import INFRARED_CAMERAS, VISIBLE_CAMERAS
+from mmgl.protocols.sysu import ALL_CAMERAS, INFRARED_CAMERAS, VISIBLE_CAMERAS
 
 GENERATOR_VERSION = 2
-LAYOUTS = ('sysu', 'regdb')
 
 
 @dataclass(frozen=True)
@@ -16,10 +15,6 @@ class Difficulty:
 
     A rate is a probability, everything else a multiplier: 1 is the tuned
     default, 0 switches the effect off.
-
-    Example:
-        >>> Difficulty(noise=2).to_dict()['noise']
-        2.0
     """
 
     pose: float = 1.0  # walking stride, arm swing and lean
@@ -41,8 +36,7 @@ class Difficulty:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            unit = name.endswith('_rate') or name == 'sameness'
-            top = 1 if unit else 10
+            top = 1 if name.endswith(('_rate', 'sameness')) else 10
             if not 0 <= value <= top:
                 raise ValueError(
                     f'Difficulty.{name}={value!r} must lie in [0, {top}].'
@@ -67,7 +61,7 @@ class Span(NamedTuple):
 
 
 class SYSUPreset(NamedTuple):
-    """Ids, images and crop sizes of one SYSU-MM01 layout."""
+    """Ids, images and crop sizes, lowest to highest, as in SYSU-MM01."""
 
     ids: dict[str, int]
     spans: dict[str, tuple[Span, ...]]
@@ -77,7 +71,7 @@ class SYSUPreset(NamedTuple):
 
 
 class RegDBPreset(NamedTuple):
-    """Ids, frames and crop sizes of one RegDB layout."""
+    """Ids, frames and crop sizes as in RegDB."""
 
     num_ids: int
     frames: int
@@ -93,11 +87,11 @@ def _spans(
     visible: int,
     infrared: int,
     stops: tuple[int, ...],
-    starts: tuple[int, ...] = (0, 0, 0, 0, 0, 0),
+    starts: tuple[int, ...] = (0,) * 6,
 ) -> tuple[Span, ...]:
     """Give every id that cameras 1 to 6 saw the same number of images."""
     spans = []
-    for camid, (start, stop) in enumerate(zip(starts, stops, strict=True), 1):
+    for camid, start, stop in zip(ALL_CAMERAS, starts, stops, strict=True):
         images = infrared if camid in INFRARED_CAMERAS else visible
         spans.append(Span(camid, start, stop, (stop - start) * images))
     return tuple(spans)
@@ -163,15 +157,18 @@ REGDB_PRESETS = dict(
     mini=RegDBPreset(80, 10, (128, 160), (56, 72)),
     full=RegDBPreset(412, 10, (180, 300), (70, 130)),
 )
+_PRESETS: Mapping[str, Mapping[str, Preset]] = dict(
+    sysu=SYSU_PRESETS, regdb=REGDB_PRESETS
+)
 
 
 def get_preset(layout: str, preset: str) -> Preset:
     """Return the sizes of ``'tiny'``, ``'mini'`` or ``'full'``."""
-    if layout not in LAYOUTS:
-        raise ValueError(f'layout={layout!r}: choose one of {LAYOUTS}.')
-    table: Mapping[str, Preset] = SYSU_PRESETS
-    if layout == 'regdb':
-        table = REGDB_PRESETS
+    if layout not in _PRESETS:
+        raise ValueError(
+            f'layout={layout!r}: choose one of {tuple(_PRESETS)}.'
+        )
+    table = _PRESETS[layout]
     if preset not in table:
         raise ValueError(f'preset={preset!r}: choose one of {tuple(table)}.')
     return table[preset]
@@ -185,33 +182,32 @@ def preset_counts(layout: str, preset: str) -> dict[str, Any]:
     ``{ids, visible, infrared, ids_per_split, images_per_list, trials}``.
     Both have ``images``, the grand total.
 
-    Example:
-        >>> preset_counts('regdb', 'full')['images']
-        8240
+    >>> preset_counts('regdb', 'full')['images']
+    8240
     """
     spec = get_preset(layout, preset)
     if isinstance(spec, RegDBPreset):
-        images = spec.num_ids * spec.frames
+        images, half = spec.num_ids * spec.frames, spec.num_ids // 2
         return dict(
             ids=spec.num_ids,
             visible=images,
             infrared=images,
-            ids_per_split=spec.num_ids // 2,
-            images_per_list=spec.num_ids // 2 * spec.frames,
+            ids_per_split=half,
+            images_per_list=half * spec.frames,
             trials=spec.trials,
             images=2 * images,
         )
     counts: dict[str, Any] = {'images': 0}
     for split, spans in spec.spans.items():
-        cameras = {cam: dict(ids=0, images=0) for cam in range(1, 7)}
+        cameras = {cam: dict(ids=0, images=0) for cam in ALL_CAMERAS}
         for span in spans:
             cameras[span.camid]['ids'] += span.stop - span.start
             cameras[span.camid]['images'] += span.total
+        visible = sum(cameras[c]['images'] for c in VISIBLE_CAMERAS)
+        infrared = sum(cameras[c]['images'] for c in INFRARED_CAMERAS)
+        ids = spec.ids[split]
         counts[split] = dict(
-            ids=spec.ids[split],
-            visible=sum(cameras[c]['images'] for c in VISIBLE_CAMERAS),
-            infrared=sum(cameras[c]['images'] for c in INFRARED_CAMERAS),
-            cameras=cameras,
+            ids=ids, visible=visible, infrared=infrared, cameras=cameras
         )
-        counts['images'] += sum(span.total for span in spans)
+        counts['images'] += visible + infrared
     return counts

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .identity import Material
 from .parts import Part
 from .skeleton import Point
 from .texture import Array, pattern, ramp
@@ -22,34 +23,25 @@ def _limb_frame(part: Part, xs: Array, ys: Array) -> tuple[Array, ...]:
 
 
 def _trunk_frame(
-    part: Part, rows: Array, xs: Array, ys: Array
+    rows: Array, yaw: float, xs: Array, ys: Array
 ) -> tuple[Array, ...]:
     """Return signed offset over half-width, and cloth u, v of a trunk."""
     centre = np.interp(ys[:, 0], rows[:, 0], rows[:, 1])[:, None]
     half = np.interp(ys[:, 0], rows[:, 0], rows[:, 2])[:, None]
     offset = (xs - centre) / np.maximum(half, 1e-3)
-    angle = np.arcsin(np.clip(offset, -1, 1)) - part.yaw
+    angle = np.arcsin(np.clip(offset, -1, 1)) - yaw
     angle = (angle + np.pi) % (2 * np.pi) - np.pi
     # 0.1 is a usual chest half-width: it turns angles into lengths.
     return offset, 0.1 * angle, ys - rows[0, 0] + 0 * xs
 
 
-def _colour(part: Part, u: Array, v: Array, spectrum: int) -> Array:
-    """Mix the colours of the pattern and of an open front."""
-    first, second = part.material.colours[spectrum]
-    weight = np.asarray(pattern(part.material.texture, u, v))
-    colour: Array
-    if weight.ndim == 0:
-        colour = np.broadcast_to(first, u.shape + first.shape)
-    else:
-        colour = first + weight[..., None] * (second - first)
-    if part.panel is None:
-        return colour
-    material, reach = part.panel
-    inside = ramp((0.1 * reach - np.abs(u)) / 0.01)[..., None]
+def _colour(material: Material, u: Array, v: Array, spectrum: int) -> Array:
+    """Mix the two colours of a material by its pattern."""
     first, second = material.colours[spectrum]
+    if material.texture.kind == 'plain':
+        return first
     weight = np.asarray(pattern(material.texture, u, v))[..., None]
-    colour = colour + inside * (first + weight * (second - first) - colour)
+    colour: Array = first + weight * (second - first)
     return colour
 
 
@@ -77,22 +69,25 @@ def paint(
     of the rounding shade; ``folds`` (H, W) factors, the unevenness of cloth.
     """
     height, width = canvas.shape[:2]
-    origin = np.asarray(shift)
     for part in parts:
-        corners = part.outline * scale + origin
+        corners = part.outline * scale + shift
         x0, y0 = np.maximum(np.floor(corners.min(0)).astype(int) - 1, 0)
         x1, y1 = np.ceil(corners.max(0)).astype(int) + 2
         x1, y1 = min(x1, width), min(y1, height)
         if x1 <= x0 or y1 <= y0:
             continue
-        xs = ((np.arange(x0, x1, dtype=np.float32) - origin[0]) / scale)[None]
-        ys = (np.arange(y0, y1, dtype=np.float32) - origin[1]) / scale
-        ys = ys[:, None]
+        xs = (np.arange(x0, x1, dtype=np.float32) - shift[0])[None] / scale
+        ys = (np.arange(y0, y1, dtype=np.float32) - shift[1])[:, None] / scale
         if part.rows is None:
             offset, u, v = _limb_frame(part, xs, ys)
         else:
-            offset, u, v = _trunk_frame(part, part.rows, xs, ys)
-        colour = _colour(part, u, v, spectrum)
+            offset, u, v = _trunk_frame(part.rows, part.yaw, xs, ys)
+        colour = _colour(part.material, u, v, spectrum)
+        if part.panel is not None:
+            material, reach = part.panel
+            inside = ramp((0.1 * reach - np.abs(u)) / 0.01)[..., None]
+            panel = _colour(material, u, v, spectrum)
+            colour = colour + inside * (panel - colour)
         bulge = np.clip(offset, -1, 1)
         shade = 1 - part.round * light[1] * bulge * bulge
         shade = (shade + light[0] * bulge) * folds[y0:y1, x0:x1]

@@ -18,7 +18,6 @@ from .sensor import Picture, expose, illuminate, resize
 from .skeleton import Point, Pose
 
 Size = tuple[int, int]  # height, width
-Key = tuple[int, int, int]  # pid, source, number of an image
 
 FRONT, BACK = 0.0, np.pi
 _VIEWS = (FRONT, np.pi / 2, BACK, -np.pi / 2)  # as in ``Aim.views``
@@ -32,10 +31,9 @@ def draw_pose(
     difficulty: Difficulty,
     heading: float | None = None,
 ) -> Pose:
-    """Draw how a person walks past a camera.
+    """Draw how a person walks past a camera, with a usual heading if None.
 
-    Of the difficulty, ``pose`` and ``view`` matter. The heading, in radians,
-    is one of the camera's usual ones unless it is given.
+    Of the difficulty, ``pose`` and ``view`` matter.
     """
     amount = difficulty.pose
     if heading is None:
@@ -45,15 +43,15 @@ def draw_pose(
     standing = rng.random() < 0.25
     stride = 0.06 if standing else rng.uniform(0.2, 0.48)
     return Pose(
-        yaw=float(yaw),
-        phase=float(rng.uniform(0, 2 * np.pi)),
-        stride=float(amount * stride),
-        swing=float(amount * (0.05 if standing else rng.uniform(0.15, 0.5))),
-        elbow=float(0.08 + amount * abs(rng.normal(0, 0.3))),
-        spread=float(0.09 + amount * rng.uniform(-0.02, 0.09)),
-        lean=float(amount * rng.normal(0.03, 0.04)),
-        pitch=float(camera.aim.pitch + difficulty.view * rng.normal(0, 0.04)),
-        distance=float(camera.aim.distance * rng.uniform(0.85, 1.2)),
+        yaw=yaw,
+        phase=rng.uniform(0, 2 * np.pi),
+        stride=amount * stride,
+        swing=amount * (0.05 if standing else rng.uniform(0.15, 0.5)),
+        elbow=0.08 + amount * abs(rng.normal(0, 0.3)),
+        spread=0.09 + amount * rng.uniform(-0.02, 0.09),
+        lean=amount * rng.normal(0.03, 0.04),
+        pitch=camera.aim.pitch + difficulty.view * rng.normal(0, 0.04),
+        distance=camera.aim.distance * rng.uniform(0.85, 1.2),
     )
 
 
@@ -75,13 +73,6 @@ def _place(
     middle = np.median(outline[:, 0])
     shift = (x - middle * scale, y - (top + bottom) / 2 * scale)
     return float(scale), shift, float(bottom * scale + shift[1])
-
-
-def _folds(rng: Generator, shape: Size, thermal: bool) -> Picture:
-    """Draw the unevenness of cloth (or of its temperature)."""
-    grid = rng.standard_normal((14, 7), dtype=np.float32)
-    strength = np.float32(0.12 if thermal else 0.07)
-    return 1 + strength * resize(grid, shape)[..., 0]
 
 
 def _shadow(
@@ -107,12 +98,14 @@ def _occlude(canvas: Picture, rng: Generator) -> None:
 
 def _render(
     seed: int,
-    key: Key,
+    key: tuple[int, int, int],
     camera: Camera,
-    size: Size,
+    preset: Preset,
     difficulty: Difficulty,
     heading: float | None = None,
 ) -> NDArray[np.uint8]:
+    """Draw the image of a key: pid, source and number."""
+    size = _size(seed, key, preset)
     rng = np.random.default_rng([seed, 31, *key])
     spectrum = camera.sensor.spectrum
     thermal = spectrum == THERMAL
@@ -134,7 +127,9 @@ def _render(
     shade = difficulty.lighting * rng.uniform(-0.22, 0.22)
     if not thermal:
         _shadow(canvas, shift[0], feet, scale, rng.uniform(0.2, 0.6))
-    folds = _folds(rng, shape, thermal)
+    # The unevenness of cloth, or of its temperature.
+    folds = resize(rng.standard_normal((14, 7), dtype=np.float32), shape)
+    folds = 1 + np.float32(0.12 if thermal else 0.07) * folds[..., 0]
     light = (0.0, 0.25) if thermal else (shade, 0.42)
     paint(canvas, parts, spectrum, scale, shift, light, folds)
     if rng.random() < difficulty.occlusion_rate:
@@ -145,7 +140,7 @@ def _render(
     return expose(canvas, camera.sensor, rng, difficulty)
 
 
-def _size(seed: int, key: Key, preset: Preset) -> Size:
+def _size(seed: int, key: tuple[int, ...], preset: Preset) -> Size:
     """Draw the height and width of a person box in pixels."""
     rng = np.random.default_rng([seed, 32, *key])
     low, high = preset.height
@@ -156,8 +151,8 @@ def _size(seed: int, key: Key, preset: Preset) -> Size:
     return height, int(round(low + share * (high - low)))
 
 
-def jpeg_quality(seed: int, key: Key) -> int:
-    """Draw the JPEG quality of an image, 72 to 95."""
+def jpeg_quality(seed: int, *key: int) -> int:
+    """Draw the JPEG quality, 72 to 95, of the image of a key."""
     return int(np.random.default_rng([seed, 33, *key]).integers(72, 96))
 
 
@@ -174,9 +169,8 @@ def sysu_image(
     The result is (H, W, 3), blue-green-red. No two images of a person share
     a pose or a background, so visible and infrared images are unpaired.
     """
-    key = (pid, camid, number)
-    size = _size(seed, key, preset)
-    return _render(seed, key, SYSU_CAMERAS[camid], size, difficulty)
+    key, camera = (pid, camid, number), SYSU_CAMERAS[camid]
+    return _render(seed, key, camera, preset, difficulty)
 
 
 def regdb_heading(seed: int, pid: int) -> float:
@@ -195,10 +189,8 @@ def regdb_image(
 ) -> NDArray[np.uint8]:
     """Draw frame ``number`` (from 1) of a person in the RegDB layout.
 
-    ``modality`` is 0 for visible, 1 for thermal; the result is (H, W, 3),
-    blue-green-red.
+    As :func:`sysu_image`; ``modality`` is 0 for visible, 1 for thermal.
     """
-    key = (pid, 10 + modality, number)
-    size, heading = _size(seed, key, preset), regdb_heading(seed, pid)
-    camera = REGDB_CAMERAS[modality]
-    return _render(seed, key, camera, size, difficulty, heading)
+    key, camera = (pid, 10 + modality, number), REGDB_CAMERAS[modality]
+    heading = regdb_heading(seed, pid)
+    return _render(seed, key, camera, preset, difficulty, heading)

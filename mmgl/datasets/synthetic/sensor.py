@@ -18,9 +18,8 @@ def resize(
     image: Picture, size: tuple[int, int], how: int = cv2.INTER_LINEAR
 ) -> Picture:
     """Resize to (height, width); a single channel keeps its axis."""
-    height, width = size
-    resized = cv2.resize(image, (width, height), interpolation=how)
-    return resized.reshape(height, width, -1)
+    resized = cv2.resize(image, size[::-1], interpolation=how)
+    return resized.reshape(*size, -1)
 
 
 def illuminate(
@@ -76,10 +75,10 @@ def expose(
     equal unless the camera sees visible light.
     """
     image = _smear(image, rng, sensor, difficulty.blur)
-    image = image.reshape(image.shape[0], image.shape[1], -1)
+    image = image.reshape(*image.shape[:2], -1)
     sigma = difficulty.noise * sensor.noise * rng.uniform(0.5, 1.6)
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     # Shot noise grows with the signal, read noise does not.
     image = image + np.float32(sigma) * noise * (0.6 + 0.8 * np.sqrt(image))
     pixels = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-    return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
+    return np.repeat(pixels, 3 // pixels.shape[2], axis=2)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -27,26 +28,17 @@ class Shot(NamedTuple):
     count: int  # type: ignore[assignment]  # a tuple has a method count
 
 
-def draw_pids(preset: SYSUPreset, seed: int) -> dict[str, list[int]]:
-    """Assign raw person numbers to the splits of a SYSU layout.
-
-    Numbers are drawn without replacement, so splits are disjoint and, as in
-    the real set, neither contiguous nor in blocks.
-    """
-    rng = np.random.default_rng([seed, 1])
-    order = [int(v) for v in rng.permutation(preset.max_pid) + 1]
-    pids, start = {}, 0
-    for split, count in preset.ids.items():
-        pids[split] = order[start : start + count]
-        start += count
-    return pids
-
-
 def plan_sysu(
     preset: SYSUPreset, seed: int
 ) -> tuple[dict[str, list[int]], list[Shot]]:
-    """List the pids of each split and all shots, ascending, of a layout."""
-    pids = draw_pids(preset, seed)
+    """List the pids of each split and all shots, ascending, of a layout.
+
+    Raw person numbers are drawn without replacement, so splits are disjoint
+    and, as in the real set, neither contiguous nor in blocks.
+    """
+    rng = np.random.default_rng([seed, 1])
+    order = iter((rng.permutation(preset.max_pid) + 1).tolist())
+    pids = {s: list(islice(order, n)) for s, n in preset.ids.items()}
     shots = []
     for split, spans in preset.spans.items():
         for camid, start, stop, total in spans:
@@ -62,13 +54,10 @@ def sysu_split_files(preset: SYSUPreset, seed: int) -> dict[str, bytes]:
     """Make the files of the ``exp`` folder: name -> content."""
     pids, shots = plan_sysu(preset, seed)
     pids = dict(pids, available=sum(pids.values(), []))
-    files = {
-        id_file_name(split): (
-            ','.join(str(v) for v in sorted(values)) + '\n'
-        ).encode()
-        for split, values in pids.items()
-    }
-    files[RAND_PERM_NAME] = rand_perm_mat(shots, seed)
+    files = {RAND_PERM_NAME: rand_perm_mat(shots, seed)}
+    for split, values in pids.items():
+        text = ','.join(str(v) for v in sorted(values)) + '\n'
+        files[id_file_name(split)] = text.encode()
     return files
 
 
@@ -84,10 +73,10 @@ def rand_perm_mat(shots: Sequence[Shot], seed: int) -> bytes:
 
     height = max(shot.pid for shot in shots)
     cells = np.empty((len(ALL_CAMERAS), 1), object)
-    for row in range(len(ALL_CAMERAS)):
-        cells[row, 0] = np.empty((height, 1), object)
-        for pid in range(height):
-            cells[row, 0][pid, 0] = np.zeros((0, 0), np.uint8)
+    for row in cells:
+        row[0] = np.empty((height, 1), object)
+        for cell in row[0]:
+            cell[0] = np.zeros((0, 0), np.uint8)
     for pid, camid, count in shots:
         rng = np.random.default_rng([seed, 2, pid, camid])
         draws = [rng.permutation(count) + 1 for _ in range(TRIALS)]
@@ -103,9 +92,8 @@ def rand_perm_mat(shots: Sequence[Shot], seed: int) -> bytes:
 def regdb_name(pid: int, modality: int, frame: int, heading: float) -> str:
     """Name the image of a frame from 1; a heading of 0 is a front view.
 
-    Example:
-        >>> regdb_name(7, 0, 1, 0.0)
-        'Visible/7/front_v_00061_7.jpg'
+    >>> regdb_name(7, 0, 1, 0.0)
+    'Visible/7/front_v_00061_7.jpg'
     """
     folder, letter = ('Thermal', 't') if modality else ('Visible', 'v')
     view = 'front' if abs(heading) < 1 else 'back'
@@ -121,18 +109,16 @@ def regdb_split_files(
     Every trial halves the ids anew and numbers them in drawn order.
     ``heading`` gives that of a person's sequence.
     """
-    files = {}
+    files, half = {}, preset.num_ids // 2
     for trial in range(1, preset.trials + 1):
         rng = np.random.default_rng([seed, 3, trial])
-        order = [int(v) for v in rng.permutation(preset.num_ids) + 1]
-        half = preset.num_ids // 2
+        order = (rng.permutation(preset.num_ids) + 1).tolist()
         for split, pids in (('train', order[:half]), ('test', order[half:])):
             for modality in FILE_WORDS:
                 lines = [
-                    f'{regdb_name(pid, modality, frame, heading(pid))} '
-                    f'{label}\n'
+                    f'{regdb_name(pid, modality, n, heading(pid))} {label}\n'
                     for label, pid in enumerate(pids)
-                    for frame in range(1, preset.frames + 1)
+                    for n in range(1, preset.frames + 1)
                 ]
                 name = split_file_name(split, modality, trial)
                 files[name] = ''.join(lines).encode()

@@ -6,6 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
+KINDS = (
+    *('plain', 'stripes', 'checks', 'dots', 'two_tone'),
+    *('band', 'logo', 'blotches', 'side'),
+)
 
 
 class Texture(NamedTuple):
@@ -25,9 +29,9 @@ def ramp(value: Array) -> Array:
     return share
 
 
-def _square(phase: Array, duty: float) -> Array:
-    """Return a softened square wave of period 1, high for ``duty``."""
-    edge = np.cos(2 * np.pi * phase) - np.cos(np.pi * duty)
+def _wave(place: Array, tex: Texture) -> Array:
+    """Return a softened square wave, high for ``duty`` of each period."""
+    edge = np.cos(2 * np.pi * (place / tex.period)) - np.cos(np.pi * tex.duty)
     return ramp(3.0 * edge)
 
 
@@ -36,69 +40,33 @@ def _step(distance: Array) -> Array:
     return ramp(distance / 0.012)
 
 
-def _stripes(tex: Texture, u: Array, v: Array) -> Array:
-    along = v * np.cos(tex.angle) + u * np.sin(tex.angle)
-    return _square(along / tex.period, tex.duty)
-
-
-def _checks(tex: Texture, u: Array, v: Array) -> Array:
-    rows = _square(v / tex.period, tex.duty)
-    return 0.5 * (rows + _square(u / tex.period, tex.duty))
-
-
-def _dots(tex: Texture, u: Array, v: Array) -> Array:
-    grid = np.cos(2 * np.pi * u / tex.period)
-    grid = grid + np.cos(2 * np.pi * v / tex.period)
-    return ramp(2.0 * (grid - 0.7))
-
-
-def _two_tone(tex: Texture, u: Array, v: Array) -> Array:
-    return _step(v - tex.level) + 0 * u
-
-
-def _band(tex: Texture, u: Array, v: Array) -> Array:
-    return _step(tex.size / 2 - np.abs(v - tex.level)) + 0 * u
-
-
-def _logo(tex: Texture, u: Array, v: Array) -> Array:
-    inside = np.minimum(
-        tex.size * 0.8 - np.abs(u), tex.size / 2 - np.abs(v - tex.level)
-    )
-    return _step(inside)
-
-
-def _blotches(tex: Texture, u: Array, v: Array) -> Array:
-    k = 2 * np.pi / (2.2 * tex.period)
-    wave = np.sin(k * (u + 0.6 * v) + 1.3 * np.sin(k * 0.8 * v))
-    wave = wave + np.sin(k * (v - 0.4 * u) + 1.7 * np.sin(k * 0.7 * u + 1))
-    return ramp(2.0 * (wave + 0.4 * (tex.duty - 0.5)))
-
-
-def _side(tex: Texture, u: Array, v: Array) -> Array:
-    return _step(np.abs(u) - 0.5 * tex.size) + 0 * v
-
-
-_PATTERNS = dict(
-    stripes=_stripes,
-    checks=_checks,
-    dots=_dots,
-    two_tone=_two_tone,
-    band=_band,
-    logo=_logo,
-    blotches=_blotches,
-    side=_side,
-)
-
-
-KINDS = ('plain', *_PATTERNS)
-
-
 def pattern(tex: Texture, u: Array, v: Array) -> Array | float:
     """Return the share of the second colour, (h, w); 0.0 if plain.
 
     ``u`` is the place around the body, 0 at the front, ``v`` that down the
     garment, 0 at its top; both (h, w).
     """
-    if tex.kind == 'plain':
-        return 0.0
-    return _PATTERNS[tex.kind](tex, u, v)
+    match tex.kind:
+        case 'stripes':
+            return _wave(v * np.cos(tex.angle) + u * np.sin(tex.angle), tex)
+        case 'checks':
+            return 0.5 * (_wave(v, tex) + _wave(u, tex))
+        case 'dots':
+            grid = np.cos(2 * np.pi * u / tex.period)
+            grid = grid + np.cos(2 * np.pi * v / tex.period)
+            return ramp(2.0 * (grid - 0.7))
+        case 'two_tone':
+            return _step(v - tex.level) + 0 * u
+        case 'band':
+            return _step(tex.size / 2 - np.abs(v - tex.level)) + 0 * u
+        case 'logo':
+            down = tex.size / 2 - np.abs(v - tex.level)
+            return _step(np.minimum(tex.size * 0.8 - np.abs(u), down))
+        case 'blotches':
+            k = 2 * np.pi / (2.2 * tex.period)
+            wave = np.sin(k * (u + 0.6 * v) + 1.3 * np.sin(k * 0.8 * v))
+            other = np.sin(k * (v - 0.4 * u) + 1.7 * np.sin(k * 0.7 * u + 1))
+            return ramp(2.0 * (wave + other + 0.4 * (tex.duty - 0.5)))
+        case 'side':
+            return _step(np.abs(u) - 0.5 * tex.size) + 0 * v
+    return 0.0

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +52,8 @@ class Image(NamedTuple):
     number: int
 
 
-def write_sysu(
+def write_layout(
+    layout: str,
     root: str | os.PathLike[str],
     preset: str = 'mini',
     seed: int = 0,
@@ -59,13 +61,15 @@ def write_sysu(
     progress: Progress | None = None,
     difficulty: Difficulty | None = None,
 ) -> dict[str, Any]:
-    """Write a data set in the layout of SYSU-MM01; return its manifest.
+    """Write a data set in the layout of a real one; return its manifest.
 
     The bytes depend on preset, seed and difficulty alone. A finished root is
     reused and an interrupted one is completed; one process at a time should
-    write a root. The manifest is also stored as ``synthetic.json``.
+    write a root. The manifest is also stored as ``synthetic.json``. Images of
+    RegDB, whose infrared is thermal, are JPEGs, where the set has bitmaps.
 
     Args:
+        layout: ``'sysu'`` or ``'regdb'``.
         root: New, empty, or written by this function.
         preset: ``'tiny'``, ``'mini'`` or ``'full'``.
         seed: Of identities and images, at least 0.
@@ -79,35 +83,8 @@ def write_sysu(
         ValueError: If a setting is invalid, or if the root holds anything
             but a data set with the same settings.
     """
-    return _write('sysu', root, preset, seed, workers, progress, difficulty)
-
-
-def write_regdb(
-    root: str | os.PathLike[str],
-    preset: str = 'mini',
-    seed: int = 0,
-    workers: int = 1,
-    progress: Progress | None = None,
-    difficulty: Difficulty | None = None,
-) -> dict[str, Any]:
-    """Write a data set in the layout of RegDB, with thermal images.
-
-    As :func:`write_sysu`. Images are JPEGs, where RegDB has bitmaps.
-    """
-    return _write('regdb', root, preset, seed, workers, progress, difficulty)
-
-
-def _write(
-    layout: str,
-    root: str | os.PathLike[str],
-    preset: str,
-    seed: int,
-    workers: int,
-    progress: Progress | None,
-    difficulty: Difficulty | None,
-) -> dict[str, Any]:
-    spec = get_preset(layout, preset)
-    difficulty = _check_settings(seed, workers, difficulty)
+    spec, difficulty = get_preset(layout, preset), difficulty or Difficulty()
+    _check_settings(seed, workers, difficulty)
     root = Path(os.path.abspath(root))
     settings = dict(
         generator='mmgl.datasets.synthetic',
@@ -139,20 +116,19 @@ def _write(
     return manifest
 
 
-def _check_settings(
-    seed: int, workers: int, difficulty: Difficulty | None
-) -> Difficulty:
+write_sysu = partial(write_layout, 'sysu')
+write_regdb = partial(write_layout, 'regdb')
+
+
+def _check_settings(seed: int, workers: int, difficulty: Difficulty) -> None:
     if isinstance(seed, bool) or int(seed) != seed or seed < 0:
         raise ValueError(f'seed={seed!r} must be an integer of at least 0.')
     if int(workers) != workers or workers < 1:
         raise ValueError(f'workers={workers!r} must be at least 1.')
-    if difficulty is None:
-        return Difficulty()
     if not isinstance(difficulty, Difficulty):
         raise TypeError(
             f'difficulty must be a Difficulty, not {type(difficulty)}.'
         )
-    return difficulty
 
 
 def _list_images(spec: Preset, seed: int) -> list[Image]:
@@ -186,15 +162,13 @@ def _missing_splits(root: Path, spec: Preset, seed: int) -> dict[Path, bytes]:
     if isinstance(spec, SYSUPreset):
         folder, files = root / 'exp', sysu_split_files(spec, seed)
     else:
-        folder = root / 'idx'
-        files = regdb_split_files(
-            spec, seed, lambda pid: regdb_heading(seed, pid)
-        )
-    wanted = {folder / name: content for name, content in files.items()}
+        heading = partial(regdb_heading, seed)
+        folder, files = root / 'idx', regdb_split_files(spec, seed, heading)
     return {
         path: content
-        for path, content in wanted.items()
-        if not path.is_file() or path.read_bytes() != content
+        for name, content in files.items()
+        if not (path := folder / name).is_file()
+        or path.read_bytes() != content
     }
 
 
@@ -223,32 +197,30 @@ def _draw_all(
     for folder in sorted({os.path.dirname(image.path) for image in images}):
         (job.root / folder).mkdir(parents=True, exist_ok=True)
     chunks = [images[i : i + _CHUNK] for i in range(0, len(images), _CHUNK)]
+    done = total - len(images)
+    for number in _draw_chunks(job, chunks, min(int(workers), len(chunks))):
+        done += number
+        if progress is not None:
+            progress(done, total)
 
-    def report(results: Iterable[int]) -> None:
-        done = total - len(images)
-        for number in results:
-            done += number
-            if progress is not None:
-                progress(done, total)
 
-    if workers == 1 or len(chunks) < 2:
-        report(draw_chunk(job, chunk) for chunk in chunks)
+def _draw_chunks(
+    job: Job, chunks: Sequence[Sequence[Image]], workers: int
+) -> Iterator[int]:
+    """Draw chunks; yield how many images each had as soon as it is done."""
+    if workers < 2:
+        yield from (draw_chunk(job, chunk) for chunk in chunks)
         return
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(
-        min(int(workers), len(chunks)), context, _one_thread
-    ) as pool:
+    # One thread of OpenCV each.
+    start = partial(cv2.setNumThreads, 1)
+    with ProcessPoolExecutor(workers, context, start) as pool:
         futures = [pool.submit(draw_chunk, job, chunk) for chunk in chunks]
         try:
-            report(future.result() for future in as_completed(futures))
+            yield from (future.result() for future in as_completed(futures))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _one_thread() -> None:
-    """Keep OpenCV from starting threads in every worker."""
-    cv2.setNumThreads(1)
 
 
 def draw_chunk(job: Job, images: Sequence[Image]) -> int:
@@ -259,10 +231,11 @@ def draw_chunk(job: Job, images: Sequence[Image]) -> int:
             pixels = sysu_image(seed, pid, source, number, spec, difficulty)
         else:
             pixels = regdb_image(seed, pid, source, number, spec, difficulty)
-        quality = jpeg_quality(seed, (pid, source, number))
-        good, data = cv2.imencode(
-            '.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
+        quality = [
+            cv2.IMWRITE_JPEG_QUALITY,
+            jpeg_quality(seed, pid, source, number),
+        ]
+        good, data = cv2.imencode('.jpg', pixels, quality)
         if not good:
             raise OSError(f'OpenCV could not encode {path!r} as JPEG.')
         replace_file(job.root / path, data.tobytes(), job.scratch)

@@ -17,12 +17,11 @@ from mmgl.registry import HOOKS
 class BackboneAutocastHook(Hook):  # type: ignore[misc]
     """Keep autocast to the backbone, so that heads work in fp32.
 
-    With mixed precision (``--amp``) mmengine runs a whole model under
-    autocast. The similarities, the optimal transport of SwAV (powers up to
-    e^20) and the sums of Barlow Twins then lose most of their digits. This
-    hook leaves autocast when the model is called, and enters it again, with
-    the same type, for each call of the backbone or of a copy of it, such as
-    BYOL's target. Without mixed precision it changes nothing.
+    With ``--amp`` mmengine runs a whole model under autocast, in which
+    similarities, the optimal transport of SwAV (powers up to e^20) and the
+    sums of Barlow Twins lose most of their digits. This hook leaves autocast
+    when the model is called, and enters it again for each call of the
+    backbone or of a copy of it, such as BYOL's target.
 
     The backbone must return fp32, as ``ModalityChannelBackbone`` does.
     """

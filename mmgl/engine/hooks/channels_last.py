@@ -15,10 +15,9 @@ from mmgl.registry import HOOKS
 class ChannelsLastHook(Hook):  # type: ignore[misc]
     """Let the backbone work with the channels last in memory.
 
-    The tensor cores of GPUs want the channels of a place side by side; with
-    the images' own order every half-precision convolution reorders its maps
-    twice. From convolutions with such weights all maps follow. Shapes, and
-    names in checkpoints, stay what they are, so checkpoints go from runs with
+    The tensor cores of GPUs want the channels of a place side by side, or
+    every half-precision convolution reorders its maps twice. From such weights
+    all maps follow. Shapes and names stay, so checkpoints go from runs with
     the hook to runs without it and back. Copies of the backbone, such as
     BYOL's target, are treated alike, and so is the state of the optimizer,
     for its steps over all weights at once.

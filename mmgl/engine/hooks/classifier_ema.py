@@ -1,5 +1,7 @@
 """Moving averages of MPANet's modality classifiers."""
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -17,10 +19,9 @@ class ClassifierEmaHook(Hook):  # type: ignore[misc]
     share :math:`\rho = rate \cdot \min(1, hold / (e + 1))` of the
     classifiers: 0.2 up to epoch 99, 0.142 in epoch 140. The published code
     does it at the start of every forward pass; after the step before, as
-    here, the averages are the same (but for the step between two epochs,
-    which counts to the first), they are saved up to date, and gradient
-    accumulation does not count twice. The rate depends on the epoch alone
-    and the averages are buffers of the model, so resuming needs no state.
+    here, the averages are the same (but for the step between two epochs),
+    they are saved up to date, and gradient accumulation does not count twice.
+    Averages are buffers of the model, so resuming needs no state.
 
     ``head`` is the dotted path, below the model, of a module with a method
     ``update_average(rate)``, such as ``ModalityClassifierHead``.
@@ -48,9 +49,7 @@ class ClassifierEmaHook(Hook):  # type: ignore[misc]
         kind: type[AveragesClassifiers] = AveragesClassifiers  # type: ignore[type-abstract]
         self._averages = part_at(runner, self, self.head, kind, words)
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, **_: object
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Update after an iteration in which the optimizer took a step."""
         if runner.optim_wrapper.should_update():
             self._averages.update_average(self.rate_in_epoch(runner.epoch + 1))

@@ -13,11 +13,9 @@ from mmgl.registry import HOOKS
 class CompileBackboneHook(Hook):  # type: ignore[misc]
     """Send the backbone through ``torch.compile`` when the training starts.
 
-    mmengine's ``compile`` compiles the whole training step, whose losses and
-    checks are Python code around small tensors; nearly all time is in the
-    backbone. It is compiled in place: names of weights and checkpoints stay
-    what they are. Options are those of ``torch.compile``, such as
-    ``mode='max-autotune'``.
+    mmengine's ``compile`` takes the whole training step, whose losses are
+    Python code around small tensors. The backbone is compiled in place: names
+    in checkpoints stay. Options are those of ``torch.compile``.
     """
 
     def __init__(self, **options: Any) -> None:

@@ -14,12 +14,10 @@ from mmgl.registry import HOOKS
 class DeferredRuntimeInfoHook(RuntimeInfoHook):  # type: ignore[misc]
     """mmengine's hook, which reads losses off the device only for the log.
 
-    ``RuntimeInfoHook`` turns every logged value into a number after every
-    iteration, and waits for the device each time; the device then stands
-    still until the host has prepared the next step. Here the values stay
-    where they are until a ``LoggerHook`` writes its line, the epoch ends or
-    a checkpoint is saved, and are read in one piece. What is logged is the
-    same.
+    ``RuntimeInfoHook`` waits for the device after every iteration, which
+    then stands still until the host has prepared the next step. Here values
+    stay where they are until a ``LoggerHook`` writes its line, the epoch ends
+    or a checkpoint is saved, and are read in one piece. The log is the same.
     """
 
     def __init__(self) -> None:

@@ -31,8 +31,8 @@ RESTARTS_VARIABLE = 'TORCHELASTIC_RESTART_COUNT'
 class DivergenceHook(Hook):  # type: ignore[misc]
     """Stop with a verdict when losses explode, freeze or features collapse.
 
-    The tables of the MMGL paper print "fail" where fine-tuning from random
-    weights diverged. Here a run fails when, at a check,
+    The tables of the MMGL paper print "fail" for such runs. Here one fails
+    when, at a check,
 
     - a loss is infinite or NaN ('non-finite loss'),
     - a loss is larger than ``max_loss`` ('exploding loss'),
@@ -45,22 +45,14 @@ class DivergenceHook(Hook):  # type: ignore[misc]
       features').
 
     Then :func:`stop_run` ends it. Checks are made every ``interval``
-    iterations and at the end of each epoch, before the checkpoint is saved.
+    iterations, since reading a loss waits for the GPU, and at the end of each
+    epoch, before the checkpoint is saved. Window 0 leaves the last two out.
+    Losses below ``flat_level`` may rest, as a triplet loss ends at 0.
 
     All ranks judge the same numbers, so that they stop together: the first
     two verdicts are about the worst value over the ranks, the others about
     the mean. A run that is started again forgets an old verdict; one that
     torchrun starts again (``--max-restarts``) stops at once with it.
-
-    Args:
-        interval: Iterations between two checks; reading a loss waits for
-            the GPU.
-        max_loss: Largest loss of a healthy run.
-        window: Checks in a row that must agree on a constant loss or
-            collapsed features; 0 leaves these two out.
-        flat_range: Smallest healthy movement, as a share of the loss.
-        flat_level: Losses below may rest; a triplet loss ends at 0.
-        min_spread: Smallest healthy spread, from 0 to 1.
     """
 
     # Before CheckpointHook (VERY_LOW) and the log of the iteration.
@@ -138,9 +130,8 @@ class DivergenceHook(Hook):  # type: ignore[misc]
         if bad:
             return f'non-finite loss: {", ".join(bad)}'
         bad = [k for k, v in terms.items() if abs(v) > self.max_loss]
-        if bad:
-            return f'exploding loss: {", ".join(bad)} above {self.max_loss:g}'
-        return ''
+        limit = f'above {self.max_loss:g}'
+        return f'exploding loss: {", ".join(bad)} {limit}' if bad else ''
 
     def _at_rest(self, values: Mapping[str, float]) -> str:
         if 'loss' in values:
@@ -173,10 +164,7 @@ def stop_run(
     ``diverged.json`` in the work dir holds verdict, iteration and terms, and
     the newest checkpoint from before the trouble, of at most ``since``
     epochs, is kept as ``last_good.pth``. All ranks must come here together;
-    none leaves before both are written.
-
-    Raises:
-        TrainingDivergedError: Naming verdict, iteration and terms.
+    none leaves, by TrainingDivergedError, before both are written.
     """
     if not verdict:
         return
@@ -195,11 +183,9 @@ def stop_run(
     # torchrun ends the other ranks as soon as one has failed.
     barrier()
     listing = ', '.join(f'{k}={v:g}' for k, v in terms.items())
-    state = (
-        f'The last good state is {kept}.'
-        if kept
-        else 'No earlier epoch was complete.'
-    )
+    state = f'The last good state is {kept}.'
+    if kept is None:
+        state = 'No earlier epoch was complete.'
     raise TrainingDivergedError(
         f'training diverged, {verdict} at iteration {runner.iter + 1} '
         f'(epoch {runner.epoch + 1}); all terms: {listing}. {state} '

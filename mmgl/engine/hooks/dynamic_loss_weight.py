@@ -23,10 +23,9 @@ class DynamicLossWeightHook(Hook):  # type: ignore[misc]
     epoch e, where :math:`\bar L` is the mean over the iterations of an epoch,
     and over the ranks, of the sum of all *other* losses.
 
-    The weight is the buffer ``ramp`` of the head, so a checkpoint has it and
-    a resumed run goes on with it (the public code starts again at 0).
-    ``head`` is its name among ``model.heads``; its losses are logged as
-    ``HEAD/...``.
+    The weight is the buffer ``ramp`` of the head, so a resumed run goes on
+    with it (the public code starts again at 0). ``head`` is its name among
+    ``model.heads``; its losses are logged as ``HEAD/...``.
     """
 
     # Before CheckpointHook (VERY_LOW), which must save the new weight.

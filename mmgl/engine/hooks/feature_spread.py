@@ -9,7 +9,6 @@ from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from mmgl.engine.bare_model import bare_backbone, bare_model
 from mmgl.models.functional.monitors import (
@@ -26,30 +25,26 @@ from .divergence import collapse_verdict, stop_run
 class FeatureSpreadHook(Hook):  # type: ignore[misc]
     """Log the spread of features within each modality; stop at a collapse.
 
-    A method without negatives can reach the best of its loss with features
-    that are one and the same vector for all images. With a stem for each
-    modality one vector for each modality does as well, since the views of
-    an image share it, and over the whole batch such features look healthy.
-    So the spread is taken within each modality and the smaller one counts:
-    1 for features in all directions, 0 for collapsed ones (see
-    :func:`~mmgl.models.functional.monitors.within_modality_spread`). It is
-    logged as ``MODULE/spread``, of pooled feature maps and of vectors, and
-    beside it the ``modality_gap`` of the first module.
+    A method without negatives can reach the best of its loss with one and
+    the same vector for all images, or, with a stem for each modality, for all
+    of a modality; over the whole batch the latter looks healthy. So the
+    spread is taken within each modality and the smaller one counts: 1 for
+    features in all directions, 0 for collapsed ones. It is logged as
+    ``MODULE/spread``, of pooled feature maps and of vectors, and beside it
+    the ``modality_gap`` of the first module.
 
     Features count as collapsed when the median spread of an epoch's
     iterations, be it of the backbone or of what the loss sees, is below
-    ``min_spread`` in ``patience`` epochs in a row or in the last one. The
-    run then ends with the verdict 'collapsed features', as for
-    ``DivergenceHook``. The default of 0.01 means that two images of a
+    ``min_spread`` in ``patience`` epochs in a row or in the last one; the
+    run then ends as for ``DivergenceHook``. 0.01 means that two images of a
     modality have a cosine of 0.99 on average: a constant gets the loss of
     SimSiam or BYOL within 1 % of its best without a look at the images. The
     backbones of this package start at 0.04 to 0.2, projections, which have
     a batch norm inside, above 0.4. 0 never stops a run.
 
-    Works with any model whose ``backbone`` takes images with the modality
-    as fourth channel, or images and modality. Of ``modules`` those that the
-    model has not are left out; rows of their output must be those of the
-    last calls of the backbone.
+    The ``backbone`` must take images with the modality as fourth channel, or
+    images and modality. Of ``modules`` those that the model has not are left
+    out; rows of their output must be those of its last calls.
     """
 
     # After RuntimeInfoHook, before CheckpointHook (VERY_LOW).
@@ -67,7 +62,6 @@ class FeatureSpreadHook(Hook):  # type: ignore[misc]
         self.modules = tuple(modules)
         self.min_spread = min_spread
         self.patience = patience
-        self._handles: list[RemovableHandle] = []
         # Of an iteration.
         self._modalities: list[Tensor] = []
         self._spreads: dict[str, Tensor] = {}
@@ -92,9 +86,7 @@ class FeatureSpreadHook(Hook):  # type: ignore[misc]
         """Forget the epoch before."""
         self._epoch.clear()
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: object = None
-    ) -> None:
+    def before_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Forget the iteration before."""
         self._modalities.clear()
         self._spreads.clear()
@@ -115,7 +107,6 @@ class FeatureSpreadHook(Hook):  # type: ignore[misc]
         """Stop listening."""
         for handle in self._handles:
             handle.remove()
-        self._handles = []
 
     def _judge(self, runner: Runner) -> None:
         """Stop the run if the epochs that have just ended are too low."""

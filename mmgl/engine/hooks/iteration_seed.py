@@ -1,6 +1,7 @@
 """Randomness of the model as a function of (seed, iteration)."""
 
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,7 @@ EPOCH_STREAM, ITERATION_STREAM = 1, 2
 
 
 def seed_everything(*key: int) -> None:
-    """Seed Python's, numpy's and torch's global generators from a key.
-
-    Every different key of whole numbers from 0 gives independent streams.
-    """
+    """Seed Python's, numpy's and torch's global generators from a key."""
     words = np.random.SeedSequence(key).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(int(words[1]))
@@ -29,12 +27,10 @@ def seed_everything(*key: int) -> None:
 class IterationSeedHook(Hook):  # type: ignore[misc]
     """Seed all global generators before every epoch and iteration.
 
-    Noise drawn inside the model (Gumbel noise, dropout) and the seeds of
-    data loader workers then depend on the run's seed and the place in the
-    schedule, not on what was drawn before. A run that is killed and resumed
-    at an epoch therefore repeats the uninterrupted one bit for bit. All
-    ranks get the same seeds. ``enabled=False`` is for a comparison with plain
-    randomness.
+    Noise of the model and seeds of data loader workers then depend on the
+    run's seed and the place in the schedule, not on what was drawn before: a
+    run killed and resumed at an epoch repeats the uninterrupted one bit for
+    bit. All ranks get the same seeds. ``enabled=False`` is for a comparison.
     """
 
     # Before any other hook could draw a number.
@@ -48,9 +44,7 @@ class IterationSeedHook(Hook):  # type: ignore[misc]
         if self.enabled:
             seed_everything(EPOCH_STREAM, runner.seed, runner.epoch)
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: object = None
-    ) -> None:
+    def before_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Seed for the model of this iteration."""
         if self.enabled:
             seed_everything(ITERATION_STREAM, runner.seed, runner.iter)

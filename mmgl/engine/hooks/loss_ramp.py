@@ -1,5 +1,7 @@
 """Linear ramp of a loss weight."""
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -15,8 +17,7 @@ class LossRampHook(Hook):  # type: ignore[misc]
 
     ``loss`` is the dotted path, below the model, of a module with a ``ramp``
     buffer that scales it, for example 'heads.part.contrast'. It is off up to
-    epoch ``begin`` and has its full weight from epoch ``end`` on. The factor
-    depends on the iteration alone, so resuming needs no state.
+    epoch ``begin`` and full from epoch ``end`` on, whatever came before.
     """
 
     def __init__(self, loss: str, end: float, begin: float = 0) -> None:
@@ -31,9 +32,7 @@ class LossRampHook(Hook):  # type: ignore[misc]
         words = f'loss {self.loss!r} with a ramp'
         self._ramp = part_at(runner, self, self.loss, Ramped, words).ramp
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: object = None
-    ) -> None:
+    def before_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Set the factor of this iteration."""
         epoch = runner.iter / len(runner.train_dataloader)
         factor = (epoch - self.begin) / (self.end - self.begin)

@@ -30,10 +30,9 @@ class ProgressHook(Hook):  # type: ignore[misc]
     """Show one line of progress with the remaining time.
 
     On a terminal the line is renewed in place; elsewhere one is written
-    every ``interval`` seconds. Time spent before a resumed run started does
-    not count into its speed. If the environment variable
-    ``MMGL_PROGRESS_FILE`` names a file, the progress is kept there too. The
-    stream is standard error unless given, the clock in seconds.
+    every ``interval`` seconds, to standard error unless a stream is given. If
+    ``MMGL_PROGRESS_FILE`` names a file, the progress is kept there too. What
+    was done before a resumed run started does not count into its speed.
     """
 
     priority = 'VERY_LOW'
@@ -76,9 +75,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
 
         self._update(runner.iter + 1, runner.max_iters, words)
 
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, **_: object
-    ) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, **_: Any) -> None:
         """Show that the run is validating."""
         batches = len(runner.val_dataloader)
         text = f'validating, batch {batch_idx + 1}/{batches}'

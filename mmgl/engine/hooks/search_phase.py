@@ -1,11 +1,11 @@
 """Phases of a feature search."""
 
 import logging
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from torch.utils.hooks import RemovableHandle
 
 from mmgl.engine.bare_model import bare_model
 from mmgl.models.functional.feature_search import HARD, PHASES, SEARCH, WARM_UP
@@ -21,15 +21,14 @@ class SearchPhaseHook(Hook):  # type: ignore[misc]
     Up to epoch ``warmup_end`` all gates are 1; then they are searched while
     the temperature falls exponentially, :math:`T = T_0 (T_1 / T_0)^t`, from
     ``begin_temperature`` to ``end_temperature``; from ``search_end`` on they
-    are hard. Search parameters are frozen outside the search: the optimizer
-    does not see their gradient (which is 0) and so moves them by neither
-    momentum nor weight decay. They keep ``requires_grad``, since distributed
-    training fixes at its start which parameters it exchanges.
+    are hard. Outside the search the optimizer does not see the gradient of
+    the search parameters (which is 0) and so moves them by neither momentum
+    nor weight decay. They keep ``requires_grad``, since distributed training
+    fixes at its start which parameters it exchanges.
 
-    Phase and temperature depend on the iteration alone and are kept in the
-    checkpoint by buffers of the cells, so resuming and testing need no more.
-    Epochs may be fractions. No drop of the learning rate should come before
-    ``search_end``, because the search would lose its pace.
+    Buffers of the cells hold phase and temperature, so resuming and testing
+    need no more. Epochs may be fractions. No drop of the learning rate should
+    come before ``search_end``, because the search would lose its pace.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class SearchPhaseHook(Hook):  # type: ignore[misc]
         self.end_temperature = end_temperature
         self.phase: str | None = None
         self._cells: list[FeatureSearchCell] = []
-        self._handle: RemovableHandle | None = None
 
     def state_at(self, epoch: float) -> tuple[str, float]:
         """Phase and temperature after so many epochs, fractions included."""
@@ -78,33 +76,26 @@ class SearchPhaseHook(Hook):  # type: ignore[misc]
                 f'SearchPhaseHook: search_end={self.search_end} is not '
                 f'reached before train_cfg.max_epochs={runner.max_epochs}; '
                 'the gates will not be hard and cannot be exported.',
-                logger='current',
-                level=logging.WARNING,
+                'current',
+                logging.WARNING,
             )
-        self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(
-            self._forget_gradients
-        )
+        optimizer = runner.optim_wrapper.optimizer
+        self._handle = optimizer.register_step_pre_hook(self._forget_gradients)
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: object = None
-    ) -> None:
+    def before_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Set phase and temperature of this iteration."""
         epoch = runner.iter / len(runner.train_dataloader)
         phase, temperature = self.state_at(epoch)
         if phase != self.phase:
-            print_log(
-                f'feature search: phase {phase!r} from epoch {epoch:g}',
-                logger='current',
-            )
+            text = f'feature search: phase {phase!r} from epoch {epoch:g}'
+            print_log(text, 'current')
         self.phase = phase
         for cell in self._cells:
             cell.set_phase(phase, temperature)
 
     def after_train(self, runner: Runner) -> None:
         """Let go of the optimizer."""
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        self._handle.remove()
 
     def _forget_gradients(self, *_: object) -> None:
         """Drop gradients before a step outside the search."""

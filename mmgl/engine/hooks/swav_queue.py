@@ -17,39 +17,36 @@ class SwAVQueueHook(SwAVHook):  # type: ignore[misc]
     Caron et al., "Unsupervised Learning of Visual Features by Contrasting
     Cluster Assignments" (NeurIPS 2020): assignments are balanced over the
     projections of earlier steps as well. ``queue_length``, 0 for no queue,
-    counts those of all processes, each of which keeps its own ones, 1 / N of
-    them; ``batch_size`` is that of one process. mmpretrain 1.2.0 cuts the
-    length to a multiple of the batch of all processes, to 0 where that is
-    longer, and loads what a run on fewer processes left. Arguments are those
-    of the base class.
+    counts those of all N processes, each of which keeps 1 / N of them;
+    ``batch_size`` is that of one. mmpretrain 1.2.0 cuts the length to a
+    multiple of the batch of all, to 0 where that is longer, and loads what a
+    run on fewer processes left. Arguments are those of the base class.
     """
 
     def before_run(self, runner: Runner) -> None:
         """Settle the length, and find the queue of a resumed run."""
         asked, batch = self.queue_length, self.batch_size
+        processes = get_world_size()
         super().before_run(runner)
         if not asked:
             return
-        if not self.queue_length:
+        length = self.queue_length
+        step = f'{batch} images of one step of {processes} processes'
+        if not length:
             raise ValueError(
                 f'SwAVQueueHook: queue_length={asked} is shorter than the '
-                f'{batch} images of one step of {get_world_size()} processes; '
-                f'set it to a multiple of {batch}, 0 for no queue, or use a '
-                'smaller batch_size.'
+                f'{step}; set it to a multiple of {batch}, 0 for no queue, or '
+                'use a smaller batch_size.'
             )
-        if self.queue_length < asked:
-            print_log(
-                f'SwAVQueueHook: queue_length={asked} becomes '
-                f'{self.queue_length}, a multiple of the {batch} images of '
-                f'one step of {get_world_size()} processes.',
-                'current',
-                logging.WARNING,
-            )
-        own = self.queue_length // get_world_size()
+        if length < asked:
+            text = f'queue_length={asked} becomes {length}, a multiple of the'
+            text = f'SwAVQueueHook: {text} {step}.'
+            print_log(text, 'current', logging.WARNING)
+        own = length // processes
         if self.queue is not None and self.queue.shape[1] != own:
             raise ValueError(
                 f'{self.queue_path} holds a queue of {self.queue.shape[1]} '
-                f'projections; each of {get_world_size()} processes keeps '
-                f'{own} of {self.queue_length}. Resume on as many processes, '
-                'or remove the files queue*.pth of the work dir.'
+                f'projections; each of {processes} processes keeps {own} of '
+                f'{length}. Resume on as many processes, or remove the files '
+                'queue*.pth of the work dir.'
             )
