@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from mmgl.utils.errors import ConfigError
+
 
 def check(key: str, value: object, fits: bool, rule: str) -> None:
     """Raise ValueError "KEY must be RULE, got VALUE" unless it fits."""
     if not fits:
-        raise ValueError(f'{key} must be {rule}, got {value!r}')
+        raise ConfigError(f'{key} must be {rule}, got {value!r}')
 
 
 def check_choice(key: str, value: object, choices: Iterable[str]) -> None:
@@ -37,7 +39,7 @@ def readable(
     try:
         yield
     except kinds as error:
-        raise ValueError(
+        raise ConfigError(
             f'{what} cannot be read ({type(error).__name__}: {error}); '
             f'{remedy}'
         ) from error

@@ -89,8 +89,7 @@ def _start_worker(out: str, root: str, index: PackIndex) -> None:
 
 def _write_row(number: int) -> Row:
     """Write one row in a worker process."""
-    if _writer is None:
-        raise RuntimeError('this process has not been started as a worker')
+    assert _writer is not None
     return _writer(number)
 
 
@@ -117,8 +116,7 @@ def write_pack(
     """
     names = sorted({relative_path(root, path) for path in paths})
     steps = loading_steps(height, width, interpolation)
-    job = PackIndex(names, steps, (height, width))
-    index = _prepare(out, job, overwrite)
+    index = _prepare(out, PackIndex(names, steps, (height, width)), overwrite)
     _refresh(out, root, index)
     todo = np.flatnonzero(~index.columns['done']).tolist()
     with _written_rows(out, root, index, todo, workers) as rows:
@@ -141,12 +139,12 @@ def _written_rows(
     out: str, root: str, index: PackIndex, todo: Sequence[int], workers: int
 ) -> Iterator[Iterator[Row]]:
     """Write rows, in this process or in several, and iterate over them."""
+    job = out, root, index
     if not todo:
         yield iter(())
     elif workers < 2:
-        yield map(RowWriter(out, root, index), todo)
+        yield map(RowWriter(*job), todo)
     else:
-        job = out, root, index
         with multiprocessing.Pool(workers, _start_worker, job) as pool:
             yield pool.imap_unordered(_write_row, todo, chunksize=16)
 

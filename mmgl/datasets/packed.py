@@ -28,7 +28,7 @@ import numpy.typing as npt
 from mmgl.utils.files import replace_whole
 
 from .checks import readable
-from .types import Image, Ints
+from .types import Image
 
 FORMAT = 1
 IMAGES, INDEX = 'images.npy', 'index.npz'
@@ -53,7 +53,7 @@ def checksum(data: bytes | Image) -> int:
 
 
 def stat_source(path: str) -> tuple[int, int] | None:
-    """Return size and modification time (ns) of a file, None without one."""
+    """Return size and time (ns) of a file, None without one."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -182,12 +182,11 @@ class PackedImages:
 
 def find_rows(
     folder: str, root: str, paths: Sequence[str]
-) -> tuple[Ints, npt.NDArray[np.int32]]:
-    """Look images below a root up in a pack.
+) -> list[tuple[int, tuple[int, int]]]:
+    """Return row, and height and width of the source, of images in a pack.
 
-    Returns their rows ``(n, )``, and height and width of the source images
-    ``(n, 2)``. An image that is not in the pack, or whose file has changed
-    since it was packed, is a ValueError.
+    An image that is not in the pack, or whose file has changed since it was
+    packed, is a ValueError.
     """
     index = PackIndex.load(folder)
     numbers = {path: row for row, path in enumerate(index.paths)}
@@ -198,15 +197,15 @@ def find_rows(
             f'{len(missing)} images of {root!r} are not in the pack '
             f'{folder!r}, the first is {missing[0]!r}; {PACK_AGAIN}'
         )
-    rows = np.array([numbers[name] for name in names], dtype=np.int64)
-    columns = {name: column[rows] for name, column in index.columns.items()}
-    known = zip(
-        columns['sizes'].tolist(), columns['times'].tolist(), strict=True
+    rows = [numbers[name] for name in names]
+    sizes, times, heights, widths = (
+        index.columns[column][rows].tolist()
+        for column in ('sizes', 'times', 'heights', 'widths')
     )
     stale = [
         name
-        for name, path, state in zip(names, paths, known, strict=True)
-        if stat_source(path) != state
+        for name, path, *state in zip(names, paths, sizes, times, strict=True)
+        if stat_source(path) != tuple(state)
     ]
     if stale:
         raise ValueError(
@@ -214,4 +213,5 @@ def find_rows(
             f'images of {root!r} have changed since, the first is '
             f'{stale[0]!r}; run {TOOL} again, it rewrites what differs'
         )
-    return rows, np.stack([columns['heights'], columns['widths']], axis=1)
+    shapes = zip(heights, widths, strict=True)
+    return list(zip(rows, shapes, strict=True))

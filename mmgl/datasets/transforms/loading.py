@@ -18,9 +18,8 @@ from .resampling import KERNELS, resample
 class LoadImageFromBytes(Transform):
     """Decode an image as ``LoadImageFromFile`` does, without a file.
 
-    Takes its place at the beginning of a pipeline for
-    :class:`~mmgl.datasets.StreamedPairs`. The arguments are those of
-    ``mmcv.imfrombytes``.
+    The first step of pipelines of :class:`~mmgl.datasets.StreamedPairs`. The
+    arguments are those of ``mmcv.imfrombytes``.
 
     Required keys: ``img_bytes``, removed, and ``shard_path``, named in
     errors. Added: ``img``, uint8 ``(H, W, 3)`` BGR, ``img_shape`` and
@@ -55,10 +54,9 @@ class LoadPackedImage(Transform):
     """Read an image as the loading steps of a pipeline left it.
 
     A data set puts it in place of ``LoadImageFromFile`` and ``PILResize`` if
-    it is told its folder by ``packed``, and adds the required keys.
-
-    Required keys: ``packed_row`` and ``ori_shape``. Added: ``img``, uint8
-    ``(H, W, 3)`` BGR, and the keys that the replaced steps set.
+    it has ``packed``, and sets the required keys ``packed_row`` and
+    ``ori_shape``. Added: ``img``, uint8 ``(H, W, 3)`` BGR, and the keys that
+    the replaced steps set.
     """
 
     def __init__(self, folder: str) -> None:
