@@ -89,7 +89,8 @@ def _start_worker(out: str, root: str, index: PackIndex) -> None:
 
 def _write_row(number: int) -> Row:
     """Write one row in a worker process."""
-    assert _writer is not None
+    if _writer is None:
+        raise RuntimeError('this process has not been started as a worker')
     return _writer(number)
 
 

@@ -143,7 +143,7 @@ def _members(url: str) -> Iterator[tuple[str, str, bytes]]:
             if name and file and not re.match('__[^/]*__/', member.name):
                 yield name[1], name[2].lower(), file.read()
             # Or all headers are kept.
-            tar.members = []
+            tar.members = []  # type: ignore[attr-defined]
 
 
 def samples_of(url: str) -> Iterator[Sample]:
@@ -240,7 +240,7 @@ def _write_shard(
             suffix = osp.splitext(image)[1].lower().lstrip('.')
             notes = {key: entry[key] for key in ANNOTATIONS}
             notes['img_path'] = osp.relpath(image, dataset.data_root)
-            sample = {'__key__': f'{number:09d}'}
+            sample: Sample = dict(__key__=f'{number:09d}')
             with open(image, 'rb') as source:
                 sample[suffix] = source.read()
             writer.write(sample | dict(json=json.dumps(notes).encode()))

@@ -68,7 +68,7 @@ class ChannelTransform(Transform):
         return img.astype(np.float32)
 
     def grey_levels(self, values: Image) -> Image:
-        """Turn values of the space, ``(..., 3)`` or ``(..., 1)``, to levels."""
+        """Turn values of the space into levels, ``(..., 3 or 1)``."""
         levels: Image = values * self._std + self._mean
         return levels
 
