@@ -48,6 +48,13 @@ def packing_parser() -> argparse.ArgumentParser:
         default='lanczos',
         help='that of PILResize in the pipeline, or opencv for Resize',
     )
+    add(
+        '--window',
+        nargs=2,
+        type=float,
+        metavar=('LOW', 'HIGH'),
+        help='percentiles of images of 16 bits that become 0 and 255',
+    )
     add('--splits', nargs='+', help='default: all images of the protocol')
     add('--workers', type=int, default=1, help='number of processes')
     add('--overwrite', action='store_true', help='replace another pack')
@@ -81,6 +88,7 @@ def run_packing(arguments: Sequence[str] | None = None) -> None:
             args.workers,
             args.overwrite,
             ImageProgress(),
+            args.window,
         )
     size = len(index) * args.height * args.width * 3 / 2**30
     print(

@@ -1,5 +1,6 @@
 """Checks that say in one wording what is wrong and would be right."""
 
+import os.path as osp
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -21,7 +22,7 @@ def check_choice(key: str, value: object, choices: Iterable[str]) -> None:
 def check_positive(owner: str, **values: int | None) -> None:
     """Raise ValueError for what is no whole number above 0, nor None."""
     for name, value in values.items():
-        fits = value is None or (isinstance(value, int) and value > 0)
+        fits = value is None or (type(value) is int and value > 0)
         check(f'{owner}.{name}', value, fits, 'a whole number above 0')
 
 
@@ -29,6 +30,27 @@ def check_probability(owner: str, **values: float) -> None:
     """Raise ValueError for what is not from 0 to 1."""
     for name, value in values.items():
         check(f'{owner}.{name}', value, 0 <= value <= 1, 'from 0 to 1')
+
+
+def check_outside(out: str, root: str) -> None:
+    """Raise ValueError for a folder to write that lies in the data set."""
+    inner, outer = osp.realpath(out), osp.realpath(root)
+    if osp.commonpath([inner, outer]) == outer:
+        raise ConfigError(
+            f'{out!r} lies in the data set {root!r}; choose a folder outside'
+        )
+
+
+def check_disjoint(
+    where: str, one: Iterable[int], other: Iterable[int]
+) -> None:
+    """Raise ValueError if two splits have persons in common."""
+    shared = sorted(set(one) & set(other))
+    if shared:
+        raise ConfigError(
+            f'{where} share the persons {shared[:5]}; no two splits may '
+            'share a person, restore the official files'
+        )
 
 
 @contextmanager

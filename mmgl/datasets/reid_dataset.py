@@ -78,11 +78,7 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         check_choice(f'{name}.split', split, self.SPLITS)
         check_choice(f'{name}.modality', modality, MODALITIES)
         check_choice(f'{name}.listing', listing, ('disk', 'protocol'))
-        if not osp.isdir(data_root):
-            raise FileNotFoundError(
-                f'{name}.data_root: no folder {data_root!r}. Set data_root '
-                'to the folder of the data set, see docs/datasets.md.'
-            )
+        check_root(f'{name}.data_root', data_root)
         self.split = split
         self.modality = modality
         self.listing = listing
@@ -179,6 +175,15 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
                 f'{what} cannot be read or transformed ({error}); restore the '
                 'file, or check the pipeline if the file is sound.'
             ) from error
+
+
+def check_root(key: str, data_root: str) -> None:
+    """Raise FileNotFoundError unless the folder of a data set is there."""
+    if not osp.isdir(data_root):
+        raise FileNotFoundError(
+            f'{key}: no folder {data_root!r}. Set {key.split(".")[-1]} to the '
+            'folder of the data set, see docs/datasets.md.'
+        )
 
 
 def build_pipeline(pipeline: Steps) -> list[Callable[..., Any]]:

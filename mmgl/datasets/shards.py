@@ -21,8 +21,9 @@ import numpy as np
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
+from mmgl.utils.images import read_file
 
-from .checks import check_positive, readable
+from .checks import check_outside, check_positive, readable
 from .randomness import keyed_generator
 from .reid_dataset import ReIDDataset
 
@@ -205,6 +206,7 @@ def write_shards(
     Returns the number of images by name of the modality.
     """
     check_positive('write_shards', images_per_shard=images_per_shard)
+    check_outside(out, dataset.data_root)
     modalities = dataset.field('modality')
     written = {}
     for modality in (VISIBLE, INFRARED):
@@ -241,8 +243,7 @@ def _write_shard(
             notes = {key: entry[key] for key in ANNOTATIONS}
             notes['img_path'] = osp.relpath(image, dataset.data_root)
             sample: Sample = dict(__key__=f'{number:09d}')
-            with open(image, 'rb') as source:
-                sample[suffix] = source.read()
+            sample[suffix] = read_file(image)
             writer.write(sample | dict(json=json.dumps(notes).encode()))
 
 

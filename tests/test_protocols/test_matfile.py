@@ -96,7 +96,9 @@ def test_damaged_files_end_in_one_sentence(path):
 def test_other_files(tmp_path, content):
     path = tmp_path / 'other.mat'
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match='other.mat is no sound MATLAB file'):
+    with pytest.raises(
+        ConfigError, match='other.mat cannot be read as a MATLAB'
+    ):
         matfile.load_mat(path)
 
 
