@@ -31,15 +31,15 @@ COMMANDS = {
         'write an NFS-style model without closed channels',
     ),
     'make-synthetic': (
-        'dataset_converters/make_synthetic.py',
+        'mmgl.apis.synthesis:run_synthesis',
         'write the embedded data set',
     ),
     'pack-dataset': (
-        'dataset_converters/pack_dataset.py',
+        'mmgl.apis.packing:run_packing',
         'decode and resize images once, into a mapped file',
     ),
     'write-shards': (
-        'dataset_converters/write_shards.py',
+        'mmgl.apis.sharding:run_sharding',
         'write tar shards for streamed pre-training',
     ),
     'verify-dataset': (

@@ -1,13 +1,16 @@
 """Checks that say in one wording what is wrong and would be right."""
 
+import os.path as osp
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+from mmgl.utils.errors import ConfigError
 
 
 def check(key: str, value: object, fits: bool, rule: str) -> None:
     """Raise ValueError "KEY must be RULE, got VALUE" unless it fits."""
     if not fits:
-        raise ValueError(f'{key} must be {rule}, got {value!r}')
+        raise ConfigError(f'{key} must be {rule}, got {value!r}')
 
 
 def check_choice(key: str, value: object, choices: Iterable[str]) -> None:
@@ -19,7 +22,7 @@ def check_choice(key: str, value: object, choices: Iterable[str]) -> None:
 def check_positive(owner: str, **values: int | None) -> None:
     """Raise ValueError for what is no whole number above 0, nor None."""
     for name, value in values.items():
-        fits = value is None or (isinstance(value, int) and value > 0)
+        fits = value is None or (type(value) is int and value > 0)
         check(f'{owner}.{name}', value, fits, 'a whole number above 0')
 
 
@@ -27,6 +30,27 @@ def check_probability(owner: str, **values: float) -> None:
     """Raise ValueError for what is not from 0 to 1."""
     for name, value in values.items():
         check(f'{owner}.{name}', value, 0 <= value <= 1, 'from 0 to 1')
+
+
+def check_outside(out: str, root: str) -> None:
+    """Raise ValueError for a folder to write that lies in the data set."""
+    inner, outer = osp.realpath(out), osp.realpath(root)
+    if osp.commonpath([inner, outer]) == outer:
+        raise ConfigError(
+            f'{out!r} lies in the data set {root!r}; choose a folder outside'
+        )
+
+
+def check_disjoint(
+    where: str, one: Iterable[int], other: Iterable[int]
+) -> None:
+    """Raise ValueError if two splits have persons in common."""
+    shared = sorted(set(one) & set(other))
+    if shared:
+        raise ConfigError(
+            f'{where} share the persons {shared[:5]}; no two splits may '
+            'share a person, restore the official files'
+        )
 
 
 @contextmanager
@@ -37,7 +61,7 @@ def readable(
     try:
         yield
     except kinds as error:
-        raise ValueError(
+        raise ConfigError(
             f'{what} cannot be read ({type(error).__name__}: {error}); '
             f'{remedy}'
         ) from error

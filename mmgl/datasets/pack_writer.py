@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 import torch
 
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
+from mmgl.utils.images import read_file
 
-from .checks import readable
+from .checks import check_outside, check_positive, readable
 from .packed import (
     COLUMNS,
     IMAGES,
@@ -22,6 +24,7 @@ from .packed import (
     TOOL,
     PackIndex,
     checksum,
+    map_images,
     relative_path,
     stat_source,
 )
@@ -38,13 +41,16 @@ Row = tuple[int, tuple[int, ...]]
 
 
 def loading_steps(
-    height: int, width: int, interpolation: str
+    height: int, width: int, interpolation: str, window: Sequence[float] | None
 ) -> list[dict[str, Any]]:
     """Return configs of the transforms whose result is packed."""
+    load: dict[str, Any] = dict(type='LoadImageFromFile')
+    if window is not None:
+        load.update(window=list(window))
     resize: dict[str, Any] = dict(type='Resize', scale=[width, height])
     if interpolation != OPENCV:
         resize.update(type='PILResize', interpolation=interpolation)
-    return [dict(type='LoadImageFromFile'), resize]
+    return [load, resize]
 
 
 class RowWriter:
@@ -53,8 +59,7 @@ class RowWriter:
     def __init__(self, out: str, root: str, index: PackIndex) -> None:
         self.root, self.index = root, index
         self.steps = build_pipeline(index.steps)
-        path = osp.join(out, IMAGES)
-        self.images = np.lib.format.open_memmap(path, mode='r+')
+        self.images = map_images(out, index.images_shape, 'r+')
 
     def __call__(self, number: int) -> Row:
         """Write a row and return what the index keeps about it."""
@@ -63,8 +68,7 @@ class RowWriter:
         remedy = 'restore it, then run the same command again'
         kinds = OSError, AssertionError, cv2.error
         with readable(f'image {path!r}', remedy, *kinds):
-            with open(path, 'rb') as file:
-                source_sum = checksum(file.read())
+            source_sum = checksum(read_file(path))
             results: dict[str, Any] = dict(img_path=path)
             for step in self.steps:
                 results = step(results)
@@ -104,21 +108,25 @@ def write_pack(
     workers: int = 1,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    window: Sequence[float] | None = None,
 ) -> PackIndex:
     """Decode and resize images below a root into one memory-mapped file.
 
     Goes on where an earlier call was stopped, and rewrites rows whose source
-    has changed since. ``progress`` is called with (done, total) now and then.
+    has changed since. ``progress`` is called with (done, total) now and then,
+    ``window`` is that of ``LoadImageFromFile``.
 
     Raises:
         ValueError: If ``out`` holds a pack of other images or another size
-            and ``overwrite`` is False, or an image cannot be read.
+            and ``overwrite`` is False, or lies in ``root``, or an image
+            cannot be read.
         OSError: If the disk is too small.
     """
+    check_positive('pack', height=height, width=width, workers=workers)
+    check_outside(out, root)
     names = sorted({relative_path(root, path) for path in paths})
-    steps = loading_steps(height, width, interpolation)
-    job = PackIndex(names, steps, (height, width))
-    index = _prepare(out, job, overwrite)
+    steps = loading_steps(height, width, interpolation, window)
+    index = _prepare(out, PackIndex(names, steps, (height, width)), overwrite)
     _refresh(out, root, index)
     todo = np.flatnonzero(~index.columns['done']).tolist()
     with _written_rows(out, root, index, todo, workers) as rows:
@@ -141,12 +149,12 @@ def _written_rows(
     out: str, root: str, index: PackIndex, todo: Sequence[int], workers: int
 ) -> Iterator[Iterator[Row]]:
     """Write rows, in this process or in several, and iterate over them."""
+    job = out, root, index
     if not todo:
         yield iter(())
     elif workers < 2:
-        yield map(RowWriter(out, root, index), todo)
+        yield map(RowWriter(*job), todo)
     else:
-        job = out, root, index
         with multiprocessing.Pool(workers, _start_worker, job) as pool:
             yield pool.imap_unordered(_write_row, todo, chunksize=16)
 
@@ -157,7 +165,7 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
     if osp.isfile(osp.join(out, INDEX)) and not overwrite:
         index = PackIndex.load(out)
         if index != job:
-            raise ValueError(
+            raise ConfigError(
                 f'{out!r} holds a pack of {len(index)} images of '
                 f'{index.shape[0]} x {index.shape[1]}, asked for are '
                 f'{len(job)} of {job.shape[0]} x {job.shape[1]}, or other '
@@ -168,9 +176,8 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
             return index
     # An index without rows first: a kill in between leaves no wrong pair.
     job.save(out)
-    shape = len(job), *job.shape, 3
     with replace_whole(osp.join(out, IMAGES)) as path:
-        np.lib.format.open_memmap(path, 'w+', np.uint8, shape)
+        np.lib.format.open_memmap(path, 'w+', np.uint8, job.images_shape)
         if hasattr(os, 'posix_fallocate'):
             # Else a full disk is a crash in the middle of the work.
             with open(path, 'r+b') as file:
@@ -189,8 +196,7 @@ def _refresh(out: str, root: str, index: PackIndex) -> None:
             continue
         columns['done'][number] = False
         if state is not None:
-            with open(path, 'rb') as file:
-                same = checksum(file.read()) == columns['source_sums'][number]
+            same = checksum(read_file(path)) == columns['source_sums'][number]
             columns['done'][number] = same
             columns['sizes'][number], columns['times'][number] = state
     if not finished:
@@ -199,7 +205,7 @@ def _refresh(out: str, root: str, index: PackIndex) -> None:
 
 def broken_rows(out: str, index: PackIndex) -> list[int]:
     """Return the written rows whose contents do not have their checksum."""
-    images = np.load(osp.join(out, IMAGES), mmap_mode='r')
+    images = map_images(out, index.images_shape)
     return [
         number
         for number in np.flatnonzero(index.columns['done']).tolist()
@@ -216,7 +222,7 @@ def verify_pack(out: str) -> int:
     broken = broken_rows(out, index)
     if broken or index.num_done < len(index):
         first = f', the first is {index.paths[broken[0]]!r}' if broken else ''
-        raise ValueError(
+        raise ConfigError(
             f'{out!r}: {index.num_done} of {len(index)} images are packed, '
             f'{len(broken)} of them damaged{first}; pack the data set again '
             f'by {TOOL}' + (' --overwrite' if broken else '')

@@ -19,22 +19,22 @@ import os.path as osp
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
 
 from .checks import readable
-from .types import Image, Ints
+from .types import Image
 
 FORMAT = 1
 IMAGES, INDEX = 'images.npy', 'index.npz'
 TOOL = 'tools/dataset_converters/pack_dataset.py'
 PACK_AGAIN = f'pack the data set again by {TOOL} --overwrite'
-COLUMNS = {
+COLUMNS: dict[str, type] = {
     'sizes': np.int64,  # bytes of the source file
     'times': np.int64,  # its modification time in ns
     'source_sums': np.uint32,  # CRC-32 of the source file
@@ -43,6 +43,9 @@ COLUMNS = {
     'widths': np.int32,
     'done': np.bool_,
 }
+# Steps come from a file and are built: only these, with only these settings.
+STEP_TYPES = ('LoadImageFromFile', 'PILResize', 'Resize')
+STEP_KEYS = {'type', 'window', 'scale', 'interpolation'}
 
 
 def checksum(data: bytes | Image) -> int:
@@ -53,7 +56,7 @@ def checksum(data: bytes | Image) -> int:
 
 
 def stat_source(path: str) -> tuple[int, int] | None:
-    """Return size and modification time (ns) of a file, None without one."""
+    """Return size and time (ns) of a file, None without one."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -90,6 +93,11 @@ class PackIndex:
         return len(self.paths)
 
     @property
+    def images_shape(self) -> tuple[int, ...]:
+        """Shape of the array in ``images.npy``."""
+        return len(self), *self.shape, 3
+
+    @property
     def num_done(self) -> int:
         """Number of rows written."""
         return int(self.columns['done'].sum())
@@ -119,21 +127,61 @@ class PackIndex:
                 f'{folder!r} is no pack of images: there is no {INDEX}; '
                 f'write one by {TOOL}'
             )
-        damages = ValueError, KeyError, OSError, BadZipFile, zlib.error
-        # The archive checks the sums of its members itself.
+        # numpy, zipfile and json raise what they like. The archive checks
+        # the sums of its members itself.
         with (
-            readable(repr(path), PACK_AGAIN, *damages),
+            readable(repr(path), PACK_AGAIN, Exception),
             np.load(path, allow_pickle=False) as data,
         ):
             header = json.loads(str(data['header']))
             if header['format'] != FORMAT:
                 raise ValueError(f'format {header["format"]}')
-            return cls(
+            index = cls(
                 data['paths'].tolist(),
                 header['steps'],
                 tuple(header['shape']),
                 {name: data[name] for name in COLUMNS},
             )
+            index.check()
+        return index
+
+    def check(self) -> None:
+        """Raise ValueError for what this package would not have written."""
+        names = {name for path in self.paths for name in path.split('/')}
+        if len(set(self.paths)) < len(self) or names & {'', '.', '..'}:
+            raise ValueError('paths that repeat or lead out of the data set')
+        for step in self.steps:
+            if step['type'] not in STEP_TYPES or step.keys() - STEP_KEYS:
+                raise ValueError(f'the loading step {step}')
+        if len(self.shape) != 2 or not all(
+            isinstance(n, int) and n > 0 for n in self.shape
+        ):
+            raise ValueError(f'the shape {self.shape}')
+        for name, kind in COLUMNS.items():
+            column = self.columns[name]
+            if column.dtype != kind or column.shape != (len(self),):
+                raise ValueError(f'{name} is {column.dtype} {column.shape}')
+        done = self.columns['done']
+        for name in ('heights', 'widths'):
+            if (self.columns[name][done] < 1).any():
+                raise ValueError(f'{name} below 1')
+
+
+def map_images(
+    folder: str, shape: tuple[int, ...], mode: Literal['r', 'r+'] = 'r'
+) -> Image:
+    """Map the images of a pack; a file that does not fit is a ValueError."""
+    path = osp.join(folder, IMAGES)
+    with readable(repr(path), PACK_AGAIN, Exception):
+        images = np.lib.format.open_memmap(path, mode)
+        size = images.offset + images.nbytes
+        plain = images.dtype == np.uint8 and images.flags.c_contiguous
+        if images.shape != shape or not plain or osp.getsize(path) != size:
+            raise ValueError(
+                f'it holds {images.dtype} {images.shape}, the index '
+                f'names uint8 {shape}'
+            )
+    return images
 
 
 class PackedImages:
@@ -147,29 +195,14 @@ class PackedImages:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         index = PackIndex.load(folder)
+        self.steps, self.shape = index.steps, index.images_shape
         if index.num_done < len(index):
-            raise ValueError(
+            raise ConfigError(
                 f'the pack {folder!r} is not finished: {index.num_done} of '
                 f'{len(index)} images; run {TOOL} again, it goes on where '
                 'it stopped'
             )
-        self.steps, self.shape = index.steps, (len(index), *index.shape, 3)
-        self._map: Image | None = None
-        self._open()
-
-    def _open(self) -> Image:
-        """Map the images and check their shape."""
-        if self._map is None:
-            path = osp.join(self.folder, IMAGES)
-            with readable(repr(path), PACK_AGAIN, OSError, ValueError):
-                images = np.load(path, mmap_mode='r')
-                if images.shape != self.shape or images.dtype != np.uint8:
-                    raise ValueError(
-                        f'it holds {images.dtype} {images.shape}, the index '
-                        f'names uint8 {self.shape}'
-                    )
-            self._map = images
-        return self._map
+        self._map: Image | None = map_images(folder, self.shape)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the mapped file out of pickles."""
@@ -177,41 +210,43 @@ class PackedImages:
 
     def __getitem__(self, row: int) -> Image:
         """Return a copy of one image, ``(H, W, 3)``."""
-        return np.array(self._open()[row])
+        if self._map is None:
+            self._map = map_images(self.folder, self.shape)
+        return np.array(self._map[row])
 
 
 def find_rows(
     folder: str, root: str, paths: Sequence[str]
-) -> tuple[Ints, npt.NDArray[np.int32]]:
-    """Look images below a root up in a pack.
+) -> list[tuple[int, tuple[int, int]]]:
+    """Return row, and height and width of the source, of images in a pack.
 
-    Returns their rows ``(n, )``, and height and width of the source images
-    ``(n, 2)``. An image that is not in the pack, or whose file has changed
-    since it was packed, is a ValueError.
+    An image that is not in the pack, or whose file has changed since it was
+    packed, is a ValueError.
     """
     index = PackIndex.load(folder)
     numbers = {path: row for row, path in enumerate(index.paths)}
     names = [relative_path(root, path) for path in paths]
     missing = [name for name in names if name not in numbers]
     if missing:
-        raise ValueError(
+        raise ConfigError(
             f'{len(missing)} images of {root!r} are not in the pack '
             f'{folder!r}, the first is {missing[0]!r}; {PACK_AGAIN}'
         )
-    rows = np.array([numbers[name] for name in names], dtype=np.int64)
-    columns = {name: column[rows] for name, column in index.columns.items()}
-    known = zip(
-        columns['sizes'].tolist(), columns['times'].tolist(), strict=True
+    rows = [numbers[name] for name in names]
+    sizes, times, heights, widths = (
+        index.columns[column][rows].tolist()
+        for column in ('sizes', 'times', 'heights', 'widths')
     )
     stale = [
         name
-        for name, path, state in zip(names, paths, known, strict=True)
-        if stat_source(path) != state
+        for name, path, *state in zip(names, paths, sizes, times, strict=True)
+        if stat_source(path) != tuple(state)
     ]
     if stale:
-        raise ValueError(
+        raise ConfigError(
             f'the pack {folder!r} is stale: {len(stale)} of {len(names)} '
             f'images of {root!r} have changed since, the first is '
             f'{stale[0]!r}; run {TOOL} again, it rewrites what differs'
         )
-    return rows, np.stack([columns['heights'], columns['widths']], axis=1)
+    shapes = zip(heights, widths, strict=True)
+    return list(zip(rows, shapes, strict=True))

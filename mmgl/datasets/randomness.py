@@ -25,8 +25,7 @@ class Draw(NamedTuple):
 
     ``position`` is the place in the epoch's sequence, which no two draws of
     an epoch share; ``pair`` numbers the groups of draws that belong together,
-    the two images of a cross-modal pair for example. Both are counted over
-    all ranks.
+    such as a cross-modal pair. Both are counted over all ranks.
     """
 
     index: int  # type: ignore[assignment]
@@ -36,23 +35,20 @@ class Draw(NamedTuple):
     pair: int
 
     def generator(self, stream: str) -> np.random.Generator:
-        """Return a generator that all draws of one pair share.
+        """Return a fresh generator that all draws of one pair share.
 
-        It is fresh and keyed by (seed, epoch, pair) and the stream, the name
-        of the purpose; streams are independent.
+        It is keyed by (seed, epoch, pair) and the stream, which names the
+        purpose; streams are independent.
         """
         return keyed_generator((self.seed, self.epoch, self.pair), stream)
 
 
 def seed_sequence(key: tuple[int, ...], stream: str) -> np.random.SeedSequence:
-    """Mix numbers from 0 to 2**32 - 1 and a purpose into a seed sequence.
-
-    The name goes into ``spawn_key``, which numpy keeps apart from the
-    entropy; without it (1, 2) and (1, 2, 0) would be the same key.
-    """
-    return np.random.SeedSequence(
-        key, spawn_key=(zlib.crc32(stream.encode()),)
-    )
+    """Mix numbers from 0 to 2**32 - 1 and a purpose into a seed sequence."""
+    # numpy keeps spawn_key apart from the entropy; without it (1, 2) and
+    # (1, 2, 0) would be the same key.
+    purpose = zlib.crc32(stream.encode())
+    return np.random.SeedSequence(key, spawn_key=(purpose,))
 
 
 def keyed_generator(key: tuple[int, ...], stream: str) -> np.random.Generator:
@@ -71,13 +67,12 @@ def check_seed(seed: int) -> int:
 class rng_scope:
     """Seed the global generators for one image and restore them after.
 
-    Transforms of mmcv and mmpretrain draw from numpy's global generator,
-    torchvision's from torch's, some code from python's. All three are seeded
-    from (seed, epoch, position) inside the scope. Restoring matters with
-    ``num_workers=0``, where the model shares the process; in a worker of a
-    data loader, which does nothing else, it is left out, being two thirds of
-    the cost. The generators of accelerators are not touched. A plain index
-    or None instead of a draw changes nothing.
+    mmcv's and mmpretrain's transforms draw from numpy's global generator,
+    torchvision's from torch's (CPU), some code from python's: all three are
+    seeded from (seed, epoch, position). Restoring matters with
+    ``num_workers=0``, where the model shares the process; in a worker, which
+    does nothing else, it is left out, being two thirds of the cost. A plain
+    index or None instead of a draw changes nothing.
     """
 
     def __init__(self, draw: Draw | int | None) -> None:

@@ -1,8 +1,10 @@
 """RegDB in its official layout."""
 
 import os.path as osp
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmgl.protocols.regdb import (
@@ -12,16 +14,23 @@ from mmgl.protocols.regdb import (
     TRIALS,
     split_file_name,
 )
+from mmgl.protocols.split_files import read_text
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, VISIBLE
+from mmgl.utils.errors import ConfigError
 
-from .checks import check, check_choice
+from .checks import check, check_choice, check_disjoint
 from .reid_dataset import ReIDDataset
 from .types import Results
 
+ROW = re.compile(
+    r'\s*(?P<path>\S+/(?P<pid>[0-9]{1,6})/[^/\s]+)\s+'
+    r'(?P<label>[0-9]{1,6})\s*'
+)
+
 
 class RegDBRow(NamedTuple):
-    """One line of a split file: path below the root, label, person."""
+    """One line of a split file; ``path`` is below the root."""
 
     path: str
     label: int
@@ -62,23 +71,21 @@ class RegDB(ReIDDataset):
         direction: str = 'visible_to_infrared',
         **kwargs: Any,
     ) -> None:
-        rule = 'a whole number from 1 to 10'
-        check('RegDB.trial', trial, trial in TRIALS, rule)
+        fits = type(trial) is int and trial in TRIALS
+        check('RegDB.trial', trial, fits, 'a whole number from 1 to 10')
         check_choice('RegDB.direction', direction, DIRECTIONS)
-        self.trial = int(trial)
+        self.trial = trial
         self.direction = direction
         super().__init__(data_root, split, **kwargs)
 
     def read_metainfo(self) -> dict[str, Any]:
         """Read the two split files of the trial."""
-        half = 'train' if self.split == 'train' else 'test'
-        self._rows = {
-            modality: read_index_file(
-                index_file(self.data_root, half, modality, self.trial)
-            )
-            for modality in FILE_WORDS
-        }
+        half, other = 'train', 'test'
+        if self.split != 'train':
+            half, other = other, half
+        self._rows = read_half(self.data_root, half, self.trial)
         pids = check_labels(self._rows, f'{half} of trial {self.trial}')
+        check_halves(self.data_root, pids, other, self.trial)
         return dict(
             dataset='regdb',
             split=self.split,
@@ -120,37 +127,62 @@ def index_file(data_root: str, half: str, modality: int, trial: int) -> str:
     )
 
 
-def read_index_file(path: str) -> list[RegDBRow]:
+def read_half(
+    data_root: str, half: str, trial: int
+) -> dict[int, list[RegDBRow]]:
+    """Read the visible and the infrared rows of 'train' or 'test'."""
+    return {
+        modality: read_index_file(
+            index_file(data_root, half, modality, trial), modality
+        )
+        for modality in FILE_WORDS
+    }
+
+
+def read_index_file(path: str, modality: int) -> list[RegDBRow]:
     """Read one split file: lines of an image path and a label.
 
-    A broken line, an image named twice or an empty file is a ValueError.
+    A broken line, an image named twice, one of the other modality or an empty
+    file is a ValueError.
     """
-    if not osp.isfile(path):
-        raise FileNotFoundError(
-            f'RegDB: split file {path!r} is missing; copy the idx folder of '
-            'the official data set there.'
-        )
+    wrong = FILE_WORDS[INFRARED if modality == VISIBLE else VISIBLE]
     rows = []
-    with open(path, encoding='utf-8') as file:
-        for number, line in enumerate(file, 1):
-            words = line.replace('\\', '/').split()
-            if not words:
-                continue
-            folder = osp.basename(osp.dirname(words[0]))
-            label = ' '.join(words[1:])
-            if not label.isdecimal() or not folder.isdecimal():
-                raise ValueError(
-                    f'RegDB: line {number} of {path!r} must be '
-                    f'"Folder/person/image.bmp label", got {line.strip()!r}; '
-                    'restore the official file.'
-                )
-            rows.append(RegDBRow(words[0], int(label), int(folder)))
+    for number, line in enumerate(read_text(Path(path)).splitlines(), 1):
+        if not line.strip():
+            continue
+        found = ROW.fullmatch(line.replace('\\', '/'))
+        if not found or {'', '.', '..'} & set(found['path'].split('/')):
+            raise ConfigError(
+                f'RegDB: line {number} of {path!r} must be '
+                f'"Folder/person/image.bmp label", got {line.strip()[:80]!r}; '
+                'restore the official file.'
+            )
+        if found['path'].lower().startswith(wrong):
+            raise ConfigError(
+                f'RegDB: line {number} of {path!r} names a {wrong} image, '
+                f'{found["path"]!r}: the files of the two modalities are '
+                'exchanged; restore the official ones.'
+            )
+        numbers = int(found['label']), int(found['pid'])
+        rows.append(RegDBRow(found['path'], *numbers))
     if not rows or len({row.path for row in rows}) != len(rows):
-        raise ValueError(
+        raise ConfigError(
             f'RegDB: {path!r} is empty or names an image twice; restore the '
             'official file.'
         )
     return rows
+
+
+def check_halves(
+    data_root: str, pids: Iterable[int], other: str, trial: int
+) -> None:
+    """Raise ValueError if the other half, where it is, shares persons."""
+    files = [index_file(data_root, other, m, trial) for m in FILE_WORDS]
+    if all(map(osp.exists, files)):
+        rows = read_half(data_root, other, trial)
+        theirs = (row.raw_pid for half in rows.values() for row in half)
+        where = f'RegDB: train and test of trial {trial} in {data_root!r}'
+        check_disjoint(where, pids, theirs)
 
 
 def check_labels(
@@ -167,7 +199,7 @@ def check_labels(
     }
     for modality, pairs in persons.items():
         if sorted(label for label, _ in pairs) != list(range(len(pairs))):
-            raise ValueError(
+            raise ConfigError(
                 f'RegDB: the {FILE_WORDS[modality]} labels of {where} are '
                 'not contiguous from 0 with one person each; restore the '
                 'official files.'
@@ -175,7 +207,7 @@ def check_labels(
     differing = persons[VISIBLE] ^ persons[INFRARED]
     if differing:
         labels = sorted({label for label, _ in differing})
-        raise ValueError(
+        raise ConfigError(
             f'RegDB: visible and thermal files of {where} disagree about the '
             f'persons of labels {labels[:5]}; restore the official files.'
         )

@@ -34,8 +34,8 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
     position); a broken image is an error and not replaced by another one;
     the meta information is ready before the images are listed.
 
-    A subclass implements :meth:`read_metainfo` and :meth:`load_data_list`,
-    the latter with entries made by :meth:`make_entry`.
+    A subclass implements :meth:`read_metainfo` and, with entries made by
+    :meth:`make_entry`, :meth:`load_data_list`.
 
     Args:
         data_root: Folder of the data set.
@@ -78,11 +78,7 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         check_choice(f'{name}.split', split, self.SPLITS)
         check_choice(f'{name}.modality', modality, MODALITIES)
         check_choice(f'{name}.listing', listing, ('disk', 'protocol'))
-        if not osp.isdir(data_root):
-            raise FileNotFoundError(
-                f'{name}.data_root: no folder {data_root!r}. Set data_root '
-                'to the folder of the data set, see docs/datasets.md.'
-            )
+        check_root(f'{name}.data_root', data_root)
         self.split = split
         self.modality = modality
         self.listing = listing
@@ -121,7 +117,7 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         modality: int,
         index: int,
     ) -> Results:
-        """Return an entry of the data list; ``path`` has parts below the root.
+        """Return an entry of the data list; ``path`` is below the root.
 
         ``raw_pid`` is the person number of the data set, ``index`` counts the
         images of (pid, camid) from 1.
@@ -143,22 +139,14 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
                 f'{[MODALITY_NAMES[m] for m in have]}; choose another one.'
             )
         if self.packed is not None:
-            rows, shapes = find_rows(
-                self.packed, self.data_root, [e['img_path'] for e in kept]
-            )
-            kept = [
-                dict(entry, packed_row=row, ori_shape=tuple(shape))
-                for entry, row, shape in zip(
-                    kept, rows.tolist(), shapes.tolist(), strict=True
-                )
-            ]
+            paths = [entry['img_path'] for entry in kept]
+            rows = find_rows(self.packed, self.data_root, paths)
+            for entry, (row, shape) in zip(kept, rows, strict=True):
+                entry.update(packed_row=row, ori_shape=shape)
         return kept
 
     def field(self, name: str) -> Ints:
-        """Return one of ``NUMBERS`` of every item, ``(len(self), )``.
-
-        It is read anew at each call, so call it once and keep it.
-        """
+        """Return one of ``NUMBERS`` of every item, read anew each time."""
         check_choice(f'{type(self).__name__}.field', name, NUMBERS)
         items = (self.get_data_info(i)[name] for i in range(len(self)))
         return np.fromiter(items, dtype=np.int64, count=len(self))
@@ -171,8 +159,7 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         FileNotFoundError, one that cannot be decoded a ValueError.
         """
         if isinstance(draw, Draw):
-            results = self.get_data_info(draw.index)
-            results['draw'] = draw
+            results = self.get_data_info(draw.index) | dict(draw=draw)
         else:
             results = self.get_data_info(int(draw))
         what = f'{type(self).__name__}: image {results["img_path"]!r}'
@@ -188,6 +175,15 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
                 f'{what} cannot be read or transformed ({error}); restore the '
                 'file, or check the pipeline if the file is sound.'
             ) from error
+
+
+def check_root(key: str, data_root: str) -> None:
+    """Raise FileNotFoundError unless the folder of a data set is there."""
+    if not osp.isdir(data_root):
+        raise FileNotFoundError(
+            f'{key}: no folder {data_root!r}. Set {key.split(".")[-1]} to the '
+            'folder of the data set, see docs/datasets.md.'
+        )
 
 
 def build_pipeline(pipeline: Steps) -> list[Callable[..., Any]]:
@@ -219,13 +215,16 @@ def run_pipeline(
 def load_from_pack(
     key: str, steps: Sequence[Callable[..., Any]], folder: str
 ) -> list[Callable[..., Any]]:
-    """Replace the first steps of a pipeline by reading their result.
+    """Replace the first steps of a pipeline, which made a pack, by it.
 
-    They must be those that made the pack, else the ValueError names the
-    config key.
+    If others made it, the ValueError names the config key.
     """
-    packed = [describe(s) for s in build_pipeline(PackedImages(folder).steps)]
-    given = [describe(step) for step in steps[: len(packed)]]
+    # Lists and tuples look alike.
+    packed, given = (
+        [repr(step).replace('[', '(').replace(']', ')') for step in these]
+        for these in (build_pipeline(PackedImages(folder).steps), steps)
+    )
+    given = given[: len(packed)]
     if given != packed:
         raise ValueError(
             f'{key}: the images in {folder!r} come from the steps {packed}, '
@@ -233,12 +232,5 @@ def load_from_pack(
             'the height, width and interpolation of the pipeline, or leave '
             'packed out.'
         )
-    return [
-        *build_pipeline([dict(type='LoadPackedImage', folder=folder)]),
-        *steps[len(packed) :],
-    ]
-
-
-def describe(step: Callable[..., Any]) -> str:
-    """Return the settings of a transform; lists and tuples look alike."""
-    return repr(step).replace('[', '(').replace(']', ')')
+    load = dict(type='LoadPackedImage', folder=folder)
+    return [*build_pipeline([load]), *steps[len(packed) :]]

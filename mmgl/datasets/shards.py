@@ -3,22 +3,27 @@
 A shard is a tar file in the layout of webdataset: for each image a member
 ``KEY.jpg`` (or ``.jpeg``, ``.png``, ``.bmp``) and, if anything is known about
 it, ``KEY.json`` with ``pid``, ``camid``, ``modality`` and ``index``. An index
-is a JSON file that names the shards of one modality and how many images each
-of them holds, which is all that is kept in memory.
+is a JSON file that names the shards of one modality, which lie beside it, and
+how many images each of them holds; that is all that is kept in memory.
 """
 
 import io
 import json
 import os.path as osp
+import re
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
+from mmgl.utils.images import read_file
 
-from .checks import check_positive, readable
+from .checks import check_outside, check_positive, readable
 from .randomness import keyed_generator
 from .reid_dataset import ReIDDataset
 
@@ -26,7 +31,7 @@ FORMAT = 1
 TOOL = 'tools/dataset_converters/write_shards.py'
 IMAGE_KEYS = ('jpg', 'jpeg', 'png', 'bmp')
 ANNOTATIONS = ('pid', 'raw_pid', 'camid', 'modality', 'index')
-# webdataset's: ``__key__``, ``__url__`` and the members' bytes by suffix.
+# ``__key__``, ``__url__`` and the members' bytes by suffix.
 Sample = dict[str, Any]
 
 
@@ -57,7 +62,7 @@ class ShardList:
         self.urls = list(urls)
         self.counts = np.asarray(counts, dtype=np.int64)
         if not len(self.urls) or self.counts.min() < 1:
-            raise ValueError(
+            raise ConfigError(
                 'an index of shards needs at least one shard, '
                 f'each with an image; got {list(counts)[:5]}'
             )
@@ -94,8 +99,7 @@ class ShardList:
         """Cut the images ``first`` to ``last`` out of endless passes.
 
         A pass goes through all shards once, in an order of its own, which
-        key and purpose decide. Together the segments have ``last - first``
-        images.
+        key and purpose decide.
         """
         while first < last:
             number, begin = divmod(first, len(self))
@@ -125,33 +129,55 @@ def is_remote(location: str) -> bool:
     return '://' in location or location.startswith('pipe:')
 
 
+def _members(url: str) -> Iterator[tuple[str, str, bytes]]:
+    """Yield key, suffix and contents of the files of a shard.
+
+    The key of ``folder/0001.seg.png`` is ``folder/0001``, as for webdataset.
+    """
+    if not is_remote(url) and not osp.isfile(url):
+        raise FileNotFoundError('there is no such file')
+    stream = require_webdataset().gopen(url)
+    with tarfile.open(fileobj=stream, mode='r|*') as tar:
+        while (member := tar.next()) is not None:
+            name = re.fullmatch(r'((?:.*/)?[^./]+)\.([^/]*)', member.name)
+            file = tar.extractfile(member) if member.isreg() else None
+            if name and file and not re.match('__[^/]*__/', member.name):
+                yield name[1], name[2].lower(), file.read()
+            # Or all headers are kept.
+            tar.members = []  # type: ignore[attr-defined]
+
+
 def samples_of(url: str) -> Iterator[Sample]:
-    """Iterate over the samples of a shard."""
-    samples = require_webdataset().tarfile_to_samples()
-    return iter(samples(iter([dict(url=url)])))
+    """Iterate over the samples of a shard, a ValueError if it is broken."""
+    # tarfile and the opener of the URL raise what they like.
+    remedy = f'fetch or write it again by {TOOL}'
+    with readable(f'shard {url!r}', remedy, Exception):
+        for key, members in groupby(_members(url), lambda member: member[0]):
+            sample: Sample = dict(__key__=key, __url__=url)
+            for _, suffix, data in members:
+                if suffix in sample:
+                    raise ValueError(f'two members {key}.{suffix}')
+                sample[suffix] = data
+            yield sample
 
 
 def read_segment(segment: Segment) -> Iterator[Sample]:
     """Read some images of a shard.
 
-    A shard that cannot be read, or holds another number of images than its
-    index says, is a ValueError.
+    One that holds another number of images than its index says is a
+    ValueError.
     """
     read, more = 0, False
-    samples = samples_of(segment.url)
-    remedy = f'fetch or write it again by {TOOL}'
-    # webdataset, tarfile and the opener of the URL raise what they like.
-    with readable(f'shard {segment.url!r}', remedy, Exception):
-        for sample in samples:
-            if read == segment.stop:
-                more = True
-                break
-            read += 1
-            if read > segment.start:
-                yield sample
+    for sample in samples_of(segment.url):
+        if read == segment.stop:
+            more = True
+            break
+        read += 1
+        if read > segment.start:
+            yield sample
     if read < segment.stop or (more and segment.stop == segment.total):
         found = 'more' if more else f'only {read}'
-        raise ValueError(
+        raise ConfigError(
             f'shard {segment.url!r} should hold {segment.total} images by '
             f'its index and holds {found}; write shards and index again by '
             f'{TOOL}'
@@ -163,7 +189,7 @@ def image_of(sample: Sample) -> bytes:
     for key in IMAGE_KEYS:
         if key in sample:
             return bytes(sample[key])
-    raise ValueError(
+    raise ConfigError(
         f'sample {sample["__key__"]!r} of shard {sample["__url__"]!r} has no '
         f'member of type {", ".join(IMAGE_KEYS)}, only '
         f'{[k for k in sample if not k.startswith("__")]}'
@@ -180,21 +206,21 @@ def write_shards(
     Returns the number of images by name of the modality.
     """
     check_positive('write_shards', images_per_shard=images_per_shard)
+    check_outside(out, dataset.data_root)
     modalities = dataset.field('modality')
     written = {}
     for modality in (VISIBLE, INFRARED):
         name = MODALITY_NAMES[modality]
-        members = np.flatnonzero(modalities == modality)
         rng = keyed_generator((seed,), f'shards of {name}')
-        order = rng.permutation(members)
-        rows: list[dict[str, Any]] = []
+        order = rng.permutation(np.flatnonzero(modalities == modality))
+        counts: dict[str, int] = {}
         for first in range(0, len(order), images_per_shard):
-            file = f'{name}-{len(rows):06d}.tar'
+            file = f'{name}-{len(counts):06d}.tar'
             chosen = order[first : first + images_per_shard].tolist()
             _write_shard(dataset, chosen, osp.join(out, file))
-            rows.append(dict(name=file, images=len(chosen)))
-        if rows:
-            write_index(osp.join(out, f'{name}.json'), rows)
+            counts[file] = len(chosen)
+        if counts:
+            write_index(osp.join(out, f'{name}.json'), counts)
         written[name] = len(order)
     return written
 
@@ -216,20 +242,17 @@ def _write_shard(
             suffix = osp.splitext(image)[1].lower().lstrip('.')
             notes = {key: entry[key] for key in ANNOTATIONS}
             notes['img_path'] = osp.relpath(image, dataset.data_root)
-            with open(image, 'rb') as source:
-                sample = {
-                    '__key__': f'{number:09d}',
-                    suffix: source.read(),
-                    'json': json.dumps(notes).encode(),
-                }
-            writer.write(sample)
+            sample: Sample = dict(__key__=f'{number:09d}')
+            sample[suffix] = read_file(image)
+            writer.write(sample | dict(json=json.dumps(notes).encode()))
 
 
-def write_index(path: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write an index: ``name`` and ``images`` of each shard."""
+def write_index(path: str, counts: Mapping[str, int]) -> None:
+    """Write an index of shards, from name to number of images."""
+    shards = [dict(name=n, images=count) for n, count in counts.items()]
+    text = json.dumps(dict(format=FORMAT, shards=shards), indent=1)
     with replace_whole(path) as partial:
-        index = dict(format=FORMAT, shards=list(rows))
-        partial.write_text(json.dumps(index, indent=1) + '\n')
+        partial.write_text(text + '\n')
 
 
 def count_images(url: str) -> int:

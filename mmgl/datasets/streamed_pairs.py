@@ -62,17 +62,15 @@ class StreamedPairs(Dataset[Results]):
 
     Visible and infrared images lie in shards of their own, local or remote
     (see :mod:`mmgl.datasets.shards`), read from front to back. A pass goes
-    through all shards of a modality in random order; each worker of each
-    rank reads a range of that sequence, even if it begins in the middle of a
-    shard, so that within a pass no image is left out or read twice whatever
-    the number of ranks, workers and shards; a buffer shuffles what a worker
-    has read. Passes of the smaller modality are shorter, and an epoch begins
-    where the last one ended.
+    through all shards of a modality in random order; each worker of each rank
+    reads a range of that sequence, which may begin inside a shard, so that a
+    pass leaves out no image and reads none twice; a buffer shuffles what a
+    worker has read. Passes of the smaller modality are shorter, and an epoch
+    begins where the last one ended.
 
     Must be used with ``StreamSampler`` and a data loader that collates
     batches. A batch is a function of (seed, epoch, its number, ranks and
-    workers); after resuming with the same ranks and workers all is as if
-    there had been no break, from any epoch on.
+    workers).
 
     Args:
         shards: Folder or URL (``http://...``, ``pipe:COMMAND``, as webdataset
@@ -130,12 +128,13 @@ class StreamedPairs(Dataset[Results]):
                 "data loader's batch_size alike"
             )
         self._seek(draw, plan)
-        pairs = list(islice(self._pairs, plan.batch_size // 2))
+        pairs = islice(self._pairs, plan.batch_size // 2)
+        images = [image for pair in pairs for image in pair]
         seed, epoch, number, workers = self._next
         self._next = seed, epoch, number + workers, workers
         return [
-            self._transform(pairs[place // 2][place % 2], draw)
-            for place, draw in enumerate(draws)
+            self._transform(image, draw)
+            for image, draw in zip(images, draws, strict=True)
         ]
 
     def __getitem__(self, draw: Draw) -> Results:
@@ -158,13 +157,10 @@ class StreamedPairs(Dataset[Results]):
         wanted = draw.seed, draw.epoch, draw.index, workers
         if self._next == wanted:
             return
-        first, last = plan.share(draw.epoch, worker, workers)
+        place = plan.share(draw.epoch, worker, workers)
+        streams = [self._images(m, draw, *place) for m in (VISIBLE, INFRARED)]
         done = draw.index // workers * (plan.batch_size // 2)
-        pairs = zip(
-            *(self._images(m, draw, first, last) for m in (VISIBLE, INFRARED)),
-            strict=True,
-        )
-        self._pairs = islice(pairs, done, None)
+        self._pairs = islice(zip(*streams, strict=True), done, None)
         self._next = wanted
 
     def _images(
@@ -180,11 +176,9 @@ class StreamedPairs(Dataset[Results]):
         )
         if self.shuffle_buffer > 1:
             # The first pair tells one worker from the other.
-            words = seed_sequence(
-                (draw.seed, draw.epoch, first % 2**32, first >> 32),
-                f'buffer of {purpose}',
-            ).generate_state(4)
-            rng = random.Random(words.tobytes())
+            key = draw.seed, draw.epoch, first % 2**32, first >> 32
+            words = seed_sequence(key, f'buffer of {purpose}')
+            rng = random.Random(words.generate_state(4).tobytes())
             samples = require_webdataset().shuffle(
                 self.shuffle_buffer, initial=self.shuffle_buffer, rng=rng
             )(samples)
@@ -207,9 +201,8 @@ def _entry(sample: Sample, modality: int) -> Results:
             f'has modality {notes["modality"]}; check which index is '
             'StreamedPairs.visible and which is infrared'
         )
-    numbers = {key: notes.get(key, -1) for key in ANNOTATIONS}
     return dict(
-        numbers,
+        {key: notes.get(key, -1) for key in ANNOTATIONS},
         modality=modality,
         img_path=notes.get('img_path', path),
         shard_path=path,

@@ -4,10 +4,10 @@ import os
 import os.path as osp
 import warnings
 from collections.abc import Collection, Iterable, Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.io.matlab import MatReadError
 
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 from mmgl.protocols.sysu import (
@@ -20,12 +20,14 @@ from mmgl.protocols.sysu import (
 )
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
 
-from .checks import readable
+from .checks import check_disjoint
 from .reid_dataset import ReIDDataset
 from .types import Ints, Results
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
+ID_NAMES = ('train', 'val', 'test')
 RAND_PERM_FILE = osp.join(EXP_FOLDER, RAND_PERM_NAME)
 # Camera -> person -> (10, n), numbers of images from 1.
 Permutations = Mapping[int, Mapping[int, Ints]]
@@ -70,9 +72,12 @@ class SYSUMM01(ReIDDataset):
         """Read the ids of the split and, where needed, the permutations."""
         self._pids = read_split_ids(self.data_root, self.ID_FILES[self.split])
         meta: dict[str, Any] = dict(
-            dataset='sysu', split=self.split, trial=None
+            dataset='sysu',
+            split=self.split,
+            trial=None,
+            num_pids=len(self._pids),
+            pids=self._pids,
         )
-        meta.update(num_pids=len(self._pids), pids=self._pids)
         self._relabel = self.split in self.TRAIN_SPLITS
         self._permutations: Permutations | None = None
         if not self._relabel or self.listing == 'protocol':
@@ -154,18 +159,22 @@ def person_folder(camid: int, pid: int) -> str:
     return osp.join(f'cam{camid}', f'{pid:04d}')
 
 
-def read_split_ids(data_root: str, names: Iterable[str]) -> list[int]:
-    """Return the persons, ascending, of id files that share none."""
-    pids: list[int] = []
-    for name in names:
-        pids += read_id_list(id_file(data_root, name))
-    if len(set(pids)) != len(pids):
-        raise ValueError(
-            f'SYSU-MM01: the id files of {tuple(names)} in '
-            f'{osp.join(data_root, EXP_FOLDER)!r} share a person; restore the '
-            'official files.'
-        )
-    return sorted(pids)
+def read_split_ids(data_root: str, names: Collection[str]) -> list[int]:
+    """Return the persons, ascending, of some id files.
+
+    Files that share a person, with one another or with those of other splits,
+    are a ValueError.
+    """
+    paths = {name: id_file(data_root, name) for name in ID_NAMES}
+    pids = {
+        name: read_id_list(path)
+        for name, path in paths.items()
+        if name in names or osp.exists(path)
+    }
+    for one, other in combinations(pids, 2):
+        where = f'SYSU-MM01: {paths[one]!r} and {paths[other]!r}'
+        check_disjoint(where, pids[one], pids[other])
+    return sorted(pid for name in names for pid in pids[name])
 
 
 def read_permutations(data_root: str, pids: Iterable[int]) -> Permutations:
@@ -174,22 +183,19 @@ def read_permutations(data_root: str, pids: Iterable[int]) -> Permutations:
     An entry that is not ten permutations of 1 to n is a ValueError.
     """
     path = osp.join(data_root, RAND_PERM_FILE)
-    remedy = 'restore the official file.'
-    with readable(f'SYSU-MM01: {path!r}', remedy, MatReadError):
-        everyone = load_rand_perm_cam(path)
     wanted = set(pids)
     permutations = {
         camid: {pid: rows for pid, rows in per_pid.items() if pid in wanted}
-        for camid, per_pid in everyone.items()
+        for camid, per_pid in load_rand_perm_cam(path).items()
     }
     for camid, per_pid in permutations.items():
         for pid, rows in per_pid.items():
             numbers = np.arange(1, rows.shape[1] + 1)
             if len(rows) != TRIALS or np.any(np.sort(rows) != numbers):
-                raise ValueError(
+                raise ConfigError(
                     f'SYSU-MM01: the entry of camera {camid}, person {pid} '
                     f'in {path!r} is not ten permutations of 1 to '
-                    f'{rows.shape[1]}; {remedy}'
+                    f'{rows.shape[1]}; restore the official file.'
                 )
     return permutations
 
@@ -218,15 +224,13 @@ def list_numbered_images(folder: str) -> dict[int, str]:
     It need not exist, since not every person was seen by every camera. Two
     files of the same number are a ValueError.
     """
-    if not osp.isdir(folder):
-        return {}
     images: dict[int, str] = {}
-    for file in os.listdir(folder):
+    for file in os.listdir(folder) if osp.isdir(folder) else ():
         stem, suffix = osp.splitext(file)
         if suffix.lower() not in IMAGE_SUFFIXES or not stem.isdecimal():
             continue
         if int(stem) in images:
-            raise ValueError(
+            raise ConfigError(
                 f'SYSU-MM01: {folder!r} holds two images of number '
                 f'{int(stem)}: {images[int(stem)]!r} and {file!r}; remove '
                 'one of them.'
@@ -246,7 +250,7 @@ def check_numbering(
     expected = expected_numbers(permutations, camid, pid)
     if set(images) != set(expected):
         folder = osp.join(data_root, person_folder(camid, pid))
-        raise ValueError(
+        raise ConfigError(
             f'SYSU-MM01: {folder!r} holds {len(images)} images where '
             f'{RAND_PERM_FILE} names 1 to {len(expected)}; missing '
             f'numbers {sorted(set(expected) - set(images))[:5]}, unknown '

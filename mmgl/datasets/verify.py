@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, TypeVar
 
-from PIL import Image
-
 from mmgl.protocols.regdb import FILE_WORDS, TRIALS
 from mmgl.protocols.split_files import read_id_list
 from mmgl.protocols.sysu import ALL_CAMERAS, CAMERAS
 from mmgl.structures import MODALITY_NAMES
+from mmgl.utils.images import read_image
 
+from .checks import check_disjoint
 from .regdb import check_labels, index_file, read_index_file
+from .reid_dataset import check_root
 from .sysu_mm01 import (
+    ID_NAMES,
     IMAGE_SUFFIXES,
     Permutations,
     check_camera_folders,
@@ -69,17 +71,6 @@ class Report:
                     f'data set has {number}'
                 )
 
-    def check_disjoint(
-        self, where: str, one: Iterable[int], other: Iterable[int]
-    ) -> None:
-        """Add a problem if two splits have persons in common."""
-        shared = sorted(set(one) & set(other))
-        if shared:
-            self.problems.append(
-                f'{where} share the persons {shared[:5]}; restore the '
-                'official files'
-            )
-
 
 def verify_sysu(
     data_root: str, official: bool = False, decode: bool = False
@@ -89,16 +80,17 @@ def verify_sysu(
     ``official`` also compares the counts with the real data set's,
     ``decode`` also decodes every image, which finds truncated ones.
     """
+    check_root('--root', data_root)
     report = Report()
     report.attempt(check_camera_folders, data_root, ALL_CAMERAS)
     ids = {
         name: report.attempt(read_id_list, id_file(data_root, name)) or []
-        for name in ('train', 'val', 'test')
+        for name in ID_NAMES
     }
     for one, other in combinations(ids, 2):
         where = f'exp: {one}_id.txt and {other}_id.txt'
-        report.check_disjoint(where, ids[one], ids[other])
-    everyone = sorted(set().union(*ids.values()))
+        report.attempt(check_disjoint, where, ids[one], ids[other])
+    everyone = set().union(*ids.values())
     permutations = report.attempt(read_permutations, data_root, everyone)
     counts = report.counts
     for name, pids in ids.items():
@@ -120,6 +112,7 @@ def verify_regdb(
     trials: Iterable[int] = TRIALS,
 ) -> Report:
     """Check split files and images of RegDB; see :func:`verify_sysu`."""
+    check_root('--root', data_root)
     report = Report()
     paths: set[str] = set()
     for trial in trials:
@@ -129,7 +122,7 @@ def verify_regdb(
             rows = {}
             for modality in FILE_WORDS:
                 path = index_file(data_root, half, modality, trial)
-                its_rows = report.attempt(read_index_file, path)
+                its_rows = report.attempt(read_index_file, path, modality)
                 if its_rows is not None:
                     rows[modality] = its_rows
             if len(rows) < len(FILE_WORDS):
@@ -147,7 +140,7 @@ def verify_regdb(
                 )
         if len(persons) == 2:
             where = f'idx: train and test of trial {trial}'
-            report.check_disjoint(where, *persons.values())
+            report.attempt(check_disjoint, where, *persons.values())
     report.counts['images named by the split files'] = len(paths)
     _check_files(report, data_root, sorted(paths), decode)
     return report
@@ -196,13 +189,7 @@ def _check_files(
         elif not osp.getsize(path):
             report.problems.append(f'{path}: empty file; restore the image')
         elif decode:
-            try:
-                with Image.open(path) as image:
-                    image.load()
-            except (OSError, SyntaxError) as error:
-                report.problems.append(
-                    f'{path}: cannot be decoded ({error}); restore the image'
-                )
+            report.attempt(read_image, path)
 
 
 def _note_strays(report: Report, folder: str, files: Iterable[str]) -> None:

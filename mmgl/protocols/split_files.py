@@ -1,52 +1,87 @@
 """Reading the official SYSU-MM01 split files (``exp/`` of the data set)."""
 
+import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.io import loadmat
+
+from .matfile import Array, load_mat
+
+# Folders of persons are named by four digits.
+MAX_PID = 9999
+MAX_BYTES = 2**24
+REMEDY = 'restore the official file.'
 
 
-def _existing(path: Path) -> Path:
+def read_text(path: Path) -> str:
+    """Read a split file of text, with or without a byte order mark."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist; it is part of the official split files.'
+        )
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f'{path} is larger than {MAX_BYTES} bytes; {REMEDY}')
+    try:
+        return path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError:
+        raise ValueError(f'{path} is no text; {REMEDY}') from None
+
+
+def _variable(path: Path, key: str) -> Array:
+    """Read a variable of a MATLAB file, in one dimension."""
     if not path.is_file():
         raise FileNotFoundError(
             f'{path} does not exist; it is part of exp/ of SYSU-MM01.'
         )
-    return path
-
-
-def _load_mat(path: Path, key: str) -> npt.NDArray[Any]:
     try:
-        content = loadmat(_existing(path))
-    except (NotImplementedError, ValueError) as error:
+        content = load_mat(path)
+    except NotImplementedError as error:
         raise ValueError(f'{path} cannot be read: {error}') from error
     if key not in content:
-        names = sorted(name for name in content if not name.startswith('__'))
-        raise ValueError(f'{path} has no variable {key!r}, only {names}.')
+        raise ValueError(
+            f'{path} has no variable {key!r}, only {sorted(content)}.'
+        )
     return np.ravel(content[key])
+
+
+def _read_ids(path: Path) -> list[int]:
+    """Read the numbers of one file and check them."""
+    if path.suffix == '.mat':
+        words = [f'{value}' for value in _variable(path, 'id').tolist()]
+        # MATLAB keeps whole numbers as 7.0, too.
+        words = [word.removesuffix('.0') for word in words]
+    else:
+        words = [w for w in re.split(r'[\s,]+', read_text(path)) if w]
+    for word in words:
+        if not re.fullmatch('0*[1-9][0-9]{0,3}', word):
+            raise ValueError(
+                f'{path} is not a list of whole numbers from 1 to {MAX_PID}: '
+                f'{word[:20]!r}; {REMEDY}'
+            )
+    ids = [int(word) for word in words]
+    if not ids or len(set(ids)) < len(ids):
+        raise ValueError(f'{path} is empty or repeats an identity; {REMEDY}')
+    return sorted(ids)
 
 
 def read_id_list(path: str | Path) -> list[int]:
     """Read ascending identities, as of ``test_id.txt`` or ``test_id.mat``.
 
     A text file has numbers separated by commas or white space, a .mat file
-    the variable ``id``. An empty list or a repeated identity is a ValueError.
+    the variable ``id``; where an official list has both, they must agree. An
+    empty list or a repeated identity is a ValueError.
     """
     path = Path(path)
-    if path.suffix == '.mat':
-        ids = [int(value) for value in _load_mat(path, 'id')]
-    else:
-        words = _existing(path).read_text().replace(',', ' ').split()
-        try:
-            ids = [int(word) for word in words]
-        except ValueError as error:
-            raise ValueError(
-                f'{path} is not a list of whole numbers: {error}.'
-            ) from error
-    if not ids or len(set(ids)) < len(ids):
-        raise ValueError(f'{path} is empty or repeats an identity.')
-    return sorted(ids)
+    ids = _read_ids(path)
+    twin = path.with_suffix('.txt' if path.suffix == '.mat' else '.mat')
+    official = path.stem.endswith('_id')
+    if official and twin.exists() and _read_ids(twin) != ids:
+        raise ValueError(
+            f'{path} and {twin.name} name other identities; restore the '
+            'official files.'
+        )
+    return ids
 
 
 def load_rand_perm_cam(
@@ -61,7 +96,7 @@ def load_rand_perm_cam(
     """
     path = Path(path)
     result: dict[int, dict[int, npt.NDArray[np.int64]]] = {}
-    cameras = _load_mat(path, 'rand_perm_cam')
+    cameras = _variable(path, 'rand_perm_cam')
     for camid, cell in enumerate(cameras, start=1):
         result[camid] = {}
         for pid, entry in enumerate(np.ravel(cell), start=1):
@@ -74,10 +109,11 @@ def load_rand_perm_cam(
                     f'{where} is {entry.dtype} {entry.shape}; expected '
                     'numbers (10, n).'
                 )
-            whole = entry.astype(np.int64)
-            if (whole != entry).any() or whole.min() < 1:
+            # Also false for what is no number.
+            fits = (entry >= 1) & (entry < 2**31) & (entry % 1 == 0)
+            if not fits.all():
                 raise ValueError(
                     f'{where} has values that are not image numbers from 1.'
                 )
-            result[camid][pid] = whole
+            result[camid][pid] = entry.astype(np.int64)
     return result

@@ -1,7 +1,9 @@
-"""Progress that one program leaves for another."""
+"""Progress of a job, for people and for the program that started it."""
 
 import json
 import os
+import sys
+import time
 
 from .files import replace_whole
 
@@ -16,3 +18,33 @@ def write_progress(
     content = dict(done=done, total=total, text=text)
     with replace_whole(path) as partial:
         partial.write_text(json.dumps(content), encoding='utf-8')
+
+
+class ImageProgress:
+    """Show how many images are done, and the remaining time, on one line.
+
+    The file that ``MMGL_PROGRESS_FILE`` names is kept up to date, too.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._file = os.environ.get(PROGRESS_VARIABLE)
+        self._start: tuple[float, int] | None = None
+        self._shown = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report ``done`` of ``total`` images, a few times a second."""
+        now = time.monotonic()
+        if now - self._shown < 0.3 and done < total:
+            return
+        self._shown = now
+        if self._file:
+            write_progress(self._file, done, total, f'image {done}/{total}')
+        if self._quiet:
+            return
+        began, first = self._start = self._start or (now, done)
+        rate = (done - first) / max(now - began, 1e-6)
+        left = f', {(total - done) / rate:.0f} s left' if rate else ''
+        end = '\n' if done == total else ''
+        text = f'\r{done}/{total} images, {rate:.0f} a second{left}   '
+        print(text, end=end, file=sys.stderr, flush=True)

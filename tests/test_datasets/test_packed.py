@@ -1,5 +1,6 @@
 import os
 import pickle
+import re
 import runpy
 import subprocess
 import sys
@@ -376,7 +377,11 @@ def test_goes_on_after_a_kill(broken_sysu, tmp_path):
 def test_tool_verifies_and_reports(tool, sysu_pack, tmp_path, capsys):
     tool['main'](['--out', sysu_pack, '--verify'])
     assert 'sound' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match='pack_dataset.*no pack'):
-        tool['main'](['--out', str(tmp_path), '--verify'])
-    with pytest.raises(SystemExit, match='no folder'):
-        tool['main'](['--out', str(tmp_path), '--root', 'nowhere'])
+    for arguments, text in (
+        (['--verify'], 'is no pack of images: .*pack_dataset'),
+        (['--root', 'nowhere'], "no folder 'nowhere'"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            tool['main'](['--out', str(tmp_path), *arguments])
+        assert caught.value.code == 2
+        assert re.match(f'error: .*{text}', capsys.readouterr().err)

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import runpy
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from mmgl.experiments.progress import Display, Estimator, Outlook, clock
 from mmgl.experiments.stage import Stage
 from mmgl.experiments.state import StageState, changes, locked, read_json
 from mmgl.utils.errors import ConfigError
-from mmgl.utils.paths import tool_dir
+from mmgl.utils.progress import ImageProgress
 
 
 def make_stage(folder, code, name='s', kind='pretrain', seconds=1.0):
@@ -284,8 +283,7 @@ def test_changes_are_named():
 def test_data_progress_file(tmp_path, monkeypatch):
     path = tmp_path / 'p.json'
     monkeypatch.setenv('MMGL_PROGRESS_FILE', str(path))
-    tool = tool_dir() / 'dataset_converters/make_synthetic.py'
-    report = runpy.run_path(str(tool))['Progress'](quiet=True)
+    report = ImageProgress(quiet=True)
     report(1, 10)
     report(10, 10)
     assert read_json(path) == {'done': 10, 'total': 10, 'text': 'image 10/10'}

@@ -18,9 +18,8 @@ class RankSampler(Sampler[Draw]):
     """Sampler of one rank that knows epoch and seed, and its exact length.
 
     ``batch_size`` counts images per rank and iteration and must equal that
-    of the data loader. Without a seed mmengine agrees on one over all ranks;
-    it also knows rank and number of processes. Subclasses set ``num_iters``,
-    the batches of this rank in an epoch.
+    of the data loader. mmengine knows seed, rank and number of processes
+    unless given. Subclasses set ``num_iters``, this rank's batches an epoch.
     """
 
     DATASET: ClassVar[type] = ReIDDataset
@@ -64,11 +63,10 @@ class RankSampler(Sampler[Draw]):
 class EpochSampler(RankSampler):
     """Sampler that plans an epoch for all ranks and yields its own share.
 
-    Every rank computes the same plan from (seed, epoch): for each iteration
-    one global batch. Rank ``r`` takes the ``r``-th of ``world_size`` equal
-    pieces of each global batch, so no two ranks share a draw, and the ranks'
-    batches put together are the batch one process would see with a batch
-    size ``world_size`` times as large.
+    Every rank computes the same plan from (seed, epoch) and takes the
+    ``rank``-th of ``world_size`` equal pieces of each global batch: no two
+    ranks share a draw, and together they see the batch of one process with a
+    batch size ``world_size`` times as large.
     """
 
     REMEDY = (
@@ -96,12 +94,8 @@ class EpochSampler(RankSampler):
             yield Draw(index, self.seed, self.epoch, position, pair)
 
 
-def check_pairs(
-    owner: str, batch_size: int, num_pairs_per_epoch: int | None
-) -> None:
+def check_pairs(owner: str, batch_size: int, num_pairs: int | None) -> None:
     """Raise ValueError unless batches of whole pairs can be made."""
-    check_positive(
-        owner, batch_size=batch_size, num_pairs_per_epoch=num_pairs_per_epoch
-    )
+    check_positive(owner, batch_size=batch_size, num_pairs_per_epoch=num_pairs)
     rule = 'even, as it counts images, half visible and half infrared'
     check(f'{owner}.batch_size', batch_size, batch_size % 2 == 0, rule)

@@ -50,10 +50,9 @@ def identity_groups(pids: Ints, modalities: Ints) -> Groups:
                 f'{lacking[:5].tolist()}; build the data set with modality='
                 "'both', check it with tools/misc/verify_dataset.py."
             )
-        order = labels[members].argsort(kind='stable')
-        groups.append(
-            IdentityGroups(members[order], np.cumsum(counts) - counts, counts)
-        )
+        members = members[labels[members].argsort(kind='stable')]
+        starts = np.cumsum(counts) - counts
+        groups.append(IdentityGroups(members, starts, counts))
     return groups[0], groups[1]
 
 
@@ -92,8 +91,8 @@ class IdentityPlan(ABC):
 class UniformPlan(IdentityPlan):
     """Draw the identities of each iteration uniformly, as AGW does.
 
-    Identities are drawn without replacement from all of them, and K visible
-    and K infrared images of each independently with replacement.
+    P identities without replacement, of each K visible and K infrared images
+    independently with replacement.
     """
 
     stream = 'identities'
@@ -108,11 +107,10 @@ class UniformPlan(IdentityPlan):
         # The first columns of a random order are a draw without replacement.
         order = rng.random((num_iters, self.num_classes))
         ids = order.argsort(axis=1)[:, : self.num_ids]
+        size = *ids.shape, self.num_instances
         drawn = []
         for members, starts, counts in self.groups:
-            offsets = rng.integers(
-                counts[ids][..., None], size=(*ids.shape, self.num_instances)
-            )
+            offsets = rng.integers(counts[ids][..., None], size=size)
             drawn.append(members[starts[ids][..., None] + offsets])
         return np.stack(drawn, axis=2)
 
@@ -121,9 +119,9 @@ class IdentityPassPlan(IdentityPlan):
     """Go over the identities once, as MutualInfo (Tian et al., CVPR 2021).
 
     The identities in random order are cut into batches, the rest is dropped.
-    More iterations than that are several passes, each in an order of its
-    own. The K images are drawn without replacement if an identity has as
-    many of that modality, else with replacement.
+    More iterations than that are several passes, each in its own order. The K
+    images are drawn without replacement if an identity has as many of that
+    modality, else with replacement.
     """
 
     stream = 'identities in turn'
@@ -165,8 +163,8 @@ class ImagePassPlan(IdentityPlan):
     until fewer than P have one left. An identity with fewer than K images of
     a modality has one group, with repeated images.
 
-    The number of batches of a round is random, but a trainer that plans its
-    schedule in advance needs one length for all epochs: the average over a
+    The number of batches of a round is random, but a trainer plans its
+    schedule in advance, with one length for all epochs: the average over a
     fixed set of draws. A longer round is cut; a shorter one is followed by
     the first batches of another.
     """
@@ -216,15 +214,13 @@ class ImagePassPlan(IdentityPlan):
         return np.stack(ids), np.stack(turns)
 
     def _cut(self, group: IdentityGroups, rng: np.random.Generator) -> Ints:
-        """Cut the images of one modality into random groups.
+        """Cut one modality into random groups, ``(identities, groups, K)``.
 
-        ``(identities, most groups, K)``; places behind an identity's last
-        group are never read.
+        Places behind an identity's last group are never read.
         """
         size = self.num_instances
-        cut = np.zeros(
-            (self.num_classes, self._num_groups.max() * size), dtype=np.int64
-        )
+        most = self._num_groups.max()
+        cut = np.zeros((self.num_classes, most * size), dtype=np.int64)
         for row, start, count, groups in zip(
             cut, group.starts, group.counts, self._num_groups, strict=True
         ):

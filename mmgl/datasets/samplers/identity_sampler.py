@@ -35,8 +35,6 @@ class IdentitySampler(EpochSampler):
       any seed: 182 for SYSU-MM01 with 16 x (4 + 4), 34 for RegDB with
       12 x (5 + 5).
 
-    ``len()`` is exact in every epoch.
-
     No identity is on two ranks in the same iteration. Rows are grouped by
     identity: K visible, then K infrared, of which the k-th ones share a pair
     number.
@@ -74,9 +72,8 @@ class IdentitySampler(EpochSampler):
         fits = epoch in IDENTITY_PLANS
         rule = f'one of {", ".join(map(repr, IDENTITY_PLANS))}'
         check('IdentitySampler.epoch', epoch, fits, rule)
-        super().__init__(
-            dataset, num_ids * num_instances * 2, seed, rank, world_size
-        )
+        batch_size = num_ids * num_instances * 2
+        super().__init__(dataset, batch_size, seed, rank, world_size)
         pids = dataset.field('pid')
         per_iter = num_ids * self.world_size
         num_classes = len(np.unique(pids))
@@ -88,9 +85,8 @@ class IdentitySampler(EpochSampler):
             )
         groups = identity_groups(pids, dataset.field('modality'))
         # ``self.epoch`` is the number of the current epoch.
-        self.identities = IDENTITY_PLANS[epoch](
-            groups, per_iter, num_instances
-        )
+        plan = IDENTITY_PLANS[epoch]
+        self.identities = plan(groups, per_iter, num_instances)
         self.num_iters = num_iters or self.identities.length()
 
     def plan(self) -> tuple[Ints, Ints]:
@@ -100,7 +96,5 @@ class IdentitySampler(EpochSampler):
         # One number for the k-th image of both modalities.
         visible = indices[:, :, :1]
         pairs = np.arange(visible.size).reshape(visible.shape)
-        return (
-            indices.reshape(self.num_iters, -1),
-            pairs.repeat(2, axis=2).reshape(self.num_iters, -1),
-        )
+        shape = self.num_iters, -1
+        return indices.reshape(shape), pairs.repeat(2, axis=2).reshape(shape)

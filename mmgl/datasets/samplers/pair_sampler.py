@@ -20,13 +20,12 @@ class CrossModalPairSampler(EpochSampler):
     smaller one are repeated, in a fresh shuffle each time. Yields visible,
     infrared, visible, infrared...
 
-    ``batch_size`` counts images, not pairs, per rank and iteration, and must
-    equal that of the data loader; the paper uses 96 (48 + 48).
-    ``num_pairs_per_epoch`` counts over all ranks; None is the size of the
-    larger modality, more repeats its images too. ``round_up`` completes the
-    last global batch with further pairs instead of dropping it;
-    ``num_pairs`` and ``len()`` give the true length. mmengine knows seed,
-    rank and number of processes.
+    ``batch_size`` counts images, not pairs, per rank and iteration; the paper
+    uses 96 (48 + 48). ``num_pairs_per_epoch`` counts over all ranks; None is
+    the size of the larger modality, more repeats its images too.
+    ``round_up`` completes the last global batch with further pairs instead of
+    dropping it; ``num_pairs`` and ``len()`` give the true length. For the
+    rest see :class:`.RankSampler`.
     """
 
     def __init__(
@@ -42,16 +41,16 @@ class CrossModalPairSampler(EpochSampler):
         check_pairs('CrossModalPairSampler', batch_size, num_pairs_per_epoch)
         super().__init__(dataset, batch_size, seed, rank, world_size)
         modality = dataset.field('modality')
-        self.members = {
-            m: np.flatnonzero(modality == m) for m in (VISIBLE, INFRARED)
-        }
-        for m, members in self.members.items():
+        self.members = [
+            np.flatnonzero(modality == m) for m in (VISIBLE, INFRARED)
+        ]
+        for name, members in zip(MODALITY_NAMES, self.members, strict=True):
             if not len(members):
                 raise ValueError(
-                    f'CrossModalPairSampler: no {MODALITY_NAMES[m]} image; '
-                    "build the data set with modality='both'."
+                    f'CrossModalPairSampler: no {name} image; build the data '
+                    "set with modality='both'."
                 )
-        wanted = num_pairs_per_epoch or max(map(len, self.members.values()))
+        wanted = num_pairs_per_epoch or max(map(len, self.members))
         per_iter = self.world_size * batch_size // 2
         rest = per_iter - 1 if round_up else 0
         self.num_iters = (wanted + rest) // per_iter

@@ -14,16 +14,16 @@ class StreamSampler(RankSampler):
     """Say how much of a stream each rank and worker reads in an epoch.
 
     The counterpart of :class:`CrossModalPairSampler` for images that cannot
-    be asked for by number. What it yields are the keys of the augmentation
-    and the number of the batch; which images come is the data set's, see
+    be asked for by number: it yields the keys of the augmentation and the
+    number of the batch; which images come is the business of
     :class:`~mmgl.datasets.StreamedPairs`. Takes no memory per image.
 
-    ``batch_size`` counts images, not pairs, per rank and iteration, and must
-    equal that of the data loader. ``num_pairs_per_epoch`` counts over all
-    ranks and is completed to whole batches; None is the size of the larger
-    modality. An epoch is what lies between two checkpoints; choose fewer
-    pairs for very large sets. The next one goes on where the last stopped.
-    mmengine knows seed, rank and number of processes.
+    ``batch_size`` counts images, not pairs, per rank and iteration.
+    ``num_pairs_per_epoch`` counts over all ranks and is completed to whole
+    batches; None is the size of the larger modality. An epoch is what lies
+    between two checkpoints; choose fewer pairs for very large sets. The next
+    one goes on where the last stopped. For the rest see
+    :class:`.RankSampler`.
     """
 
     DATASET = StreamedPairs
@@ -51,6 +51,6 @@ class StreamSampler(RankSampler):
         half = self.batch_size // 2
         for number in range(self.num_iters):
             first = (number * self.world_size + self.rank) * half
-            for pair in range(first, first + half):
-                for position in (2 * pair, 2 * pair + 1):
-                    yield Draw(number, self.seed, self.epoch, position, pair)
+            for position in range(2 * first, 2 * (first + half)):
+                key = self.seed, self.epoch, position, position // 2
+                yield Draw(number, *key)

@@ -8,7 +8,12 @@ from .channels import (
     ChannelRandomErasing,
 )
 from .formatting import PackReIDInputs
-from .loading import LoadImageFromBytes, LoadPackedImage, PILResize
+from .loading import (
+    LoadImageFromBytes,
+    LoadImageFromFile,
+    LoadPackedImage,
+    PILResize,
+)
 from .puzzles import (
     JigsawTiles,
     SharedStripeShuffle,
@@ -25,6 +30,7 @@ __all__ = [
     'EpochStages',
     'JigsawTiles',
     'LoadImageFromBytes',
+    'LoadImageFromFile',
     'LoadPackedImage',
     'ModalityTransform',
     'PILResize',

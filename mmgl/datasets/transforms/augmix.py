@@ -68,9 +68,6 @@ class AugMix(Transform):
     uniformly from 0.1 to ``severity`` tenths, all from numpy's global
     generator.
 
-    Works on uint8 with OpenCV: ``docs/performance.md`` compares it with
-    torchvision's, on PIL images and on tensors.
-
     Required and modified key: ``img``, uint8 of shape ``(H, W, 3)``, BGR.
 
     Args:
@@ -139,12 +136,9 @@ class AugMix(Transform):
         """Apply one operation for each three numbers from 0 to 1."""
         for choice, level, direction in numbers:
             name = self._operations[int(choice * len(self._operations))]
-            level = 0.1 + level * (self.severity - 0.1)
+            level = (0.1 + level * (self.severity - 0.1)) / MAX_SEVERITY
+            forward = direction < 0.5
             img = apply_operation(
-                img,
-                name,
-                level / MAX_SEVERITY,
-                direction < 0.5,
-                self.interpolation,
+                img, name, level, forward, self.interpolation
             )
         return img

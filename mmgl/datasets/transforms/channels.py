@@ -19,10 +19,10 @@ class ChannelTransform(Transform):
     """Compute with normalised channels on an image that is not normalised.
 
     CAJ (Ye et al., ICCV 2021) acts behind the normalisation, where a channel
-    copied to another place carries its own mean and standard deviation. Here
-    the data preprocessor of the model normalises later. An operation
-    therefore returns the float32 image which that turns into the wanted one;
-    values may leave 0-255. Randomness comes from numpy's global generator.
+    copied to another place carries its own mean and deviation. Here the data
+    preprocessor normalises later: an operation returns the float32 image
+    which that turns into the wanted one; values may leave 0-255. Randomness
+    comes from numpy's global generator.
 
     Required and modified key: ``img``, uint8 or float32 ``(H, W, 3)``, not
     normalised; float32 afterwards, changed or not.
@@ -55,10 +55,10 @@ class ChannelTransform(Transform):
         self._step = -1 if to_rgb else 1
         if space == 'raw':
             mean, std = (0, 0, 0), (255, 255, 255)
-        self._mean = self._in_image_order(mean)
-        self._std = self._in_image_order(std)
+        self._mean = self.in_image_order(mean)
+        self._std = self.in_image_order(std)
 
-    def _in_image_order(self, rgb: Sequence[float]) -> Image:
+    def in_image_order(self, rgb: Sequence[float]) -> Image:
         """Bring three numbers given for RGB into the order of the image."""
         return np.array(rgb, dtype=np.float32)[:: self._step]
 
@@ -67,49 +67,20 @@ class ChannelTransform(Transform):
         check_image(self._owner, img)
         return img.astype(np.float32)
 
-    def colour(self, rgb: Sequence[float]) -> Image:
-        """Return the grey levels ``(3, )``, in image order, of a colour."""
-        levels: Image = self._in_image_order(rgb) * self._std + self._mean
+    def grey_levels(self, values: Image) -> Image:
+        """Turn values of the space into levels, ``(..., 3 or 1)``."""
+        levels: Image = values * self._std + self._mean
         return levels
 
     def spread(self, img: Image, weights: Sequence[float]) -> Image:
         """Put one weighted sum of the channels R, G, B into all three."""
-        in_order = self._in_image_order(weights)
-        value = (self.as_float(img) - self._mean) @ (in_order / self._std)
-        spread: Image = value[..., None] * self._std + self._mean
-        return spread
-
-
-class _ChannelCopy(ChannelTransform):
-    """Put one random channel into all three, with given probabilities."""
-
-    def __init__(self, channel_probs: Sequence[float], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        fits = len(channel_probs) == 3 and min(channel_probs) >= 0
-        fits = fits and sum(channel_probs) <= 1 + 1e-6
-        rule = 'the three probabilities of R, G and B, of sum 1 at most'
-        check(f'{self._owner}.channel_probs', channel_probs, fits, rule)
-        self.channel_probs = tuple(channel_probs)
-
-    def transform(self, results: Results) -> Results:
-        """Change the colours of ``results['img']``."""
-        # Sums such as 3 * (1 / 3) may miss 1 by rounding.
-        bounds = np.cumsum(self.channel_probs).round(6)
-        channel = int(np.searchsorted(bounds, np.random.rand(), side='right'))
-        if channel < 3:
-            weights = [float(channel == c) for c in range(3)]
-            results['img'] = self.spread(results['img'], weights)
-        else:
-            results['img'] = self.without_copy(results['img'])
-        return results
-
-    def without_copy(self, img: Image) -> Image:
-        """Return the float32 image that no channel was copied in."""
-        return self.as_float(img)
+        scales = self.in_image_order(weights) / self._std
+        value = (self.as_float(img) - self._mean) @ scales
+        return self.grey_levels(value[..., None])
 
 
 @TRANSFORMS.register_module()
-class ChannelExchange(_ChannelCopy):
+class ChannelExchange(ChannelTransform):
     """Replace a visible image by one of its colour channels, three times.
 
     The channel-augmented view of CAJ; see :class:`ChannelTransform`.
@@ -125,18 +96,37 @@ class ChannelExchange(_ChannelCopy):
         channel_probs: Sequence[float] = (1 / 3, 1 / 3, 1 / 3),
         **kwargs: Any,
     ) -> None:
-        super().__init__(channel_probs, **kwargs)
+        super().__init__(**kwargs)
+        fits = len(channel_probs) == 3 and min(channel_probs) >= 0
+        fits = fits and sum(channel_probs) <= 1 + 1e-6
+        rule = 'the three probabilities of R, G and B, of sum 1 at most'
+        check(f'{self._owner}.channel_probs', channel_probs, fits, rule)
+        self.channel_probs = tuple(channel_probs)
+
+    def transform(self, results: Results) -> Results:
+        """Change the colours of ``results['img']``."""
+        # Sums such as 3 * (1 / 3) may miss 1 by rounding.
+        bounds = np.cumsum(self.channel_probs).round(6)
+        channel = int(np.searchsorted(bounds, np.random.rand(), side='right'))
+        if channel < 3:
+            img = self.spread(results['img'], np.eye(3)[channel])
+        else:
+            img = self.without_copy(results['img'])
+        return results | dict(img=img)
+
+    def without_copy(self, img: Image) -> Image:
+        """Return the float32 image that no channel was copied in."""
+        return self.as_float(img)
 
 
 @TRANSFORMS.register_module()
-class ChannelAdaptiveGray(_ChannelCopy):
+class ChannelAdaptiveGray(ChannelExchange):
     """Replace an image by one channel, by its greyscale, or by neither.
 
-    CAJ applies it to infrared images; see :class:`ChannelTransform`. Their
-    three channels are equal, but in normalised space the copies of R, G and
-    B differ by their means and deviations. Published: each channel with
-    probability 1/4, greyscale 1/8, unchanged 1/8; CAJ+ has
-    ``gray_prob=0.6``.
+    CAJ applies it to infrared images, whose three channels are equal, but in
+    normalised space the copies of R, G and B differ by their means and
+    deviations. Published: each channel with probability 1/4, greyscale 1/8,
+    unchanged 1/8; CAJ+ has ``gray_prob=0.6``.
 
     Args:
         channel_probs: Probabilities of copying R, G and B.
@@ -154,8 +144,7 @@ class ChannelAdaptiveGray(_ChannelCopy):
     ) -> None:
         super().__init__(channel_probs, **kwargs)
         check_probability(self._owner, gray_prob=gray_prob)
-        fits = len(gray_weights) == 3
-        key = f'{self._owner}.gray_weights'
+        key, fits = f'{self._owner}.gray_weights', len(gray_weights) == 3
         check(key, gray_weights, fits, 'three numbers')
         self.gray_prob = gray_prob
         self.gray_weights = tuple(gray_weights)
@@ -171,12 +160,11 @@ class ChannelAdaptiveGray(_ChannelCopy):
 class ChannelRandomErasing(ChannelTransform):
     """Fill a random rectangle with a constant per channel.
 
-    The channel-level random erasing of CAJ; see :class:`ChannelTransform`.
-    It differs from ``mmpretrain.RandomErasing`` in the aspect ratio, which
-    is uniform and not log-uniform, in drawing again when a rectangle does
-    not fit, instead of cutting it, and in the fill: the published code
-    writes the mean colour of CIFAR-10 into the *normalised* image, where it
-    is a light grey.
+    The channel-level random erasing of CAJ. It differs from
+    ``mmpretrain.RandomErasing`` in the aspect ratio, which is uniform and not
+    log-uniform, in drawing again when a rectangle does not fit, instead of
+    cutting it, and in the fill: the published code writes the mean colour of
+    CIFAR-10 into the *normalised* image, where it is a light grey.
 
     Args:
         prob: Probability of erasing.
@@ -213,7 +201,7 @@ class ChannelRandomErasing(ChannelTransform):
         self.area_range = area_range[0], area_range[1]
         self.aspect_range = aspect_range[0], aspect_range[1]
         self.max_tries = max_tries
-        self._levels = self.colour(fill)
+        self._levels = self.grey_levels(self.in_image_order(fill))
 
     def draw_rectangle(
         self, height: int, width: int
@@ -237,5 +225,4 @@ class ChannelRandomErasing(ChannelTransform):
             rectangle = self.draw_rectangle(*img.shape[:2])
             if rectangle is not None:
                 img[rectangle] = self._levels
-        results['img'] = img
-        return results
+        return results | dict(img=img)

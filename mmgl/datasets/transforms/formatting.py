@@ -31,6 +31,7 @@ def _pack_views(views: Sequence[Image]) -> Tensor | list[Tensor]:
     if not views:
         raise ValueError('PackReIDInputs: the list of views is empty')
     tensors = [_tensor(view) for view in views]
+    # mmengine collates no lists of different lengths in one batch.
     sizes = {view.shape for view in tensors}
     return torch.stack(tensors) if len(sizes) == 1 else tensors
 
@@ -44,10 +45,9 @@ class PackReIDInputs(Transform):
     ``img_path``. Optional: ``permutation``, ``draw``. Returns
     ``data_samples``, a :class:`ReIDDataSample`, and ``inputs``, a tensor
     ``(3, H, W)``, or ``(views, 3, H, W)`` for a list, of the type of the
-    image (float32 if views differ). Views of one size are stacked because
-    the collate function of mmengine refuses lists of different lengths in
-    one batch. Views of several sizes stay a list; all images of a batch must
-    then have as many, and models need ``ModalityChannelPreprocessor``.
+    image (float32 if views differ). Views of several sizes stay a list; all
+    images of a batch must then have as many, and models need
+    ``ModalityChannelPreprocessor``.
 
     Args:
         meta_keys: Further keys of the results kept as meta information; a
@@ -68,10 +68,8 @@ class PackReIDInputs(Transform):
         img = results['img']
         inputs = _pack_views(img) if isinstance(img, list) else _tensor(img)
         draw = results.get('draw')
-        metainfo = dict(
-            img_path=results['img_path'],
-            pair_key=None if draw is None else draw.pair,
-        )
+        pair = None if draw is None else draw.pair
+        metainfo = dict(img_path=results['img_path'], pair_key=pair)
         for key in self.meta_keys:
             if key not in results:
                 raise KeyError(

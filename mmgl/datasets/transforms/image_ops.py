@@ -2,9 +2,8 @@
 
 Each does what the function of PIL named in it does: those that map grey
 levels to the bit, the geometric ones up to the rounding of the interpolation.
-All take and return contiguous or row-contiguous uint8 images ``(H, W, 3)``
-and change no argument. The order of the channels matters to :func:`color`
-and :func:`contrast` only, which expect BGR.
+All take and return (row-)contiguous uint8 images ``(H, W, 3)`` and change no
+argument. Only :func:`color` and :func:`contrast` care for the order: BGR.
 """
 
 import math
@@ -123,13 +122,10 @@ def translate(img: Image, right: int = 0, down: int = 0) -> Image:
     """Move by pixels, at most the size either way; what comes in is black."""
     height, width = img.shape[:2]
     moved = np.zeros_like(img)
-    moved[
-        max(down, 0) : height + min(down, 0),
-        max(right, 0) : width + min(right, 0),
-    ] = img[
-        max(-down, 0) : height - max(down, 0),
-        max(-right, 0) : width - max(right, 0),
-    ]
+    source = img[max(-down, 0) : height - max(down, 0)]
+    source = source[:, max(-right, 0) : width - max(right, 0)]
+    target = moved[max(down, 0) :, max(right, 0) :]
+    target[: len(source), : source.shape[1]] = source
     return moved
 
 

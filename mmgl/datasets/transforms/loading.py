@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import mmcv
 import numpy as np
 
 from mmgl.registry import TRANSFORMS
+from mmgl.utils.images import decode_image, read_file
 
 from ..checks import check, check_choice
 from ..packed import PackedImages
@@ -15,39 +15,61 @@ from .resampling import KERNELS, resample
 
 
 @TRANSFORMS.register_module()
-class LoadImageFromBytes(Transform):
-    """Decode an image as ``LoadImageFromFile`` does, without a file.
+class LoadImageFromFile(Transform):
+    """Read an image file, by the rules of :mod:`mmgl.utils.images`.
 
-    Takes its place at the beginning of a pipeline for
-    :class:`~mmgl.datasets.StreamedPairs`. The arguments are those of
-    ``mmcv.imfrombytes``.
+    Takes the place of mmcv's, which trusts files, under its name.
 
-    Required keys: ``img_bytes``, removed, and ``shard_path``, named in
-    errors. Added: ``img``, uint8 ``(H, W, 3)`` BGR, ``img_shape`` and
-    ``ori_shape``.
+    Required key: ``img_path``. Added: ``img``, uint8 ``(H, W, 3)`` BGR,
+    ``img_shape`` and ``ori_shape``.
+
+    Args:
+        color_type: 'color' or 'grayscale', which is ``(H, W)``.
+        window: Two percentiles of the levels of an image of 16 bits that
+            become 0 and 255, such as (1, 99); without them such an image is
+            an error. Others stay as they are.
     """
 
     def __init__(
-        self, color_type: str = 'color', imdecode_backend: str = 'cv2'
+        self, color_type: str = 'color', window: Sequence[float] | None = None
     ) -> None:
+        owner = type(self).__name__
+        choices = 'color', 'grayscale'
+        check_choice(f'{owner}.color_type', color_type, choices)
+        rule = 'two percentiles from 0 to 100, the smaller first'
+        fits = window is None or (
+            len(window) == 2 and 0 <= window[0] < window[1] <= 100
+        )
+        check(f'{owner}.window', window, fits, rule)
         self.color_type = color_type
-        self.imdecode_backend = imdecode_backend
+        self.window = None if window is None else tuple(window)
+
+    def transform(self, results: Results) -> Results:
+        """Read and decode ``results['img_path']``."""
+        path = results['img_path']
+        return results | self._decoded(read_file(path), path)
+
+    def _decoded(self, data: bytes, name: str) -> Results:
+        """Decode an image and return the keys to add."""
+        grey = self.color_type == 'grayscale'
+        img = decode_image(data, name, self.window, grey)
+        shape = img.shape[:2]
+        return dict(img=img, img_shape=shape, ori_shape=shape)
+
+
+@TRANSFORMS.register_module()
+class LoadImageFromBytes(LoadImageFromFile):
+    """Decode an image as ``LoadImageFromFile`` does, without a file.
+
+    The first step of pipelines of :class:`~mmgl.datasets.StreamedPairs`.
+    Required keys: ``img_bytes``, removed, and ``shard_path``, named in
+    errors.
+    """
 
     def transform(self, results: Results) -> Results:
         """Decode ``results['img_bytes']``."""
         data = results.pop('img_bytes')
-        # OpenCV raises for no bytes at all and returns None for wrong ones.
-        img = data and mmcv.imfrombytes(
-            data, flag=self.color_type, backend=self.imdecode_backend
-        )
-        if not isinstance(img, np.ndarray):
-            raise ValueError(
-                f'image {results.get("shard_path")!r} cannot be decoded; '
-                'write the shard that holds it again.'
-            )
-        results['img'] = img
-        results['img_shape'] = results['ori_shape'] = img.shape[:2]
-        return results
+        return results | self._decoded(data, results.get('shard_path', ''))
 
 
 @TRANSFORMS.register_module()
@@ -55,10 +77,9 @@ class LoadPackedImage(Transform):
     """Read an image as the loading steps of a pipeline left it.
 
     A data set puts it in place of ``LoadImageFromFile`` and ``PILResize`` if
-    it is told its folder by ``packed``, and adds the required keys.
-
-    Required keys: ``packed_row`` and ``ori_shape``. Added: ``img``, uint8
-    ``(H, W, 3)`` BGR, and the keys that the replaced steps set.
+    it has ``packed``, and sets the required keys ``packed_row`` and
+    ``ori_shape``. Added: ``img``, uint8 ``(H, W, 3)`` BGR, and the keys that
+    the replaced steps set.
     """
 
     def __init__(self, folder: str) -> None:

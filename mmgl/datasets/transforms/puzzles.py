@@ -39,12 +39,10 @@ class SharedStripeShuffle(Transform):
     """Shuffle stripes by one permutation per cross-modal pair (MMGL).
 
     The paper's Sec. III: N stripes of size ``(H / N, W)``, one permutation,
-    uniform over all N!, shared by the two images of a pair. Place ``i`` of
-    the result shows stripe ``permutation[i]`` of the input. Use it after all
-    other augmentations, so that none of them reveals the seams.
-
-    With a draw of a sampler the permutation depends on (seed, epoch, pair);
-    with a plain index on (seed, index), which keeps it fixed for evaluation.
+    uniform over all N!, shared by the two images of a pair, see
+    :func:`shuffle_stripes`. Use it after all other augmentations, so that
+    none of them reveals the seams. With a draw of a sampler the permutation
+    depends on (seed, epoch, pair); with a plain index on (seed, index).
 
     Required keys: ``img``, and ``draw`` or ``sample_idx``. Modified: ``img``.
     Added: ``permutation``, int64 of shape ``(N,)``.
@@ -70,9 +68,8 @@ class SharedStripeShuffle(Transform):
         else:
             rng = draw.generator(stream)
         permutation = rng.permutation(self.num_stripes).astype(np.int64)
-        results['img'] = shuffle_stripes(results['img'], permutation)
-        results['permutation'] = permutation
-        return results
+        img = shuffle_stripes(results['img'], permutation)
+        return results | dict(img=img, permutation=permutation)
 
 
 def cut_tiles(

@@ -58,19 +58,16 @@ KERNELS: dict[str, tuple[Callable[[Values], Values], int]] = {
 class Taps(NamedTuple):
     """Which source pixels each output pixel is the weighted sum of.
 
-    ``indices`` (int32) are the source pixels of all output pixels, one after
-    the other, ``starts`` (int32) the first tap of each, ``weights`` (float32)
-    in units of 2 ** -11. If ``split``, all output pixels come twice: with the
-    integer parts of the weights, then with what is left, from 0 on and below
-    1. ``shift`` is added before sums are rounded, in grey levels.
+    If ``split``, all output pixels come twice: with the integer parts of the
+    weights, then with what is left, from 0 on and below 1.
     """
 
-    indices: Tensor
-    starts: Tensor
-    weights: Tensor
+    indices: Tensor  # int32, the source pixels of all output pixels
+    starts: Tensor  # int32, the first tap of each output pixel
+    weights: Tensor  # float32, in units of 2 ** -11
     signed: bool  # some weights are negative
     split: bool
-    shift: float
+    shift: float  # added before sums are rounded, in grey levels
 
 
 @lru_cache(maxsize=512)
@@ -85,8 +82,6 @@ def taps_of(
     pass is exact for filters with negative weights; for the other one it
     rounds up in doubt, which adds one at most to what the second pass sees,
     and the second one, ``last``, rounds down in doubt.
-
-    The taps take 60 kB for 600 pixels that become 288, if split.
     """
     first, counts, weights = _pil_weights(length, new_length, interpolation)
     weights *= 1 / UNIT

@@ -16,10 +16,7 @@ from .base import Transform
 
 
 def _build(key: str, steps: Steps) -> Compose:
-    """Build transforms that run one after the other, until one returns None.
-
-    ``key`` names class and argument in the TypeError for what is no list.
-    """
+    """Build transforms that run in turn; TypeError for what is no list."""
     if not isinstance(steps, Sequence) or isinstance(steps, str):
         raise TypeError(f'{key} must be a list of transforms, got {steps!r}')
     return Compose(build_pipeline(steps))
@@ -35,8 +32,6 @@ def _build_all(key: str, lists: Sequence[Steps]) -> list[Compose]:
 @TRANSFORMS.register_module()
 class ModalityTransform(Transform):
     """Run the transforms meant for the modality of the image.
-
-    Required key: ``modality``, and those of the transforms.
 
     Args:
         visible: Transforms of visible images; an empty list changes nothing,
@@ -67,9 +62,8 @@ class ModalityTransform(Transform):
 class EpochStages(Transform):
     """Run the transforms meant for the current epoch.
 
-    The epoch comes with the draw of the sampler. Nothing is switched from
-    outside, which would not reach workers that live on, and a resumed run is
-    in the right stage by itself. Images asked for by a plain index, as in
+    The epoch comes with the draw of the sampler: a switch from outside would
+    not reach workers that live on. Images asked for by a plain index, as in
     evaluation, get the last stage.
 
     Args:
@@ -109,9 +103,9 @@ class Views(Transform):
     """Make several views of an image, each by a pipeline of its own.
 
     Each view starts from a copy of the results and draws its own random
-    numbers. ``results['img']`` becomes the list of their images; all other
-    keys are those of the first view. ``PackReIDInputs`` then stacks the
-    views; each is a row of the batch (see ``ReIDDataPreprocessor``).
+    numbers. ``results['img']`` becomes the list of their images, each a row
+    of the batch (see ``ReIDDataPreprocessor``); all other keys are those of
+    the first view.
 
     Unlike with ``mmpretrain.MultiView``, which works as well, transforms of
     this package are found in any scope, keys set inside a view are kept, and

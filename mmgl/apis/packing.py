@@ -1,0 +1,98 @@
+"""Decode and resize the images of a data set once, into a mapped file.
+
+Running it again goes on where it was stopped, and rewrites images whose
+files have changed.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from mmgl.datasets import SYSUMM01, RegDB
+from mmgl.datasets.pack_writer import INTERPOLATIONS, verify_pack, write_pack
+from mmgl.protocols.regdb import TRIALS
+from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import report_errors
+from mmgl.utils.progress import ImageProgress
+
+SPLITS = {'sysu': ('trainval', 'test'), 'regdb': ('train', 'test')}
+
+
+def image_paths(root: str, layout: str, splits: Sequence[str]) -> set[str]:
+    """Return the paths of the images of a data set, of all trials together."""
+    datasets = (
+        SYSUMM01(root, split)
+        if layout == 'sysu'
+        else RegDB(root, split, trial, listing='protocol')
+        for split in splits
+        for trial in (TRIALS if layout == 'regdb' else (1,))
+    )
+    return {
+        dataset.get_data_info(number)['img_path']
+        for dataset in datasets
+        for number in range(len(dataset))
+    }
+
+
+def packing_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl pack-dataset``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add('--root', help='folder of the data set')
+    add('--layout', choices=tuple(SPLITS), default='sysu')
+    add('--out', required=True, help='folder to write')
+    add('--height', type=int, default=288)
+    add('--width', type=int, default=144)
+    add(
+        '--interpolation',
+        choices=INTERPOLATIONS,
+        default='lanczos',
+        help='that of PILResize in the pipeline, or opencv for Resize',
+    )
+    add(
+        '--window',
+        nargs=2,
+        type=float,
+        metavar=('LOW', 'HIGH'),
+        help='percentiles of images of 16 bits that become 0 and 255',
+    )
+    add('--splits', nargs='+', help='default: all images of the protocol')
+    add('--workers', type=int, default=1, help='number of processes')
+    add('--overwrite', action='store_true', help='replace another pack')
+    add(
+        '--verify',
+        action='store_true',
+        help='only read the pack and compare its checksums',
+    )
+    return parser
+
+
+def run_packing(arguments: Sequence[str] | None = None) -> None:
+    """Write or verify a pack."""
+    parser = packing_parser()
+    args = parser.parse_args(arguments)
+    if not args.verify and not args.root:
+        parser.error('--root is required')
+    silence_upstream_warnings()
+    with report_errors():
+        if args.verify:
+            print(f'{args.out}: {verify_pack(args.out)} images, sound')
+            return
+        splits = args.splits or SPLITS[args.layout]
+        index = write_pack(
+            args.root,
+            image_paths(args.root, args.layout, splits),
+            args.out,
+            args.height,
+            args.width,
+            args.interpolation,
+            args.workers,
+            args.overwrite,
+            ImageProgress(),
+            args.window,
+        )
+    size = len(index) * args.height * args.width * 3 / 2**30
+    print(
+        f'{args.out}: {len(index)} images of {args.height} x '
+        f'{args.width}, {size:.2f} GiB; use it by --cfg-options '
+        f'train_dataloader.dataset.packed={args.out}'
+    )

@@ -1,0 +1,63 @@
+"""Write tar shards for streamed pre-training, or an index of existing ones."""
+
+import argparse
+import os.path as osp
+from collections.abc import Sequence
+
+from mmgl.datasets import SYSUMM01, RegDB
+from mmgl.datasets.shards import count_images, write_index, write_shards
+from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import report_errors
+
+
+def sharding_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl write-shards``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add('--root', help='folder of the data set')
+    add('--layout', choices=('sysu', 'regdb'), default='sysu')
+    add('--split', default='train')
+    add('--trial', type=int, default=1, help='of RegDB')
+    add('--out', help='folder to write')
+    add(
+        '--images-per-shard',
+        type=int,
+        default=1000,
+        metavar='N',
+        help='100 MB to 1 GB a shard are usual',
+    )
+    add('--seed', type=int, default=0, help='of the order')
+    add(
+        '--index',
+        metavar='JSON',
+        help='only write this index, of the shards named behind it',
+    )
+    add('shards', nargs='*', help='for --index')
+    return parser
+
+
+def run_sharding(arguments: Sequence[str] | None = None) -> None:
+    """Write shards or an index."""
+    parser = sharding_parser()
+    args = parser.parse_args(arguments)
+    if args.index and not args.shards:
+        parser.error('--index needs the shards to count')
+    if not args.index and (args.shards or not (args.root and args.out)):
+        parser.error('give --root and --out, or --index and shards')
+    silence_upstream_warnings()
+    with report_errors():
+        if args.index:
+            rows = {osp.basename(p): count_images(p) for p in args.shards}
+            write_index(args.index, rows)
+            number, total = len(rows), sum(rows.values())
+            print(f'{args.index}: {total} images in {number} shards')
+            return
+        if args.layout == 'sysu':
+            dataset = SYSUMM01(args.root, args.split)
+        else:
+            dataset = RegDB(args.root, args.split, args.trial)
+        written = write_shards(
+            dataset, args.out, args.images_per_shard, args.seed
+        )
+    counts = ', '.join(f'{n} {name}' for name, n in written.items())
+    print(f'{args.out}: {counts} images')

@@ -1,0 +1,58 @@
+"""Write the embedded synthetic data set in a real set's layout."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+
+from mmgl.datasets.synthetic import (
+    Difficulty,
+    preset_counts,
+    write_regdb,
+    write_sysu,
+)
+from mmgl.utils.errors import report_errors
+from mmgl.utils.progress import ImageProgress
+
+DIFFICULTY = dataclasses.fields(Difficulty)
+
+
+def synthesis_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl make-synthetic``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add('--root', required=True, help='folder to write')
+    add('--layout', choices=('sysu', 'regdb'), default='sysu')
+    add('--preset', choices=('tiny', 'mini', 'full'), default='mini')
+    add('--seed', type=int, default=0)
+    add('--workers', type=int, default=1, help='number of processes')
+    add('--quiet', action='store_true', help='no progress')
+    group = parser.add_argument_group('difficulty (see mmgl Difficulty)')
+    for field in DIFFICULTY:
+        group.add_argument(
+            f'--{field.name.replace("_", "-")}',
+            type=float,
+            default=field.default,
+            metavar='X',
+            help=f'default {field.default}',
+        )
+    return parser
+
+
+def run_synthesis(arguments: Sequence[str] | None = None) -> None:
+    """Write the data set and print what it holds."""
+    args = synthesis_parser().parse_args(arguments)
+    write = write_sysu if args.layout == 'sysu' else write_regdb
+    with report_errors():
+        write(
+            args.root,
+            args.preset,
+            args.seed,
+            args.workers,
+            ImageProgress(args.quiet),
+            Difficulty(**{f.name: getattr(args, f.name) for f in DIFFICULTY}),
+        )
+    images = preset_counts(args.layout, args.preset)['images']
+    print(
+        f'{args.root}: {images} images in the {args.layout} layout '
+        f'(preset {args.preset}, seed {args.seed}).'
+    )

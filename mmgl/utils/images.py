@@ -1,0 +1,130 @@
+"""Reading image files that may be anything.
+
+Rules, by content and not by name: one JPEG, PNG or BMP picture, complete, of
+at most ``MAX_PIXELS``, in grey, RGB or palette colours. Alpha must be opaque
+and is dropped. 16 bits become eight by a window of percentiles, if given.
+"""
+
+import io
+import os
+import stat
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from .errors import ConfigError
+
+Pixels: TypeAlias = npt.NDArray[Any]
+
+FORMATS = ('JPEG', 'PNG', 'BMP')
+MAX_PIXELS = 2**26
+MAX_BYTES = 2**28
+END_OF_JPEG = b'\xff\xd9'
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Read a regular file; others, which may never end, are a ConfigError."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f'{path} is no regular file; put the image there')
+    if status.st_size > MAX_BYTES:
+        raise ConfigError(f'{path} is larger than {MAX_BYTES} bytes')
+    with open(path, 'rb') as file:
+        return file.read()
+
+
+def decode_image(
+    data: bytes,
+    name: str,
+    window: Sequence[float] | None = None,
+    grey: bool = False,
+) -> Pixels:
+    """Decode the bytes of an image file to uint8, BGR ``(H, W, 3)``.
+
+    With ``grey`` it is ``(H, W)``. ``window`` are two percentiles of a 16-bit
+    image, which become 0 and 255; eight bits stay as they are.
+
+    Raises:
+        ConfigError: In one sentence with ``name``, for what the rules of this
+            module exclude.
+    """
+    try:
+        deep = _check(data)
+        flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+        if deep and window is None:
+            raise ValueError(
+                'it has 16 bits; set the argument window of '
+                'LoadImageFromFile or LoadImageFromBytes (pack-dataset '
+                '--window) to two percentiles, such as 1 and 99'
+            )
+        if deep:
+            flags |= cv2.IMREAD_ANYDEPTH
+        img = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        if img is None:
+            raise ValueError('it is damaged')
+    except Exception as error:  # decoders raise what they like
+        why = str(error) or type(error).__name__
+        raise ConfigError(
+            f'image {name!r} cannot be read: it cannot be decoded ({why}); '
+            'restore the file'
+        ) from error
+    return img if window is None or not deep else _eight_bits(img, window)
+
+
+def read_image(
+    path: str | os.PathLike[str], window: Sequence[float] | None = None
+) -> Pixels:
+    """Read an image file; see :func:`decode_image`."""
+    return decode_image(read_file(path), str(path), window)
+
+
+def _check(data: bytes) -> bool:
+    """Apply the rules to an image file; tell whether it has 16 bits."""
+    if not data:
+        raise ValueError('it is empty')
+    stream = io.BytesIO(data)
+    try:
+        image = Image.open(stream, formats=FORMATS)
+        too_large = image.width * image.height > MAX_PIXELS
+    except Image.DecompressionBombError:
+        too_large = True
+    except UnidentifiedImageError:
+        raise ValueError(f'it is none of {", ".join(FORMATS)}') from None
+    if too_large:
+        raise ValueError(f'it has more than {MAX_PIXELS} pixels')
+    _check_kind(image, data)
+    if image.format == 'PNG':
+        image.verify()
+    elif image.format == 'BMP':
+        image.load()
+    # Behind the header: a preview in there has an end of its own.
+    elif data.find(END_OF_JPEG, stream.tell()) < 0:
+        raise ValueError('its end is missing')
+    # The depth of PNG's header, which PIL's mode does not tell.
+    return image.format == 'PNG' and data[24] == 16
+
+
+def _check_kind(image: Image.Image, data: bytes) -> None:
+    """Refuse several pictures in one file, inks, and what shines through."""
+    frames = getattr(image, 'n_frames', 1)
+    if frames > 1:
+        raise ValueError(f'it holds {frames} pictures')
+    if image.mode == 'CMYK':
+        raise ValueError('it has the inks CMYK, save it as RGB')
+    if image.has_transparency_data:
+        # Decoded apart: image has to be fresh for what follows.
+        alpha = Image.open(io.BytesIO(data)).convert('RGBA').getchannel('A')
+        if alpha.getextrema() != (255, 255):
+            raise ValueError('it is transparent, save it without alpha')
+
+
+def _eight_bits(img: Pixels, window: Sequence[float]) -> Pixels:
+    """Spread the levels between two percentiles over 0 to 255."""
+    low, high = np.percentile(img, window)
+    scaled = (img - low) * (255 / max(high - low, 1))
+    levels: Pixels = np.rint(scaled).clip(0, 255).astype(np.uint8)
+    return levels
