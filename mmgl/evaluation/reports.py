@@ -219,7 +219,7 @@ def evaluate_sysu(
 
     def image(row: int) -> str:
         place = f'camera {cameras[row]}, identity {people[row]}'
-        return f'{place}, image {numbers[row]}'
+        return f'{row}: {place}, image {numbers[row]}'
 
     matrix = _checked(features, distance, image)
     locations = sysu_locations(cameras)
@@ -283,7 +283,8 @@ def evaluate_regdb(
         raise ValueError('modality must be 0 (visible) or 1 (infrared).')
 
     def image(row: int) -> str:
-        return f'{MODALITY_NAMES[kinds[row]]} image of identity {people[row]}'
+        kind = MODALITY_NAMES[kinds[row]]
+        return f'{row}: {kind} image of identity {people[row]}'
 
     matrix = _checked(features, distance, image)
     report: dict[str, float] = {}
