@@ -10,10 +10,9 @@ Definitions (docs/evaluation.md has them in full):
 * AP: mean over the true matches of k / rank of the k-th one.
 * INP: number of true matches / rank of the last one.
 
-Distances to the pool of gallery images are computed once, a block of queries
-at a time, and every gallery takes its columns from them. The blocks depend
-on the sizes alone, so several processes that share them add up to exactly
-the figures of one.
+Distances to the pool are computed once, a block of queries at a time, and
+every gallery takes its columns from them. The blocks depend on the sizes
+alone, so several processes that share them get exactly the figures of one.
 """
 
 from collections.abc import Callable, Iterator
@@ -195,23 +194,21 @@ def score_galleries(
     """Score every gallery that is a part of one pool of images.
 
     Args:
-        distances: (n, m), smaller is nearer; what ``distances_between``
-            gives is asked for a block at a time, so that the matrix is never
-            whole in memory.
+        distances: (n, m), smaller is nearer; or, never whole in memory, what
+            ``distances_between`` gives.
         query_pids: (n,).
         gallery_pids: Of the pool, (m,).
-        members: bool (t, m), the images of each of t galleries. By default
-            one gallery of all images.
-        query_locations: (n,). A query ignores every gallery image whose
-            location equals its own.
+        members: bool (t, m), the images of each of t galleries; by default
+            one of all images.
+        query_locations: (n,); a query ignores images of its own location.
         gallery_locations: (m,).
         cmc: 'unique_identity' or 'standard'.
         max_rank: Length of the CMC.
         ties: 'expected' (mean over all orders of tied images) or
             'gallery_order' (tied images stay in pool order, stable sort).
-        memory: Bytes that a block of distances may take. By default 256 MiB.
-        share: Rank a part of the queries only, the other processes rank the
-            rest. All of them must give the same arguments otherwise.
+        memory: Bytes that a block of distances may take, by default 256 MiB.
+        share: Rank only a part of the queries; the other processes, with
+            otherwise the same arguments, rank the rest.
 
     Raises:
         ValueError: For wrong shapes or options, NaN or Inf, or a gallery in
