@@ -203,13 +203,12 @@ def evaluate_sysu(
 ) -> Trials:
     """Score features of SYSU-MM01 test images in all modes, shots, trials.
 
-    Queries are all images of cameras 3 and 6. Give the features (n, d) of
-    every image of the evaluated identities, in any order, and their labels,
-    each (n,). Cosine distances of tensors on an accelerator are computed and
-    ranked there.
+    Queries are all images of cameras 3 and 6. Give the features of every
+    image of the evaluated identities, in any order. Cosine distances of
+    tensors on an accelerator are computed and ranked there.
 
     Args:
-        features: (n, d).
+        features: (n, d); all labels are (n,).
         pids: Identities of the data set.
         camids: Cameras 1 to 6.
         modality: 0 visible, 1 infrared.
@@ -220,7 +219,7 @@ def evaluate_sysu(
         trials: Number of gallery draws.
         draw: 'official' or 'random_seeded'.
         distance: 'cosine' or 'euclidean'.
-        ties: 'expected' or 'gallery_order', see ``score_galleries``.
+        ties: See ``score_galleries``.
         share: See ``score_galleries``; every process gives all features.
 
     Raises:
