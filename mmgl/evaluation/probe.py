@@ -54,11 +54,10 @@ def half_split(index: Array, *groups: Array) -> Array:
 
     Images of equal labels, in the order of their numbers; the first trains.
     """
-    order = canonical_order(*groups, index)
-    keys = np.stack([np.asarray(group)[order] for group in groups], axis=1)
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
-    starts = np.flatnonzero(new)[np.cumsum(new) - 1]
+    labels = np.stack(groups, axis=1)
+    group = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+    order = np.lexsort((index, group))
+    starts = np.searchsorted(group[order], group[order])
     train = np.empty(len(order), dtype=bool)
     train[order] = (np.arange(len(order)) - starts) % 2 == 0
     return train

@@ -37,9 +37,9 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
     """CMC, mAP and mINP by the SYSU-MM01 or the RegDB protocol.
 
     All modes, shot numbers and trials are scored from one pass over the
-    test images; see docs/evaluation.md for the definitions. Returns python
-    floats in percent: 'all_single/rank1', 'indoor_multi/mAP', ... or
-    'visible_to_infrared/rank1', ...; for SYSU-MM01 means over the trials.
+    test images; see docs/evaluation.md for the definitions. In percent:
+    'all_single/rank1', 'indoor_multi/mAP', ... (means over the trials) or
+    'visible_to_infrared/rank1', ....
 
     Args:
         protocol: 'sysu' or 'regdb'.
@@ -55,10 +55,6 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         collect_device: 'cpu', or 'gpu' to leave the features on the GPU and
             rank them there (cosine distance).
         prefix: See mmengine's ``BaseMetric``.
-
-    Raises:
-        ValueError: For an unknown option, and at the end of a test for
-            features that cannot be scored.
 
     Example:
         >>> metric = ReIDMetric('sysu', ['all'], shots=[1], prefix='test')
