@@ -3,11 +3,7 @@
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 
 from .features_io import FeatureSet, load_features, save_features
-from .permutation import (
-    hungarian_permutation,
-    permutation_accuracy,
-    permutation_matches,
-)
+from .permutation import hungarian_permutation, permutation_matches
 from .ranking import RankingScores, pairwise_distances, score_galleries
 from .reports import (
     evaluate_regdb,
@@ -26,7 +22,6 @@ __all__ = [
     'load_rand_perm_cam',
     'mean_over_trials',
     'pairwise_distances',
-    'permutation_accuracy',
     'permutation_matches',
     'read_id_list',
     'report_document',

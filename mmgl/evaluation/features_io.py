@@ -23,14 +23,8 @@ _CAMERA_FILE = re.compile(r'(.*)_cam[1-6]\.mat$')
 class FeatureSet:
     """Features of test images (n, d) with the labels of each image, (n,).
 
-    Attributes:
-        features: (n, d).
-        pids: Identities.
-        camids: Cameras from 1.
-        modality: 0 visible, 1 infrared.
-        index: Image number within (identity, camera), from 1.
-        img_paths: Paths, where they are known.
-        trial: RegDB split that the features belong to.
+    Cameras and ``index``, the image number within (identity, camera), count
+    from 1; modality is 0 visible, 1 infrared; ``trial`` is that of RegDB.
     """
 
     features: Array
@@ -77,8 +71,7 @@ def load_features(
         path: An .npz with features, pids, camids, modality, index (and
             optionally img_paths, trial); or a folder with ``NAME_cam1.mat``
             ... ``NAME_cam6.mat``, one of those files, or their common start
-            ``.../NAME``. In the .mat files row i of ``feature{id}`` is image
-            i.
+            ``.../NAME``, where row i of ``feature{id}`` is image i.
         pids: Keep only these identities.
 
     Raises:
@@ -109,9 +102,11 @@ def _load_npz(path: Path) -> FeatureSet:
                 f'{path} lacks {", ".join(missing)}; it must hold '
                 f'{", ".join(NPZ_FIELDS)}.'
             )
-        arrays = {name: data[name] for name in NPZ_FIELDS}
-        if 'img_paths' in data:
-            arrays['img_paths'] = data['img_paths']
+        arrays = {
+            name: data[name]
+            for name in (*NPZ_FIELDS, 'img_paths')
+            if name in data
+        }
         trial = int(data['trial']) if 'trial' in data else None
     shapes = {name: array.shape[:1] for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
@@ -154,34 +149,38 @@ def _camera_files(path: Path) -> dict[int, Path]:
 def _load_cameras(
     files: dict[int, Path], wanted: Collection[int] | None
 ) -> FeatureSet:
-    parts: dict[str, list[Any]] = {name: [] for name in NPZ_FIELDS}
-    width = None
-    for camid, file in files.items():
-        for pid, rows in _read_cell(file, wanted).items():
-            if rows.ndim != 2 or rows.dtype.kind not in 'fiub':
-                raise ValueError(
-                    f'{file}: feature{{{pid}}} is {rows.dtype} {rows.shape}; '
-                    'expected a matrix, one row an image.'
-                )
-            width = width or rows.shape[1]
-            if rows.shape[1] != width:
-                raise ValueError(
-                    f'{file}: feature{{{pid}}} has {rows.shape[1]} columns, '
-                    f'others have {width}.'
-                )
-            count = len(rows)
-            parts['features'].append(rows)
-            parts['pids'].append(np.full(count, pid))
-            parts['camids'].append(np.full(count, camid))
-            parts['modality'].append(sysu_modality(parts['camids'][-1]))
-            parts['index'].append(np.arange(1, count + 1))
-    if width is None:
+    entries = [
+        (file, camid, pid, rows)
+        for camid, file in files.items()
+        for pid, rows in _read_cell(file, wanted).items()
+    ]
+    if not entries:
         raise ValueError(
             f'{", ".join(map(str, files.values()))}: no image of the wanted '
             'identities.'
         )
-    columns: dict[str, Any] = {k: np.concatenate(v) for k, v in parts.items()}
-    return FeatureSet(**columns)
+    width = entries[0][-1].shape[-1]
+    for file, _, pid, rows in entries:
+        if rows.ndim != 2 or rows.dtype.kind not in 'fiub':
+            raise ValueError(
+                f'{file}: feature{{{pid}}} is {rows.dtype} {rows.shape}; '
+                'expected a matrix, one row an image.'
+            )
+        if rows.shape[1] != width:
+            raise ValueError(
+                f'{file}: feature{{{pid}}} has {rows.shape[1]} columns, '
+                f'others have {width}.'
+            )
+    _, cameras, people, matrices = zip(*entries, strict=True)
+    counts = [len(rows) for rows in matrices]
+    camids = np.repeat(cameras, counts)
+    return FeatureSet(
+        np.concatenate(matrices),
+        np.repeat(people, counts),
+        camids,
+        sysu_modality(camids),
+        np.concatenate([np.arange(1, count + 1) for count in counts]),
+    )
 
 
 def _read_cell(file: Path, wanted: Collection[int] | None) -> dict[int, Array]:

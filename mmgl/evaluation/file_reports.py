@@ -10,7 +10,6 @@ import numpy as np
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 from mmgl.protocols.sysu import VISIBLE_CAMERAS, find_split_files
-from mmgl.version import __version__
 
 from .features_io import FeatureSet, load_features
 from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
@@ -29,18 +28,15 @@ def _drop_absent(
     """
     columns = feature_set.camids.tolist(), feature_set.pids.tolist()
     pairs = list(zip(*columns, strict=True))
-    absent = {
-        (camid, pid)
-        for camid, pid in set(pairs)
-        if pid not in rand_perm_cam.get(camid, {})
-    }
-    if not absent:
+    known = np.array([p in rand_perm_cam.get(cam, {}) for cam, p in pairs])
+    if known.all():
         return feature_set
+    absent = sorted(set(pairs[row] for row in np.flatnonzero(~known)))
     warnings.warn(
         'left out as in the official evaluation, because rand_perm_cam is '
-        f'empty there (camera, identity): {sorted(absent)}.'
+        f'empty there (camera, identity): {absent}.'
     )
-    return feature_set.select(np.array([pair not in absent for pair in pairs]))
+    return feature_set.select(known)
 
 
 def report_sysu(
@@ -60,19 +56,20 @@ def report_sysu(
     id_file, permutation_file = find_split_files(data_root)
     rand_perm_cam = load_rand_perm_cam(permutation_file)
     test_ids = read_id_list(id_file)
-    feature_set = load_features(features, test_ids)
+    data = load_features(features, test_ids)
     if draw == 'official':
-        feature_set = _drop_absent(feature_set, rand_perm_cam)
-        _check_gallery(feature_set, rand_perm_cam, test_ids, features)
+        data = _drop_absent(data, rand_perm_cam)
+        _check_gallery(data, rand_perm_cam, test_ids, features)
     trials = evaluate_sysu(
-        feature_set.features,
-        *feature_set.labels,
+        data.features,
+        *data.labels,
         rand_perm_cam,
         draw=draw,
         distance=distance,
         ties=ties,
     )
-    return _with_settings(trials, 'sysu', distance, ties, draw=draw)
+    settings = dict(protocol='sysu', distance=distance, ties=ties, draw=draw)
+    return report_document(trials, settings)
 
 
 def _check_gallery(
@@ -82,13 +79,9 @@ def _check_gallery(
     path: str | Path,
 ) -> None:
     """Find test identities without any feature, which no later step sees."""
-    known = set(feature_set.pids.tolist())
+    unseen = sorted(set(test_ids) - set(feature_set.pids.tolist()))
     for camid in VISIBLE_CAMERAS:
-        lost = [
-            pid
-            for pid in test_ids
-            if pid in rand_perm_cam.get(camid, {}) and pid not in known
-        ]
+        lost = [pid for pid in unseen if pid in rand_perm_cam.get(camid, {})]
         if lost:
             raise ValueError(
                 f'{path} has no feature of the test identities {lost}, which '
@@ -128,15 +121,8 @@ def report_regdb(
         )
     numbers = sorted(reports, key=lambda trial: trial or 0)
     trials = [one for number in numbers for one in reports[number]]
-    return _with_settings(trials, 'regdb', distance, ties, trials=numbers)
-
-
-def _with_settings(
-    report: Trials, protocol: str, distance: str, ties: str, **others: Any
-) -> dict[str, Any]:
-    settings = dict(protocol=protocol, distance=distance, ties=ties, **others)
-    settings['version'] = __version__
-    return {**report_document(report), 'settings': settings}
+    settings = dict(protocol='regdb', distance=distance, ties=ties)
+    return report_document(trials, {**settings, 'trials': numbers})
 
 
 def report_table(report: dict[str, Any]) -> list[list[str]]:

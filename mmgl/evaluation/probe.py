@@ -1,7 +1,7 @@
 """What frozen features know: neighbours, linear classifiers, dimensions.
 
-Figures for features that no label has shaped, so that a pre-training can be
-judged without fine-tuning. None of them depends on the order of the images.
+Figures that judge a pre-training without fine-tuning. None of them depends
+on the order of the images.
 """
 
 import warnings
@@ -40,28 +40,24 @@ def standardise(
     result = check_features(features).astype(np.float64)
     for group in np.unique(groups):
         rows = np.asarray(groups) == group
-        deviation = result[rows].std(axis=0)
+        part = result[rows]
+        deviation = part.std(axis=0)
         # What rounding leaves of a constant is no variation.
-        scale = np.abs(result[rows]).max(axis=0)
-        flat = deviation <= 1e-6 * scale
-        centred = result[rows] - result[rows].mean(axis=0)
-        result[rows] = np.where(flat, 0, centred) / np.where(
-            flat, 1, deviation
-        )
+        flat = deviation <= 1e-6 * np.abs(part).max(axis=0)
+        centred = np.where(flat, 0, part - part.mean(axis=0))
+        result[rows] = centred / np.where(flat, 1, deviation)
     return result
 
 
 def half_split(index: Array, *groups: Array) -> Array:
     """Put every other image of each group into the training half, bool (n,).
 
-    Images with equal labels form a group, ordered by their number; its first
-    image trains.
+    Images of equal labels, in the order of their numbers; the first trains.
     """
-    order = canonical_order(*groups, index)
-    keys = np.stack([np.asarray(group)[order] for group in groups], axis=1)
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
-    starts = np.flatnonzero(new)[np.cumsum(new) - 1]
+    labels = np.stack(groups, axis=1)
+    group = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+    order = np.lexsort((index, group))
+    starts = np.searchsorted(group[order], group[order])
     train = np.empty(len(order), dtype=bool)
     train[order] = (np.arange(len(order)) - starts) % 2 == 0
     return train
@@ -88,11 +84,7 @@ def _votes(
 
 
 def _balanced(right: Array, labels: Array) -> float:
-    """Mean over labels of the share that is right.
-
-    Whoever guesses without looking is at 1 / number of labels, however many
-    images each label has.
-    """
+    """Mean over labels of the share that is right; chance is 1 / labels."""
     _, label = np.unique(labels, return_inverse=True)
     return float((np.bincount(label, right) / np.bincount(label)).mean())
 
@@ -112,10 +104,9 @@ def knn_accuracy(
     The nearest labelled images by cosine similarity s vote with the weight
     exp(s / temperature). Identities with equal votes share the credit, and
     images tied for the last place share it, so collapsed features score at
-    chance.
-
-    A query does not see labelled images of its own group: with the cameras
-    for camera-disjoint neighbours, with a number an image for leave-one-out.
+    chance. A query does not see labelled images of its own group: with the
+    cameras for camera-disjoint neighbours, with a number an image for
+    leave-one-out.
 
     Returns the accuracy from 0 to 1 over the queries that see their identity,
     each identity counting alike, and that of naming one of the identities at
@@ -123,43 +114,39 @@ def knn_accuracy(
     """
     if neighbours < 1 or temperature <= 0:
         raise ValueError(
-            f'neighbours={neighbours}, temperature={temperature}'
-            '; give at least 1 neighbour and a positive '
-            'temperature.'
+            f'neighbours={neighbours}, temperature={temperature}; give at '
+            'least 1 neighbour and a positive temperature.'
         )
-    pids, query_pids = np.asarray(pids), np.asarray(query_pids)
     known, label = np.unique(pids, return_inverse=True)
+    asked = np.asarray(query_pids)
     one_hot = np.eye(len(known))[label]
     distances = distances_between(
         check_features(queries, 'query features'), check_features(features)
     )
-    credits, asked = [], []
-    for start in range(0, len(query_pids), _CHUNK):
-        rows = np.arange(start, min(start + _CHUNK, len(query_pids)))
-        hidden = np.zeros((len(rows), len(pids)), dtype=bool)
+    credits = np.full(len(asked), np.nan)  # NaN for those who do not ask
+    for start in range(0, len(asked), _CHUNK):
+        rows = np.arange(start, min(start + _CHUNK, len(asked)))
+        hidden = np.zeros((len(rows), len(label)), dtype=bool)
         if groups is not None:
             own_group = np.asarray(query_groups)[rows][:, None]
-            hidden = own_group == np.asarray(groups)[None, :]
-        own = pids[None, :] == query_pids[rows][:, None]
+            hidden = own_group == np.asarray(groups)
+        own = known[label] == asked[rows][:, None]
         seen = (own & ~hidden).any(axis=1)
         rows, hidden = rows[seen], hidden[seen]
-        if not len(rows):
-            continue
-        block = distances.rows(rows).astype(np.float64)
-        scores = _votes(block, hidden, neighbours, temperature) @ one_hot
-        best = scores.max(axis=1, keepdims=True)
-        winners = scores >= best * (1 - 1e-9)
-        mine = np.searchsorted(known, query_pids[rows])
-        hits = winners[np.arange(len(rows)), mine]
-        credits.append(hits / winners.sum(axis=1))
-        asked.append(mine)
-    if not asked:
+        if len(rows):
+            block = distances.rows(rows).astype(np.float64)
+            votes = _votes(block, hidden, neighbours, temperature) @ one_hot
+            winners = votes >= votes.max(axis=1, keepdims=True) * (1 - 1e-9)
+            mine = np.searchsorted(known, asked[rows])
+            hits = winners[np.arange(len(rows)), mine]
+            credits[rows] = hits / winners.sum(axis=1)
+    scored = ~np.isnan(credits)
+    if not scored.any():
         raise ValueError(
             'no query sees a labelled image of its identity; '
             'check pids and groups of both sides.'
         )
-    accuracy = _balanced(np.concatenate(credits), np.concatenate(asked))
-    return accuracy, 1 / len(known)
+    return _balanced(credits[scored], asked[scored]), 1 / len(known)
 
 
 def linear_accuracy(
@@ -171,9 +158,9 @@ def linear_accuracy(
     """Accuracy of a linear classifier on frozen features, and of guessing.
 
     Multinomial logistic regression (L2, C = 1) on features standardised by
-    the training half, all labels with the same weight in training and in the
-    figure. Queries of labels that were not trained are left out. Fewer than
-    two labels to learn, or none to test, are a ValueError.
+    the training half, all labels of the same weight. Queries of labels that
+    were not trained are left out. Fewer than two labels to learn, or none to
+    test, are a ValueError.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -191,12 +178,10 @@ def linear_accuracy(
             f'to test; there are {len(known)} labels and {tested.sum()} '
             'images to test.'
         )
-    probe = make_pipeline(
-        StandardScaler(),
-        LogisticRegression(
-            C=1.0, max_iter=_MAX_STEPS, class_weight='balanced'
-        ),
+    classifier = LogisticRegression(
+        C=1.0, max_iter=_MAX_STEPS, class_weight='balanced'
     )
+    probe = make_pipeline(StandardScaler(), classifier)
     with warnings.catch_warnings():
         # A fixed number of steps is part of the recipe.
         warnings.simplefilter('ignore', ConvergenceWarning)

@@ -4,21 +4,15 @@ A report is a list of trials, each with all figures as fractions under their
 public names, such as 'all_single/rank1' or 'visible_to_infrared/mAP'.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.protocols.galleries import (
-    DRAWS,
-    Permutations,
-    gallery_order,
-    group_images,
-    official_gallery,
-    one_based_index,
-    random_seeded_gallery,
-)
+from mmgl.protocols import galleries
+from mmgl.protocols.galleries import DRAWS, Permutations
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
 from mmgl.protocols.regdb import regdb_directions
 from mmgl.protocols.sysu import (
@@ -27,10 +21,12 @@ from mmgl.protocols.sysu import (
     sysu_locations,
     sysu_modality,
 )
+from mmgl.version import __version__
 
 from .ranking import (
     Share,
     Values,
+    check_choice,
     check_features,
     check_where_it_is,
     distances_between,
@@ -54,10 +50,13 @@ def mean_over_trials(trials: Trials) -> dict[str, float]:
     }
 
 
-def report_document(trials: Trials) -> dict[str, Any]:
+def report_document(
+    trials: Trials, settings: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Lay a report out as it is written to files.
 
-    'all_search_1shot' -> ``mean`` (r1, ..., mINP) and ``trials`` of such.
+    'all_search_1shot' -> ``mean`` (r1, ..., mINP) and ``trials`` of such; the
+    ``settings``, if given, come with the version of the package.
     """
     shot_names = {name: f'{n}shot' for n, name in SHOT_NAMES.items()}
     document: dict[str, Any] = {}
@@ -73,6 +72,8 @@ def report_document(trials: Trials) -> dict[str, Any]:
         part['mean'][measure] = mean
         for row, trial in zip(part['trials'], trials, strict=True):
             row[measure] = trial[key]
+    if settings:
+        document['settings'] = dict(settings, version=__version__)
     return document
 
 
@@ -116,28 +117,18 @@ def _check_modality(modality: Labels, camids: Labels) -> None:
         )
 
 
-def _check_options(
-    modes: Sequence[str],
-    shots: Sequence[int],
-    trials: int,
-    draw: str,
-    rand_perm_cam: Permutations | None,
+def check_searches(
+    modes: Sequence[str], shots: Sequence[int], trials: int
 ) -> None:
-    unknown = [mode for mode in modes if mode not in GALLERY_CAMERAS]
-    if unknown or not modes:
+    """Check which galleries of SYSU-MM01 are drawn."""
+    if isinstance(modes, str) or not set(modes) <= set(GALLERY_CAMERAS):
         raise ValueError(
-            f'modes={tuple(modes)!r}; choose from {tuple(GALLERY_CAMERAS)}.'
+            f'modes={modes!r}; choose from {tuple(GALLERY_CAMERAS)}.'
         )
-    if not shots or min(shots) < 1 or trials < 1:
+    if not modes or not shots or min(shots) < 1 or trials < 1:
         raise ValueError(
-            f'shots={tuple(shots)!r}, trials={trials}; give 1 or more.'
-        )
-    if draw not in DRAWS:
-        raise ValueError(f'draw={draw!r} is not known; choose from {DRAWS}.')
-    if draw == 'official' and rand_perm_cam is None:
-        raise ValueError(
-            "draw='official' needs rand_perm_cam; read it with "
-            "load_rand_perm_cam, or choose draw='random_seeded'."
+            f'modes={modes!r}, shots={shots!r}, trials={trials!r}; give at '
+            'least one mode, and shots and trials of 1 or more.'
         )
 
 
@@ -152,23 +143,47 @@ def sysu_galleries(
     draw: str,
 ) -> dict[tuple[str, int, int], npt.NDArray[np.intp]]:
     """Draw all galleries: (mode, shots, trial) -> rows, in gallery order."""
-    images = group_images(pids, camids, index)
+    check_searches(modes, shots, trials)
+    check_choice('draw', draw, DRAWS)
+    if draw == 'official' and rand_perm_cam is None:
+        raise ValueError(
+            "draw='official' needs rand_perm_cam; read it with "
+            "load_rand_perm_cam, or choose draw='random_seeded'."
+        )
+    images = galleries.group_images(pids, camids, index)
     keys = zip(camids.tolist(), pids.tolist(), index.tolist(), strict=True)
     row_of = {key: row for row, key in enumerate(keys)}
     result = {}
-    for mode in modes:
-        for shot in shots:
-            for trial in range(trials):
-                args = (images, GALLERY_CAMERAS[mode], shot, trial)
-                if draw == 'official' and rand_perm_cam is not None:
-                    drawn = official_gallery(rand_perm_cam, *args)
-                else:
-                    drawn = random_seeded_gallery(*args)
-                result[mode, shot, trial] = np.array(
-                    [row_of[tuple(key)] for key in drawn.tolist()],
-                    dtype=np.intp,
-                )
+    for mode, shot, trial in product(modes, shots, range(trials)):
+        args = (images, GALLERY_CAMERAS[mode], shot, trial)
+        if draw == 'official' and rand_perm_cam is not None:
+            drawn = galleries.official_gallery(rand_perm_cam, *args)
+        else:
+            drawn = galleries.random_seeded_gallery(*args)
+        result[mode, shot, trial] = np.array(
+            [row_of[tuple(key)] for key in drawn.tolist()], dtype=np.intp
+        )
     return result
+
+
+def _pool(
+    drawn: Collection[npt.NDArray[np.intp]],
+    cameras: Labels,
+    people: Labels,
+    numbers: Labels,
+    draw: str,
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """All images that galleries use, in their order, and which uses which."""
+    pool = np.unique(np.concatenate(list(drawn)))
+    if not len(pool):
+        raise ValueError(
+            'every gallery is empty: no image of cameras 1, 2, 4, 5.'
+        )
+    order = galleries.gallery_order(
+        cameras[pool], people[pool], numbers[pool], draw
+    )
+    pool = pool[order]
+    return pool, np.array([np.isin(pool, rows) for rows in drawn])
 
 
 def evaluate_sysu(
@@ -188,13 +203,12 @@ def evaluate_sysu(
 ) -> Trials:
     """Score features of SYSU-MM01 test images in all modes, shots, trials.
 
-    Queries are all images of cameras 3 and 6. Give the features (n, d) of
-    every image of the evaluated identities, in any order, and their labels,
-    each (n,). Cosine distances of tensors on an accelerator are computed and
-    ranked there.
+    Queries are all images of cameras 3 and 6. Give the features of every
+    image of the evaluated identities, in any order. Cosine distances of
+    tensors on an accelerator are computed and ranked there.
 
     Args:
-        features: (n, d).
+        features: (n, d); all labels are (n,).
         pids: Identities of the data set.
         camids: Cameras 1 to 6.
         modality: 0 visible, 1 infrared.
@@ -205,7 +219,7 @@ def evaluate_sysu(
         trials: Number of gallery draws.
         draw: 'official' or 'random_seeded'.
         distance: 'cosine' or 'euclidean'.
-        ties: 'expected' or 'gallery_order', see ``score_galleries``.
+        ties: See ``score_galleries``.
         share: See ``score_galleries``; every process gives all features.
 
     Raises:
@@ -219,45 +233,31 @@ def evaluate_sysu(
 
     def image(row: int) -> str:
         place = f'camera {cameras[row]}, identity {people[row]}'
-        return f'{place}, image {numbers[row]}'
+        return f'{row}: {place}, image {numbers[row]}'
 
     matrix = _checked(features, distance, image)
     locations = sysu_locations(cameras)
     _check_modality(kinds, cameras)
-    _check_options(modes, shots, trials, draw, rand_perm_cam)
-    numbers = one_based_index(people, cameras, numbers)
+    numbers = galleries.one_based_index(people, cameras, numbers)
     queries = np.flatnonzero(kinds == INFRARED)
     if not len(queries):
         raise ValueError('there is no query: no image of cameras 3 and 6.')
-    galleries = sysu_galleries(
+    drawn = sysu_galleries(
         people, cameras, numbers, rand_perm_cam, modes, shots, trials, draw
     )
-
-    # One pool of all images that some gallery uses, in gallery order.
-    pool = np.unique(np.concatenate(list(galleries.values())))
-    if not len(pool):
-        raise ValueError(
-            'every gallery is empty: no image of cameras 1, 2, 4, 5.'
-        )
-    pool = pool[
-        gallery_order(cameras[pool], people[pool], numbers[pool], draw)
-    ]
-    members = np.zeros((len(galleries), len(matrix)), dtype=bool)
-    for number, rows in enumerate(galleries.values()):
-        members[number, rows] = True
+    pool, members = _pool(drawn.values(), cameras, people, numbers, draw)
     scores = score_galleries(
         distances_between(matrix[queries], matrix[pool], distance),
         people[queries],
         people[pool],
-        members[:, pool],
+        members,
         locations[queries],
         locations[pool],
-        cmc='unique_identity',
         ties=ties,
         share=share,
     )
     report: Trials = [{} for _ in range(trials)]
-    for (mode, shot, trial), score in zip(galleries, scores, strict=True):
+    for (mode, shot, trial), score in zip(drawn, scores, strict=True):
         name = f'{mode}_{SHOT_NAMES.get(shot, f"{shot}shot")}'
         report[trial].update(score.as_dict(name))
     return report
@@ -283,7 +283,8 @@ def evaluate_regdb(
         raise ValueError('modality must be 0 (visible) or 1 (infrared).')
 
     def image(row: int) -> str:
-        return f'{MODALITY_NAMES[kinds[row]]} image of identity {people[row]}'
+        kind = MODALITY_NAMES[kinds[row]]
+        return f'{row}: {kind} image of identity {people[row]}'
 
     matrix = _checked(features, distance, image)
     report: dict[str, float] = {}

@@ -30,8 +30,7 @@ def check_gpu() -> None:
     if not hasattr(import_faiss(), 'StandardGpuResources'):
         raise ValueError(
             "device='gpu' needs a FAISS built for it (faiss-gpu of conda, or "
-            'pip install faiss-gpu-cu12 in place of faiss-cpu); or use '
-            "device='cpu'."
+            "pip install faiss-gpu-cu12 in place of faiss-cpu); or use 'cpu'."
         )
 
 
@@ -134,10 +133,9 @@ def _learned(index: Any) -> bytes | None:
 def search_all(index: Any, queries: Floats, count: int) -> tuple[Floats, Ids]:
     """Search all features of an IndexIDMap over an IndexFlatIP.
 
-    As IndexFlat does, and as its own heaps do, but with numpy's products: a
-    wheel of FAISS may bring a BLAS that does not know the processor. Products
-    from high to low and numbers of the images, (n, count); ``count`` is no
-    more than there are.
+    As IndexFlat does, but with numpy's products: a wheel of FAISS may bring a
+    BLAS that does not know the processor. Products from high to low and
+    numbers of the images, (n, count); ``count`` is no more than there are.
     """
     faiss = import_faiss()
     size = index.ntotal, index.d
@@ -153,13 +151,8 @@ def search_all(index: Any, queries: Floats, count: int) -> tuple[Floats, Ids]:
         step = max(1, _PRODUCTS // len(part))
         for start in range(0, size[0], step):
             products = part @ stored[start : start + step].T
-            best.heaps.addn(
-                products.shape[1],
-                faiss.swig_ptr(products),
-                start,
-                0,
-                len(part),
-            )
+            pointer = faiss.swig_ptr(products)
+            best.heaps.addn(products.shape[1], pointer, start, 0, len(part))
         best.finalize()
         found[own], places[own] = best.D, best.I
     return found, faiss.vector_to_array(index.id_map)[places]

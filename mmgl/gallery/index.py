@@ -1,9 +1,8 @@
 """Search in galleries past one machine's memory, by FAISS.
 
 Johnson, Douze and Jegou, "Billion-scale similarity search with GPUs", IEEE
-Trans. Big Data 2021. FAISS is an optional requirement, imported when an
-index is made. It finds the nearest images only: CMC at small ranks, but
-neither mAP nor mINP, for which ``score_galleries`` ranks every match.
+Trans. Big Data 2021. It finds the nearest images only: CMC at small ranks,
+but neither mAP nor mINP, for which ``score_galleries`` ranks every match.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.evaluation.ranking import Values, check_features
+from mmgl.evaluation.ranking import Values, check_choice, check_features
 from mmgl.utils.files import replace_whole
 
 from .faiss_indexes import (
@@ -41,8 +40,7 @@ class GalleryIndex:
     * ``ivfpq`` deals them out to ``lists`` cells, keeps ``codes`` codes
       of each and searches the ``probes`` nearest cells: approximate, made
       for millions of images. It has to be fitted first. Codes that do not
-      fit in memory are added in parts and joined on disk, see
-      :meth:`merge`.
+      fit in memory are added in parts and joined, see :meth:`merge`.
 
     Either can be saved, loaded, and left on disk for the search. NaN, Inf and
     wrong shapes of features are a ValueError everywhere.
@@ -73,14 +71,8 @@ class GalleryIndex:
         probes: int = 32,
         device: str = 'cpu',
     ) -> None:
-        for name, value, choices in (
-            ('kind', kind, KINDS),
-            ('device', device, DEVICES),
-        ):
-            if value not in choices:
-                raise ValueError(
-                    f'{name}={value!r} is not known; choose from {choices}.'
-                )
+        check_choice('kind', kind, KINDS)
+        check_choice('device', device, DEVICES)
         if min(dims, lists, codes, code_bits, probes) < 1 or probes > lists:
             raise ValueError(
                 f'dims={dims}, lists={lists}, codes={codes}, code_bits='
@@ -91,10 +83,10 @@ class GalleryIndex:
             raise ValueError(
                 f'codes={codes} does not divide dims={dims}; give a divisor.'
             )
-        faiss = import_faiss()
         recipe = 'IDMap,Flat'
         if kind == 'ivfpq':
             recipe = f'IVF{lists},PQ{codes}x{code_bits}'
+        faiss = import_faiss()
         index = faiss.index_factory(dims, recipe, faiss.METRIC_INNER_PRODUCT)
         if kind == 'ivfpq':
             index.nprobe = probes
@@ -104,20 +96,16 @@ class GalleryIndex:
         return int(self._index.ntotal)
 
     def fit(self, features: Values) -> 'GalleryIndex':
-        """Learn cells and codes of 'ivfpq' from a sample (n, dims).
-
-        Too few of them are a ValueError.
-        """
+        """Learn cells and codes of 'ivfpq' from a sample (n, dims)."""
         rows = self._unit(features)
-        if self.kind == 'flat':
-            return self
-        if len(rows) < self._least:
-            raise ValueError(
-                f'{len(rows)} features are too few to fit '
-                f'{self._index.nlist} lists; give at least {self._least}, or '
-                "make fewer lists, or use kind='flat'."
-            )
-        self._index.train(rows)
+        if self.kind == 'ivfpq':
+            if len(rows) < self._least:
+                raise ValueError(
+                    f'{len(rows)} features are too few to fit '
+                    f'{self._index.nlist} lists; give at least {self._least}, '
+                    "or make fewer lists, or use kind='flat'."
+                )
+            self._index.train(rows)
         return self
 
     def add(
@@ -129,13 +117,13 @@ class GalleryIndex:
         by default. A ValueError before 'ivfpq' is fitted and on disk.
         """
         self._check_in_memory(
-            'takes no more images; load it without on_disk, '
-            'or add them to another and merge the two'
+            'takes no more images; load it without on_disk, or add them to '
+            'another and merge the two'
         )
         if not self._index.is_trained:
             raise ValueError(
-                "kind='ivfpq' has to be fitted first: call fit "
-                'with a sample of the features.'
+                "kind='ivfpq' has to be fitted first: call fit with a sample "
+                'of the features.'
             )
         rows = self._unit(features)
         if ids is None:
@@ -162,7 +150,7 @@ class GalleryIndex:
         a memory-mapped file, the best ``candidates * count`` images are
         ranked again by them. Returns similarities from high to low and
         numbers of the images, (n, count), -1 where the cells searched have no
-        more; no more columns than images. An empty index is a ValueError.
+        more; no more columns than images.
         """
         queries = self._unit(features)
         if not len(self) or count < 1 or candidates < 1:
@@ -195,11 +183,9 @@ class GalleryIndex:
     ) -> 'GalleryIndex':
         """Read what :meth:`save` or :meth:`merge` wrote.
 
-        ``on_disk`` leaves the images in the file and reads those that a
-        search needs (memory mapping): the cells searched, or for 'flat' all of
-        them, once for all queries of a call. What :meth:`merge` wrote is
-        always left there. A file that is no index, and impossible options,
-        are a ValueError.
+        ``on_disk`` leaves the images in the file and maps those that a search
+        needs: the cells searched, or for 'flat' all of them, once for all
+        queries of a call. What :meth:`merge` wrote is always left there.
         """
         path = as_path(path)
         if device not in DEVICES or on_disk and device != 'cpu':
@@ -224,7 +210,7 @@ class GalleryIndex:
                 part.add(features, ids).save(f'part_{number}.index')
 
         The codes go to a second file beside ``path``, which ends in '.lists'
-        and moves with it. Other indexes are a ValueError.
+        and moves with it.
         """
         if not len(parts):
             raise ValueError('parts is empty; give files of indexes.')
@@ -264,14 +250,13 @@ def _normalise(features: npt.NDArray[Any]) -> Floats:
 def _rank_again(
     features: Floats, ids: Ids, gallery: npt.NDArray[Any], count: int
 ) -> tuple[Floats, Ids]:
-    found = np.empty((len(features), count), dtype=np.float32)
-    best = np.empty(found.shape, dtype=np.int64)
+    found = np.full((len(features), count), -np.inf, dtype=np.float32)
+    best = np.full(found.shape, -1, dtype=np.int64)
     for number, (query, own) in enumerate(zip(features, ids, strict=True)):
         # Ascending numbers are read from a file in one sweep.
         own = np.sort(own[own >= 0])
         exact = _normalise(np.asarray(gallery[own])) @ query
         order = np.argsort(-exact, kind='stable')[:count]
-        found[number], best[number] = -np.inf, -1
         found[number, : len(order)] = exact[order]
         best[number, : len(order)] = own[order]
     return found, best

@@ -20,24 +20,22 @@ Permutations = Mapping[int, Mapping[int, Ints]]
 def group_images(
     pids: npt.ArrayLike, camids: npt.ArrayLike, index: npt.ArrayLike
 ) -> dict[int, dict[int, list[int]]]:
-    """Collect the images there are of each identity under each camera.
+    """Collect the image numbers of each identity under each camera.
 
-    ``index`` is the number of an image within (identity, camera). An image
-    given twice is a ValueError.
+    An image given twice is a ValueError.
     """
+    rows, counts = np.unique(
+        np.stack([camids, pids, index], axis=1), axis=0, return_counts=True
+    )
+    if (counts > 1).any():
+        camid, pid, number = rows[counts > 1][0]
+        raise ValueError(
+            f'identity {pid}, camera {camid}: image number {number} appears '
+            'twice in index; each image may be given once.'
+        )
     groups: dict[int, dict[int, list[int]]] = {}
-    columns = (np.asarray(values).tolist() for values in (pids, camids, index))
-    for pid, camid, number in zip(*columns, strict=True):
+    for camid, pid, number in rows.tolist():
         groups.setdefault(camid, {}).setdefault(pid, []).append(number)
-    for camid, identities in groups.items():
-        for pid, numbers in identities.items():
-            numbers.sort()
-            if len(set(numbers)) < len(numbers):
-                raise ValueError(
-                    f'identity {pid}, camera {camid}: an image number appears '
-                    f'twice in index ({numbers}); each image may be given '
-                    'once.'
-                )
     return groups
 
 
@@ -46,16 +44,15 @@ def one_based_index(
 ) -> Ints:
     """Make image numbers count from 1, recognising a count from 0.
 
-    Raises:
-        ValueError: For negative or fractional numbers, images given twice,
-            or a mixture of both counts.
+    Negative or fractional numbers, images given twice and a mixture of both
+    counts are a ValueError.
     """
     given = np.asarray(index)
     whole = given.astype(np.int64)
     if (whole != given).any() or whole.min(initial=0) < 0:
         raise ValueError(
-            'index must hold image numbers, whole and counted '
-            'from 1 (or all from 0).'
+            'index must hold image numbers, whole and counted from 1 (or all '
+            'from 0).'
         )
     groups = group_images(pids, camids, whole)
     if whole.min(initial=1) > 0:
@@ -71,27 +68,21 @@ def one_based_index(
 
 
 def _official_numbers(
-    entry: Ints | None,
-    present: Sequence[int],
-    where: str,
-    shots: int,
-    trial: int,
+    entry: Ints, present: Sequence[int], shots: int, trial: int, where: str
 ) -> list[int]:
-    """The image numbers of one identity under one camera, or none."""
-    if entry is None or np.size(entry) == 0:
-        if present:
-            raise ValueError(
-                f'rand_perm_cam has no entry for {where}, which has '
-                f'{len(present)} images; it does not belong to this data.'
-            )
-        return []
+    """The image numbers of one identity under one camera."""
+    if not entry.size:
+        raise ValueError(
+            f'rand_perm_cam has no entry for {where}, which has '
+            f'{len(present)} images; it does not belong to this data.'
+        )
     if trial >= len(entry) or entry.shape[1] < shots:
         raise ValueError(
             f'rand_perm_cam entry of {where} is {entry.shape}; trial {trial} '
             f'(from 0) with {shots} shots needs at least '
             f'({trial + 1}, {shots}).'
         )
-    numbers = [int(number) for number in entry[trial, :shots]]
+    numbers: list[int] = entry[trial, :shots].tolist()
     missing = sorted(set(numbers) - set(present))
     if missing:
         raise ValueError(
@@ -114,24 +105,23 @@ def official_gallery(
     Row ``trial`` of each entry, its first ``shots`` numbers; in the order of
     the official MATLAB code: camera by camera, identities ascending. All
     identities of ``images``, under any camera, take part; one that is absent
-    from a camera (no entry, no images) is skipped.
-
-    Raises:
-        ValueError: Naming the camera and the identity whose entry is
-            missing, too short, or points at images that are not there.
+    from a camera (no entry, no images) is skipped. An entry that is missing,
+    too short, or points at images that are not there is a ValueError.
     """
-    pids = sorted(set().union(*images.values()))
+    nobody = np.zeros((0, 0), dtype=np.int64)
     gallery = []
     for camid in cameras:
-        for pid in pids:
-            numbers = _official_numbers(
-                rand_perm_cam.get(camid, {}).get(pid),
-                images.get(camid, {}).get(pid, []),
-                f'identity {pid}, camera {camid}',
-                shots,
-                trial,
-            )
-            gallery += [(camid, pid, number) for number in numbers]
+        for pid in sorted(set().union(*images.values())):
+            entry = rand_perm_cam.get(camid, {}).get(pid, nobody)
+            present = images.get(camid, {}).get(pid, ())
+            if entry.size or present:
+                where = f'identity {pid}, camera {camid}'
+                gallery += [
+                    (camid, pid, number)
+                    for number in _official_numbers(
+                        entry, present, shots, trial, where
+                    )
+                ]
     return np.array(gallery, dtype=np.int64).reshape(-1, 3)
 
 
@@ -142,11 +132,8 @@ def random_seeded_gallery(
 
     This is the draw of the AGW family of code bases: identities ascending,
     within them cameras ascending, ``random.choice`` over the sorted images
-    (``random.sample`` for more than one shot). It uses its own generator, so
-    the global one is left alone.
-
-    Raises:
-        ValueError: Naming identity and camera with fewer images than shots.
+    (``random.sample`` for more than one shot), by a generator of its own.
+    Fewer images than shots are a ValueError.
     """
     generator = random.Random(trial)
     pids = sorted(set().union(*(images.get(cam, {}) for cam in cameras)))
@@ -175,8 +162,7 @@ def gallery_order(
     """Order of the pool in which every gallery of a draw is a subsequence.
 
     'official' goes camera by camera, 'random_seeded' identity by identity.
-    Images of one identity under one camera stay together, so their own order
-    changes no score.
+    The order of one identity's images under one camera changes no score.
     """
     if draw == 'official':
         return np.lexsort((index, pids, camids))

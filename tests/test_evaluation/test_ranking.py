@@ -318,14 +318,8 @@ def test_long_galleries_are_sorted_in_part(cmc, ties, far, monkeypatch):
     assert found.as_dict() == whole.as_dict()
 
 
-@pytest.mark.parametrize('keys', ['good', 'all the same'])
 @pytest.mark.parametrize('dims', [3, 40])
-def test_unique_rows(keys, dims, monkeypatch):
-    if keys != 'good':
-        monkeypatch.setattr(
-            'mmgl.evaluation.ranking.distances._row_keys',
-            lambda array: np.zeros(len(array), dtype=np.uint64),
-        )
+def test_unique_rows(dims):
     rng = np.random.default_rng(0)
     array = np.ones((60, dims), dtype=np.float32)
     array[:, -2:] = rng.integers(-1, 2, (60, 2))  # the rest is no help

@@ -19,11 +19,10 @@ class PermutationAccuracy(BaseMetric):  # type: ignore[misc]
     """Share of stripes, and of whole images, put back in their true place.
 
     The permutation is read off the noise-free logits by Hungarian matching
-    (MMGL, section on permutation recovery; Mena et al., ICLR 2018). Returns
-    python floats in percent: 'permutation/stripe_acc',
-    'permutation/exact_acc', and each with 'visible_' and 'infrared_' before
-    the name if images of that modality were seen. Guessing gives 1 / N and
-    1 / N! for N stripes.
+    (MMGL, section on permutation recovery; Mena et al., ICLR 2018). In
+    percent: 'permutation/stripe_acc', 'permutation/exact_acc', and each with
+    'visible_' and 'infrared_' before the name if images of that modality were
+    seen. Guessing gives 1 / N and 1 / N! for N stripes.
 
     An image whose logits are not finite counts as wrong, with a warning: early
     in training running statistics lag behind the weights, and a network that
@@ -31,11 +30,6 @@ class PermutationAccuracy(BaseMetric):  # type: ignore[misc]
     """
 
     default_prefix = 'permutation'
-
-    def __init__(
-        self, collect_device: str = 'cpu', prefix: str | None = None
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
 
     def process(
         self, data_batch: object, data_samples: Sequence[Mapping[str, Any]]

@@ -12,18 +12,18 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
 from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
-from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
+from mmgl.evaluation.ranking import DISTANCES, TIE_RULES, check_choice
 from mmgl.evaluation.reports import (
     Trials,
+    check_searches,
     evaluate_regdb,
     evaluate_sysu,
     mean_over_trials,
     report_document,
 )
 from mmgl.protocols.galleries import DRAWS
-from mmgl.protocols.sysu import GALLERY_CAMERAS, TRIALS
+from mmgl.protocols.sysu import TRIALS
 from mmgl.registry import METRICS
-from mmgl.version import __version__
 
 from .row_gathering import gather_rows, share_of_rank
 
@@ -37,9 +37,9 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
     """CMC, mAP and mINP by the SYSU-MM01 or the RegDB protocol.
 
     All modes, shot numbers and trials are scored from one pass over the
-    test images; see docs/evaluation.md for the definitions. Returns python
-    floats in percent: 'all_single/rank1', 'indoor_multi/mAP', ... or
-    'visible_to_infrared/rank1', ...; for SYSU-MM01 means over the trials.
+    test images; see docs/evaluation.md for the definitions. In percent:
+    'all_single/rank1', 'indoor_multi/mAP', ... (means over the trials) or
+    'visible_to_infrared/rank1', ....
 
     Args:
         protocol: 'sysu' or 'regdb'.
@@ -55,10 +55,6 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         collect_device: 'cpu', or 'gpu' to leave the features on the GPU and
             rank them there (cosine distance).
         prefix: See mmengine's ``BaseMetric``.
-
-    Raises:
-        ValueError: For an unknown option, and at the end of a test for
-            features that cannot be scored.
 
     Example:
         >>> metric = ReIDMetric('sysu', ['all'], shots=[1], prefix='test')
@@ -81,24 +77,11 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        choices: Sequence[str]
-        for name, value, choices in (
-            ('protocol', (protocol,), PROTOCOLS),
-            ('modes', modes, tuple(GALLERY_CAMERAS)),
-            ('gallery_draw', (gallery_draw,), DRAWS),
-            ('distance', (distance,), DISTANCES),
-            ('ties', (ties,), TIE_RULES),
-        ):
-            if isinstance(value, str) or not set(value) <= set(choices):
-                raise ValueError(
-                    f'ReIDMetric: {name}={value!r}; choose from {choices}.'
-                )
-        if not modes or not shots or min(shots) < 1 or trials < 1:
-            raise ValueError(
-                f'ReIDMetric: modes={modes!r}, shots={shots!r}, '
-                f'trials={trials!r}; give at least one mode, and shots and '
-                'trials of 1 or more.'
-            )
+        check_choice('protocol', protocol, PROTOCOLS)
+        check_searches(modes, shots, trials)
+        check_choice('gallery_draw', gallery_draw, DRAWS)
+        check_choice('distance', distance, DISTANCES)
+        check_choice('ties', ties, TIE_RULES)
         self.protocol, self.trials = protocol, trials
         self.modes, self.shots = tuple(modes), tuple(shots)
         self.gallery_draw = gallery_draw
@@ -125,13 +108,10 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         features = torch.stack([row.detach().float() for row in rows])
         if self.collect_device == 'cpu':
             features = features.cpu()
-        good = torch.isfinite(features).all(dim=1).tolist()
-        if not all(good):
-            wrong = [
-                str(sample.get('img_path', 'an image'))
-                for sample, fine in zip(data_samples, good, strict=True)
-                if not fine
-            ]
+        paths = [str(one.get('img_path', '')) for one in data_samples]
+        good = torch.isfinite(features).all(dim=1).cpu().numpy()
+        if not good.all():
+            wrong = np.array(paths)[~good]
             raise ValueError(
                 f'ReIDMetric: NaN or Inf in the features of {len(wrong)} of '
                 f'{len(good)} images of a batch: {", ".join(wrong[:10])}. '
@@ -140,10 +120,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         labels = torch.tensor(
             [[int(one[name]) for name in _LABELS] for one in data_samples]
         )
-        paths = []
-        if self.dump:
-            paths = [str(one.get('img_path', '')) for one in data_samples]
-        self.results.append((features, labels, paths))
+        self.results.append((features, labels, paths if self.dump else []))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Score the images of all processes; each ranks a share of them.
@@ -152,8 +129,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         sampler added. Missing images, and others that appear twice, are a
         ValueError.
         """
-        metrics: dict[str, float] = self.compute_metrics(self._gather(size))
         prefix = f'{self.prefix}/' if self.prefix else ''
+        metrics: dict[str, float] = self.compute_metrics(self._gather(size))
         return {f'{prefix}{name}': value for name, value in metrics.items()}
 
     def compute_metrics(self, results: FeatureSet) -> dict[str, float]:
@@ -201,14 +178,10 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         )
 
     def _report(self, data: FeatureSet, meta: Mapping[str, Any]) -> Trials:
+        how = self.distance, self.ties, share_of_rank()
         if self.protocol == 'regdb':
             return evaluate_regdb(
-                data.features,
-                data.pids,
-                data.modality,
-                self.distance,
-                self.ties,
-                share_of_rank(),
+                data.features, data.pids, data.modality, *how
             )
         return evaluate_sysu(
             data.features,
@@ -218,9 +191,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             self.shots,
             self.trials,
             self.gallery_draw,
-            self.distance,
-            self.ties,
-            share_of_rank(),
+            *how,
         )
 
     def _write(
@@ -231,7 +202,6 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             distance=self.distance,
             ties=self.ties,
             split=meta.get('split'),
-            version=__version__,
         )
         if self.protocol == 'regdb':
             settings['trials'] = [meta.get('trial')]
@@ -239,7 +209,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             settings['draw'] = self.gallery_draw
         path = Path(out)
         path.parent.mkdir(parents=True, exist_ok=True)
-        document = {**report_document(trials), 'settings': settings}
+        document = report_document(trials, settings)
         path.write_text(json.dumps(document, indent=2) + '\n')
 
 

@@ -17,18 +17,14 @@ def gather_rows(batches: list[Tensor], size: int) -> Tensor:
     """Put together the rows, (size, d), that the ranks hold as (b, d) batches.
 
     Rank r of w holds the rows r, r + w, r + 2 w, ... as mmengine's samplers
-    deal them out, and possibly some repeated ones at the end, which are
-    left out. Rows travel in chunks and leave ``batches`` as they go, so a
-    rank holds each row once, apart from the chunk on its way. Too few rows
-    of a rank are a ValueError.
+    deal them out, and possibly repeated ones at the end, which are left out.
+    Rows travel in chunks and leave ``batches`` as they go, so a rank holds
+    each row once. Too few rows of a rank are a ValueError.
     """
     world_size = get_world_size()
-    own = torch.tensor(
-        [sum(map(len, batches)), batches[0].shape[1] if batches else 0]
-    )
-    counts, widths = zip(
-        *(one.tolist() for one in all_gather(own)), strict=True
-    )
+    width = batches[0].shape[1] if batches else 0
+    own = torch.tensor([sum(map(len, batches)), width])
+    counts, widths = torch.stack(all_gather(own)).T.tolist()
     for rank, count in enumerate(counts):
         needed = len(range(rank, size, world_size))
         if count < needed:
@@ -38,11 +34,9 @@ def gather_rows(batches: list[Tensor], size: int) -> Tensor:
                 'its share; use a sampler that deals out each image once, '
                 'such as DefaultSampler with shuffle=False.'
             )
-    like = batches[0] if batches else torch.empty(0)
-    whole = like.new_empty((size, max(widths)))
     waiting = deque(batches)
     batches.clear()
-    del like
+    whole = (waiting or [torch.empty(0)])[0].new_empty((size, max(widths)))
     for start in range(0, max(counts), _CHUNK_ROWS):
         chunk = whole.new_zeros((_CHUNK_ROWS, whole.shape[1]))
         _take(waiting, chunk)

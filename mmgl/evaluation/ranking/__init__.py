@@ -1,9 +1,10 @@
 """From features to ranks and scores, exact with ties."""
 
 from .backend import Distances
-from .distances import DISTANCES, distances_between, pairwise_distances
+from .distances import distances_between, pairwise_distances
 from .feature_arrays import Values, check_features, check_where_it_is, to_numpy
-from .scoring import TIE_RULES, RankingScores, Share, score_galleries
+from .options import DISTANCES, TIE_RULES, check_choice
+from .scoring import RankingScores, Share, score_galleries
 
 __all__ = [
     'DISTANCES',
@@ -12,6 +13,7 @@ __all__ = [
     'Share',
     'TIE_RULES',
     'Values',
+    'check_choice',
     'check_features',
     'check_where_it_is',
     'distances_between',

@@ -19,13 +19,13 @@ class Matches:
         count: True matches of each query, (n,).
         before: Images nearer than each match, from the nearest match on,
             (n, p); only the first ``count`` of a row count.
-        size: Images at the distance of each match, itself included, (n, p).
-            None if it is one for all.
+        size: Images at the distance of each match, itself included, (n, p);
+            None if one for all.
         people: Identities with an image nearer than the first match, (n,);
             for the unique-identity CMC.
-        tied_people: Row of a query whose first match is tied with other
-            identities not counted in ``people`` -> tied images of its own
-            identity, and of each other one, sorted.
+        tied_people: Where the first match is tied with identities not in
+            ``people``: row of the query -> tied images of its own identity,
+            and of each other one, sorted.
     """
 
     count: Array
@@ -55,12 +55,8 @@ class Gallery:
 
     def find(self, query_pids: Array) -> tuple[Array, Array]:
         """Find the queries with a true match, and their place in people."""
-        if not len(self.people):
-            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
-        person = np.searchsorted(self.people, query_pids)
-        person = np.minimum(person, len(self.people) - 1)
-        rows = np.flatnonzero(self.people[person] == query_pids)
-        return rows, person[rows]
+        rows = np.flatnonzero(np.isin(query_pids, self.people))
+        return rows, np.searchsorted(self.people, query_pids[rows])
 
     def match_columns(self, person: Array) -> tuple[Array, Array]:
         """List the columns of the true matches of each query, (k, p).
@@ -91,10 +87,7 @@ class Distances(Protocol[Block]):
     max_rows: int
 
     def rows(self, index: Array, out: Block | None = None) -> Block:
-        """Give the distances of some queries, smaller is nearer.
-
-        ``out`` is an earlier result, which may be overwritten.
-        """
+        """Give the distances of some queries; ``out`` may be overwritten."""
 
     def rank_matches(
         self,

@@ -30,9 +30,9 @@ class DeviceDistances:
     max_rows = 8192
 
     def __init__(self, query: Values, gallery: Values) -> None:
-        query = torch.as_tensor(check_where_it_is(query, 'query features'))
-        gallery = torch.as_tensor(
-            check_where_it_is(gallery, 'gallery features')
+        query, gallery = (
+            torch.as_tensor(check_where_it_is(features, f'{name} features'))
+            for name, features in (('query', query), ('gallery', gallery))
         )
         check_widths(query, gallery)
         dtype = torch.promote_types(query.dtype, gallery.dtype)
@@ -94,28 +94,25 @@ def _rank(
     values = values.sort(dim=1).values
     before, upto = _look_up(part, values)
     tied = ((upto - before > 1) & inside_there).any(dim=1)
-    people = None
-    if unique:
-        met = torch.zeros(
-            (len(part), len(gallery.people)),
-            dtype=torch.bool,
-            device=part.device,
-        )
-        row, column = (part < values[:, :1]).nonzero(as_tuple=True)
-        met[row, _tensor(gallery.person, part)[column]] = True
-        people = met.sum(dim=1).cpu().numpy()
-    ranks, plain = before.cpu().numpy(), ~tied.cpu().numpy()
+    plain = ~tied.cpu().numpy()
     if not plain.all():
         yield rank_rows(
             part[tied].cpu().numpy(), person[~plain], gallery, ties, unique
         )
     if plain.any():
-        yield Matches(
-            gallery.counts[person[plain]],
-            ranks[plain],
-            None,
-            None if people is None else people[plain],
-        )
+        counts, people = gallery.counts[person[plain]], None
+        if unique:
+            people = _count_people(part, values, gallery)[plain]
+        yield Matches(counts, before.cpu().numpy()[plain], None, people)
+
+
+def _count_people(part: Tensor, values: Tensor, gallery: Gallery) -> Array:
+    """Count the identities ahead of the first match."""
+    size = len(part), len(gallery.people)
+    met = part.new_zeros(size, dtype=torch.bool)
+    row, column = (part < values[:, :1]).nonzero(as_tuple=True)
+    met[row, _tensor(gallery.person, part)[column]] = True
+    return np.asarray(met.sum(dim=1).cpu())
 
 
 def _look_up(part: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,9 +146,6 @@ def _normalise(features: Tensor) -> Tensor:
 def _unique_rows(features: Tensor) -> tuple[Tensor, Tensor]:
     """Number of the first row like each distinct one, and its place."""
     _, inverse = torch.unique(features + 0, dim=0, return_inverse=True)
-    count = int(inverse.max()) + 1
-    first = torch.full((count,), len(features), device=features.device)
-    first.scatter_reduce_(
-        0, inverse, torch.arange(len(features), device=features.device), 'amin'
-    )
-    return first, inverse
+    every = torch.arange(len(features), device=features.device)
+    first = every.new_full((int(inverse.max()) + 1,), len(features))
+    return first.scatter_reduce(0, inverse, every, 'amin'), inverse

@@ -1,8 +1,8 @@
 """Distances between feature rows, chunk by chunk, with exact ties.
 
-Two rows that hold the same numbers always get bitwise the same distance: a
-matrix product alone does not promise that (its edge blocks may round in
-another order), so equal gallery rows are computed once and copied.
+Rows that hold the same numbers get bitwise the same distance, which a matrix
+product alone does not promise (its edge blocks may round in another order):
+equal gallery rows are computed once and copied.
 """
 
 from typing import Any
@@ -20,8 +20,8 @@ from .feature_arrays import (
     is_on_accelerator,
 )
 from .match_ranks import HostRanks
+from .options import DISTANCES, check_choice
 
-DISTANCES = ('cosine', 'euclidean')
 _NORM_FLOOR = 1e-12
 _FIRST_COLUMNS = 32  # tell most rows apart
 
@@ -29,43 +29,17 @@ _FIRST_COLUMNS = 32  # tell most rows apart
 def unique_rows(array: Array) -> tuple[Array, Array]:
     """Find the distinct rows of a float matrix, in order of appearance.
 
-    ``first``, where each appears first, and ``inverse``, so that
-    ``array[first][inverse]`` equals ``array``.
+    ``first`` and ``inverse``: ``array[first][inverse]`` equals ``array``.
     """
-    start = _row_keys(array[:, :_FIRST_COLUMNS])
-    if len(np.unique(start)) == len(array):
+    # + 0 makes -0.0 and 0.0 alike.
+    starts = {row.tobytes() for row in array[:, :_FIRST_COLUMNS] + 0}
+    if len(starts) == len(array):
         return np.arange(len(array)), np.arange(len(array))
-    _, first, inverse = np.unique(
-        _row_keys(array), return_index=True, return_inverse=True
+    numbers: dict[bytes, int] = {}
+    inverse = np.array(
+        [numbers.setdefault((r + 0).tobytes(), len(numbers)) for r in array]
     )
-    repeated = np.flatnonzero(first[inverse] != np.arange(len(array)))
-    same = array[first[inverse[repeated]]] == array[repeated]
-    if not same.all():  # rows that differ have the same key
-        keys = [row.tobytes() for row in array + 0]
-        numbers: dict[bytes, int] = {}
-        inverse = np.array(
-            [numbers.setdefault(key, len(numbers)) for key in keys]
-        )
-        _, first = np.unique(inverse, return_index=True)
-    order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return first[order], place[inverse]
-
-
-def _row_keys(array: Array) -> npt.NDArray[np.uint64]:
-    """One number for each row, the same for equal rows, (n,)."""
-    words = array.shape[1] * array.itemsize // 4
-    rng = np.random.default_rng(0)
-    weights = rng.integers(2**63, size=words, dtype=np.uint64) * 2 + 1
-    keys = np.empty(len(array), dtype=np.uint64)
-    step = max(1, 2**17 // words)
-    for start in range(0, len(array), step):
-        some = slice(start, start + step)
-        # + 0 makes -0.0 and 0.0 alike.
-        bits = np.ascontiguousarray(array[some] + 0).view(np.uint32)
-        keys[some] = bits.astype(np.uint64) @ weights
-    return keys
+    return np.unique(inverse, return_index=True)[1], inverse
 
 
 def _normalise(array: Array) -> Array:
@@ -83,8 +57,7 @@ class MatrixDistances(HostRanks):
         matrix = np.asarray(matrix)
         if matrix.ndim != 2:
             raise ValueError(
-                f'distances have shape {matrix.shape}; give (n, m) or an '
-                'object with shape and rows().'
+                f'distances have shape {matrix.shape}; give (n, m).'
             )
         bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
         if bad.size:
@@ -105,23 +78,18 @@ class PairwiseDistances(HostRanks):
     """Distances from queries (n, d) to a gallery (m, d), as asked for.
 
     * ``cosine``: minus the cosine similarity, in the precision of the
-      features (float32 stays float32). The constant 1 is left out because
-      adding it would round away small differences.
-    * ``euclidean``: the plain Euclidean distance in float64 as MATLAB's
-      ``pdist2`` gives it, that is, the root of squared differences summed
-      from the first dimension to the last. A matrix product sorts out all
-      pairs that are further apart than its rounding error; only the others
-      are summed one by one, so that ranking and ties are those of
-      ``pdist2`` at a small part of its price.
+      features. The constant 1 would round away small differences.
+    * ``euclidean``: in float64 as MATLAB's ``pdist2`` gives it, the root of
+      squared differences summed from the first dimension to the last. A
+      matrix product sorts out all pairs further apart than its rounding
+      error; only the others are summed one by one, so that ranking and ties
+      are those of ``pdist2`` at a small part of its price.
     """
 
     def __init__(
         self, query: Values, gallery: Values, metric: str = 'cosine'
     ) -> None:
-        if metric not in DISTANCES:
-            raise ValueError(
-                f'distance={metric!r} is not known; choose from {DISTANCES}.'
-            )
+        check_choice('distance', metric, DISTANCES)
         query = check_features(query, 'query features')
         gallery = check_features(gallery, 'gallery features')
         check_widths(query, gallery)
@@ -137,9 +105,9 @@ class PairwiseDistances(HostRanks):
         self.shape = (len(query), len(gallery))
         self.itemsize = dtype.itemsize
         first, inverse = unique_rows(gallery)
-        self._expand = None
-        if len(first) < len(gallery):
-            gallery, self._expand = gallery[first], inverse
+        self._expand = inverse if len(first) < len(gallery) else None
+        if self._expand is not None:
+            gallery = gallery[first]
         self._query, self._gallery = query, gallery
         if metric == 'euclidean':
             # Squares of huge features overflow; those take the plain way.
@@ -148,17 +116,17 @@ class PairwiseDistances(HostRanks):
 
     def rows(self, index: Array | slice, out: Array | None = None) -> Array:
         """See :class:`Distances`."""
-        if self.metric == 'cosine':
+        if self.metric == 'euclidean':
+            result = self._euclidean(index)
+        else:
             query, gallery = self._query[index], self._gallery
             if (
-                out is None
+                self._expand is not None
+                or out is None
                 or len(out) < len(query)
-                or self._expand is not None
             ):
                 out = np.empty((len(query), len(gallery)), query.dtype)
             result = np.matmul(query, gallery.T, out=out[: len(query)])
-        else:
-            result = self._euclidean(index)
         return result if self._expand is None else result[:, self._expand]
 
     def _prepare_products(self) -> None:
@@ -166,22 +134,21 @@ class PairwiseDistances(HostRanks):
 
         Centred features have smaller norms, so smaller rounding errors.
         """
-        centre = self._gallery.mean(axis=0)
-        self._query_c = self._query - centre
-        self._gallery_c = self._gallery - centre
-        self._query_sq = np.einsum('nd,nd->n', self._query_c, self._query_c)
-        self._gallery_sq = np.einsum(
-            'nd,nd->n', self._gallery_c, self._gallery_c
+        query, gallery = self._query, self._gallery
+        centre = gallery.mean(axis=0)
+        self._query_c, self._gallery_c = query - centre, gallery - centre
+        self._query_sq, self._gallery_sq = (
+            np.einsum('nd,nd->n', part, part)
+            for part in (self._query_c, self._gallery_c)
         )
-        raw = np.linalg.norm(self._query, axis=1)
-        raw += np.linalg.norm(self._gallery, axis=1).max()
+        raw = np.linalg.norm(query, axis=1)
+        raw += np.linalg.norm(gallery, axis=1).max()
         reach = np.sqrt(self._query_sq) + np.sqrt(self._gallery_sq.max())
         # Worst-case error of the products, of centring, and of the sum of
         # squares, with room to spare: gaps above it cannot change sign.
-        eps = np.finfo(np.float64).eps
-        dims = self._query.shape[1] + 16
-        self._slack = eps * (8 * dims * reach**2 + 16 * raw * reach)
-        self._slack += dims * np.finfo(np.float64).tiny  # near underflow
+        float64, dims = np.finfo(np.float64), query.shape[1] + 16
+        self._slack = float64.eps * (8 * dims * reach**2 + 16 * raw * reach)
+        self._slack += dims * float64.tiny  # near underflow
         self._plain = not np.isfinite(self._slack).all()  # overflow
 
     def _euclidean(self, index: Array | slice) -> Array:
@@ -192,27 +159,21 @@ class PairwiseDistances(HostRanks):
         squared += self._query_sq[index][:, None]
         squared += self._gallery_sq
         query, slack = self._query[index], self._slack[index]
-        ordered = np.sort(squared, axis=1)
-        close = np.diff(ordered, axis=1) <= slack[:, None]
+        close = np.diff(np.sort(squared, axis=1), axis=1) <= slack[:, None]
         result = np.sqrt(np.maximum(squared, 0))
         for row in np.flatnonzero(close.any(axis=1)):
-            member = np.zeros(ordered.shape[1], dtype=bool)
-            member[1:] |= close[row]
-            member[:-1] |= close[row]
+            member = np.r_[close[row], False] | np.r_[False, close[row]]
             columns = np.argsort(squared[row])[member]
-            result[row, columns] = cdist(
-                query[row : row + 1], self._gallery[columns]
-            )[0]
+            result[row, columns] = cdist(query[[row]], self._gallery[columns])
         return np.asarray(result)
 
 
 def distances_between(
     query: Values, gallery: Values, metric: str = 'cosine'
 ) -> Distances[Any]:
-    """Prepare distances of (n, d) to (m, d) where the features are.
+    """Prepare distances of (n, d) to (m, d), cosine ones where they are.
 
-    Cosine distances of tensors on an accelerator stay there; all others are
-    :class:`PairwiseDistances`, which explains the metrics.
+    :class:`PairwiseDistances` explains the metrics.
     """
     there = is_on_accelerator(query) and is_on_accelerator(gallery)
     if metric == 'cosine' and there:
@@ -227,7 +188,7 @@ def pairwise_distances(
 ) -> Array:
     """Compute the whole distance matrix, (n, m), smaller is nearer.
 
-    Equal feature rows give bitwise equal columns. See ``distances_between``
-    for a matrix that does not fit in memory.
+    Equal feature rows give bitwise equal columns. ``distances_between`` is
+    for matrices that do not fit in memory.
     """
     return PairwiseDistances(query, gallery, metric).rows(slice(None))

@@ -32,14 +32,13 @@ def is_on_accelerator(values: Values) -> bool:
 def check_where_it_is(
     features: Values,
     name: str = 'features',
-    images: Callable[[int], str] | None = None,
+    images: Callable[[int], str] = str,
 ) -> 'Array | Tensor':
     """Check a feature matrix, which stays on the accelerator if it is there.
 
     It comes back as float32 (for float32 and half precision; on an
-    accelerator for all but float64) or float64, (n, d). ``name`` and
-    ``images``, which names the image of a row, are for messages. The input
-    is never changed.
+    accelerator for all but float64) or float64, (n, d); the input is never
+    changed. ``name``, and ``images`` of a row, are for messages.
 
     Raises:
         TypeError: If the values are not real numbers.
@@ -65,15 +64,12 @@ def check_where_it_is(
         )
     bad = _bad_rows(array)
     if bad.size:
-        called = [
-            f'{row}: {images(row)}' if images else f'{row}'
-            for row in bad[:10].tolist()
-        ]
+        called = ', '.join(map(images, bad[:10].tolist()))
         more = ', ...' if bad.size > 10 else ''
         raise ValueError(
             f'{name} has NaN or Inf in {bad.size} of {len(array)} rows '
-            f'(rows {", ".join(called)}{more}, counted from 0). Check that '
-            'training did not diverge and extract the features again.'
+            f'(rows {called}{more}, counted from 0). Check that training did '
+            'not diverge and extract the features again.'
         )
     return array  # type: ignore[no-any-return]
 
@@ -81,7 +77,7 @@ def check_where_it_is(
 def check_features(
     features: Values,
     name: str = 'features',
-    images: Callable[[int], str] | None = None,
+    images: Callable[[int], str] = str,
 ) -> Array:
     """Check a feature matrix as :func:`check_where_it_is`, on the host."""
     return np.asarray(check_where_it_is(to_numpy(features), name, images))
@@ -102,6 +98,4 @@ def _bad_rows(array: Any) -> Array:
     with np.errstate(over='ignore', invalid='ignore'):
         sums = to_numpy(array.sum(1))
     rows = np.flatnonzero(~np.isfinite(sums))  # or too large to add up
-    if not rows.size:
-        return rows
     return rows[~np.isfinite(to_numpy(array[rows])).all(axis=1)]

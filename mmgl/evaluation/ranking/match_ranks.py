@@ -1,8 +1,8 @@
 """Ranks of the true matches of queries, found without ordering the rest.
 
-CMC, AP and INP need the ranks of the few true matches only. Sorting the
-distances themselves, without their indices, and looking the matches up is
-several times cheaper than an ``argsort`` of the gallery.
+CMC, AP and INP need the ranks of the few true matches only. Sorting bare
+distances and looking the matches up is several times cheaper than an
+``argsort`` of the gallery.
 """
 
 from collections.abc import Iterable, Iterator
@@ -51,10 +51,7 @@ class HostRanks:
 def rank_rows(
     part: Array, person: Array, gallery: Gallery, ties: str, unique: bool
 ) -> Matches:
-    """Rank the matches of queries that have one; overwrites ``part``, (n, g).
-
-    ``person`` is that of :meth:`Gallery.find`, (n,).
-    """
+    """Rank the matches of queries that have one; overwrites ``part``."""
     columns, inside = gallery.match_columns(person)
     values = np.take_along_axis(part, columns, axis=1)
     # Repetitions belong at the end.

@@ -16,11 +16,7 @@ Sums = npt.NDArray[np.float64]
 
 
 def sum_scores(matches: Matches, max_rank: int) -> Sums:
-    """Add up the scores of some queries, (max_rank + 3,).
-
-    Share of first hits at each rank, AP, INP and 1, each summed over the
-    queries.
-    """
+    """Add up first hits at each rank, AP, INP and 1, (max_rank + 3,)."""
     sums = np.zeros(max_rank + 3)
     before, count = matches.before, matches.count
     tied = np.zeros(len(before), dtype=bool)
@@ -53,15 +49,13 @@ def _add_ranks(hits: Sums, before: Array) -> None:
 
 
 def _add_people(hits: Sums, matches: Matches, people: Array) -> None:
-    alone = np.ones(len(people), dtype=bool)
-    alone[list(matches.tied_people)] = False
-    _add_ranks(hits, people[alone])
-    for row, (own, others) in matches.tied_people.items():
+    limit, tied = len(hits), matches.tied_people
+    _add_ranks(hits, np.delete(people, list(tied)))
+    for row, (own, others) in tied.items():
         ahead = people[row]
-        if ahead < len(hits):
-            hits[ahead:] += identity_rank_distribution(own, others, len(hits))[
-                : len(hits) - ahead
-            ]
+        if ahead < limit:
+            chances = identity_rank_distribution(own, others, limit)
+            hits[ahead:] += chances[: limit - ahead]
 
 
 def _sum_tied(
@@ -101,9 +95,8 @@ def _sum_tied(
 def _add_tied_hits(
     total: Sums, before: Array, size: Array, hits: Array
 ) -> None:
-    mixed = size > hits
+    mixed, limit = size > hits, len(total)
     _add_ranks(total, before[~mixed])
-    limit = len(total)
     for query in np.flatnonzero(mixed & (before < limit)):
         ahead = before[query]
         total[ahead:] += first_hit_distribution(
@@ -113,9 +106,6 @@ def _add_tied_hits(
 
 def _runs(*keys: Array) -> tuple[Array, Array]:
     """Find runs of equal keys: where each one starts, and its length."""
-    new = np.ones(len(keys[0]), dtype=bool)
-    new[1:] = False
-    for key in keys:
-        new[1:] |= key[1:] != key[:-1]
-    starts = np.flatnonzero(new)
-    return starts, np.diff(np.r_[starts, len(new)])
+    changes = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    starts = np.flatnonzero(np.r_[True, changes])
+    return starts, np.diff(np.r_[starts, len(keys[0])])

@@ -10,10 +10,9 @@ Definitions (docs/evaluation.md has them in full):
 * AP: mean over the true matches of k / rank of the k-th one.
 * INP: number of true matches / rank of the last one.
 
-Distances to the pool of gallery images are computed once, a block of queries
-at a time, and every gallery takes its columns from them. The blocks depend
-on the sizes alone, so several processes that share them add up to exactly
-the figures of one.
+Distances to the pool are computed once, a block of queries at a time, and
+every gallery takes its columns from them. The blocks depend on the sizes
+alone, so several processes that share them get exactly the figures of one.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,17 +26,14 @@ from .backend import Distances, Gallery
 from .distances import MatrixDistances
 from .feature_arrays import Array
 from .match_scores import sum_scores
-
-CMC_KINDS = ('unique_identity', 'standard')
-TIE_RULES = ('expected', 'gallery_order')
+from .options import CMC_KINDS, TIE_RULES, check_choice
 
 
 @dataclass(frozen=True)
 class Share:
     """The part of the queries that one of several processes ranks.
 
-    ``add_up`` takes a float64 array and gives its sum over the processes, to
-    all of them.
+    ``add_up`` gives the sum of a float64 array over all processes.
     """
 
     rank: int = 0
@@ -69,13 +65,14 @@ class RankingScores:
         With a name of the search they are 'all_single/rank1' and so on.
         Beyond the length of ``cmc`` its last value counts.
         """
+        prefix, last = f'{search}/' if search else '', len(self.cmc)
         figures = {
-            f'rank{rank}': float(self.cmc[min(rank, len(self.cmc)) - 1])
+            f'{prefix}rank{rank}': float(self.cmc[min(rank, last) - 1])
             for rank in ranks
         }
-        figures.update(mAP=float(self.mAP), mINP=float(self.mINP))
-        prefix = f'{search}/' if search else ''
-        return {f'{prefix}{name}': one for name, one in figures.items()}
+        figures[f'{prefix}mAP'] = self.mAP
+        figures[f'{prefix}mINP'] = self.mINP
+        return figures
 
 
 def _labels(name: str, values: npt.ArrayLike, length: int) -> Array:
@@ -93,25 +90,24 @@ class _Search:
     def __init__(
         self,
         distances: Distances[Any],
-        query_pids: npt.ArrayLike,
-        gallery_pids: npt.ArrayLike,
+        pids: tuple[npt.ArrayLike, npt.ArrayLike],
+        locations: tuple[npt.ArrayLike | None, npt.ArrayLike | None],
         members: npt.ArrayLike | None,
-        query_locations: npt.ArrayLike | None,
-        gallery_locations: npt.ArrayLike | None,
     ) -> None:
         n, m = distances.shape
         self.distances = distances
-        self.query_pids = _labels('query_pids', query_pids, n)
-        self.gallery_pids = _labels('gallery_pids', gallery_pids, m)
-        self.locations = None
-        if query_locations is not None and gallery_locations is not None:
-            self.locations = (
-                _labels('query_locations', query_locations, n),
-                _labels('gallery_locations', gallery_locations, m),
-            )
-        elif query_locations is not None or gallery_locations is not None:
+        self.query_pids = _labels('query_pids', pids[0], n)
+        self.gallery_pids = _labels('gallery_pids', pids[1], m)
+        own, places = locations
+        if (own is None) != (places is None):
             raise ValueError(
                 'give both query_locations and gallery_locations, or neither.'
+            )
+        self.locations = None
+        if own is not None and places is not None:
+            self.locations = (
+                _labels('query_locations', own, n),
+                _labels('gallery_locations', places, m),
             )
         if members is None:
             members = np.ones((1, m), dtype=bool)
@@ -154,22 +150,32 @@ class _Search:
         for location in np.unique(own[hiding]):
             yield np.flatnonzero(own == location), places != location
 
-
-def _check_options(
-    cmc: str, ties: str, max_rank: int, memory: int | None
-) -> None:
-    for key, value, choices in (
-        ('cmc', cmc, CMC_KINDS),
-        ('ties', ties, TIE_RULES),
-    ):
-        if value not in choices:
-            raise ValueError(
-                f'{key}={value!r} is not known; choose from {choices}.'
-            )
-    if max_rank < 1:
-        raise ValueError(f'max_rank={max_rank}; give 1 or more.')
-    if memory is not None and memory < 1:
-        raise ValueError(f'memory={memory}; give bytes.')
+    def sums(
+        self,
+        cmc: str,
+        ties: str,
+        max_rank: int,
+        memory: int | None,
+        share: Share,
+    ) -> Array:
+        """Sums of the scores in each block and gallery that are ours."""
+        unique, keep = cmc == 'unique_identity', len(self.members) > 1
+        parts: list[Array] = []
+        buffer = None
+        for number, (index, galleries) in enumerate(self.blocks(memory)):
+            parts.append(np.zeros((len(galleries), max_rank + 3)))
+            if number % share.world_size != share.rank:
+                continue
+            block = self.distances.rows(index, buffer)
+            if buffer is None or len(buffer) < len(block):
+                buffer = block
+            pids = self.query_pids[index]
+            for sums, gallery in zip(parts[-1], galleries, strict=True):
+                for matches in self.distances.rank_matches(
+                    block, pids, gallery, ties, unique, keep
+                ):
+                    sums += sum_scores(matches, max_rank)
+        return np.array(parts).reshape(-1, len(self.members), max_rank + 3)
 
 
 def score_galleries(
@@ -188,23 +194,21 @@ def score_galleries(
     """Score every gallery that is a part of one pool of images.
 
     Args:
-        distances: (n, m), smaller is nearer; what ``distances_between``
-            gives is asked for a block at a time, so that the matrix is never
-            whole in memory.
+        distances: (n, m), smaller is nearer; or, never whole in memory, what
+            ``distances_between`` gives.
         query_pids: (n,).
         gallery_pids: Of the pool, (m,).
-        members: bool (t, m), the images of each of t galleries. By default
-            one gallery of all images.
-        query_locations: (n,). A query ignores every gallery image whose
-            location equals its own.
+        members: bool (t, m), the images of each of t galleries; by default
+            one of all images.
+        query_locations: (n,); a query ignores images of its own location.
         gallery_locations: (m,).
         cmc: 'unique_identity' or 'standard'.
         max_rank: Length of the CMC.
         ties: 'expected' (mean over all orders of tied images) or
             'gallery_order' (tied images stay in pool order, stable sort).
-        memory: Bytes that a block of distances may take. By default 256 MiB.
-        share: Rank a part of the queries only, the other processes rank the
-            rest. All of them must give the same arguments otherwise.
+        memory: Bytes that a block of distances may take, by default 256 MiB.
+        share: Rank only a part of the queries; the other processes, with
+            otherwise the same arguments, rank the rest.
 
     Raises:
         ValueError: For wrong shapes or options, NaN or Inf, or a gallery in
@@ -216,52 +220,34 @@ def score_galleries(
         >>> score.as_dict()['rank1'], score.mINP
         (0.0, 0.6666666666666666)
     """
-    _check_options(cmc, ties, max_rank, memory)
+    check_choice('cmc', cmc, CMC_KINDS)
+    check_choice('ties', ties, TIE_RULES)
+    if max_rank < 1 or memory is not None and memory < 1:
+        raise ValueError(
+            f'max_rank={max_rank}, memory={memory}; give 1 or more (bytes).'
+        )
     if not isinstance(distances, Distances):
         distances = MatrixDistances(distances)
     search = _Search(
         distances,
-        query_pids,
-        gallery_pids,
+        (query_pids, gallery_pids),
+        (query_locations, gallery_locations),
         members,
-        query_locations,
-        gallery_locations,
     )
     share = share or Share()
-    parts: list[Array] = []
-    buffer = None
-    for number, (index, galleries) in enumerate(search.blocks(memory)):
-        parts.append(np.zeros((len(galleries), max_rank + 3)))
-        if number % share.world_size != share.rank:
-            continue
-        block = distances.rows(index, buffer)
-        if buffer is None or len(buffer) < len(block):
-            buffer = block
-        pids = search.query_pids[index]
-        keep = len(galleries) > 1
-        unique = cmc == 'unique_identity'
-        for sums, gallery in zip(parts[-1], galleries, strict=True):
-            for matches in distances.rank_matches(
-                block, pids, gallery, ties, unique, keep
-            ):
-                sums += sum_scores(matches, max_rank)
-    total = np.array(parts).reshape(-1, len(search.members), max_rank + 3)
+    total = search.sums(cmc, ties, max_rank, memory, share)
     if share.add_up:
         total = share.add_up(total)
     return [_mean(sums, max_rank) for sums in total.sum(axis=0)]
 
 
 def _mean(sums: Array, max_rank: int) -> RankingScores:
-    ap, inp, count = sums[max_rank:]
+    ap, inp, count = sums[max_rank:].tolist()
     if not count:
         raise ValueError(
             'no query has a true match in the gallery (after leaving out '
             'images of the same location); check pids and cameras of both '
             'sides.'
         )
-    return RankingScores(
-        np.cumsum(sums[:max_rank]) / count,
-        float(ap / count),
-        float(inp / count),
-        int(count),
-    )
+    cmc = np.cumsum(sums[:max_rank]) / count
+    return RankingScores(cmc, ap / count, inp / count, int(count))

@@ -1,11 +1,10 @@
 """Expected scores when tied gallery images come in a random order.
 
-Images at exactly the same distance have no order of their own. Averaging
-over all orders of a tied group (each equally likely) makes a score
-independent of the order of the gallery, and puts a collapsed model, whose
-distances are all equal, at chance level. Closed forms for precision at a hit
-follow McSherry and Najork, "Computing information retrieval performance
-measures efficiently in the presence of tied scores", ECIR 2008.
+The mean over all orders of a tied group makes a score independent of the
+order of the gallery, and puts a collapsed model, whose distances are all
+equal, at chance level. Closed forms for precision at a hit follow McSherry
+and Najork, "Computing information retrieval performance measures efficiently
+in the presence of tied scores", ECIR 2008.
 """
 
 from functools import lru_cache
