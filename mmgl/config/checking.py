@@ -20,7 +20,7 @@ from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
 
 from .keys import ENV_KEYS, LOADERS, TOP_KEYS
-from .signatures import Signature, expected_scalar, read_signature
+from .signatures import expected_scalar, read_signature
 
 # Where the `type` under a key is looked up; elsewhere as at the parent.
 REGISTRY_OF_KEY: dict[str, Registry] = {
@@ -56,9 +56,11 @@ KEYS_OF_BUILDER = {
     nodes.PARAM_SCHEDULERS: {'convert_to_iter_based'},
     nodes.LOOPS: {'by_epoch'},
 }
-LOADER_KEYS = set(inspect.signature(DataLoader.__init__).parameters) - {
-    'self'
-} | {'num_batch_per_epoch', 'disable_subprocess_warning'}
+LOADER_KEYS = {
+    *inspect.signature(DataLoader).parameters,
+    'num_batch_per_epoch',
+    'disable_subprocess_warning',
+}
 
 
 def nearest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str:
@@ -78,7 +80,9 @@ def check_config(cfg: Mapping[str, Any]) -> None:
     """
     with registry_scope(cfg.get('default_scope', 'mmgl')):
         for key, value in cfg.items():
-            _check_top_key(key)
+            # Configs may have variables: only a near miss is a mistake.
+            if key not in TOP_KEYS and (hint := nearest(key, TOP_KEYS, 0.88)):
+                raise ConfigError(f'config: unknown key {key!r}{hint}')
             if key in LOADERS:
                 _check_loader(value, key)
             elif key in REGISTRY_OF_KEY and key != 'data_preprocessor':
@@ -87,14 +91,6 @@ def check_config(cfg: Mapping[str, Any]) -> None:
         _check_data_roots(cfg.get(key), key)
     _check_environment(cfg.get('env_cfg') or {})
     _check_checkpoints(cfg)
-
-
-def _check_top_key(key: str) -> None:
-    """Complain about a near miss; configs may have variables of their own."""
-    if key not in TOP_KEYS:
-        hint = nearest(key, TOP_KEYS, 0.88)
-        if hint:
-            raise ConfigError(f'config: unknown key {key!r}{hint}')
 
 
 def _refuse_others(
@@ -123,79 +119,60 @@ def _check_value(value: Any, path: str, registry: Registry) -> None:
     elif isinstance(value, Mapping):
         scope = value.get('_scope_')
         with registry_scope(scope) if scope else nullcontext():
-            _check_mapping(value, path, registry)
-
-
-def _check_mapping(
-    value: Mapping[str, Any], path: str, registry: Registry
-) -> None:
-    """Check a dict: as a component if it has a type, then its values."""
-    if 'type' in value:
-        _check_component(value, path, registry)
-    # Without a type the keys are names, such as those of hooks and heads.
-    named = 'type' not in value and registry is not nodes.OPTIM_WRAPPERS
-    for key, item in value.items():
-        _check_value(
-            item,
-            f'{path}.{key}',
-            registry if named else REGISTRY_OF_KEY.get(key, registry),
-        )
+            if 'type' in value:
+                _check_component(value, path, registry)
+            # Without a type keys are names, such as those of hooks and heads.
+            named = 'type' not in value and registry != nodes.OPTIM_WRAPPERS
+            for key, item in value.items():
+                below = REGISTRY_OF_KEY.get('' if named else key, registry)
+                _check_value(item, f'{path}.{key}', below)
 
 
 def _check_component(
     value: Mapping[str, Any], path: str, registry: Registry
 ) -> None:
     """Check type, keys and plain values of one component."""
-    kind = value['type']
-    component = _find(kind, registry, path) if isinstance(kind, str) else kind
-    if not callable(component):
-        raise ConfigError(f'{path}.type must name a component, got {kind!r}')
+    component = _find(value['type'], registry, path)
+    name = getattr(component, '__name__', component)
     signature = read_signature(component)
-    known = set(signature.parameters) | KEYS_OF_BUILDER.get(registry, set())
+    known = {*signature.parameters, *KEYS_OF_BUILDER.get(registry, ())}
     for key, item in value.items():
         if key in ('type', '_scope_'):
             continue
-        if key not in known:
-            _complain_unknown(key, known, signature, path, component)
-        elif key in signature.parameters:
-            expected = expected_scalar(signature, key, item)
-            if expected:
+        if key in signature.parameters:
+            if expected := expected_scalar(signature, key, item):
                 raise ConfigError(
-                    f'{path}.{key} of {component.__name__} must be '
-                    f'{expected}, got {item!r}'
+                    f'{path}.{key} of {name} must be {expected}, got {item!r}'
+                )
+        elif key not in known:
+            # Of an open constructor only a near miss is a mistake.
+            hint = nearest(key, known, 0.8 if signature.is_open else 0.6)
+            if hint or not signature.is_open:
+                hint = hint or f' (it takes {", ".join(sorted(known))})'
+                raise ConfigError(
+                    f'{path}: {name} has no argument {key!r}{hint}'
                 )
 
 
-def _complain_unknown(
-    key: str, known: set[str], signature: Signature, path: str, component: Any
-) -> None:
-    """Refuse a key; of an open constructor only a near miss."""
-    hint = nearest(key, known, 0.8 if signature.is_open else 0.6)
-    if signature.is_open and not hint:
-        return
-    listing = '' if hint else f' (it takes {", ".join(sorted(known))})'
-    raise ConfigError(
-        f'{path}: {component.__name__} has no argument '
-        f'{key!r}{hint or listing}'
-    )
-
-
-def _find(name: str, registry: Registry, path: str) -> Any:
+def _find(kind: Any, registry: Registry, path: str) -> Any:
     """Look a component up as its builder would."""
+    if not isinstance(kind, str):
+        if callable(kind):
+            return kind
+        raise ConfigError(f'{path}.type must name a component, got {kind!r}')
     with registry.switch_scope_and_registry(None) as node:
         try:
-            component = node.get(name)
+            if component := node.get(kind):
+                return component
         except RuntimeError:
-            component = None
-        if component is not None:
-            return component
-        names: set[str] = set()
-        parent = node
-        while parent is not None:
-            names |= set(parent.module_dict)
-            parent = parent.parent
+            pass
+    names: set[str] = set()
+    parent: Registry | None = node
+    while parent is not None:
+        names |= set(parent.module_dict)
+        parent = parent.parent
     raise ConfigError(
-        f'{path}.type: no {node.name} is called {name!r}{nearest(name, names)}'
+        f'{path}.type: no {node.name} is called {kind!r}{nearest(kind, names)}'
     )
 
 
@@ -218,62 +195,57 @@ def _check_batch_size(loader: Mapping[str, Any], path: str) -> None:
 
     Samplers that compute theirs are checked when the loader is built.
     """
-    sampler = loader.get('sampler')
-    if not isinstance(sampler, Mapping) or 'batch_size' not in loader:
+    sampler, size = loader.get('sampler'), loader.get('batch_size')
+    if not isinstance(sampler, Mapping) or size is None:
         return
-    component: Any = sampler.get('type')
-    if isinstance(component, str):
-        component = _find(component, REGISTRY_OF_KEY['sampler'], path)
+    component = _find(sampler.get('type'), nodes.DATA_SAMPLERS, path)
     parameter = read_signature(component).parameters.get('batch_size')
     if parameter is None:
         return
-    size = sampler.get('batch_size', parameter.default)
-    if size != loader['batch_size']:
+    other = sampler.get('batch_size', parameter.default)
+    if size != other:
         raise ConfigError(
-            f'{path}.batch_size is {loader["batch_size"]} but '
-            f'{path}.sampler.batch_size is {size}; set both alike'
+            f'{path}.batch_size is {size} but {path}.sampler.batch_size is '
+            f'{other}; set both alike'
         )
 
 
 def _check_data_roots(value: Any, path: str) -> None:
     """Check that the folders of all data sets in a loader exist."""
     if isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            _check_data_roots(item, f'{path}.{number}')
-    elif isinstance(value, Mapping):
-        root = value.get('data_root')
-        if root and not osp.isdir(root):
-            layout = 'regdb' if 'RegDB' in str(value.get('type')) else 'sysu'
-            raise ConfigError(
-                f'{path}.data_root: there is no folder {root!r}; put or link '
-                f'the data set there, name its place by --cfg-options '
-                f'{path}.data_root=FOLDER, or write synthetic data with '
-                f'python tools/dataset_converters/make_synthetic.py '
-                f'--root {root} --layout {layout}'
-            )
-        for key, item in value.items():
-            _check_data_roots(item, f'{path}.{key}')
+        value = dict(enumerate(value))
+    if not isinstance(value, Mapping):
+        return
+    root = value.get('data_root')
+    if root and not osp.isdir(root):
+        layout = 'regdb' if 'RegDB' in str(value.get('type')) else 'sysu'
+        raise ConfigError(
+            f'{path}.data_root: there is no folder {root!r}; put or link the '
+            f'data set there, name its place by --cfg-options '
+            f'{path}.data_root=FOLDER, or write synthetic data with '
+            f'python tools/dataset_converters/make_synthetic.py '
+            f'--root {root} --layout {layout}'
+        )
+    for key, item in value.items():
+        _check_data_roots(item, f'{path}.{key}')
 
 
 def _check_checkpoints(cfg: Mapping[str, Any]) -> None:
-    """Check that the checkpoint files named in the config exist."""
+    """Check that the local checkpoints named in the config exist."""
     init = (cfg.get('model') or {}).get('init_from')
+    named = [('load_from', cfg.get('load_from'), '--resume PATH')]
     if isinstance(init, Mapping) and 'checkpoint' in init:
-        _check_file(
-            init['checkpoint'],
-            'model.init_from.checkpoint',
-            '--init-checkpoint PATH',
-        )
-    if cfg.get('load_from'):
-        _check_file(cfg['load_from'], 'load_from', '--resume PATH')
-
-
-def _check_file(path: str | None, key: str, option: str) -> None:
-    """Check that a local file is named and exists."""
-    if not path:
-        raise ConfigError(f'{key} is not set; name a checkpoint by {option}')
-    if '://' not in str(path) and not osp.isfile(osp.expanduser(path)):
-        raise ConfigError(
-            f'{key}: there is no file {str(path)!r}; correct it or give '
-            f'{option}'
-        )
+        key, option = 'model.init_from.checkpoint', '--init-checkpoint PATH'
+        if not init['checkpoint']:
+            raise ConfigError(
+                f'{key} is not set; name a checkpoint by {option}'
+            )
+        named.insert(0, (key, init['checkpoint'], option))
+    for key, path, option in named:
+        if not path or '://' in str(path):
+            continue
+        if not osp.isfile(osp.expanduser(path)):
+            raise ConfigError(
+                f'{key}: there is no file {str(path)!r}; correct it or give '
+                f'{option}'
+            )

@@ -28,12 +28,7 @@ from .shipped import find_config, list_configs
 
 VALIDATION = ('val_cfg', 'val_dataloader', 'val_evaluator')
 TESTING = ('test_cfg', 'test_dataloader', 'test_evaluator')
-TRAINING = (
-    'train_cfg',
-    'train_dataloader',
-    'optim_wrapper',
-    'param_scheduler',
-)
+TRAINING = ('train_cfg', LOADERS[0], 'optim_wrapper', 'param_scheduler')
 
 
 def load_config(path: str | Path) -> Config:
@@ -44,20 +39,15 @@ def load_config(path: str | Path) -> Config:
     """
     file = find_config(path)
     if file is None:
-        files = [
-            str(Path('configs', p.relative_to(config_dir())))
-            for p in config_dir().rglob('*.py')
-        ]
-        raise ConfigError(
-            f'there is no config {str(path)!r}'
-            f'{nearest(str(path), [*list_configs(), *files])}'
-        )
+        root = config_dir()
+        files = [f'configs/{p.relative_to(root)}' for p in root.rglob('*.py')]
+        near = nearest(str(path), [*list_configs(), *files])
+        raise ConfigError(f'there is no config {str(path)!r}{near}')
     know_own_configs()
     try:
         # Lazy configs take imports for components; ours have no imports.
         return Config.fromfile(str(file), lazy_import=False)
-    except Exception as error:
-        # It is a program, which may fail in any way.
+    except Exception as error:  # It is a program.
         raise ConfigError(
             f'config {path}: {type(error).__name__}: {error}'
         ) from error
@@ -72,16 +62,13 @@ def apply_init(cfg: Config, name: str | None, checkpoint: str | None) -> None:
     """Set ``model.init_from`` in place; None keeps what the config says."""
     if name is not None:
         if name not in init_names():
-            raise ConfigError(
-                f'--init must be one of '
-                f'{", ".join(init_names())}; got {name!r}'
-            )
-        chosen = load_config(config_dir() / f'_base_/init/{name}.py')
-        value = chosen.model.init_from
-        if value is not None:
+            known = ', '.join(init_names())
+            raise ConfigError(f'--init must be one of {known}; got {name!r}')
+        model = load_config(config_dir() / f'_base_/init/{name}.py').model
+        cfg.model['init_from'] = model.init_from
+        if model.init_from is not None:
             # Replaces what was there; no base to delete here.
-            value.pop('_delete_', None)
-        cfg.model['init_from'] = value
+            model.init_from.pop('_delete_', None)
     if checkpoint is not None:
         if not cfg.model.get('init_from'):
             raise ConfigError(
@@ -92,32 +79,23 @@ def apply_init(cfg: Config, name: str | None, checkpoint: str | None) -> None:
 
 
 def forget_init(cfg: Config) -> None:
-    """Load no initial weights where a checkpoint brings all of them.
-
-    The file they came from may be gone by now.
-    """
+    """Load no initial weights, whose file may be gone, below a checkpoint."""
     if 'init_from' in cfg.model:
         cfg.model['init_from'] = None
 
 
-def set_work_dir(
-    cfg: Config, work_dir: str | None, config: str | Path, suffix: str = ''
-) -> None:
-    """Choose the output folder: option, then config, then the config's name.
-
-    Only the last one gets the suffix.
-    """
-    if work_dir is not None:
-        cfg['work_dir'] = work_dir
+def _set_work_dir(cfg: Config, options: Namespace, suffix: str) -> None:
+    """Choose the output folder; of the config's name only with a suffix."""
+    if options.work_dir is not None:
+        cfg['work_dir'] = options.work_dir
     elif cfg.get('work_dir') is None:
-        cfg['work_dir'] = os.path.join('work_dirs', Path(config).stem + suffix)
+        cfg['work_dir'] = f'work_dirs/{Path(options.config).stem}{suffix}'
 
 
 def derive_loaders(cfg: Config) -> None:
     """Fill in what follows from the number of workers and the machine."""
     for name in LOADERS:
-        loader = cfg.get(name)
-        if not loader:
+        if not (loader := cfg.get(name)):
             continue
         if not loader.get('num_workers', 0):
             # torch refuses persistent workers where there are none.
@@ -125,10 +103,8 @@ def derive_loaders(cfg: Config) -> None:
             loader.pop('prefetch_factor', None)
         else:
             loader.setdefault('persistent_workers', True)
-        if torch.cuda.is_available():
-            loader.setdefault('pin_memory', True)
-        else:
-            loader['pin_memory'] = False
+        on_gpu = torch.cuda.is_available()
+        loader['pin_memory'] = on_gpu and loader.get('pin_memory', True)
 
 
 def _apply_common(cfg: Config, options: Namespace) -> None:
@@ -144,20 +120,15 @@ def training_config(options: Namespace) -> Config:
     cfg = load_config(options.config)
     if not cfg.get('model') or not cfg.get('train_dataloader'):
         raise ConfigError(
-            f'config {options.config} has no model and '
-            'train_dataloader: it is a part of other configs'
+            f'config {options.config} has no model and train_dataloader: it '
+            'is a part of other configs'
         )
     apply_init(cfg, options.init, options.init_checkpoint)
-    set_work_dir(
-        cfg,
-        options.work_dir,
-        options.config,
-        f'_{options.init}' if options.init else '',
-    )
+    suffix = f'_{options.init}' if options.init else ''
+    _set_work_dir(cfg, options, suffix)
     if options.seed is not None:
-        cfg['randomness'] = dict(
-            cfg.get('randomness') or {}, seed=options.seed
-        )
+        old = cfg.get('randomness') or {}
+        cfg['randomness'] = dict(old, seed=options.seed)
     if options.auto_scale_lr:
         if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
             raise ConfigError(
@@ -175,8 +146,7 @@ def training_config(options: Namespace) -> Config:
         cfg['resume'], cfg['load_from'] = True, str(found)
         forget_init(cfg)
     # What only testing needs may be missing here.
-    unused = (*TESTING, *VALIDATION) if options.no_validate else TESTING
-    for key in unused:
+    for key in TESTING + (VALIDATION if options.no_validate else ()):
         cfg[key] = None
     check_config(cfg)
     return cfg
@@ -198,31 +168,21 @@ def evaluation_config(options: Namespace) -> Config:
         }
     if not cfg.get('model') or not cfg.get('test_dataloader'):
         raise ConfigError(
-            f'config {options.config} has nothing to test: it '
-            'needs model and test_dataloader'
+            f'config {options.config} has nothing to test: it needs model '
+            'and test_dataloader'
         )
     # Beside the training run, whose config must not be overwritten.
-    set_work_dir(cfg, options.work_dir, options.config, '/test')
+    _set_work_dir(cfg, options, '/test')
     if options.flip_test:
         cfg.model['flip_test'] = True
     forget_init(cfg)
     cfg['load_from'], cfg['resume'] = options.checkpoint, False
     _apply_common(cfg, options)
     # A Runner without them neither builds nor checks what training needs.
-    for key in (*TRAINING, *VALIDATION):
+    for key in TRAINING + VALIDATION:
         cfg[key] = None
     check_config(cfg)
     return cfg
-
-
-def _ask_for_deterministic_cublas(cfg: Config) -> None:
-    """Let deterministic runs multiply matrices on a GPU.
-
-    torch refuses it unless cuBLAS was told before its first product, see
-    https://docs.nvidia.com/cuda/cublas/#results-reproducibility.
-    """
-    if (cfg.get('randomness') or {}).get('deterministic'):
-        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -230,7 +190,8 @@ def build_runner(cfg: Config) -> Runner:
     install_checkpoint_loader()
     setup_cpu_distributed(cfg)
     allow_tf32((cfg.get('env_cfg') or {}).get('tf32'))
-    _ask_for_deterministic_cublas(cfg)
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    if (cfg.get('randomness') or {}).get('deterministic'):
+        # torch refuses products on a GPU unless cuBLAS was told before, see
+        # https://docs.nvidia.com/cuda/cublas/#results-reproducibility.
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    return (RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg)(cfg)

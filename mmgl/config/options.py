@@ -45,25 +45,16 @@ def distinct_names(
     return chosen
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    """Add the options that training and testing share."""
+def _new_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser with what training and testing share."""
+    parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
+    add('config', help='config file, or name of a shipped one')
     add('--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)')
     add_cfg_options(parser)
-    add(
-        '--launcher',
-        choices=LAUNCHERS,
-        default='none',
-        help='how several processes were started; without GPUs they talk '
-        'by gloo',
-    )
-    add(
-        '--local-rank',
-        '--local_rank',
-        type=int,
-        default=0,
-        help='set by older launchers',
-    )
+    launched = 'how several processes were started; by gloo without GPUs'
+    add('--launcher', choices=LAUNCHERS, default='none', help=launched)
+    add('--local-rank', '--local_rank', type=int, default=0)
     add(
         '--allow-trial-mismatch',
         action='store_true',
@@ -75,6 +66,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='show tracebacks of config mistakes (also: MMGL_DEBUG=1)',
     )
+    return parser
 
 
 def _amp_type(text: str) -> str:
@@ -89,11 +81,8 @@ def _amp_type(text: str) -> str:
 
 def training_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl train``."""
-    parser = argparse.ArgumentParser(
-        description='Pre-train or fine-tune a model.'
-    )
+    parser = _new_parser('Pre-train or fine-tune a model.')
     add = parser.add_argument
-    add('config', help='config file, or name of a shipped one')
     add(
         '--resume',
         nargs='?',
@@ -108,11 +97,7 @@ def training_parser() -> argparse.ArgumentParser:
         help='initial weights: random, imagenet or mmgl (a file of '
         'configs/_base_/init)',
     )
-    add(
-        '--init-checkpoint',
-        metavar='PATH',
-        help='file with the initial weights',
-    )
+    add('--init-checkpoint', metavar='PATH', help='file with these weights')
     add('--seed', type=int, help='seed of everything random')
     add(
         '--amp',
@@ -123,21 +108,16 @@ def training_parser() -> argparse.ArgumentParser:
         help='mixed precision, fp16 or bf16; without TYPE, or with "auto", '
         'fp16 on GPU and bf16 on CPU',
     )
-    add(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate with the batch size',
-    )
+    scaling = 'scale the learning rate with the batch size'
+    add('--auto-scale-lr', action='store_true', help=scaling)
     add('--no-validate', action='store_true', help='do not validate')
-    _add_common(parser)
     return parser
 
 
 def evaluation_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl test``."""
-    parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
+    parser = _new_parser('Evaluate a checkpoint.')
     add = parser.add_argument
-    add('config', help='config file, or name of a shipped one')
     add('checkpoint', help='checkpoint to evaluate')
     add('--out', metavar='JSON', help='file for the metrics')
     add(
@@ -145,5 +125,4 @@ def evaluation_parser() -> argparse.ArgumentParser:
         action='store_true',
         help='average the features of each image and its mirror image',
     )
-    _add_common(parser)
     return parser

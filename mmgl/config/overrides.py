@@ -16,14 +16,10 @@ SECTIONS = ('model', *LOADERS)
 
 def find_key(node: object, key: str, prefix: str = '') -> list[str]:
     """List the dotted paths of a key in nested dicts and lists."""
-    if isinstance(node, dict):
-        items = list(node.items())
-    elif isinstance(node, list | tuple):
-        items = list(enumerate(node))
-    else:
-        return []
-    found = []
-    for name, value in items:
+    if isinstance(node, list | tuple):
+        node = dict(enumerate(node))
+    found: list[str] = []
+    for name, value in node.items() if isinstance(node, dict) else ():
         path = f'{prefix}{name}'
         found += [path] if name == key else find_key(value, key, path + '.')
     return found

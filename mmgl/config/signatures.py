@@ -27,10 +27,9 @@ class Signature:
 
 
 def read_signature(component: Callable[..., Any]) -> Signature:
-    """Read which arguments a class or function takes.
+    """Read which arguments a class, with its bases, or a function takes.
 
-    ``**kwargs`` of a constructor is followed to its base classes. What is
-    unreadable (built-in types) is open.
+    What is unreadable (built-in types) is open.
     """
     if not inspect.isclass(component):
         return _read([component])
@@ -44,8 +43,7 @@ def read_signature(component: Callable[..., Any]) -> Signature:
         cls = object
     result = _read(constructors)
     # nn.Module takes **kwargs only to refuse them.
-    if result.is_open and cls is nn.Module:
-        result.is_open = False
+    result.is_open &= cls is not nn.Module
     return result
 
 
@@ -58,16 +56,12 @@ def _read(functions: list[Callable[..., Any]]) -> Signature:
         except (TypeError, ValueError):
             return result
         result.is_open = False
-        hints = _hints(function)
+        result.hints = _hints(function) | result.hints
         for parameter in parameters:
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 result.is_open = True
             elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
                 result.parameters.setdefault(parameter.name, parameter)
-                if parameter.name in hints:
-                    result.hints.setdefault(
-                        parameter.name, hints[parameter.name]
-                    )
         if not result.is_open:
             break
     result.parameters.pop('self', None)
@@ -75,11 +69,10 @@ def _read(functions: list[Callable[..., Any]]) -> Signature:
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Resolve annotations; none if one of them cannot be."""
+    """Resolve annotations; none if some exist for type checkers only."""
     try:
         return typing.get_type_hints(function)
     except Exception:
-        # Names that exist for type checkers only; nothing to check then.
         return {}
 
 
@@ -90,10 +83,8 @@ def expected_scalar(signature: Signature, name: str, value: Any) -> str | None:
     others are often loose.
     """
     hint = signature.hints.get(name, Any)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        options = typing.get_args(hint)
-    else:
-        options = (hint,)
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    options = typing.get_args(hint) if union else (hint,)
     if not all(o in _SCALARS or o in (None, type(None)) for o in options):
         return None
     default = signature.parameters[name].default
@@ -117,7 +108,7 @@ def _fits(value: Any, kind: type) -> bool:
     if kind is int:
         # 1e3 in a config is a float; that is what the author meant.
         whole = isinstance(value, float) and value.is_integer()
-        return (isinstance(value, int) or whole) and not isinstance(
-            value, bool
+        return whole or (
+            isinstance(value, int) and not isinstance(value, bool)
         )
     return isinstance(value, kind)

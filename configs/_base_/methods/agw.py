@@ -10,9 +10,16 @@ model = dict(
         triplet=dict(
             type='MetricHead',
             feature='pool',
-            # Large distances overflow, as published; agw-exact does not.
+            # Large distances overflow, as published.
             loss=dict(
                 type='WeightedRegularizedTripletLoss', published=True))),
     # Retrieval by the feature behind the BNNeck.
     test_feature='bn',
     init_from=dict(kind='imagenet', checkpoint='torchvision://resnet50'))
+# Of agw-exact and caj-exact: weights that sum to 1 at any distance, and a
+# loss that does not overflow.
+exact = dict(
+    heads=dict(
+        triplet=dict(
+            loss=dict(
+                _delete_=True, type='WeightedRegularizedTripletLoss'))))

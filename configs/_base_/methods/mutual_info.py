@@ -18,8 +18,7 @@ model = dict(
     heads=dict(
         distillation=dict(
             type='VariationalDistillationHead',
-            # What the public code computes; mutual-info-paper has the
-            # divergences of the paper and a converged transport.
+            # What the public code computes.
             kl_mode='released',
             cml='released'),
         ranking=dict(
@@ -38,3 +37,7 @@ model = dict(
     # The observations of all branches, whatever the modality of the image.
     test_feature='concat',
     init_from=dict(kind='imagenet', checkpoint='torchvision://resnet50'))
+# Of mutual-info-paper: the divergences of the paper, a converged transport,
+# and distillation that waits until the observations have something to say.
+paper = dict(heads=dict(distillation=dict(kl_mode='paper', cml='sinkhorn')))
+paper_hooks = [dict(type='LossRampHook', loss='heads.distillation', end=10)]

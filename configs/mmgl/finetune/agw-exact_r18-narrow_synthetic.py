@@ -1,8 +1,3 @@
-# Weights that sum to 1 at any distance, and a loss that does not overflow.
 _base_ = './agw_r18-narrow_synthetic.py'
 
-model = dict(
-    heads=dict(
-        triplet=dict(
-            loss=dict(
-                _delete_=True, type='WeightedRegularizedTripletLoss'))))
+model = _base_.exact

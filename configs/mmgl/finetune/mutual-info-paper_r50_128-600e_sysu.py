@@ -1,10 +1,4 @@
-# The divergences of the paper and a converged transport.
 _base_ = './mutual-info_r50_128-600e_sysu.py'
 
-model = dict(
-    heads=dict(distillation=dict(kl_mode='paper', cml='sinkhorn')))
-# Distillation waits until the observations have something to say.
-method_hooks = [
-    dict(type='LossRampHook', loss='heads.distillation', end=10)
-]
-custom_hooks = _base_.custom_hooks + method_hooks
+model = _base_.paper
+custom_hooks = _base_.custom_hooks + _base_.paper_hooks
