@@ -106,9 +106,7 @@ def load_rand_perm_cam(
     return result
 
 
-def _image_numbers(
-    entry: npt.NDArray[Any], where: str
-) -> npt.NDArray[np.int64]:
+def _image_numbers(entry: Array, where: str) -> npt.NDArray[np.int64]:
     if entry.ndim != 2 or entry.dtype.kind not in 'iuf':
         raise ValueError(
             f'{where} is {entry.dtype} {entry.shape}; expected numbers '
