@@ -23,6 +23,7 @@ from .utils.versions import check_versions
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .apis.inference import Embedder
     from .apis.models import build_model, get_config
     from .apis.scoring import evaluate_features
     from .checkpoints.provenance import load_checkpoint
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 # Where the names of the face are, for whoever asks for one.
 _LAZY = {
+    'Embedder': 'mmgl.apis.inference',
     'build_model': 'mmgl.apis.models',
     'evaluate_features': 'mmgl.apis.scoring',
     'get_config': 'mmgl.apis.models',
@@ -38,6 +40,7 @@ _LAZY = {
 }
 
 __all__ = [
+    'Embedder',
     '__version__',
     'build_model',
     'evaluate_features',

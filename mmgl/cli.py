@@ -14,6 +14,15 @@ from .version import __version__
 COMMANDS = {
     'train': ('mmgl.apis.training:run_training', 'pre-train or fine-tune'),
     'test': ('mmgl.apis.evaluation:run_evaluation', 'evaluate a checkpoint'),
+    'embed': ('mmgl.apis.embedding:run_embed', 'write features of images'),
+    'compare': (
+        'mmgl.apis.embedding:run_compare',
+        'tell how alike the persons of two images are',
+    ),
+    'publish': (
+        'mmgl.apis.publishing:run_publish',
+        'make a bundle of a run, to deploy and share',
+    ),
     'probe': (
         'mmgl.apis.probe:run_probe',
         'judge pre-trained features without fine-tuning',
