@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from .apis.scoring import evaluate_features
     from .checkpoints.provenance import load_checkpoint
     from .config.shipped import list_configs
+    from .gallery.gallery import Gallery
 
 # Where the names of the face are, for whoever asks for one.
 _LAZY = {
     'Embedder': 'mmgl.apis.inference',
+    'Gallery': 'mmgl.gallery.gallery',
     'build_model': 'mmgl.apis.models',
     'evaluate_features': 'mmgl.apis.scoring',
     'get_config': 'mmgl.apis.models',
@@ -41,6 +43,7 @@ _LAZY = {
 
 __all__ = [
     'Embedder',
+    'Gallery',
     '__version__',
     'build_model',
     'evaluate_features',

@@ -19,6 +19,14 @@ COMMANDS = {
         'mmgl.apis.embedding:run_compare',
         'tell how alike the persons of two images are',
     ),
+    'search': (
+        'mmgl.apis.searching:run_search',
+        'find who in a gallery looks like a person',
+    ),
+    'gallery': (
+        'mmgl.apis.searching:run_gallery',
+        'add people to a gallery, list, count, delete',
+    ),
     'publish': (
         'mmgl.apis.publishing:run_publish',
         'make a bundle of a run, to deploy and share',
