@@ -27,6 +27,10 @@ COMMANDS = {
         'mmgl.apis.searching:run_gallery',
         'add people to a gallery, list, count, delete',
     ),
+    'serve': (
+        'mmgl.serving.command:run_serve',
+        'serve a model and a gallery over HTTP, with a page',
+    ),
     'publish': (
         'mmgl.apis.publishing:run_publish',
         'make a bundle of a run, to deploy and share',

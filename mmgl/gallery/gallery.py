@@ -167,11 +167,17 @@ class Gallery:
             ConfigError: If there is none of a name.
         """
         names = check_names(names)
+        found = self.find(names)
+        if len(found) < len(names):
+            missing = sorted({*names} - {record.name for record in found})
+            raise ConfigError(f'the gallery has no {missing[0]!r}')
+        return found
+
+    def find(self, names: Sequence[str]) -> list[Record]:
+        """Return those of the records that there are, in order."""
+        names = check_names(names)
         found = self.engine.get(names)
-        for name in names:
-            if name not in found:
-                raise ConfigError(f'the gallery has no {name!r}')
-        return [found[name] for name in names]
+        return [found[name] for name in names if name in found]
 
     def search(
         self,

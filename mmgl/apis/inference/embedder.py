@@ -93,10 +93,8 @@ class Embedder:
         stored = self.weights.info.get('calibration')
         self.calibration = Calibration(**stored) if stored else None
         # Finds out the size, and whether the model works at all.
-        blank = self._run(
-            [self._prepare(np.zeros((64, 32, 3), np.uint8))], [0]
-        )
-        self.dimensions = int(blank.shape[1])
+        blank = self.prepare(Source('', np.zeros((64, 32, 3), np.uint8), 0))
+        self.dimensions = self.run_prepared([blank], [0]).shape[1]
 
     @property
     def model_hash(self) -> str:
@@ -167,7 +165,9 @@ class Embedder:
             for source, image in good:
                 glance.check(source, image)
             vectors = iter(
-                self._run([i for _, i in good], [s.modality for s, _ in good])
+                self.run_prepared(
+                    [i for _, i in good], [s.modality for s, _ in good]
+                )
                 if good
                 else ()
             )
@@ -242,12 +242,17 @@ class Embedder:
 
     def _load(self, source: Source) -> Picture | ImageError:
         try:
-            return self._prepare(source.load())
+            return self.prepare(source)
         except ImageError as error:
             return error
 
-    def _prepare(self, image: Picture) -> Picture:
-        """Bring a picture to the size of the model, as in testing."""
+    def prepare(self, source: Source) -> Picture:
+        """Decode, and bring to the size of the model as in testing.
+
+        Raises:
+            ImageError: If it cannot be decoded.
+        """
+        image = source.load()
         results: dict[str, Any] = dict(
             img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]
         )
@@ -257,7 +262,9 @@ class Embedder:
         return prepared
 
     @torch.inference_mode()
-    def _run(self, images: list[Picture], modality: list[int]) -> Features:
+    def run_prepared(
+        self, images: list[Picture], modality: list[int]
+    ) -> Features:
         """Compute the features of prepared pictures."""
         stack = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
         samples = [ReIDDataSample(modality=number) for number in modality]
