@@ -23,13 +23,17 @@ from .utils.versions import check_versions
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .apis.inference import Embedder
     from .apis.models import build_model, get_config
     from .apis.scoring import evaluate_features
     from .checkpoints.provenance import load_checkpoint
     from .config.shipped import list_configs
+    from .gallery.gallery import Gallery
 
 # Where the names of the face are, for whoever asks for one.
 _LAZY = {
+    'Embedder': 'mmgl.apis.inference',
+    'Gallery': 'mmgl.gallery.gallery',
     'build_model': 'mmgl.apis.models',
     'evaluate_features': 'mmgl.apis.scoring',
     'get_config': 'mmgl.apis.models',
@@ -38,6 +42,8 @@ _LAZY = {
 }
 
 __all__ = [
+    'Embedder',
+    'Gallery',
     '__version__',
     'build_model',
     'evaluate_features',

@@ -14,6 +14,27 @@ from .version import __version__
 COMMANDS = {
     'train': ('mmgl.apis.training:run_training', 'pre-train or fine-tune'),
     'test': ('mmgl.apis.evaluation:run_evaluation', 'evaluate a checkpoint'),
+    'embed': ('mmgl.apis.embedding:run_embed', 'write features of images'),
+    'compare': (
+        'mmgl.apis.embedding:run_compare',
+        'tell how alike the persons of two images are',
+    ),
+    'search': (
+        'mmgl.apis.searching:run_search',
+        'find who in a gallery looks like a person',
+    ),
+    'gallery': (
+        'mmgl.apis.searching:run_gallery',
+        'add people to a gallery, list, count, delete',
+    ),
+    'serve': (
+        'mmgl.serving.command:run_serve',
+        'serve a model and a gallery over HTTP, with a page',
+    ),
+    'publish': (
+        'mmgl.apis.publishing:run_publish',
+        'make a bundle of a run, to deploy and share',
+    ),
     'probe': (
         'mmgl.apis.probe:run_probe',
         'judge pre-trained features without fine-tuning',

@@ -29,14 +29,21 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> dict[str, Any]:
         ConfigError: If the file is no checkpoint or does not fit.
     """
     checkpoint = read_checkpoint(path)
-    state = _unwrapped(checkpoint['state_dict'])
-    check_state(model, state, str(path))
+    load_state(model, checkpoint['state_dict'], str(path))
+    return dict(checkpoint.get('meta') or {})
+
+
+def load_state(
+    model: nn.Module, state: Mapping[str, Tensor], path: str
+) -> None:
+    """Load the tensors of a checkpoint; see :func:`load_checkpoint`."""
+    state = _unwrapped(state)
+    check_state(model, state, path)
     shapes = {k: v.shape for k, v in model.state_dict().items()}
     model.load_state_dict(
         {k: v for k, v in state.items() if shapes.get(k) == v.shape},
         strict=False,
     )
-    return dict(checkpoint.get('meta') or {})
 
 
 def check_state(

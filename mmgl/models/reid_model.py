@@ -194,17 +194,28 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
                 "mode='tensor' to get features alone"
             )
         features = self.extract(inputs, targets)
-        vectors = self._test_vectors(features)
-        if self.flip_test:
-            mirrored = self.extract(inputs.flip(3), targets)
-            both = vectors + self._test_vectors(mirrored)
-            vectors = F.normalize(both / 2, dim=1)
+        vectors = self._flip_averaged(features, inputs, targets)
         for sample, vector in zip(data_samples, vectors, strict=True):
             sample.set_field(vector.detach(), 'feature')
         for head in self.heads.values():
             if isinstance(head, PredictingHead):
                 head.predict(features, targets, data_samples)
         return data_samples
+
+    def embed(self, inputs: Tensor, targets: Tensors) -> Tensor:
+        """Compute the vectors ``(B, D)`` that retrieval compares, in fp32."""
+        features = self.extract(inputs, targets)
+        return self._flip_averaged(features, inputs, targets)
+
+    def _flip_averaged(
+        self, features: Tensors, inputs: Tensor, targets: Tensors
+    ) -> Tensor:
+        """Test vectors, with ``flip_test`` averaged over mirrored images."""
+        vectors = self._test_vectors(features)
+        if not self.flip_test:
+            return vectors
+        mirrored = self._test_vectors(self.extract(inputs.flip(3), targets))
+        return F.normalize((vectors + mirrored) / 2, dim=1)
 
     def _test_vectors(self, features: Tensors) -> Tensor:
         """Test feature in fp32, of length 1 (0 for an all-zero feature)."""

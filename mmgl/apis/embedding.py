@@ -1,0 +1,195 @@
+"""``mmgl embed`` and ``mmgl compare``: features on the command line."""
+
+import argparse
+import csv
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmgl.structures import MODALITY_NAMES
+from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import ConfigError, report_errors
+from mmgl.utils.files import replace_whole
+
+from .inference.embedder import ON_ERROR, PRECISIONS, Embedder, Features
+from .inference.sources import ImageError
+
+FORMATS = ('.csv', '.npz', '.parquet')
+
+
+def add_embedder_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of :class:`Embedder`."""
+    add = parser.add_argument
+    add(
+        '--weights',
+        required=True,
+        help='bundle, checkpoint, or name of a bundle on the Hugging Face hub',
+    )
+    add('--config', help='config, if a checkpoint does not carry it')
+    add('--device', default='auto', help='default: the GPU if there is one')
+    add('--precision', default='auto', choices=('auto', *PRECISIONS))
+    add('--batch-size', type=int, default=64)
+    add('--workers', type=int, default=4, help='threads that decode')
+
+
+def build_embedder(options: argparse.Namespace) -> Embedder:
+    """Build the embedder that a command line asks for."""
+    silence_upstream_warnings()
+    # One line of ours instead of the place in the source.
+    warnings.showwarning = _show_warning
+    return Embedder(
+        options.weights,
+        options.config,
+        options.device,
+        options.precision,
+        options.batch_size,
+        options.workers,
+    )
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f'warning: {message}', file=sys.stderr)
+
+
+def embed_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl embed``."""
+    parser = argparse.ArgumentParser(description='Write features of images.')
+    add = parser.add_argument
+    add('images', nargs='+', help='files, folders or patterns')
+    add('--modality', required=True, choices=MODALITY_NAMES)
+    add('-o', '--out', required=True, help=f'file: {", ".join(FORMATS)}')
+    add(
+        '--on-error',
+        default='raise',
+        choices=ON_ERROR,
+        help='what to do about images that cannot be read: stop, or leave '
+        'them out and list them',
+    )
+    add_embedder_options(parser)
+    return parser
+
+
+def run_embed(arguments: Sequence[str] | None = None) -> None:
+    """Embed by command line arguments."""
+    options = embed_parser().parse_args(arguments)
+    with report_errors():
+        out = Path(options.out)
+        if out.suffix not in FORMATS:
+            raise ConfigError(f'--out {out} must end in {", ".join(FORMATS)}')
+        embedder = build_embedder(options)
+        names, rows = [], []
+        for source, result in embedder.stream(
+            options.images, options.modality, progress=sys.stderr.isatty()
+        ):
+            if not isinstance(result, ImageError):
+                names.append(source.name)
+                rows.append(result)
+            elif options.on_error == 'raise':
+                raise result
+            else:
+                warnings.warn(f'left out: {result}', stacklevel=2)
+        if not rows:
+            raise ConfigError('none of the images could be read')
+        write_features(out, names, np.stack(rows), options.modality, embedder)
+    print(f'wrote {len(rows)} features of {embedder.dimensions} to {out}')
+
+
+def write_features(
+    out: Path,
+    names: Sequence[str],
+    features: Features,
+    modality: str,
+    embedder: Embedder,
+) -> None:
+    """Write names and features, in the format of the suffix."""
+    with replace_whole(out) as partial:
+        if out.suffix == '.npz':
+            with open(partial, 'wb') as file:
+                np.savez(
+                    file,
+                    features=features,
+                    names=np.array(names),
+                    modality=np.array(modality),
+                    model_hash=np.array(embedder.model_hash),
+                )
+        elif out.suffix == '.csv':
+            with open(partial, 'w', newline='', encoding='utf-8') as text:
+                writer = csv.writer(text)
+                columns = range(features.shape[1])
+                writer.writerow(['name', *(f'f{i}' for i in columns)])
+                for name, row in zip(names, features, strict=True):
+                    writer.writerow([name, *map(float, row)])
+        else:
+            _write_parquet(partial, names, features, modality, embedder)
+
+
+def _write_parquet(
+    path: Path,
+    names: Sequence[str],
+    features: Features,
+    modality: str,
+    embedder: Embedder,
+) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise ConfigError(
+            'Parquet files need pyarrow (pip install pyarrow); .npz and .csv '
+            'do not'
+        ) from None
+    flat = pa.array(features.ravel())
+    table = pa.table(
+        {
+            'name': pa.array(names),
+            'feature': pa.FixedSizeListArray.from_arrays(
+                flat, features.shape[1]
+            ),
+        },
+        metadata={'modality': modality, 'model_hash': embedder.model_hash},
+    )
+    parquet.write_table(table, path)
+
+
+def compare_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl compare``."""
+    parser = argparse.ArgumentParser(
+        description='Print how alike the persons of two images are: cosine, '
+        'and the probability where the bundle is calibrated.'
+    )
+    add = parser.add_argument
+    add('first', help='an image')
+    add('second', help='another one')
+    add(
+        '--modality',
+        nargs=2,
+        required=True,
+        choices=MODALITY_NAMES,
+        metavar=('FIRST', 'SECOND'),
+        help=f'of the two images: {" or ".join(MODALITY_NAMES)}',
+    )
+    add_embedder_options(parser)
+    return parser
+
+
+def run_compare(arguments: Sequence[str] | None = None) -> None:
+    """Compare by command line arguments."""
+    options = compare_parser().parse_args(arguments)
+    with report_errors():
+        embedder = build_embedder(options)
+        (score,) = embedder.compare(
+            options.first, options.second, options.modality
+        )
+    text = f'similarity {score:.4f}'
+    if embedder.calibration is not None:
+        known = embedder.calibration
+        verdict = 'above' if score >= known.threshold else 'below'
+        text += (
+            f', probability {known.probability(score):.3f}, {verdict} the '
+            f'threshold {known.threshold:.4f} (false match rate '
+            f'{known.false_match_rate:.2%})'
+        )
+    print(text)

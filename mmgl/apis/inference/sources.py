@@ -1,0 +1,198 @@
+"""Whatever a user calls images, as a stream of named decoded pictures."""
+
+import glob
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mmgl.structures import MODALITY_NAMES
+from mmgl.utils.errors import ConfigError
+
+# File, folder, pattern, encoded bytes, PIL image, RGB array, or many of them.
+Images: TypeAlias = Any
+Picture: TypeAlias = npt.NDArray[np.uint8]
+# A name, a number (0 visible, 1 infrared), or one for each image.
+Modality: TypeAlias = str | int | Sequence[str | int]
+
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+
+
+class ImageError(ConfigError):
+    """An image that cannot be read, or is none."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One person image: a box of a picture, or all of it."""
+
+    name: str
+    picture: Any
+    modality: int
+    box: Sequence[float] | None = None
+
+    def load(self) -> Picture:
+        """Decode and crop: uint8, BGR, ``(H, W, 3)``.
+
+        Raises:
+            ImageError: If it cannot be decoded, or the box leaves nothing.
+        """
+        try:
+            image = _decode(self.picture)
+        except (ValueError, OSError) as error:
+            text = str(error)
+            named = text if self.name in text else f'{self.name}: {text}'
+            raise ImageError(named) from None
+        return image if self.box is None else self._crop(image)
+
+    def _crop(self, image: Picture) -> Picture:
+        edges = np.asarray(self.box, dtype=np.float64)
+        if edges.shape != (4,) or not np.isfinite(edges).all():
+            raise ImageError(
+                f'{self.name}: a box has four finite numbers x1, y1, x2, y2, '
+                f'got {self.box}'
+            )
+        height, width = image.shape[:2]
+        x1, y1 = np.floor(edges[:2]).clip(0).astype(int)
+        x2, y2 = np.ceil(edges[2:]).clip(0, (width, height)).astype(int)
+        if x1 >= x2 or y1 >= y2:
+            raise ImageError(
+                f'{self.name}: box {edges.tolist()} leaves nothing of an '
+                f'image of {width} x {height} pixels; boxes are x1, y1, x2, '
+                'y2 in pixels'
+            )
+        return image[y1:y2, x1:x2]
+
+
+def decode_image(data: bytes, name: str) -> Picture:
+    """Decode bytes to BGR."""
+    image: Any = data and cv2.imdecode(np.frombuffer(data, np.uint8), 1)
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f'{name} cannot be decoded; it is no image')
+    return image
+
+
+def _decode(picture: Any) -> Picture:
+    """Turn one picture of any kind into BGR."""
+    if isinstance(picture, Path):
+        return decode_image(picture.read_bytes(), str(picture))
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return decode_image(bytes(picture), 'the given bytes')
+    if hasattr(picture, 'convert'):
+        picture = np.asarray(picture.convert('RGB'))
+    if not isinstance(picture, np.ndarray):
+        raise ValueError(
+            f'a {type(picture).__name__} is no image; give a path, bytes, a '
+            'PIL image or a uint8 array (H, W, 3) in RGB'
+        )
+    if picture.ndim == 2:
+        picture = np.repeat(picture[..., None], 3, axis=2)
+    if picture.dtype != np.uint8 or picture.shape[2:] != (3,):
+        raise ValueError(
+            'an array must be uint8 (H, W, 3) in RGB or (H, W) in grey, got '
+            f'{picture.dtype} {picture.shape}'
+        )
+    if not picture.size:
+        raise ValueError('the array is empty')
+    bgr: Picture = np.ascontiguousarray(picture[..., ::-1])
+    return bgr
+
+
+def modality_number(modality: Any) -> int:
+    """Turn 'visible', 'infrared', 0 or 1 into the number."""
+    if isinstance(modality, str) and modality in MODALITY_NAMES:
+        return MODALITY_NAMES.index(modality)
+    number = isinstance(modality, int | np.integer)
+    if number and not isinstance(modality, bool) and modality in (0, 1):
+        return int(modality)
+    raise ConfigError(
+        f'modality must be {" or ".join(map(repr, MODALITY_NAMES))}, got '
+        f'{modality!r}'
+    )
+
+
+def expand(
+    images: Images, modality: Modality, boxes: Iterable[Any] | None = None
+) -> Iterator[Source]:
+    """Yield the sources of images, one after the other.
+
+    Folders are searched through, sorted by path; ``boxes`` has for each image
+    a list of boxes, which may be empty. Modalities and boxes count the images
+    of folders and patterns too.
+
+    Raises:
+        ConfigError: If there is nothing at a path, or modalities or boxes
+            are more or fewer than images.
+    """
+    one = isinstance(modality, str | int | np.integer)
+    modalities = None if one else iter(modality)  # type: ignore[arg-type]
+    number = modality_number(modality) if one else -1
+    all_boxes = None if boxes is None else iter(boxes)
+    for name, picture in _walk(images):
+        if modalities is not None:
+            number = modality_number(_next(modalities, 'modality', name))
+        if all_boxes is None:
+            yield Source(name, picture, number)
+            continue
+        for i, box in enumerate(_next(all_boxes, 'boxes', name)):
+            yield Source(f'{name} box {i}', picture, number, box)
+    for word, rest in (('modality', modalities), ('boxes', all_boxes)):
+        if rest is not None and next(rest, None) is not None:
+            raise ConfigError(f'{word} has more entries than there are images')
+
+
+def _next(values: Iterator[Any], word: str, name: str) -> Any:
+    try:
+        return next(values)
+    except StopIteration:
+        raise ConfigError(f'{word} has no entry for {name}') from None
+
+
+def _walk(images: Images, place: str = 'image 0') -> Iterator[tuple[str, Any]]:
+    """Name every single picture."""
+    if isinstance(images, str | Path):
+        for path in _files(images):
+            yield str(path), path
+    elif _is_one(images):
+        yield getattr(images, 'filename', '') or place, images
+    elif isinstance(images, Iterable):
+        for i, picture in enumerate(images):
+            yield from _walk(picture, f'image {i}')
+    else:
+        yield place, images
+
+
+def _is_one(images: Any) -> bool:
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4
+    return isinstance(images, bytes | bytearray | memoryview) or hasattr(
+        images, 'convert'
+    )
+
+
+def _files(path: str | Path) -> list[Path]:
+    """List the image files of a path, folder or pattern."""
+    found = Path(path).expanduser()
+    if found.is_dir():
+        files = sorted(
+            file
+            for file in found.rglob('*')
+            if file.suffix.lower() in SUFFIXES and file.is_file()
+        )
+        if not files:
+            raise ConfigError(
+                f'folder {found} holds no image ({", ".join(SUFFIXES)})'
+            )
+        return files
+    if not found.exists() and any(sign in str(path) for sign in '*?['):
+        files = [Path(name) for name in sorted(glob.glob(str(found)))]
+        if not files:
+            raise ConfigError(f'no file matches {str(path)!r}')
+        return files
+    if not found.exists():
+        raise ConfigError(f'there is no image {str(path)!r}')
+    return [found]

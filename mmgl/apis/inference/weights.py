@@ -1,0 +1,157 @@
+"""Weights with the settings that they need: bundle, checkpoint, hub."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+
+from mmgl.checkpoints.bundle import hash_file, is_bundle, read_bundle
+from mmgl.checkpoints.provenance import load_state
+from mmgl.checkpoints.reader import read_checkpoint
+from mmgl.config.inert import check_types, parse_config
+from mmgl.config.loading import load_config
+from mmgl.registry import MODELS, TRANSFORMS
+from mmgl.utils.compat import registry_scope
+from mmgl.utils.errors import ConfigError
+
+# How a model starts, which loaded weights replace.
+_STARTS = ('init_cfg', 'init_from')
+
+
+@dataclass
+class Weights:
+    """Tensors, the settings of their model, and where they come from.
+
+    ``sha256`` is that of the file of the tensors; ``info`` is what else the
+    file says, such as ``data_seen`` or ``calibration``.
+    """
+
+    source: Path
+    model: dict[str, Any]
+    test_pipeline: list[Any]
+    state: Mapping[str, Any]
+    sha256: str
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> nn.Module:
+        """Build the model with the weights, on the CPU, for testing."""
+        with registry_scope():
+            model: nn.Module = MODELS.build(dict(self.model))
+        load_state(model, self.state, str(self.source))
+        return model.eval()
+
+    def transforms(self) -> list[Any]:
+        """Build what happens to an image between decoding and the model."""
+        steps = [
+            step
+            for step in self.test_pipeline
+            if not step['type'].startswith(('LoadImage', 'Pack'))
+        ]
+        with registry_scope():
+            return [TRANSFORMS.build(dict(step)) for step in steps]
+
+
+def open_weights(
+    weights: str | Path, config: str | Path | Config | None = None
+) -> Weights:
+    """Read a bundle, a checkpoint, or a bundle of the Hugging Face hub.
+
+    A checkpoint of this package carries its config; ``config`` is for those
+    that do not.
+
+    Raises:
+        ConfigError: If there is no such file, or settings or tensors are
+            damaged, missing or name anything but parts of a model.
+    """
+    path = Path(weights).expanduser()
+    if not path.exists() and str(weights).count('/') == 1:
+        path = _from_hub(str(weights))
+    if path.is_dir():
+        return _open_bundle(path, config)
+    checkpoint = read_checkpoint(path)
+    meta = dict(checkpoint.get('meta') or {})
+    cfg: Any = config
+    if config is None:
+        text = meta.get('cfg')
+        if not isinstance(text, str):
+            raise ConfigError(
+                f'checkpoint {path} does not carry its config; give it as '
+                'config (--config)'
+            )
+        cfg = parse_config(text, f'checkpoint {path}')
+    elif not isinstance(config, Config):
+        cfg = load_config(config)
+    settings = deployed_settings(cfg, f'checkpoint {path}')
+    return Weights(
+        path,
+        **settings,
+        state=checkpoint['state_dict'],
+        sha256=hash_file(path),
+        info={'data_seen': meta.get('trained_on')},
+    )
+
+
+def deployed_settings(cfg: Config, source: str) -> dict[str, Any]:
+    """Take the settings out of a config that testing one image needs.
+
+    Heads stay, as far as a file has them; how a model starts goes.
+    """
+    settings = {
+        key: _plain(cfg.get(key)) for key in ('model', 'test_pipeline')
+    }
+    for key, value in settings.items():
+        if not value:
+            raise ConfigError(f'the config of {source} has no {key}')
+    check_types(settings, source)
+    return settings
+
+
+def _plain(node: Any) -> Any:
+    """Copy nested settings without what a model starts from."""
+    if isinstance(node, Mapping):
+        return {k: _plain(v) for k, v in node.items() if k not in _STARTS}
+    if isinstance(node, list | tuple):
+        return [_plain(part) for part in node]
+    return node
+
+
+def _open_bundle(path: Path, config: Any) -> Weights:
+    if not is_bundle(path):
+        raise ConfigError(
+            f'folder {path} is no bundle; publish a run first (mmgl publish)'
+        )
+    if config is not None:
+        raise ConfigError(
+            f'bundle {path} has settings of its own; leave config out'
+        )
+    info, state = read_bundle(path)
+    settings = deployed_settings(Config(info), f'bundle {path}')
+    return Weights(
+        path, **settings, state=state, sha256=info['sha256'], info=info
+    )
+
+
+def _from_hub(name: str) -> Path:
+    """Fetch a bundle by its name ORGANISATION/MODEL."""
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    except ImportError:
+        raise ConfigError(
+            f'there is no file or folder {name!r}; to fetch a model of that '
+            'name from the Hugging Face hub, install huggingface_hub'
+        ) from None
+    try:
+        return Path(
+            snapshot_download(
+                name, allow_patterns=['*.safetensors', '*.json', '*.md']
+            )
+        )
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise ConfigError(
+            f'there is no file {name!r}, and no such model could be fetched '
+            f'from the Hugging Face hub ({error})'
+        ) from None

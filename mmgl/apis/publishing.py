@@ -1,0 +1,149 @@
+"""Make a bundle of a run: weights to deploy, their settings and a card."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmgl.checkpoints.bundle import CARD, is_bundle, write_bundle
+from mmgl.checkpoints.provenance import OPTIONAL_PREFIX
+from mmgl.utils.errors import ConfigError, report_errors
+from mmgl.utils.files import replace_whole
+from mmgl.utils.versions import package_versions
+from mmgl.version import __version__
+
+from .inference.weights import open_weights
+
+_CARD = Path(__file__).with_name('model_card.md')
+
+
+def publish_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl publish``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add('run', help='work dir of a training, or one of its checkpoints')
+    add('out', help='folder to write')
+    add(
+        '--data-licence',
+        required=True,
+        help='terms of the training data that bind who uses the weights',
+    )
+    add('--config', help='config, if the checkpoint does not carry it')
+    add('--metrics', help='metrics.json of mmgl test, to publish with it')
+    add('--fp16', action='store_true', help='store half precision')
+    add(
+        '--with-heads',
+        action='store_true',
+        help='keep classifiers and the like, which features do not need',
+    )
+    return parser
+
+
+def find_checkpoint(run: str | Path) -> Path:
+    """Return the checkpoint itself, or the newest of a work dir."""
+    path = Path(run).expanduser()
+    if not path.is_dir() or is_bundle(path):
+        return path
+    pointer = path / 'last_checkpoint'
+    if not pointer.is_file():
+        raise ConfigError(
+            f'work dir {path} has no last_checkpoint; name a checkpoint'
+        )
+    # A work dir may have been moved since.
+    return path / Path(pointer.read_text().strip()).name
+
+
+def publish(
+    run: str | Path,
+    out: str | Path,
+    data_licence: str,
+    config: str | None = None,
+    metrics: str | None = None,
+    fp16: bool = False,
+    with_heads: bool = False,
+) -> dict[str, Any]:
+    """Write a bundle and return its settings.
+
+    Raises:
+        ConfigError: If the run has no usable checkpoint, or ``out`` is a
+            folder with something in it.
+    """
+    weights = open_weights(find_checkpoint(run), config)
+    folder = Path(out)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ConfigError(f'folder {folder} is not empty; choose a new one')
+    if not data_licence.strip():
+        raise ConfigError('--data-licence is empty; name the terms')
+    model = weights.build()
+    settings = dict(
+        weights.info,
+        model=weights.model,
+        test_pipeline=weights.test_pipeline,
+        data_licence=data_licence,
+        metrics=_read_metrics(metrics) if metrics else {},
+        versions=package_versions(),
+    )
+    if not with_heads:
+        settings['model'] = dict(weights.model, heads=None)
+    state: dict[str, Tensor] = {
+        name: value.half() if fp16 and value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+        if with_heads or not name.startswith(OPTIONAL_PREFIX)
+    }
+    _check_finite(state)
+    settings['sha256'] = write_bundle(folder, state, settings)
+    with replace_whole(folder / CARD) as partial:
+        partial.write_text(_card(folder.name, settings), encoding='utf-8')
+    return settings
+
+
+def _read_metrics(path: str) -> dict[str, float]:
+    """Read the measured numbers of ``mmgl test``."""
+    try:
+        metrics = json.loads(Path(path).read_text())['metrics']
+        return {name: float(value) for name, value in metrics.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f'--metrics {path} is no metrics.json of mmgl test ({error!r})'
+        ) from None
+
+
+def _card(name: str, settings: dict[str, Any]) -> str:
+    """Fill in the model card."""
+    seen = settings.get('data_seen') or {}
+    table = ''.join(
+        f'| {key} | {value:.2f} |\n'
+        for key, value in settings['metrics'].items()
+        if key.endswith(('/rank1', '/mAP'))
+    )
+    return _CARD.read_text(encoding='utf-8').format(
+        name=name,
+        version=__version__,
+        data=', '.join(f'{k} {v}' for k, v in seen.items()) or 'not recorded',
+        licence=settings['data_licence'],
+        sha256=settings['sha256'],
+        metrics=table and f'\n| measured | % |\n| --- | --- |\n{table}',
+    )
+
+
+def _check_finite(state: dict[str, Tensor]) -> None:
+    for name, value in state.items():
+        if not bool(torch.isfinite(value).all()):
+            raise ConfigError(
+                f'tensor {name} is not finite; nothing was published'
+            )
+
+
+def run_publish(arguments: Sequence[str] | None = None) -> None:
+    """Publish by command line arguments."""
+    options = vars(publish_parser().parse_args(arguments))
+    with report_errors():
+        settings = publish(**options)
+    print(
+        f'wrote {options["out"]}: {settings["sha256"][:12]}, see its {CARD} '
+        'and mind the terms of the training data'
+    )

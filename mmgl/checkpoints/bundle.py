@@ -1,0 +1,112 @@
+"""Bundles: a folder with what a deployed model needs, and no code.
+
+``model.safetensors`` holds the tensors, ``mmgl.json`` everything else: the
+settings of model and test pipeline, where the weights come from, what was
+measured, and the hash of the tensors.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmgl.utils.errors import ConfigError
+from mmgl.utils.files import replace_whole
+
+TENSORS, SETTINGS, CARD = 'model.safetensors', 'mmgl.json', 'README.md'
+FORMAT = 1
+_NEEDED = ('model', 'test_pipeline', 'sha256')
+
+
+def is_bundle(path: str | Path) -> bool:
+    """Tell whether a path is the folder of a bundle."""
+    return (Path(path) / SETTINGS).is_file()
+
+
+def write_bundle(
+    folder: str | Path, state: Mapping[str, Tensor], settings: dict[str, Any]
+) -> str:
+    """Write tensors and settings, and return the hash of the tensors."""
+    from safetensors.torch import save
+
+    folder = Path(folder)
+    with replace_whole(folder / TENSORS) as partial:
+        # Tensors that share memory are refused otherwise.
+        partial.write_bytes(
+            save({k: v.clone().contiguous() for k, v in state.items()})
+        )
+        digest = hash_file(partial)
+    write_settings(folder, dict(settings, format=FORMAT, sha256=digest))
+    return digest
+
+
+def write_settings(folder: str | Path, settings: Mapping[str, Any]) -> None:
+    """Replace the settings of a bundle."""
+    with replace_whole(Path(folder) / SETTINGS) as partial:
+        partial.write_text(json.dumps(settings, indent=2) + '\n')
+
+
+def read_settings(folder: str | Path) -> dict[str, Any]:
+    """Read the settings of a bundle.
+
+    Raises:
+        ConfigError: If they are damaged or of a newer format.
+    """
+    path = Path(folder) / SETTINGS
+    try:
+        settings = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f'{path} cannot be read ({error})') from None
+    if not isinstance(settings, dict) or settings.get('format') != FORMAT:
+        raise ConfigError(
+            f'{path} is no bundle of format {FORMAT}; publish the run again '
+            'or use the version of mmgl that wrote it'
+        )
+    missing = [name for name in _NEEDED if name not in settings]
+    if missing:
+        raise ConfigError(f'{path} lacks {", ".join(missing)}')
+    return settings
+
+
+def read_bundle(
+    folder: str | Path,
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read settings and tensors; half precision comes back as fp32.
+
+    Raises:
+        ConfigError: If a file is missing or damaged, or the tensors are not
+            those that were published.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    settings, path = read_settings(folder), folder / TENSORS
+    if not path.is_file():
+        raise ConfigError(f'bundle {folder} has no {TENSORS}')
+    if hash_file(path) != settings['sha256']:
+        raise ConfigError(
+            f'{path} is not the file that was published (its SHA-256 is not '
+            f'that of {SETTINGS}); copy the bundle again'
+        )
+    try:
+        state = load_file(path)
+    except (SafetensorError, ValueError) as error:
+        raise ConfigError(f'{path} cannot be read ({error})') from None
+    return settings, {
+        name: value.float() if value.dtype == torch.half else value
+        for name, value in state.items()
+    }
+
+
+def hash_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,332 @@
+"""A gallery in one SQLite file, searched exactly in memory."""
+
+import json
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmgl.utils.errors import ConfigError
+
+from .records import FIELDS, Features, Match, Record
+from .vectors import Vectors
+
+# 'mmgl', in the header of the file.
+_APPLICATION = 0x6D6D676C
+_SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION};
+CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    feature BLOB NOT NULL,
+    metadata TEXT NOT NULL,
+    person TEXT, camera TEXT, modality TEXT, time REAL
+);
+CREATE TABLE gone (seq INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL);
+CREATE INDEX by_person ON items (person);
+CREATE INDEX by_camera ON items (camera);
+CREATE INDEX by_time ON items (time);
+"""
+_INSERT = (
+    'INSERT INTO items (name, feature, metadata, person, camera, modality, '
+    'time) VALUES (?, ?, ?, ?, ?, ?, ?)'
+)
+# Of a statement; older versions of SQLite take no more.
+_MAX_VARIABLES = 900
+# Vectors read at a time.
+_BLOCK = 4096
+# Seconds to wait for another process that writes.
+_PATIENCE = 10.0
+
+
+class EmbeddedEngine:
+    """Records in SQLite: one transaction a call, synchronised to the disk.
+
+    A record that is replaced gets a new number, and numbers of deleted ones
+    are kept, so that a process sees what another one has changed without
+    reading everything again. May be used by several threads.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser()
+        self._lock = threading.RLock()
+        self.model_hash: str | None = None
+        self._dimensions: int | None = None
+        self._vectors: Vectors | None = None
+        # Up to where changes of the file are known.
+        self._item = self._gone = 0
+        self._version = -1
+        if not self.path.parent.is_dir():
+            raise ConfigError(
+                f'there is no folder {self.path.parent} for gallery '
+                f'{self.path.name}'
+            )
+        if self.path.exists() and not self.path.is_file():
+            raise ConfigError(f'gallery {self.path} is no file')
+        self._db = sqlite3.connect(
+            self.path,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            with self._transaction():
+                self._open()
+        except ConfigError:
+            self._db.close()
+            raise
+
+    def _open(self) -> None:
+        """Check or make the tables."""
+        run = self._db.execute
+        (application,) = run('PRAGMA application_id').fetchone()
+        tables = run('SELECT count(*) FROM sqlite_master').fetchone()[0]
+        if application != _APPLICATION:
+            if tables or application:
+                raise ConfigError(
+                    f'{self.path} is a database of something else; choose '
+                    'another file for the gallery'
+                )
+            # Several vectors fit on a page.
+            run('PRAGMA page_size = 16384')
+            run('PRAGMA journal_mode = WAL')
+            with closing(self._db.cursor()) as cursor:
+                cursor.executescript(f'BEGIN IMMEDIATE; {_SCHEMA} COMMIT;')
+        run('PRAGMA journal_mode = WAL')
+        run('PRAGMA synchronous = FULL')
+        self._read_facts()
+
+    def _read_facts(self) -> None:
+        facts = dict(self._db.execute('SELECT key, value FROM facts'))
+        if 'dimensions' in facts and self._vectors is None:
+            self._dimensions = int(facts['dimensions'])
+            self.model_hash = facts.get('model_hash')
+            self._vectors = Vectors(self._dimensions)
+
+    @property
+    def dimensions(self) -> int | None:
+        """Length of the features, None before there are any."""
+        if self._dimensions is None:
+            # Another process may have begun to fill the file.
+            with self._transaction():
+                self._read_facts()
+        return self._dimensions
+
+    @contextmanager
+    def _transaction(self, write: bool = False) -> Iterator[None]:
+        """Serialise threads, commit or roll back, and translate errors."""
+        with self._lock:
+            try:
+                if write:
+                    self._db.execute('BEGIN IMMEDIATE')
+                yield
+                if write:
+                    self._db.execute('COMMIT')
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise ConfigError(self._explain(error)) from None
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute('ROLLBACK')
+
+    def _explain(self, error: sqlite3.Error) -> str:
+        text = str(error)
+        if 'locked' in text:
+            return (
+                f'gallery {self.path} has been written by another process for '
+                f'{_PATIENCE:.0f} seconds; try again'
+            )
+        if 'full' in text or 'readonly' in text:
+            return f'gallery {self.path} cannot be written ({text})'
+        return f'gallery {self.path} is damaged or no gallery ({text})'
+
+    def describe(self, dimensions: int, model_hash: str | None) -> None:
+        """Fix length and model of the features, once."""
+        with self._transaction(write=True):
+            facts = {'dimensions': str(dimensions)}
+            if model_hash:
+                facts['model_hash'] = model_hash
+            self._db.executemany(
+                'INSERT OR IGNORE INTO facts VALUES (?, ?)', facts.items()
+            )
+        if self.dimensions != dimensions:
+            raise ConfigError(
+                f'another process fills gallery {self.path} with features of '
+                f'{self.dimensions} numbers, not of {dimensions}'
+            )
+
+    def upsert(
+        self,
+        names: list[str],
+        features: Features,
+        metadata: list[dict[str, Any]],
+    ) -> None:
+        """Add records or replace them, in one transaction."""
+        rows = [
+            (
+                name,
+                _sealed(feature.tobytes()),
+                json.dumps(entry),
+                *(entry.get(key) for key in FIELDS),
+            )
+            for name, feature, entry in zip(
+                names, features, metadata, strict=True
+            )
+        ]
+        with self._transaction(write=True):
+            self._delete(names)
+            self._db.executemany(_INSERT, rows)
+
+    def delete(self, names: list[str]) -> int:
+        """Delete records, and say how many there were."""
+        with self._transaction(write=True):
+            return self._delete(names)
+
+    def _delete(self, names: list[str]) -> int:
+        count = 0
+        for some, marks in _portions(names):
+            found = f'FROM items WHERE name IN ({marks})'
+            self._db.execute(f'INSERT INTO gone (id) SELECT id {found}', some)
+            count += self._db.execute(f'DELETE {found}', some).rowcount
+        return count
+
+    def get(self, names: list[str]) -> dict[str, Record]:
+        """Return those of the records that there are."""
+        found = {}
+        with self._transaction():
+            for some, marks in _portions(names):
+                for name, feature, metadata in self._db.execute(
+                    'SELECT name, feature, metadata FROM items WHERE name IN '
+                    f'({marks})',
+                    some,
+                ):
+                    (vector,) = self._unseal([feature])
+                    found[name] = Record(name, vector, json.loads(metadata))
+        return found
+
+    def names(self, where: list[Any]) -> list[str]:
+        """List the records, sorted."""
+        clause, values = _clause(where)
+        with self._transaction():
+            rows = self._db.execute(
+                f'SELECT name FROM items{clause} ORDER BY name', values
+            )
+            return [name for (name,) in rows]
+
+    def count(self, where: list[Any]) -> int:
+        """Count the records."""
+        clause, values = _clause(where)
+        with self._transaction():
+            rows = self._db.execute(
+                f'SELECT count(*) FROM items{clause}', values
+            )
+            return int(rows.fetchone()[0])
+
+    def search(
+        self, features: Features, top: int, where: list[Any]
+    ) -> list[list[Match]]:
+        """Return the best matches of one state of the file."""
+        clause, values = _clause(where)
+        with self._transaction():
+            # Reads between BEGIN and COMMIT see one state.
+            self._db.execute('BEGIN')
+            vectors = self._current()
+            among = None
+            if clause:
+                ids = self._db.execute(f'SELECT id FROM items{clause}', values)
+                among = np.fromiter((one for (one,) in ids), np.int64)
+            scores, found = vectors.search(features, top, among)
+            shown = self._describe(np.unique(found).tolist())
+            self._db.execute('COMMIT')
+        return [
+            [
+                Match(shown[i][0], float(score), dict(shown[i][1]))
+                for score, i in zip(*row, strict=True)
+            ]
+            for row in zip(scores, found.tolist(), strict=True)
+        ]
+
+    def _describe(self, ids: list[int]) -> dict[int, tuple[str, Any]]:
+        shown = {}
+        for some, marks in _portions(ids):
+            for number, name, metadata in self._db.execute(
+                f'SELECT id, name, metadata FROM items WHERE id IN ({marks})',
+                some,
+            ):
+                shown[number] = name, json.loads(metadata)
+        return shown
+
+    def _current(self) -> Vectors:
+        """Bring the vectors in memory to the state of the file."""
+        assert self._vectors is not None
+        run = self._db.execute
+        for seq, number in run(
+            'SELECT seq, id FROM gone WHERE seq > ? ORDER BY seq', [self._gone]
+        ):
+            self._vectors.delete(number)
+            self._gone = seq
+        new = 'FROM items WHERE id > ?'
+        (count,) = run(f'SELECT count(*) {new}', [self._item]).fetchone()
+        self._vectors.reserve(count)
+        rows = run(f'SELECT id, feature {new} ORDER BY id', [self._item])
+        while block := rows.fetchmany(_BLOCK):
+            numbers, features = zip(*block, strict=True)
+            self._vectors.add(numbers, self._unseal(features))
+            self._item = block[-1][0]
+        return self._vectors
+
+    def _unseal(self, sealed: Sequence[bytes]) -> Features:
+        """Read features, and refuse those that a disk has changed."""
+        assert self._dimensions is not None
+        size = 4 * self._dimensions
+        for one in sealed:
+            if len(one) != size + 4 or one != _sealed(one[:size]):
+                raise ConfigError(
+                    f'gallery {self.path} is damaged: a feature is not what '
+                    'was written; restore a copy'
+                )
+        rows = np.frombuffer(b''.join(sealed), np.float32)
+        return rows.reshape(len(sealed), -1)[:, :-1]
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+
+def _sealed(data: bytes) -> bytes:
+    """Append a check sum, which SQLite has not."""
+    return data + zlib.crc32(data).to_bytes(4, 'little')
+
+
+def _portions(values: list[Any]) -> Iterator[tuple[list[Any], str]]:
+    """Yield values, not too many at a time, and the marks for them."""
+    for start in range(0, len(values), _MAX_VARIABLES):
+        some = values[start : start + _MAX_VARIABLES]
+        yield some, ', '.join('?' * len(some))
+
+
+def _clause(where: list[Any]) -> tuple[str, list[Any]]:
+    """Write checked conditions in SQL, values apart."""
+    parts, values = [], []
+    for key, kind, given in where:
+        if kind == 'in':
+            parts.append(f'{key} IN ({", ".join("?" * len(given))})')
+            values += given
+            continue
+        parts.append(f'{key} IS NOT NULL')
+        for sign, end in zip(('>=', '<='), given, strict=True):
+            if end is not None:
+                parts.append(f'{key} {sign} ?')
+                values.append(end)
+    return (' WHERE ' + ' AND '.join(parts) if parts else ''), values

@@ -1,0 +1,71 @@
+"""``mmgl serve``: run the service."""
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmgl.apis.embedding import add_embedder_options, build_embedder
+from mmgl.gallery.gallery import Gallery
+from mmgl.utils.errors import ConfigError, report_errors
+
+from .settings import Settings
+
+
+def serve_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl serve``."""
+    parser = argparse.ArgumentParser(
+        description='Serve a model over HTTP, with a page at / and the API '
+        'at /docs. MMGL_READ_TOKEN and MMGL_WRITE_TOKEN in the environment '
+        'are asked for where they are set, and must be for any address that '
+        'others reach.'
+    )
+    add = parser.add_argument
+    add('--gallery', help='file of a gallery, or address of a Milvus server')
+    add('--host', default=Settings.host)
+    add('--port', type=int, default=Settings.port)
+    add('--images', type=Path, help='folder with the images of the gallery')
+    add('--audit', type=Path, help='file for a line each search and change')
+    add('--queue', type=int, default=Settings.queue, help='images that wait')
+    add_embedder_options(parser)
+    return parser
+
+
+def run_serve(arguments: Sequence[str] | None = None) -> None:
+    """Serve by command line arguments, until SIGTERM or SIGINT."""
+    options = serve_parser().parse_args(arguments)
+    with report_errors():
+        try:
+            import uvicorn
+
+            from .app import create_app
+        except ImportError as error:
+            raise ConfigError(
+                f'mmgl serve needs {error.name}; pip install "mmgl[serve]"'
+            ) from None
+        settings = Settings(
+            host=options.host,
+            port=options.port,
+            read_token=os.environ.get('MMGL_READ_TOKEN'),
+            write_token=os.environ.get('MMGL_WRITE_TOKEN'),
+            images=options.images,
+            audit=options.audit,
+            queue=options.queue,
+            batch_size=options.batch_size,
+        )
+        settings.check()
+        embedder = build_embedder(options)
+        gallery = options.gallery and Gallery.open(
+            options.gallery, embedder.model_hash
+        )
+        app = create_app(embedder, gallery or None, settings)
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.stop_wait),
+    )

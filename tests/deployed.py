@@ -1,0 +1,64 @@
+"""Fixtures: a checkpoint with its config, its bundle, and photographs."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import mmgl
+from mmgl import Embedder
+from mmgl.apis.publishing import publish
+
+CONFIG = 'finetune/agw_r18-narrow_synthetic'
+
+
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory):
+    """Write random weights of AGW, as a Runner would."""
+    cfg = mmgl.get_config(CONFIG)
+    torch.manual_seed(0)
+    model = mmgl.build_model(cfg)
+    # Statistics as after a training: away from 0 and 1.
+    for name, value in model.named_buffers():
+        if name.endswith('running_mean'):
+            value.normal_(0, 0.1)
+        elif name.endswith('running_var'):
+            value.uniform_(0.5, 2)
+    path = tmp_path_factory.mktemp('run') / 'epoch_1.pth'
+    trained_on = dict(dataset='sysu', split='trainval')
+    torch.save(
+        dict(
+            state_dict=model.state_dict(),
+            meta=dict(cfg=cfg.pretty_text, trained_on=trained_on),
+        ),
+        path,
+    )
+    path.with_name('last_checkpoint').write_text(f'/elsewhere/{path.name}')
+    return path
+
+
+@pytest.fixture(scope='session')
+def bundle(checkpoint, tmp_path_factory):
+    """Publish the run."""
+    folder = tmp_path_factory.mktemp('bundles') / 'tiny-agw'
+    publish(checkpoint.parent, folder, 'drawn people, free')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def embedder(bundle):
+    return Embedder(bundle)
+
+
+@pytest.fixture(scope='session')
+def photographs(tmp_path_factory):
+    """Seven images in colour, of several sizes, in a folder of folders."""
+    folder = tmp_path_factory.mktemp('photographs')
+    rng = np.random.default_rng(3)
+    for i in range(7):
+        low = rng.integers(0, 255, (8, 4, 3), np.uint8)
+        image = cv2.resize(low, (40 + 9 * i, 90 + 17 * i))
+        path = folder / f'cam{i % 2}' / f'{i}.png'
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), image)
+    return folder
