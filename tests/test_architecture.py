@@ -54,6 +54,7 @@ FLOORS = {
     'mmgl.engine': 6,
     'mmgl.apis': 7,
     'mmgl.experiments': 8,
+    'mmgl.serving': 8,
 }
 # These never import one another, except for what is on floor 1.
 SIBLINGS = ('mmgl.datasets', 'mmgl.models', 'mmgl.evaluation')

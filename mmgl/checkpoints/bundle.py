@@ -31,13 +31,13 @@ def write_bundle(
     folder: str | Path, state: Mapping[str, Tensor], settings: dict[str, Any]
 ) -> str:
     """Write tensors and settings, and return the hash of the tensors."""
-    from safetensors.torch import save
-
     folder = Path(folder)
     with replace_whole(folder / TENSORS) as partial:
         # Tensors that share memory are refused otherwise.
         partial.write_bytes(
-            save({k: v.clone().contiguous() for k, v in state.items()})
+            _safetensors().torch.save(
+                {k: v.clone().contiguous() for k, v in state.items()}
+            )
         )
         digest = hash_file(partial)
     write_settings(folder, dict(settings, format=FORMAT, sha256=digest))
@@ -81,9 +81,7 @@ def read_bundle(
         ConfigError: If a file is missing or damaged, or the tensors are not
             those that were published.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+    safetensors = _safetensors()
     folder = Path(folder)
     settings, path = read_settings(folder), folder / TENSORS
     if not path.is_file():
@@ -94,13 +92,24 @@ def read_bundle(
             f'that of {SETTINGS}); copy the bundle again'
         )
     try:
-        state = load_file(path)
-    except (SafetensorError, ValueError) as error:
+        state = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, ValueError) as error:
         raise ConfigError(f'{path} cannot be read ({error})') from None
     return settings, {
         name: value.float() if value.dtype == torch.half else value
         for name, value in state.items()
     }
+
+
+def _safetensors() -> Any:
+    """Import safetensors, an optional requirement."""
+    try:
+        import safetensors.torch
+    except ImportError:
+        raise ConfigError(
+            'bundles need safetensors: pip install safetensors'
+        ) from None
+    return safetensors
 
 
 def hash_file(path: str | Path) -> str:

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,31 +13,9 @@ import numpy as np
 from mmgl.utils.errors import ConfigError
 
 from .records import FIELDS, Features, Match, Record
+from .statements import APPLICATION, INSERT, SCHEMA, clause, portions, sealed
 from .vectors import Vectors
 
-# 'mmgl', in the header of the file.
-_APPLICATION = 0x6D6D676C
-_SCHEMA = f"""
-PRAGMA application_id = {_APPLICATION};
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE items (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    feature BLOB NOT NULL,
-    metadata TEXT NOT NULL,
-    person TEXT, camera TEXT, modality TEXT, time REAL
-);
-CREATE TABLE gone (seq INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL);
-CREATE INDEX by_person ON items (person);
-CREATE INDEX by_camera ON items (camera);
-CREATE INDEX by_time ON items (time);
-"""
-_INSERT = (
-    'INSERT INTO items (name, feature, metadata, person, camera, modality, '
-    'time) VALUES (?, ?, ?, ?, ?, ?, ?)'
-)
-# Of a statement; older versions of SQLite take no more.
-_MAX_VARIABLES = 900
 # Vectors read at a time.
 _BLOCK = 4096
 # Seconds to wait for another process that writes.
@@ -87,7 +64,7 @@ class EmbeddedEngine:
         run = self._db.execute
         (application,) = run('PRAGMA application_id').fetchone()
         tables = run('SELECT count(*) FROM sqlite_master').fetchone()[0]
-        if application != _APPLICATION:
+        if application != APPLICATION:
             if tables or application:
                 raise ConfigError(
                     f'{self.path} is a database of something else; choose '
@@ -97,7 +74,7 @@ class EmbeddedEngine:
             run('PRAGMA page_size = 16384')
             run('PRAGMA journal_mode = WAL')
             with closing(self._db.cursor()) as cursor:
-                cursor.executescript(f'BEGIN IMMEDIATE; {_SCHEMA} COMMIT;')
+                cursor.executescript(f'BEGIN IMMEDIATE; {SCHEMA} COMMIT;')
         run('PRAGMA journal_mode = WAL')
         run('PRAGMA synchronous = FULL')
         self._read_facts()
@@ -175,7 +152,7 @@ class EmbeddedEngine:
         rows = [
             (
                 name,
-                _sealed(feature.tobytes()),
+                sealed(feature.tobytes()),
                 json.dumps(entry),
                 *(entry.get(key) for key in FIELDS),
             )
@@ -185,7 +162,7 @@ class EmbeddedEngine:
         ]
         with self._transaction(write=True):
             self._delete(names)
-            self._db.executemany(_INSERT, rows)
+            self._db.executemany(INSERT, rows)
 
     def delete(self, names: list[str]) -> int:
         """Delete records, and say how many there were."""
@@ -194,7 +171,7 @@ class EmbeddedEngine:
 
     def _delete(self, names: list[str]) -> int:
         count = 0
-        for some, marks in _portions(names):
+        for some, marks in portions(names):
             found = f'FROM items WHERE name IN ({marks})'
             self._db.execute(f'INSERT INTO gone (id) SELECT id {found}', some)
             count += self._db.execute(f'DELETE {found}', some).rowcount
@@ -204,7 +181,7 @@ class EmbeddedEngine:
         """Return those of the records that there are."""
         found = {}
         with self._transaction():
-            for some, marks in _portions(names):
+            for some, marks in portions(names):
                 for name, feature, metadata in self._db.execute(
                     'SELECT name, feature, metadata FROM items WHERE name IN '
                     f'({marks})',
@@ -216,19 +193,19 @@ class EmbeddedEngine:
 
     def names(self, where: list[Any]) -> list[str]:
         """List the records, sorted."""
-        clause, values = _clause(where)
+        chosen, values = clause(where)
         with self._transaction():
             rows = self._db.execute(
-                f'SELECT name FROM items{clause} ORDER BY name', values
+                f'SELECT name FROM items{chosen} ORDER BY name', values
             )
             return [name for (name,) in rows]
 
     def count(self, where: list[Any]) -> int:
         """Count the records."""
-        clause, values = _clause(where)
+        chosen, values = clause(where)
         with self._transaction():
             rows = self._db.execute(
-                f'SELECT count(*) FROM items{clause}', values
+                f'SELECT count(*) FROM items{chosen}', values
             )
             return int(rows.fetchone()[0])
 
@@ -236,14 +213,17 @@ class EmbeddedEngine:
         self, features: Features, top: int, where: list[Any]
     ) -> list[list[Match]]:
         """Return the best matches of one state of the file."""
-        clause, values = _clause(where)
+        chosen, values = clause(where)
+        vectors = self._vectors
+        if vectors is None:
+            return [[] for _ in features]
         with self._transaction():
             # Reads between BEGIN and COMMIT see one state.
             self._db.execute('BEGIN')
-            vectors = self._current()
+            self._update(vectors)
             among = None
-            if clause:
-                ids = self._db.execute(f'SELECT id FROM items{clause}', values)
+            if chosen:
+                ids = self._db.execute(f'SELECT id FROM items{chosen}', values)
                 among = np.fromiter((one for (one,) in ids), np.int64)
             scores, found = vectors.search(features, top, among)
             shown = self._describe(np.unique(found).tolist())
@@ -258,7 +238,7 @@ class EmbeddedEngine:
 
     def _describe(self, ids: list[int]) -> dict[int, tuple[str, Any]]:
         shown = {}
-        for some, marks in _portions(ids):
+        for some, marks in portions(ids):
             for number, name, metadata in self._db.execute(
                 f'SELECT id, name, metadata FROM items WHERE id IN ({marks})',
                 some,
@@ -266,67 +246,36 @@ class EmbeddedEngine:
                 shown[number] = name, json.loads(metadata)
         return shown
 
-    def _current(self) -> Vectors:
+    def _update(self, vectors: Vectors) -> None:
         """Bring the vectors in memory to the state of the file."""
-        assert self._vectors is not None
         run = self._db.execute
         for seq, number in run(
             'SELECT seq, id FROM gone WHERE seq > ? ORDER BY seq', [self._gone]
         ):
-            self._vectors.delete(number)
+            vectors.delete(number)
             self._gone = seq
         new = 'FROM items WHERE id > ?'
         (count,) = run(f'SELECT count(*) {new}', [self._item]).fetchone()
-        self._vectors.reserve(count)
+        vectors.reserve(count)
         rows = run(f'SELECT id, feature {new} ORDER BY id', [self._item])
         while block := rows.fetchmany(_BLOCK):
             numbers, features = zip(*block, strict=True)
-            self._vectors.add(numbers, self._unseal(features))
+            vectors.add(numbers, self._unseal(features))
             self._item = block[-1][0]
-        return self._vectors
 
-    def _unseal(self, sealed: Sequence[bytes]) -> Features:
+    def _unseal(self, rows: Sequence[bytes]) -> Features:
         """Read features, and refuse those that a disk has changed."""
-        assert self._dimensions is not None
-        size = 4 * self._dimensions
-        for one in sealed:
-            if len(one) != size + 4 or one != _sealed(one[:size]):
+        size = 4 * (self.dimensions or 0)
+        for one in rows:
+            if len(one) != size + 4 or one != sealed(one[:size]):
                 raise ConfigError(
                     f'gallery {self.path} is damaged: a feature is not what '
                     'was written; restore a copy'
                 )
-        rows = np.frombuffer(b''.join(sealed), np.float32)
-        return rows.reshape(len(sealed), -1)[:, :-1]
+        joined = np.frombuffer(b''.join(rows), np.float32)
+        return joined.reshape(len(rows), -1)[:, :-1]
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._db.close()
-
-
-def _sealed(data: bytes) -> bytes:
-    """Append a check sum, which SQLite has not."""
-    return data + zlib.crc32(data).to_bytes(4, 'little')
-
-
-def _portions(values: list[Any]) -> Iterator[tuple[list[Any], str]]:
-    """Yield values, not too many at a time, and the marks for them."""
-    for start in range(0, len(values), _MAX_VARIABLES):
-        some = values[start : start + _MAX_VARIABLES]
-        yield some, ', '.join('?' * len(some))
-
-
-def _clause(where: list[Any]) -> tuple[str, list[Any]]:
-    """Write checked conditions in SQL, values apart."""
-    parts, values = [], []
-    for key, kind, given in where:
-        if kind == 'in':
-            parts.append(f'{key} IN ({", ".join("?" * len(given))})')
-            values += given
-            continue
-        parts.append(f'{key} IS NOT NULL')
-        for sign, end in zip(('>=', '<='), given, strict=True):
-            if end is not None:
-                parts.append(f'{key} {sign} ?')
-                values.append(end)
-    return (' WHERE ' + ' AND '.join(parts) if parts else ''), values

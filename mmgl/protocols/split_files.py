@@ -95,7 +95,7 @@ def load_rand_perm_cam(
     an empty entry (the identity is absent from that camera) is left out.
     """
     result: dict[int, dict[int, npt.NDArray[np.int64]]] = {}
-    cameras = _variable(path, 'rand_perm_cam')
+    cameras = _variable(Path(path), 'rand_perm_cam')
     for camid, cell in enumerate(cameras, start=1):
         result[camid] = {}
         for pid, entry in enumerate(np.ravel(cell), start=1):
