@@ -27,6 +27,10 @@ COMMANDS = {
         'mmgl.apis.searching:run_gallery',
         'add people to a gallery, list, count, delete',
     ),
+    'export': (
+        'mmgl.apis.exporting:run_export',
+        'write networks for ONNX Runtime, OpenVINO, TorchScript',
+    ),
     'serve': (
         'mmgl.serving.command:run_serve',
         'serve a model and a gallery over HTTP, with a page',

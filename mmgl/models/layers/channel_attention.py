@@ -34,6 +34,7 @@ class ChannelAttention(nn.Module):
         # Sums over all positions overflow fp16.
         with torch.autocast(device_type=x.device.type, enabled=False):
             flat = at_least_fp32(x.flatten(2))
-            attention = torch.bmm(flat, flat.mT).neg().softmax(dim=-1)
+            likeness = torch.bmm(flat, flat.transpose(1, 2))
+            attention = likeness.neg().softmax(dim=-1)
             out = self.gamma * torch.bmm(attention, flat) + flat
         return out.to(x.dtype).view_as(x)

@@ -40,7 +40,8 @@ class NonLocalBlock(nn.Module):
         g = self.g(x).flatten(2)
         # Sums over all positions overflow fp16.
         with torch.autocast(device_type=x.device.type, enabled=False):
-            context = at_least_fp32(g) @ (at_least_fp32(phi) / phi.shape[2]).mT
+            keys = at_least_fp32(phi) / phi.shape[2]
+            context = at_least_fp32(g) @ keys.transpose(1, 2)
             y = (context @ at_least_fp32(theta)).to(theta.dtype)
         attended: Tensor = self.bn(self.out(y.unflatten(2, x.shape[2:])))
         return x + attended

@@ -40,7 +40,8 @@ class PatternAlignmentNeck(nn.Module):
         # Sums over all places lose digits in half precision.
         with torch.autocast(device_type=x.device.type, enabled=False):
             places = at_least_fp32(x).flatten(2)
-            parts = masks.flatten(2) @ places.mT / places.shape[2]
+            sums = masks.flatten(2) @ places.transpose(1, 2)
+            parts = sums / places.shape[2]
             pooled = torch.cat([parts.flatten(1), places.mean(dim=2)], dim=1)
             normed = self.bn(pooled)
         return {'pool': pooled, 'bn': normed, 'masks': masks}
