@@ -98,6 +98,7 @@ setup(
     install_requires=accept_installed_mmcv(read_requirements('runtime')),
     extras_require={
         'optional': read_requirements('optional'),
+        'milvus': ['pymilvus>=2.5', 'milvus-lite'],
         'serve': read_requirements('serve'),
         'tests': read_requirements('tests'),
     },

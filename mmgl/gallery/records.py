@@ -125,6 +125,8 @@ def _typed(key: str, value: Any) -> Any:
         typed = kind(value) if simple and not isinstance(value, bool) else None
     except ValueError:
         typed = None
+    if isinstance(typed, str) and len(typed) > MAX_NAME:
+        raise ConfigError(f'{key} has more than {MAX_NAME} characters')
     if typed is None or (kind is float and not math.isfinite(typed)):
         what = 'seconds since 1970' if kind is float else 'a text or number'
         raise ConfigError(f'{key} must be {what}, got {value!r:.80}')
