@@ -25,7 +25,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .apis.models import build_model, get_config
     from .apis.scoring import evaluate_features
-    from .checkpoints.provenance import load_checkpoint
+    from .checkpoints.whole import load_checkpoint
     from .config.shipped import list_configs
 
 # Where the names of the face are, for whoever asks for one.
@@ -34,7 +34,7 @@ _LAZY = {
     'evaluate_features': 'mmgl.apis.scoring',
     'get_config': 'mmgl.apis.models',
     'list_configs': 'mmgl.config.shipped',
-    'load_checkpoint': 'mmgl.checkpoints.provenance',
+    'load_checkpoint': 'mmgl.checkpoints.whole',
 }
 
 __all__ = [

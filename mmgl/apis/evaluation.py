@@ -9,8 +9,9 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmgl.checkpoints.provenance import check_state, check_trial
+from mmgl.checkpoints.provenance import check_trial
 from mmgl.checkpoints.reader import read_checkpoint
+from mmgl.checkpoints.whole import check_state
 from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, evaluation_config
 from mmgl.config.options import evaluation_parser

@@ -60,9 +60,8 @@ def check_equal(model: Any, pruned: Any, size: tuple[int, int]) -> float:
     Returns the largest difference, relative to the largest value; ValueError
     if it is more than rounding.
     """
-    images = torch.randn(
-        4, 3, *size, generator=torch.Generator().manual_seed(0)
-    ).double()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(4, 3, *size, generator=generator).double()
     modality = torch.tensor([0, 1, 1, 0])
     want, got = (
         copy.deepcopy(m.backbone).double()(images, modality)
@@ -72,8 +71,7 @@ def check_equal(model: Any, pruned: Any, size: tuple[int, int]) -> float:
     if not difference < TOLERANCE:
         raise ValueError(
             f'the pruned network differs from the checkpoint by '
-            f'{difference:.1e} of its largest value; nothing '
-            'was written'
+            f'{difference:.1e} of its largest value; nothing was written'
         )
     return difference
 

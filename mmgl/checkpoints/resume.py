@@ -2,25 +2,13 @@
 
 import re
 import warnings
-import zipfile
 from pathlib import Path
 
 from mmgl.utils.errors import ConfigError
 
+from .reader import is_intact
+
 _NUMBERED = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
-
-
-def is_intact(path: str | Path) -> bool:
-    """Tell whether a checkpoint was written to its end.
-
-    torch writes a zip file, whose table of contents comes last and whose
-    parts carry checksums.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError):
-        return False
 
 
 def find_resumable(work_dir: str | Path) -> Path | None:

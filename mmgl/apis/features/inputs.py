@@ -108,13 +108,6 @@ def extract_by_options(
     )
 
 
-def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureSet:
-    """Extract features to draw."""
-    return extract_by_options(
-        config, checkpoint, options, feature=options.feature
-    ).images
-
-
 def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
     """Read the dumps and extract the features of the checkpoints, by name."""
     names = panel_names(options.inputs, options.names)
@@ -128,10 +121,12 @@ def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
             f'{len(options.config)} configs; give --config with one config, '
             'or one for each of them'
         )
-    config_of = iter(configs)
-    return {
-        name: load_feature_dump(one)
-        if Path(one).suffix == '.npz'
-        else _extract(one, next(config_of), options)
-        for name, one in zip(names, options.inputs, strict=True)
-    }
+    config_of, inputs = iter(configs), {}
+    for name, one in zip(names, options.inputs, strict=True):
+        if Path(one).suffix == '.npz':
+            inputs[name] = load_feature_dump(one)
+        else:
+            inputs[name] = extract_by_options(
+                next(config_of), one, options, feature=options.feature
+            ).images
+    return inputs
