@@ -15,10 +15,7 @@ Example:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .utils.compat import (
-    install_checkpoint_loader_if_imported,
-    know_own_configs,
-)
+from .utils.compat import know_own_configs
 from .utils.versions import check_versions
 from .version import __version__
 
@@ -47,7 +44,6 @@ __all__ = [
 ]
 
 check_versions()
-install_checkpoint_loader_if_imported()
 know_own_configs(load=False)
 
 

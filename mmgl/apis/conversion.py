@@ -17,8 +17,9 @@ from mmgl.checkpoints.converters.backbone_shape import resnet_settings
 from mmgl.checkpoints.converters.methods import STEMS
 from mmgl.checkpoints.converters.rules import OneSided, Rule, Tensors, Work
 from mmgl.checkpoints.provenance import META_KEY
-from mmgl.checkpoints.reader import read_state_dict
+from mmgl.checkpoints.reader import read_state_dict, trust
 from mmgl.config.loading import forget_init, load_config
+from mmgl.config.options import add_trust_option
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
@@ -73,6 +74,7 @@ def conversion_parser() -> argparse.ArgumentParser:
         metavar='PREFIX',
         help='tensors of IN to leave out, such as backbone.non_local.',
     )
+    add_trust_option(parser)
     add('--debug', action='store_true', help='show tracebacks of mistakes')
     return parser
 
@@ -84,6 +86,8 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
     """
     options = conversion_parser().parse_args(arguments)
     silence_upstream_warnings()
+    if options.trust_checkpoint:
+        trust(options.source)
     with report_errors(options.debug):
         convert = _resnet if options.method == RESNET else _method
         state = read_state_dict(options.source, CONTAINERS, 'IN')

@@ -14,7 +14,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmgl.checkpoints.reader import trust
 from mmgl.config.loading import load_config
+from mmgl.config.options import add_trust_option
 from mmgl.models.backbones.base_resnet import STAGES
 from mmgl.models.pruned_backbone import STREAMS, channel_subsets
 from mmgl.models.pruning import prune_model, save_pruned
@@ -43,6 +45,7 @@ def pruning_parser() -> argparse.ArgumentParser:
         metavar=('HEIGHT', 'WIDTH'),
         help='image size of the report',
     )
+    add_trust_option(parser)
     return parser
 
 
@@ -117,6 +120,8 @@ def run_pruning(arguments: Sequence[str] | None = None) -> None:
     """Prune, compare, write and report."""
     args = pruning_parser().parse_args(arguments)
     silence_upstream_warnings()
+    if args.trust_checkpoint:
+        trust(args.checkpoint)
     with report_errors():
         model, cfg = build_headless(args.config, args.checkpoint)
         difference = check_equal(model, prune_model(model), args.size)

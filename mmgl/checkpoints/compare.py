@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
+import torch
 from torch import Tensor
 
 
@@ -34,12 +35,29 @@ def misfit(
         for name, (got, want) in both.items()
         if got.shape != want.shape
     ]
+    retyped = [
+        f'{name} {got.dtype} instead of {want.dtype}'
+        for name, (got, want) in both.items()
+        if _kind(got) != _kind(want)
+    ]
     return '; '.join(
         f'{len(names)} {what}: {some_names(names)}'
         for what, names in (
             ('missing', missing),
             ('of another shape', reshaped),
+            ('of another type', retyped),
             (f'without a place{place}', extra),
         )
         if names
     )
+
+
+def infinite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Name the tensors with NaN or Inf."""
+    return [k for k, v in tensors.items() if not torch.isfinite(v).all()]
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool, bool]:
+    """Precisions of one kind of number may be mixed."""
+    kind = tensor.dtype
+    return kind.is_floating_point, kind.is_complex, kind is torch.bool

@@ -4,7 +4,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from mmgl.utils.errors import ConfigError
+
+from .compare import infinite, some_names
 
 # A file, torchvision://resnetNN, or what was read from one.
 Source: TypeAlias = str | Path | dict[str, Any]
@@ -98,10 +100,10 @@ def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
             or it is refused, damaged or of another kind; in terms of
             ``what``.
     """
-    if re.match(r'\w+:/', str(path)):
+    if re.match(r'[\w+.-]{2,}:/', str(path)):
         raise ConfigError(
-            f'{what}: {path} is neither a file nor {TORCHVISION}resnetNN; '
-            'download it first and give the path'
+            f'{what}: {path} is neither a file nor known here; download it '
+            'first and give the path'
         )
     path = Path(path).expanduser()
     if not path.is_file():
@@ -136,11 +138,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ConfigError: If there is no such file or it is no checkpoint.
     """
     loaded = read_file(path)
-    if not isinstance(loaded, dict) or not _holds_tensors(
-        loaded.get('state_dict')
-    ):
-        raise ConfigError(f'checkpoint {path} has no state_dict')
-    return loaded
+    state = loaded.get('state_dict') if isinstance(loaded, dict) else None
+    if not _holds_tensors(state):
+        raise ConfigError(f'checkpoint {path} has no state_dict of tensors')
+    _check_numbers(state, f'checkpoint {path}')
+    meta = loaded.get('meta') or {}
+    if not isinstance(meta, dict):
+        raise ConfigError(f'checkpoint {path} has a meta that is no dict')
+    return {**loaded, 'meta': meta}
 
 
 def read_state_dict(
@@ -167,13 +172,14 @@ def read_state_dict(
         loaded = _read_torchvision(source) if hub else read_file(source, what)
     found = loaded if isinstance(loaded, dict) else {}
     state = next((found[key] for key in containers if key in found), found)
+    where = 'the given dict' if loaded is checkpoint else checkpoint
     if not _holds_tensors(state):
-        where = 'the dict' if loaded is checkpoint else checkpoint
         raise ValueError(
             f'{what}: {where} has no state dict (names and tensors) at the '
             f'top level or under {" or ".join(map(repr, containers))}; found '
             f'{list(found)[:8] or type(loaded).__name__}'
         )
+    _check_numbers(state, f'{what}: {where}')
     return {_own_name(name): value.detach() for name, value in state.items()}
 
 
@@ -192,15 +198,27 @@ def read_network(checkpoint: Source, name: str) -> Source:
     return part or checkpoint
 
 
-def _holds_tensors(state: object) -> bool:
+def _holds_tensors(state: object) -> TypeGuard[dict[str, Tensor]]:
     """Tell whether it is names and dense tensors with values."""
-    return isinstance(state, dict) and all(
-        isinstance(name, str)
-        and isinstance(value, Tensor)
-        and value.layout is torch.strided
-        and not (value.is_meta or value.is_quantized)
-        for name, value in state.items()
+    return (
+        isinstance(state, dict)
+        and bool(state)
+        and all(
+            isinstance(name, str)
+            and isinstance(value, Tensor)
+            and value.layout is torch.strided
+            and not (value.is_meta or value.is_quantized)
+            for name, value in state.items()
+        )
     )
+
+
+def _check_numbers(state: Mapping[str, Tensor], what: str) -> None:
+    if names := infinite(state):
+        raise ConfigError(
+            f'{what} has NaN or Inf in {len(names)} of its '
+            f'{len(state)} tensors: {some_names(names)}'
+        )
 
 
 def _own_name(name: str) -> str:

@@ -26,26 +26,40 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> dict[str, Any]:
         ConfigError: If the file is no checkpoint or does not fit.
     """
     checkpoint = read_checkpoint(path)
-    state = _unwrapped(checkpoint['state_dict'])
-    check_state(model, state, path)
+    load_state(model, checkpoint['state_dict'], path)
+    return dict(checkpoint['meta'])
+
+
+def load_state(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    path: str | Path,
+    optional: str | tuple[str, ...] = HEADS,
+) -> None:
+    """Load the weights of a file that :func:`check_state` accepts."""
+    check_state(model, state, path, optional)
     shapes = {k: v.shape for k, v in model.state_dict().items()}
     model.load_state_dict(
-        {k: v for k, v in state.items() if shapes.get(k) == v.shape},
+        {k: v for k, v in _bare(state).items() if shapes.get(k) == v.shape},
         strict=False,
     )
-    return dict(checkpoint.get('meta') or {})
 
 
 def check_state(
-    model: nn.Module, state: Mapping[str, Tensor], path: str | Path
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    path: str | Path,
+    optional: str | tuple[str, ...] = HEADS,
 ) -> None:
-    """Refuse weights that leave tensors of a model, save heads, untouched.
+    """Refuse weights that do not fit the model, by a ConfigError.
 
-    mmengine loads what fits and only logs the rest; this is a ConfigError.
+    mmengine loads what fits and only logs the rest. Tensors with an
+    ``optional`` prefix may be missing, left over or of another shape.
     """
-    state, expected = _unwrapped(state), model.state_dict()
-    needed = {k: v for k, v in expected.items() if not k.startswith(HEADS)}
-    if problems := misfit(state, needed, extra=()):
+    state, expected = _bare(state), model.state_dict()
+    needed = {k: v for k, v in expected.items() if not k.startswith(optional)}
+    extra = {k for k in state if not k.startswith(optional)} - needed.keys()
+    if problems := misfit(state, needed, extra=sorted(extra)):
         raise ConfigError(
             f'checkpoint {path} does not fit the model of the config: '
             f'{problems}'
@@ -63,5 +77,6 @@ def check_state(
         )
 
 
-def _unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _bare(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take the wrapper of DDP out of the names."""
     return {k.removeprefix('module.'): v for k, v in state.items()}

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmgl.checkpoints.resume import resolve_resume
+from mmgl.registry import RUNNERS
 from mmgl.utils.compat import (
-    install_checkpoint_loader,
     know_own_configs,
     select_amp_wrapper,
     setup_cpu_distributed,
@@ -170,9 +169,15 @@ def training_config(options: Namespace) -> Config:
         cfg['optim_wrapper'] = select_amp_wrapper(
             cfg.optim_wrapper, options.amp
         )
-    found = options.resume and resolve_resume(options.resume, cfg.work_dir)
+    resume = options.resume
+    if not resume and cfg.get('resume'):
+        resume = cfg.get('load_from') or 'auto'
+    found = resume and resolve_resume(resume, cfg.work_dir)
+    cfg['resume'] = bool(found)
     if found:
-        cfg['resume'], cfg['load_from'] = True, str(found)
+        cfg['load_from'] = str(found)
+    if cfg.get('load_from'):
+        # It brings all weights.
         forget_init(cfg)
     # What only testing needs may be missing here.
     unused = (*TESTING, *VALIDATION) if options.no_validate else TESTING
@@ -227,10 +232,15 @@ def _ask_for_deterministic_cublas(cfg: Config) -> None:
 
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config, also for several CPU processes."""
-    install_checkpoint_loader()
     setup_cpu_distributed(cfg)
     allow_tf32((cfg.get('env_cfg') or {}).get('tf32'))
     _ask_for_deterministic_cublas(cfg)
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    ours = RUNNERS.get('ReIDRunner')
+    kind = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner'))
+    if not issubclass(kind, ours):
+        raise ConfigError(
+            f'runner_type={cfg.runner_type!r} does not derive from '
+            'mmgl.engine.ReIDRunner, which reads checkpoints safely'
+        )
+    runner: Runner = kind.from_cfg(cfg)
+    return runner
