@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from bombs import Bomb, explode
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 
@@ -209,17 +210,6 @@ def test_missing_or_wrong_files(tmp_path):
         load_backbone(net(), tmp_path / 'empty.pth', 'mmgl')
 
 
-class Bomb:
-    exploded = False
-
-    def __reduce__(self):
-        return (explode, ())
-
-
-def explode():
-    Bomb.exploded = True
-
-
 @pytest.fixture(params=[True, False], ids=['zip', 'legacy'])
 def training_checkpoint(request, tmp_path):
     """Backbone, and a function that writes what mmengine does, and more."""
@@ -266,15 +256,15 @@ def test_training_checkpoint_is_read(training_checkpoint):
 def test_code_in_a_file_does_not_run(training_checkpoint, monkeypatch):
     _, write = training_checkpoint
     path = write(bomb=Bomb())
+    Bomb.exploded = 0
     for read in (read_checkpoint, read_state_dict):
         with pytest.raises(ConfigError, match='explode, which may run code'):
             read(path)
-    assert not Bomb.exploded
+    assert Bomb.exploded == 0
     monkeypatch.setattr(reader, '_trusted', set())
     trust(path)
     assert read_checkpoint(path)['meta'] == {'epoch': 1}
-    assert Bomb.exploded  # the bomb was real
-    Bomb.exploded = False
+    assert Bomb.exploded == 1  # the bomb was real
 
 
 def test_methods_of_a_buffer_are_not_taken_from_the_file(tmp_path):
