@@ -10,6 +10,7 @@ of them holds, which is all that is kept in memory.
 import io
 import json
 import os.path as osp
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -85,6 +86,10 @@ class ShardList:
             if index['format'] != FORMAT:
                 raise ValueError(f'format {index["format"]}')
             rows = index['shards']
+            # Names reach the shell where the location is a pipe.
+            odd = [r for r in rows if re.search(r'[^\w./+=-]', r['name'])]
+            if odd and is_remote(location):
+                raise ValueError(f'no file name {odd[0]["name"]!r}')
             urls = [shard_url(location, row['name']) for row in rows]
             return cls(urls, [row['images'] for row in rows])
 
