@@ -15,10 +15,7 @@ Example:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .utils.compat import (
-    install_checkpoint_loader_if_imported,
-    know_own_configs,
-)
+from .utils.compat import know_own_configs
 from .utils.versions import check_versions
 from .version import __version__
 
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from .apis.inference import Embedder
     from .apis.models import build_model, get_config
     from .apis.scoring import evaluate_features
-    from .checkpoints.provenance import load_checkpoint
+    from .checkpoints.whole import load_checkpoint
     from .config.shipped import list_configs
     from .gallery.gallery import Gallery
 
@@ -38,7 +35,7 @@ _LAZY = {
     'evaluate_features': 'mmgl.apis.scoring',
     'get_config': 'mmgl.apis.models',
     'list_configs': 'mmgl.config.shipped',
-    'load_checkpoint': 'mmgl.checkpoints.provenance',
+    'load_checkpoint': 'mmgl.checkpoints.whole',
 }
 
 __all__ = [
@@ -53,7 +50,6 @@ __all__ = [
 ]
 
 check_versions()
-install_checkpoint_loader_if_imported()
 know_own_configs(load=False)
 
 

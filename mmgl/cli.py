@@ -84,8 +84,14 @@ COMMANDS = {
         'mmgl.apis.pictures:run_ranking',
         'draw queries and their best matches',
     ),
-    'quickstart': ('quickstart.py', 'the whole job on embedded data'),
-    'reproduce': ('reproduce.py', "run the paper's tables and figures"),
+    'quickstart': (
+        'mmgl.experiments.commands:run_quickstart',
+        'the whole job on embedded data',
+    ),
+    'reproduce': (
+        'mmgl.experiments.commands:run_reproduction',
+        "run the paper's tables and figures",
+    ),
 }
 
 

@@ -9,7 +9,6 @@ import torch
 
 from mmgl.checkpoints.converters import (
     METHODS,
-    Method,
     check_tensors,
     resnet_rules,
     translate,
@@ -18,8 +17,9 @@ from mmgl.checkpoints.converters.backbone_shape import resnet_settings
 from mmgl.checkpoints.converters.methods import STEMS
 from mmgl.checkpoints.converters.rules import OneSided, Rule, Tensors, Work
 from mmgl.checkpoints.provenance import META_KEY
-from mmgl.checkpoints.reader import KEY, read_state_dict
+from mmgl.checkpoints.reader import read_state_dict, trust
 from mmgl.config.loading import forget_init, load_config
+from mmgl.config.options import add_trust_option
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
@@ -74,6 +74,7 @@ def conversion_parser() -> argparse.ArgumentParser:
         metavar='PREFIX',
         help='tensors of IN to leave out, such as backbone.non_local.',
     )
+    add_trust_option(parser)
     add('--debug', action='store_true', help='show tracebacks of mistakes')
     return parser
 
@@ -85,15 +86,16 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
     """
     options = conversion_parser().parse_args(arguments)
     silence_upstream_warnings()
+    if options.trust_checkpoint:
+        trust(options.source)
     with report_errors(options.debug):
         convert = _resnet if options.method == RESNET else _method
+        state = read_state_dict(options.source, CONTAINERS, 'IN')
         try:
-            state = read_state_dict(options.source, CONTAINERS)
             work, content = convert(state, options)
-        except (FileNotFoundError, ValueError) as error:
+        except ValueError as error:
             raise ConfigError(
-                f'{options.source}: {str(error).removeprefix(f"{KEY}: ")} '
-                f'(method {options.method!r}'
+                f'{options.source}: {error} (method {options.method!r}'
                 f'{", reverse" if options.reverse else ""})'
             ) from error
         out = Path(options.out)
@@ -120,7 +122,8 @@ def _method(state: Tensors, options: argparse.Namespace) -> Converted:
         )
     dropped = tuple(options.drop) if options.reverse else ()
     ours = {k: v for k, v in ours.items() if not k.startswith(dropped)}
-    check_tensors(ours, model_tensors(method, options.config, classes))
+    config = options.config or config_dir() / method.config
+    check_tensors(ours, _tensors_of(config, classes, not options.config))
     if not options.reverse:
         return work, _packed(
             work, options, num_classes=classes, class_order=method.class_order
@@ -131,18 +134,16 @@ def _method(state: Tensors, options: argparse.Namespace) -> Converted:
     return work, work.done
 
 
-def model_tensors(
-    method: Method, config: str | None, num_classes: int
-) -> Tensors:
-    """Tensors a model has, on the device 'meta'.
+def _tensors_of(config: str | Path, num_classes: int, adapt: bool) -> Tensors:
+    """Tensors of a config's model on the device 'meta'.
 
-    Without a config the model is the method's own, with so many identities.
+    It must have so many identities, or gets them if it may ``adapt``.
     """
-    cfg = load_config(config or config_dir() / method.config)
+    cfg = load_config(config)
     if 'model' not in cfg:
         raise ValueError(f'config {config} has no model')
     for name, head in cfg.model.get('heads', {}).items():
-        if config is None and 'num_classes' in head:
+        if adapt and 'num_classes' in head:
             head.num_classes = num_classes
         elif head.get('num_classes', num_classes) != num_classes:
             raise ValueError(
@@ -163,17 +164,12 @@ def _resnet(state: Tensors, options: argparse.Namespace) -> Converted:
     """Translate a backbone."""
     two_stream = options.two_stream
     if options.reverse:
-        two_stream = any(
-            name.startswith(f'backbone.{options.stem}_stem.') for name in state
-        )
+        stem = f'backbone.{options.stem}_stem.'
+        two_stream = any(name.startswith(stem) for name in state)
     rules = resnet_rules(two_stream, options.stem)
     work, ours, theirs = _translated(state, rules, options)
-    backbone = _meta_tensors(
-        dict(
-            type='TwoStreamResNet' if two_stream else 'OneStreamResNet',
-            **resnet_settings(theirs),
-        )
-    )
+    kind = 'TwoStreamResNet' if two_stream else 'OneStreamResNet'
+    backbone = _meta_tensors(dict(type=kind, **resnet_settings(theirs)))
     # Only the other stem is dropped and must be there nevertheless.
     ours = {
         name: value

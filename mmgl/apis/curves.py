@@ -25,11 +25,7 @@ def curves_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('runs', nargs='+', help='work dirs (or scalars.json files)')
     add_picture_option(parser)
-    add(
-        '--names',
-        nargs='+',
-        help='names in the legend (default: folder names)',
-    )
+    add('--names', nargs='+', help='for the legend (default: folder names)')
     add('--keys', nargs='+', help='scalars to plot (default: all of the kind)')
     add(
         '--kind',
@@ -38,17 +34,8 @@ def curves_parser() -> argparse.ArgumentParser:
         help='training losses, validation metrics, or permutation accuracy '
         'of pre-trainings (of one run: both modalities)',
     )
-    add(
-        '--overlay',
-        action='store_true',
-        help='all losses of a run in one panel',
-    )
-    add(
-        '--num-stripes',
-        type=int,
-        default=6,
-        help='stripes of the permutation task, for chance',
-    )
+    add('--overlay', action='store_true', help='all losses in one panel')
+    add('--num-stripes', type=int, default=6, help='of permutations')
     return parser
 
 
@@ -56,13 +43,9 @@ def run_curves(arguments: Sequence[str] | None = None) -> None:
     """Draw the curves that the command line asks for."""
     args = curves_parser().parse_args(arguments)
     with report_errors():
-        names = distinct_names(
-            args.names, [Path(run).resolve().name for run in args.runs]
-        )
-        logs = {
-            name: load_run_log(run)
-            for name, run in zip(names, args.runs, strict=True)
-        }
+        folders = [Path(run).resolve().name for run in args.runs]
+        names = distinct_names(args.names, folders)
+        logs = dict(zip(names, map(load_run_log, args.runs), strict=True))
         if args.kind == 'loss':
             path = draw_losses(logs, args.out, args.keys, overlay=args.overlay)
         elif args.kind == 'metric':
@@ -94,14 +77,6 @@ def run_cost(arguments: Sequence[str] | None = None) -> None:
     """Draw the records that the command line names."""
     args = cost_parser().parse_args(arguments)
     with report_errors():
+        words = (args.ylabel, args.xlabel, args.title)
         records = read_cost_records(args.records)
-        print(
-            draw_cost(
-                records,
-                args.out,
-                args.log,
-                args.ylabel,
-                args.xlabel,
-                args.title,
-            )
-        )
+        print(draw_cost(records, args.out, args.log, *words))

@@ -9,8 +9,9 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmgl.checkpoints.provenance import check_state, check_trial
-from mmgl.checkpoints.reader import read_checkpoint
+from mmgl.checkpoints.provenance import check_trial
+from mmgl.checkpoints.reader import read_checkpoint, trust
+from mmgl.checkpoints.whole import check_state
 from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, evaluation_config
 from mmgl.config.options import evaluation_parser
@@ -25,6 +26,8 @@ from .training import check_loader, leave_group
 
 def prepare_evaluation(options: Namespace) -> Runner:
     """Build a Runner with its data set and model from the options."""
+    if options.trust_checkpoint:
+        trust(options.checkpoint)
     checkpoint = read_checkpoint(options.checkpoint)
     runner = build_runner(evaluation_config(options))
     loader = runner.test_loop.dataloader
@@ -34,7 +37,7 @@ def prepare_evaluation(options: Namespace) -> Runner:
     )
     metainfo = getattr(loader.dataset, 'metainfo', None) or {}
     check_trial(
-        checkpoint.get('meta'),
+        checkpoint['meta'],
         metainfo,
         options.checkpoint,
         options.allow_trial_mismatch,

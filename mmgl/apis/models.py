@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from torch import nn
 
-from mmgl.checkpoints.provenance import load_checkpoint
+from mmgl.checkpoints.whole import load_checkpoint
 from mmgl.config.loading import forget_init, load_config
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope

@@ -1,8 +1,4 @@
-"""Pictures of features: t-SNE, and queries with their best matches.
-
-Inputs are feature dumps (``.npz`` of ``mmgl test``) or, with ``--config``,
-checkpoints of any kind: pre-trained, fine-tuned, ImageNet or random.
-"""
+"""Pictures of features: t-SNE, and queries with their best matches."""
 
 import argparse
 from collections.abc import Sequence
@@ -47,11 +43,7 @@ def tsne_parser() -> argparse.ArgumentParser:
         default=30,
         help='most images of an identity in a modality; 0 for all',
     )
-    add(
-        '--no-labels',
-        action='store_true',
-        help='leave out the numbers of the identities',
-    )
+    add('--no-labels', action='store_true', help='no numbers of identities')
     return parser
 
 
@@ -62,17 +54,12 @@ def run_tsne(arguments: Sequence[str] | None = None) -> None:
     with report_errors():
         panels = {}
         for name, dump in load_inputs(args).items():
-            kept = select_identities(
-                dump.pids,
-                dump.modality,
-                args.num_ids,
-                args.per_modality or None,
-                args.seed,
+            limits = (args.num_ids, args.per_modality or None, args.seed)
+            dump = dump.select(
+                select_identities(dump.pids, dump.modality, *limits)
             )
             panels[name] = EmbeddedPoints(
-                tsne_embed(dump.features[kept], args.seed),
-                dump.pids[kept],
-                dump.modality[kept],
+                tsne_embed(dump.features, args.seed), dump.pids, dump.modality
             )
         print(draw_embedding(panels, args.out, not args.no_labels))
 
@@ -94,11 +81,7 @@ def ranking_parser() -> argparse.ArgumentParser:
         help='all images in the gallery, as RegDB does, not one an identity '
         'and camera',
     )
-    add(
-        '--side-by-side',
-        action='store_true',
-        help='runs side by side, not one above the other',
-    )
+    add('--side-by-side', action='store_true', help='not one above another')
     return parser
 
 
@@ -123,21 +106,11 @@ def run_ranking(arguments: Sequence[str] | None = None) -> None:
     with report_errors():
         dumps = load_inputs(args)
         _check_same_images(dumps)
-        queries = choose_queries(
-            next(iter(dumps.values())), args.num_queries, args.seed
-        )
+        first = next(iter(dumps.values()))
+        queries = choose_queries(first, args.num_queries, args.seed)
+        how = (args.top_k, not args.multi_shot, args.seed, args.data_root)
         panels = {
-            name: [
-                rank_gallery(
-                    dump,
-                    query,
-                    args.top_k,
-                    not args.multi_shot,
-                    args.seed,
-                    args.data_root,
-                )
-                for query in queries
-            ]
+            name: [rank_gallery(dump, query, *how) for query in queries]
             for name, dump in dumps.items()
         }
         print(draw_ranking(panels, args.out, stacked=not args.side_by_side))

@@ -29,11 +29,7 @@ def probe_parser() -> ArgumentParser:
     )
     add = parser.add_argument
     add('config', help='config with the backbone and the data')
-    add(
-        'checkpoints',
-        nargs='*',
-        help="files, torchvision://resnetNN, or 'random'",
-    )
+    add('checkpoints', nargs='*', help="files, torchvision:// or 'random'")
     add('--names', nargs='+', help='names in the table (default: the folders)')
     add('--out', metavar='JSON', help='file for the figures')
     add(
@@ -119,13 +115,8 @@ def probe_table(probes: Sequence[dict[str, Any]]) -> list[list[str]]:
             for probe in probes
             if probe['chance'].get(key) is not None
         }
-        rows.append(
-            [
-                key,
-                *('' if value is None else f'{value:.1f}' for value in values),
-                chances.pop() if len(chances) == 1 else '',
-            ]
-        )
+        cells = ['' if value is None else f'{value:.1f}' for value in values]
+        rows.append([key, *cells, chances.pop() if len(chances) == 1 else ''])
     return rows
 
 
@@ -142,10 +133,8 @@ def run_probe(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
         names = panel_names(options.checkpoints, options.names)
         earlier = read_probes(options.compare)
         probes = [
-            probe_checkpoint(options.config, checkpoint, name, options)
-            for checkpoint, name in zip(
-                options.checkpoints, names, strict=True
-            )
+            probe_checkpoint(options.config, *named, options)
+            for named in zip(options.checkpoints, names, strict=True)
         ]
     print(AsciiTable(probe_table(earlier + probes), 'probe').table)
     if options.out:

@@ -1,10 +1,12 @@
 """All figures of a probe from arrays: no model, no data set, no files."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.evaluation.probe import (
@@ -31,24 +33,11 @@ from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 
 from .features.extraction import Array, PartFeatures
 
+# A measure and its level of chance, if there is one, as fractions of 1.
+Figure: TypeAlias = tuple[float | Tensor, float | None]
+
 _KEPT = ('rank1', 'rank10', 'mAP', 'mINP')
-
-
-class _Figures(dict[str, dict[str, Any]]):
-    """Figures and the level of chance, in percent where not said."""
-
-    def __init__(self) -> None:
-        super().__init__(metrics={}, chance={})
-
-    def add(
-        self,
-        name: str,
-        value: float | torch.Tensor,
-        chance: float | None,
-        unit: float = 100.0,
-    ) -> None:
-        self['metrics'][name] = float(value) * unit
-        self['chance'][name] = None if chance is None else float(chance) * unit
+_NO_FRACTION = 'features/effective_rank'
 
 
 def _searchable_modes(data: FeatureSet) -> tuple[str, ...]:
@@ -89,12 +78,9 @@ def _retrieval(
     }
 
 
-def _add_retrieval(
-    figures: _Figures,
-    data: FeatureSet,
-    parts: Array,
-    metainfo: Mapping[str, Any],
-) -> None:
+def _retrievals(
+    data: FeatureSet, parts: Array, metainfo: Mapping[str, Any]
+) -> dict[str, Figure]:
     # Where all images are tied, the mean over all orders is chance.
     chance = _retrieval(data, np.ones((len(data.pids), 1)), metainfo)
     unit = parts / np.maximum(
@@ -105,10 +91,11 @@ def _add_retrieval(
         'retrieval_standardised': standardise(data.features, data.modality),
         'retrieval_parts': unit.reshape(len(unit), -1),
     }
-    for name, features in variants.items():
-        scores = _retrieval(data, features, metainfo)
-        for key, value in scores.items():
-            figures.add(f'{name}/{key}', value, chance[key])
+    return {
+        f'{name}/{key}': (value, chance[key])
+        for name, features in variants.items()
+        for key, value in _retrieval(data, features, metainfo).items()
+    }
 
 
 def _directions(modality: Array) -> dict[str, tuple[Array, Array]]:
@@ -123,12 +110,12 @@ def _directions(modality: Array) -> dict[str, tuple[Array, Array]]:
 
 
 def _between(
-    measure: Callable[..., tuple[float, float]],
+    measure: Callable[..., Figure],
     data: FeatureSet,
     known: Array,
     asked: Array,
     labels: str = 'pids',
-) -> tuple[float, float]:
+) -> Figure:
     """Accuracy for some images by others whose labels are known; chance."""
     numbers = getattr(data, labels)
     return measure(
@@ -139,71 +126,60 @@ def _between(
     )
 
 
-def _add_knn(figures: _Figures, data: FeatureSet) -> None:
-    for name, (known, asked) in _directions(data.modality).items():
-        figures.add(f'knn/{name}', *_between(knn_accuracy, data, known, asked))
+def _knn(data: FeatureSet) -> dict[str, Figure]:
+    figures = {
+        f'knn/{name}': _between(knn_accuracy, data, known, asked)
+        for name, (known, asked) in _directions(data.modality).items()
+    }
     for number, name in enumerate(MODALITY_NAMES):
         mine = data.select(data.modality == number)
-        cameras = set(
-            zip(mine.pids.tolist(), mine.camids.tolist(), strict=True)
-        )
+        cameras = np.unique([mine.pids, mine.camids], axis=1).shape[1]
         # Images of one camera are near copies of each other.
-        apart = len(cameras) > len(np.unique(mine.pids))
+        apart = cameras > len(np.unique(mine.pids))
         groups = mine.camids if apart else np.arange(len(mine.pids))
         rule = 'other_cameras' if apart else 'other_images'
         labelled = (mine.features, mine.pids)
-        figures.add(
-            f'knn/{name}_{rule}',
-            *knn_accuracy(*labelled, *labelled, groups, groups),
+        figures[f'knn/{name}_{rule}'] = knn_accuracy(
+            *labelled, *labelled, groups, groups
         )
+    return figures
 
 
-def _add_linear(figures: _Figures, data: FeatureSet) -> None:
+def _linear(data: FeatureSet) -> dict[str, Figure]:
     train = half_split(data.index, data.pids, data.modality, data.camids)
     pairs = {'half_of_images': (train, ~train), **_directions(data.modality)}
-    for name, (known, asked) in pairs.items():
-        figures.add(
-            f'linear/{name}', *_between(linear_accuracy, data, known, asked)
-        )
-    figures.add(
-        'modality/linear',
-        *_between(linear_accuracy, data, train, ~train, 'modality'),
+    figures = {
+        f'linear/{name}': _between(linear_accuracy, data, known, asked)
+        for name, (known, asked) in pairs.items()
+    }
+    figures['modality/linear'] = _between(
+        linear_accuracy, data, train, ~train, 'modality'
     )
+    return figures
 
 
-def _add_shape(figures: _Figures, data: FeatureSet) -> None:
+def _shape(data: FeatureSet) -> dict[str, Figure]:
     features = torch.from_numpy(data.features)
     modality = torch.from_numpy(data.modality)
     # Labels given at random explain 1 / (n - 1) of the variance.
-    figures.add(
-        'modality/gap',
-        modality_gap(features, modality),
-        1 / max(len(features) - 1, 1),
-    )
-    figures.add('features/spread', feature_spread(features), None)
-    figures.add(
-        'features/spread_in_modality',
-        within_modality_spread(features, modality),
-        None,
-    )
-    figures.add(
-        'features/effective_rank', effective_rank(data.features), None, unit=1
-    )
-
-
-def _add_parts(figures: _Figures, shuffled: PartFeatures) -> None:
-    stripes = torch.nn.functional.normalize(
-        torch.from_numpy(shuffled.features).float(), dim=2
-    )
-    figures.add(
-        'parts/consistency',
-        part_consistency(
-            stripes,
-            torch.from_numpy(shuffled.modality),
-            torch.from_numpy(shuffled.places),
+    chance = 1 / max(len(features) - 1, 1)
+    return {
+        'modality/gap': (modality_gap(features, modality), chance),
+        'features/spread': (feature_spread(features), None),
+        'features/spread_in_modality': (
+            within_modality_spread(features, modality),
+            None,
         ),
-        1 / stripes.shape[1],
+        _NO_FRACTION: (effective_rank(data.features), None),
+    }
+
+
+def _consistency(shuffled: PartFeatures) -> Figure:
+    stripes = F.normalize(torch.from_numpy(shuffled.features).float(), dim=2)
+    modality, places = map(
+        torch.from_numpy, (shuffled.modality, shuffled.places)
     )
+    return part_consistency(stripes, modality, places), 1 / stripes.shape[1]
 
 
 def probe_features(
@@ -240,11 +216,15 @@ def probe_features(
         )
     order = canonical_order(data.pids, data.camids, data.modality, data.index)
     data, parts = data.select(order), np.asarray(parts)[order]
-    figures = _Figures()
-    _add_retrieval(figures, data, parts, metainfo)
-    _add_knn(figures, data)
-    _add_linear(figures, data)
-    _add_shape(figures, data)
+    figures = _retrievals(data, parts, metainfo)
+    figures.update(**_knn(data), **_linear(data), **_shape(data))
     if shuffled is not None:
-        _add_parts(figures, shuffled)
-    return dict(figures)
+        figures['parts/consistency'] = _consistency(shuffled)
+    unit = {name: 100.0 for name in figures} | {_NO_FRACTION: 1.0}
+    return dict(
+        metrics={k: float(v) * unit[k] for k, (v, _) in figures.items()},
+        chance={
+            name: None if level is None else float(level) * unit[name]
+            for name, (_, level) in figures.items()
+        },
+    )

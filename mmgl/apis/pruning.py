@@ -14,7 +14,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmgl.checkpoints.reader import trust
 from mmgl.config.loading import load_config
+from mmgl.config.options import add_trust_option
 from mmgl.models.backbones.base_resnet import STAGES
 from mmgl.models.pruned_backbone import STREAMS, channel_subsets
 from mmgl.models.pruning import prune_model, save_pruned
@@ -43,6 +45,7 @@ def pruning_parser() -> argparse.ArgumentParser:
         metavar=('HEIGHT', 'WIDTH'),
         help='image size of the report',
     )
+    add_trust_option(parser)
     return parser
 
 
@@ -60,9 +63,8 @@ def check_equal(model: Any, pruned: Any, size: tuple[int, int]) -> float:
     Returns the largest difference, relative to the largest value; ValueError
     if it is more than rounding.
     """
-    images = torch.randn(
-        4, 3, *size, generator=torch.Generator().manual_seed(0)
-    ).double()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(4, 3, *size, generator=generator).double()
     modality = torch.tensor([0, 1, 1, 0])
     want, got = (
         copy.deepcopy(m.backbone).double()(images, modality)
@@ -72,8 +74,7 @@ def check_equal(model: Any, pruned: Any, size: tuple[int, int]) -> float:
     if not difference < TOLERANCE:
         raise ValueError(
             f'the pruned network differs from the checkpoint by '
-            f'{difference:.1e} of its largest value; nothing '
-            'was written'
+            f'{difference:.1e} of its largest value; nothing was written'
         )
     return difference
 
@@ -119,6 +120,8 @@ def run_pruning(arguments: Sequence[str] | None = None) -> None:
     """Prune, compare, write and report."""
     args = pruning_parser().parse_args(arguments)
     silence_upstream_warnings()
+    if args.trust_checkpoint:
+        trust(args.checkpoint)
     with report_errors():
         model, cfg = build_headless(args.config, args.checkpoint)
         difference = check_equal(model, prune_model(model), args.size)

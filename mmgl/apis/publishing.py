@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmgl.checkpoints.bundle import CARD, is_bundle, write_bundle
-from mmgl.checkpoints.provenance import OPTIONAL_PREFIX
+from mmgl.checkpoints.whole import HEADS
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
 from mmgl.utils.versions import package_versions
@@ -92,7 +92,7 @@ def publish(
     state: dict[str, Tensor] = {
         name: value.half() if fp16 and value.is_floating_point() else value
         for name, value in model.state_dict().items()
-        if with_heads or not name.startswith(OPTIONAL_PREFIX)
+        if with_heads or not name.startswith(HEADS)
     }
     _check_finite(state)
     settings['sha256'] = write_bundle(folder, state, settings)

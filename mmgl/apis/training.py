@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmgl.checkpoints.provenance import check_trial
-from mmgl.checkpoints.reader import read_checkpoint
+from mmgl.checkpoints.reader import read_checkpoint, trust
 from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, training_config
 from mmgl.config.options import training_parser
@@ -31,13 +31,15 @@ def check_loader(loader: DataLoader[Any], name: str) -> None:
 def prepare_training(options: Namespace) -> Runner:
     """Build a Runner with its data sets and model from the options."""
     cfg = training_config(options)
+    init = cfg.model.get('init_from') or {}
+    if options.trust_checkpoint:
+        trust(cfg.get('load_from'), init.get('checkpoint'))
     runner = build_runner(cfg)
     # The Runner builds its loops late; here mistakes in them surface before
     # anything else is done.
     check_loader(runner.train_loop.dataloader, LOADERS[0])
     if runner.val_loop is not None:
         check_loader(runner.val_loop.dataloader, LOADERS[1])
-    init = cfg.model.get('init_from') or {}
     if init.get('kind') == 'mmgl' and not cfg.get('resume'):
         path = init['checkpoint']
         check_trial(

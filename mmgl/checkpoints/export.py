@@ -17,11 +17,9 @@ def export_backbone(
     out: str | Path,
     meta: dict[str, Any] | None = None,
 ) -> Path:
-    """Write the backbone alone to a file that loads with weights_only=True.
+    """Write the backbone alone to a file of plain values and tensors.
 
-    The file holds ``meta`` (plain strings, numbers, lists, dicts) and a
-    ``state_dict`` of ``backbone.*`` tensors, is written in one step and read
-    back by :func:`load_backbone` with ``kind='mmgl'``.
+    :func:`load_backbone` reads it with ``kind='mmgl'``.
 
     Raises:
         FileNotFoundError: If ``source`` is a path that does not exist.

@@ -11,8 +11,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from .compare import misfit, reshaped, some_names
-from .reader import KEY, Source, read_network, read_state_dict
+from .compare import misfit, some_names
+from .reader import INIT, Source, read_network, read_state_dict
 
 PREFIX = 'backbone.'
 STEM = 'stem.'
@@ -62,11 +62,10 @@ def load_backbone(
 ) -> LoadReport:
     """Load pre-trained weights into a one- or two-stream backbone.
 
-    Every parameter and buffer of the backbone must be found with the same
-    shape, and every backbone tensor of the checkpoint must be used;
-    otherwise nothing is loaded. Heads are dropped. A backbone made of several
-    ``networks`` takes the checkpoint into each of them; one of several
-    networks, each into its own.
+    Every tensor of the backbone must be found with the same shape, and every
+    backbone tensor of the checkpoint be used, or nothing is loaded. Heads are
+    dropped. A backbone of several ``networks`` takes the checkpoint into each
+    of them; one of several networks, each into its own.
 
     Args:
         backbone: A ``OneStreamResNet``, ``TwoStreamResNet``, or several.
@@ -78,10 +77,9 @@ def load_backbone(
         stems: How the stems of an 'mmgl' checkpoint are used. 'exact': same
             names; 'duplicate': the one stem into both; 'visible' or
             'infrared': that stem of two into the only one.
-        allow_missing: Name prefixes, such as ``'non_local.'``, that the
-            checkpoint may lack altogether; they keep their initial values.
-        allow_unused: Name prefixes of the checkpoint's backbone that may be
-            left over.
+        allow_missing: Name prefixes, such as ``'non_local.'``, that may stay
+            at their initial values if the checkpoint has nothing under them.
+        allow_unused: Name prefixes of its backbone that may be left over.
 
     Raises:
         FileNotFoundError: If the checkpoint is missing.
@@ -93,18 +91,25 @@ def load_backbone(
     networks = dict(backbone.named_children()).get('networks')
     if not isinstance(networks, nn.ModuleDict):
         return _load(backbone, checkpoint, kind, stems, missing, unused)
+    settings = (kind, stems, missing, unused)
     reports = {
-        name: _load(
-            network,
-            read_network(checkpoint, name),
-            kind,
-            stems,
-            missing,
-            unused,
-        )
+        name: _load(network, read_network(checkpoint, name), *settings)
         for name, network in networks.items()
     }
-    return _merge_reports(reports)
+    first = next(iter(reports.values()))
+    matched, fresh = (
+        tuple(
+            f'networks.{name}.{tensor}'
+            for name, report in reports.items()
+            for tensor in getattr(report, field)
+        )
+        for field in ('matched', 'fresh')
+    )
+    return LoadReport(first.source, matched, fresh, first.dropped)
+
+
+def _prefixes(names: Sequence[str] | str) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _load(
@@ -122,18 +127,19 @@ def _load(
     source, unused_stem = _map_stems(source, target, kind, stems)
     if kind == 'imagenet':
         may_miss += ADDED
-    fresh, missing = _absent(source, target, kind, may_miss)
+    fresh = _may_be_absent(source, target, kind, may_miss)
     left = [name for name in source if name not in target]
     problems = misfit(
-        missing,
-        reshaped(source, target),
+        source,
+        target,
+        [k for k in target if k not in source and k not in fresh],
         [name for name in left if not name.startswith(may_stay)],
         ' in the backbone',
     )
     if problems:
         raise ValueError(
-            f'{KEY}: {where} does not fit model.backbone; {problems}. Use the '
-            'same depth, base_channels and non_local as in pre-training, or '
+            f'{INIT}: {where} does not fit model.backbone; {problems}. Use '
+            'the depth, base_channels and non_local of the pre-training, or '
             'name what may differ in model.init_from.allow_missing / '
             "allow_unused, e.g. ('non_local.',)"
         )
@@ -142,17 +148,16 @@ def _load(
         for name in matched:
             target[name].copy_(source[name])
     report = LoadReport(
-        str(where), matched, tuple(fresh), (*dropped, *unused_stem, *left)
+        str(where), matched, fresh, (*dropped, *unused_stem, *left)
     )
     print_log(str(report), logger='current')
     return report
 
 
 def check_init_from(init_from: Mapping[str, Any] | None) -> None:
-    """Check the settings of ``model.init_from`` without opening a file.
+    """Check ``model.init_from`` (None or keywords of :func:`load_backbone`).
 
-    They are None or keywords of :func:`load_backbone`; a mistake is a
-    ValueError.
+    No file is opened; a mistake is a ValueError.
     """
     if init_from is None:
         return
@@ -179,117 +184,102 @@ def check_init_from(init_from: Mapping[str, Any] | None) -> None:
         )
 
 
-def _merge_reports(reports: dict[str, LoadReport]) -> LoadReport:
-    """Join the reports of the networks of one backbone."""
-    first = next(iter(reports.values()))
-    matched, fresh = (
-        tuple(
-            f'networks.{name}.{tensor}'
-            for name, report in reports.items()
-            for tensor in getattr(report, field)
-        )
-        for field in ('matched', 'fresh')
-    )
-    return LoadReport(first.source, matched, fresh, first.dropped)
-
-
 def _source_tensors(
     checkpoint: Source, kind: str
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Backbone tensors in this package's names, and the names dropped."""
     state = read_state_dict(checkpoint)
-    dropped: list[str] = []
-    if any(name.startswith(PREFIX) for name in state):
-        dropped = [name for name in state if not name.startswith(PREFIX)]
-        state = {
-            name.removeprefix(PREFIX): value
-            for name, value in state.items()
-            if name.startswith(PREFIX)
-        }
-    elif kind == 'mmgl':
+    own = {
+        name.removeprefix(PREFIX): value
+        for name, value in state.items()
+        if name.startswith(PREFIX)
+    }
+    dropped = [k for k in state if not k.startswith(PREFIX)] if own else []
+    if kind == 'mmgl':
+        if own:
+            return own, dropped
         raise ValueError(
-            f'{KEY}: no tensor named {PREFIX}* among {some_names(state)}; '
+            f'{INIT}: no tensor named {PREFIX}* among {some_names(state)}; '
             "is it a checkpoint of this package? For torchvision's ImageNet "
             "weights set model.init_from.kind='imagenet'"
         )
-    if kind == 'mmgl':
-        return state, dropped
+    state = own or state
     tensors = {
         STEM + name if name.startswith(('conv1.', 'bn1.')) else name: value
         for name, value in state.items()
         if not name.startswith('fc.')
     }
-    return tensors, [*dropped, *(n for n in state if n.startswith('fc.'))]
+    return tensors, [*dropped, *(k for k in state if k.startswith('fc.'))]
 
 
 def _map_stems(
     source: dict[str, Tensor], target: dict[str, Tensor], kind: str, stems: str
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Rename the stems of the source as asked; also names then unused."""
-    from_two = any(name.startswith(STEMS['visible']) for name in source)
-    to_two = any(name.startswith(STEMS['visible']) for name in target)
-    if from_two == to_two:
-        fitting: tuple[str, ...] = ('exact',)
-    else:
+    from_two, to_two = (
+        any(name.startswith(STEMS['visible']) for name in names)
+        for names in (source, target)
+    )
+    fitting: tuple[str, ...] = ('exact',)
+    if from_two != to_two:
         fitting = ('duplicate',) if to_two else tuple(STEMS)
     if kind == 'imagenet':
         stems = 'duplicate' if to_two else 'exact'
     if stems not in fitting:
         words = {False: 'one stem', True: 'two stems'}
         raise ValueError(
-            f'{KEY}: the checkpoint has {words[from_two]} and the backbone '
+            f'{INIT}: the checkpoint has {words[from_two]} and the backbone '
             f'{words[to_two]}, which does not go with model.init_from.stems='
             f"'{stems}'; set it to {' or '.join(map(repr, fitting))}"
         )
+    places = _places(stems)
     mapped: dict[str, Tensor] = {}
     unused = []
     for name, value in source.items():
-        names = _target_names(name, stems)
-        mapped.update(dict.fromkeys(names, value))
-        if not names:
+        old = next(
+            (prefix for prefix in places if name.startswith(prefix)), ''
+        )
+        new = places.get(old, ('',))
+        for prefix in new:
+            mapped[prefix + name.removeprefix(old)] = value
+        if not new:
             unused.append(name)
     return mapped, unused
 
 
-def _target_names(name: str, stems: str) -> list[str]:
-    """Where a tensor of the source goes: two places, one or none."""
-    if stems == 'duplicate' and name.startswith(STEM):
-        return [stem + name.removeprefix(STEM) for stem in STEMS.values()]
+def _places(stems: str) -> dict[str, tuple[str, ...]]:
+    """Say for a stem of the source where it goes: to two, one or none."""
+    if stems == 'duplicate':
+        return {STEM: tuple(STEMS.values())}
     if stems in STEMS:
-        for modality, stem in STEMS.items():
-            if name.startswith(stem):
-                kept = modality == stems
-                return [STEM + name.removeprefix(stem)] if kept else []
-    return [name]
+        return {
+            prefix: (STEM,) if modality == stems else ()
+            for modality, prefix in STEMS.items()
+        }
+    return {}
 
 
-def _absent(
-    source: dict[str, Tensor],
-    target: dict[str, Tensor],
+def _may_be_absent(
+    source: Mapping[str, Tensor],
+    target: Mapping[str, Tensor],
     kind: str,
     allowed: tuple[str, ...],
-) -> tuple[list[str], list[str]]:
-    """Target tensors the source lacks: those that may, those that must not.
+) -> tuple[str, ...]:
+    """Name the target tensors that the source lacks and may lack.
 
     A prefix is forgiven only if the source has nothing under it: a part that
     is half there is a mistake.
     """
-    allowed = tuple(
+    forgiven = tuple(
         prefix
         for prefix in allowed
         if not any(name.startswith(prefix) for name in source)
     )
-    fresh: list[str] = []
-    missing: list[str] = []
-    for name in target:
-        if name in source:
-            continue
-        # ImageNet files from before torch 0.4.1 lack this unused counter.
-        counter = kind == 'imagenet' and name.endswith('num_batches_tracked')
-        ok = counter or name.startswith(allowed)
-        (fresh if ok else missing).append(name)
-    return fresh, missing
-
-
-def _prefixes(names: Sequence[str] | str) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+    # ImageNet files from before torch 0.4.1 lack this unused counter.
+    counter = 'num_batches_tracked' if kind == 'imagenet' else None
+    return tuple(
+        name
+        for name in target
+        if name not in source
+        and (name.startswith(forgiven) or name.split('.')[-1] == counter)
+    )

@@ -1,134 +1,157 @@
 """Read weight files without running code from them."""
 
-import pickle
+import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
+import numpy as np
 import torch
+from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from mmgl.utils.errors import ConfigError
+
+from .compare import infinite, some_names
 
 # A file, torchvision://resnetNN, or what was read from one.
 Source: TypeAlias = str | Path | dict[str, Any]
 
 TORCHVISION = 'torchvision://'
-KEY = 'model.init_from.checkpoint'
-OPTION = '--init-checkpoint'
+INIT = 'model.init_from.checkpoint (--init-checkpoint)'
+TRUST_OPTION = '--trust-checkpoint'
 # Tensors of a backbone inside ModalityChannelBackbone.
 ADAPTED = 'backbone.network.'
-
-# What a tensor in a pickle needs (storages are handled by torch itself).
-_HARMLESS = {
-    ('collections', 'OrderedDict'),
-    ('torch', 'Size'),
-    ('torch._utils', '_rebuild_tensor'),
-    ('torch._utils', '_rebuild_tensor_v2'),
-    ('torch._utils', '_rebuild_parameter'),
-}
+# Files that may run code, because the user has said so.
+_trusted: set[Path] = set()
 
 
-class _Inert(dict[Any, Any]):
-    """Stands for any other object of a pickle; takes and keeps nothing."""
-
-    __hash__ = object.__hash__  # type: ignore[assignment]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> '_Inert':
-        return _Inert()
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
-
-    def append(self, value: Any) -> None:
-        """Ignore an element."""
-
-    extend = add = append
+class NoCheckpointError(ConfigError, FileNotFoundError):
+    """There is no such file."""
 
 
-class _TensorUnpickler(pickle.Unpickler):
-    """Unpickler that knows tensors and replaces everything else."""
+class _History(HistoryBuffer):  # type: ignore[misc]
+    """Takes the numbers of a buffer of logs, not its methods.
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _HARMLESS:
-            return super().find_class(module, name)
-        return _Inert
+    mmengine's own takes those too, for all buffers of the process.
+    """
 
-
-_TENSOR_PICKLE = SimpleNamespace(
-    __name__='mmgl_tensor_pickle',
-    Unpickler=_TensorUnpickler,
-    load=lambda file, **kwargs: _TensorUnpickler(file, **kwargs).load(),
-)
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__init__(  # type: ignore[misc]
+            state['_log_history'], state['_count_history'], state['max_length']
+        )
+        # So that it is saved again as what it was.
+        self.__class__ = HistoryBuffer
 
 
-def read_file(path: str | Path) -> Any:
-    """Read what a weight file holds onto the CPU; every reader calls this.
+def _ignore(*args: Any) -> None:
+    """Stand for the methods in a buffer of logs."""
 
-    Files of plain tensors are read with ``torch.load(weights_only=True)``.
-    A training checkpoint of mmengine also holds message hub, configs and
-    optimizer objects, which that refuses; there, everything that is not a
-    tensor or a plain container is replaced by an empty placeholder instead
-    of being built, so that no code named in the file ever runs.
+
+# What a training checkpoint holds beside tensors and plain values.
+_KNOWN: list[Any] = [
+    (_History, 'mmengine.logging.history_buffer.HistoryBuffer'),
+    (_ignore, 'builtins.getattr'),
+    (dict, 'mmengine.config.config.ConfigDict'),
+    np.ndarray,
+    np.dtype,
+    *(type(np.dtype(code)) for code in np.typecodes['All']),
+    # Private names, which numpy 2 changed.
+    *(
+        (value.__reduce__()[0], f'numpy.{core}.multiarray.{name}')
+        for value, name in (
+            (np.zeros(1), '_reconstruct'),
+            (np.float64(), 'scalar'),
+        )
+        for core in ('core', '_core')
+    ),
+]
+
+
+def trust(*paths: str | Path | None) -> None:
+    """Let these files run code when they are read, as the user has said."""
+    _trusted.update(
+        Path(path).expanduser().resolve() for path in paths if path
+    )
+
+
+def is_intact(path: str | Path) -> bool:
+    """Tell whether a checkpoint was written to its end and is unchanged.
+
+    torch writes a zip file, whose table of contents comes last and whose
+    parts carry checksums.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError):
+        return False
+
+
+def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
+    """Read a weight file onto the CPU; every reader calls this.
+
+    It may hold tensors, plain values and what mmengine adds to a checkpoint;
+    what may run code is refused, unless :func:`trust` was told.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If torch cannot read it; its message is in parentheses.
+        ConfigError: If there is no such file (then also a FileNotFoundError),
+            or it is refused, damaged or of another kind; in terms of
+            ``what``.
     """
+    if re.match(r'[\w+.-]{2,}:/', str(path)):
+        raise ConfigError(
+            f'{what}: {path} is neither a file nor known here; download it '
+            'first and give the path'
+        )
     path = Path(path).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f'no file {path}')
+        raise NoCheckpointError(f'{what}: there is no file {str(path)!r}')
+    trusted = path.resolve() in _trusted
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except Exception:
-        # Not plain tensors, or no checkpoint at all: the next line tells
-        # (a broken file makes torch raise errors of many types).
-        pass
-    try:
-        return torch.load(
-            path,
-            map_location='cpu',
-            weights_only=False,
-            pickle_module=_TENSOR_PICKLE,
-        )
-    except Exception as error:
-        raise ValueError(f'({type(error).__name__}: {error})') from error
+        # torch does not compare the checksums.
+        if zipfile.is_zipfile(path) and not is_intact(path):
+            raise ValueError('wrong checksum')
+        with torch.serialization.safe_globals(_KNOWN):
+            return torch.load(
+                path, map_location='cpu', weights_only=not trusted
+            )
+    except Exception as error:  # of any type, for a broken file
+        code = re.search(r'(?:GLOBAL|function) (\S+)', str(error))
+        # What follows in torch's texts is advice to run the code.
+        text = re.split(r'Weights only|\. |\n', str(error))[0]
+        raise ConfigError(
+            f'{what}: {path} was not read: it holds {code[1]}, which may run '
+            'code; use a file of tensors and plain values, or add '
+            f'{TRUST_OPTION} if you trust its author'
+            if code
+            else f'{what}: {path} is damaged or no checkpoint '
+            f'({type(error).__name__}{text and f": {text}"})'
+        ) from error
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of this package: ``state_dict`` and ``meta``.
 
-    Values of ``meta`` that are no plain data are placeholders.
-
     Raises:
         ConfigError: If there is no such file or it is no checkpoint.
     """
-    try:
-        loaded = read_file(path)
-    except FileNotFoundError:
-        raise ConfigError(
-            f'checkpoint: there is no file {str(path)!r}'
-        ) from None
-    except ValueError as error:
-        raise ConfigError(
-            f'checkpoint {path} is damaged or no checkpoint {error}'
-        ) from error
-    if not isinstance(loaded, Mapping) or not _holds_tensors(
-        loaded.get('state_dict')
-    ):
-        raise ConfigError(f'checkpoint {path} has no state_dict')
-    return dict(loaded)
+    loaded = read_file(path)
+    state = loaded.get('state_dict') if isinstance(loaded, dict) else None
+    if not _holds_tensors(state):
+        raise ConfigError(f'checkpoint {path} has no state_dict of tensors')
+    _check_numbers(state, f'checkpoint {path}')
+    meta = loaded.get('meta') or {}
+    if not isinstance(meta, dict):
+        raise ConfigError(f'checkpoint {path} has a meta that is no dict')
+    return {**loaded, 'meta': meta}
 
 
 def read_state_dict(
-    checkpoint: Source, containers: Sequence[str] = ('state_dict',)
+    checkpoint: Source,
+    containers: Sequence[str] = ('state_dict',),
+    what: str = INIT,
 ) -> dict[str, Tensor]:
     """Read the state dict of any checkpoint onto the CPU.
 
@@ -140,28 +163,23 @@ def read_state_dict(
         FileNotFoundError: If the file is missing or the download fails.
         ValueError: If no checkpoint is named or it holds no tensors.
     """
-    if isinstance(checkpoint, dict):
-        loaded, source = checkpoint, 'the given dict'
-    elif not checkpoint:
-        raise ValueError(
-            f'no checkpoint to initialise from: set {KEY} in the config or '
-            f'{OPTION} PATH on the command line'
-        )
-    else:
+    loaded: Any = checkpoint
+    if not isinstance(checkpoint, dict):
+        if not checkpoint:
+            raise ValueError(f'no checkpoint to initialise from: set {what}')
         source = str(checkpoint)
-        loaded = _read_source(source)
-    if not isinstance(loaded, dict):
+        hub = source.startswith(TORCHVISION)
+        loaded = _read_torchvision(source) if hub else read_file(source, what)
+    found = loaded if isinstance(loaded, dict) else {}
+    state = next((found[key] for key in containers if key in found), found)
+    where = 'the given dict' if loaded is checkpoint else checkpoint
+    if not _holds_tensors(state):
         raise ValueError(
-            f'{KEY}: {source} holds a {type(loaded).__name__}, '
-            'not a dict of tensors'
-        )
-    state = next((loaded[key] for key in containers if key in loaded), loaded)
-    if not state or not _holds_tensors(state):
-        raise ValueError(
-            f'{KEY}: {source} has no state dict (names and tensors) at the '
+            f'{what}: {where} has no state dict (names and tensors) at the '
             f'top level or under {" or ".join(map(repr, containers))}; found '
-            f'{list(loaded)[:8]}'
+            f'{list(found)[:8] or type(loaded).__name__}'
         )
+    _check_numbers(state, f'{what}: {where}')
     return {_own_name(name): value.detach() for name, value in state.items()}
 
 
@@ -180,10 +198,27 @@ def read_network(checkpoint: Source, name: str) -> Source:
     return part or checkpoint
 
 
-def _holds_tensors(state: object) -> bool:
-    return isinstance(state, dict) and all(
-        isinstance(value, Tensor) for value in state.values()
+def _holds_tensors(state: object) -> TypeGuard[dict[str, Tensor]]:
+    """Tell whether it is names and dense tensors with values."""
+    return (
+        isinstance(state, dict)
+        and bool(state)
+        and all(
+            isinstance(name, str)
+            and isinstance(value, Tensor)
+            and value.layout is torch.strided
+            and not (value.is_meta or value.is_quantized)
+            for name, value in state.items()
+        )
     )
+
+
+def _check_numbers(state: Mapping[str, Tensor], what: str) -> None:
+    if names := infinite(state):
+        raise ConfigError(
+            f'{what} has NaN or Inf in {len(names)} of its '
+            f'{len(state)} tensors: {some_names(names)}'
+        )
 
 
 def _own_name(name: str) -> str:
@@ -194,26 +229,6 @@ def _own_name(name: str) -> str:
     return name
 
 
-def _read_source(source: str) -> Any:
-    if source.startswith(TORCHVISION):
-        return _read_torchvision(source)
-    if '://' in source:
-        raise ValueError(
-            f'{KEY}: {source} is neither a file nor {TORCHVISION}resnetNN; '
-            'download it first and give the path'
-        )
-    try:
-        return read_file(source)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f'{KEY}: no file {source}; correct the key or pass {OPTION} PATH'
-        ) from None
-    except ValueError as error:
-        raise ValueError(
-            f'{KEY}: {source} is no readable torch checkpoint {error}'
-        ) from error
-
-
 def _read_torchvision(source: str) -> dict[str, Tensor]:
     """Fetch ImageNet weights by name through torchvision."""
     from torchvision.models import get_model_weights
@@ -221,7 +236,7 @@ def _read_torchvision(source: str) -> dict[str, Tensor]:
     name = source.removeprefix(TORCHVISION)
     known = ('resnet18', 'resnet34', 'resnet50', 'resnet101')
     if name not in known:
-        raise ValueError(f'{KEY}: {source}; torchvision:// knows {known}')
+        raise ValueError(f'{INIT}: {source}; torchvision:// knows {known}')
     weights = get_model_weights(name)['IMAGENET1K_V1']
     try:
         state: dict[str, Tensor] = weights.get_state_dict(
@@ -229,9 +244,9 @@ def _read_torchvision(source: str) -> dict[str, Tensor]:
         )
     except OSError as error:
         raise FileNotFoundError(
-            f'{KEY}: {source} is not in the cache of torch and could not be '
+            f'{INIT}: {source} is not in the cache of torch and could not be '
             f'downloaded ({error}). Download {weights.url} on a machine with '
-            f'network and set {KEY} (or {OPTION}) to the file, or put it '
-            f'into {torch.hub.get_dir()}/checkpoints.'
+            f'network and set {INIT} to it, or put it into '
+            f'{torch.hub.get_dir()}/checkpoints.'
         ) from error
     return state

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmgl.checkpoints.resume import resolve_resume
+from mmgl.registry import RUNNERS
 from mmgl.utils.compat import (
-    install_checkpoint_loader,
     know_own_configs,
     select_amp_wrapper,
     setup_cpu_distributed,
@@ -141,9 +140,15 @@ def training_config(options: Namespace) -> Config:
         cfg['optim_wrapper'] = select_amp_wrapper(
             cfg.optim_wrapper, options.amp
         )
-    found = options.resume and resolve_resume(options.resume, cfg.work_dir)
+    resume = options.resume
+    if not resume and cfg.get('resume'):
+        resume = cfg.get('load_from') or 'auto'
+    found = resume and resolve_resume(resume, cfg.work_dir)
+    cfg['resume'] = bool(found)
     if found:
-        cfg['resume'], cfg['load_from'] = True, str(found)
+        cfg['load_from'] = str(found)
+    if cfg.get('load_from'):
+        # It brings all weights.
         forget_init(cfg)
     # What only testing needs may be missing here.
     for key in TESTING + (VALIDATION if options.no_validate else ()):
@@ -187,11 +192,18 @@ def evaluation_config(options: Namespace) -> Config:
 
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config, also for several CPU processes."""
-    install_checkpoint_loader()
     setup_cpu_distributed(cfg)
     allow_tf32((cfg.get('env_cfg') or {}).get('tf32'))
     if (cfg.get('randomness') or {}).get('deterministic'):
         # torch refuses products on a GPU unless cuBLAS was told before, see
         # https://docs.nvidia.com/cuda/cublas/#results-reproducibility.
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
-    return (RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg)(cfg)
+    ours = RUNNERS.get('ReIDRunner')
+    kind = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner'))
+    if not issubclass(kind, ours):
+        raise ConfigError(
+            f'runner_type={cfg.runner_type!r} does not derive from '
+            'mmgl.engine.ReIDRunner, which reads checkpoints safely'
+        )
+    runner: Runner = kind.from_cfg(cfg)
+    return runner

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mmengine.config import DictAction
 
+from mmgl.checkpoints.reader import TRUST_OPTION
 from mmgl.utils.compat import AMP_TYPES
 from mmgl.utils.errors import ConfigError
 
@@ -29,6 +30,15 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         'model.backbone.depth=18; lists as "[a,b]", without spaces; '
         "'*.KEY=VALUE' changes KEY wherever it stands in model and data "
         'loaders',
+    )
+
+
+def add_trust_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets the checkpoints of this call run code."""
+    parser.add_argument(
+        TRUST_OPTION,
+        action='store_true',
+        help='let the checkpoints named here run the code they hold',
     )
 
 
@@ -61,6 +71,7 @@ def _new_parser(description: str) -> argparse.ArgumentParser:
         help='use a checkpoint of another RegDB trial, which has seen the '
         'test identities',
     )
+    add_trust_option(parser)
     add(
         '--debug',
         action='store_true',

@@ -90,6 +90,10 @@ class ShardList:
             if index['format'] != FORMAT:
                 raise ValueError(f'format {index["format"]}')
             rows = index['shards']
+            # Names reach the shell where the location is a pipe.
+            odd = [r for r in rows if re.search(r'[^\w./+=-]', r['name'])]
+            if odd and is_remote(location):
+                raise ValueError(f'no file name {odd[0]["name"]!r}')
             urls = [shard_url(location, row['name']) for row in rows]
             return cls(urls, [row['images'] for row in rows])
 

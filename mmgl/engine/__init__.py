@@ -3,13 +3,13 @@
 Importing it also installs the work-arounds that a Runner needs.
 """
 
-from mmgl.utils.compat import install_checkpoint_loader, know_own_configs
+from mmgl.utils.compat import know_own_configs
 
 from . import hooks
 from .atomic_backend import AtomicLocalBackend
 from .optim_wrappers import AutocastOptimWrapper
+from .runner import ReIDRunner
 
-install_checkpoint_loader()
 know_own_configs()
 
-__all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'hooks']
+__all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'ReIDRunner', 'hooks']

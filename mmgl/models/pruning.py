@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmgl.checkpoints.reader import read_file
+from mmgl.checkpoints.whole import load_state
 from mmgl.registry import MODELS
 from mmgl.utils.files import replace_whole
 
@@ -45,24 +47,39 @@ def save_pruned(model: Any, cfg: Mapping[str, Any], path: str | Path) -> Any:
 
 
 def load_pruned(path: str | Path) -> Any:
-    """Build the model of a file of :func:`save_pruned`, on the CPU."""
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'pruned model: there is no file {path}')
-    content = torch.load(path, map_location='cpu', weights_only=True)
-    missing = {'model', 'subsets', 'state_dict'} - set(content)
+    """Build the model of a file of :func:`save_pruned`, on the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is of another kind.
+    """
+    content = read_file(path, 'pruned model')
+    found = set(content) if isinstance(content, dict) else set()
+    missing = {'model', 'subsets', 'state_dict'} - found
     if missing:
         raise ValueError(
             f'{path} is no pruned model, it lacks '
             f'{sorted(missing)}; write one by '
             'tools/model_converters/export_pruned_nfs.py'
         )
+    _check_types(content['model'], path)
     model = MODELS.build(content['model'])
     pruned = _replace_backbone(
         model, PrunedBackbone(model.backbone, content['subsets'])
     )
-    pruned.load_state_dict(content['state_dict'])
+    load_state(pruned, content['state_dict'], path, ())
     return pruned
+
+
+def _check_types(value: Any, path: str | Path) -> None:
+    """Refuse types that are not ours: a registry would import them."""
+    for key, item in value.items() if isinstance(value, dict) else ():
+        if key == 'type' and str(item) in MODELS.module_dict:
+            continue
+        if key in ('type', '_scope_'):
+            raise ValueError(f'{path} asks for {item!r}, no part of mmgl')
+        for one in item if isinstance(item, list | tuple) else (item,):
+            _check_types(one, path)
 
 
 def _replace_backbone(model: Any, backbone: nn.Module) -> Any:

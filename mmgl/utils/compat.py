@@ -14,13 +14,6 @@ import warnings
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
-from .versions import installed_version, release
-
-# Newest mmengine whose CheckpointLoader calls torch.load without saying
-# weights_only, and first torch whose default is weights_only=True.
-LAST_MMENGINE_WITHOUT_WEIGHTS_ONLY = (0, 10, 7)
-FIRST_TORCH_WEIGHTS_ONLY = (2, 6)
-
 # Exact messages that upstream prints on a healthy installation:
 # (message pattern, category name or None for any).
 UPSTREAM_WARNINGS = (
@@ -38,64 +31,7 @@ UPSTREAM_WARNINGS = (
 )
 
 
-# ------------------------------------------------ 1. loading of checkpoints
-def needs_checkpoint_loader() -> bool:
-    """Tell whether mmengine cannot load the checkpoints it has written.
-
-    torch 2.6 made ``weights_only=True`` the default of ``torch.load``; the
-    message hub in every Runner checkpoint is no plain data. See
-    https://github.com/open-mmlab/mmengine/issues/1655 (fixed on its main
-    branch and in onedl-mmengine, in no release of mmengine up to 0.10.7).
-    """
-    import torch
-
-    name, version = installed_version('mmengine') or ('', '0')
-    return (
-        not name.startswith('onedl')
-        and release(version) <= LAST_MMENGINE_WITHOUT_WEIGHTS_ONLY
-        and release(torch.__version__) >= FIRST_TORCH_WEIGHTS_ONLY
-    )
-
-
-def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Load a local checkpoint as mmengine does, with its message hub.
-
-    Unpickling runs code of the file's author. The loader therefore stands
-    for files without a URL scheme only, which are taken to be own work.
-    """
-    import torch
-
-    filename = os.path.expanduser(filename)
-    if not os.path.isfile(filename):
-        raise FileNotFoundError(f'checkpoint {filename!r} does not exist')
-    checkpoint: dict[str, Any] = torch.load(
-        filename, map_location=map_location, weights_only=False
-    )
-    return checkpoint
-
-
-def install_checkpoint_loader() -> bool:
-    """Give mmengine :func:`load_from_local`; tell whether it is needed."""
-    if not needs_checkpoint_loader():
-        return False
-    from mmengine.runner import CheckpointLoader
-
-    CheckpointLoader.register_scheme(
-        prefixes='', loader=load_from_local, force=True
-    )
-    return True
-
-
-def install_checkpoint_loader_if_imported() -> None:
-    """Install the loader if ``mmengine.runner`` is already in memory.
-
-    Keeps ``import mmgl`` light; ``mmgl.engine`` installs it in any case.
-    """
-    if 'mmengine.runner.checkpoint' in sys.modules:
-        install_checkpoint_loader()
-
-
-# ------------------------------------------------- 2. distributed on the CPU
+# ------------------------------------------------- 1. distributed on the CPU
 _RANKS = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')
 # What the launchers call them.
 _RANKS_OF = {
@@ -175,7 +111,7 @@ def setup_cpu_distributed(cfg: MutableMapping[str, Any]) -> bool:
     return True
 
 
-# -------------------------------------------------- 3. mixed precision
+# -------------------------------------------------- 2. mixed precision
 AMP_TYPES = ('auto', 'fp16', 'bf16')
 _REPLACED = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
 # Arguments that only one of the two wrappers has.
@@ -224,7 +160,7 @@ def select_amp_wrapper(
     return new
 
 
-# ------------------------------------------------------ 4. registry scopes
+# ------------------------------------------------------ 3. registry scopes
 @contextlib.contextmanager
 def registry_scope(name: str = 'mmgl') -> Iterator[None]:
     """Resolve component names in a scope, whatever Runner was built before.
@@ -246,7 +182,7 @@ def forget_default_scope() -> None:
     DefaultScope._instance_dict.clear()
 
 
-# ---------------------------------------------- 5. configs by package name
+# ---------------------------------------------- 4. configs by package name
 def know_own_configs(load: bool = True) -> None:
     """Let mmengine resolve ``mmgl::CONFIG``.
 
@@ -260,7 +196,7 @@ def know_own_configs(load: bool = True) -> None:
         MODULE2PACKAGE.setdefault('mmgl', 'mmgl')
 
 
-# ----------------------------------------------------------- 6. warnings
+# ----------------------------------------------------------- 5. warnings
 def silence_upstream_warnings() -> None:
     """Filter the warnings of ``UPSTREAM_WARNINGS``."""
     import builtins

@@ -40,8 +40,20 @@ def one_line(error: BaseException) -> str:
     return f'{type(error).__name__}: {text}'
 
 
+MISTAKES = (
+    ValueError,
+    OSError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ImportError,
+)
+
+
 @contextmanager
-def report_errors(debug: bool = False) -> Iterator[None]:
+def report_errors(
+    debug: bool = False, kinds: tuple[type[Exception], ...] = MISTAKES
+) -> Iterator[None]:
     """End the program with one sentence for mistakes of the set-up.
 
     For the part of a tool in which an error means a wrong config, file or
@@ -50,7 +62,7 @@ def report_errors(debug: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except MISTAKES as error:
+    except kinds as error:
         if debugging(debug):
             raise
         rank = os.environ.get('RANK')
@@ -71,7 +83,9 @@ def report_outcome(debug: bool = False) -> Iterator[None]:
     from mmengine.dist import is_main_process
 
     try:
-        yield
+        # Such as a checkpoint that does not fit what was built.
+        with report_errors(debug, (ConfigError,)):
+            yield
     except TrainingDivergedError as error:
         if debugging(debug):
             raise

@@ -5,13 +5,21 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from bombs import Bomb, explode
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 
+from mmgl.checkpoints import reader
 from mmgl.checkpoints.export import export_backbone
 from mmgl.checkpoints.fit import load_backbone
-from mmgl.checkpoints.reader import read_checkpoint, read_state_dict
+from mmgl.checkpoints.reader import (
+    read_checkpoint,
+    read_file,
+    read_state_dict,
+    trust,
+)
 from mmgl.models.backbones import OneStreamResNet, TwoStreamResNet
+from mmgl.utils.errors import ConfigError
 
 
 def net(cls=TwoStreamResNet, **kwargs):
@@ -190,61 +198,85 @@ def test_missing_or_wrong_files(tmp_path):
         load_backbone(net(), 'https://example.com/a.pth', 'mmgl')
     text = tmp_path / 'text.pth'
     text.write_text('hello')
-    with pytest.raises(ValueError, match='no readable torch checkpoint'):
+    with pytest.raises(ValueError, match='damaged or no checkpoint'):
         load_backbone(net(), text, 'mmgl')
     cut = tmp_path / 'cut.pth'
     torch.save(checkpoint(net()), cut)
     cut.write_bytes(cut.read_bytes()[:5000])
-    with pytest.raises(ValueError, match='no readable torch checkpoint'):
+    with pytest.raises(ValueError, match='damaged or no checkpoint'):
         load_backbone(net(), cut, 'mmgl')
     torch.save({'epoch': 3}, tmp_path / 'empty.pth')
     with pytest.raises(ValueError, match='no state dict'):
         load_backbone(net(), tmp_path / 'empty.pth', 'mmgl')
 
 
-class Bomb:
-    exploded = False
-
-    def __reduce__(self):
-        return (explode, ())
-
-
-def explode():
-    Bomb.exploded = True
-
-
-@pytest.mark.parametrize('zipped', [True, False])
-def test_training_checkpoint_is_read_without_running_its_code(
-    tmp_path, zipped
-):
-    """What mmengine writes, plus an object that runs code on loading."""
+@pytest.fixture(params=[True, False], ids=['zip', 'legacy'])
+def training_checkpoint(request, tmp_path):
+    """Backbone, and a function that writes what mmengine does, and more."""
     source, path = net(), tmp_path / 'epoch_1.pth'
     optim = torch.optim.SGD(source.parameters(), lr=0.1)
     history = HistoryBuffer([1.0, 2.0], [1, 1])
-    torch.save(
-        {
+
+    def write(**more):
+        content = {
             'meta': ConfigDict(epoch=1),
             'message_hub': {
                 'log_scalars': {'loss': history},
                 'runtime_info': {'lr': np.float64(0.1), 'x': np.arange(3)},
             },
             'optimizer': optim.state_dict(),
-            'bomb': Bomb(),
             'state_dict': checkpoint(source),
-        },
-        path,
-        _use_new_zipfile_serialization=zipped,
-    )
+            **more,
+        }
+        zipped = request.param
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        return path
+
+    return source, write
+
+
+def test_training_checkpoint_is_read(training_checkpoint):
+    source, write = training_checkpoint
+    path = write()
     with pytest.raises(pickle.UnpicklingError):
         torch.load(path, weights_only=True)
     target = net()
     load_backbone(target, path, 'mmgl')
     assert equal(source, target)
-    assert set(read_checkpoint(path)['state_dict']) == set(checkpoint(source))
-    assert not Bomb.exploded
-    torch.load(path, weights_only=False)
-    assert Bomb.exploded  # the bomb was real
-    Bomb.exploded = False
+    loaded = read_checkpoint(path)
+    assert set(loaded['state_dict']) == set(checkpoint(source))
+    assert loaded['meta'] == {'epoch': 1}
+    hub = loaded['message_hub']
+    (history,) = hub['log_scalars'].values()
+    assert type(history) is HistoryBuffer and history.mean() == 1.5
+    assert hub['runtime_info']['lr'] == 0.1
+    assert hub['runtime_info']['x'].tolist() == [0, 1, 2]
+
+
+def test_code_in_a_file_does_not_run(training_checkpoint, monkeypatch):
+    _, write = training_checkpoint
+    path = write(bomb=Bomb())
+    Bomb.exploded = 0
+    for read in (read_checkpoint, read_state_dict):
+        with pytest.raises(ConfigError, match='explode, which may run code'):
+            read(path)
+    assert Bomb.exploded == 0
+    monkeypatch.setattr(reader, '_trusted', set())
+    trust(path)
+    assert read_checkpoint(path)['meta'] == {'epoch': 1}
+    assert Bomb.exploded == 1  # the bomb was real
+
+
+def test_methods_of_a_buffer_are_not_taken_from_the_file(tmp_path):
+    history = HistoryBuffer([1.0], [1])
+    before = dict(HistoryBuffer._statistics_methods)
+    history.register_statistics(explode)
+    path = tmp_path / 'a.pth'
+    torch.save(dict(checkpoint(net()), log=history), path)
+    HistoryBuffer._statistics_methods = dict(before)
+    with pytest.raises(ConfigError, match='explode'):
+        read_file(path)
+    assert HistoryBuffer._statistics_methods == before
 
 
 def test_ddp_prefix():

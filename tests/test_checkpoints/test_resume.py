@@ -10,7 +10,8 @@ import torch
 from mmengine.hooks import Hook
 
 from mmgl.apis.training import run_training
-from mmgl.checkpoints.resume import find_resumable, is_intact, resolve_resume
+from mmgl.checkpoints.reader import is_intact
+from mmgl.checkpoints.resume import find_resumable, resolve_resume
 from mmgl.registry import HOOKS
 from mmgl.utils.errors import ConfigError
 

@@ -263,3 +263,11 @@ def test_bytes_that_are_no_image():
     for data in (b'', b'no image'):
         with pytest.raises(ValueError, match='a.tar/7'):
             LoadImageFromBytes()(dict(img_bytes=data, shard_path='a.tar/7'))
+
+
+def test_names_in_an_index_do_not_reach_the_shell(tmp_path):
+    rows = [dict(name='a.tar; touch ran', images=1)]
+    index = dict(format=1, shards=rows)
+    (tmp_path / 'visible.json').write_text(json.dumps(index))
+    with pytest.raises(ValueError, match="no file name 'a.tar; touch ran'"):
+        ShardList.load(f'pipe:cat {tmp_path}/{{}}', 'visible.json')

@@ -74,3 +74,18 @@ def test_other_networks_are_noticed(config, tmp_path):
         pruned.backbone.infrared.layer4[0].conv1.weight.data[0] *= 1.001
         with pytest.raises(ValueError, match='nothing was written'):
             check_equal(model, pruned, (96, 48))
+
+
+def test_surplus_tensors_are_refused(config, tmp_path, capsys):
+    source, out = tmp_path / 'a.pth', tmp_path / 'pruned.pth'
+    with registry_scope('mmgl'):
+        checkpoint(config, source, 'hard')
+    content = torch.load(source, weights_only=True)
+    content['state_dict']['backbone.layer5.weight'] = torch.ones(3)
+    torch.save(content, source)
+    with pytest.raises(SystemExit) as caught:
+        run_pruning([config, str(source), str(out), '--size', '96', '48'])
+    assert caught.value.code == 2
+    message = capsys.readouterr().err
+    assert '1 without a place: backbone.layer5.weight' in message
+    assert not out.exists()

@@ -13,59 +13,9 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.config.utils import _get_package_and_cfg_path
-from mmengine.logging import HistoryBuffer
 from mmengine.registry import DefaultScope
 
 from mmgl.utils import compat, versions
-
-
-@pytest.fixture
-def runner_checkpoint(tmp_path):
-    """A file with what makes a Runner's checkpoint unloadable."""
-    path = tmp_path / 'epoch_1.pth'
-    hub = HistoryBuffer([1.0], [1])
-    torch.save(dict(message_hub=hub, state_dict={}), path)
-    return str(path)
-
-
-def test_checkpoint_loader_loads_message_hub(runner_checkpoint):
-    from mmengine.runner import CheckpointLoader
-
-    assert compat.install_checkpoint_loader()
-    assert compat.install_checkpoint_loader(), 'a second time changes nothing'
-    loaded = CheckpointLoader.load_checkpoint(runner_checkpoint, 'cpu')
-    assert loaded['message_hub'].current() == 1.0
-
-
-def test_checkpoint_loader_still_needed(runner_checkpoint):
-    from mmengine.runner.checkpoint import load_from_local
-
-    assert compat.needs_checkpoint_loader()
-    with pytest.raises(Exception, match='[Ww]eights.only'):
-        load_from_local(runner_checkpoint, 'cpu')
-
-
-def test_checkpoint_loader_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match='nothing.pth'):
-        compat.load_from_local(str(tmp_path / 'nothing.pth'))
-
-
-@pytest.mark.parametrize(
-    'mmengine, torch_version, needed',
-    [
-        (('mmengine', '0.10.7'), '2.6.0', True),
-        (('mmengine', '0.10.7'), '2.5.1+cpu', False),
-        (('mmengine', '0.10.8'), '2.11.0', False),
-        (('onedl-mmengine', '0.10.7'), '2.11.0', False),
-    ],
-)
-def test_checkpoint_loader_condition(
-    monkeypatch, mmengine, torch_version, needed
-):
-    monkeypatch.setattr(compat, 'installed_version', lambda name: mmengine)
-    monkeypatch.setattr(torch, '__version__', torch_version)
-    assert compat.needs_checkpoint_loader() is needed
-
 
 GROUP = """
 import os, torch, sys
@@ -267,13 +217,15 @@ def test_import_is_light():
     assert result.stdout.split() == ['False', 'False'], result.stderr
 
 
-def test_loader_is_installed_when_the_runner_was_imported_first():
+def test_the_loader_of_mmengine_is_left_alone():
     result = run_python("""
-import mmengine.runner, mmgl
+import mmengine.runner, mmgl, mmgl.engine
 from mmengine.runner import CheckpointLoader
 print(CheckpointLoader._schemes[''].__module__)
 """)
-    assert result.stdout.strip() == 'mmgl.utils.compat', result.stderr
+    assert result.stdout.strip() == ('mmengine.runner.checkpoint'), (
+        result.stderr
+    )
 
 
 @pytest.mark.parametrize(

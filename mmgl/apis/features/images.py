@@ -43,12 +43,6 @@ def _pipeline(cfg: Config) -> list[Any]:
     return list(pipeline)
 
 
-def _shuffled(pipeline: list[Any], num_parts: int) -> list[Any]:
-    """Shuffle stripes between the other transforms and packing."""
-    shuffle = dict(type='SharedStripeShuffle', num_stripes=num_parts)
-    return [*pipeline[:-1], shuffle, pipeline[-1]]
-
-
 def image_settings(
     cfg: Config, split: str | None = None, data_root: str | None = None
 ) -> dict[str, Any]:
@@ -86,7 +80,9 @@ def build_images(
     """
     settings = image_settings(cfg, split, data_root)
     if shuffled_parts is not None:
-        settings['pipeline'] = _shuffled(settings['pipeline'], shuffled_parts)
+        shuffle = dict(type='SharedStripeShuffle', num_stripes=shuffled_parts)
+        # Between the other transforms and packing.
+        settings['pipeline'].insert(-1, shuffle)
     with registry_scope():
         dataset = DATASETS.build(dict(settings, indices=indices))
     return DataLoader(

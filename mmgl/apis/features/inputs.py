@@ -5,8 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmgl.checkpoints.reader import trust
 from mmgl.config.loading import load_config
-from mmgl.config.options import add_cfg_options, distinct_names
+from mmgl.config.options import (
+    add_cfg_options,
+    add_trust_option,
+    distinct_names,
+)
 from mmgl.config.overrides import apply_overrides
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.utils.errors import ConfigError
@@ -33,6 +38,7 @@ def add_extraction_options(parser: ArgumentParser) -> None:
     add('--workers', type=int, default=0, help='processes that load images')
     add('--device', help='default: the GPU if there is one')
     add_cfg_options(parser)
+    add_trust_option(parser)
     add(
         '--allow-trial-mismatch',
         action='store_true',
@@ -92,6 +98,8 @@ def extract_by_options(
     The options are ``split`` and those of :func:`add_extraction_options`;
     errors are those of :func:`extract_features`.
     """
+    if options.trust_checkpoint:
+        trust(checkpoint)
     cfg = load_config(config)
     apply_overrides(cfg, options.cfg_options, f'config {config}')
     return extract_features(
@@ -108,13 +116,6 @@ def extract_by_options(
     )
 
 
-def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureSet:
-    """Extract features to draw."""
-    return extract_by_options(
-        config, checkpoint, options, feature=options.feature
-    ).images
-
-
 def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
     """Read the dumps and extract the features of the checkpoints, by name."""
     names = panel_names(options.inputs, options.names)
@@ -128,10 +129,12 @@ def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
             f'{len(options.config)} configs; give --config with one config, '
             'or one for each of them'
         )
-    config_of = iter(configs)
-    return {
-        name: load_feature_dump(one)
-        if Path(one).suffix == '.npz'
-        else _extract(one, next(config_of), options)
-        for name, one in zip(names, options.inputs, strict=True)
-    }
+    config_of, inputs = iter(configs), {}
+    for name, one in zip(names, options.inputs, strict=True):
+        if Path(one).suffix == '.npz':
+            inputs[name] = load_feature_dump(one)
+        else:
+            inputs[name] = extract_by_options(
+                next(config_of), one, options, feature=options.feature
+            ).images
+    return inputs

@@ -19,8 +19,6 @@ RANDOM = 'random'
 KINDS = ('mmgl', 'imagenet', RANDOM)
 FEATURES = ('backbone', 'test')
 PREPROCESSOR = 'ReIDDataPreprocessor'
-# A first layer under torchvision's name, with or without a prefix.
-_CLASSIFIER_STEMS = ('conv1.weight', f'{PREFIX}conv1.weight')
 
 
 def backbone_config(cfg: Config) -> dict[str, Any]:
@@ -35,11 +33,6 @@ def backbone_config(cfg: Config) -> dict[str, Any]:
     if str(backbone['type']).rsplit('.')[-1] != 'MutualNetworks':
         backbone = backbone.get('network', backbone)
     return dict(backbone)
-
-
-def _kind_of(names: Collection[str]) -> str:
-    classifier = any(name in names for name in _CLASSIFIER_STEMS)
-    return 'imagenet' if classifier else 'mmgl'
 
 
 def _stems(backbone: nn.Module, names: Collection[str]) -> str:
@@ -74,7 +67,10 @@ def build_backbone(
     if RANDOM not in (kind, checkpoint):
         names = read_state_dict(checkpoint).keys()
     if kind is None:
-        kind = RANDOM if checkpoint == RANDOM else _kind_of(names)
+        # A first layer under torchvision's name, with or without a prefix.
+        foreign = {'conv1.weight', f'{PREFIX}conv1.weight'} & {*names}
+        found = 'imagenet' if foreign else 'mmgl'
+        kind = RANDOM if checkpoint == RANDOM else found
     with registry_scope(), torch.random.fork_rng():
         torch.manual_seed(seed)
         backbone = MODELS.build(backbone_config(cfg))
@@ -82,22 +78,16 @@ def build_backbone(
         load_backbone(backbone, checkpoint, kind)
     elif kind == 'mmgl':
         # Blocks that a fine-tuning adds start as it would start them.
-        load_backbone(
-            backbone,
-            checkpoint,
-            kind,
-            _stems(backbone, names),
-            allow_missing=ADDED,
-        )
+        stems = _stems(backbone, names)
+        load_backbone(backbone, checkpoint, kind, stems, allow_missing=ADDED)
     return backbone.eval(), kind
 
 
 def build_preprocessor(cfg: Config) -> nn.Module:
     """Build what normalises the images, as in fine-tuning.
 
-    It is the config's own if that is the one of re-identification models,
-    else one with default settings: what other pre-trainers do to an image is
-    a part of their task.
+    It is the config's own if that is the one of re-identification models:
+    what other pre-trainers do to an image is a part of their task.
     """
     settings = (cfg.get('model') or {}).get('data_preprocessor') or {}
     if settings.get('type') != PREPROCESSOR:

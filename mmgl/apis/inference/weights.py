@@ -9,8 +9,8 @@ from mmengine.config import Config
 from torch import nn
 
 from mmgl.checkpoints.bundle import hash_file, is_bundle, read_bundle
-from mmgl.checkpoints.provenance import load_state
 from mmgl.checkpoints.reader import read_checkpoint
+from mmgl.checkpoints.whole import load_state
 from mmgl.config.inert import check_types, parse_config
 from mmgl.config.loading import load_config
 from mmgl.registry import MODELS, TRANSFORMS

@@ -1,6 +1,5 @@
 """Depth and width of a ResNet, read off its tensors."""
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -15,16 +14,8 @@ def resnet_settings(state: Mapping[str, Tensor]) -> dict[str, int]:
 
     ValueError if it is none of the ResNets known here.
     """
-    blocks = tuple(
-        len(
-            {
-                match[1]
-                for name in state
-                if (match := re.match(rf'{stage}\.(\d+)\.', name))
-            }
-        )
-        for stage in STAGES
-    )
+    numbers = {tuple(name.split('.')[:2]) for name in state}
+    blocks = tuple(sum(s == stage for s, *_ in numbers) for stage in STAGES)
     expansion = 4 if 'layer1.0.conv3.weight' in state else 1
     for depth, (known, known_expansion) in RESNET_SHAPES.items():
         if (blocks, expansion) == (known, known_expansion):

@@ -1,7 +1,6 @@
-"""Names of the released networks and of this package, method by method.
+"""Names of released networks, all ResNet-50, and of this package.
 
-The facts were read off the public code named with each method. All networks
-are ResNet-50 in the released layout.
+The facts were read off the public code of each method.
 """
 
 from dataclasses import dataclass
@@ -36,24 +35,22 @@ NON_LOCAL_PARTS = {
     'W.1.': 'bn.',
 }
 
-SORTED = 'ascending person numbers, as here'
-
 
 @dataclass(frozen=True)
 class Method:
     """A release.
 
-    ``rules`` go from its names to ours; the rows of its tensor ``classifier``
-    are the identities, in ``class_order``; ``container`` is the key of the
-    state dict in the released file, '' if the file is the state dict;
-    ``config`` is ours for it, relative to ``configs``.
+    ``rules`` go from its names to ours; ``config`` is ours for it, relative
+    to ``configs``. The rows of the tensor ``classifier`` are the identities,
+    in ``class_order``; ``container`` is the key of the state dict in the
+    file, '' if the file is the state dict.
     """
 
     rules: tuple[Rule, ...]
-    classifier: str
-    container: str
     config: str
-    class_order: str = SORTED
+    classifier: str = 'classifier.weight'
+    container: str = 'net'
+    class_order: str = 'ascending person numbers, as here'
 
 
 def _renames(official: str, ours: str, parts: tuple[str, ...]) -> list[Rule]:
@@ -90,14 +87,13 @@ def _three_resnets() -> list[Rule]:
 
 
 def _agw() -> tuple[Rule, ...]:
-    rules = _three_resnets()
-    for theirs, ours in NON_LOCAL.items():
-        rules += [
-            Rename(f'{theirs}.{a}', f'backbone.non_local.{ours}.{b}')
-            for a, b in NON_LOCAL_PARTS.items()
-        ]
     return (
-        *rules,
+        *_three_resnets(),
+        *(
+            Rename(f'{theirs}.{a}', f'backbone.non_local.{ours}.{b}')
+            for theirs, ours in NON_LOCAL.items()
+            for a, b in NON_LOCAL_PARTS.items()
+        ),
         Rename('bottleneck.', 'neck.bn.'),
         Rename('classifier.', 'heads.id.fc.'),
     )
@@ -211,33 +207,22 @@ def _mutual_info() -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-_FINETUNE = 'mmgl/finetune/{}_sysu.py'
 METHODS = {
-    'agw': Method(
-        _agw(), 'classifier.weight', 'net', _FINETUNE.format('agw_r50_64-81e')
-    ),
-    'caj': Method(
-        _agw(), 'classifier.weight', 'net', _FINETUNE.format('caj_r50_96-100e')
-    ),
-    'ddag': Method(
-        _ddag(),
-        'classifier.weight',
-        'net',
-        _FINETUNE.format('ddag_r50_64-81e'),
-    ),
+    'agw': Method(_agw(), 'mmgl/finetune/agw_r50_64-81e_sysu.py'),
+    'caj': Method(_agw(), 'mmgl/finetune/caj_r50_96-100e_sysu.py'),
+    'ddag': Method(_ddag(), 'mmgl/finetune/ddag_r50_64-81e_sysu.py'),
     'mpanet': Method(
         _mpanet(),
-        'classifier.weight',
-        '',
-        _FINETUNE.format('mpanet_r50_128-140e'),
-        'SYSU-MM01: the persons of train_id.txt and then those of val_id.txt;'
-        ' here ascending over both',
+        'mmgl/finetune/mpanet_r50_128-140e_sysu.py',
+        container='',
+        class_order='SYSU-MM01: the persons of train_id.txt and then those of '
+        'val_id.txt; here ascending over both',
     ),
     'mutualinfo': Method(
         _mutual_info(),
+        'mmgl/finetune/mutual-info_r50_128-600e_sysu.py',
         'shared_backbone.classifier.0.weight',
         'model',
-        _FINETUNE.format('mutual-info_r50_128-600e'),
     ),
 }
 

@@ -1,8 +1,7 @@
 """Rules that translate the tensors of a state dict, both ways.
 
 A rule takes what it knows out of the tensors that are left and puts it under
-the other name. Forward is from released names to those of this package.
-Nothing here needs the models; shapes are compared by the caller.
+the other name; forward is from released names to those of this package.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mmgl.checkpoints.compare import misfit, reshaped, some_names
+from mmgl.checkpoints.compare import misfit, some_names
 
 Tensors = dict[str, Tensor]
 # From the tensors translated so far and a prefix: what to put under it.
@@ -72,18 +71,14 @@ class Rename:
 
     def apply(self, work: Work) -> None:
         """Move the tensors under the prefix."""
-        source, target = (
-            (self.ours, self.official)
-            if work.reverse
-            else (self.official, self.ours)
-        )
+        source, target = self.official, self.ours
+        if work.reverse:
+            source, target = target, source
         for rest, value in work.take(source).items():
             if self.pointwise and rest.endswith('weight'):
-                value = (
-                    value[:, :, None, None]
-                    if work.reverse
-                    else value.flatten(1)
-                )
+                value = value.flatten(1)
+                if work.reverse:
+                    value = value[:, :, None, None]
             work.done[target + rest] = value
 
 
@@ -190,12 +185,9 @@ def translate(
 ) -> Work:
     """Apply rules in order until nothing is left.
 
-    The counters ``num_batches_tracked`` of batch norms, which play no role
-    with a fixed momentum, start from 0 where the source has none: files from
-    before PyTorch 0.4.1 lack them.
-
     The first rule that knows a tensor takes it; ValueError for a tensor that
-    none knows.
+    none knows. Counters of batch norms, unused with a fixed momentum, start
+    from 0 where the source has none: files from before PyTorch 0.4.1.
     """
     work = Work(reverse, dict(state))
     for rule in rules:
@@ -217,10 +209,5 @@ def check_tensors(
 
     ValueError names what is missing, has another shape, or has no place.
     """
-    problems = misfit(
-        [name for name in expected if name not in state],
-        reshaped(state, expected),
-        [name for name in state if name not in expected],
-    )
-    if problems:
+    if problems := misfit(state, expected):
         raise ValueError(problems)
