@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mmgl.checkpoints.bundle import CARD, is_bundle, write_bundle
@@ -94,7 +93,6 @@ def publish(
         for name, value in model.state_dict().items()
         if with_heads or not name.startswith(HEADS)
     }
-    _check_finite(state)
     settings['sha256'] = write_bundle(folder, state, settings)
     with replace_whole(folder / CARD) as partial:
         partial.write_text(_card(folder.name, settings), encoding='utf-8')
@@ -128,14 +126,6 @@ def _card(name: str, settings: dict[str, Any]) -> str:
         sha256=settings['sha256'],
         metrics=table and f'\n| measured | % |\n| --- | --- |\n{table}',
     )
-
-
-def _check_finite(state: dict[str, Tensor]) -> None:
-    for name, value in state.items():
-        if not bool(torch.isfinite(value).all()):
-            raise ConfigError(
-                f'tensor {name} is not finite; nothing was published'
-            )
 
 
 def run_publish(arguments: Sequence[str] | None = None) -> None:

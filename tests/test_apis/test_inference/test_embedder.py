@@ -267,7 +267,7 @@ def test_a_checkpoint_without_config_asks_for_it(checkpoint, tmp_path):
         if name.endswith('running_var'):
             state[name] = torch.full_like(value, torch.nan)
     torch.save(dict(state_dict=state), path)
-    with pytest.raises(ConfigError, match='finite'):
+    with pytest.raises(ConfigError, match='NaN or Inf'):
         Embedder(path, config=CONFIG)
 
 
