@@ -84,8 +84,8 @@ def check_types(settings: Any, source: str) -> None:
 def _types(settings: Any) -> Iterator[Any]:
     """Walk over all types of nested settings."""
     if isinstance(settings, Mapping):
-        if 'type' in settings:
-            yield settings['type']
+        # A scope is a package, which would be imported too.
+        yield from (settings[k] for k in ('type', '_scope_') if k in settings)
         settings = list(settings.values())
     if isinstance(settings, list | tuple):
         for part in settings:

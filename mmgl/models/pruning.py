@@ -10,6 +10,7 @@ from torch import nn
 
 from mmgl.checkpoints.reader import read_file
 from mmgl.checkpoints.whole import load_state
+from mmgl.config.inert import check_types
 from mmgl.registry import MODELS
 from mmgl.utils.files import replace_whole
 
@@ -62,24 +63,13 @@ def load_pruned(path: str | Path) -> Any:
             f'{sorted(missing)}; write one by '
             'tools/model_converters/export_pruned_nfs.py'
         )
-    _check_types(content['model'], path)
+    check_types(content['model'], f'pruned model {path}')
     model = MODELS.build(content['model'])
     pruned = _replace_backbone(
         model, PrunedBackbone(model.backbone, content['subsets'])
     )
     load_state(pruned, content['state_dict'], path, ())
     return pruned
-
-
-def _check_types(value: Any, path: str | Path) -> None:
-    """Refuse types that are not ours: a registry would import them."""
-    for key, item in value.items() if isinstance(value, dict) else ():
-        if key == 'type' and str(item) in MODELS.module_dict:
-            continue
-        if key in ('type', '_scope_'):
-            raise ValueError(f'{path} asks for {item!r}, no part of mmgl')
-        for one in item if isinstance(item, list | tuple) else (item,):
-            _check_types(one, path)
 
 
 def _replace_backbone(model: Any, backbone: nn.Module) -> Any:
