@@ -125,5 +125,5 @@ def test_types_in_a_pruned_model_are_not_imported(tmp_path):
             dict(model=model, subsets={}, state_dict={'a': torch.ones(1)}),
             path,
         )
-        with pytest.raises(ValueError, match='no part of mmgl'):
+        with pytest.raises(ValueError, match='no part of one'):
             load_pruned(path)
