@@ -61,7 +61,7 @@ def readable(
     try:
         yield
     except kinds as error:
+        why = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise ConfigError(
-            f'{what} cannot be read ({type(error).__name__}: {error}); '
-            f'{remedy}'
+            f'{what} cannot be read ({why}); {remedy}'
         ) from error

@@ -11,8 +11,9 @@ from torch.utils.data import Dataset, get_worker_info
 
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
 
-from .checks import check
+from .checks import check, readable
 from .randomness import Draw, seed_sequence
 from .reid_dataset import build_pipeline, run_pipeline
 from .shards import (
@@ -194,17 +195,23 @@ class StreamedPairs(Dataset[Results]):
 def _entry(sample: Sample, modality: int) -> Results:
     """Return what a pipeline needs of a sample; numbers may be unknown."""
     path = f'{sample["__url__"]}/{sample["__key__"]}'
-    notes = json.loads(sample.get('json', b'{}'))
+    remedy = 'write the shard again'
+    with readable(f'the notes of {path!r}', remedy, Exception):
+        notes = json.loads(sample.get('json', b'{}'))
+        numbers = {key: notes.get(key, -1) for key in ANNOTATIONS}
+        for key, number in numbers.items():
+            if type(number) is not int:
+                raise ValueError(f'{key} is {number!r}')
     if notes.get('modality', modality) != modality:
-        raise ValueError(
+        raise ConfigError(
             f'{path!r} in the shards of {MODALITY_NAMES[modality]} images '
             f'has modality {notes["modality"]}; check which index is '
             'StreamedPairs.visible and which is infrared'
         )
     return dict(
-        {key: notes.get(key, -1) for key in ANNOTATIONS},
+        numbers,
         modality=modality,
-        img_path=notes.get('img_path', path),
+        img_path=str(notes.get('img_path', path)),
         shard_path=path,
         img_bytes=image_of(sample),
     )

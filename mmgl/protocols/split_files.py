@@ -23,9 +23,12 @@ def read_text(path: Path) -> str:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f'{path} is larger than {MAX_BYTES} bytes; {REMEDY}')
     try:
-        return path.read_text(encoding='utf-8-sig')
+        text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:
-        raise ValueError(f'{path} is no text; {REMEDY}') from None
+        text = '\0'
+    if re.search(r'[\0-\x08\x0e-\x1f\x7f]', text):
+        raise ValueError(f'{path} is no text; {REMEDY}')
+    return text
 
 
 def _variable(path: Path, key: str) -> Array:
@@ -110,10 +113,11 @@ def load_rand_perm_cam(
                     'numbers (10, n).'
                 )
             # Also false for what is no number.
-            fits = (entry >= 1) & (entry < 2**31) & (entry % 1 == 0)
-            if not fits.all():
+            fits = (entry >= 1) & (entry < 2**31)
+            whole = np.where(fits, entry, 0).astype(np.int64)
+            if not fits.all() or (whole != entry).any():
                 raise ValueError(
                     f'{where} has values that are not image numbers from 1.'
                 )
-            result[camid][pid] = entry.astype(np.int64)
+            result[camid][pid] = whole
     return result

@@ -67,7 +67,7 @@ def decode_image(
         if img is None:
             raise ValueError('it is damaged')
     except Exception as error:  # decoders raise what they like
-        why = str(error) or type(error).__name__
+        why = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(
             f'image {name!r} cannot be read: it cannot be decoded ({why}); '
             'restore the file'

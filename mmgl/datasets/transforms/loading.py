@@ -42,7 +42,7 @@ class LoadImageFromFile(Transform):
         )
         check(f'{owner}.window', window, fits, rule)
         self.color_type = color_type
-        self.window = None if window is None else tuple(window)
+        self.window = None if window is None else tuple(map(float, window))
 
     def transform(self, results: Results) -> Results:
         """Read and decode ``results['img_path']``."""
