@@ -33,12 +33,14 @@ def check_probability(owner: str, **values: float) -> None:
 
 
 def check_outside(out: str, root: str) -> None:
-    """Raise ValueError for a folder to write that lies in the data set."""
+    """Raise ValueError for a folder to write that is none or in a data set."""
     inner, outer = osp.realpath(out), osp.realpath(root)
     if osp.commonpath([inner, outer]) == outer:
         raise ConfigError(
             f'{out!r} lies in the data set {root!r}; choose a folder outside'
         )
+    if osp.lexists(out) and not osp.isdir(out):
+        raise ConfigError(f'{out!r} is no folder; choose another one')
 
 
 def check_disjoint(

@@ -6,6 +6,7 @@ import os.path as osp
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,9 +15,9 @@ import torch
 
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
-from mmgl.utils.images import read_file
+from mmgl.utils.images import MAX_PIXELS, read_file
 
-from .checks import check_outside, check_positive, readable
+from .checks import check, check_outside, check_positive, readable
 from .packed import (
     COLUMNS,
     IMAGES,
@@ -31,6 +32,7 @@ from .packed import (
 from .reid_dataset import build_pipeline
 from .transforms.resampling import KERNELS
 
+MAX_WORKERS = 512
 # Rows between two writes of the index: what a kill costs.
 BLOCK = 512
 # mmcv's Resize, for pipelines without PILResize.
@@ -123,9 +125,15 @@ def write_pack(
         OSError: If the disk is too small.
     """
     check_positive('pack', height=height, width=width, workers=workers)
+    fits = height * width <= MAX_PIXELS
+    rule = f'at most {MAX_PIXELS} pixels'
+    check('pack.height x width', f'{height} x {width}', fits, rule)
+    rule = f'at most {MAX_WORKERS}'
+    check('pack.workers', workers, workers <= MAX_WORKERS, rule)
     check_outside(out, root)
     names = sorted({relative_path(root, path) for path in paths})
     steps = loading_steps(height, width, interpolation, window)
+    build_pipeline(steps)  # a mistake in them costs no disk
     index = _prepare(out, PackIndex(names, steps, (height, width)), overwrite)
     _refresh(out, root, index)
     todo = np.flatnonzero(~index.columns['done']).tolist()
@@ -174,9 +182,12 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
             )
         if osp.isfile(osp.join(out, IMAGES)):
             return index
-    # An index without rows first: a kill in between leaves no wrong pair.
+    # The old images go first, an index without rows comes before the new
+    # ones: a kill in between leaves no wrong pair.
+    images = Path(out, IMAGES)
+    images.unlink(missing_ok=True)
     job.save(out)
-    with replace_whole(osp.join(out, IMAGES)) as path:
+    with replace_whole(images) as path:
         np.lib.format.open_memmap(path, 'w+', np.uint8, job.images_shape)
         if hasattr(os, 'posix_fallocate'):
             # Else a full disk is a crash in the middle of the work.

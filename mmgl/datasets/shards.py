@@ -13,6 +13,7 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from mmgl.utils.files import replace_whole
 from mmgl.utils.images import MAX_BYTES, read_file
 
 from .checks import check_outside, check_positive, readable
-from .randomness import keyed_generator
+from .randomness import check_seed, keyed_generator
 from .reid_dataset import ReIDDataset
 
 FORMAT = 1
@@ -236,8 +237,12 @@ def write_shards(
     Returns the number of images by name of the modality.
     """
     check_positive('write_shards', images_per_shard=images_per_shard)
+    check_seed(seed)
     check_outside(out, dataset.data_root)
     modalities = dataset.field('modality')
+    for name in MODALITY_NAMES:
+        # A kill leaves no index of shards that have changed.
+        Path(out, f'{name}.json').unlink(missing_ok=True)
     written = {}
     for modality in (VISIBLE, INFRARED):
         name = MODALITY_NAMES[modality]

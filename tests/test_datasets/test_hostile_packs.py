@@ -10,13 +10,14 @@ import pytest
 from conftest import write_image
 
 from mmgl.apis.packing import run_packing
-from mmgl.datasets import SYSUMM01, StreamedPairs
+from mmgl.datasets import SYSUMM01, StreamedPairs, pack_writer
 from mmgl.datasets.pack_writer import write_pack
 from mmgl.datasets.packed import COLUMNS, PackedImages, PackIndex
 from mmgl.datasets.samplers import StreamSampler
 from mmgl.datasets.shards import write_shards
 from mmgl.utils.errors import ConfigError
 
+TOOL = str(Path(__file__).parents[2] / 'tools/train.py')
 SIZE = 48, 24
 RESIZE = dict(type='PILResize', scale=(24, 48), interpolation='lanczos')
 LOAD = dict(type='LoadImageFromFile')
@@ -163,12 +164,61 @@ def test_nothing_is_written_into_the_data_set(broken_sysu, tmp_path):
 
 def test_the_tool_says_so(broken_sysu, capsys):
     arguments = ['--root', broken_sysu, '--out', f'{broken_sysu}/packed']
-    for more in ([], ['--height', '0'], ['--workers', '-1']):
+    file = os.path.join(broken_sysu, 'exp', 'val_id.txt')
+    elsewhere = ['--out', f'{broken_sysu}2']
+    for more in (
+        [],
+        ['--out', file],
+        ['--out', TOOL],
+        [*elsewhere, '--height', '0'],
+        [*elsewhere, '--height', '1000000', '--width', '1000000'],
+        [*elsewhere, '--workers', '-1'],
+        [*elsewhere, '--workers', '1000000000000'],
+        [*elsewhere, '--splits', 'trian'],
+        [*elsewhere, '--window', '99', '1'],
+    ):
         with pytest.raises(SystemExit) as caught:
             run_packing([*arguments, *more])
         assert caught.value.code == 2
         error = capsys.readouterr().err
         assert error.startswith('error: ') and error.count('\n') == 1
+        assert '--debug' not in error
+    assert not os.path.exists(f'{broken_sysu}2/images.npy')
+
+
+def test_shards_of_an_earlier_run_are_not_mixed(broken_sysu, tmp_path):
+    pytest.importorskip('webdataset')
+    dataset = SYSUMM01(broken_sysu, 'train')
+    write_shards(dataset, str(tmp_path), 5)
+    Path(dataset.get_data_info(0)['img_path']).unlink()
+    with pytest.raises(FileNotFoundError):
+        write_shards(dataset, str(tmp_path), 5, seed=1)
+    # Some shards are new, so there is no index of the old ones.
+    with pytest.raises(FileNotFoundError, match='visible.json'):
+        StreamedPairs(str(tmp_path))
+    with pytest.raises(ConfigError, match='seed must be'):
+        write_shards(dataset, str(tmp_path), seed=-1)
+
+
+def test_a_kill_while_a_pack_is_replaced_leaves_no_wrong_pair(
+    broken_sysu, tmp_path, monkeypatch
+):
+    paths = [str(p) for p in Path(broken_sysu).glob('cam1/0001/*.jpg')]
+    out = str(tmp_path / 'pack')
+    write_pack(broken_sysu, paths, out, *SIZE)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pack_writer, '_refresh', stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_pack(broken_sysu, paths, out, 30, 20, overwrite=True)
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match='not finished'):
+        PackedImages(out)
+    # The same command goes on, without --overwrite.
+    write_pack(broken_sysu, paths, out, 30, 20)
+    assert PackedImages(out)[0].shape == (30, 20, 3)
 
 
 # ---- sixteen bits, by every path -------------------------------------------
