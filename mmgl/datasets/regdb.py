@@ -157,7 +157,7 @@ def read_index_file(path: str, modality: int) -> list[RegDBRow]:
                 f'"Folder/person/image.bmp label", got {line.strip()[:80]!r}; '
                 'restore the official file.'
             )
-        if found['path'].lower().startswith(wrong):
+        if wrong in found['path'].lower().split('/')[:-2]:
             raise ConfigError(
                 f'RegDB: line {number} of {path!r} names a {wrong} image, '
                 f'{found["path"]!r}: the files of the two modalities are '

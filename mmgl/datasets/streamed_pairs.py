@@ -119,11 +119,11 @@ class StreamedPairs(Dataset[Results]):
         """Read and transform one batch, asked for by ``StreamSampler``."""
         draw, plan = draws[0], self.plan
         if plan is None or not isinstance(draw, Draw):
-            raise ValueError(
+            raise ConfigError(
                 "StreamedPairs needs sampler=dict(type='StreamSampler', ...)"
             )
         if len(draws) != plan.batch_size:
-            raise ValueError(
+            raise ConfigError(
                 f'a batch of {len(draws)} images was asked for, the '
                 f'StreamSampler has batch_size={plan.batch_size}; set the '
                 "data loader's batch_size alike"
@@ -150,7 +150,7 @@ class StreamedPairs(Dataset[Results]):
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         if draw.index % workers != worker:
-            raise ValueError(
+            raise ConfigError(
                 f'batch {draw.index} came to worker {worker} of {workers}: '
                 'StreamedPairs needs batches to go to the workers in turn, '
                 'as data loaders do unless in_order is False'

@@ -173,7 +173,7 @@ BROKEN_ROWS = {
         for line in lines
     ],
     'one exchanged': lambda lines: [
-        lines[0].replace('Visible', 'thermal'),
+        lines[0].replace('Visible', 'data/thermal'),
         *lines[1:],
     ],
     'binary': lambda lines: ['\0\1\2', *lines],

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mmgl.registry import DATA_SAMPLERS
+from mmgl.utils.errors import ConfigError
 
 from ..checks import check, check_positive
 from ..randomness import keyed_generator
@@ -78,7 +79,7 @@ class IdentitySampler(EpochSampler):
         per_iter = num_ids * self.world_size
         num_classes = len(np.unique(pids))
         if num_classes < per_iter:
-            raise ValueError(
+            raise ConfigError(
                 f'IdentitySampler: num_ids={num_ids} x {self.world_size} '
                 f'process(es) needs {per_iter} identities, the data set has '
                 f'{num_classes}; lower num_ids.'

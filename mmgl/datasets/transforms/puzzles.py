@@ -8,6 +8,7 @@ import numpy as np
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import permutation_set
+from mmgl.utils.errors import ConfigError
 
 from ..checks import check
 from ..randomness import check_seed, keyed_generator
@@ -24,7 +25,7 @@ def shuffle_stripes(img: Image, permutation: Ints) -> Image:
     """
     height, num = img.shape[0], len(permutation)
     if height % num:
-        raise ValueError(
+        raise ConfigError(
             f'SharedStripeShuffle: height {height} of the image is no '
             f'multiple of num_stripes={num}; change the image size or '
             'num_stripes.'
@@ -152,7 +153,7 @@ class JigsawTiles(Transform):
     def _sizes(self, shape: Sequence[int]) -> tuple[list[int], list[int]]:
         """Height and width of a tile, and of what it leaves free."""
         if shape[0] % self.grid[0] or shape[1] % self.grid[1]:
-            raise ValueError(
+            raise ConfigError(
                 f'JigsawTiles: grid={self.grid} does not divide an image of '
                 f'{shape[0]} x {shape[1]} pixels; change the size or the '
                 'grid.'
@@ -162,7 +163,7 @@ class JigsawTiles(Transform):
         free = [math.ceil(side * self.gap - 1e-6) for side in cell]
         tile = [side - out for side, out in zip(cell, free, strict=True)]
         if min(tile) < 1:
-            raise ValueError(
+            raise ConfigError(
                 f'JigsawTiles: gap={self.gap} leaves nothing of a cell of '
                 f'{cell[0]} x {cell[1]} pixels.'
             )

@@ -8,6 +8,7 @@ from mmcv.transforms import Compose
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
 
 from ..checks import check
 from ..reid_dataset import build_pipeline
@@ -25,7 +26,7 @@ def _build(key: str, steps: Steps) -> Compose:
 def _build_all(key: str, lists: Sequence[Steps]) -> list[Compose]:
     """Build each of a list of pipelines, which must not be empty."""
     if not lists:
-        raise ValueError(f'{key} is empty; give it lists of transforms')
+        raise ConfigError(f'{key} is empty; give it lists of transforms')
     return [_build(f'{key}.{n}', steps) for n, steps in enumerate(lists)]
 
 
@@ -155,7 +156,7 @@ class Views(Transform):
             if data is not None:
                 made.append(data)
         if not made:
-            raise ValueError(
+            raise ConfigError(
                 'Views: no view is left of an image of modality '
                 f'{results.get("modality")}; at least one pipeline in views '
                 'must return a result.'
