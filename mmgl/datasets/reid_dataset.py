@@ -47,17 +47,15 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         split: One of the subclass's ``SPLITS``.
         pipeline: Transforms or their configs, resolved in scope ``mmgl``.
         modality: 'both', 'visible' or 'infrared'.
-        listing: 'disk' lists the images of the folder; 'protocol' derives
-            the list from the split files alone, without looking for images,
-            to count, score stored features or check a protocol.
+        listing: 'disk' lists the images of the folder; 'protocol' takes the
+            split files' word for them, to count or to score stored features.
         indices: Number of first items, or the items, to keep.
         serialize_data: Keep the list as one block of bytes, shared by the
             workers.
         lazy_init: Do not list the images yet.
         test_mode: Accepted for mmengine; nothing depends on it.
-        packed: Folder written by ``tools/dataset_converters/
-            pack_dataset.py``; images come from there instead of the files,
-            in place of the loading steps the pipeline begins with.
+        packed: Folder written by ``mmgl pack-dataset``; images come from
+            there, in place of the loading steps the pipeline begins with.
 
     Raises:
         FileNotFoundError: For a missing folder or file.

@@ -98,11 +98,9 @@ class JigsawTiles(Transform):
     Follows Noroozi and Favaro (ECCV 2016): a tile sits at a random place
     inside its cell, so that edges do not go on in the next tile, and the
     order is drawn from a fixed set, see :func:`permutation_set`. View ``i``
-    shows cell ``permutation[i]``, counted row by row from 0. Comes after all
-    other augmentations, right before ``PackReIDInputs``.
-
-    With a draw of a sampler the randomness depends on (seed, epoch,
-    position); with a plain index on the index, so it is fixed then.
+    shows cell ``permutation[i]``, counted row by row from 0. Comes right
+    before ``PackReIDInputs``. With a draw of a sampler the randomness depends
+    on (seed, epoch, position); with a plain index on the index.
 
     Required keys: ``img``, and ``draw`` or ``sample_idx``. Modified: ``img``
     becomes the list of tiles. Added: ``permutation``, int64 of shape

@@ -36,8 +36,8 @@ class ModalityTransform(Transform):
 
     Args:
         visible: Transforms of visible images; an empty list changes nothing,
-            None leaves the image out, which only makes sense inside
-            :class:`Views`: the image then has one view less.
+            None leaves the image out: inside :class:`Views` it then has one
+            view less.
         infrared: Those of infrared images, likewise.
     """
 
@@ -68,8 +68,8 @@ class EpochStages(Transform):
     evaluation, get the last stage.
 
     Args:
-        epochs_per_stage: Epochs of each stage, one number for all or one
-            each; the last stage goes on to the end whatever its number.
+        epochs_per_stage: Epochs of all stages or of each; the last stage goes
+            on to the end whatever its number.
         stages: One list of transforms per stage.
     """
 
@@ -117,15 +117,8 @@ class Views(Transform):
         views: One list of transforms per view; a list may be empty.
         first: Transforms every view starts with, random ones drawn anew.
         copies: How many views each of the lists makes, one after the other;
-            one of each by default.
-
-    Example:
-        >>> # Two views of the same kind, as contrastive learning needs.
-        >>> step = dict(
-        ...     type='Views',
-        ...     first=[dict(type='RandomFlip', prob=0.5)],
-        ...     views=[[]],
-        ...     copies=[2])
+            one of each by default. ``views=[[]], copies=[2]`` are two views
+            of the same kind, as contrastive learning needs.
     """
 
     def __init__(
