@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mmgl.datasets import SYSUMM01, RegDB
 from mmgl.datasets.shards import count_images, write_index, write_shards
 from mmgl.utils.compat import silence_upstream_warnings
-from mmgl.utils.errors import report_errors
+from mmgl.utils.errors import ConfigError, report_errors
 
 
 def sharding_parser() -> argparse.ArgumentParser:
@@ -48,6 +48,8 @@ def run_sharding(arguments: Sequence[str] | None = None) -> None:
     with report_errors():
         if args.index:
             rows = {osp.basename(p): count_images(p) for p in args.shards}
+            if len(rows) < len(args.shards):
+                raise ConfigError('--index: two shards have the same name')
             write_index(args.index, rows)
             number, total = len(rows), sum(rows.values())
             print(f'{args.index}: {total} images in {number} shards')

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmgl.datasets.verify import verify_regdb, verify_sysu
+from mmgl.utils.errors import report_errors
 
 
 def verification_parser() -> argparse.ArgumentParser:
@@ -48,7 +49,8 @@ def run_verification(arguments: Sequence[str] | None = None) -> int:
     if args.trial is not None:
         options['trials'] = (args.trial,)
     verify = verify_sysu if args.layout == 'sysu' else verify_regdb
-    report = verify(args.root, **options)
+    with report_errors():
+        report = verify(args.root, **options)
     for name, number in report.counts.items():
         print(f'{name}: {number}')
     for note in report.notes[: args.max_problems]:

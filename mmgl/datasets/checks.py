@@ -33,12 +33,14 @@ def check_probability(owner: str, **values: float) -> None:
 
 
 def check_outside(out: str, root: str) -> None:
-    """Raise ValueError for a folder to write that lies in the data set."""
+    """Raise ValueError for a folder to write that is none or in a data set."""
     inner, outer = osp.realpath(out), osp.realpath(root)
     if osp.commonpath([inner, outer]) == outer:
         raise ConfigError(
             f'{out!r} lies in the data set {root!r}; choose a folder outside'
         )
+    if osp.lexists(out) and not osp.isdir(out):
+        raise ConfigError(f'{out!r} is no folder; choose another one')
 
 
 def check_disjoint(
@@ -61,7 +63,7 @@ def readable(
     try:
         yield
     except kinds as error:
+        why = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise ConfigError(
-            f'{what} cannot be read ({type(error).__name__}: {error}); '
-            f'{remedy}'
+            f'{what} cannot be read ({why}); {remedy}'
         ) from error

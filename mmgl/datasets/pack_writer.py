@@ -4,8 +4,9 @@ import multiprocessing
 import os
 import os.path as osp
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,9 +15,9 @@ import torch
 
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
-from mmgl.utils.images import read_file
+from mmgl.utils.images import MAX_PIXELS, read_file
 
-from .checks import check_outside, check_positive, readable
+from .checks import check, check_outside, check_positive, readable
 from .packed import (
     COLUMNS,
     IMAGES,
@@ -31,6 +32,7 @@ from .packed import (
 from .reid_dataset import build_pipeline
 from .transforms.resampling import KERNELS
 
+MAX_WORKERS = 512
 # Rows between two writes of the index: what a kill costs.
 BLOCK = 512
 # mmcv's Resize, for pipelines without PILResize.
@@ -113,50 +115,60 @@ def write_pack(
     """Decode and resize images below a root into one memory-mapped file.
 
     Goes on where an earlier call was stopped, and rewrites rows whose source
-    has changed since. ``progress`` is called with (done, total) now and then,
-    ``window`` is that of ``LoadImageFromFile``.
+    has changed since. ``progress`` is called with (done, total), ``window``
+    is that of ``LoadImageFromFile``.
 
     Raises:
-        ValueError: If ``out`` holds a pack of other images or another size
-            and ``overwrite`` is False, or lies in ``root``, or an image
-            cannot be read.
+        ValueError: If ``out`` holds another pack and ``overwrite`` is False,
+            or lies in ``root``, or an image cannot be read.
         OSError: If the disk is too small.
     """
-    check_positive('pack', height=height, width=width, workers=workers)
+    _check_numbers(height, width, workers)
     check_outside(out, root)
     names = sorted({relative_path(root, path) for path in paths})
     steps = loading_steps(height, width, interpolation, window)
+    build_pipeline(steps)  # a mistake in them costs no disk
     index = _prepare(out, PackIndex(names, steps, (height, width)), overwrite)
     _refresh(out, root, index)
-    todo = np.flatnonzero(~index.columns['done']).tolist()
-    with _written_rows(out, root, index, todo, workers) as rows:
-        while block := list(islice(rows, BLOCK)):
-            for number, values in block:
-                for name, value in zip(COLUMNS, values, strict=True):
-                    index.columns[name][number] = value
-            # To the disk before the index speaks of them.
-            with open(osp.join(out, IMAGES), 'r+b') as file:
-                os.fsync(file.fileno())
-            index.save(out)
-            if progress:
-                progress(index.num_done, len(index))
+    for block in _written_blocks(out, root, index, workers):
+        for number, values in block:
+            for name, value in zip(COLUMNS, values, strict=True):
+                index.columns[name][number] = value
+        # To the disk before the index speaks of them.
+        with open(osp.join(out, IMAGES), 'r+b') as file:
+            os.fsync(file.fileno())
+        index.save(out)
+        if progress:
+            progress(index.num_done, len(index))
     index.save(out)
     return index
 
 
-@contextmanager
-def _written_rows(
-    out: str, root: str, index: PackIndex, todo: Sequence[int], workers: int
-) -> Iterator[Iterator[Row]]:
-    """Write rows, in this process or in several, and iterate over them."""
+def _check_numbers(height: int, width: int, workers: int) -> None:
+    """Raise ValueError for numbers that no machine could work with."""
+    check_positive('pack', height=height, width=width, workers=workers)
+    limit = f'at most {MAX_PIXELS} pixels'
+    check('pack.height', height, height * width <= MAX_PIXELS, limit)
+    limit = f'at most {MAX_WORKERS}'
+    check('pack.workers', workers, workers <= MAX_WORKERS, limit)
+
+
+def _written_blocks(
+    out: str, root: str, index: PackIndex, workers: int
+) -> Iterator[list[Row]]:
+    """Write missing rows, in this process or in several; yield what was."""
     job = out, root, index
-    if not todo:
-        yield iter(())
-    elif workers < 2:
-        yield map(RowWriter(*job), todo)
-    else:
-        with multiprocessing.Pool(workers, _start_worker, job) as pool:
-            yield pool.imap_unordered(_write_row, todo, chunksize=16)
+    todo = np.flatnonzero(~index.columns['done']).tolist()
+    with ExitStack() as stack:
+        rows: Iterator[Row] = iter(())
+        if todo and workers < 2:
+            rows = map(RowWriter(*job), todo)
+        elif todo:
+            pool = multiprocessing.Pool(workers, _start_worker, job)
+            stack.enter_context(pool)
+            rows = pool.imap_unordered(_write_row, todo, chunksize=16)
+        while block := list(islice(rows, BLOCK)):
+            yield block
 
 
 def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
@@ -174,9 +186,12 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
             )
         if osp.isfile(osp.join(out, IMAGES)):
             return index
-    # An index without rows first: a kill in between leaves no wrong pair.
+    # The old images go first, an index without rows comes before the new
+    # ones: a kill in between leaves no wrong pair.
+    images = Path(out, IMAGES)
+    images.unlink(missing_ok=True)
     job.save(out)
-    with replace_whole(osp.join(out, IMAGES)) as path:
+    with replace_whole(images) as path:
         np.lib.format.open_memmap(path, 'w+', np.uint8, job.images_shape)
         if hasattr(os, 'posix_fallocate'):
             # Else a full disk is a crash in the middle of the work.

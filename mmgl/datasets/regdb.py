@@ -42,11 +42,10 @@ class RegDB(ReIDDataset):
     """RegDB (Nguyen et al., Sensors 2017) with the ten official splits.
 
     Layout: ``idx/{train,test}_{visible,thermal}_{1..10}.txt``, each line an
-    image path and a label, and the images they name. Labels are those of the
-    files, contiguous from 0 in both halves: equal labels of two trials, or
-    of train and test, are different persons. Visible images have camera 1,
-    infrared (thermal) ones camera 2; ``index`` counts the images of one
-    label and modality in the order of the file, from 1.
+    image path and a label, and the images they name. Equal labels of two
+    trials, or of train and test, are different persons. Visible images have
+    camera 1, infrared (thermal) ones camera 2; ``index`` counts the images of
+    one label and modality in the order of the file, from 1.
 
     Splits: ``train``, ``test`` (query and gallery), ``query``, ``gallery``.
     ``metainfo['pids'][label]`` is the person number of the data set.
@@ -157,7 +156,7 @@ def read_index_file(path: str, modality: int) -> list[RegDBRow]:
                 f'"Folder/person/image.bmp label", got {line.strip()[:80]!r}; '
                 'restore the official file.'
             )
-        if found['path'].lower().startswith(wrong):
+        if wrong in found['path'].lower().split('/')[:-2]:
             raise ConfigError(
                 f'RegDB: line {number} of {path!r} names a {wrong} image, '
                 f'{found["path"]!r}: the files of the two modalities are '

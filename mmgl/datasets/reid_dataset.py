@@ -12,6 +12,7 @@ from mmengine.registry import DefaultScope
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
 
 from .checks import check_choice
 from .packed import PackedImages, find_rows
@@ -24,6 +25,10 @@ MODALITIES = {
     'infrared': (INFRARED,),
 }
 NUMBERS = ('pid', 'raw_pid', 'modality', 'camid', 'index')
+
+
+class MissingImageError(ConfigError, FileNotFoundError):
+    """An image that the data set names and that is not there."""
 
 
 class ReIDDataset(BaseDataset):  # type: ignore[misc]
@@ -42,17 +47,15 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         split: One of the subclass's ``SPLITS``.
         pipeline: Transforms or their configs, resolved in scope ``mmgl``.
         modality: 'both', 'visible' or 'infrared'.
-        listing: 'disk' lists the images of the folder; 'protocol' derives
-            the list from the split files alone, without looking for images,
-            to count, score stored features or check a protocol.
+        listing: 'disk' lists the images of the folder; 'protocol' takes the
+            split files' word for them, to count or to score stored features.
         indices: Number of first items, or the items, to keep.
         serialize_data: Keep the list as one block of bytes, shared by the
             workers.
         lazy_init: Do not list the images yet.
         test_mode: Accepted for mmengine; nothing depends on it.
-        packed: Folder written by ``tools/dataset_converters/
-            pack_dataset.py``; images come from there instead of the files,
-            in place of the loading steps the pipeline begins with.
+        packed: Folder written by ``mmgl pack-dataset``; images come from
+            there, in place of the loading steps the pipeline begins with.
 
     Raises:
         FileNotFoundError: For a missing folder or file.
@@ -132,7 +135,7 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         kept = [e for e in self.data_list if e['modality'] in wanted]
         if not kept:
             have = sorted({e['modality'] for e in self.data_list})
-            raise ValueError(
+            raise ConfigError(
                 f'{type(self).__name__}: split {self.split!r} of '
                 f'{self.data_root!r} has no image for modality='
                 f'{self.modality!r}, only '
@@ -156,7 +159,8 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
 
         With a draw of a sampler, instead of a plain index, the transforms'
         randomness depends on its key only. A missing image is a
-        FileNotFoundError, one that cannot be decoded a ValueError.
+        FileNotFoundError, one that cannot be decoded a ValueError; both are
+        ConfigErrors.
         """
         if isinstance(draw, Draw):
             results = self.get_data_info(draw.index) | dict(draw=draw)
@@ -166,14 +170,14 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         try:
             return run_pipeline(self.pipeline, results, draw, what)
         except FileNotFoundError as error:
-            raise FileNotFoundError(
+            raise MissingImageError(
                 f'{what} is missing; restore it or correct '
                 f'data_root={self.data_root!r}.'
             ) from error
         except (AssertionError, cv2.error) as error:
-            raise ValueError(
-                f'{what} cannot be read or transformed ({error}); restore the '
-                'file, or check the pipeline if the file is sound.'
+            why = ' '.join(str(error).split())
+            raise ConfigError(
+                f'{what} cannot be transformed ({why}); check the pipeline.'
             ) from error
 
 
@@ -205,7 +209,7 @@ def run_pipeline(
     with rng_scope(draw):
         data = pipeline(results)
     if data is None:
-        raise ValueError(
+        raise ConfigError(
             f'{what}: the pipeline returned nothing; each image must yield a '
             'sample.'
         )
@@ -226,7 +230,7 @@ def load_from_pack(
     )
     given = given[: len(packed)]
     if given != packed:
-        raise ValueError(
+        raise ConfigError(
             f'{key}: the images in {folder!r} come from the steps {packed}, '
             f'but the pipeline begins with {given}; pack the data set with '
             'the height, width and interpolation of the pipeline, or leave '

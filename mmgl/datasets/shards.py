@@ -7,13 +7,13 @@ is a JSON file that names the shards of one modality, which lie beside it, and
 how many images each of them holds; that is all that is kept in memory.
 """
 
-import io
 import json
 import os.path as osp
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,15 +21,18 @@ import numpy as np
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
-from mmgl.utils.images import read_file
+from mmgl.utils.images import MAX_BYTES, read_file
 
 from .checks import check_outside, check_positive, readable
-from .randomness import keyed_generator
+from .randomness import check_seed, keyed_generator
 from .reid_dataset import ReIDDataset
 
 FORMAT = 1
 TOOL = 'tools/dataset_converters/write_shards.py'
 IMAGE_KEYS = ('jpg', 'jpeg', 'png', 'bmp')
+MAX_INDEX_BYTES = 2**26
+# Letters, digits and a few signs that neither a path, a URL nor a shell reads.
+SHARD_NAME = r'\w[\w.+=@-]*'
 ANNOTATIONS = ('pid', 'raw_pid', 'camid', 'modality', 'index')
 # ``__key__``, ``__url__`` and the members' bytes by suffix.
 Sample = dict[str, Any]
@@ -83,19 +86,21 @@ class ShardList:
                 f'there is no index of shards {url!r}; write shards by '
                 f'{TOOL}, or an index of existing ones by its option --index'
             )
-        kinds = ValueError, KeyError, TypeError, OSError
-        with readable(f'index {url!r}', f'write it again by {TOOL}', *kinds):
+        # The opener of the URL raises what it likes.
+        remedy = f'write it again by {TOOL}'
+        with readable(f'index {url!r}', remedy, Exception):
             with require_webdataset().gopen(url) as stream:
-                index = json.load(io.BytesIO(stream.read()))
+                index = json.loads(stream.read(MAX_INDEX_BYTES))
             if index['format'] != FORMAT:
                 raise ValueError(f'format {index["format"]}')
-            rows = index['shards']
-            # Names reach the shell where the location is a pipe.
-            odd = [r for r in rows if re.search(r'[^\w./+=-]', r['name'])]
-            if odd and is_remote(location):
-                raise ValueError(f'no file name {odd[0]["name"]!r}')
-            urls = [shard_url(location, row['name']) for row in rows]
-            return cls(urls, [row['images'] for row in rows])
+            counts: dict[str, int] = {}
+            for row in index['shards']:
+                _check_row(row['name'], row['images'])
+                if row['name'] in counts:
+                    raise ValueError(f'{row["name"]!r} is there twice')
+                counts[row['name']] = row['images']
+        urls = [shard_url(location, name) for name in counts]
+        return cls(urls, list(counts.values()))
 
     def segments(
         self, key: tuple[int, ...], stream: str, first: int, last: int
@@ -117,6 +122,17 @@ class ShardList:
             stop = min(total, start + last - first)
             yield Segment(self.urls[shard], start, stop, total)
             first += stop - start
+
+
+def _check_row(name: Any, images: Any) -> None:
+    """Raise ValueError unless an index may name this shard.
+
+    A name becomes part of a path, a URL or a command of the shell.
+    """
+    if not isinstance(name, str) or not re.fullmatch(SHARD_NAME, name):
+        raise ValueError(f'the shard {name!r} is no plain name of a file')
+    if type(images) is not int or not 0 < images < 2**40:
+        raise ValueError(f'{images!r} images in {name!r}')
 
 
 def shard_url(location: str, name: str) -> str:
@@ -143,12 +159,23 @@ def _members(url: str) -> Iterator[tuple[str, str, bytes]]:
     stream = require_webdataset().gopen(url)
     with tarfile.open(fileobj=stream, mode='r|*') as tar:
         while (member := tar.next()) is not None:
+            _check_member(member)
             name = re.fullmatch(r'((?:.*/)?[^./]+)\.([^/]*)', member.name)
-            file = tar.extractfile(member) if member.isreg() else None
+            file = tar.extractfile(member)
             if name and file and not re.match('__[^/]*__/', member.name):
                 yield name[1], name[2].lower(), file.read()
             # Or all headers are kept.
             tar.members = []  # type: ignore[attr-defined]
+
+
+def _check_member(member: tarfile.TarInfo) -> None:
+    """Raise ValueError for what no shard needs: links, devices, far paths."""
+    if not (member.isreg() or member.isdir()) or member.issparse():
+        raise ValueError(f'{member.name!r} is no plain file')
+    if member.name.startswith('/') or '..' in member.name.split('/'):
+        raise ValueError(f'{member.name!r} leads out of the shard')
+    if member.size > MAX_BYTES:
+        raise ValueError(f'{member.name!r} is larger than {MAX_BYTES} bytes')
 
 
 def samples_of(url: str) -> Iterator[Sample]:
@@ -210,8 +237,12 @@ def write_shards(
     Returns the number of images by name of the modality.
     """
     check_positive('write_shards', images_per_shard=images_per_shard)
+    check_seed(seed)
     check_outside(out, dataset.data_root)
     modalities = dataset.field('modality')
+    for name in MODALITY_NAMES:
+        # A kill leaves no index of shards that have changed.
+        Path(out, f'{name}.json').unlink(missing_ok=True)
     written = {}
     for modality in (VISIBLE, INFRARED):
         name = MODALITY_NAMES[modality]
@@ -253,6 +284,9 @@ def _write_shard(
 
 def write_index(path: str, counts: Mapping[str, int]) -> None:
     """Write an index of shards, from name to number of images."""
+    with readable(f'index {path!r}', 'rename the shard', ValueError):
+        for name, images in counts.items():
+            _check_row(name, images)
     shards = [dict(name=n, images=count) for n, count in counts.items()]
     text = json.dumps(dict(format=FORMAT, shards=shards), indent=1)
     with replace_whole(path) as partial:

@@ -11,8 +11,9 @@ from torch.utils.data import Dataset, get_worker_info
 
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
 
-from .checks import check
+from .checks import check, readable
 from .randomness import Draw, seed_sequence
 from .reid_dataset import build_pipeline, run_pipeline
 from .shards import (
@@ -118,11 +119,11 @@ class StreamedPairs(Dataset[Results]):
         """Read and transform one batch, asked for by ``StreamSampler``."""
         draw, plan = draws[0], self.plan
         if plan is None or not isinstance(draw, Draw):
-            raise ValueError(
+            raise ConfigError(
                 "StreamedPairs needs sampler=dict(type='StreamSampler', ...)"
             )
         if len(draws) != plan.batch_size:
-            raise ValueError(
+            raise ConfigError(
                 f'a batch of {len(draws)} images was asked for, the '
                 f'StreamSampler has batch_size={plan.batch_size}; set the '
                 "data loader's batch_size alike"
@@ -149,7 +150,7 @@ class StreamedPairs(Dataset[Results]):
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         if draw.index % workers != worker:
-            raise ValueError(
+            raise ConfigError(
                 f'batch {draw.index} came to worker {worker} of {workers}: '
                 'StreamedPairs needs batches to go to the workers in turn, '
                 'as data loaders do unless in_order is False'
@@ -194,17 +195,23 @@ class StreamedPairs(Dataset[Results]):
 def _entry(sample: Sample, modality: int) -> Results:
     """Return what a pipeline needs of a sample; numbers may be unknown."""
     path = f'{sample["__url__"]}/{sample["__key__"]}'
-    notes = json.loads(sample.get('json', b'{}'))
+    remedy = 'write the shard again'
+    with readable(f'the notes of {path!r}', remedy, Exception):
+        notes = json.loads(sample.get('json', b'{}'))
+        numbers = {key: notes.get(key, -1) for key in ANNOTATIONS}
+        for key, number in numbers.items():
+            if type(number) is not int:
+                raise ValueError(f'{key} is {number!r}')
     if notes.get('modality', modality) != modality:
-        raise ValueError(
+        raise ConfigError(
             f'{path!r} in the shards of {MODALITY_NAMES[modality]} images '
             f'has modality {notes["modality"]}; check which index is '
             'StreamedPairs.visible and which is infrared'
         )
     return dict(
-        {key: notes.get(key, -1) for key in ANNOTATIONS},
+        numbers,
         modality=modality,
-        img_path=notes.get('img_path', path),
+        img_path=str(notes.get('img_path', path)),
         shard_path=path,
         img_bytes=image_of(sample),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, TypeVar
 
-from mmgl.protocols.regdb import FILE_WORDS, TRIALS
+from mmgl.protocols.regdb import FILE_WORDS, IDX_FOLDER, TRIALS
 from mmgl.protocols.split_files import read_id_list
 from mmgl.protocols.sysu import ALL_CAMERAS, CAMERAS
 from mmgl.structures import MODALITY_NAMES
@@ -112,7 +112,7 @@ def verify_regdb(
     trials: Iterable[int] = TRIALS,
 ) -> Report:
     """Check split files and images of RegDB; see :func:`verify_sysu`."""
-    check_root('--root', data_root)
+    check_root('--root', osp.join(data_root, IDX_FOLDER))
     report = Report()
     paths: set[str] = set()
     for trial in trials:

@@ -23,9 +23,12 @@ def read_text(path: Path) -> str:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f'{path} is larger than {MAX_BYTES} bytes; {REMEDY}')
     try:
-        return path.read_text(encoding='utf-8-sig')
+        text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:
-        raise ValueError(f'{path} is no text; {REMEDY}') from None
+        text = '\0'
+    if re.search(r'[\0-\x08\x0e-\x1f\x7f]', text):
+        raise ValueError(f'{path} is no text; {REMEDY}')
+    return text
 
 
 def _variable(path: Path, key: str) -> Array:
@@ -113,9 +116,10 @@ def _image_numbers(entry: Array, where: str) -> npt.NDArray[np.int64]:
             '(10, n).'
         )
     # Also false for what is no number.
-    fits = (entry >= 1) & (entry < 2**31) & (entry % 1 == 0)
-    if not fits.all():
+    fits = (entry >= 1) & (entry < 2**31)
+    whole = np.where(fits, entry, 0).astype(np.int64)
+    if not fits.all() or (whole != entry).any():
         raise ValueError(
             f'{where} has values that are not image numbers from 1.'
         )
-    return entry.astype(np.int64)
+    return whole

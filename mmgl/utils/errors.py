@@ -17,6 +17,12 @@ MISTAKES = (
 class ConfigError(ValueError):
     """A mistake in the config or on the command line, in one sentence."""
 
+    def __str__(self) -> str:
+        """Leave out the traceback that workers of data loaders put before."""
+        kind = type(self)
+        name = f'\n{kind.__module__}.{kind.__qualname__}: '
+        return super().__str__().rpartition(name)[2].rstrip()
+
 
 class TrainingDivergedError(RuntimeError):
     """Losses or features say that the run cannot come to anything."""

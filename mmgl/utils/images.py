@@ -28,13 +28,20 @@ END_OF_JPEG = b'\xff\xd9'
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """Read a regular file; others, which may never end, are a ConfigError."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise ConfigError(f'{path} is no regular file; put the image there')
-    if status.st_size > MAX_BYTES:
-        raise ConfigError(f'{path} is larger than {MAX_BYTES} bytes')
-    with open(path, 'rb') as file:
-        return file.read()
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f'image {path} is no regular file; restore it')
+        if status.st_size > MAX_BYTES:
+            raise ConfigError(f'image {path} is larger than {MAX_BYTES} bytes')
+        with open(path, 'rb') as file:
+            return file.read()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigError(
+            f'image {path} cannot be read: {error.strerror}; restore it'
+        ) from error
 
 
 def decode_image(
@@ -67,7 +74,7 @@ def decode_image(
         if img is None:
             raise ValueError('it is damaged')
     except Exception as error:  # decoders raise what they like
-        why = str(error) or type(error).__name__
+        why = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(
             f'image {name!r} cannot be read: it cannot be decoded ({why}); '
             'restore the file'

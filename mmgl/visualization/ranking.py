@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.images import read_image
 
 from .style import (
     INK,
@@ -131,12 +132,13 @@ def rank_gallery(
 
 
 def _read(path: str) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
+    try:
+        image = read_image(path, window=(1, 99))
+    except FileNotFoundError as error:
         raise FileNotFoundError(
             f'Image {path} is missing or cannot be read; give the folder that '
             'the paths start from.'
-        )
+        ) from error
     image = cv2.resize(image, _TILE, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmengine.runner import Runner
 
 from mmgl.datasets import SYSUMM01, Draw
+from mmgl.utils.errors import ConfigError
 
 PAIRS = dict(type='CrossModalPairSampler', batch_size=8)
 IDENTITIES = dict(type='IdentitySampler', num_ids=2, num_instances=2)
@@ -175,3 +177,23 @@ def test_pipeline_that_returns_nothing(sysu_root):
 def test_unknown_field(sysu_root):
     with pytest.raises(ValueError, match='img_path'):
         SYSUMM01(sysu_root, 'train').field('img_path')
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(
+    'content, text',
+    [(b'no image', 'it is none of JPEG, PNG, BMP'), (None, 'is missing')],
+)
+def test_errors_of_workers_are_one_sentence(
+    broken_sysu, content, text, workers
+):
+    # A second or two: forks workers.
+    loader = build_loader(broken_sysu, LOAD[:1], workers=workers)
+    for number in range(len(loader.dataset)):
+        path = Path(loader.dataset.get_data_info(number)['img_path'])
+        path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(ConfigError, match=text) as info:
+        next(iter(loader))
+    sentence = str(info.value)
+    assert '\n' not in sentence and 'Traceback' not in sentence
+    assert sentence.startswith(('image', 'SYSUMM01: image'))

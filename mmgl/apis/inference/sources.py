@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mmgl.structures import MODALITY_NAMES
 from mmgl.utils.errors import ConfigError
+from mmgl.utils.images import decode_image, read_image
 
 # File, folder, pattern, encoded bytes, PIL image, RGB array, or many of them.
 Images: TypeAlias = Any
@@ -19,7 +19,7 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 # A name, a number (0 visible, 1 infrared), or one for each image.
 Modality: TypeAlias = str | int | Sequence[str | int]
 
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png')
 
 
 class ImageError(ConfigError):
@@ -42,7 +42,7 @@ class Source:
             ImageError: If it cannot be decoded, or the box leaves nothing.
         """
         try:
-            image = _decode(self.picture)
+            image = _decode(self.picture, self.name)
         except (ValueError, OSError) as error:
             text = str(error)
             named = text if self.name in text else f'{self.name}: {text}'
@@ -68,20 +68,12 @@ class Source:
         return image[y1:y2, x1:x2]
 
 
-def decode_image(data: bytes, name: str) -> Picture:
-    """Decode bytes to BGR."""
-    image: Any = data and cv2.imdecode(np.frombuffer(data, np.uint8), 1)
-    if not isinstance(image, np.ndarray):
-        raise ValueError(f'{name} cannot be decoded; it is no image')
-    return image
-
-
-def _decode(picture: Any) -> Picture:
+def _decode(picture: Any, name: str) -> Picture:
     """Turn one picture of any kind into BGR."""
     if isinstance(picture, Path):
-        return decode_image(picture.read_bytes(), str(picture))
+        return read_image(picture)
     if isinstance(picture, bytes | bytearray | memoryview):
-        return decode_image(bytes(picture), 'the given bytes')
+        return decode_image(bytes(picture), name)
     if hasattr(picture, 'convert'):
         picture = np.asarray(picture.convert('RGB'))
     if not isinstance(picture, np.ndarray):

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple, TypeAlias
 import numpy as np
 
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
 
 from ..randomness import keyed_generator
 from ..types import Ints
@@ -44,7 +45,7 @@ def identity_groups(pids: Ints, modalities: Ints) -> Groups:
         counts = np.bincount(labels[members], minlength=len(classes))
         if not counts.all():
             lacking = classes[counts == 0]
-            raise ValueError(
+            raise ConfigError(
                 f'IdentitySampler: {len(lacking)} identities have no '
                 f'{MODALITY_NAMES[modality]} image, such as '
                 f'{lacking[:5].tolist()}; build the data set with modality='

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mmgl.registry import DATA_SAMPLERS
+from mmgl.utils.errors import ConfigError
 
 from ..checks import check, check_positive
 from ..randomness import keyed_generator
@@ -18,22 +19,15 @@ class IdentitySampler(EpochSampler):
 
     What an epoch is differs between methods by a factor of thirty, so their
     numbers of epochs do not compare; :mod:`.identity_plans` says how each
-    draws. For one process:
+    draws and how long it is.
 
-    - ``'iterations'``, AGW and its successors: identities drawn uniformly
-      in each iteration, images with replacement.
-      ``floor(N / (P * K * world_size)) + 1`` iterations, N being the size of
-      the larger modality: by default 696 for SYSU-MM01, 65 for RegDB. Not
-      every identity need appear in an epoch.
-    - ``'ids'``, MutualInfo (Tian et al., CVPR 2021): one pass over the
-      identities, the rest that fills no batch dropped.
-      ``floor(identities / (P * world_size))`` iterations: 24 for SYSU-MM01
+    - ``'iterations'``, AGW and its successors: identities drawn uniformly in
+      each iteration, images with replacement. By default 696 iterations for
+      SYSU-MM01, 65 for RegDB.
+    - ``'ids'``, MutualInfo: one pass over the identities. 24 for SYSU-MM01
       with P = 16, 25 for RegDB with P = 8 and 51 with P = 4.
-    - ``'images'``, MPANet (Wu et al., CVPR 2021): about one pass over the
-      images, per identity as many of each modality as it has of the scarcer
-      one, in groups of K + K that repeat no image. Its average length, for
-      any seed: 182 for SYSU-MM01 with 16 x (4 + 4), 34 for RegDB with
-      12 x (5 + 5).
+    - ``'images'``, MPANet: about one pass over the images. 182 for SYSU-MM01
+      with 16 x (4 + 4), 34 for RegDB with 12 x (5 + 5).
 
     No identity is on two ranks in the same iteration. Rows are grouped by
     identity: K visible, then K infrared, of which the k-th ones share a pair
@@ -45,9 +39,8 @@ class IdentitySampler(EpochSampler):
         num_instances: Images K per identity and modality.
         epoch: What an epoch goes over.
         seed: mmengine knows it, rank and world size unless given.
-        num_iters: Iterations of an epoch; None is the rule above. More than
-            that makes several passes with 'ids' and 'images', each in an
-            order of its own.
+        num_iters: Iterations of an epoch; None is the rule above, more are
+            several passes with 'ids' and 'images'.
         rank: Rank.
         world_size: Number of processes.
     """
@@ -78,7 +71,7 @@ class IdentitySampler(EpochSampler):
         per_iter = num_ids * self.world_size
         num_classes = len(np.unique(pids))
         if num_classes < per_iter:
-            raise ValueError(
+            raise ConfigError(
                 f'IdentitySampler: num_ids={num_ids} x {self.world_size} '
                 f'process(es) needs {per_iter} identities, the data set has '
                 f'{num_classes}; lower num_ids.'

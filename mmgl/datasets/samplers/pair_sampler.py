@@ -4,6 +4,7 @@ import numpy as np
 
 from mmgl.registry import DATA_SAMPLERS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
 
 from ..randomness import keyed_generator
 from ..reid_dataset import ReIDDataset
@@ -46,7 +47,7 @@ class CrossModalPairSampler(EpochSampler):
         ]
         for name, members in zip(MODALITY_NAMES, self.members, strict=True):
             if not len(members):
-                raise ValueError(
+                raise ConfigError(
                     f'CrossModalPairSampler: no {name} image; build the data '
                     "set with modality='both'."
                 )
@@ -55,7 +56,7 @@ class CrossModalPairSampler(EpochSampler):
         rest = per_iter - 1 if round_up else 0
         self.num_iters = (wanted + rest) // per_iter
         if not self.num_iters:
-            raise ValueError(
+            raise ConfigError(
                 f'CrossModalPairSampler: {wanted} pairs are fewer than one '
                 f'global batch of {per_iter}; set round_up=True or a smaller '
                 'batch_size.'

@@ -2,6 +2,8 @@
 
 from mmcv.transforms import BaseTransform
 
+from mmgl.utils.errors import ConfigError
+
 from ..types import Image
 
 
@@ -22,7 +24,7 @@ def check_image(
 ) -> None:
     """Raise ValueError for what is no image ``(H, W, 3)`` in grey levels."""
     if img.dtype not in kinds or img.ndim != 3 or img.shape[2] != 3:
-        raise ValueError(
+        raise ConfigError(
             f'{owner} needs a {" or ".join(kinds)} image of shape (H, W, 3) '
             f'in grey levels, not normalised; got {img.dtype} {img.shape}'
         )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mmgl.registry import TRANSFORMS
+from mmgl.utils.errors import ConfigError
 
 from ..checks import check, check_choice, check_positive, check_probability
 from ..types import Image, Results
@@ -46,7 +47,7 @@ class ChannelTransform(Transform):
         self._owner = type(self).__name__
         check_choice(f'{self._owner}.space', space, ('normalized', 'raw'))
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ValueError(
+            raise ConfigError(
                 f'{self._owner} needs three numbers in mean and three '
                 'positive ones in std, as the data preprocessor has; got '
                 f'mean={mean}, std={std}'

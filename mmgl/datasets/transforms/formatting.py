@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import ReIDDataSample
+from mmgl.utils.errors import ConfigError
 
 from ..types import Image, Results
 from .base import Transform, check_image
@@ -29,7 +30,7 @@ def _tensor(img: Image) -> Tensor:
 def _pack_views(views: Sequence[Image]) -> Tensor | list[Tensor]:
     """Stack the views of an image if they have one size, or list them."""
     if not views:
-        raise ValueError('PackReIDInputs: the list of views is empty')
+        raise ConfigError('PackReIDInputs: the list of views is empty')
     tensors = [_tensor(view) for view in views]
     # mmengine collates no lists of different lengths in one batch.
     sizes = {view.shape for view in tensors}
@@ -60,7 +61,7 @@ class PackReIDInputs(Transform):
     def transform(self, results: Results) -> Results:
         """Return inputs and data sample of one image."""
         if 'img_norm_cfg' in results:
-            raise ValueError(
+            raise ConfigError(
                 'PackReIDInputs got a normalised image; remove Normalize from '
                 'the pipeline: normalisation belongs to the data preprocessor '
                 'of the model.'

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmgl.registry import TRANSFORMS
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.images import decode_image, read_file
 
 from ..checks import check, check_choice
@@ -42,7 +43,7 @@ class LoadImageFromFile(Transform):
         )
         check(f'{owner}.window', window, fits, rule)
         self.color_type = color_type
-        self.window = None if window is None else tuple(window)
+        self.window = None if window is None else tuple(map(float, window))
 
     def transform(self, results: Results) -> Results:
         """Read and decode ``results['img_path']``."""
@@ -122,7 +123,7 @@ class PILResize(Transform):
         """Resize ``results['img']``."""
         img = results['img']
         if img.dtype != np.uint8:
-            raise ValueError(
+            raise ConfigError(
                 f'PILResize needs a uint8 image, got {img.dtype}; put it '
                 'before the transforms that return float32'
             )

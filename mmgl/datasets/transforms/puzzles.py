@@ -8,6 +8,7 @@ import numpy as np
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import permutation_set
+from mmgl.utils.errors import ConfigError
 
 from ..checks import check
 from ..randomness import check_seed, keyed_generator
@@ -24,7 +25,7 @@ def shuffle_stripes(img: Image, permutation: Ints) -> Image:
     """
     height, num = img.shape[0], len(permutation)
     if height % num:
-        raise ValueError(
+        raise ConfigError(
             f'SharedStripeShuffle: height {height} of the image is no '
             f'multiple of num_stripes={num}; change the image size or '
             'num_stripes.'
@@ -97,11 +98,9 @@ class JigsawTiles(Transform):
     Follows Noroozi and Favaro (ECCV 2016): a tile sits at a random place
     inside its cell, so that edges do not go on in the next tile, and the
     order is drawn from a fixed set, see :func:`permutation_set`. View ``i``
-    shows cell ``permutation[i]``, counted row by row from 0. Comes after all
-    other augmentations, right before ``PackReIDInputs``.
-
-    With a draw of a sampler the randomness depends on (seed, epoch,
-    position); with a plain index on the index, so it is fixed then.
+    shows cell ``permutation[i]``, counted row by row from 0. Comes right
+    before ``PackReIDInputs``. With a draw of a sampler the randomness depends
+    on (seed, epoch, position); with a plain index on the index.
 
     Required keys: ``img``, and ``draw`` or ``sample_idx``. Modified: ``img``
     becomes the list of tiles. Added: ``permutation``, int64 of shape
@@ -152,7 +151,7 @@ class JigsawTiles(Transform):
     def _sizes(self, shape: Sequence[int]) -> tuple[list[int], list[int]]:
         """Height and width of a tile, and of what it leaves free."""
         if shape[0] % self.grid[0] or shape[1] % self.grid[1]:
-            raise ValueError(
+            raise ConfigError(
                 f'JigsawTiles: grid={self.grid} does not divide an image of '
                 f'{shape[0]} x {shape[1]} pixels; change the size or the '
                 'grid.'
@@ -162,7 +161,7 @@ class JigsawTiles(Transform):
         free = [math.ceil(side * self.gap - 1e-6) for side in cell]
         tile = [side - out for side, out in zip(cell, free, strict=True)]
         if min(tile) < 1:
-            raise ValueError(
+            raise ConfigError(
                 f'JigsawTiles: gap={self.gap} leaves nothing of a cell of '
                 f'{cell[0]} x {cell[1]} pixels.'
             )

@@ -8,6 +8,7 @@ from mmcv.transforms import Compose
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
 
 from ..checks import check
 from ..reid_dataset import build_pipeline
@@ -25,7 +26,7 @@ def _build(key: str, steps: Steps) -> Compose:
 def _build_all(key: str, lists: Sequence[Steps]) -> list[Compose]:
     """Build each of a list of pipelines, which must not be empty."""
     if not lists:
-        raise ValueError(f'{key} is empty; give it lists of transforms')
+        raise ConfigError(f'{key} is empty; give it lists of transforms')
     return [_build(f'{key}.{n}', steps) for n, steps in enumerate(lists)]
 
 
@@ -35,8 +36,8 @@ class ModalityTransform(Transform):
 
     Args:
         visible: Transforms of visible images; an empty list changes nothing,
-            None leaves the image out, which only makes sense inside
-            :class:`Views`: the image then has one view less.
+            None leaves the image out: inside :class:`Views` it then has one
+            view less.
         infrared: Those of infrared images, likewise.
     """
 
@@ -67,8 +68,8 @@ class EpochStages(Transform):
     evaluation, get the last stage.
 
     Args:
-        epochs_per_stage: Epochs of each stage, one number for all or one
-            each; the last stage goes on to the end whatever its number.
+        epochs_per_stage: Epochs of all stages or of each; the last stage goes
+            on to the end whatever its number.
         stages: One list of transforms per stage.
     """
 
@@ -116,15 +117,8 @@ class Views(Transform):
         views: One list of transforms per view; a list may be empty.
         first: Transforms every view starts with, random ones drawn anew.
         copies: How many views each of the lists makes, one after the other;
-            one of each by default.
-
-    Example:
-        >>> # Two views of the same kind, as contrastive learning needs.
-        >>> step = dict(
-        ...     type='Views',
-        ...     first=[dict(type='RandomFlip', prob=0.5)],
-        ...     views=[[]],
-        ...     copies=[2])
+            one of each by default. ``views=[[]], copies=[2]`` are two views
+            of the same kind, as contrastive learning needs.
     """
 
     def __init__(
@@ -155,7 +149,7 @@ class Views(Transform):
             if data is not None:
                 made.append(data)
         if not made:
-            raise ValueError(
+            raise ConfigError(
                 'Views: no view is left of an image of modality '
                 f'{results.get("modality")}; at least one pipeline in views '
                 'must return a result.'
