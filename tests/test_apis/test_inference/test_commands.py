@@ -61,7 +61,7 @@ def test_broken_images_stop_or_are_left_out(
     with pytest.raises(SystemExit) as error:
         embed(bundle, folder, out)
     assert error.value.code == 2 and not out.exists()
-    assert '1.jpg cannot be decoded' in capsys.readouterr().err
+    assert "1.jpg' cannot be read" in capsys.readouterr().err
     embed(bundle, folder, out, '--on-error=report')
     assert 'left out: ' in capsys.readouterr().err
     assert len(read(out)[0]) == 7
