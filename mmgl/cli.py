@@ -1,11 +1,11 @@
 """The command ``mmgl``: every tool, also where there is no checkout."""
 
-import difflib
 import runpy
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from .utils.errors import nearest
 from .utils.paths import tool_dir
 from .version import __version__
 
@@ -90,8 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'mmgl {__version__}')
         return 0
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, 1)
-        hint = f' (did you mean {near[0]!r}?)' if near else ''
+        hint = nearest(command, COMMANDS)
         problem = f'no command {command!r}{hint}' if command else 'no command'
         print(f'{usage()}\n\nmmgl: {problem}', file=sys.stderr)
         return 2

@@ -19,7 +19,7 @@ from mmgl.checkpoints.converters.methods import STEMS
 from mmgl.checkpoints.converters.rules import OneSided, Rule, Tensors, Work
 from mmgl.checkpoints.provenance import META_KEY
 from mmgl.checkpoints.reader import KEY, read_state_dict
-from mmgl.config.loading import forget_init, load_config
+from mmgl.config.loading import checked_config, forget_init
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
@@ -138,7 +138,7 @@ def model_tensors(
 
     Without a config the model is the method's own, with so many identities.
     """
-    cfg = load_config(config or config_dir() / method.config)
+    cfg = checked_config(config or config_dir() / method.config)
     if 'model' not in cfg:
         raise ValueError(f'config {config} has no model')
     for name, head in cfg.model.get('heads', {}).items():

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmgl.config.loading import load_config
+from mmgl.config.loading import checked_config
 from mmgl.models.backbones.base_resnet import STAGES
 from mmgl.models.pruned_backbone import STREAMS, channel_subsets
 from mmgl.models.pruning import prune_model, save_pruned
@@ -48,7 +48,7 @@ def pruning_parser() -> argparse.ArgumentParser:
 
 def build_headless(config: str, checkpoint: str) -> tuple[Any, dict[str, Any]]:
     """Build the model of a checkpoint without heads; also its plain config."""
-    cfg = load_config(config)
+    cfg = checked_config(config)
     cfg.model['heads'] = None
     return build_model(cfg, checkpoint), cfg.model.to_dict()
 

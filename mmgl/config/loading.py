@@ -3,7 +3,9 @@
 import os
 import re
 from argparse import Namespace
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -17,11 +19,12 @@ from mmgl.utils.compat import (
     select_amp_wrapper,
     setup_cpu_distributed,
 )
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, nearest
 from mmgl.utils.paths import config_dir
 from mmgl.utils.precision import allow_tf32
 
-from .checking import check_config, nearest
+from .checking import check_config, check_settings
+from .files import read_config_file
 from .keys import LOADERS
 from .overrides import apply_overrides
 from .shipped import find_config, list_configs
@@ -44,13 +47,25 @@ def load_config(path: str | Path) -> Config:
         near = nearest(str(path), [*list_configs(), *files])
         raise ConfigError(f'there is no config {str(path)!r}{near}')
     know_own_configs()
-    try:
-        # Lazy configs take imports for components; ours have no imports.
-        return Config.fromfile(str(file), lazy_import=False)
-    except Exception as error:  # It is a program.
-        raise ConfigError(
-            f'config {path}: {type(error).__name__}: {error}'
-        ) from error
+    return read_config_file(file)
+
+
+def checked_config(
+    path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    variables: Collection[str] = (),
+) -> Config:
+    """Read a config, change it as ``--cfg-options`` asks for and check it.
+
+    ``variables`` are those of the config that the caller reads.
+
+    Raises:
+        ConfigError: For a mistake in files, changes or settings.
+    """
+    cfg = load_config(path)
+    apply_overrides(cfg, overrides, f'config {path}', variables)
+    check_settings(cfg)
+    return cfg
 
 
 def init_names() -> list[str]:

@@ -1,8 +1,9 @@
 """Errors that a user can mend, and how the tools show them."""
 
+import difflib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 DEBUG_VARIABLE = 'MMGL_DEBUG'
@@ -15,6 +16,15 @@ class ConfigError(ValueError):
 
 class TrainingDivergedError(RuntimeError):
     """Losses or features say that the run cannot come to anything."""
+
+
+def nearest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return ``' (did you mean ...?)'`` for the nearest word, or nothing.
+
+    ``cutoff`` is the similarity in [0, 1] from which a word counts as near.
+    """
+    found = difflib.get_close_matches(word, sorted(words), 1, cutoff)
+    return f' (did you mean {found[0]!r}?)' if found else ''
 
 
 def debugging(option: bool = False) -> bool:

@@ -9,7 +9,7 @@ from torch import nn
 from mmgl.config.checking import check_config
 from mmgl.config.keys import TOP_KEYS
 from mmgl.config.loading import derive_loaders, load_config
-from mmgl.config.signatures import expected_scalar, read_signature
+from mmgl.config.signatures import expected_kind, read_signature
 from mmgl.utils.errors import ConfigError
 
 
@@ -186,8 +186,9 @@ def test_signature_follows_kwargs(component, names, is_open):
         ('b', None, None),
         ('b', '3', 'float'),
         ('c', 3, 'str'),
-        ('d', 3, None),
+        ('d', 3, 'list'),
+        ('d', (1, 2), None),
     ],
 )
 def test_scalar_annotations(name, value, expected):
-    assert expected_scalar(read_signature(Forwards), name, value) == expected
+    assert expected_kind(read_signature(Forwards), name, value) == expected

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmgl.config.loading import load_config
+from mmgl.config.keys import VARIABLES
+from mmgl.config.loading import checked_config
 from mmgl.config.options import add_cfg_options, distinct_names
-from mmgl.config.overrides import apply_overrides
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.utils.errors import ConfigError
 from mmgl.visualization import load_feature_dump
@@ -92,8 +92,7 @@ def extract_by_options(
     The options are ``split`` and those of :func:`add_extraction_options`;
     errors are those of :func:`extract_features`.
     """
-    cfg = load_config(config)
-    apply_overrides(cfg, options.cfg_options, f'config {config}')
+    cfg = checked_config(config, options.cfg_options, VARIABLES)
     return extract_features(
         cfg,
         checkpoint,
