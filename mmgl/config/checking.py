@@ -13,7 +13,7 @@ from typing import Any
 
 import mmengine.registry as nodes
 from mmengine.registry import Registry
-from torch.utils.data import DataLoader
+from mmengine.runner.priority import Priority, get_priority
 
 from mmgl.checkpoints.fit import check_init_from
 from mmgl.utils.compat import registry_scope
@@ -21,18 +21,16 @@ from mmgl.utils.errors import ConfigError, nearest
 
 from .components import (
     KEYS_OF_BUILDER,
+    PLAIN,
     REGISTRY_OF_KEY,
     check_scope,
     find_component,
     type_of,
 )
-from .keys import LOADERS, TOP_KEYS, ByParameter, Run
+from .keys import HOOKS, LOADERS, TOP_KEYS, ByParameter, Run
 from .numbers import check_numbers
 from .schedule import check_schedule
 from .signatures import describe, expected_kind, fits, read_signature
-
-# Keys of a loader that the Runner takes itself.
-OWN_LOADER_KEYS = {'num_batch_per_epoch', 'disable_subprocess_warning'}
 
 
 def check_config(cfg: Mapping[str, Any]) -> None:
@@ -42,13 +40,22 @@ def check_config(cfg: Mapping[str, Any]) -> None:
         ConfigError: In one sentence, for the first mistake.
     """
     check_settings(cfg)
+    check_files(cfg)
+
+
+def check_files(cfg: Mapping[str, Any]) -> None:
+    """Check that the folders and files that a config names are there.
+
+    Raises:
+        ConfigError: In one sentence, for the first that is not.
+    """
     for key in LOADERS:
         _check_data_roots(cfg.get(key), key)
     _check_checkpoints(cfg)
 
 
-def check_settings(cfg: Mapping[str, Any]) -> None:
-    """Check every setting, but not whether the files named are there.
+def check_sections(cfg: Mapping[str, Any]) -> None:
+    """Check names and kinds of what stands at the top of a config.
 
     Raises:
         ConfigError: In one sentence, for the first mistake.
@@ -57,15 +64,23 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
         # Configs may have variables: only a near miss is a mistake.
         if key not in TOP_KEYS and (hint := nearest(key, TOP_KEYS, 0.88)):
             raise ConfigError(f'config: unknown key {key!r}{hint}')
+    _check_keys({key: cfg[key] for key in cfg if key in TOP_KEYS}, Run)
+
+
+def check_settings(cfg: Mapping[str, Any]) -> None:
+    """Check every setting, but not whether the files named are there.
+
+    Raises:
+        ConfigError: In one sentence, for the first mistake.
+    """
+    check_sections(cfg)
     sections = {key: cfg[key] for key in cfg if key in TOP_KEYS}
-    _check_keys(sections, Run)
     scope = sections.get('default_scope', 'mmgl')
     check_scope(scope, 'default_scope')
     with registry_scope(scope):
         for key, value in sections.items():
             if key in LOADERS and value is not None:
-                _check_arguments(value, key, DataLoader, OWN_LOADER_KEYS)
-                for part in REGISTRY_OF_KEY.keys() & value.keys():
+                for part in [p for p in value if p in REGISTRY_OF_KEY]:
                     registry = REGISTRY_OF_KEY[part]
                     _check_value(value[part], f'{key}.{part}', registry, part)
                 _check_batch_size(value, key)
@@ -128,10 +143,15 @@ def _check_value(
             component = find_component(kind, registry, path)
             more = KEYS_OF_BUILDER.get(registry, set())
             _check_arguments(value, path, component, more)
+            if registry is nodes.HOOKS:
+                _check_priority(value, path)
             for name, item in value.items():
-                where, known = f'{path}.{name}', name in REGISTRY_OF_KEY
-                below = REGISTRY_OF_KEY[name] if known else registry
-                _check_value(item, where, below, name if known else '')
+                known = name if name in REGISTRY_OF_KEY else ''
+                below = REGISTRY_OF_KEY.get(name, registry)
+                if name not in PLAIN:
+                    _check_value(item, f'{path}.{name}', below, known)
+    elif key and isinstance(value, bool | int | float | str):
+        raise ConfigError(f'{path} must be a dict with a type, got {value!r}')
 
 
 def _check_named(
@@ -149,7 +169,22 @@ def _check_named(
         if typed and isinstance(item, Mapping) and name not in typed:
             hint = nearest(name, typed)
             raise ConfigError(f'{path}.{name} has no type{hint}')
+        if item is None and key == 'default_hooks' and name not in HOOKS:
+            hint = nearest(name, HOOKS)
+            raise ConfigError(f'{path}.{name}: no such hook to remove{hint}')
         _check_value(item, f'{path}.{name}', registry)
+
+
+def _check_priority(value: Mapping[str, Any], path: str) -> None:
+    """Check the rank of a hook, a number or a name."""
+    try:
+        get_priority(value.get('priority', 'NORMAL'))
+    except (KeyError, TypeError, ValueError):
+        names = ', '.join(Priority.__members__)
+        raise ConfigError(
+            f'{path}.priority must be one of {names} or a number from 0 to '
+            f'100, got {value["priority"]!r}'
+        ) from None
 
 
 def _check_arguments(

@@ -43,6 +43,8 @@ KEYS_OF_BUILDER = {
     nodes.PARAM_SCHEDULERS: {'convert_to_iter_based'},
     nodes.LOOPS: {'by_epoch'},
 }
+# Their type is no component.
+PLAIN = frozenset({'clip_grad'})
 # What the Runner builds where no type is given.
 _DEFAULT_TYPES = {
     'model_wrapper_cfg': 'MMDistributedDataParallel',

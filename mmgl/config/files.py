@@ -7,10 +7,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, one_line
 
 from .keys import LOADERS, TOP_KEYS, VARIABLES
 from .overrides import real_key
+from .shipped import SCOPE, find_config
 
 BASE = '_base_'
 # Read by mmengine where a file says so.
@@ -28,9 +29,7 @@ def read_config_file(path: Path) -> Config:
         # Lazy configs take imports for components; ours have no imports.
         cfg = Config.fromfile(str(path), lazy_import=False)
     except (Exception, SystemExit) as error:  # It is a program.
-        raise ConfigError(
-            f'config {path}: {type(error).__name__}: {error}'
-        ) from error
+        raise ConfigError(f'config {path}: {one_line(error)}') from error
     _refuse_idle(tree, cfg, path)
     return cfg
 
@@ -58,7 +57,7 @@ def _bases_of(tree: ast.Module) -> list[Any]:
                 value = ast.literal_eval(node.value)
             except (ValueError, TypeError):
                 return []  # An expression, which mmengine evaluates.
-            return [value] if isinstance(value, str) else list(value or ())
+            return list(value) if isinstance(value, list | tuple) else [value]
     return []
 
 
@@ -74,11 +73,12 @@ def _check_bases(path: Path, above: Sequence[Path] = ()) -> ast.Module:
             raise ConfigError(
                 f'config {path}: {BASE} names files, not {base!r}'
             )
-        if '::' in base:
-            # Of an installed package; mmengine knows where they are.
-            continue
         file = path.parent / base
-        if '://' in base or not file.is_file():
+        if '::' in base and not base.startswith(SCOPE):
+            continue  # Of another package; mmengine knows where it is.
+        if base.startswith(SCOPE):
+            file = find_config(base) or file
+        if not file.is_file():
             raise ConfigError(f'config {path}: there is no base file {base!r}')
         if file.resolve() in chain:
             raise ConfigError(

@@ -3,6 +3,7 @@
 Importing them costs nothing.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, TypedDict
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -18,11 +19,23 @@ class MultiProcessing(TypedDict, total=False):
     opencv_num_threads: int
 
 
+class Distributed(TypedDict, total=False):
+    """How processes find one another."""
+
+    backend: str
+    init_backend: str
+    init_method: str
+    timeout: float
+    world_size: int
+    rank: int
+    group_name: str
+
+
 class Environment(TypedDict, total=False):
     """Settings of the process; build_runner reads tf32, the Runner others."""
 
     cudnn_benchmark: bool
-    dist_cfg: dict[str, Any]
+    dist_cfg: Distributed
     mp_cfg: MultiProcessing
     resource_limit: int
     tf32: Literal[True, False, None]
@@ -43,6 +56,30 @@ class Scaling(TypedDict, total=False):
     base_batch_size: int
 
 
+class Loader(TypedDict, total=False):
+    """Arguments of a DataLoader, and two that the Runner takes itself."""
+
+    dataset: dict[str, Any]
+    batch_size: int | None
+    shuffle: bool | None
+    sampler: Part
+    batch_sampler: Part
+    num_workers: int
+    collate_fn: dict[str, Any] | Callable[..., Any] | None
+    pin_memory: bool
+    drop_last: bool
+    timeout: float
+    worker_init_fn: dict[str, Any] | Callable[..., Any] | None
+    multiprocessing_context: str | None
+    generator: Any
+    prefetch_factor: int | None
+    persistent_workers: bool
+    pin_memory_device: str
+    in_order: bool
+    num_batch_per_epoch: int | None
+    disable_subprocess_warning: bool
+
+
 class ByParameter(TypedDict, total=False):
     """Settings of single parameters, of DefaultOptimWrapperConstructor."""
 
@@ -61,9 +98,9 @@ class Run(TypedDict, total=False):
 
     model: Part
     work_dir: str | None
-    train_dataloader: Part
-    val_dataloader: Part
-    test_dataloader: Part
+    train_dataloader: Loader | None
+    val_dataloader: Loader | None
+    test_dataloader: Loader | None
     train_cfg: Part
     val_cfg: Part
     test_cfg: Part
@@ -95,27 +132,35 @@ class Run(TypedDict, total=False):
 
 
 TOP_KEYS = frozenset(Run.__annotations__)
+# Hooks of the Runner; None takes one of them away.
+HOOKS = frozenset(
+    'runtime_info timer sampler_seed logger param_scheduler checkpoint'.split()
+)
 # Variables of config files that the tools that extract features read.
 VARIABLES = frozenset({'test_pipeline'})
-# Smallest value that means something, by name, wherever the name stands.
+# Names of whole numbers that count something, wherever they stand.
+COUNTS = frozenset(
+    """
+    batch_size base_batch_size prefetch_factor num_batch_per_epoch
+    accumulative_counts max_epochs max_iters val_interval interval window_size
+    T_max step_size num_classes num_ids num_instances num_iters
+    num_pairs_per_epoch num_stripes resource_limit world_size
+    """.split()
+)
+# Whole numbers that may be 0.
+WHOLE = frozenset('num_workers begin milestones val_begin seed rank'.split())
+# Smallest and largest value that mean something.
 AT_LEAST = {
     **dict.fromkeys(
         """
-        lr weight_decay momentum eps eta_min begin num_workers timeout seed
+        lr weight_decay momentum eps eta_min timeout max_norm clip_value
         lr_mult decay_mult bias_lr_mult bias_decay_mult norm_decay_mult
-        flat_decay_mult prob erase_prob gray_prob val_begin
+        flat_decay_mult prob erase_prob gray_prob
         """.split(),
         0,
     ),
-    **dict.fromkeys(
-        """
-        batch_size base_batch_size prefetch_factor num_batch_per_epoch
-        accumulative_counts max_epochs max_iters val_interval interval
-        window_size T_max step_size num_classes num_ids num_instances
-        num_iters num_pairs_per_epoch num_stripes resource_limit
-        """.split(),
-        1,
-    ),
+    **dict.fromkeys(WHOLE, 0),
+    **dict.fromkeys(COUNTS, 1),
 }
 AT_MOST = {'prob': 1, 'erase_prob': 1, 'gray_prob': 1, 'seed': 2**32 - 1}
 BELOW = {'momentum': 1}

@@ -23,7 +23,7 @@ from mmgl.utils.errors import ConfigError, nearest
 from mmgl.utils.paths import config_dir
 from mmgl.utils.precision import allow_tf32
 
-from .checking import check_config, check_settings
+from .checking import check_config, check_files, check_sections, check_settings
 from .files import read_config_file
 from .keys import LOADERS
 from .overrides import apply_overrides
@@ -41,13 +41,17 @@ def load_config(path: str | Path) -> Config:
         ConfigError: If the file, or one of its bases, is missing or broken.
     """
     file = find_config(path)
+    if Path(path).is_dir():
+        raise ConfigError(f'config {path} is a folder; name a file in it')
     if file is None:
         root = config_dir()
         files = [f'configs/{p.relative_to(root)}' for p in root.rglob('*.py')]
         near = nearest(str(path), [*list_configs(), *files])
         raise ConfigError(f'there is no config {str(path)!r}{near}')
     know_own_configs()
-    return read_config_file(file)
+    cfg = read_config_file(file)
+    check_sections(cfg)
+    return cfg
 
 
 def checked_config(
@@ -160,10 +164,11 @@ def training_config(options: Namespace) -> Config:
     if found:
         cfg['resume'], cfg['load_from'] = True, str(found)
         forget_init(cfg)
-    # What only testing needs may be missing here.
+    check_settings(cfg)
+    # The files that only testing needs may be missing here.
     for key in TESTING + (VALIDATION if options.no_validate else ()):
         cfg[key] = None
-    check_config(cfg)
+    check_files(cfg)
     return cfg
 
 

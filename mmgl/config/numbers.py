@@ -5,7 +5,7 @@ from typing import Any
 
 from mmgl.utils.errors import ConfigError
 
-from .keys import AT_LEAST, AT_MOST, BELOW, NEVER
+from .keys import AT_LEAST, AT_MOST, BELOW, COUNTS, NEVER, WHOLE
 
 
 def check_numbers(value: Any, path: str, name: str = '') -> None:
@@ -32,6 +32,8 @@ def _problem(value: Any, name: str) -> str | None:
         return None
     if not math.isfinite(value):
         return 'finite'
+    if name in COUNTS | WHOLE and int(value) != value:
+        return 'a whole number'
     if name in AT_LEAST and value < AT_LEAST[name]:
         least = f'at least {AT_LEAST[name]}'
         return None if value == NEVER.get(name) else least

@@ -74,8 +74,9 @@ def real_key(cfg: Mapping[str, Any], variable: str) -> str:
     """
     places = list(_walk({key: cfg[key] for key in TOP_KEYS & cfg.keys()}))
     paths = [path for path, name, _ in places if name == variable]
-    if not paths and isinstance(cfg.get(variable), dict | list):
-        paths = [path for path, _, value in places if value == cfg[variable]]
+    same = cfg.get(variable)
+    if not paths and same and isinstance(same, dict | list):
+        paths = [path for path, _, value in places if value == same]
     if not paths:
         return nearest(variable, TOP_KEYS)
     paths.sort()

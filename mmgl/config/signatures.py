@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Any
@@ -105,8 +105,10 @@ def describe(hint: Any) -> str:
             if o is not NoneType
         )
         return f'{", ".join(words)} or {last}' if words else last
-    if origin in (dict, list) and Any in options:
-        return f'a {origin.__name__}'
+    if origin in (dict, Mapping) or typing.is_typeddict(hint):
+        return 'a dict'
+    if origin is list and Any in options:
+        return 'a list'
     if options or not inspect.isclass(hint):
         return re.sub(r'[a-z_]+\.(?=[A-Za-z])', '', str(hint))
     return hint.__name__
