@@ -4,6 +4,8 @@ import argparse
 import sys
 
 from mmgl.experiments import Options, run
+from mmgl.utils.arguments import natural, output_folder, positive
+from mmgl.utils.errors import report_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,23 +23,25 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--seeds',
-        type=int,
+        type=positive,
         default=1,
         help='repeat it with the seeds 0 ... N-1 and report mean and spread',
     )
     parser.add_argument(
         '--work-dir',
+        type=output_folder,
         help='folder of the results (default: work_dirs/quickstart, with '
         '--smoke work_dirs/quickstart_smoke)',
     )
     parser.add_argument(
         '--data-root',
+        type=output_folder,
         help='folder of the embedded data set (default: '
         'data/synthetic/<preset>)',
     )
     parser.add_argument(
         '--workers',
-        type=int,
+        type=natural,
         help='processes that load images (default: as the configs say)',
     )
     return parser.parse_args()
@@ -46,7 +50,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Run the quickstart and return its exit code."""
     args = parse_args()
-    try:
+    with report_errors():
         options = Options(
             ['quickstart'],
             smoke=args.smoke,
@@ -55,9 +59,6 @@ def main() -> int:
             data_root={'sysu': args.data_root} if args.data_root else {},
             workers=args.workers,
         )
-    except (ValueError, FileNotFoundError) as error:
-        print(f'Error: {error}', file=sys.stderr)
-        return 1
     return run(options)
 
 

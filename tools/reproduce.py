@@ -3,9 +3,10 @@
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
+from mmgl.config.options import CfgOptions
 from mmgl.experiments import TARGETS, Options, run
+from mmgl.utils.arguments import natural, output_folder, positive
+from mmgl.utils.errors import report_errors
 
 
 def folder_of(text: str) -> tuple[str, str]:
@@ -35,7 +36,7 @@ def parse_args() -> argparse.Namespace:
         help='mini: embedded data on a CPU; full: the real data sets',
     )
     parser.add_argument(
-        '--seeds', type=int, help='seeds 0 ... N-1 (default: 3, full: 1)'
+        '--seeds', type=positive, help='seeds 0 ... N-1 (default: 3, full: 1)'
     )
     parser.add_argument(
         '--only',
@@ -54,7 +55,8 @@ def parse_args() -> argparse.Namespace:
         help='folders of the data sets: sysu=PATH regdb=PATH',
     )
     add_machine_options(parser)
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    logs = 'folder of logs and checkpoints'
+    parser.add_argument('--work-dir', type=output_folder, help=logs)
     parser.add_argument(
         '--results', default='docs/results', help='folder of the records'
     )
@@ -64,7 +66,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=CfgOptions,
         default={},
         metavar='KEY=VALUE',
         help='change every training; needs other --results and --document',
@@ -84,13 +86,13 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where stages run, and how many at a time."""
     parser.add_argument(
         '--jobs',
-        type=int,
+        type=positive,
         help='stages that run at a time (default: one a GPU, without GPUs '
         'one a core, with SLURM 8)',
     )
     parser.add_argument(
         '--gpus',
-        type=int,
+        type=natural,
         nargs='+',
         metavar='N',
         help='GPUs to share out (default: all)',
@@ -113,11 +115,8 @@ def main() -> int:
     args = vars(parse_args())
     args['overrides'] = args.pop('cfg_options')
     args['data_root'] = dict(args['data_root'])
-    try:
+    with report_errors():
         options = Options(**args)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'Error: {error}', file=sys.stderr)
-        return 1
     return run(options)
 
 

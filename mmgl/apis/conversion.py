@@ -21,6 +21,7 @@ from mmgl.checkpoints.provenance import META_KEY
 from mmgl.checkpoints.reader import KEY, read_state_dict
 from mmgl.config.loading import checked_config, forget_init
 from mmgl.registry import MODELS
+from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
@@ -41,14 +42,14 @@ def conversion_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('method', choices=(*METHODS, RESNET))
     add('source', metavar='IN', help='file to read')
-    add('out', metavar='OUT', help='file to write')
+    add('out', metavar='OUT', type=output_file, help='file to write')
     add('--reverse', action='store_true', help='from mmgl to the release')
     add(
         '--config',
         help='config whose model the tensors must fit (default: ResNet-50 '
         'on SYSU-MM01, with the number of identities of the file)',
     )
-    add('--num-classes', type=int, help='identities the file must have')
+    add('--num-classes', type=positive, help='identities the file must have')
     add(
         '--trial',
         type=int,
@@ -139,8 +140,6 @@ def model_tensors(
     Without a config the model is the method's own, with so many identities.
     """
     cfg = checked_config(config or config_dir() / method.config)
-    if 'model' not in cfg:
-        raise ValueError(f'config {config} has no model')
     for name, head in cfg.model.get('heads', {}).items():
         if config is None and 'num_classes' in head:
             head.num_classes = num_classes

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmgl.config.options import add_picture_option, distinct_names
+from mmgl.utils.arguments import positive
 from mmgl.utils.errors import report_errors
 from mmgl.visualization import (
     draw_cost,
@@ -45,7 +46,7 @@ def curves_parser() -> argparse.ArgumentParser:
     )
     add(
         '--num-stripes',
-        type=int,
+        type=positive,
         default=6,
         help='stripes of the permutation task, for chance',
     )

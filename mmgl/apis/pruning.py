@@ -18,6 +18,7 @@ from mmgl.config.loading import checked_config
 from mmgl.models.backbones.base_resnet import STAGES
 from mmgl.models.pruned_backbone import STREAMS, channel_subsets
 from mmgl.models.pruning import prune_model, save_pruned
+from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import report_errors
 
@@ -34,10 +35,10 @@ def pruning_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('config', help='config of the training run')
     add('checkpoint', help='a checkpoint of it')
-    add('out', help='file to write')
+    add('out', type=output_file, help='file to write')
     add(
         '--size',
-        type=int,
+        type=positive,
         nargs=2,
         default=(288, 144),
         metavar=('HEIGHT', 'WIDTH'),

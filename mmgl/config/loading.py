@@ -67,6 +67,8 @@ def checked_config(
         ConfigError: For a mistake in files, changes or settings.
     """
     cfg = load_config(path)
+    if not cfg.get('model'):
+        raise ConfigError(f'config {path} has no model')
     apply_overrides(cfg, overrides, f'config {path}', variables)
     check_settings(cfg)
     return cfg

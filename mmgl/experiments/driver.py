@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from mmgl.utils.errors import INTERRUPTED
+from mmgl.utils.errors import BAD_INPUT, INTERRUPTED, one_line
 
 from .cells import Cell
 from .chain import Chain, StageRunner, terminate_like_interrupt
@@ -44,7 +44,8 @@ def run(
 
     ``runner`` runs one stage, by default as a subprocess; ``display`` shows
     messages, by default on the standard output. Returns the exit code: 0
-    done, 1 something failed, 130 interrupted.
+    done, 1 something failed, 2 nothing was begun for a mistake in the options,
+    130 interrupted.
     """
     display = display or Display()
     job = _quickstart if QUICKSTART in options.targets else _reproduce
@@ -53,9 +54,9 @@ def run(
     except KeyboardInterrupt:
         display.say('Interrupted. Give the same command again to continue.')
         return INTERRUPTED
-    except (FileNotFoundError, ValueError, RuntimeError) as error:
-        display.say(f'Error: {error}')
-        return 1
+    except (OSError, ValueError, RuntimeError) as error:
+        display.say(f'Error: {one_line(error)}')
+        return BAD_INPUT if isinstance(error, OSError | ValueError) else 1
     finally:
         display.close()
     for name, reason in failures.items():

@@ -1,13 +1,14 @@
 """Errors that a user can mend, and how the tools show them."""
 
 import difflib
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 DEBUG_VARIABLE = 'MMGL_DEBUG'
-BAD_INPUT, DIVERGED, INTERRUPTED = 2, 3, 130
+BAD_INPUT, DIVERGED, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
 
 class ConfigError(ValueError):
@@ -37,6 +38,8 @@ def one_line(error: BaseException) -> str:
 
     Kinds of errors whose message is no sentence are named.
     """
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f'{error.filename}: {error.strerror}'
     # str(KeyError('x')) is "'x'": the repr of its argument.
     keyed = isinstance(error, KeyError) and error.args
     text = ' '.join(str(error.args[0] if keyed else error).split())
@@ -56,25 +59,36 @@ def report_errors(debug: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (
-        ValueError,
-        OSError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        ImportError,
-    ) as error:
-        if debugging(debug):
+    except Exception as error:
+        # Not for whom reads the output, and not before its verdict.
+        passing = isinstance(error, BrokenPipeError | TrainingDivergedError)
+        if passing or debugging(debug):
             raise
         rank = os.environ.get('RANK')
         where = f' (rank {rank})' if rank not in (None, '0') else ''
         hint = (
-            ' [--debug shows where]'
-            if not isinstance(error, ConfigError | FileNotFoundError)
+            f' [{DEBUG_VARIABLE}=1 shows where]'
+            if not isinstance(error, ConfigError | OSError)
             else ''
         )
         print(f'error{where}: {one_line(error)}{hint}', file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End in silence when the reader of the output has gone (``| head``)."""
+    # A log that nobody reads on the screen goes on in its file.
+    logging.raiseExceptions = False
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(BROKEN_PIPE) from None
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from mmgl.datasets.synthetic import (
     write_regdb,
     write_sysu,
 )
+from mmgl.utils.arguments import output_folder, positive, seed
+from mmgl.utils.errors import report_errors
 from mmgl.utils.progress import PROGRESS_VARIABLE, write_progress
 
 
@@ -26,14 +28,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Write the embedded synthetic data set.'
     )
-    parser.add_argument('--root', required=True, help='folder to write')
+    parser.add_argument(
+        '--root', type=output_folder, required=True, help='folder to write'
+    )
     parser.add_argument('--layout', choices=('sysu', 'regdb'), default='sysu')
     parser.add_argument(
         '--preset', choices=('tiny', 'mini', 'full'), default='mini'
     )
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--seed', type=seed, default=0)
     parser.add_argument(
-        '--workers', type=int, default=1, help='number of processes'
+        '--workers', type=positive, default=1, help='number of processes'
     )
     parser.add_argument('--quiet', action='store_true', help='no progress')
     group = parser.add_argument_group('difficulty (see mmgl Difficulty)')
@@ -87,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     names = [field.name for field in dataclasses.fields(Difficulty)]
     write = write_sysu if args.layout == 'sysu' else write_regdb
-    try:
+    with report_errors():
         write(
             args.root,
             args.preset,
@@ -96,8 +100,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             Progress(args.quiet),
             Difficulty(**{name: getattr(args, name) for name in names}),
         )
-    except ValueError as error:
-        sys.exit(f'make_synthetic: {error}')
     images = preset_counts(args.layout, args.preset)['images']
     print(
         f'{args.root}: {images} images in the {args.layout} layout '

@@ -20,7 +20,9 @@ from collections.abc import Iterable, Sequence
 from mmgl.datasets import SYSUMM01, RegDB, ReIDDataset
 from mmgl.datasets.pack_writer import INTERPOLATIONS, verify_pack, write_pack
 from mmgl.protocols.regdb import TRIALS
+from mmgl.utils.arguments import output_folder, positive
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import report_errors
 
 SPLITS = {'sysu': ('trainval', 'test'), 'regdb': ('train', 'test')}
 
@@ -70,9 +72,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--root', help='folder of the data set')
     parser.add_argument('--layout', choices=tuple(SPLITS), default='sysu')
-    parser.add_argument('--out', required=True, help='folder to write')
-    parser.add_argument('--height', type=int, default=288)
-    parser.add_argument('--width', type=int, default=144)
+    parser.add_argument(
+        '--out', type=output_folder, required=True, help='folder to write'
+    )
+    parser.add_argument('--height', type=positive, default=288)
+    parser.add_argument('--width', type=positive, default=144)
     parser.add_argument(
         '--interpolation',
         choices=INTERPOLATIONS,
@@ -83,7 +87,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--splits', nargs='+', help='default: all images of the protocol'
     )
     parser.add_argument(
-        '--workers', type=int, default=1, help='number of processes'
+        '--workers', type=positive, default=1, help='number of processes'
     )
     parser.add_argument(
         '--overwrite', action='store_true', help='replace another pack'
@@ -103,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write or verify a pack."""
     args = parse_args(argv)
     silence_upstream_warnings()
-    try:
+    with report_errors():
         if args.verify:
             print(f'{args.out}: {verify_pack(args.out)} images, sound')
             return
@@ -121,8 +125,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.overwrite,
             Progress(),
         )
-    except (OSError, ValueError) as error:
-        sys.exit(f'pack_dataset: {error}')
     size = len(index) * args.height * args.width * 3 / 2**30
     print(
         f'{args.out}: {len(index)} images of {args.height} x '

@@ -9,12 +9,19 @@ Example:
 
 import argparse
 import os.path as osp
-import sys
 from collections.abc import Sequence
 
 from mmgl.datasets import SYSUMM01, RegDB
 from mmgl.datasets.shards import count_images, write_index, write_shards
+from mmgl.utils.arguments import (
+    output_file,
+    output_folder,
+    positive,
+    seed,
+    whole_number,
+)
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import report_errors
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -25,18 +32,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--root', help='folder of the data set')
     parser.add_argument('--layout', choices=('sysu', 'regdb'), default='sysu')
     parser.add_argument('--split', default='train')
-    parser.add_argument('--trial', type=int, default=1, help='of RegDB')
-    parser.add_argument('--out', help='folder to write')
+    parser.add_argument(
+        '--trial', type=whole_number(1, 10), default=1, help='of RegDB'
+    )
+    parser.add_argument('--out', type=output_folder, help='folder to write')
     parser.add_argument(
         '--images-per-shard',
-        type=int,
+        type=positive,
         default=1000,
         metavar='N',
         help='100 MB to 1 GB a shard are usual',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the order')
+    parser.add_argument('--seed', type=seed, default=0, help='of the order')
     parser.add_argument(
         '--index',
+        type=output_file,
         metavar='JSON',
         help='only write this index, of the shards named behind it',
     )
@@ -54,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write shards or an index."""
     args = parse_args(argv)
     silence_upstream_warnings()
-    try:
+    with report_errors():
         if args.index:
             rows = [
                 dict(name=osp.basename(path), images=count_images(path))
@@ -73,8 +83,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         written = write_shards(
             dataset, args.out, args.images_per_shard, args.seed
         )
-    except (OSError, ValueError, ImportError) as error:
-        sys.exit(f'write_shards: {error}')
     counts = ', '.join(f'{n} {name}' for name, n in written.items())
     print(f'{args.out}: {counts} images')
 
