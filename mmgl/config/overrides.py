@@ -96,7 +96,7 @@ def refuse_unread(
     """
     for key in keys:
         top = key.partition('.')[0]
-        if top not in TOP_KEYS and top not in variables:
+        if top not in {*TOP_KEYS, *variables, ANYWHERE[0]}:
             raise ConfigError(
                 f'--cfg-options {key}: nothing reads {top!r}'
                 f'{real_key(cfg, top)}'
@@ -120,7 +120,7 @@ def apply_overrides(
     """
     overrides = overrides or {}
     plain = {k: v for k, v in overrides.items() if not k.startswith(ANYWHERE)}
-    refuse_unread(cfg, plain, variables)
+    refuse_unread(cfg, overrides, variables)
     try:
         cfg.merge_from_dict(plain)
         if len(plain) < len(overrides):

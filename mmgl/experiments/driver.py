@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from mmgl.config.overrides import refuse_unread
 from mmgl.utils.errors import BAD_INPUT, INTERRUPTED, one_line
 
 from .cells import Cell
@@ -100,6 +101,7 @@ def _reproduce(
 ) -> dict[str, str]:
     """Run what tables and figures need, and write them; returns failures."""
     failures: dict[str, str] = {}
+    refuse_unread({}, options.overrides)
     if not options.write_only:
         plan = _Plan(options)
         plan.show(display.say)

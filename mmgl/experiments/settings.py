@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmgl.config.keys import LOADERS, TOP_KEYS
-from mmgl.config.overrides import ANYWHERE, apply_overrides, expand, find_key
+from mmgl.config.overrides import ANYWHERE, expand, find_key
 
 from .methods import Overrides
 
@@ -60,7 +60,7 @@ class Settings:
                 raise FileNotFoundError(f'Config {file} does not exist.')
             self._read[path] = Config.fromfile(file, lazy_import=False)
         config = copy.deepcopy(self._read[path])
-        apply_overrides(config, changes, path)
+        config.merge_from_dict(dict(changes))
         return config
 
     def expand(self, path: str, changes: Overrides) -> dict[str, Any]:

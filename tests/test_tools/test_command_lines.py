@@ -134,7 +134,7 @@ MISTAKES = [
             *('fig3', '--dry-run', '--results', 'r', '--document', 'd'),
             *('--cfg-options', 'lr=1'),
         ],
-        'the key is optim_wrapper.optimizer.lr',
+        "nothing reads 'lr'",
     ),
 ]
 
