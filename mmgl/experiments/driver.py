@@ -45,7 +45,7 @@ def run(
 
     ``runner`` runs one stage, by default as a subprocess; ``display`` shows
     messages, by default on the standard output. Returns the exit code: 0
-    done, 1 something failed, 2 nothing was begun for a mistake in the options,
+    done, 1 a stage failed, 2 a mistake in options or files,
     130 interrupted.
     """
     display = display or Display()

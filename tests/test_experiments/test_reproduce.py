@@ -371,7 +371,7 @@ def test_wrong_options(tmp_path):
     code, text = start(
         make_options(tmp_path, targets=['table4-native']), FakeRunner()
     )
-    assert code == 1 and 'full only' in text
+    assert code == 2 and 'full only' in text
 
 
 def test_foreign_record_is_named(tmp_path):
