@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from .utils.errors import nearest, quiet_pipe
+from .utils.errors import INTERRUPTED, nearest, quiet_pipe
 from .utils.paths import tool_dir
 from .version import __version__
 
@@ -82,8 +82,12 @@ def usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code, as its tool would."""
-    with quiet_pipe():
-        return _run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with quiet_pipe():
+            return _run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        print('\ninterrupted', file=sys.stderr)
+        return INTERRUPTED
 
 
 def _run(arguments: Sequence[str]) -> int:

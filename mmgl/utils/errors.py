@@ -4,7 +4,7 @@ import difflib
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 DEBUG_VARIABLE = 'MMGL_DEBUG'
@@ -49,20 +49,22 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def report_errors(debug: bool = False) -> Iterator[None]:
+def report_errors(
+    debug: bool = False, is_over: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """End the program with one sentence for mistakes of the set-up.
 
     For the part of a tool in which an error means a wrong config, file or
-    option: loading the config and building everything. What goes wrong
-    later, in the middle of training, keeps its traceback; so does all with
-    ``debug``.
+    option: loading the config, building everything and the first step. What
+    goes wrong when the set-up is over, in the middle of training, keeps its
+    traceback; so does all with ``debug``.
     """
     try:
         yield
     except Exception as error:
         # Not for whom reads the output, and not before its verdict.
         passing = isinstance(error, BrokenPipeError | TrainingDivergedError)
-        if passing or debugging(debug):
+        if passing or is_over() or debugging(debug):
             raise
         rank = os.environ.get('RANK')
         where = f' (rank {rank})' if rank not in (None, '0') else ''
