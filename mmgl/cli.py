@@ -1,11 +1,11 @@
 """The command ``mmgl``: every tool, also where there is no checkout."""
 
-import difflib
 import runpy
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from .utils.errors import INTERRUPTED, nearest, quiet_pipe
 from .utils.paths import tool_dir
 from .version import __version__
 
@@ -113,7 +113,16 @@ def usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code, as its tool would."""
-    command, *rest = (sys.argv[1:] if arguments is None else arguments) or ['']
+    try:
+        with quiet_pipe():
+            return _run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        print('\ninterrupted', file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    command, *rest = arguments or ['']
     if command in ('-h', '--help'):
         print(usage())
         return 0
@@ -121,8 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'mmgl {__version__}')
         return 0
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, 1)
-        hint = f' (did you mean {near[0]!r}?)' if near else ''
+        hint = nearest(command, COMMANDS)
         problem = f'no command {command!r}{hint}' if command else 'no command'
         print(f'{usage()}\n\nmmgl: {problem}', file=sys.stderr)
         return 2

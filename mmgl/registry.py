@@ -24,6 +24,7 @@ from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
+from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_INITIALIZERS
 from mmengine.registry import Registry
 
 
@@ -62,3 +63,4 @@ FUNCTIONS = _child(MMENGINE_FUNCTIONS, 'mmgl.engine')
 EVALUATOR = _child(MMENGINE_EVALUATOR, 'mmgl.engine')
 VISUALIZERS = _child(MMENGINE_VISUALIZERS, 'mmgl.engine')
 VISBACKENDS = _child(MMENGINE_VISBACKENDS, 'mmgl.engine')
+WEIGHT_INITIALIZERS = _child(MMENGINE_INITIALIZERS, 'mmgl.engine')

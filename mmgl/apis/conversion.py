@@ -18,9 +18,10 @@ from mmgl.checkpoints.converters.methods import STEMS
 from mmgl.checkpoints.converters.rules import OneSided, Rule, Tensors, Work
 from mmgl.checkpoints.provenance import META_KEY
 from mmgl.checkpoints.reader import read_state_dict, trust
-from mmgl.config.loading import forget_init, load_config
+from mmgl.config.loading import checked_config, forget_init
 from mmgl.config.options import add_trust_option
 from mmgl.registry import MODELS
+from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
@@ -41,14 +42,14 @@ def conversion_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('method', choices=(*METHODS, RESNET))
     add('source', metavar='IN', help='file to read')
-    add('out', metavar='OUT', help='file to write')
+    add('out', metavar='OUT', type=output_file, help='file to write')
     add('--reverse', action='store_true', help='from mmgl to the release')
     add(
         '--config',
         help='config whose model the tensors must fit (default: ResNet-50 '
         'on SYSU-MM01, with the number of identities of the file)',
     )
-    add('--num-classes', type=int, help='identities the file must have')
+    add('--num-classes', type=positive, help='identities the file must have')
     add(
         '--trial',
         type=int,
@@ -139,9 +140,7 @@ def _tensors_of(config: str | Path, num_classes: int, adapt: bool) -> Tensors:
 
     It must have so many identities, or gets them if it may ``adapt``.
     """
-    cfg = load_config(config)
-    if 'model' not in cfg:
-        raise ValueError(f'config {config} has no model')
+    cfg = checked_config(config)
     for name, head in cfg.model.get('heads', {}).items():
         if adapt and 'num_classes' in head:
             head.num_classes = num_classes

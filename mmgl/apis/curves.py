@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmgl.config.options import add_picture_option, distinct_names
+from mmgl.utils.arguments import positive
 from mmgl.utils.errors import report_errors
 from mmgl.visualization import (
     draw_cost,
@@ -35,7 +36,7 @@ def curves_parser() -> argparse.ArgumentParser:
         'of pre-trainings (of one run: both modalities)',
     )
     add('--overlay', action='store_true', help='all losses in one panel')
-    add('--num-stripes', type=int, default=6, help='of permutations')
+    add('--num-stripes', type=positive, default=6, help='of permutations')
     return parser
 
 

@@ -68,9 +68,9 @@ def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
         with report_outcome(options.debug):
             with report_errors(options.debug):
                 runner = prepare_evaluation(options)
-            metrics: dict[str, float] = runner.test()
-        if options.out and is_main_process():
-            write_metrics(options.out, metrics, options)
+                metrics: dict[str, float] = runner.test()
+                if options.out and is_main_process():
+                    write_metrics(options.out, metrics, options)
     finally:
         leave_group()
     return metrics

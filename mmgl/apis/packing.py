@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from mmgl.datasets import SYSUMM01, RegDB
 from mmgl.datasets.pack_writer import INTERPOLATIONS, verify_pack, write_pack
 from mmgl.protocols.regdb import TRIALS
+from mmgl.utils.arguments import output_folder, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import report_errors
 from mmgl.utils.progress import ImageProgress
@@ -39,9 +40,9 @@ def packing_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('--root', help='folder of the data set')
     add('--layout', choices=tuple(SPLITS), default='sysu')
-    add('--out', required=True, help='folder to write')
-    add('--height', type=int, default=288)
-    add('--width', type=int, default=144)
+    add('--out', type=output_folder, required=True, help='folder to write')
+    add('--height', type=positive, default=288)
+    add('--width', type=positive, default=144)
     add(
         '--interpolation',
         choices=INTERPOLATIONS,
@@ -56,7 +57,7 @@ def packing_parser() -> argparse.ArgumentParser:
         help='percentiles of images of 16 bits that become 0 and 255',
     )
     add('--splits', nargs='+', help='default: all images of the protocol')
-    add('--workers', type=int, default=1, help='number of processes')
+    add('--workers', type=positive, default=1, help='number of processes')
     add('--overwrite', action='store_true', help='replace another pack')
     add(
         '--verify',

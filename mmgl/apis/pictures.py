@@ -7,6 +7,7 @@ import numpy as np
 
 from mmgl.config.options import add_picture_option
 from mmgl.evaluation.features_io import FeatureSet
+from mmgl.utils.arguments import natural, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.visualization import (
@@ -36,10 +37,10 @@ def tsne_parser() -> argparse.ArgumentParser:
     add_input_options(parser)
     add_picture_option(parser)
     add = parser.add_argument
-    add('--num-ids', type=int, default=10, help='identities to draw')
+    add('--num-ids', type=positive, default=10, help='identities to draw')
     add(
         '--per-modality',
-        type=int,
+        type=natural,
         default=30,
         help='most images of an identity in a modality; 0 for all',
     )
@@ -73,8 +74,8 @@ def ranking_parser() -> argparse.ArgumentParser:
     add_input_options(parser)
     add_picture_option(parser)
     add = parser.add_argument
-    add('--num-queries', type=int, default=5)
-    add('--top-k', type=int, default=10)
+    add('--num-queries', type=positive, default=5)
+    add('--top-k', type=positive, default=10)
     add(
         '--multi-shot',
         action='store_true',

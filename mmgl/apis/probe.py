@@ -9,6 +9,7 @@ from typing import Any
 
 from terminaltables import AsciiTable
 
+from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
@@ -31,7 +32,7 @@ def probe_parser() -> ArgumentParser:
     add('config', help='config with the backbone and the data')
     add('checkpoints', nargs='*', help="files, torchvision:// or 'random'")
     add('--names', nargs='+', help='names in the table (default: the folders)')
-    add('--out', metavar='JSON', help='file for the figures')
+    add('--out', type=output_file, metavar='JSON', help='file for the figures')
     add(
         '--compare',
         nargs='+',
@@ -44,7 +45,7 @@ def probe_parser() -> ArgumentParser:
         help='default: held-out identities, val_test of SYSU-MM01 '
         'and test of RegDB',
     )
-    add('--num-parts', type=int, default=6, help='horizontal stripes')
+    add('--num-parts', type=positive, default=6, help='horizontal stripes')
     add_extraction_options(parser)
     return parser
 

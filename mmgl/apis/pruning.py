@@ -15,11 +15,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmgl.checkpoints.reader import trust
-from mmgl.config.loading import load_config
+from mmgl.config.loading import checked_config
 from mmgl.config.options import add_trust_option
 from mmgl.models.backbones.base_resnet import STAGES
 from mmgl.models.pruned_backbone import STREAMS, channel_subsets
 from mmgl.models.pruning import prune_model, save_pruned
+from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import report_errors
 
@@ -36,10 +37,10 @@ def pruning_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('config', help='config of the training run')
     add('checkpoint', help='a checkpoint of it')
-    add('out', help='file to write')
+    add('out', type=output_file, help='file to write')
     add(
         '--size',
-        type=int,
+        type=positive,
         nargs=2,
         default=(288, 144),
         metavar=('HEIGHT', 'WIDTH'),
@@ -51,7 +52,7 @@ def pruning_parser() -> argparse.ArgumentParser:
 
 def build_headless(config: str, checkpoint: str) -> tuple[Any, dict[str, Any]]:
     """Build the model of a checkpoint without heads; also its plain config."""
-    cfg = load_config(config)
+    cfg = checked_config(config)
     cfg.model['heads'] = None
     return build_model(cfg, checkpoint), cfg.model.to_dict()
 

@@ -15,6 +15,8 @@ from mmgl.evaluation.file_reports import (
 )
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
 from mmgl.protocols.galleries import DRAWS
+from mmgl.utils.arguments import output_file
+from mmgl.utils.errors import report_errors
 
 PROTOCOLS = ('sysu', 'regdb')
 
@@ -72,7 +74,7 @@ def scoring_parser() -> argparse.ArgumentParser:
         'for regdb also a folder or pattern of one .npz a trial',
     )
     add('--data-root', help='SYSU-MM01 root, or its exp/ (sysu only)')
-    add('--out', help='JSON file to write')
+    add('--out', type=output_file, help='JSON file to write')
     add('--distance', choices=DISTANCES, default='euclidean')
     add('--draw', choices=DRAWS, default='official', help='sysu only')
     add(
@@ -90,8 +92,9 @@ def run_scoring(arguments: Sequence[str] | None = None) -> None:
     if options['protocol'] == 'sysu' and not options['data_root']:
         parser.error('--protocol sysu needs --data-root')
     out = options.pop('out')
-    report = evaluate_features(**options)
-    print(AsciiTable(report_table(report), options['protocol']).table)
-    if out:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        Path(out).write_text(json.dumps(report, indent=2) + '\n')
+    with report_errors():
+        report = evaluate_features(**options)
+        print(AsciiTable(report_table(report), options['protocol']).table)
+        if out:
+            Path(out).parent.mkdir(parents=True, exist_ok=True)
+            Path(out).write_text(json.dumps(report, indent=2) + '\n')

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mmgl.datasets import SYSUMM01, RegDB
 from mmgl.datasets.shards import count_images, write_index, write_shards
+from mmgl.utils.arguments import output_folder, positive, seed, whole_number
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 
@@ -17,16 +18,16 @@ def sharding_parser() -> argparse.ArgumentParser:
     add('--root', help='folder of the data set')
     add('--layout', choices=('sysu', 'regdb'), default='sysu')
     add('--split', default='train')
-    add('--trial', type=int, default=1, help='of RegDB')
-    add('--out', help='folder to write')
+    add('--trial', type=whole_number(1, 10), default=1, help='of RegDB')
+    add('--out', type=output_folder, help='folder to write')
     add(
         '--images-per-shard',
-        type=int,
+        type=positive,
         default=1000,
         metavar='N',
         help='100 MB to 1 GB a shard are usual',
     )
-    add('--seed', type=int, default=0, help='of the order')
+    add('--seed', type=seed, default=0, help='of the order')
     add(
         '--index',
         metavar='JSON',

@@ -10,6 +10,7 @@ from mmgl.datasets.synthetic import (
     write_regdb,
     write_sysu,
 )
+from mmgl.utils.arguments import output_folder, positive, seed
 from mmgl.utils.errors import report_errors
 from mmgl.utils.progress import ImageProgress
 
@@ -20,11 +21,11 @@ def synthesis_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl make-synthetic``."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('--root', required=True, help='folder to write')
+    add('--root', type=output_folder, required=True, help='folder to write')
     add('--layout', choices=('sysu', 'regdb'), default='sysu')
     add('--preset', choices=('tiny', 'mini', 'full'), default='mini')
-    add('--seed', type=int, default=0)
-    add('--workers', type=int, default=1, help='number of processes')
+    add('--seed', type=seed, default=0)
+    add('--workers', type=positive, default=1, help='number of processes')
     add('--quiet', action='store_true', help='no progress')
     group = parser.add_argument_group('difficulty (see mmgl Difficulty)')
     for field in DIFFICULTY:

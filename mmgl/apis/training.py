@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -51,15 +52,33 @@ def prepare_training(options: Namespace) -> Runner:
     return runner
 
 
+class _Begun(Hook):  # type: ignore[misc]  # mmengine: no types
+    """Tells whether an iteration has been done.
+
+    The Runner loads weights and asks for images when it begins to train.
+    """
+
+    def __init__(self) -> None:
+        self._done = False
+
+    def __call__(self) -> bool:
+        return self._done
+
+    def after_train_iter(self, *args: Any, **kwargs: Any) -> None:
+        self._done = True
+
+
 def run_training(arguments: Sequence[str] | None = None) -> Runner:
     """Train by command line arguments, by default those of the program."""
     options = training_parser().parse_args(arguments)
     silence_upstream_warnings()
     try:
         with report_outcome(options.debug):
-            with report_errors(options.debug):
+            begun = _Begun()
+            with report_errors(options.debug, is_over=begun):
                 runner = prepare_training(options)
-            runner.train()
+                runner.register_hook(begun, 'LOWEST')
+                runner.train()
     finally:
         leave_group()
     return runner

@@ -2,9 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmgl.datasets.verify import verify_regdb, verify_sysu
+from mmgl.utils.arguments import natural
 from mmgl.utils.errors import report_errors
 
 
@@ -32,7 +34,7 @@ def verification_parser() -> argparse.ArgumentParser:
     )
     add(
         '--max-problems',
-        type=int,
+        type=natural,
         default=50,
         help='print at most so many problems',
     )
@@ -45,6 +47,8 @@ def run_verification(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if args.trial is not None and args.layout != 'regdb':
         parser.error('--trial belongs to --layout regdb')
+    if not Path(args.root).is_dir():
+        parser.error(f'--root: there is no folder {args.root!r}')
     options: dict[str, Any] = dict(official=args.official, decode=args.decode)
     if args.trial is not None:
         options['trials'] = (args.trial,)

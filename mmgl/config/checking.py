@@ -1,148 +1,209 @@
 """Finds mistakes in a config before anything is built.
 
-A wrong key of a component, which mmengine would report from deep inside or,
-behind ``**kwargs``, not at all, is named with its path in the config and the
-nearest right one.
+A setting that nothing reads, which mmengine would report from deep inside or
+not at all, is named with its path in the config and the nearest right one;
+so is a value that cannot be.
 """
 
-import difflib
-import inspect
 import os.path as osp
-from collections.abc import Collection, Iterable, Mapping
+import typing
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 import mmengine.registry as nodes
 from mmengine.registry import Registry
-from torch.utils.data import DataLoader
+from mmengine.runner.priority import Priority, get_priority
 
+from mmgl.checkpoints.fit import check_init_from
 from mmgl.utils.compat import registry_scope
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, nearest
 
-from .keys import ENV_KEYS, LOADERS, TOP_KEYS
-from .signatures import expected_scalar, read_signature
-
-# Where the `type` under a key is looked up; elsewhere as at the parent.
-REGISTRY_OF_KEY: dict[str, Registry] = {
-    'model': nodes.MODELS,
-    'data_preprocessor': nodes.MODELS,
-    'model_wrapper_cfg': nodes.MODEL_WRAPPERS,
-    'init_cfg': nodes.WEIGHT_INITIALIZERS,
-    'dataset': nodes.DATASETS,
-    'sampler': nodes.DATA_SAMPLERS,
-    'batch_sampler': nodes.DATA_SAMPLERS,
-    'pipeline': nodes.TRANSFORMS,
-    'transforms': nodes.TRANSFORMS,
-    'optim_wrapper': nodes.OPTIM_WRAPPERS,
-    'optimizer': nodes.OPTIMIZERS,
-    'param_scheduler': nodes.PARAM_SCHEDULERS,
-    'default_hooks': nodes.HOOKS,
-    'custom_hooks': nodes.HOOKS,
-    'val_evaluator': nodes.METRICS,
-    'test_evaluator': nodes.METRICS,
-    'visualizer': nodes.VISUALIZERS,
-    'vis_backends': nodes.VISBACKENDS,
-    'log_processor': nodes.LOG_PROCESSORS,
-    'train_cfg': nodes.LOOPS,
-    'val_cfg': nodes.LOOPS,
-    'test_cfg': nodes.LOOPS,
-    'collate_fn': nodes.FUNCTIONS,
-    'worker_init_fn': nodes.FUNCTIONS,
-}
-# Parts that mean nothing to a component but to who builds it.
-KEYS_OF_BUILDER = {
-    nodes.HOOKS: {'priority'},
-    nodes.OPTIM_WRAPPERS: {'constructor', 'paramwise_cfg'},
-    nodes.PARAM_SCHEDULERS: {'convert_to_iter_based'},
-    nodes.LOOPS: {'by_epoch'},
-}
-LOADER_KEYS = {
-    *inspect.signature(DataLoader).parameters,
-    'num_batch_per_epoch',
-    'disable_subprocess_warning',
-}
-
-
-def nearest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return ``' (did you mean ...?)'`` for the nearest word, or nothing.
-
-    ``cutoff`` is the similarity in [0, 1] from which a word counts as near.
-    """
-    found = difflib.get_close_matches(word, sorted(words), 1, cutoff)
-    return f' (did you mean {found[0]!r}?)' if found else ''
+from .components import (
+    KEYS_OF_BUILDER,
+    PLAIN,
+    REGISTRY_OF_KEY,
+    check_scope,
+    find_component,
+    type_of,
+)
+from .keys import HOOKS, LOADERS, TOP_KEYS, ByParameter, Run
+from .numbers import check_numbers
+from .schedule import check_schedule
+from .signatures import describe, expected_kind, fits, read_signature
 
 
 def check_config(cfg: Mapping[str, Any]) -> None:
-    """Check every component and path of a config (``Config`` or dict).
+    """Check every setting and path of a config (``Config`` or dict).
 
     Raises:
         ConfigError: In one sentence, for the first mistake.
     """
-    with registry_scope(cfg.get('default_scope', 'mmgl')):
-        for key, value in cfg.items():
-            # Configs may have variables: only a near miss is a mistake.
-            if key not in TOP_KEYS and (hint := nearest(key, TOP_KEYS, 0.88)):
-                raise ConfigError(f'config: unknown key {key!r}{hint}')
-            if key in LOADERS:
-                _check_loader(value, key)
-            elif key in REGISTRY_OF_KEY and key != 'data_preprocessor':
-                _check_value(value, key, REGISTRY_OF_KEY[key])
+    check_settings(cfg)
+    check_files(cfg)
+
+
+def check_files(cfg: Mapping[str, Any]) -> None:
+    """Check that the folders and files that a config names are there.
+
+    Raises:
+        ConfigError: In one sentence, for the first that is not.
+    """
     for key in LOADERS:
         _check_data_roots(cfg.get(key), key)
-    _check_environment(cfg.get('env_cfg') or {})
     _check_checkpoints(cfg)
 
 
-def _refuse_others(
-    given: Iterable[str], known: Collection[str], complaint: str
+def check_sections(cfg: Mapping[str, Any]) -> None:
+    """Check names and kinds of what stands at the top of a config.
+
+    Raises:
+        ConfigError: In one sentence, for the first mistake.
+    """
+    for key in cfg:
+        # Configs may have variables: only a near miss is a mistake.
+        if key not in TOP_KEYS and (hint := nearest(key, TOP_KEYS, 0.88)):
+            raise ConfigError(f'config: unknown key {key!r}{hint}')
+    _check_keys({key: cfg[key] for key in cfg if key in TOP_KEYS}, Run)
+
+
+def check_settings(cfg: Mapping[str, Any]) -> None:
+    """Check every setting, but not whether the files named are there.
+
+    Raises:
+        ConfigError: In one sentence, for the first mistake.
+    """
+    check_sections(cfg)
+    sections = {key: cfg[key] for key in cfg if key in TOP_KEYS}
+    scope = sections.get('default_scope', 'mmgl')
+    check_scope(scope, 'default_scope')
+    with registry_scope(scope):
+        for key, value in sections.items():
+            if key in LOADERS and value is not None:
+                for part in [p for p in value if p in REGISTRY_OF_KEY]:
+                    registry = REGISTRY_OF_KEY[part]
+                    _check_value(value[part], f'{key}.{part}', registry, part)
+                _check_batch_size(value, key)
+            elif key in REGISTRY_OF_KEY and key != 'data_preprocessor':
+                _check_value(value, key, REGISTRY_OF_KEY[key], key)
+            check_numbers(value, key, key)
+        if 'runner_type' in sections:
+            find_component(sections['runner_type'], nodes.RUNNERS, 'runner')
+        wrapper = sections.get('optim_wrapper') or {}
+        if 'constructor' in wrapper:
+            registry = nodes.OPTIM_WRAPPER_CONSTRUCTORS
+            find_component(wrapper['constructor'], registry, 'optim_wrapper')
+        by_parameter = wrapper.get('paramwise_cfg') or {}
+        _check_keys(by_parameter, ByParameter, 'optim_wrapper.paramwise_cfg')
+        check_schedule(sections)
+    try:
+        check_init_from((sections.get('model') or {}).get('init_from'))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _check_keys(value: Mapping[str, Any], kind: Any, path: str = '') -> None:
+    """Check names and kinds of what a TypedDict describes."""
+    hints = typing.get_type_hints(kind)
+    for key, item in value.items():
+        if key not in hints:
+            hint = nearest(key, hints)
+            raise ConfigError(f'{path}: unknown key {key!r}{hint}')
+        where, hint = f'{path}.{key}' if path else key, hints[key]
+        nested = [
+            h for h in (hint, *typing.get_args(hint)) if typing.is_typeddict(h)
+        ]
+        if nested and isinstance(item, Mapping):
+            _check_keys(item, nested[0], where)
+        elif not fits(item, hint):
+            raise ConfigError(
+                f'{where} must be {describe(hint)}, got {item!r}'
+            )
+
+
+def _check_value(
+    value: Any, path: str, registry: Registry, key: str = ''
 ) -> None:
-    for key in given:
-        if key not in known:
-            raise ConfigError(f'{complaint} {key!r}{nearest(key, known)}')
+    """Check all components in a value, which may be nested.
 
-
-def _check_environment(settings: Mapping[str, Any]) -> None:
-    """Refuse keys of env_cfg that nothing would read."""
-    _refuse_others(settings, ENV_KEYS, 'env_cfg: unknown key')
-    tf32 = settings.get('tf32')
-    if tf32 is not None and not isinstance(tf32, bool):
-        raise ConfigError(
-            f'env_cfg.tf32 must be True, False or None, got {tf32!r}'
-        )
-
-
-def _check_value(value: Any, path: str, registry: Registry) -> None:
-    """Check all components in a value, which may be nested."""
+    ``key`` is the name it stands under if that is one of components.
+    """
     if isinstance(value, list | tuple):
         for number, item in enumerate(value):
-            _check_value(item, f'{path}.{number}', registry)
+            _check_value(item, f'{path}.{number}', registry, key)
     elif isinstance(value, Mapping):
         scope = value.get('_scope_')
+        if scope:
+            check_scope(scope, f'{path}._scope_')
         with registry_scope(scope) if scope else nullcontext():
-            if 'type' in value:
-                _check_component(value, path, registry)
-            # Without a type keys are names, such as those of hooks and heads.
-            named = 'type' not in value and registry != nodes.OPTIM_WRAPPERS
-            for key, item in value.items():
-                below = REGISTRY_OF_KEY.get('' if named else key, registry)
-                _check_value(item, f'{path}.{key}', below)
+            kind = type_of(value, key)
+            if kind is None:
+                _check_named(value, path, registry, key)
+                return
+            component = find_component(kind, registry, path)
+            more = KEYS_OF_BUILDER.get(registry, set())
+            _check_arguments(value, path, component, more)
+            if registry is nodes.HOOKS:
+                _check_priority(value, path)
+            for name, item in value.items():
+                known = name if name in REGISTRY_OF_KEY else ''
+                below = REGISTRY_OF_KEY.get(name, registry)
+                if name not in PLAIN:
+                    _check_value(item, f'{path}.{name}', below, known)
+    elif key and isinstance(value, bool | int | float | str):
+        raise ConfigError(f'{path} must be a dict with a type, got {value!r}')
 
 
-def _check_component(
-    value: Mapping[str, Any], path: str, registry: Registry
+def _check_named(
+    value: Mapping[str, Any], path: str, registry: Registry, key: str
 ) -> None:
-    """Check type, keys and plain values of one component."""
-    component = _find(value['type'], registry, path)
+    """Check a dict without a type: keys are names, as of hooks and heads."""
+    typed = {
+        k for k, v in value.items() if isinstance(v, Mapping) and 'type' in v
+    }
+    if key in REGISTRY_OF_KEY and not (
+        typed or key == 'default_hooks' or 'metrics' in value
+    ):
+        raise ConfigError(f'{path} has no type')
+    for name, item in value.items():
+        if typed and isinstance(item, Mapping) and name not in typed:
+            hint = nearest(name, typed)
+            raise ConfigError(f'{path}.{name} has no type{hint}')
+        if item is None and key == 'default_hooks' and name not in HOOKS:
+            hint = nearest(name, HOOKS)
+            raise ConfigError(f'{path}.{name}: no such hook to remove{hint}')
+        _check_value(item, f'{path}.{name}', registry)
+
+
+def _check_priority(value: Mapping[str, Any], path: str) -> None:
+    """Check the rank of a hook, a number or a name."""
+    try:
+        get_priority(value.get('priority', 'NORMAL'))
+    except (KeyError, TypeError, ValueError):
+        names = ', '.join(Priority.__members__)
+        raise ConfigError(
+            f'{path}.priority must be one of {names} or a number from 0 to '
+            f'100, got {value["priority"]!r}'
+        ) from None
+
+
+def _check_arguments(
+    value: Mapping[str, Any],
+    path: str,
+    component: Any,
+    more: Collection[str] = (),
+) -> None:
+    """Check names and kinds of the arguments of one component."""
     name = getattr(component, '__name__', component)
     signature = read_signature(component)
-    known = {*signature.parameters, *KEYS_OF_BUILDER.get(registry, ())}
+    known = {*signature.parameters, *more}
     for key, item in value.items():
         if key in ('type', '_scope_'):
             continue
         if key in signature.parameters:
-            if expected := expected_scalar(signature, key, item):
+            if kind := expected_kind(signature, key, item):
                 raise ConfigError(
-                    f'{path}.{key} of {name} must be {expected}, got {item!r}'
+                    f'{path}.{key} of {name} must be {kind}, got {item!r}'
                 )
         elif key not in known:
             # Of an open constructor only a near miss is a mistake.
@@ -154,42 +215,6 @@ def _check_component(
                 )
 
 
-def _find(kind: Any, registry: Registry, path: str) -> Any:
-    """Look a component up as its builder would."""
-    if not isinstance(kind, str):
-        if callable(kind):
-            return kind
-        raise ConfigError(f'{path}.type must name a component, got {kind!r}')
-    with registry.switch_scope_and_registry(None) as node:
-        try:
-            if component := node.get(kind):
-                return component
-        except RuntimeError:
-            pass
-    names: set[str] = set()
-    parent: Registry | None = node
-    while parent is not None:
-        names |= set(parent.module_dict)
-        parent = parent.parent
-    raise ConfigError(
-        f'{path}.type: no {node.name} is called {kind!r}{nearest(kind, names)}'
-    )
-
-
-def _check_loader(value: Any, path: str) -> None:
-    """Check a data loader and the components in it."""
-    if value is None:
-        return
-    if not isinstance(value, Mapping):
-        raise ConfigError(f'{path} must be a dict, got {value!r}')
-    _refuse_others(
-        value, LOADER_KEYS, f'{path}: a data loader has no argument'
-    )
-    for key in ('dataset', 'sampler', 'batch_sampler', 'collate_fn'):
-        _check_value(value.get(key), f'{path}.{key}', REGISTRY_OF_KEY[key])
-    _check_batch_size(value, path)
-
-
 def _check_batch_size(loader: Mapping[str, Any], path: str) -> None:
     """Compare the batch sizes of a loader and of a sampler that has one.
 
@@ -198,7 +223,7 @@ def _check_batch_size(loader: Mapping[str, Any], path: str) -> None:
     sampler, size = loader.get('sampler'), loader.get('batch_size')
     if not isinstance(sampler, Mapping) or size is None:
         return
-    component = _find(sampler.get('type'), nodes.DATA_SAMPLERS, path)
+    component = find_component(sampler['type'], nodes.DATA_SAMPLERS, path)
     parameter = read_signature(component).parameters.get('batch_size')
     if parameter is None:
         return

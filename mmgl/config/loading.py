@@ -3,7 +3,9 @@
 import os
 import re
 from argparse import Namespace
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -16,11 +18,12 @@ from mmgl.utils.compat import (
     select_amp_wrapper,
     setup_cpu_distributed,
 )
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, nearest
 from mmgl.utils.paths import config_dir
 from mmgl.utils.precision import allow_tf32
 
-from .checking import check_config, nearest
+from .checking import check_config, check_files, check_sections, check_settings
+from .files import read_config_file
 from .keys import LOADERS
 from .overrides import apply_overrides
 from .shipped import find_config, list_configs
@@ -37,19 +40,37 @@ def load_config(path: str | Path) -> Config:
         ConfigError: If the file, or one of its bases, is missing or broken.
     """
     file = find_config(path)
+    if Path(path).is_dir():
+        raise ConfigError(f'config {path} is a folder; name a file in it')
     if file is None:
         root = config_dir()
         files = [f'configs/{p.relative_to(root)}' for p in root.rglob('*.py')]
         near = nearest(str(path), [*list_configs(), *files])
         raise ConfigError(f'there is no config {str(path)!r}{near}')
     know_own_configs()
-    try:
-        # Lazy configs take imports for components; ours have no imports.
-        return Config.fromfile(str(file), lazy_import=False)
-    except Exception as error:  # It is a program.
-        raise ConfigError(
-            f'config {path}: {type(error).__name__}: {error}'
-        ) from error
+    cfg = read_config_file(file)
+    check_sections(cfg)
+    return cfg
+
+
+def checked_config(
+    path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    variables: Collection[str] = (),
+) -> Config:
+    """Read a config, change it as ``--cfg-options`` asks for and check it.
+
+    ``variables`` are those of the config that the caller reads.
+
+    Raises:
+        ConfigError: For a mistake in files, changes or settings.
+    """
+    cfg = load_config(path)
+    if not cfg.get('model'):
+        raise ConfigError(f'config {path} has no model')
+    apply_overrides(cfg, overrides, f'config {path}', variables)
+    check_settings(cfg)
+    return cfg
 
 
 def init_names() -> list[str]:
@@ -150,10 +171,11 @@ def training_config(options: Namespace) -> Config:
     if cfg.get('load_from'):
         # It brings all weights.
         forget_init(cfg)
-    # What only testing needs may be missing here.
+    check_settings(cfg)
+    # The files that only testing needs may be missing here.
     for key in TESTING + (VALIDATION if options.no_validate else ()):
         cfg[key] = None
-    check_config(cfg)
+    check_files(cfg)
     return cfg
 
 

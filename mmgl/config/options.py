@@ -2,10 +2,12 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.config import DictAction
 
 from mmgl.checkpoints.reader import TRUST_OPTION
+from mmgl.utils.arguments import natural, output_file, output_folder, seed
 from mmgl.utils.compat import AMP_TYPES
 from mmgl.utils.errors import ConfigError
 
@@ -15,8 +17,32 @@ LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 def add_picture_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--out`` of a tool that draws."""
     parser.add_argument(
-        '--out', required=True, help='picture to write: .png, .svg or .pdf'
+        '--out',
+        type=output_file,
+        required=True,
+        help='picture to write: .png, .svg or .pdf',
     )
+
+
+class CfgOptions(DictAction):  # type: ignore[misc]  # mmengine: no types
+    """Reads ``KEY=VALUE``; what is none is a mistake of the command line."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep what was read as the others keep theirs."""
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, ValueError):
+            text = ' '.join(values)
+            raise argparse.ArgumentError(
+                self,
+                f'{text!r} is not KEY=VALUE, or its brackets do not match',
+            ) from None
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +50,7 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=CfgOptions,
         metavar='KEY=VALUE',
         help='change the config, e.g. train_cfg.max_epochs=5 '
         'model.backbone.depth=18; lists as "[a,b]", without spaces; '
@@ -60,11 +86,12 @@ def _new_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
     add('config', help='config file, or name of a shipped one')
-    add('--work-dir', help='output folder (default: work_dirs/CONFIG_NAME)')
+    where = 'output folder (default: work_dirs/CONFIG_NAME)'
+    add('--work-dir', type=output_folder, help=where)
     add_cfg_options(parser)
     launched = 'how several processes were started; by gloo without GPUs'
     add('--launcher', choices=LAUNCHERS, default='none', help=launched)
-    add('--local-rank', '--local_rank', type=int, default=0)
+    add('--local-rank', '--local_rank', type=natural, default=0)
     add(
         '--allow-trial-mismatch',
         action='store_true',
@@ -109,7 +136,7 @@ def training_parser() -> argparse.ArgumentParser:
         'configs/_base_/init)',
     )
     add('--init-checkpoint', metavar='PATH', help='file with these weights')
-    add('--seed', type=int, help='seed of everything random')
+    add('--seed', type=seed, help='seed of everything random')
     add(
         '--amp',
         nargs='?',
@@ -130,7 +157,8 @@ def evaluation_parser() -> argparse.ArgumentParser:
     parser = _new_parser('Evaluate a checkpoint.')
     add = parser.add_argument
     add('checkpoint', help='checkpoint to evaluate')
-    add('--out', metavar='JSON', help='file for the metrics')
+    metrics = 'file for the metrics'
+    add('--out', type=output_file, metavar='JSON', help=metrics)
     add(
         '--flip-test',
         action='store_true',

@@ -1,17 +1,19 @@
 """Changes of a config by dotted keys, or by a key wherever it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
 
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, nearest, one_line
 
-from .keys import LOADERS
+from .keys import LOADERS, TOP_KEYS
 
 ANYWHERE = '*.'
 # What a run is built from; other keys of a config are scratch.
 SECTIONS = ('model', *LOADERS)
+# So many places are listed one by one.
+FEW = 3
 
 
 def find_key(node: object, key: str, prefix: str = '') -> list[str]:
@@ -56,20 +58,72 @@ def expand(
     return plain
 
 
+def _walk(node: object, prefix: str = '') -> Iterator[tuple[str, str, Any]]:
+    """Yield path, name and value of all there is in nested dicts and lists."""
+    if isinstance(node, list | tuple):
+        node = dict(enumerate(node))
+    for name, value in node.items() if isinstance(node, dict) else ():
+        yield f'{prefix}{name}', str(name), value
+        yield from _walk(value, f'{prefix}{name}.')
+
+
+def real_key(cfg: Mapping[str, Any], variable: str) -> str:
+    """Say where a run reads what a variable of the config's files stands for.
+
+    The files have put its value there when they were read.
+    """
+    places = list(_walk({key: cfg[key] for key in TOP_KEYS & cfg.keys()}))
+    paths = [path for path, name, _ in places if name == variable]
+    same = cfg.get(variable)
+    if not paths and same and isinstance(same, dict | list):
+        paths = [path for path, _, value in places if value == same]
+    if not paths:
+        return nearest(variable, TOP_KEYS)
+    paths.sort()
+    more = f", or '{ANYWHERE}{variable}' for all" if len(paths) > FEW else ''
+    return f'; the key is {" or ".join(paths[:FEW])}{more}'
+
+
+def refuse_unread(
+    cfg: Mapping[str, Any],
+    keys: Iterable[str],
+    variables: Collection[str] = (),
+) -> None:
+    """Refuse dotted keys below what neither a Runner nor the caller reads.
+
+    Raises:
+        ConfigError: For the first one, naming the key that is read.
+    """
+    for key in keys:
+        top = key.partition('.')[0]
+        if top not in {*TOP_KEYS, *variables, ANYWHERE[0]}:
+            raise ConfigError(
+                f'--cfg-options {key}: nothing reads {top!r}'
+                f'{real_key(cfg, top)}'
+            )
+
+
 def apply_overrides(
-    cfg: Config, overrides: Mapping[str, Any] | None, where: str
+    cfg: Config,
+    overrides: Mapping[str, Any] | None,
+    where: str,
+    variables: Collection[str] = (),
 ) -> None:
     """Change a config in place as ``--cfg-options`` asks for.
 
+    ``variables`` of the config are read by the caller, beside the keys of a
+    Runner; ``where`` names the config in messages.
+
     Raises:
-        ConfigError: If a ``*.KEY`` is nowhere, or a path leads into what is
-            no dict or list.
+        ConfigError: If nothing reads a key, a ``*.KEY`` is nowhere, or a path
+            leads into what is no dict or list.
     """
     overrides = overrides or {}
     plain = {k: v for k, v in overrides.items() if not k.startswith(ANYWHERE)}
+    refuse_unread(cfg, overrides, variables)
     try:
         cfg.merge_from_dict(plain)
         if len(plain) < len(overrides):
             cfg.merge_from_dict(expand(cfg, overrides, where))
     except (TypeError, KeyError, ValueError) as error:
-        raise ConfigError(f'--cfg-options: {error}') from error
+        raise ConfigError(f'--cfg-options: {one_line(error)}') from error

@@ -1,17 +1,21 @@
 """Which arguments a constructor takes, read from its signature."""
 
+import functools
 import inspect
-import types
+import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from types import NoneType, UnionType
 from typing import Any
 
-from torch import nn
+from mmengine.hooks import CheckpointHook
+from torch import Tensor, nn
 
 # A constructor that hands its **kwargs to one of these takes nothing more.
 _CLOSED = (object, nn.Module)
-_SCALARS = (bool, int, float, str)
+# They take **kwargs to refuse them: CheckpointHook when it first saves.
+_REFUSING = (nn.Module, CheckpointHook)
 
 
 @dataclass
@@ -26,11 +30,15 @@ class Signature:
     hints: dict[str, Any] = field(default_factory=dict)
 
 
+@functools.cache
 def read_signature(component: Callable[..., Any]) -> Signature:
     """Read which arguments a class, with its bases, or a function takes.
 
     What is unreadable (built-in types) is open.
     """
+    if isinstance(component, functools.partial):
+        # mmpretrain's wrapper of torchvision's transforms.
+        component = component.keywords.get('transform', component.func)
     if not inspect.isclass(component):
         return _read([component])
     constructors = []
@@ -39,21 +47,19 @@ def read_signature(component: Callable[..., Any]) -> Signature:
             break
         if '__init__' in vars(cls):
             constructors.append(vars(cls)['__init__'])
-    else:
-        cls = object
     result = _read(constructors)
-    # nn.Module takes **kwargs only to refuse them.
-    result.is_open &= cls is not nn.Module
+    result.is_open &= not issubclass(component, _REFUSING)
     return result
 
 
 def _read(functions: list[Callable[..., Any]]) -> Signature:
     """Collect parameters, function after function while **kwargs go on."""
-    result = Signature(is_open=True)
+    result = Signature()
     for function in functions:
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):
+            result.is_open = True
             return result
         result.is_open = False
         result.hints = _hints(function) | result.hints
@@ -76,39 +82,89 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def expected_scalar(signature: Signature, name: str, value: Any) -> str | None:
-    """Say what an argument should be; None if the value is fine.
-
-    Only annotations made of bool, int, float, str and None are checked:
-    others are often loose.
-    """
+def expected_kind(signature: Signature, name: str, value: Any) -> str | None:
+    """Say what an argument should be; None if the value is fine."""
     hint = signature.hints.get(name, Any)
-    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    options = typing.get_args(hint) if union else (hint,)
-    if not all(o in _SCALARS or o in (None, type(None)) for o in options):
-        return None
     default = signature.parameters[name].default
-    if value is None and (type(None) in options or default is None):
-        return None
-    if any(_fits(value, option) for option in options):
+    if fits(value, hint) or (value is None and default is None):
         return None
     # A default of another kind shows that the annotation is loose.
-    loose = default is not inspect.Parameter.empty and not any(
-        _fits(default, option) for option in options
-    )
-    if loose and type(value) is type(default):
+    empty = default is inspect.Parameter.empty
+    if type(value) is type(default) and not empty and not fits(default, hint):
         return None
-    return ' or '.join(o.__name__ for o in options if o is not type(None))
+    return describe(hint)
 
 
-def _fits(value: Any, kind: type) -> bool:
-    """Tell whether a value is of a kind; whole numbers are floats too."""
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+def describe(hint: Any) -> str:
+    """Name the kind that an annotation stands for."""
+    options, origin = typing.get_args(hint), typing.get_origin(hint)
+    if origin in (typing.Union, UnionType, typing.Literal):
+        *words, last = (
+            repr(o) if origin is typing.Literal else describe(o)
+            for o in options
+            if o is not NoneType
+        )
+        return f'{", ".join(words)} or {last}' if words else last
+    if origin in (dict, Mapping) or typing.is_typeddict(hint):
+        return 'a dict'
+    if origin is list and Any in options:
+        return 'a list'
+    if options or not inspect.isclass(hint):
+        return re.sub(r'[a-z_]+\.(?=[A-Za-z])', '', str(hint))
+    return hint.__name__
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Tell whether a value of a config is what an annotation asks for.
+
+    Lists and tuples are alike; a dict is also a component to build, a text
+    also the name of one.
+    """
+    kind, options = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if kind is Any:
+        return True
+    if kind in (typing.Union, UnionType):
+        return any(fits(value, option) for option in options)
+    if kind is typing.Literal:
+        return any(value == o and type(value) is type(o) for o in options)
+    if kind in (None, NoneType):
+        return value is None
+    if kind in (bool, int, float, str, Tensor):
+        return _fits_scalar(value, kind)
+    if not inspect.isclass(kind):
+        return True
+    container = issubclass(kind, Iterable)
+    if isinstance(value, list | tuple):
+        return not container or _fits_list(value, kind, options)
+    if isinstance(value, dict):
+        if not issubclass(dict, kind) or len(options) != 2:
+            return not issubclass(kind, Sequence | Set)
+        return all(
+            fits(key, options[0]) and fits(item, options[1])
+            for key, item in value.items()
+        )
+    plain = isinstance(value, bool | int | float | str | NoneType)
+    return not (plain and (container or value is None))
+
+
+def _fits_scalar(value: Any, kind: type) -> bool:
+    """Whole numbers are floats too, and tensors may be numbers."""
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    if kind is str:
+        return isinstance(value, str)
     if kind is int:
         # 1e3 in a config is a float; that is what the author meant.
         whole = isinstance(value, float) and value.is_integer()
-        return whole or (
-            isinstance(value, int) and not isinstance(value, bool)
-        )
-    return isinstance(value, kind)
+        return whole or isinstance(value, int)
+    numbers = list if kind is Tensor else Tensor
+    return isinstance(value, int | float | numbers)
+
+
+def _fits_list(value: Any, kind: type, options: tuple[Any, ...]) -> bool:
+    """Check length and elements of a list or tuple."""
+    if issubclass(kind, dict):
+        return False
+    if kind is tuple and options and options[-1] is not Ellipsis:
+        return len(value) == len(options) and all(map(fits, value, options))
+    return not options or all(fits(item, options[0]) for item in value)

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmgl.utils.errors import INTERRUPTED
+from mmgl.config.overrides import refuse_unread
+from mmgl.utils.errors import BAD_INPUT, INTERRUPTED, one_line
 
 from .cells import Cell
 from .chain import Chain, StageRunner
@@ -49,7 +50,8 @@ def run(
 
     ``runner`` runs one stage, by default as a subprocess; ``display`` shows
     messages, by default on the standard output. Returns the exit code: 0
-    done, 1 something failed, 130 interrupted.
+    done, 1 a stage failed, 2 a mistake in options or files,
+    130 interrupted.
     """
     display = display or Display()
     job = _quickstart if QUICKSTART in options.targets else _reproduce
@@ -58,9 +60,9 @@ def run(
     except KeyboardInterrupt:
         display.say('Interrupted. Give the same command again to continue.')
         return INTERRUPTED
-    except (FileNotFoundError, ValueError, RuntimeError) as error:
-        display.say(f'Error: {error}')
-        return 1
+    except (OSError, ValueError, RuntimeError) as error:
+        display.say(f'Error: {one_line(error)}')
+        return BAD_INPUT if isinstance(error, OSError | ValueError) else 1
     finally:
         display.close()
     for name, reason in failures.items():
@@ -121,6 +123,7 @@ def _reproduce(
 ) -> Failures:
     """Run what tables and figures need, and write them; returns failures."""
     failures: Failures = {}
+    refuse_unread({}, options.overrides)
     if not options.write_only:
         plan = _Plan(options)
         plan.show(display.say)

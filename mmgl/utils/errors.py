@@ -1,17 +1,14 @@
 """Errors that a user can mend, and how the tools show them."""
 
+import difflib
+import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 DEBUG_VARIABLE = 'MMGL_DEBUG'
-BAD_INPUT, DIVERGED, INTERRUPTED = 2, 3, 130
-# What a wrong config, file or option raises somewhere below.
-MISTAKES = (
-    *(ValueError, OSError, TypeError),
-    *(KeyError, AttributeError, ImportError),
-)
+BAD_INPUT, DIVERGED, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
 
 class ConfigError(ValueError):
@@ -28,6 +25,15 @@ class TrainingDivergedError(RuntimeError):
     """Losses or features say that the run cannot come to anything."""
 
 
+def nearest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return ``' (did you mean ...?)'`` for the nearest word, or nothing.
+
+    ``cutoff`` is the similarity in [0, 1] from which a word counts as near.
+    """
+    found = difflib.get_close_matches(word, sorted(words), 1, cutoff)
+    return f' (did you mean {found[0]!r}?)' if found else ''
+
+
 def debugging(option: bool = False) -> bool:
     """Tell whether tracebacks are wanted, by ``--debug`` or ``MMGL_DEBUG``."""
     return option or os.environ.get(DEBUG_VARIABLE, '0') not in ('', '0')
@@ -38,6 +44,8 @@ def one_line(error: BaseException) -> str:
 
     Kinds of errors whose message is no sentence are named.
     """
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f'{error.filename}: {error.strerror}'
     # str(KeyError('x')) is "'x'": the repr of its argument.
     keyed = isinstance(error, KeyError) and error.args
     text = ' '.join(str(error.args[0] if keyed else error).split())
@@ -46,37 +54,51 @@ def one_line(error: BaseException) -> str:
     return f'{type(error).__name__}: {text}'
 
 
-MISTAKES = (
-    ValueError,
-    OSError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    ImportError,
-)
-
-
 @contextmanager
 def report_errors(
-    debug: bool = False, kinds: tuple[type[Exception], ...] = MISTAKES
+    debug: bool = False,
+    kinds: tuple[type[Exception], ...] = (Exception,),
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     """End the program with one sentence for mistakes of the set-up.
 
     For the part of a tool in which an error means a wrong config, file or
-    option. What goes wrong later, in the middle of training, keeps its
+    option: loading the config, building everything and the first step. What
+    goes wrong when the set-up is over, in the middle of training, keeps its
     traceback; so does all with ``debug``.
     """
     try:
         yield
     except kinds as error:
-        if debugging(debug):
+        # Not for whom reads the output, and not before its verdict.
+        passing = isinstance(error, BrokenPipeError | TrainingDivergedError)
+        if passing or is_over() or debugging(debug):
             raise
         rank = os.environ.get('RANK')
         where = f' (rank {rank})' if rank not in (None, '0') else ''
-        plain = isinstance(error, ConfigError | FileNotFoundError)
-        hint = '' if plain else ' [--debug shows where]'
+        hint = (
+            f' [{DEBUG_VARIABLE}=1 shows where]'
+            if not isinstance(error, ConfigError | OSError)
+            else ''
+        )
         print(f'error{where}: {one_line(error)}{hint}', file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End in silence when the reader of the output has gone (``| head``)."""
+    # A log that nobody reads on the screen goes on in its file.
+    logging.raiseExceptions = False
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(BROKEN_PIPE) from None
 
 
 @contextmanager

@@ -1,15 +1,22 @@
 import inspect
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+import torch
 import toy  # noqa: F401
 from mmengine import Config
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmgl.config.checking import check_config
-from mmgl.config.keys import TOP_KEYS
+from mmgl.config.keys import TOP_KEYS, Loader
 from mmgl.config.loading import derive_loaders, load_config
-from mmgl.config.signatures import expected_scalar, read_signature
+from mmgl.config.numbers import check_numbers
+from mmgl.config.signatures import expected_kind, fits, read_signature
 from mmgl.utils.errors import ConfigError
 
 
@@ -51,6 +58,76 @@ MISTAKES = [
         'data/nothing',
         r"data_root: there is no folder 'data/nothing'.*make_synthetic.py",
     ),
+    ('model', 3, 'model must be a dict, got 3'),
+    ('model.type', 'os.system', "model.type: no package .* called 'os'"),
+    ('model.type', 'mmgl.cli.main', "no model is called 'mmgl.cli.main'"),
+    ('default_scope', 'antigravity', "default_scope: no package .*'antigrav"),
+    ('runner_type', 'os.system', "runner.*no package .* called 'os'"),
+    ('optim_wrapper.constructor', 'os.getcwd', "no package .* called 'os'"),
+    ('train_dataloader.batch_size', 0, 'batch_size must be at least 1, got 0'),
+    ('train_dataloader.batch_size', 2.5, 'batch_size must be int'),
+    ('train_dataloader.batch_size', True, 'batch_size must be int'),
+    ('train_dataloader.num_workers', -1, 'num_workers must be at least 0'),
+    ('train_dataloader.prefetch_factor', 0, 'prefetch_factor must be at lea'),
+    ('train_dataloader.dataset', None, 'dataset must be a dict, got None'),
+    (
+        'train_dataloader.sampler',
+        {'_delete_': True},
+        'train_dataloader.sampler has no type',
+    ),
+    ('optim_wrapper.optimizer.lr', -1, 'optimizer.lr must be at least 0'),
+    ('optim_wrapper.optimizer.lr', math.nan, 'lr must be finite, got nan'),
+    ('optim_wrapper.optimizer.lr', math.inf, 'lr must be finite, got inf'),
+    ('optim_wrapper.optimizer.lr', '0.1', 'optimizer.lr of SGD must be float'),
+    ('optim_wrapper.optimizer.momentum', 1, 'momentum must be below 1, got 1'),
+    ('optim_wrapper.optimizer.momentum', -0.1, 'must be at least 0, got -0.1'),
+    ('optim_wrapper.optimizer.weight_decay', -1, 'weight_decay must be at le'),
+    ('optim_wrapper.optimizer', {'_delete_': True}, 'optimizer has no type'),
+    ('optim_wrapper.lr', 0.5, "OptimWrapper has no argument 'lr'"),
+    ('optim_wrapper.clip_grad', dict(max_nrm=1), "clip_grad: .*'max_nrm'"),
+    ('optim_wrapper.clip_grad', dict(type='sum'), 'type must be norm or'),
+    (
+        'optim_wrapper.paramwise_cfg',
+        dict(custom_kyes={}),
+        "paramwise_cfg: unknown key 'custom_kyes'.*'custom_keys'",
+    ),
+    (
+        'optim_wrapper.paramwise_cfg',
+        dict(custom_keys=dict(backbone=dict(lr_mlt=1))),
+        "custom_keys.backbone: nothing reads 'lr_mlt'.*'lr_mult'",
+    ),
+    (
+        'param_scheduler',
+        dict(_delete_=True, type='MultiStepLR', milestones=['abc']),
+        r"milestones of MultiStepLR must be List\[int\], got \['abc'\]",
+    ),
+    (
+        'param_scheduler',
+        dict(_delete_=True, type='MultiStepLR'),
+        "param_scheduler.0: .*missing .*'milestones'",
+    ),
+    ('param_scheduler.begin', -1, 'param_scheduler.begin must be at least 0'),
+    ('param_scheduler.start_factor', 2, 'param_scheduler.0: .*between 0 and'),
+    ('train_cfg.max_epochs', 0, 'max_epochs must be at least 1, got 0'),
+    ('train_cfg.val_interval', 0, 'val_interval must be at least 1, got 0'),
+    ('default_hooks.chekpoint', dict(interval=2), "no type.*'checkpoint'"),
+    ('default_hooks.checkpoint.interval', 0, 'interval must be at least 1'),
+    ('default_hooks.checkpoint.foo', 1, "CheckpointHook has no argument 'fo"),
+    ('default_hooks.loger', None, "no such hook to remove.*'logger'"),
+    (
+        'custom_hooks',
+        ['a'],
+        "custom_hooks.0 must be a dict with a type, got '",
+    ),
+    ('custom_hooks.0.priority', 'FIRST', "priority must be one of .*'FIRST'"),
+    ('log_processor', dict(window=1), "LogProcessor .*'window_size'"),
+    ('visualizer', dict(vis_backend=[]), "Visualizer .*'vis_backends'"),
+    ('log_level', 'LOUD', "log_level must be 'DEBUG', .* got 'LOUD'"),
+    ('randomness.seed', -1, 'randomness.seed must be at least 0, got -1'),
+    ('randomness.seed', 2**32, 'randomness.seed must be at most 4294967295'),
+    ('randomness.sed', 1, "randomness: unknown key 'sed'.*'seed'"),
+    ('auto_scale_lr.enabel', 1, "auto_scale_lr: unknown key 'enabel'"),
+    ('env_cfg.mp_cfg', dict(mp_start_method='frok'), "'fork', 'spawn' or"),
     ('env_cfg.tf23', True, "env_cfg: unknown key 'tf23'.*'tf32'"),
     ('env_cfg.tf32', 'yes', "env_cfg.tf32 must be True, .* got 'yes'"),
     ('default_hooks.memory.type', 'ChannelsFirstHook', "'ChannelsLastHook'"),
@@ -186,8 +263,64 @@ def test_signature_follows_kwargs(component, names, is_open):
         ('b', None, None),
         ('b', '3', 'float'),
         ('c', 3, 'str'),
-        ('d', 3, None),
+        ('d', 3, 'list'),
+        ('d', (1, 2), None),
     ],
 )
 def test_scalar_annotations(name, value, expected):
-    assert expected_scalar(read_signature(Forwards), name, value) == expected
+    assert expected_kind(read_signature(Forwards), name, value) == expected
+
+
+@pytest.mark.parametrize(
+    'hint, value, fine',
+    [
+        (list[int], [1, 2], True),
+        (list[int], (1, 2), True),
+        (list[int], ['a'], False),
+        (list[int], dict(type='X'), False),
+        (Sequence[str], 'abc', False),
+        (tuple[int, int], [1], False),
+        (tuple[float, ...], [1, 2.5], True),
+        (dict[str, float], dict(a=1), True),
+        (dict[str, float], dict(a='b'), False),
+        (Literal['a', None], None, True),
+        (Literal[1], True, False),
+        (nn.Module | None, dict(type='X'), True),
+        (nn.Module | None, None, True),
+        (nn.Module, None, False),
+        (nn.ModuleList, 3, False),
+        (float | torch.Tensor, 0.1, True),
+        (float | torch.Tensor, 'a', False),
+        (Path, 'folder', True),
+        (Any, object(), True),
+        ('unknown', 3, True),
+    ],
+)
+def test_values_and_annotations(hint, value, fine):
+    assert fits(value, hint) is fine
+
+
+@pytest.mark.parametrize(
+    'name, low, high',
+    [('lr', 0, 1e9), ('batch_size', 1, 2**40), ('seed', 0, 2**32 - 1)],
+)
+def test_both_ends_of_a_range(name, low, high):
+    for value in (low, high):
+        check_numbers({name: [value]}, 'x')
+    with pytest.raises(ConfigError, match=f'^x.{name}.0 must be at least'):
+        check_numbers({name: [low - 1]}, 'x')
+    if name == 'seed':
+        with pytest.raises(ConfigError, match='at most 4294967295'):
+            check_numbers({name: high + 1}, 'x')
+
+
+def test_every_key_of_a_loader_is_known():
+    arguments = inspect.signature(DataLoader).parameters
+    assert arguments.keys() <= Loader.__annotations__.keys()
+
+
+def test_what_is_unusual_but_right(config):
+    config.default_hooks['timer'] = None
+    config.default_hooks.checkpoint['interval'] = -1
+    config.optim_wrapper['clip_grad'] = dict(type='value', clip_value=1)
+    check_config(config)

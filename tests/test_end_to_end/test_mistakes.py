@@ -1,6 +1,7 @@
 """A mistake of the user ends in one sentence and exit code 2."""
 
 import pytest
+import torch
 from running import (
     FINETUNE,
     PRETRAIN,
@@ -138,3 +139,46 @@ def test_checkpoint_of_another_model(
         )
     line = only_sentence(stopped.value.code, capsys.readouterr().err)
     assert 'does not fit the model' in line and 'neck.' in line
+
+
+@pytest.mark.parametrize(
+    'content, arguments, words',
+    [
+        (None, ['--init', 'imagenet'], 'no readable torch checkpoint'),
+        ({'a': 1}, ['--init', 'imagenet'], 'does not fit model.backbone'),
+        ({'state_dict': {}}, ['--init', 'mmgl'], 'has no state dict'),
+    ],
+)
+def test_wrong_weights(
+    content, arguments, words, tiny_sysu, tmp_path, monkeypatch, capsys
+):
+    """The Runner opens them when all is built and it begins to train."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'wrong.pth'
+    path.write_text('x')
+    if content is not None:
+        torch.save(dict(content, a=torch.zeros(1)), path)
+    options = cfg_options(finetune_options(tiny_sysu))
+    arguments += ['--init-checkpoint', str(path), *options]
+    with pytest.raises(SystemExit) as stopped:
+        run_training([config(FINETUNE), *arguments])
+    line = only_sentence(stopped.value.code, capsys.readouterr().err)
+    assert words in line
+
+
+def test_an_error_in_the_middle_keeps_its_traceback(toy_config, monkeypatch):
+    calls = []
+
+    def get_item(self, index):
+        calls.append(index)
+        if len(calls) > 8:
+            raise RuntimeError('the disk is gone')
+        return dict(inputs=self.data[index])
+
+    config = toy_config()
+    monkeypatch.setattr('toy.ToyDataset.__getitem__', get_item)
+    with pytest.raises(RuntimeError, match='the disk is gone'):
+        run_training([config])
+    calls += [0] * 8
+    with pytest.raises(SystemExit, match='2'):
+        run_training([config])

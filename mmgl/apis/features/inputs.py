@@ -1,24 +1,38 @@
 """What the picture tools draw: feature dumps and checkpoints alike."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mmgl.checkpoints.reader import trust
-from mmgl.config.loading import load_config
+from mmgl.config.keys import VARIABLES
+from mmgl.config.loading import checked_config
 from mmgl.config.options import (
     add_cfg_options,
     add_trust_option,
     distinct_names,
 )
-from mmgl.config.overrides import apply_overrides
 from mmgl.evaluation.features_io import FeatureSet
+from mmgl.utils.arguments import natural, seed
 from mmgl.utils.errors import ConfigError
 from mmgl.visualization import load_feature_dump
 
 from .extraction import ExtractedFeatures, extract_features
 from .network import FEATURES, KINDS
+
+
+def _device(text: str) -> str:
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:
+        problem = str(error).partition('\n')[0]
+        raise ArgumentTypeError(
+            f'{text!r} is no device ({problem})'
+        ) from error
+    return text
 
 
 def add_extraction_options(parser: ArgumentParser) -> None:
@@ -34,9 +48,11 @@ def add_extraction_options(parser: ArgumentParser) -> None:
         choices=KINDS,
         help='what the checkpoints are (default: found out)',
     )
-    add('--seed', type=int, default=0, help='seed of everything random')
-    add('--workers', type=int, default=0, help='processes that load images')
-    add('--device', help='default: the GPU if there is one')
+    add('--seed', type=seed, default=0, help='seed of everything random')
+    add(
+        '--workers', type=natural, default=0, help='processes that load images'
+    )
+    add('--device', type=_device, help='default: the GPU if there is one')
     add_cfg_options(parser)
     add_trust_option(parser)
     add(
@@ -100,8 +116,7 @@ def extract_by_options(
     """
     if options.trust_checkpoint:
         trust(checkpoint)
-    cfg = load_config(config)
-    apply_overrides(cfg, options.cfg_options, f'config {config}')
+    cfg = checked_config(config, options.cfg_options, VARIABLES)
     return extract_features(
         cfg,
         checkpoint,

@@ -10,10 +10,9 @@ from torch import nn
 
 from mmgl.checkpoints.fit import ADDED, PREFIX, STEMS, load_backbone
 from mmgl.checkpoints.reader import read_checkpoint, read_state_dict
-from mmgl.config.checking import nearest
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, nearest
 
 RANDOM = 'random'
 KINDS = ('mmgl', 'imagenet', RANDOM)
