@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from mmgl.experiments import Options, run
+from mmgl.utils.errors import report_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Run the quickstart and return its exit code."""
     args = parse_args()
-    try:
+    with report_errors():
         options = Options(
             ['quickstart'],
             smoke=args.smoke,
@@ -55,9 +56,6 @@ def main() -> int:
             data_root={'sysu': args.data_root} if args.data_root else {},
             workers=args.workers,
         )
-    except (ValueError, FileNotFoundError) as error:
-        print(f'Error: {error}', file=sys.stderr)
-        return 1
     return run(options)
 
 

@@ -6,6 +6,7 @@ import sys
 from mmengine.config import DictAction
 
 from mmgl.experiments import TARGETS, Options, run
+from mmgl.utils.errors import report_errors
 
 
 def folder_of(text: str) -> tuple[str, str]:
@@ -113,11 +114,9 @@ def main() -> int:
     args = vars(parse_args())
     args['overrides'] = args.pop('cfg_options')
     args['data_root'] = dict(args['data_root'])
-    try:
+    with report_errors():
         options = Options(**args)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'Error: {error}', file=sys.stderr)
-        return 1
+        options.cells()
     return run(options)
 
 

@@ -58,9 +58,7 @@ class Chain:
     def run(self) -> dict[str, float]:
         """Run every stage that is not done; returns seconds by stage.
 
-        Raises:
-            StageError: If a stage fails, unless ``keep_going``.
-            KeyboardInterrupt: If the user interrupts.
+        A StageError is raised if a stage fails, unless ``keep_going``.
         """
         waiting, ended = dict(self.stages), set[str]()
         running: dict[futures.Future[None], tuple[Stage, dict[str, str]]] = {}

@@ -148,11 +148,7 @@ def _gain(records: Records) -> list[str]:
 
 
 def write_readme(path: Path, records: Records) -> Path:
-    """Replace the table between the two marks of the README.
-
-    Raises:
-        ValueError: If a mark is missing.
-    """
+    """Replace the table between the two marks of the README."""
     text = path.read_text(encoding='utf-8')
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

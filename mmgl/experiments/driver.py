@@ -1,15 +1,12 @@
 """Running targets: plan, skip what is done, run the rest, write."""
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from mmgl.utils.errors import INTERRUPTED
+from mmgl.utils.files import check_output, check_output_folder
 
 from .cells import Cell
 from .chain import Chain, StageRunner
@@ -33,64 +30,33 @@ from .records import (
     write_record,
 )
 from .stage import Stage, with_needs
-from .state import StageState, locked
+from .state import StageState, at_work
 from .summary import summarise, table_text
 from .tables import FIGURES, FROM_RECORDS, TABLES
 
 Failures = dict[str, str]
 
 
-def run(
-    options: Options,
-    runner: StageRunner | None = None,
-    display: Display | None = None,
-) -> int:
-    """Run what is not done yet, then write tables, figures and reports.
+def make(
+    options: Options, runner: StageRunner | None, display: Display
+) -> Failures:
+    """Run what is not done yet and write what is wanted of it.
 
-    ``runner`` runs one stage, by default as a subprocess; ``display`` shows
-    messages, by default on the standard output. Returns the exit code: 0
-    done, 1 something failed, 130 interrupted.
+    ``runner`` runs one stage, by default as a subprocess. Returns what failed
+    while other stages went on, and why, by stage.
     """
-    display = display or Display()
     job = _quickstart if QUICKSTART in options.targets else _reproduce
-    try:
-        failures = job(options, runner, display)
-    except KeyboardInterrupt:
-        display.say('Interrupted. Give the same command again to continue.')
-        return INTERRUPTED
-    except (FileNotFoundError, ValueError, RuntimeError) as error:
-        display.say(f'Error: {error}')
-        return 1
-    finally:
-        display.close()
-    for name, reason in failures.items():
-        display.say(f'failed: {name}: {reason.splitlines()[0]}')
-    return 1 if failures else 0
-
-
-@contextmanager
-def _terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that running stages are stopped too."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    # Only there may signals be changed.
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, interrupt) if main else None
-    try:
-        yield
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+    return job(options, runner, display)
 
 
 @contextmanager
 def _at_work(
-    options: Options, runner: StageRunner | None
+    options: Options, stages: list[Stage], runner: StageRunner | None
 ) -> Iterator[StageRunner]:
     """Keep others out of the work dir; gives what runs a stage."""
-    with _terminate_like_interrupt(), locked(options.work_dir) as lock:
+    job = QUICKSTART if QUICKSTART in options.targets else 'reproduce'
+    data = options.data_root.values()
+    with at_work(options.work_dir, job, stages, data) as lock:
         yield runner or partial(
             launch_stage,
             root=options.root,
@@ -104,7 +70,7 @@ def _quickstart(
 ) -> Failures:
     """Run the stages of the quickstart, one at a time, and report."""
     stages = plan_quickstart(options)
-    with _at_work(options, runner) as run_stage:
+    with _at_work(options, stages, runner) as run_stage:
         seeds = options.seeds or 1
         display.say(
             f'Quickstart ({"smoke" if options.smoke else options.scale}, '
@@ -121,12 +87,16 @@ def _reproduce(
 ) -> Failures:
     """Run what tables and figures need, and write them; returns failures."""
     failures: Failures = {}
+    if not options.dry_run:
+        check_output_folder(options.results)
+        if options.document is not None:
+            check_output(options.document)
     if not options.write_only:
         plan = _Plan(options)
         plan.show(display.say)
         if options.dry_run:
             return failures
-        with _at_work(options, runner) as run_stage:
+        with _at_work(options, plan.stages, runner) as run_stage:
             failures = plan.run(run_stage, display)
     records = {scale: marked_records(options, scale) for scale in SCALES}
     ours = records[options.scale]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.paths import config_dir
 
 from .cells import Cell
@@ -66,7 +67,7 @@ class Options:
     def __post_init__(self) -> None:
         for message, found in self._mistakes().items():
             if found:
-                raise ValueError(message)
+                raise ConfigError(message)
         folder = f'reproduce/{self.scale}'
         if QUICKSTART in self.targets:
             folder = QUICKSTART + ('_smoke' if self.smoke else '')
@@ -81,7 +82,7 @@ class Options:
         usual = {'results': RESULTS, 'document': DOCUMENT}
         for name, path in usual.items() if self.overrides else ():
             if getattr(self, name) in (Path(path).resolve(), self.root / path):
-                raise ValueError(
+                raise ConfigError(
                     f'overrides={self.overrides} would overwrite {path}, '
                     'which holds what the configs give as they are; give '
                     f'another one by --{name}'
@@ -128,8 +129,7 @@ class Options:
     def chosen(self, group: Mapping[str, Any]) -> list[str]:
         """List the wanted members of ``TABLES`` or ``FIGURES``, in order.
 
-        Raises:
-            ValueError: For a table that the scale does not have.
+        A table that the scale does not have is a ValueError.
         """
         wanted = set(self.targets)
         if ALL in wanted:
@@ -146,9 +146,7 @@ class Options:
     def cells(self) -> list[Cell]:
         """List the wanted cells, those of seed 0 first.
 
-        Raises:
-            ValueError: If ``only`` leaves none, or has a name that no cell
-                of the targets has.
+        None, or a name in ``only`` that no cell has, is a ValueError.
         """
         tables = self.chosen(TABLES)
         if FROM_RECORDS in self.chosen(FIGURES):

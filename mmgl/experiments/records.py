@@ -104,11 +104,7 @@ def mark_stale(
 
 
 def load_records(folder: Path, scale: str) -> dict[Cell, Record]:
-    """Read all records of a scale.
-
-    Raises:
-        ValueError: If a file there is no record.
-    """
+    """Read all records of a scale; a file that is none is a ValueError."""
     records = {}
     for path in sorted((folder / scale).glob('*.json')):
         record = read_json(path) or {}

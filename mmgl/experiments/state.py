@@ -1,17 +1,21 @@
 """What is on disk: finished stages, half-finished ones, and the lock."""
 
-import fcntl
 import json
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmgl.utils.files import replace_whole
+from mmgl.utils.errors import ConfigError
+from mmgl.utils.files import check_output_folder, replace_whole
+from mmgl.utils.locks import LOCK, locked_folder
 
 from .stage import Stage
+
+# They mark the folders of stages and of whole jobs.
+STAGE, JOB = 'stage.json', 'job.json'
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -31,7 +35,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Read a JSON object; None if the file is missing or damaged."""
     try:
         value = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -75,7 +79,7 @@ class StageState:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.path = stage.work_dir / 'stage.json'
+        self.path = stage.work_dir / STAGE
         self.saved = read_json(self.path) or {}
         self.seconds = 0.0
         self.threads: list[int] = []
@@ -105,13 +109,9 @@ class StageState:
     def claim(self) -> tuple[bool, str]:
         """Make the folder ready to run: continue it or begin again.
 
-        What was made otherwise is kept beside it, under a dated name.
-
-        Returns:
-            Whether an unfinished run goes on, and why not if there was one.
-
-        Raises:
-            ValueError: If the folder holds files of something else.
+        What was made otherwise is kept beside it, under a dated name. Tells
+        whether an unfinished run goes on, and why not if there was one. Files
+        of something else are a ValueError.
         """
         folder, before, reason = self.stage.work_dir, [], ''
         if self.spent is not None:
@@ -162,34 +162,61 @@ class StageState:
         write_json(self.path, content)
 
 
-@contextmanager
-def locked(work_dir: Path, patience: float = 20.0) -> Iterator[int]:
-    """Keep a second job out of the folder while one works in it.
+# A stage that outlived a killed job still holds the lock, which it inherits.
+locked = partial(locked_folder, patience=20.0, inherited=True)
 
-    Yields the descriptor of the open file for stages to inherit, so that one
-    that outlived a killed job still holds the lock; that is why it is the
-    file and no library's lock. ``patience`` is for a holder just ending.
 
-    Raises:
-        RuntimeError: If another job works in the folder.
+def check_work_dir(
+    work_dir: Path, job: str, stages: Sequence[Stage], data: Iterable[Path]
+) -> None:
+    """Refuse a folder in which a job would mix with what is not its own.
+
+    ``job`` is the name of the job, ``data`` are folders of data sets. The
+    ConfigError says what the folder is instead.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with (work_dir / '.lock').open('a+') as file:
-        end = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    file.seek(0)
-                    raise RuntimeError(
-                        f'Another job (process {file.read().strip()} '
-                        f'or a stage of it) is at work in {work_dir}; wait '
-                        'for it, stop it, or choose another --work-dir.'
-                    ) from None
-                time.sleep(0.2)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file.fileno()
+    check_output_folder(work_dir)
+    marked, names = read_json(work_dir / JOB), {JOB, LOCK}
+    if marked is None:
+        names.update(stage.name.split('/')[0] for stage in stages)
+        reason = _why_foreign(work_dir, names)
+    else:
+        mine = marked.get('job') == job
+        reason = '' if mine else f'is that of {marked.get("job")}'
+    for folder in data:
+        if work_dir.is_relative_to(folder):
+            reason = f'lies in {folder}, which is for a data set'
+        for stage in stages:
+            if folder.is_relative_to(stage.work_dir):
+                reason = f'has a data set in {folder}, which is for a stage'
+    if reason:
+        raise ConfigError(
+            f'The work dir {work_dir} {reason}; choose another --work-dir.'
+        )
+
+
+def _why_foreign(work_dir: Path, names: set[str]) -> str:
+    """Say why a folder without the mark of a job may not become one's."""
+    for folder in work_dir.parents:
+        if (folder / JOB).exists() or (folder / STAGE).exists():
+            return f'lies in {folder}, the work dir of another job'
+    if not work_dir.is_dir() or any(work_dir.glob(f'*/{STAGE}')):
+        return ''
+    # Before there was a mark, a job's folder had the lock at least.
+    if (work_dir / LOCK).exists() and any(work_dir.glob(f'*/*/{STAGE}')):
+        return ''
+    found = {path.name for path in work_dir.iterdir()} - names
+    return f'holds {min(found)}, which no job has written' if found else ''
+
+
+@contextmanager
+def at_work(
+    work_dir: Path, job: str, stages: Sequence[Stage], data: Iterable[Path]
+) -> Iterator[int]:
+    """Work alone in a folder that is the job's; gives the lock to inherit.
+
+    A BusyError names the process that works in it.
+    """
+    check_work_dir(work_dir, job, stages, data)
+    with locked(work_dir) as lock:
+        write_json(work_dir / JOB, {'job': job})
+        yield lock

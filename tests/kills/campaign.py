@@ -54,7 +54,7 @@ class Run:
         """Start the program in a session of its own."""
         with self.log.open('ab') as out:
             return subprocess.Popen(
-                [str(word) for word in self.program.command()],
+                [str(word) for word in self.program.command],
                 cwd=self.folder,
                 env=environment(),
                 stdout=out,
