@@ -6,12 +6,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from mmgl.utils.files import check_output, check_output_folder
+from mmgl.utils.files import check_output_folder
 
 from .cells import Cell
 from .chain import Chain, StageRunner
 from .checks import check_data, default_root
-from .document import write_document, write_readme, write_summaries
+from .document import (
+    check_document,
+    write_document,
+    write_readme,
+    write_summaries,
+)
 from .figures import FigurePlanner
 from .launch import launch_stage
 from .methods import DATASETS, SCALES
@@ -90,7 +95,7 @@ def _reproduce(
     if not options.dry_run:
         check_output_folder(options.results)
         if options.document is not None:
-            check_output(options.document)
+            check_document(options.document)
     if not options.write_only:
         plan = _Plan(options)
         plan.show(display.say)

@@ -23,6 +23,8 @@ ALL, NOT_IN_ALL = 'all', 'table4-native'
 TARGETS = (*TABLES, *FIGURES, ALL)
 LAYOUTS = ('sysu', 'regdb')
 RESULTS, DOCUMENT = 'docs/results', 'docs/results.md'
+# More of seeds, jobs or workers is a slip of the keyboard.
+MOST = 1000
 MOST_CPU_JOBS = SLURM_JOBS = SLURM_CORES = 8
 
 
@@ -112,8 +114,8 @@ class Options:
         }
         for name, least in (('seeds', 1), ('jobs', 1), ('workers', 0)):
             given = getattr(self, name)
-            message = f'{name} must be at least {least}, got {given}'
-            wrong[message] = given is not None and given < least
+            message = f'{name} must be {least} to {MOST}, got {given}'
+            wrong[message] = given is not None and not least <= given <= MOST
         return wrong
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
@@ -109,10 +110,14 @@ def load_records(folder: Path, scale: str) -> dict[Cell, Record]:
     for path in sorted((folder / scale).glob('*.json')):
         record = read_json(path) or {}
         try:
-            cell = Cell(**record['cell'])
-            record['metrics']
-        except (TypeError, KeyError) as error:
-            raise ValueError(
+            cell, metrics = Cell(**record['cell']), record['metrics']
+            if record_path(folder, cell) != path:
+                raise KeyError(f'that of {cell.name} at scale {cell.scale}')
+            for key, value in metrics.items() if metrics != FAIL else ():
+                if not 0 <= value <= 100:
+                    raise KeyError(f'{key} = {value}')
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ConfigError(
                 f'{path} is no record of a cell ({error}); '
                 'remove it or run the cell again'
             ) from error

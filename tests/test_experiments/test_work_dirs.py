@@ -1,5 +1,6 @@
 """A work dir is one job's, and what is written is whole or the old one."""
 
+import json
 import os
 import resource
 import shlex
@@ -265,9 +266,11 @@ def test_where_nothing_can_be_written_nothing_is_begun(name, tmp_path):
 @pytest.mark.parametrize(
     'tool, words, named',
     [
-        ('quickstart.py', ['--seeds', '0'], 'seeds must be at least 1'),
-        ('quickstart.py', ['--workers', '-1'], 'workers must be at least 0'),
-        ('reproduce.py', ['table2', '--jobs', '0'], 'jobs must be at'),
+        ('quickstart.py', ['--seeds', '0'], 'seeds must be 1 to'),
+        ('quickstart.py', ['--workers', '-1'], 'workers must be 0 to'),
+        ('reproduce.py', ['table2', '--jobs', '0'], 'jobs must be 1'),
+        ('reproduce.py', ['table2', '--jobs', '1000000000'], 'jobs'),
+        ('quickstart.py', ['--seeds', '10000000000'], 'seeds'),
         ('reproduce.py', ['table4-native'], 'full only'),
         ('reproduce.py', ['table2', '--only', 'resnet'], 'resnet'),
         ('reproduce.py', ['table2', '--data-root', 'llcm=x'], 'llcm'),
@@ -296,3 +299,53 @@ def test_the_default_work_dirs_do_not_nest():
         for other in folders
         if one is not other
     )
+
+
+def test_another_text_is_not_overwritten(tmp_path):
+    thesis, runner = tmp_path / 'thesis.md', FakeRunner()
+    thesis.write_text('# Chapter 1')
+    options = make_options(tmp_path, document=thesis, **SMALL)
+    code, text = start(options, runner)
+    assert code == 2 and 'thesis.md' in text and '--document' in text
+    assert not runner.ran and thesis.read_text() == '# Chapter 1'
+    thesis.write_text('')
+    assert start(options, runner)[0] == 0
+    assert thesis.read_text().startswith('# Results')
+
+
+def spoil_value(record):
+    record['metrics']['all_single/mAP'] = float('nan')
+
+
+def spoil_cell(record):
+    record['cell']['seed'] = 1
+
+
+def spoil_text(record):
+    record['metrics']['all_single/mAP'] = '45.0'
+
+
+def spoil_metrics(record):
+    record['metrics'] = [45.0]
+
+
+@pytest.mark.parametrize(
+    'spoil, words',
+    [
+        (spoil_value, 'all_single/mAP = nan'),
+        (spoil_cell, 'that of agw_random_seed1'),
+        (spoil_text, 'str'),
+        (spoil_metrics, 'list'),
+    ],
+)
+def test_a_damaged_record_is_named(spoil, words, tmp_path):
+    options = make_options(tmp_path, write_only=True, **SMALL)
+    assert start(make_options(tmp_path, **SMALL), FakeRunner())[0] == 0
+    (path,) = (options.results / 'mini').glob('*.json')
+    record = json.loads(path.read_text())
+    spoil(record)
+    path.write_text(json.dumps(record))
+    before = tree(tmp_path)
+    code, text = start(options, FakeRunner())
+    assert code == 2 and words in text and str(path) in text
+    assert tree(tmp_path) == before
