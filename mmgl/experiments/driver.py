@@ -136,9 +136,8 @@ class _Plan:
         records = load_records(options.results, options.scale)
         self.planner = Planner(options, measured_seconds(records))
         self.figures = FigurePlanner(self.planner, self._folder('sysu'))
-        self.tables = options.chosen(TABLES)
         drawn = options.chosen(FIGURES)
-        self.wanted = [*self.tables, *drawn]
+        self.wanted = [*options.chosen(TABLES), *drawn]
         self.cells = options.cells()
         last = {cell: self.planner.evaluation(cell) for cell in self.cells}
         # Cells that are not recorded yet, by their last stage.
