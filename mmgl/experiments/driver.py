@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shutil import which
 
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import check_output_folder
 
 from .cells import Cell
@@ -61,6 +63,11 @@ def _at_work(
     """Keep others out of the work dir; gives what runs a stage."""
     job = QUICKSTART if QUICKSTART in options.targets else 'reproduce'
     data = options.data_root.values()
+    if runner is None and options.slurm is not None and not which('srun'):
+        raise ConfigError(
+            f'slurm={options.slurm!r}, and there is no srun on this machine; '
+            'start it where the cluster takes jobs, or leave out --slurm.'
+        )
     with at_work(options.work_dir, job, stages, data) as lock:
         yield runner or partial(
             launch_stage,

@@ -44,8 +44,14 @@ def run(
         terminated = isinstance(error, TerminatedError)
         return TERMINATED if terminated else INTERRUPTED
     except (OSError, ValueError, RuntimeError) as error:
-        display.say(f'Error: {error}')
-        return BAD_INPUT if isinstance(error, ConfigError) else 1
+        text, bad = str(error), isinstance(error, ConfigError)
+        if isinstance(error, OSError) and error.errno:
+            # The system's own words name no remedy.
+            text = f'{error.filename}: {error.strerror}; put that right, then '
+            text += 'give the same command again.'
+            bad = True
+        display.say(f'Error: {text}')
+        return BAD_INPUT if bad else 1
     finally:
         display.close()
     for name, reason in failures.items():

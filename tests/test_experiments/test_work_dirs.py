@@ -52,6 +52,21 @@ def tree(folder):
     }
 
 
+def test_a_machine_without_slurm_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    changes = dict(slurm='gpu', gpus=None, jobs=None)
+    code, text = start(make_options(tmp_path, **changes, **SMALL))
+    assert code == 2 and 'srun' in text and '--slurm' in text
+    assert not (tmp_path / 'work').exists()
+
+
+def test_what_the_system_refuses_is_named(tmp_path):
+    options = make_options(tmp_path, work_dir='/proc/mine', **SMALL)
+    code, text = start(options, FakeRunner())
+    (line,) = [x for x in text.splitlines() if x.startswith('Error')]
+    assert code == 2 and '/proc/mine' in line and 'Errno' not in line
+
+
 def nest(folder, kind):
     """Make a folder unfit to be a work dir; gives it and words of why."""
     work = folder / 'work'
