@@ -152,13 +152,10 @@ class Chain:
                 # The time spent so far survives a kill.
                 saved = now
                 state.save('running')
+            how_far = stage.name, state.seconds, fraction
             with self._lock:
-                outlook = self.estimator.outlook(
-                    stage.name, state.seconds, fraction
-                )
-                self.display.progress(
-                    place, stage.title, fraction, outlook, text
-                )
+                look = self.estimator.outlook(*how_far)
+                self.display.progress(place, stage.title, fraction, look, text)
 
         self.display.begin()
         tick(0.0, 'starting')
@@ -172,11 +169,10 @@ class Chain:
         finally:
             state.seconds = before + time.monotonic() - begin
             state.save('running')
-        missing = [str(path) for path in stage.outputs if not path.exists()]
-        if missing and not verdict:
+        if stage.missing and not verdict:
             raise StageError(
-                f'Stage {stage.name} ended without {", ".join(missing)}; see '
-                f'{stage.work_dir / "stage.log"}.'
+                f'Stage {stage.name} ended without '
+                f'{", ".join(stage.missing)}; see {stage.log}.'
             )
         state.save('diverged' if verdict else 'done', verdict)
         self.estimator.measured[stage.name] = state.seconds

@@ -45,13 +45,11 @@ def write_record(
     line = [s for s in with_needs([stage]) if s.kind != 'data']
     failed = next((s for s in line if s.name in diverged), None)
     metrics: Any = FAIL
-    device = None
+    evaluated: dict[str, Any] = {}
     if failed is None:
         evaluated = json.loads(stage.outputs[0].read_text())
-        device = evaluated.get('device')
-        metrics = {
-            key: round(float(v), 4) for key, v in evaluated['metrics'].items()
-        }
+        found = evaluated['metrics']
+        metrics = {key: round(float(found[key]), 4) for key in found}
     configs = {s.kind: Path(str(s.config)).name for s in line}
     timed = [s for s in line if s.name in seconds]
     threads = {n for s in line for n in StageState(s).saved.get('threads', ())}
@@ -67,7 +65,7 @@ def write_record(
         'threads': sorted(threads),
         'versions': package_versions(),
         'machine': platform.platform(),
-        'device': device,
+        'device': evaluated.get('device'),
     }
     if options.overrides:
         record['overrides'] = dict(options.overrides)

@@ -51,6 +51,16 @@ class Stage:
         return int(first)
 
     @property
+    def log(self) -> Path:
+        """What it prints, over all its starts."""
+        return self.work_dir / 'stage.log'
+
+    @property
+    def missing(self) -> list[str]:
+        """Outputs that are not there."""
+        return [str(path) for path in self.outputs if not path.exists()]
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the ingredients and of those of the stages before."""
         before = [need.fingerprint for need in self.needs]

@@ -92,8 +92,7 @@ class StageState:
     @property
     def done(self) -> bool:
         """Whether the stage is finished and its results still exist."""
-        there = all(path.exists() for path in self.stage.outputs)
-        return there and self._saved_as('done')
+        return self._saved_as('done') and not self.stage.missing
 
     @property
     def verdict(self) -> str | None:
@@ -120,7 +119,7 @@ class StageState:
         elif self.saved:
             reason = f'{self._why_anew()}; starting it again, what was there '
             reason += f'is kept as {self._set_aside()}.'
-        elif folder.is_dir() and any(folder.iterdir()):
+        elif _others(folder, ()):
             raise ValueError(
                 f'{folder} holds files that no job has written; move '
                 'them away or choose another --work-dir.'
@@ -175,9 +174,9 @@ def check_work_dir(
     ConfigError says what the folder is instead.
     """
     check_output_folder(work_dir)
-    marked, names = read_json(work_dir / JOB), {JOB, LOCK}
+    marked = read_json(work_dir / JOB)
     if marked is None:
-        names.update(stage.name.split('/')[0] for stage in stages)
+        names = {stage.name.split('/')[0] for stage in stages}
         reason = _why_foreign(work_dir, names)
     else:
         mine = marked.get('job') == job
@@ -199,13 +198,21 @@ def _why_foreign(work_dir: Path, names: set[str]) -> str:
     for folder in work_dir.parents:
         if (folder / JOB).exists() or (folder / STAGE).exists():
             return f'lies in {folder}, the work dir of another job'
-    if not work_dir.is_dir() or any(work_dir.glob(f'*/{STAGE}')):
-        return ''
     # Before there was a mark, a job's folder had the lock at least.
-    if (work_dir / LOCK).exists() and any(work_dir.glob(f'*/*/{STAGE}')):
+    if any(work_dir.glob(f'*/{STAGE}')) or (
+        (work_dir / LOCK).exists() and any(work_dir.glob(f'*/*/{STAGE}'))
+    ):
         return ''
-    found = {path.name for path in work_dir.iterdir()} - names
+    found = _others(work_dir, names)
     return f'holds {min(found)}, which no job has written' if found else ''
+
+
+def _others(folder: Path, names: Iterable[str]) -> set[str]:
+    """Name what is in a folder besides ``names`` and our marks."""
+    there = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+    # A kill may leave a mark half written, under a hidden name.
+    marks = (LOCK, JOB, STAGE, f'.{JOB}.', f'.{STAGE}.')
+    return {n for n in there.difference(names) if not n.startswith(marks)}
 
 
 @contextmanager

@@ -99,7 +99,7 @@ class Run:
 
 def leftovers(folder: Path) -> list[str]:
     """Name the files that writers began and never gave their own name."""
-    return [p.name for p in folder.rglob('*') if '.part' in p.name]
+    return [path.name for path in folder.rglob('.*') if path.name != '.lock']
 
 
 def through(program: Program, folder: Path) -> tuple[float, float, dict]:

@@ -145,6 +145,17 @@ def test_a_work_dir_of_before_the_mark_is_taken(tmp_path):
     check_work_dir(options.work_dir, 'reproduce', [], [])
 
 
+def test_marks_that_a_kill_left_half_written_are_no_foreign_files(tmp_path):
+    options = make_options(tmp_path, **SMALL)
+    stage = options.work_dir / 'agw_random_seed0/finetune'
+    stage.mkdir(parents=True)
+    (options.work_dir / '.job.json.0a1b2c3d.part').touch()
+    (stage / '.stage.json.0a1b2c3d.part').touch()
+    assert start(options, FakeRunner())[0] == 0
+    assert not list(tmp_path.rglob('*.part'))
+    assert (stage / 'stage.json').is_file()
+
+
 def test_the_second_job_is_told_who_is_at_work(tmp_path, monkeypatch):
     quick = partial(locked_folder, patience=0, inherited=True)
     monkeypatch.setattr('mmgl.experiments.state.locked', quick)
