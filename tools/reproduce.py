@@ -116,7 +116,6 @@ def main() -> int:
     args['data_root'] = dict(args['data_root'])
     with report_errors():
         options = Options(**args)
-        options.cells()
     return run(options)
 
 

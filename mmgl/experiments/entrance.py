@@ -7,7 +7,6 @@ from mmgl.utils.errors import (
     BAD_INPUT,
     INTERRUPTED,
     TERMINATED,
-    ConfigError,
     TerminatedError,
     full_disk,
     terminate_like_interrupt,
@@ -27,8 +26,8 @@ def run(
 
     ``runner`` runs one stage, by default as a subprocess; ``display`` shows
     messages, by default on the standard output. Returns the exit code: 0
-    done, 1 something failed, 2 nothing can be done so, 130 interrupted, 143
-    terminated.
+    done, 1 a stage failed, 2 a mistake in options or files, 130 interrupted,
+    143 terminated.
     """
     display = display or Display()
     try:
@@ -44,14 +43,13 @@ def run(
         terminated = isinstance(error, TerminatedError)
         return TERMINATED if terminated else INTERRUPTED
     except (OSError, ValueError, RuntimeError) as error:
-        text, bad = str(error), isinstance(error, ConfigError)
+        text = str(error)
         if isinstance(error, OSError) and error.errno:
             # The system's own words name no remedy.
             text = f'{error.filename}: {error.strerror}; put that right, then '
             text += 'give the same command again.'
-            bad = True
         display.say(f'Error: {text}')
-        return BAD_INPUT if bad else 1
+        return BAD_INPUT if isinstance(error, OSError | ValueError) else 1
     finally:
         display.close()
     for name, reason in failures.items():

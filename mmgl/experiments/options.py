@@ -184,27 +184,22 @@ class Options:
     def slots(self) -> list[dict[str, str]]:
         """Environment of each stage that may run at a time."""
         if self.slurm is not None:
-            cores = {THREADS: str(SLURM_CORES)}
-            return [cores] * (self.jobs or SLURM_JOBS)
+            slot = {THREADS: str(SLURM_CORES)}
+            return [slot] * (self.jobs or SLURM_JOBS)
+        cores = os.cpu_count() or 1
         if hasattr(os, 'sched_getaffinity'):
-            count = len(os.sched_getaffinity(0))
-        else:
-            count = os.cpu_count() or 1
+            cores = len(os.sched_getaffinity(0))
         gpus = self.gpus
         if gpus is None:
             import torch
 
             gpus = range(torch.cuda.device_count())
-        jobs = self.jobs or len(gpus) or min(count, MOST_CPU_JOBS)
+        jobs = self.jobs or len(gpus) or min(cores, MOST_CPU_JOBS)
         if jobs == 1 and not gpus:
             return [{}]
-        threads = {THREADS: str(max(1, count // jobs))}
-        if not gpus:
-            return [threads] * jobs
-        return [
-            {'CUDA_VISIBLE_DEVICES': str(gpus[n % len(gpus)]), **threads}
-            for n in range(jobs)
-        ]
+        threads = {THREADS: str(max(1, cores // jobs))}
+        shared = [{'CUDA_VISIBLE_DEVICES': str(gpu)} for gpu in gpus] or [{}]
+        return [{**shared[n % len(shared)], **threads} for n in range(jobs)]
 
     def prefix(self, stage: Stage) -> list[str]:
         """Return what goes before the command of a stage.

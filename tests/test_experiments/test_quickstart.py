@@ -256,7 +256,7 @@ def test_foreign_files_are_left_alone(project, monkeypatch):
     mine.parent.mkdir(parents=True)
     mine.touch()
     code, text = run_stages(make_options(project), FakeRunner(), monkeypatch)
-    assert code == 1 and 'no job has written' in text
+    assert code == 2 and 'no job has written' in text
     assert mine.exists()
 
 
@@ -291,4 +291,4 @@ def test_wrong_options(project, changes, words):
 def test_missing_config_is_named(project):
     (project / PRE).unlink()
     code, text = start(make_options(project), None)
-    assert code == 1 and PRE in text
+    assert code == 2 and PRE in text

@@ -367,11 +367,11 @@ def test_wrong_options(tmp_path):
         with pytest.raises(ValueError, match=words):
             make_options(tmp_path, **changes)
     code, text = start(make_options(tmp_path, only=['resnet']), FakeRunner())
-    assert code == 1 and 'resnet' in text
+    assert code == 2 and 'resnet' in text
     code, text = start(
         make_options(tmp_path, targets=['table4-native']), FakeRunner()
     )
-    assert code == 1 and 'full only' in text
+    assert code == 2 and 'full only' in text
 
 
 def test_foreign_record_is_named(tmp_path):

@@ -381,7 +381,7 @@ def test_full_scale_needs_images_to_run(tmp_path):
     assert code == 0, text
     assert 'SYSU-MM01 in' in text and '8 identities' in text
     code, text = start(make_options(tmp_path, **plan))
-    assert code == 1 and 'not complete' in text and 'verify_dataset' in text
+    assert code == 2 and 'not complete' in text and 'verify_dataset' in text
     assert not options.work_dir.exists()
 
 

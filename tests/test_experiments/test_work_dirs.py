@@ -297,8 +297,6 @@ def test_where_nothing_can_be_written_nothing_is_begun(name, tmp_path):
         ('reproduce.py', ['table2', '--jobs', '0'], 'jobs must be 1'),
         ('reproduce.py', ['table2', '--jobs', '1000000000'], 'jobs'),
         ('quickstart.py', ['--seeds', '10000000000'], 'seeds'),
-        ('reproduce.py', ['table4-native'], 'full only'),
-        ('reproduce.py', ['table2', '--only', 'resnet'], 'resnet'),
         ('reproduce.py', ['table2', '--data-root', 'llcm=x'], 'llcm'),
     ],
 )
