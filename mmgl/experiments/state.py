@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,18 @@ def changes(
     return lines[:limit] + ([f'and {more} more'] if more > 0 else [])
 
 
+def _read_state(path: Path) -> dict[str, Any]:
+    """Read the state of a stage; one that cannot be counts as none."""
+    saved = read_json(path) or {}
+    try:
+        sound = 0 <= saved.get('seconds', 0) < inf
+        sound &= sum(saved.get('threads', ())) >= 0
+        sound &= isinstance(saved.get('ingredients', {}), dict)
+    except TypeError:
+        sound = False
+    return saved if sound else {}
+
+
 class StageState:
     """State of one stage, kept in ``stage.json`` of its folder.
 
@@ -80,7 +93,7 @@ class StageState:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.path = stage.work_dir / STAGE
-        self.saved = read_json(self.path) or {}
+        self.saved = _read_state(self.path)
         self.seconds = 0.0
         self.threads: list[int] = []
 

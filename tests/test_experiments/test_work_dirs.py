@@ -353,9 +353,24 @@ def spoil_metrics(record):
     record['metrics'] = [45.0]
 
 
+def spoil_seconds(record):
+    record['seconds']['finetune'] = float('inf')
+
+
+def spoil_keys(record):
+    del record['metrics']['indoor_multi/rank20']
+
+
+def spoil_verdict(record):
+    del record['verdict']
+
+
 @pytest.mark.parametrize(
     'spoil, words',
     [
+        (spoil_seconds, 'seconds/finetune = inf'),
+        (spoil_keys, 'no indoor_multi/rank20'),
+        (spoil_verdict, 'verdict'),
         (spoil_value, 'all_single/mAP = nan'),
         (spoil_cell, 'that of agw_random_seed1'),
         (spoil_text, 'str'),
@@ -373,3 +388,33 @@ def test_a_damaged_record_is_named(spoil, words, tmp_path):
     code, text = start(options, FakeRunner())
     assert code == 2 and words in text and str(path) in text
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    'changed',
+    [{'seconds': None}, {'threads': 'all'}, {'ingredients': []}, None],
+)
+def test_a_damaged_state_of_a_stage_is_told_from_a_stage(changed, tmp_path):
+    options = make_options(tmp_path, **SMALL)
+    assert start(options, FakeRunner(fail=['agw_random_seed0/finetune']))[0]
+    path = options.work_dir / 'agw_random_seed0/finetune/stage.json'
+    (path.parent / 'epoch_1.pth').touch()
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps({**saved, **changed}) if changed else '{"a')
+    code, text = start(options, FakeRunner())
+    assert code == 2 and str(path.parent) in text
+    assert (path.parent / 'epoch_1.pth').exists()
+
+
+def test_a_number_that_cannot_be_is_not_recorded(tmp_path):
+    class Broken(FakeRunner):
+        def __call__(self, stage, tick):
+            super().__call__(stage, tick)
+            if stage.kind == 'evaluate':
+                text = stage.outputs[0].read_text()
+                stage.outputs[0].write_text(text.replace('5.0', 'NaN', 1))
+
+    options = make_options(tmp_path, **SMALL)
+    code, text = start(options, Broken())
+    assert code == 2 and '= nan' in text and 'evaluate/metrics.json' in text
+    assert not (options.results / 'mini').exists()
