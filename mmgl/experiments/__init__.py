@@ -8,7 +8,7 @@ is written, so results outlive checkpoints and anyone can add theirs.
 """
 
 from .cells import Cell
-from .driver import run
+from .entrance import run
 from .options import TARGETS, Options
 from .tables import FIGURES, TABLES, cells_of
 

@@ -54,11 +54,7 @@ class Cell:
 
 
 def find_config(root: Path, method: str, ending: str) -> str:
-    """Find the config of a method on a data set, relative to the root.
-
-    Raises:
-        FileNotFoundError: Unless there is exactly one.
-    """
+    """Find the one config of a method on a data set, relative to the root."""
     pattern = f'configs/mmgl/finetune/{method}_r*_{ending}.py'
     found = sorted(root.glob(pattern))
     if len(found) != 1:

@@ -58,9 +58,7 @@ class Chain:
     def run(self) -> dict[str, float]:
         """Run every stage that is not done; returns seconds by stage.
 
-        Raises:
-            StageError: If a stage fails, unless ``keep_going``.
-            KeyboardInterrupt: If the user interrupts.
+        A StageError is raised if a stage fails, unless ``keep_going``.
         """
         waiting, ended = dict(self.stages), set[str]()
         running: dict[futures.Future[None], tuple[Stage, dict[str, str]]] = {}
@@ -154,13 +152,10 @@ class Chain:
                 # The time spent so far survives a kill.
                 saved = now
                 state.save('running')
+            how_far = stage.name, state.seconds, fraction
             with self._lock:
-                outlook = self.estimator.outlook(
-                    stage.name, state.seconds, fraction
-                )
-                self.display.progress(
-                    place, stage.title, fraction, outlook, text
-                )
+                look = self.estimator.outlook(*how_far)
+                self.display.progress(place, stage.title, fraction, look, text)
 
         self.display.begin()
         tick(0.0, 'starting')
@@ -174,11 +169,10 @@ class Chain:
         finally:
             state.seconds = before + time.monotonic() - begin
             state.save('running')
-        missing = [str(path) for path in stage.outputs if not path.exists()]
-        if missing and not verdict:
+        if stage.missing and not verdict:
             raise StageError(
-                f'Stage {stage.name} ended without {", ".join(missing)}; see '
-                f'{stage.work_dir / "stage.log"}.'
+                f'Stage {stage.name} ended without '
+                f'{", ".join(stage.missing)}; see {stage.log}.'
             )
         state.save('diverged' if verdict else 'done', verdict)
         self.estimator.measured[stage.name] = state.seconds

@@ -28,9 +28,7 @@ def describe_splits(
 ) -> list[str]:
     """Count identities by the split files, without looking for images.
 
-    Raises:
-        FileNotFoundError: If the folder or a split file is missing.
-        ValueError: If a split file is broken.
+    FileNotFoundError and ValueError name what is missing or broken.
     """
     how: dict[str, Any] = dict(listing='protocol', lazy_init=True)
     head, root = f'{TITLES[layout]} in {folder}', str(folder)
@@ -67,10 +65,7 @@ def check_data(
 ) -> list[str]:
     """Count the identities of all data sets of a plan, by layout.
 
-    Raises:
-        FileNotFoundError: If a split file, or one of the images if they are
-            looked for, is missing.
-        ValueError: If a split file is broken.
+    Also looks for each image if told so.
     """
     lines = []
     for layout, (folder, wanted) in needed.items():

@@ -1,23 +1,21 @@
 """The commands ``mmgl quickstart`` and ``mmgl reproduce``."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.config import DictAction
+from mmgl.config.options import CfgOptions
+from mmgl.utils.arguments import natural, output_folder, positive
+from mmgl.utils.errors import report_errors
 
-from .driver import run
+from .entrance import run
 from .options import TARGETS, Options
 
 
 def _start(**settings: Any) -> int:
     """Run with checked options and return the exit code."""
-    try:
+    with report_errors():
         options = Options(**settings)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'Error: {error}', file=sys.stderr)
-        return 1
     return run(options)
 
 
@@ -36,23 +34,25 @@ def quickstart_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--seeds',
-        type=int,
+        type=positive,
         default=1,
         help='repeat it with the seeds 0 ... N-1 and report mean and spread',
     )
     parser.add_argument(
         '--work-dir',
+        type=output_folder,
         help='folder of the results (default: work_dirs/quickstart, with '
         '--smoke work_dirs/quickstart_smoke)',
     )
     parser.add_argument(
         '--data-root',
+        type=output_folder,
         help='folder of the embedded data set (default: '
         'data/synthetic/<preset>)',
     )
     parser.add_argument(
         '--workers',
-        type=int,
+        type=natural,
         help='processes that load images (default: as the configs say)',
     )
     return parser
@@ -98,7 +98,7 @@ def reproduction_parser() -> argparse.ArgumentParser:
         help='mini: embedded data on a CPU; full: the real data sets',
     )
     parser.add_argument(
-        '--seeds', type=int, help='seeds 0 ... N-1 (default: 3, full: 1)'
+        '--seeds', type=positive, help='seeds 0 ... N-1 (default: 3, full: 1)'
     )
     parser.add_argument(
         '--only',
@@ -117,7 +117,8 @@ def reproduction_parser() -> argparse.ArgumentParser:
         help='folders of the data sets: sysu=PATH regdb=PATH',
     )
     _add_machine_options(parser)
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    logs = 'folder of logs and checkpoints'
+    parser.add_argument('--work-dir', type=output_folder, help=logs)
     parser.add_argument(
         '--results', default='docs/results', help='folder of the records'
     )
@@ -127,7 +128,7 @@ def reproduction_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=CfgOptions,
         default={},
         metavar='KEY=VALUE',
         help='change every training; needs other --results and --document',
@@ -147,13 +148,13 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where stages run, and how many at a time."""
     parser.add_argument(
         '--jobs',
-        type=int,
+        type=positive,
         help='stages that run at a time (default: one a GPU, without GPUs '
         'one a core, with SLURM 8)',
     )
     parser.add_argument(
         '--gpus',
-        type=int,
+        type=natural,
         nargs='+',
         metavar='N',
         help='GPUs to share out (default: all)',

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmgl.utils.errors import ConfigError
+from mmgl.utils.files import check_output
+
 from .cells import find_config
 from .methods import DATASETS, METHODS, SCALES, Overrides
 from .pretrainings import PRETRAININGS
@@ -37,6 +40,18 @@ INITS = {'random': 'random', 'mmgl': 'MMGL'}
 def template(name: str) -> str:
     """Read a text that stands beside this file."""
     return Path(__file__).with_name(name).read_text(encoding='utf-8')
+
+
+def check_document(path: Path) -> None:
+    """Refuse, before any work, to write the results over something else."""
+    check_output(path)
+    head = template('results.md').partition('\n')[0]
+    text = path.read_bytes() if path.exists() else b''
+    if text and not text.startswith(head.encode()):
+        raise ConfigError(
+            f'{path} is no document of results, which begins with {head!r}; '
+            'move it away or give another one by --document.'
+        )
 
 
 def write_document(
@@ -148,11 +163,7 @@ def _gain(records: Records) -> list[str]:
 
 
 def write_readme(path: Path, records: Records) -> Path:
-    """Replace the table between the two marks of the README.
-
-    Raises:
-        ValueError: If a mark is missing.
-    """
+    """Replace the table between the two marks of the README."""
     text = path.read_text(encoding='utf-8')
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

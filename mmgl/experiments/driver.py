@@ -1,21 +1,25 @@
 """Running targets: plan, skip what is done, run the rest, write."""
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from shutil import which
 
 from mmgl.config.overrides import refuse_unread
-from mmgl.utils.errors import BAD_INPUT, INTERRUPTED, one_line
+from mmgl.utils.errors import ConfigError
+from mmgl.utils.files import check_output_folder
 
 from .cells import Cell
 from .chain import Chain, StageRunner
 from .checks import check_data, default_root
-from .document import write_document, write_readme, write_summaries
+from .document import (
+    check_document,
+    write_document,
+    write_readme,
+    write_summaries,
+)
 from .figures import FigurePlanner
 from .launch import launch_stage
 from .methods import DATASETS, SCALES
@@ -34,65 +38,38 @@ from .records import (
     write_record,
 )
 from .stage import Stage, with_needs
-from .state import StageState, locked
+from .state import StageState, at_work
 from .summary import summarise, table_text
 from .tables import FIGURES, FROM_RECORDS, TABLES
 
 Failures = dict[str, str]
 
 
-def run(
-    options: Options,
-    runner: StageRunner | None = None,
-    display: Display | None = None,
-) -> int:
-    """Run what is not done yet, then write tables, figures and reports.
+def make(
+    options: Options, runner: StageRunner | None, display: Display
+) -> Failures:
+    """Run what is not done yet and write what is wanted of it.
 
-    ``runner`` runs one stage, by default as a subprocess; ``display`` shows
-    messages, by default on the standard output. Returns the exit code: 0
-    done, 1 a stage failed, 2 a mistake in options or files,
-    130 interrupted.
+    ``runner`` runs one stage, by default as a subprocess. Returns what failed
+    while other stages went on, and why, by stage.
     """
-    display = display or Display()
     job = _quickstart if QUICKSTART in options.targets else _reproduce
-    try:
-        failures = job(options, runner, display)
-    except KeyboardInterrupt:
-        display.say('Interrupted. Give the same command again to continue.')
-        return INTERRUPTED
-    except (OSError, ValueError, RuntimeError) as error:
-        display.say(f'Error: {one_line(error)}')
-        return BAD_INPUT if isinstance(error, OSError | ValueError) else 1
-    finally:
-        display.close()
-    for name, reason in failures.items():
-        display.say(f'failed: {name}: {reason.splitlines()[0]}')
-    return 1 if failures else 0
-
-
-@contextmanager
-def _terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that running stages are stopped too."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    # Only there may signals be changed.
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, interrupt) if main else None
-    try:
-        yield
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+    return job(options, runner, display)
 
 
 @contextmanager
 def _at_work(
-    options: Options, runner: StageRunner | None
+    options: Options, stages: list[Stage], runner: StageRunner | None
 ) -> Iterator[StageRunner]:
     """Keep others out of the work dir; gives what runs a stage."""
-    with _terminate_like_interrupt(), locked(options.work_dir) as lock:
+    job = QUICKSTART if QUICKSTART in options.targets else 'reproduce'
+    data = options.data_root.values()
+    if runner is None and options.slurm is not None and not which('srun'):
+        raise ConfigError(
+            f'slurm={options.slurm!r}, and there is no srun on this machine; '
+            'start it where the cluster takes jobs, or leave out --slurm.'
+        )
+    with at_work(options.work_dir, job, stages, data) as lock:
         yield runner or partial(
             launch_stage,
             root=options.root,
@@ -106,7 +83,7 @@ def _quickstart(
 ) -> Failures:
     """Run the stages of the quickstart, one at a time, and report."""
     stages = plan_quickstart(options)
-    with _at_work(options, runner) as run_stage:
+    with _at_work(options, stages, runner) as run_stage:
         seeds = options.seeds or 1
         display.say(
             f'Quickstart ({"smoke" if options.smoke else options.scale}, '
@@ -124,12 +101,16 @@ def _reproduce(
     """Run what tables and figures need, and write them; returns failures."""
     failures: Failures = {}
     refuse_unread({}, options.overrides)
+    if not options.dry_run:
+        check_output_folder(options.results)
+        if options.document is not None:
+            check_document(options.document)
     if not options.write_only:
         plan = _Plan(options)
         plan.show(display.say)
         if options.dry_run:
             return failures
-        with _at_work(options, runner) as run_stage:
+        with _at_work(options, plan.stages, runner) as run_stage:
             failures = plan.run(run_stage, display)
     records = {scale: marked_records(options, scale) for scale in SCALES}
     ours = records[options.scale]
@@ -164,9 +145,8 @@ class _Plan:
         records = load_records(options.results, options.scale)
         self.planner = Planner(options, measured_seconds(records))
         self.figures = FigurePlanner(self.planner, self._folder('sysu'))
-        self.tables = options.chosen(TABLES)
         drawn = options.chosen(FIGURES)
-        self.wanted = [*self.tables, *drawn]
+        self.wanted = [*options.chosen(TABLES), *drawn]
         self.cells = options.cells()
         last = {cell: self.planner.evaluation(cell) for cell in self.cells}
         # Cells that are not recorded yet, by their last stage.

@@ -71,9 +71,7 @@ class FigurePlanner:
     def cost(self, records: Records, write: bool = True) -> Stage:
         """Return the stage that draws Fig. 1 from records, and its input.
 
-        Raises:
-            ValueError: If no cell of Table IV is recorded with the seconds
-                of its pre-training, and the input is to be written.
+        Without any point there is a ValueError, if the input is written.
         """
         points = cost_points(self.planner.options.scale, records)
         path = self.folder / f'{FROM_RECORDS}.json'

@@ -90,18 +90,13 @@ def launch_stage(
 
     ``tick`` is called every ``poll`` seconds; ``keep_open`` are descriptors
     that the child inherits. What ``prefix`` puts before the command, such as
-    ``srun``, must wait for it, hand signals on and end with its exit code.
-
-    Raises:
-        StageDiverged: If it is a training that diverged.
-        StageError: If the child fails otherwise.
-        KeyboardInterrupt: If the user interrupts; the child is stopped first.
+    ``srun``, must wait for it, hand signals on and end with its exit code. A
+    failure is a StageError; the child is stopped before ours passes on.
     """
-    log = stage.work_dir / 'stage.log'
     progress = stage.work_dir / 'progress.json'
     progress.unlink(missing_ok=True)
     command = [*prefix(stage), *stage.build_command()]
-    with log.open('a', encoding='utf-8') as out:
+    with stage.log.open('a', encoding='utf-8') as out:
         print('\n$', *command, file=out, flush=True)
         process = subprocess.Popen(
             command,
@@ -122,17 +117,18 @@ def launch_stage(
         _stop(process)
         raise
     if process.returncode:
-        raise _failure(stage, log, process.returncode)
+        raise _failure(stage, process.returncode)
 
 
-def _failure(stage: Stage, log: Path, code: int) -> StageError:
+def _failure(stage: Stage, code: int) -> StageError:
     # Its package imports the Runner, which only a failure is worth.
     from mmgl.engine.hooks.divergence import read_verdict
 
-    lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
+    text = stage.log.read_text(encoding='utf-8', errors='replace')
     message = (
         f'Stage {stage.name} failed with exit code {code}. '
-        f'The end of its log {log}:\n' + '\n'.join(lines[-20:])
+        f'The end of its log {stage.log}:\n'
+        + '\n'.join(text.splitlines()[-20:])
     )
     verdict = read_verdict(stage.work_dir)
     if code == DIVERGED and verdict:

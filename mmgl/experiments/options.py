@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.paths import config_dir
 
 from .cells import Cell
@@ -22,6 +23,8 @@ ALL, NOT_IN_ALL = 'all', 'table4-native'
 TARGETS = (*TABLES, *FIGURES, ALL)
 LAYOUTS = ('sysu', 'regdb')
 RESULTS, DOCUMENT = 'docs/results', 'docs/results.md'
+# More of seeds, jobs or workers is a slip of the keyboard.
+MOST = 1000
 MOST_CPU_JOBS = SLURM_JOBS = SLURM_CORES = 8
 
 
@@ -66,7 +69,7 @@ class Options:
     def __post_init__(self) -> None:
         for message, found in self._mistakes().items():
             if found:
-                raise ValueError(message)
+                raise ConfigError(message)
         folder = f'reproduce/{self.scale}'
         if QUICKSTART in self.targets:
             folder = QUICKSTART + ('_smoke' if self.smoke else '')
@@ -81,7 +84,7 @@ class Options:
         usual = {'results': RESULTS, 'document': DOCUMENT}
         for name, path in usual.items() if self.overrides else ():
             if getattr(self, name) in (Path(path).resolve(), self.root / path):
-                raise ValueError(
+                raise ConfigError(
                     f'overrides={self.overrides} would overwrite {path}, '
                     'which holds what the configs give as they are; give '
                     f'another one by --{name}'
@@ -111,8 +114,8 @@ class Options:
         }
         for name, least in (('seeds', 1), ('jobs', 1), ('workers', 0)):
             given = getattr(self, name)
-            message = f'{name} must be at least {least}, got {given}'
-            wrong[message] = given is not None and given < least
+            message = f'{name} must be {least} to {MOST}, got {given}'
+            wrong[message] = given is not None and not least <= given <= MOST
         return wrong
 
     @property
@@ -128,8 +131,7 @@ class Options:
     def chosen(self, group: Mapping[str, Any]) -> list[str]:
         """List the wanted members of ``TABLES`` or ``FIGURES``, in order.
 
-        Raises:
-            ValueError: For a table that the scale does not have.
+        A table that the scale does not have is a ValueError.
         """
         wanted = set(self.targets)
         if ALL in wanted:
@@ -146,9 +148,7 @@ class Options:
     def cells(self) -> list[Cell]:
         """List the wanted cells, those of seed 0 first.
 
-        Raises:
-            ValueError: If ``only`` leaves none, or has a name that no cell
-                of the targets has.
+        None, or a name in ``only`` that no cell has, is a ValueError.
         """
         tables = self.chosen(TABLES)
         if FROM_RECORDS in self.chosen(FIGURES):
@@ -184,27 +184,22 @@ class Options:
     def slots(self) -> list[dict[str, str]]:
         """Environment of each stage that may run at a time."""
         if self.slurm is not None:
-            cores = {THREADS: str(SLURM_CORES)}
-            return [cores] * (self.jobs or SLURM_JOBS)
+            slot = {THREADS: str(SLURM_CORES)}
+            return [slot] * (self.jobs or SLURM_JOBS)
+        cores = os.cpu_count() or 1
         if hasattr(os, 'sched_getaffinity'):
-            count = len(os.sched_getaffinity(0))
-        else:
-            count = os.cpu_count() or 1
+            cores = len(os.sched_getaffinity(0))
         gpus = self.gpus
         if gpus is None:
             import torch
 
             gpus = range(torch.cuda.device_count())
-        jobs = self.jobs or len(gpus) or min(count, MOST_CPU_JOBS)
+        jobs = self.jobs or len(gpus) or min(cores, MOST_CPU_JOBS)
         if jobs == 1 and not gpus:
             return [{}]
-        threads = {THREADS: str(max(1, count // jobs))}
-        if not gpus:
-            return [threads] * jobs
-        return [
-            {'CUDA_VISIBLE_DEVICES': str(gpus[n % len(gpus)]), **threads}
-            for n in range(jobs)
-        ]
+        threads = {THREADS: str(max(1, cores // jobs))}
+        shared = [{'CUDA_VISIBLE_DEVICES': str(gpu)} for gpu in gpus] or [{}]
+        return [{**shared[n % len(shared)], **threads} for n in range(jobs)]
 
     def prefix(self, stage: Stage) -> list[str]:
         """Return what goes before the command of a stage.

@@ -9,6 +9,10 @@ import mmgl.visualization as vis
 from .document import COLUMNS
 
 _TITLES = {'random': 'random weights', 'mmgl': 'MMGL'}
+_BARS = {
+    name.replace('Rank-1', 'R1').replace(' ', '\n'): key
+    for name, key in COLUMNS.items()
+}
 
 
 def draw_pictures(
@@ -18,18 +22,16 @@ def draw_pictures(
     folder = out / 'seed_0'
     bars = {
         f'AGW from {title}': {
-            name.replace('Rank-1', 'R1').replace(' ', '\n'): [
-                row[init][key] for row in metrics['per_seed'].values()
-            ]
-            for name, key in COLUMNS.items()
+            name: [row[init][key] for row in metrics['per_seed'].values()]
+            for name, key in _BARS.items()
         }
         for init, title in _TITLES.items()
     }
     title = 'Unseen identities, single-shot'
     vis.draw_comparison(bars, out / 'comparison.png', title=title)
     log = vis.load_run_log(folder / 'pretrain')
-    curve = {'MMGL pre-training': log}
-    vis.draw_losses(curve, out / 'training_curve.png', overlay=True)
+    logs = {'MMGL pre-training': log}
+    vis.draw_losses(logs, out / 'training_curve.png', overlay=True)
     path = out / 'permutation_accuracy.png'
     vis.draw_permutation_accuracy(log, path, metrics['num_stripes'])
     logs, ranked = {}, {}
@@ -42,14 +44,13 @@ def draw_pictures(
             kept = vis.select_identities(dump.pids, dump.modality)
             queries = vis.choose_queries(dump)
         name = f'({letter}) AGW from {title}'
+        points = vis.tsne_embed(dump.features[kept])
         embedded[name] = vis.EmbeddedPoints(
-            vis.tsne_embed(dump.features[kept]),
-            dump.pids[kept],
-            dump.modality[kept],
+            points, dump.pids[kept], dump.modality[kept]
         )
         ranked[name] = [
-            vis.rank_gallery(dump, query, image_root=data_root)
-            for query in queries
+            vis.rank_gallery(dump, one, image_root=data_root)
+            for one in queries
         ]
     vis.draw_losses(logs, out / 'finetuning_curve.png')
     vis.draw_embedding(embedded, out / 'tsne.png')

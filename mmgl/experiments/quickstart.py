@@ -95,11 +95,11 @@ def _read_seed(folder: Path) -> dict[str, dict[str, float]]:
         path = folder / f'evaluate_{init}/metrics.json'
         values = json.loads(path.read_text())
         values = values.get('metrics', values)
-        missing = [key for key in KEYS if key not in values]
+        missing = [k for k in KEYS if not 0 <= values.get(k, -1) <= 100]
         if missing:
             raise ValueError(
-                f'{path} lacks {", ".join(missing)}; the test of the config '
-                'must score all modes and shots.'
+                f'{path} lacks percentages of {", ".join(missing)}; the test '
+                'of the config must score all modes and shots.'
             )
         result[init] = {key: float(values[key]) for key in KEYS}
     random, mmgl = result.values()

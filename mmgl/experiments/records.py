@@ -1,19 +1,20 @@
 """One small JSON file for each finished cell."""
 
-import json
 import platform
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
 from .options import Options
 from .stage import Stage, with_needs
 from .state import StageState, read_json, write_json
-from .tables import FAIL, TABLES
+from .tables import FAIL, GROUPS, MEASURES, TABLES
 
 Record = dict[str, Any]
 Records = Mapping[Cell, Record]
@@ -43,34 +44,46 @@ def write_record(
     """
     line = [s for s in with_needs([stage]) if s.kind != 'data']
     failed = next((s for s in line if s.name in diverged), None)
-    metrics: Any = FAIL
-    device = None
+    evaluated: dict[str, Any] = {'metrics': FAIL}
     if failed is None:
-        evaluated = json.loads(stage.outputs[0].read_text())
-        device = evaluated.get('device')
-        metrics = {
-            key: round(float(v), 4) for key, v in evaluated['metrics'].items()
-        }
+        evaluated = read_json(stage.outputs[0]) or {}
+    record = {
+        'cell': cell.to_dict(),
+        'metrics': evaluated.get('metrics', {}),
+        'verdict': failed and diverged[failed.name],
+        'failed_stage': failed and failed.kind,
+        **_circumstances(line, seconds),
+        'device': evaluated.get('device'),
+    }
+    if options.overrides:
+        record['overrides'] = dict(options.overrides)
+    if fault := _fault(cell, record):
+        raise ConfigError(
+            f'{stage.outputs[0]} is no test of {cell.name} ({fault}); move '
+            f'{stage.work_dir} away and give the same command again.'
+        )
+    if failed is None:
+        found = record['metrics']
+        record['metrics'] = {k: round(float(found[k]), 4) for k in found}
+    return write_json(record_path(options.results, cell), record)
+
+
+def _circumstances(
+    line: list[Stage], seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """Say how the stages of a cell were run, of which the last tests it."""
     configs = {s.kind: Path(str(s.config)).name for s in line}
     timed = [s for s in line if s.name in seconds]
     threads = {n for s in line for n in StageState(s).saved.get('threads', ())}
-    record: Record = {
-        'cell': cell.to_dict(),
-        'metrics': metrics,
-        'verdict': failed and diverged[failed.name],
-        'failed_stage': failed and failed.kind,
+    return {
         'config': configs['evaluate'],
         'pretraining': configs.get('pretrain'),
-        'fingerprint': stage.fingerprint,
+        'fingerprint': line[-1].fingerprint,
         'seconds': {s.kind: round(seconds[s.name], 1) for s in timed},
         'threads': sorted(threads),
         'versions': package_versions(),
         'machine': platform.platform(),
-        'device': device,
     }
-    if options.overrides:
-        record['overrides'] = dict(options.overrides)
-    return write_json(record_path(options.results, cell), record)
 
 
 def measured_seconds(records: Records) -> dict[tuple[str, str], float]:
@@ -104,21 +117,42 @@ def mark_stale(
 
 
 def load_records(folder: Path, scale: str) -> dict[Cell, Record]:
-    """Read all records of a scale.
-
-    Raises:
-        ValueError: If a file there is no record.
-    """
+    """Read all records of a scale; a file that is none is a ValueError."""
     records = {}
     for path in sorted((folder / scale).glob('*.json')):
         record = read_json(path) or {}
         try:
             cell = Cell(**record['cell'])
-            record['metrics']
-        except (TypeError, KeyError) as error:
-            raise ValueError(
-                f'{path} is no record of a cell ({error}); '
+            fault = _fault(cell, record)
+            if record_path(folder, cell) != path:
+                fault = f'that of {cell.name} at scale {cell.scale}'
+        except (TypeError, KeyError, AttributeError) as error:
+            fault = f'{type(error).__name__}: {error}'
+        if fault:
+            raise ConfigError(
+                f'{path} is no record of a cell ({fault}); '
                 'remove it or run the cell again'
-            ) from error
+            )
         records[cell] = record
     return records
+
+
+def _fault(cell: Cell, record: Record) -> str:
+    """Say what of a record cannot be; what it lacks may be a KeyError."""
+    metrics, _ = record['metrics'], record['verdict']
+    wrong = {
+        f'seconds/{kind} = {value}'
+        for kind, value in record['seconds'].items()
+        if not 0 <= value < inf
+    }
+    if metrics != FAIL:
+        regdb = cell.data == 'regdb'
+        groups = [group for group in GROUPS if ('_to_' in group) == regdb]
+        keys = {f'{group}/{name}' for group in groups for name in MEASURES}
+        wrong |= {f'no {key}' for key in keys - metrics.keys()}
+        wrong |= {
+            f'{key} = {value}'
+            for key, value in metrics.items()
+            if not 0 <= value <= 100
+        }
+    return ', '.join(sorted(wrong))

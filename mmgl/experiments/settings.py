@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmgl.config.keys import LOADERS, TOP_KEYS
-from mmgl.config.overrides import ANYWHERE, expand, find_key
+from mmgl.config.overrides import apply_overrides, expand, find_key
 
 from .methods import Overrides
 
@@ -51,23 +51,14 @@ class Settings:
         """Read a config and change it; gives the changes without ``*.KEY``.
 
         Files are read once, since many stages change the same few.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
         """
         if path not in self._read:
             if not Path(path).is_file():
                 raise FileNotFoundError(f'Config {path} does not exist.')
             self._read[path] = Config.fromfile(path, lazy_import=False)
         config = copy.deepcopy(self._read[path])
-        plain = {
-            k: v for k, v in changes.items() if not k.startswith(ANYWHERE)
-        }
-        config.merge_from_dict(plain)
-        if len(plain) < len(changes):
-            plain = expand(config, changes, path)
-            config.merge_from_dict(plain)
-        return config, plain
+        apply_overrides(config, changes, path)
+        return config, expand(config, changes, path)
 
     def place(
         self, config: Config, changes: Overrides, layout: str

@@ -39,11 +39,7 @@ class Stage:
 
     @property
     def threads(self) -> int:
-        """Threads of torch on the CPU: its own, ours, or one a core.
-
-        Raises:
-            ConfigError: ``OMP_NUM_THREADS`` holds no number.
-        """
+        """Threads of torch on the CPU: its own, ours, or one a core."""
         given = self.env.get(THREADS) or os.environ.get(THREADS)
         # A list is one number for each level of nesting.
         first = (given or str(os.cpu_count() or 1)).split(',')[0].strip()
@@ -53,6 +49,16 @@ class Stage:
                 'a number of threads of at least 1, or unset it.'
             )
         return int(first)
+
+    @property
+    def log(self) -> Path:
+        """What it prints, over all its starts."""
+        return self.work_dir / 'stage.log'
+
+    @property
+    def missing(self) -> list[str]:
+        """Outputs that are not there."""
+        return [str(path) for path in self.outputs if not path.exists()]
 
     @property
     def fingerprint(self) -> str:
@@ -85,11 +91,7 @@ def with_needs(last: Iterable[Stage]) -> list[Stage]:
 
 
 def find_checkpoint(work_dir: Path) -> Path:
-    """Find the checkpoint of the last epoch of a training.
-
-    Raises:
-        FileNotFoundError: If the training left none.
-    """
+    """Find the checkpoint of the last epoch of a training."""
     pointer = work_dir / 'last_checkpoint'
     if pointer.is_file():
         # Only the name counts, so that a work dir may be moved.

@@ -1,17 +1,22 @@
 """What is on disk: finished stages, half-finished ones, and the lock."""
 
-import fcntl
 import json
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from mmgl.utils.files import replace_whole
+from mmgl.utils.errors import ConfigError
+from mmgl.utils.files import check_output_folder, replace_whole
+from mmgl.utils.locks import LOCK, locked_folder
 
 from .stage import Stage
+
+# They mark the folders of stages and of whole jobs.
+STAGE, JOB = 'stage.json', 'job.json'
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -31,7 +36,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Read a JSON object; None if the file is missing or damaged."""
     try:
         value = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -65,6 +70,18 @@ def changes(
     return lines[:limit] + ([f'and {more} more'] if more > 0 else [])
 
 
+def _read_state(path: Path) -> dict[str, Any]:
+    """Read the state of a stage; one that cannot be counts as none."""
+    saved = read_json(path) or {}
+    try:
+        sound = 0 <= saved.get('seconds', 0) < inf
+        sound &= sum(saved.get('threads', ())) >= 0
+        sound &= isinstance(saved.get('ingredients', {}), dict)
+    except TypeError:
+        sound = False
+    return saved if sound else {}
+
+
 class StageState:
     """State of one stage, kept in ``stage.json`` of its folder.
 
@@ -75,8 +92,8 @@ class StageState:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.path = stage.work_dir / 'stage.json'
-        self.saved = read_json(self.path) or {}
+        self.path = stage.work_dir / STAGE
+        self.saved = _read_state(self.path)
         self.seconds = 0.0
         self.threads: list[int] = []
 
@@ -88,8 +105,7 @@ class StageState:
     @property
     def done(self) -> bool:
         """Whether the stage is finished and its results still exist."""
-        there = all(path.exists() for path in self.stage.outputs)
-        return there and self._saved_as('done')
+        return self._saved_as('done') and not self.stage.missing
 
     @property
     def verdict(self) -> str | None:
@@ -105,13 +121,9 @@ class StageState:
     def claim(self) -> tuple[bool, str]:
         """Make the folder ready to run: continue it or begin again.
 
-        What was made otherwise is kept beside it, under a dated name.
-
-        Returns:
-            Whether an unfinished run goes on, and why not if there was one.
-
-        Raises:
-            ValueError: If the folder holds files of something else.
+        What was made otherwise is kept beside it, under a dated name. Tells
+        whether an unfinished run goes on, and why not if there was one. Files
+        of something else are a ValueError.
         """
         folder, before, reason = self.stage.work_dir, [], ''
         if self.spent is not None:
@@ -120,7 +132,7 @@ class StageState:
         elif self.saved:
             reason = f'{self._why_anew()}; starting it again, what was there '
             reason += f'is kept as {self._set_aside()}.'
-        elif folder.is_dir() and any(folder.iterdir()):
+        elif _others(folder, ()):
             raise ValueError(
                 f'{folder} holds files that no job has written; move '
                 'them away or choose another --work-dir.'
@@ -162,34 +174,69 @@ class StageState:
         write_json(self.path, content)
 
 
-@contextmanager
-def locked(work_dir: Path, patience: float = 20.0) -> Iterator[int]:
-    """Keep a second job out of the folder while one works in it.
+# A stage that outlived a killed job still holds the lock, which it inherits.
+locked = partial(locked_folder, patience=20.0, inherited=True)
 
-    Yields the descriptor of the open file for stages to inherit, so that one
-    that outlived a killed job still holds the lock; that is why it is the
-    file and no library's lock. ``patience`` is for a holder just ending.
 
-    Raises:
-        RuntimeError: If another job works in the folder.
+def check_work_dir(
+    work_dir: Path, job: str, stages: Sequence[Stage], data: Iterable[Path]
+) -> None:
+    """Refuse a folder in which a job would mix with what is not its own.
+
+    ``job`` is the name of the job, ``data`` are folders of data sets. The
+    ConfigError says what the folder is instead.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with (work_dir / '.lock').open('a+') as file:
-        end = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    file.seek(0)
-                    raise RuntimeError(
-                        f'Another job (process {file.read().strip()} '
-                        f'or a stage of it) is at work in {work_dir}; wait '
-                        'for it, stop it, or choose another --work-dir.'
-                    ) from None
-                time.sleep(0.2)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file.fileno()
+    check_output_folder(work_dir)
+    marked = read_json(work_dir / JOB)
+    if marked is None:
+        names = {stage.name.split('/')[0] for stage in stages}
+        reason = _why_foreign(work_dir, names)
+    else:
+        mine = marked.get('job') == job
+        reason = '' if mine else f'is that of {marked.get("job")}'
+    for folder in data:
+        if work_dir.is_relative_to(folder):
+            reason = f'lies in {folder}, which is for a data set'
+        for stage in stages:
+            if folder.is_relative_to(stage.work_dir):
+                reason = f'has a data set in {folder}, which is for a stage'
+    if reason:
+        raise ConfigError(
+            f'The work dir {work_dir} {reason}; choose another --work-dir.'
+        )
+
+
+def _why_foreign(work_dir: Path, names: set[str]) -> str:
+    """Say why a folder without the mark of a job may not become one's."""
+    for folder in work_dir.parents:
+        if (folder / JOB).exists() or (folder / STAGE).exists():
+            return f'lies in {folder}, the work dir of another job'
+    # Before there was a mark, a job's folder had the lock at least.
+    if any(work_dir.glob(f'*/{STAGE}')) or (
+        (work_dir / LOCK).exists() and any(work_dir.glob(f'*/*/{STAGE}'))
+    ):
+        return ''
+    found = _others(work_dir, names)
+    return f'holds {min(found)}, which no job has written' if found else ''
+
+
+def _others(folder: Path, names: Iterable[str]) -> set[str]:
+    """Name what is in a folder besides ``names`` and our marks."""
+    there = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+    # A kill may leave a mark half written, under a hidden name.
+    marks = (LOCK, JOB, STAGE, f'.{JOB}.', f'.{STAGE}.')
+    return {n for n in there.difference(names) if not n.startswith(marks)}
+
+
+@contextmanager
+def at_work(
+    work_dir: Path, job: str, stages: Sequence[Stage], data: Iterable[Path]
+) -> Iterator[int]:
+    """Work alone in a folder that is the job's; gives the lock to inherit.
+
+    A BusyError names the process that works in it.
+    """
+    check_work_dir(work_dir, job, stages, data)
+    with locked(work_dir) as lock:
+        write_json(work_dir / JOB, {'job': job})
+        yield lock

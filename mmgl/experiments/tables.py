@@ -143,11 +143,7 @@ FROM_RECORDS = 'fig1'
 
 
 def cells_of(table: str, scale: str, seeds: int | None = None) -> list[Cell]:
-    """List the cells of a table, those of seed 0 first.
-
-    Raises:
-        ValueError: For an unknown table or scale, or too few seeds.
-    """
+    """List the cells of a table, those of seed 0 first."""
     if table not in TABLES or scale not in TABLES[table].scales:
         raise ValueError(
             f'no table {table!r} at scale {scale!r}; choose of '

@@ -404,7 +404,7 @@ def test_missing_split_files_are_named(tmp_path):
 def test_planning_imports_no_runner():
     """Imports the package in a second Python, hence a few seconds."""
     code = (
-        'import sys, mmgl.experiments\n'
+        'import sys, mmgl.experiments.driver\n'
         'heavy = {"mmengine.runner", "mmpretrain", "matplotlib", "sklearn"}\n'
         'print(heavy & set(sys.modules))'
     )
