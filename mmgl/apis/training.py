@@ -1,10 +1,12 @@
 """The whole of a training run, as ``mmgl train`` does it."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -13,8 +15,9 @@ from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, training_config
 from mmgl.config.options import training_parser
-from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.compat import launched_rank, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
+from mmgl.utils.locks import locked_folder
 
 
 def check_loader(loader: DataLoader[Any], name: str) -> None:
@@ -28,9 +31,9 @@ def check_loader(loader: DataLoader[Any], name: str) -> None:
         )
 
 
-def prepare_training(options: Namespace) -> Runner:
+def prepare_training(options: Namespace, cfg: Config | None = None) -> Runner:
     """Build a Runner with its data sets and model from the options."""
-    cfg = training_config(options)
+    cfg = cfg or training_config(options)
     runner = build_runner(cfg)
     # The Runner builds its loops late; here mistakes in them surface before
     # anything else is done.
@@ -53,14 +56,28 @@ def run_training(arguments: Sequence[str] | None = None) -> Runner:
     """Train by command line arguments, by default those of the program."""
     options = training_parser().parse_args(arguments)
     silence_upstream_warnings()
-    try:
-        with report_outcome(options.debug):
-            with report_errors(options.debug):
-                runner = prepare_training(options)
-            runner.train()
-    finally:
-        leave_group()
+    remedy = 'the same command with --resume auto goes on from the newest '
+    with (
+        report_outcome(options.debug, remedy + 'checkpoint'),
+        ExitStack() as ends,
+    ):
+        ends.callback(leave_group)
+        with report_errors(options.debug):
+            cfg = training_config(options)
+            ends.enter_context(sole_writer(cfg))
+            runner = prepare_training(options, cfg)
+        runner.train()
     return runner
+
+
+@contextmanager
+def sole_writer(cfg: Config) -> Iterator[None]:
+    """Keep other processes, but for the job's own, out of the work dir."""
+    if launched_rank(cfg.launcher):
+        yield
+        return
+    with locked_folder(cfg.work_dir):
+        yield
 
 
 def leave_group() -> None:

@@ -1,12 +1,15 @@
 """Errors that a user can mend, and how the tools show them."""
 
+import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 DEBUG_VARIABLE = 'MMGL_DEBUG'
-BAD_INPUT, DIVERGED, INTERRUPTED = 2, 3, 130
+BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 2, 3, 130, 143
 # What a wrong config, file or option raises somewhere below.
 MISTAKES = (
     *(ValueError, OSError, TypeError),
@@ -16,6 +19,14 @@ MISTAKES = (
 
 class ConfigError(ValueError):
     """A mistake in the config or on the command line, in one sentence."""
+
+
+class UnwritableError(OSError, ConfigError):
+    """A file or folder that cannot be written, in one sentence."""
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The process was asked to end, by SIGTERM."""
 
 
 class TrainingDivergedError(RuntimeError):
@@ -40,6 +51,65 @@ def one_line(error: BaseException) -> str:
     return f'{type(error).__name__}: {text}'
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+@contextmanager
+def full_disk(what: str = 'cannot write') -> Iterator[None]:
+    """Turn a disk that takes no more into an UnwritableError."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, UnwritableError) or error.errno not in _FULL:
+            raise
+        raise UnwritableError(
+            f'{what}: {error.strerror}; make room or choose another place'
+        ) from error
+
+
+@contextmanager
+def _lost_workers() -> Iterator[None]:
+    """Turn the end of a data loader's worker into a ConfigError."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error).partition('. ')[0].rstrip('.')
+        if not text.startswith('DataLoader worker'):
+            raise
+        raise ConfigError(
+            f'{text}; where memory is short (a container has 64 MB of '
+            '/dev/shm unless it is started with a larger --shm-size), use '
+            'fewer workers or num_workers=0'
+        ) from error
+
+
+@contextmanager
+def terminate_like_interrupt() -> Iterator[None]:
+    """Raise a TerminatedError at SIGTERM, so that a job can end in order.
+
+    Ranks of a distributed job are left alone: they may wait for one another
+    where Python does not look, and whoever started them ends them all.
+    """
+
+    def end(*_: object) -> None:
+        # A second one kills; and workers of data loaders, which may have
+        # been sent it too, are not missed any more.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        raise TerminatedError
+
+    ranks = int(os.environ.get('WORLD_SIZE') or 1)
+    main = threading.current_thread() is threading.main_thread()
+    if ranks > 1 or not main:  # signals can be set in the main thread only
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @contextmanager
 def report_errors(debug: bool = False) -> Iterator[None]:
     """End the program with one sentence for mistakes of the set-up.
@@ -49,7 +119,8 @@ def report_errors(debug: bool = False) -> Iterator[None]:
     traceback; so does all with ``debug``.
     """
     try:
-        yield
+        with full_disk(), _lost_workers():
+            yield
     except MISTAKES as error:
         if debugging(debug):
             raise
@@ -62,26 +133,29 @@ def report_errors(debug: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def report_outcome(debug: bool = False) -> Iterator[None]:
+def report_outcome(
+    debug: bool = False, remedy: str = 'the same command starts it again'
+) -> Iterator[None]:
     """Explain in one sentence why a running job ended early.
 
     Ranks end together when a training diverges; the first one speaks. With
-    ``debug`` there is the traceback instead.
+    ``debug`` there is the traceback instead. ``remedy`` is for a job that
+    was interrupted.
     """
     from mmengine.dist import is_main_process
 
     try:
-        yield
-    except TrainingDivergedError as error:
+        with terminate_like_interrupt(), full_disk(), _lost_workers():
+            yield
+    except (TrainingDivergedError, ConfigError) as error:
         if debugging(debug):
             raise
-        if is_main_process():
+        bad = isinstance(error, ConfigError)
+        if bad or is_main_process():
             print(f'error: {error}', file=sys.stderr)
-        raise SystemExit(DIVERGED) from None
-    except KeyboardInterrupt:
-        print(
-            '\ninterrupted; the same command with --resume auto goes on from '
-            'the newest checkpoint',
-            file=sys.stderr,
-        )
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(BAD_INPUT if bad else DIVERGED) from None
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, TerminatedError)
+        word = 'terminated' if terminated else 'interrupted'
+        print(f'\n{word}; {remedy}', file=sys.stderr)
+        raise SystemExit(TERMINATED if terminated else INTERRUPTED) from None
