@@ -23,7 +23,7 @@ from mmgl.config.loading import forget_init, load_config
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import check_output, replace_whole
 from mmgl.utils.paths import config_dir
 
 # What was done, and what the file to write holds.
@@ -86,6 +86,7 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
     options = conversion_parser().parse_args(arguments)
     silence_upstream_warnings()
     with report_errors(options.debug):
+        check_output(options.out, inputs=[options.source])
         convert = _resnet if options.method == RESNET else _method
         try:
             state = read_state_dict(options.source, CONTAINERS)

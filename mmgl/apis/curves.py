@@ -14,6 +14,7 @@ from mmgl.visualization import (
     load_run_log,
     read_cost_records,
 )
+from mmgl.visualization.style import checked_path
 
 
 def curves_parser() -> argparse.ArgumentParser:
@@ -56,6 +57,7 @@ def run_curves(arguments: Sequence[str] | None = None) -> None:
     """Draw the curves that the command line asks for."""
     args = curves_parser().parse_args(arguments)
     with report_errors():
+        checked_path(args.out)
         names = distinct_names(
             args.names, [Path(run).resolve().name for run in args.runs]
         )
@@ -94,6 +96,7 @@ def run_cost(arguments: Sequence[str] | None = None) -> None:
     """Draw the records that the command line names."""
     args = cost_parser().parse_args(arguments)
     with report_errors():
+        checked_path(args.out)
         records = read_cost_records(args.records)
         print(
             draw_cost(

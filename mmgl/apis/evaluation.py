@@ -1,6 +1,5 @@
 """The whole of an evaluation, as ``mmgl test`` does it."""
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from mmgl.engine.bare_model import bare_model
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.device import device_name
 from mmgl.utils.errors import report_errors, report_outcome
-from mmgl.utils.files import check_output, replace_whole
+from mmgl.utils.files import check_output, write_json
 
 from .training import check_loader, leave_group, sole_writer
 
@@ -57,8 +56,7 @@ def write_metrics(
         device=device_name(),
         metrics={k: float(v) for k, v in metrics.items()},
     )
-    with replace_whole(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + '\n')
+    write_json(path, content)
 
 
 def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 from mmgl.config.options import add_picture_option
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.utils.compat import silence_upstream_warnings
-from mmgl.utils.errors import ConfigError, report_errors
+from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 from mmgl.visualization import (
     EmbeddedPoints,
     choose_queries,
@@ -22,6 +22,7 @@ from mmgl.visualization import (
     select_identities,
     tsne_embed,
 )
+from mmgl.visualization.style import checked_path
 
 from .features import add_input_options, load_inputs
 
@@ -59,7 +60,8 @@ def run_tsne(arguments: Sequence[str] | None = None) -> None:
     """Draw the embeddings; every panel shows the same identities."""
     args = tsne_parser().parse_args(arguments)
     silence_upstream_warnings()
-    with report_errors():
+    with report_outcome(), report_errors():
+        checked_path(args.out)
         panels = {}
         for name, dump in load_inputs(args).items():
             kept = select_identities(
@@ -120,7 +122,8 @@ def run_ranking(arguments: Sequence[str] | None = None) -> None:
     """Rank the same queries with every input and draw them."""
     args = ranking_parser().parse_args(arguments)
     silence_upstream_warnings()
-    with report_errors():
+    with report_outcome(), report_errors():
+        checked_path(args.out)
         dumps = load_inputs(args)
         _check_same_images(dumps)
         queries = choose_queries(

@@ -10,8 +10,8 @@ from typing import Any
 from terminaltables import AsciiTable
 
 from mmgl.utils.compat import silence_upstream_warnings
-from mmgl.utils.errors import ConfigError, report_errors
-from mmgl.utils.files import replace_whole
+from mmgl.utils.errors import ConfigError, report_errors, report_outcome
+from mmgl.utils.files import check_output, write_json
 from mmgl.version import __version__
 
 from .features.inputs import (
@@ -133,7 +133,9 @@ def run_probe(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Probe by command line arguments; returns the probes of this call."""
     options = probe_parser().parse_args(arguments)
     silence_upstream_warnings()
-    with report_errors():
+    with report_outcome(), report_errors():
+        if options.out:
+            check_output(options.out, ('.json',), options.compare)
         if not options.checkpoints and not options.compare:
             raise ConfigError(
                 "nothing to probe: name a checkpoint, 'random' "
@@ -147,9 +149,8 @@ def run_probe(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
                 options.checkpoints, names, strict=True
             )
         ]
-    print(AsciiTable(probe_table(earlier + probes), 'probe').table)
-    if options.out:
-        content = dict(probes=probes, version=__version__)
-        with replace_whole(options.out) as partial:
-            partial.write_text(json.dumps(content, indent=2) + '\n')
+        print(AsciiTable(probe_table(earlier + probes), 'probe').table)
+        if options.out:
+            content = dict(probes=probes, version=__version__)
+            write_json(options.out, content)
     return probes

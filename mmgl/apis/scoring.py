@@ -1,7 +1,6 @@
 """Score features in files, from any code base (docs/evaluation.md)."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from mmgl.evaluation.file_reports import (
 )
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
 from mmgl.protocols.galleries import DRAWS
+from mmgl.utils.errors import report_errors
+from mmgl.utils.files import check_output, write_json
 
 PROTOCOLS = ('sysu', 'regdb')
 
@@ -90,8 +91,10 @@ def run_scoring(arguments: Sequence[str] | None = None) -> None:
     if options['protocol'] == 'sysu' and not options['data_root']:
         parser.error('--protocol sysu needs --data-root')
     out = options.pop('out')
-    report = evaluate_features(**options)
-    print(AsciiTable(report_table(report), options['protocol']).table)
-    if out:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        Path(out).write_text(json.dumps(report, indent=2) + '\n')
+    with report_errors():
+        if out:
+            check_output(out, ('.json',))
+        report = evaluate_features(**options)
+        print(AsciiTable(report_table(report), options['protocol']).table)
+        if out:
+            write_json(out, report)

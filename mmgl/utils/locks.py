@@ -34,7 +34,10 @@ os.register_at_fork(after_in_child=_close_own)
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file, or tell that another process has locked it."""
+    """Lock an open file, or tell that another process has locked it.
+
+    Where the file system has no locks there is an OSError.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

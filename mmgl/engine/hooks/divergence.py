@@ -18,7 +18,7 @@ from mmgl.engine.logged import Outputs, losses_of, to_float
 from mmgl.registry import HOOKS
 from mmgl.utils.checks import require
 from mmgl.utils.errors import TrainingDivergedError
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import replace_whole, write_json
 
 # Written to the work dir; tools read it where they look for metrics.
 VERDICT_FILE = 'diverged.json'
@@ -178,8 +178,7 @@ def stop_run(
             last_good=kept and str(kept),
             terms={k: repr(v) for k, v in terms.items()},
         )
-        with replace_whole(Path(runner.work_dir, VERDICT_FILE)) as partial:
-            partial.write_text(json.dumps(content, indent=2) + '\n')
+        write_json(Path(runner.work_dir, VERDICT_FILE), content)
     # torchrun ends the other ranks as soon as one has failed.
     barrier()
     listing = ', '.join(f'{k}={v:g}' for k, v in terms.items())
