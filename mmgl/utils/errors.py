@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shutil import disk_usage
 
 DEBUG_VARIABLE = 'MMGL_DEBUG'
 BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 2, 3, 130, 143
@@ -52,6 +53,11 @@ def one_line(error: BaseException) -> str:
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_SHARED = '/dev/shm'
+_LITTLE_MEMORY = (
+    f'where memory is short (a container has 64 MB of {_SHARED} unless it is '
+    'started with a larger --shm-size), use fewer workers or num_workers=0'
+)
 
 
 @contextmanager
@@ -62,9 +68,11 @@ def full_disk(what: str = 'cannot write') -> Iterator[None]:
     except OSError as error:
         if isinstance(error, UnwritableError) or error.errno not in _FULL:
             raise
-        raise UnwritableError(
-            f'{what}: {error.strerror}; make room or choose another place'
-        ) from error
+        remedy = 'make room or choose another place'
+        # Workers of data loaders need room there before they start.
+        if os.path.isdir(_SHARED) and disk_usage(_SHARED).free < 2**16:
+            remedy = _LITTLE_MEMORY
+        raise UnwritableError(f'{what}: {error.strerror}; {remedy}') from error
 
 
 @contextmanager
@@ -76,11 +84,7 @@ def _lost_workers() -> Iterator[None]:
         text = str(error).partition('. ')[0].rstrip('.')
         if not text.startswith('DataLoader worker'):
             raise
-        raise ConfigError(
-            f'{text}; where memory is short (a container has 64 MB of '
-            '/dev/shm unless it is started with a larger --shm-size), use '
-            'fewer workers or num_workers=0'
-        ) from error
+        raise ConfigError(f'{text}; {_LITTLE_MEMORY}') from error
 
 
 @contextmanager

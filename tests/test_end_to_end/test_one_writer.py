@@ -146,10 +146,11 @@ def may_mount():
 
 
 @pytest.mark.skipif(not may_mount(), reason='needs user namespaces')
-def test_little_shared_memory_is_no_hang(toy_config, tmp_path):
-    """As in a container: one page for batches of a hundred kilobytes."""
+@pytest.mark.parametrize('size', ['64k', '4k'])
+def test_little_shared_memory_is_no_hang(size, toy_config, tmp_path):
+    """As in a container; 4k are too little even to start the workers."""
     script = (
-        'mount -t tmpfs -o size=4k tmpfs /dev/shm && '
+        f'mount -t tmpfs -o size={size} tmpfs /dev/shm && '
         'exec "$0" "$@" train_dataloader.num_workers=2 '
         'train_dataloader.dataset.padding=10000'
     )
@@ -163,5 +164,5 @@ def test_little_shared_memory_is_no_hang(toy_config, tmp_path):
         timeout=TIMEOUT,
     )
     assert done.returncode == 2, done.stderr
-    line = sentence(done.stderr)
+    (line,) = re.findall('^error: .*', done.stderr, re.MULTILINE)
     assert '--shm-size' in line and 'num_workers=0' in line
