@@ -15,13 +15,16 @@ from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, training_config
 from mmgl.config.options import training_parser
+from mmgl.utils.checks import check_workers
 from mmgl.utils.compat import launched_rank, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
+from mmgl.utils.files import check_output_folder
 from mmgl.utils.locks import locked_folder
 
 
 def check_loader(loader: DataLoader[Any], name: str) -> None:
-    """Compare the batch sizes of a built data loader and its sampler."""
+    """Check workers and batch size of a built loader before it starts."""
+    check_workers(loader.num_workers, f'{name}.num_workers')
     planned = getattr(loader.sampler, 'batch_size', None)
     if planned is not None and loader.batch_size != planned:
         raise ConfigError(
@@ -76,6 +79,7 @@ def sole_writer(cfg: Config) -> Iterator[None]:
     if launched_rank(cfg.launcher):
         yield
         return
+    check_output_folder(cfg.work_dir)
     with locked_folder(cfg.work_dir):
         yield
 

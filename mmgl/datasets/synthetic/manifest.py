@@ -25,6 +25,8 @@ def check_root(
     A ValueError says that the root holds other files, an unreadable manifest,
     or a data set made with other settings.
     """
+    if root.exists() and not root.is_dir():
+        raise ValueError(f'{str(root)!r} is a file; choose another root.')
     path = root / MANIFEST
     if not path.is_file():
         names = os.listdir(root) if root.is_dir() else []

@@ -1,6 +1,7 @@
 """Write a synthetic data set to disk."""
 
 import json
+import math
 import multiprocessing
 import os
 import shutil
@@ -121,10 +122,14 @@ write_regdb = partial(write_layout, 'regdb')
 
 
 def _check_settings(seed: int, workers: int, difficulty: Difficulty) -> None:
-    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+    whole = 0 <= seed < math.inf and int(seed) == seed
+    if isinstance(seed, bool) or not whole:
         raise ValueError(f'seed={seed!r} must be an integer of at least 0.')
-    if int(workers) != workers or workers < 1:
-        raise ValueError(f'workers={workers!r} must be at least 1.')
+    most = max(64, 4 * (os.cpu_count() or 1))
+    if not 1 <= workers <= most or int(workers) != workers:
+        raise ValueError(
+            f'workers={workers!r} must be a whole number from 1 to {most}.'
+        )
     if not isinstance(difficulty, Difficulty):
         raise TypeError(
             f'difficulty must be a Difficulty, not {type(difficulty)}.'

@@ -101,6 +101,13 @@ def test_foreign_files_are_never_touched(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['cam1']
 
 
+def test_root_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / 'root').write_text('mine')
+    with pytest.raises(ValueError, match='root.* is a file; choose another'):
+        write_sysu(tmp_path / 'root', 'tiny')
+    assert (tmp_path / 'root').read_text() == 'mine'
+
+
 def test_damaged_manifest_is_refused(tmp_path):
     (tmp_path / 'synthetic.json').write_text('[1')
     with pytest.raises(ValueError, match='not a manifest'):
@@ -122,7 +129,11 @@ def test_stale_scratch_folders_are_removed(regdb_root, tmp_path):
 
 @pytest.mark.parametrize(
     'wrong',
-    [dict(preset='huge'), dict(seed=-1), dict(seed=0.5), dict(workers=0)],
+    [
+        dict(preset='huge'),
+        *(dict(seed=seed) for seed in (-1, 0.5, float('inf'))),
+        *(dict(workers=n) for n in (0, -2, 1.5, 10**12, float('nan'))),
+    ],
 )
 def test_wrong_settings_name_the_value(tmp_path, wrong):
     name, value = next(iter(wrong.items()))
