@@ -63,7 +63,7 @@ def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
     """Evaluate by command line arguments and return the metrics."""
     options = evaluation_parser().parse_args(arguments)
     silence_upstream_warnings()
-    with report_outcome(options.debug), ExitStack() as ends:
+    with ExitStack() as ends, report_outcome(options.debug):
         ends.callback(leave_group)
         with report_errors(options.debug):
             if options.out:

@@ -21,6 +21,10 @@ from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 from mmgl.utils.files import check_output_folder
 from mmgl.utils.locks import locked_folder
 
+RESUME = (
+    'the same command with --resume auto goes on from the newest checkpoint'
+)
+
 
 def check_loader(loader: DataLoader[Any], name: str) -> None:
     """Check workers and batch size of a built loader before it starts."""
@@ -59,11 +63,7 @@ def run_training(arguments: Sequence[str] | None = None) -> Runner:
     """Train by command line arguments, by default those of the program."""
     options = training_parser().parse_args(arguments)
     silence_upstream_warnings()
-    remedy = 'the same command with --resume auto goes on from the newest '
-    with (
-        report_outcome(options.debug, remedy + 'checkpoint'),
-        ExitStack() as ends,
-    ):
+    with ExitStack() as ends, report_outcome(options.debug, RESUME):
         ends.callback(leave_group)
         with report_errors(options.debug):
             cfg = training_config(options)
