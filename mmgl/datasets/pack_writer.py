@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import torch
 
-from mmgl.utils.checks import check_workers
 from mmgl.utils.files import replace_whole
 
 from .checks import readable
@@ -116,7 +115,6 @@ def write_pack(
             and ``overwrite`` is False, or an image cannot be read.
         OSError: If the disk is too small.
     """
-    check_workers(workers)
     names = sorted({relative_path(root, path) for path in paths})
     steps = loading_steps(height, width, interpolation)
     job = PackIndex(names, steps, (height, width))

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from shutil import disk_usage
 
@@ -77,12 +78,13 @@ def full_disk(what: str = 'cannot write') -> Iterator[None]:
 
 @contextmanager
 def _lost_workers() -> Iterator[None]:
-    """Turn the end of a data loader's worker into a ConfigError."""
+    """Turn the end of a worker process into a ConfigError."""
     try:
         yield
     except RuntimeError as error:
         text = str(error).partition('. ')[0].rstrip('.')
-        if not text.startswith('DataLoader worker'):
+        loading = text.startswith('DataLoader worker')
+        if not loading and not isinstance(error, BrokenExecutor):
             raise
         raise ConfigError(f'{text}; {_LITTLE_MEMORY}') from error
 

@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -125,6 +128,32 @@ def test_stale_scratch_folders_are_removed(regdb_root, tmp_path):
     assert not (root / '.partial-old').exists()
     # It may belong to a process that is still at work.
     assert (root / '.partial-new').exists()
+
+
+KILLED = """
+import os, signal, sys
+from mmgl.datasets.synthetic import writer
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+writer.regdb_image = kill
+writer.write_regdb(sys.argv[1], 'tiny')
+"""
+
+
+def test_scratch_of_a_killed_process_goes_at_once(regdb_root, tmp_path):
+    root = tmp_path / 'copy'
+    shutil.copytree(regdb_root, root)
+    next(root.glob('Visible/*/*.jpg')).unlink()
+    code = subprocess.run([sys.executable, '-c', KILLED, root]).returncode
+    assert code == -signal.SIGKILL and list(root.glob('.partial-*'))
+    write_regdb(root, 'tiny')
+    assert read_tree(root) == read_tree(regdb_root)
+    # Also where there is nothing left to do.
+    subprocess.run([sys.executable, '-c', KILLED, root], check=True)
+    (root / '.partial-old').mkdir()
+    os.utime(root / '.partial-old', (0, 0))
+    write_regdb(root, 'tiny')
+    assert not list(root.glob('.partial-*'))
 
 
 @pytest.mark.parametrize(
