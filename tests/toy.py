@@ -42,12 +42,9 @@ auto_scale_lr = dict(base_batch_size=8)
 class ToyDataset(Dataset):
     """Vectors that sum up to their target."""
 
-    def __init__(
-        self, length: int, dataset='regdb', trial=1, data_root='', padding=0
-    ):
+    def __init__(self, length: int, dataset='regdb', trial=1, data_root=''):
         generator = torch.Generator().manual_seed(0)
         self.data = torch.randn(length, 4, generator=generator)
-        self.padding = torch.zeros(padding)
         self.metainfo = dict(
             dataset=dataset, split='train', trial=trial, num_pids=7
         )
@@ -56,10 +53,7 @@ class ToyDataset(Dataset):
         return len(self.data)
 
     def __getitem__(self, index):
-        sample = dict(inputs=self.data[index])
-        if len(self.padding):  # for a batch that is large in memory
-            sample['padding'] = self.padding.clone()
-        return sample
+        return dict(inputs=self.data[index])
 
 
 @MODELS.register_module()

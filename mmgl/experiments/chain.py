@@ -1,14 +1,17 @@
 """Running the stages of a job: in order, several at once, and again."""
 
+import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     Future,
     ThreadPoolExecutor,
     wait,
 )
+from contextlib import contextmanager
+from typing import Any
 
 from .launch import StageDiverged, StageError, Tick
 from .progress import Display, Estimator, clock
@@ -16,6 +19,24 @@ from .stage import Stage
 from .state import StageState
 
 StageRunner = Callable[[Stage, Tick], None]
+
+
+@contextmanager
+def terminate_like_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that running stages are stopped too."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        # Only there may signals be changed.
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Chain:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from mmgl.utils.errors import INTERRUPTED, terminate_like_interrupt
+from mmgl.utils.errors import INTERRUPTED
 
 from .cells import Cell
-from .chain import Chain, StageRunner
+from .chain import Chain, StageRunner, terminate_like_interrupt
 from .checks import check_data, default_root
 from .document import write_document, write_readme, write_summaries
 from .figures import FigurePlanner

@@ -1,13 +1,15 @@
 """What is on disk: finished stages, half-finished ones, and the lock."""
 
+import fcntl
 import json
+import os
 import time
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmgl.utils.files import replace_whole
-from mmgl.utils.locks import locked_folder
 
 from .stage import Stage
 
@@ -159,5 +161,35 @@ class StageState:
         )
 
 
-# A stage that outlived a killed job holds the lock by its descriptor.
-locked = partial(locked_folder, patience=20.0, inherited=True)
+@contextmanager
+def locked(work_dir: Path, patience: float = 20.0) -> Iterator[int]:
+    """Keep a second job out of the folder while one works in it.
+
+    Yields the descriptor of the open file for stages to inherit, so that one
+    that outlived a killed job still holds the lock; that is why it is the
+    file and no library's lock. ``patience`` is for a holder just ending.
+
+    Raises:
+        RuntimeError: If another job works in the folder.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with (work_dir / '.lock').open('a+') as file:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    file.seek(0)
+                    raise RuntimeError(
+                        f'Another job (process {file.read().strip()} '
+                        f'or a stage of it) is at work in {work_dir}; wait '
+                        'for it, stop it, or choose another --work-dir.'
+                    ) from None
+                time.sleep(0.2)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()

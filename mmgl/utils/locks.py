@@ -34,10 +34,7 @@ os.register_at_fork(after_in_child=_close_own)
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file, or tell that another process has locked it.
-
-    Where the file system has no locks there is an OSError.
-    """
+    """Lock an open file, or tell that another process has locked it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

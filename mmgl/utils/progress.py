@@ -1,8 +1,9 @@
 """Progress that one program leaves for another."""
 
+import json
 import os
 
-from .files import write_json
+from .files import replace_whole
 
 # Names a file in which a program that started another finds its progress.
 PROGRESS_VARIABLE = 'MMGL_PROGRESS_FILE'
@@ -12,4 +13,6 @@ def write_progress(
     path: str | os.PathLike[str], done: float, total: float, text: str
 ) -> None:
     """Leave the progress in a small JSON file, replaced in one step."""
-    write_json(path, dict(done=done, total=total, text=text))
+    content = dict(done=done, total=total, text=text)
+    with replace_whole(path) as partial:
+        partial.write_text(json.dumps(content), encoding='utf-8')

@@ -152,7 +152,7 @@ def test_little_shared_memory_is_no_hang(size, toy_config, tmp_path):
     script = (
         f'mount -t tmpfs -o size={size} tmpfs /dev/shm && '
         'exec "$0" "$@" train_dataloader.num_workers=2 '
-        'train_dataloader.dataset.padding=10000'
+        'train_dataloader.dataset.length=10000'
     )
     config = toy_config()
     given = command('train.py', config, '--work-dir', tmp_path / 'run')
