@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import shutil
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -204,11 +203,9 @@ def read_verdict(work_dir: str | os.PathLike[str]) -> str | None:
 
 def _keep_last_good(work_dir: Path, epochs: int) -> Path | None:
     """Keep the newest checkpoint of at most so many epochs."""
-    found = {
-        int(match[1]): path
-        for path in work_dir.glob('epoch_*.pth')
-        if (match := re.fullmatch(r'epoch_(\d+)\.pth', path.name))
-    }
+    files = work_dir.glob('epoch_*.pth')
+    names = {path.stem.removeprefix('epoch_'): path for path in files}
+    found = {int(n): path for n, path in names.items() if n.isdecimal()}
     good = [epoch for epoch in found if epoch <= epochs]
     if not good:
         return None
