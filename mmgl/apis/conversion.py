@@ -24,7 +24,7 @@ from mmgl.registry import MODELS
 from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import check_output, replace_whole
 from mmgl.utils.paths import config_dir
 
 # What was done, and what the file to write holds.
@@ -90,6 +90,7 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
     if options.trust_checkpoint:
         trust(options.source)
     with report_errors(options.debug):
+        check_output(options.out, inputs=[options.source])
         convert = _resnet if options.method == RESNET else _method
         state = read_state_dict(options.source, CONTAINERS, 'IN')
         try:

@@ -15,6 +15,7 @@ from mmgl.visualization import (
     load_run_log,
     read_cost_records,
 )
+from mmgl.visualization.style import checked_path
 
 
 def curves_parser() -> argparse.ArgumentParser:
@@ -44,6 +45,7 @@ def run_curves(arguments: Sequence[str] | None = None) -> None:
     """Draw the curves that the command line asks for."""
     args = curves_parser().parse_args(arguments)
     with report_errors():
+        checked_path(args.out)
         folders = [Path(run).resolve().name for run in args.runs]
         names = distinct_names(args.names, folders)
         logs = dict(zip(names, map(load_run_log, args.runs), strict=True))
@@ -78,6 +80,7 @@ def run_cost(arguments: Sequence[str] | None = None) -> None:
     """Draw the records that the command line names."""
     args = cost_parser().parse_args(arguments)
     with report_errors():
+        checked_path(args.out)
         words = (args.ylabel, args.xlabel, args.title)
         records = read_cost_records(args.records)
         print(draw_cost(records, args.out, args.log, *words))

@@ -1,11 +1,12 @@
 """The whole of an evaluation, as ``mmgl test`` does it."""
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
@@ -19,17 +20,19 @@ from mmgl.engine.bare_model import bare_model
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.device import device_name
 from mmgl.utils.errors import report_errors, report_outcome
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import check_output, write_json
 
-from .training import check_loader, leave_group
+from .training import check_loader, leave_group, sole_writer
 
 
-def prepare_evaluation(options: Namespace) -> Runner:
+def prepare_evaluation(
+    options: Namespace, cfg: Config | None = None
+) -> Runner:
     """Build a Runner with its data set and model from the options."""
     if options.trust_checkpoint:
         trust(options.checkpoint)
     checkpoint = read_checkpoint(options.checkpoint)
-    runner = build_runner(evaluation_config(options))
+    runner = build_runner(cfg or evaluation_config(options))
     loader = runner.test_loop.dataloader
     check_loader(loader, LOADERS[2])
     check_state(
@@ -56,21 +59,22 @@ def write_metrics(
         device=device_name(),
         metrics={k: float(v) for k, v in metrics.items()},
     )
-    with replace_whole(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + '\n')
+    write_json(path, content)
 
 
 def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
     """Evaluate by command line arguments and return the metrics."""
     options = evaluation_parser().parse_args(arguments)
     silence_upstream_warnings()
-    try:
-        with report_outcome(options.debug):
-            with report_errors(options.debug):
-                runner = prepare_evaluation(options)
-                metrics: dict[str, float] = runner.test()
-                if options.out and is_main_process():
-                    write_metrics(options.out, metrics, options)
-    finally:
-        leave_group()
+    with ExitStack() as ends, report_outcome(options.debug):
+        ends.callback(leave_group)
+        with report_errors(options.debug):
+            if options.out:
+                check_output(options.out, ('.json',))
+            cfg = evaluation_config(options)
+            ends.enter_context(sole_writer(cfg))
+            runner = prepare_evaluation(options, cfg)
+            metrics: dict[str, float] = runner.test()
+            if options.out and is_main_process():
+                write_metrics(options.out, metrics, options)
     return metrics

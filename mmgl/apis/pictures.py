@@ -9,7 +9,7 @@ from mmgl.config.options import add_picture_option
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.utils.arguments import natural, positive
 from mmgl.utils.compat import silence_upstream_warnings
-from mmgl.utils.errors import ConfigError, report_errors
+from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 from mmgl.visualization import (
     EmbeddedPoints,
     choose_queries,
@@ -19,6 +19,7 @@ from mmgl.visualization import (
     select_identities,
     tsne_embed,
 )
+from mmgl.visualization.style import checked_path
 
 from .features import add_input_options, load_inputs
 
@@ -52,7 +53,8 @@ def run_tsne(arguments: Sequence[str] | None = None) -> None:
     """Draw the embeddings; every panel shows the same identities."""
     args = tsne_parser().parse_args(arguments)
     silence_upstream_warnings()
-    with report_errors():
+    with report_outcome(), report_errors():
+        checked_path(args.out)
         panels = {}
         for name, dump in load_inputs(args).items():
             limits = (args.num_ids, args.per_modality or None, args.seed)
@@ -104,7 +106,8 @@ def run_ranking(arguments: Sequence[str] | None = None) -> None:
     """Rank the same queries with every input and draw them."""
     args = ranking_parser().parse_args(arguments)
     silence_upstream_warnings()
-    with report_errors():
+    with report_outcome(), report_errors():
+        checked_path(args.out)
         dumps = load_inputs(args)
         _check_same_images(dumps)
         first = next(iter(dumps.values()))

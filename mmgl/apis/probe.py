@@ -11,8 +11,8 @@ from terminaltables import AsciiTable
 
 from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
-from mmgl.utils.errors import ConfigError, report_errors
-from mmgl.utils.files import replace_whole
+from mmgl.utils.errors import ConfigError, report_errors, report_outcome
+from mmgl.utils.files import check_output, write_json
 from mmgl.version import __version__
 
 from .features.inputs import (
@@ -125,7 +125,9 @@ def run_probe(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Probe by command line arguments; returns the probes of this call."""
     options = probe_parser().parse_args(arguments)
     silence_upstream_warnings()
-    with report_errors():
+    with report_outcome(), report_errors():
+        if options.out:
+            check_output(options.out, ('.json',), options.compare)
         if not options.checkpoints and not options.compare:
             raise ConfigError(
                 "nothing to probe: name a checkpoint, 'random' "
@@ -137,9 +139,8 @@ def run_probe(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
             probe_checkpoint(options.config, *named, options)
             for named in zip(options.checkpoints, names, strict=True)
         ]
-    print(AsciiTable(probe_table(earlier + probes), 'probe').table)
-    if options.out:
-        content = dict(probes=probes, version=__version__)
-        with replace_whole(options.out) as partial:
-            partial.write_text(json.dumps(content, indent=2) + '\n')
+        print(AsciiTable(probe_table(earlier + probes), 'probe').table)
+        if options.out:
+            content = dict(probes=probes, version=__version__)
+            write_json(options.out, content)
     return probes

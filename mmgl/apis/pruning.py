@@ -23,6 +23,7 @@ from mmgl.models.pruning import prune_model, save_pruned
 from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import report_errors
+from mmgl.utils.files import check_output
 
 from .models import build_model
 
@@ -124,6 +125,7 @@ def run_pruning(arguments: Sequence[str] | None = None) -> None:
     if args.trust_checkpoint:
         trust(args.checkpoint)
     with report_errors():
+        check_output(args.out, inputs=[args.config, args.checkpoint])
         model, cfg = build_headless(args.config, args.checkpoint)
         difference = check_equal(model, prune_model(model), args.size)
         pruned = save_pruned(model, cfg, args.out)

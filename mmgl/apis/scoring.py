@@ -1,7 +1,6 @@
 """Score features in files, from any code base (docs/evaluation.md)."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
 from mmgl.protocols.galleries import DRAWS
 from mmgl.utils.arguments import output_file
 from mmgl.utils.errors import report_errors
+from mmgl.utils.files import check_output, write_json
 
 PROTOCOLS = ('sysu', 'regdb')
 
@@ -93,8 +93,9 @@ def run_scoring(arguments: Sequence[str] | None = None) -> None:
         parser.error('--protocol sysu needs --data-root')
     out = options.pop('out')
     with report_errors():
+        if out:
+            check_output(out, ('.json',))
         report = evaluate_features(**options)
         print(AsciiTable(report_table(report), options['protocol']).table)
         if out:
-            Path(out).parent.mkdir(parents=True, exist_ok=True)
-            Path(out).write_text(json.dumps(report, indent=2) + '\n')
+            write_json(out, report)

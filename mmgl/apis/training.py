@@ -1,10 +1,12 @@
 """The whole of a training run, as ``mmgl train`` does it."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -14,12 +16,20 @@ from mmgl.checkpoints.reader import read_checkpoint, trust
 from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, training_config
 from mmgl.config.options import training_parser
-from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.checks import check_workers
+from mmgl.utils.compat import launched_rank, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
+from mmgl.utils.files import check_output_folder
+from mmgl.utils.locks import locked_folder
+
+RESUME = (
+    'the same command with --resume auto goes on from the newest checkpoint'
+)
 
 
 def check_loader(loader: DataLoader[Any], name: str) -> None:
-    """Compare the batch sizes of a built data loader and its sampler."""
+    """Check workers and batch size of a built loader before it starts."""
+    check_workers(loader.num_workers, f'{name}.num_workers')
     planned = getattr(loader.sampler, 'batch_size', None)
     if planned is not None and loader.batch_size != planned:
         raise ConfigError(
@@ -29,9 +39,9 @@ def check_loader(loader: DataLoader[Any], name: str) -> None:
         )
 
 
-def prepare_training(options: Namespace) -> Runner:
+def prepare_training(options: Namespace, cfg: Config | None = None) -> Runner:
     """Build a Runner with its data sets and model from the options."""
-    cfg = training_config(options)
+    cfg = cfg or training_config(options)
     init = cfg.model.get('init_from') or {}
     if options.trust_checkpoint:
         trust(cfg.get('load_from'), init.get('checkpoint'))
@@ -72,16 +82,27 @@ def run_training(arguments: Sequence[str] | None = None) -> Runner:
     """Train by command line arguments, by default those of the program."""
     options = training_parser().parse_args(arguments)
     silence_upstream_warnings()
-    try:
-        with report_outcome(options.debug):
-            begun = _Begun()
-            with report_errors(options.debug, is_over=begun):
-                runner = prepare_training(options)
-                runner.register_hook(begun, 'LOWEST')
-                runner.train()
-    finally:
-        leave_group()
+    with ExitStack() as ends, report_outcome(options.debug, RESUME):
+        ends.callback(leave_group)
+        begun = _Begun()
+        with report_errors(options.debug, is_over=begun):
+            cfg = training_config(options)
+            ends.enter_context(sole_writer(cfg))
+            runner = prepare_training(options, cfg)
+            runner.register_hook(begun, 'LOWEST')
+            runner.train()
     return runner
+
+
+@contextmanager
+def sole_writer(cfg: Config) -> Iterator[None]:
+    """Keep other processes, but for the job's own, out of the work dir."""
+    if launched_rank(cfg.launcher):
+        yield
+        return
+    check_output_folder(cfg.work_dir)
+    with locked_folder(cfg.work_dir):
+        yield
 
 
 def leave_group() -> None:

@@ -1,8 +1,12 @@
+from mmgl.utils.compat import end_with_lost_batches
+
 from .randomness import Draw, rng_scope
 from .regdb import RegDB
 from .reid_dataset import ReIDDataset
 from .streamed_pairs import StreamedPairs
 from .sysu_mm01 import SYSUMM01
+
+end_with_lost_batches()
 
 __all__ = [
     'Draw',

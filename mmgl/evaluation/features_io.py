@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.io import loadmat
 
 from mmgl.protocols.sysu import ALL_CAMERAS, sysu_modality
+from mmgl.utils.files import replace_whole
 
 from .ranking import to_numpy
 
@@ -50,15 +51,14 @@ class FeatureSet:
 
 def save_features(path: str | Path, feature_set: FeatureSet) -> None:
     """Write features to an .npz that :func:`load_features` reads."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
         name: to_numpy(getattr(feature_set, name)) for name in NPZ_FIELDS
     }
     for name in ('img_paths', 'trial'):
         if getattr(feature_set, name) is not None:
             arrays[name] = np.asarray(getattr(feature_set, name))
-    with path.open('wb') as file:  # savez(path) would append a suffix
+    # savez(path) would append a suffix.
+    with replace_whole(path) as partial, partial.open('wb') as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 

@@ -5,7 +5,6 @@ seconds of processor time (all threads of the process), which other programs
 change much less than the time on the wall, and on both sides alike.
 """
 
-import json
 import os
 import platform
 import statistics
@@ -17,7 +16,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import write_json
 
 
 @dataclass
@@ -164,8 +163,7 @@ def report(
             found.append(one)
             entries.append(asdict(one) | dict(verdict=one.verdict))
         if out is not None:
-            with replace_whole(out) as partial:
-                partial.write_text(json.dumps(content, indent=2) + '\n')
+            write_json(out, content)
     print(f'\n## {title}\n\n{format_table(found)}\n')
     print(', '.join(f'{key}: {value}' for key, value in machine.items()))
     return content

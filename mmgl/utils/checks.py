@@ -1,5 +1,20 @@
 """Checks of arguments, worded alike everywhere."""
 
+import os
+
+from .errors import ConfigError
+
+
+def check_workers(number: int, name: str = '--workers') -> None:
+    """Refuse more worker processes than any use of the machine explains."""
+    cores = os.cpu_count() or 1
+    most = max(64, 4 * cores)
+    if not 0 <= number <= most:
+        raise ConfigError(
+            f'{name}={number}: this machine has {cores} cores; give 0 to '
+            f'{most} worker processes'
+        )
+
 
 def require(part: object, good: bool, rule: str, got: object) -> None:
     """Raise a ValueError in the name of a part unless an argument is good.

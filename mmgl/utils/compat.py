@@ -74,6 +74,12 @@ def _export_ranks(launcher: str) -> None:
         )
 
 
+def launched_rank(launcher: str) -> int:
+    """Return the rank that a launcher gave this process, 0 without one."""
+    name, *_ = _RANKS_OF.get(launcher, ('',))
+    return int(os.environ.get(name, 0))
+
+
 def setup_cpu_distributed(cfg: MutableMapping[str, Any]) -> bool:
     """Let a distributed Runner work on a machine without CUDA.
 
@@ -196,7 +202,32 @@ def know_own_configs(load: bool = True) -> None:
         MODULE2PACKAGE.setdefault('mmgl', 'mmgl')
 
 
-# ----------------------------------------------------------- 5. warnings
+# ------------------------------------------- 5. workers of data loaders
+def end_with_lost_batches() -> None:
+    """Let a worker of a data loader end when it cannot send a batch.
+
+    multiprocessing prints what went wrong, such as too little shared memory,
+    and drops the batch, for which torch's loader then waits for ever. See
+    https://github.com/pytorch/pytorch/issues/1355.
+    """
+    from multiprocessing import queues
+
+    from torch.utils.data import get_worker_info
+
+    queue: Any = queues.Queue
+    print_it = queue._on_queue_feeder_error
+
+    def end(error: Exception, obj: object) -> None:
+        if get_worker_info() is None:
+            print_it(error, obj)
+            return
+        print(f'worker of a data loader: {error}', file=sys.stderr, flush=True)
+        os._exit(1)
+
+    queue._on_queue_feeder_error = staticmethod(end)
+
+
+# ----------------------------------------------------------- 6. warnings
 def silence_upstream_warnings() -> None:
     """Filter the warnings of ``UPSTREAM_WARNINGS``."""
     import builtins

@@ -8,7 +8,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
+from shutil import disk_usage
 
 DEBUG_VARIABLE = 'MMGL_DEBUG'
 BAD_INPUT, DIVERGED, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 3, 130, 141, 143
@@ -66,6 +68,11 @@ def one_line(error: BaseException) -> str:
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_SHARED = '/dev/shm'
+_LITTLE_MEMORY = (
+    f'where memory is short (a container has 64 MB of {_SHARED} unless it is '
+    'started with a larger --shm-size), use fewer workers or num_workers=0'
+)
 
 
 @contextmanager
@@ -76,25 +83,24 @@ def full_disk(what: str = 'cannot write') -> Iterator[None]:
     except OSError as error:
         if isinstance(error, UnwritableError) or error.errno not in _FULL:
             raise
-        raise UnwritableError(
-            f'{what}: {error.strerror}; make room or choose another place'
-        ) from error
+        remedy = 'make room or choose another place'
+        # Workers of data loaders need room there before they start.
+        if os.path.isdir(_SHARED) and disk_usage(_SHARED).free < 2**16:
+            remedy = _LITTLE_MEMORY
+        raise UnwritableError(f'{what}: {error.strerror}; {remedy}') from error
 
 
 @contextmanager
 def _lost_workers() -> Iterator[None]:
-    """Turn the end of a data loader's worker into a ConfigError."""
+    """Turn the end of a worker process into a ConfigError."""
     try:
         yield
     except RuntimeError as error:
         text = str(error).partition('. ')[0].rstrip('.')
-        if not text.startswith('DataLoader worker'):
+        loading = text.startswith('DataLoader worker')
+        if not loading and not isinstance(error, BrokenExecutor):
             raise
-        raise ConfigError(
-            f'{text}; where memory is short (a container has 64 MB of '
-            '/dev/shm unless it is started with a larger --shm-size), use '
-            'fewer workers or num_workers=0'
-        ) from error
+        raise ConfigError(f'{text}; {_LITTLE_MEMORY}') from error
 
 
 @contextmanager

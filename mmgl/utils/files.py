@@ -1,8 +1,9 @@
 """Files that are there whole or not at all, where they can be written."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape, glob
 from pathlib import Path
 from uuid import uuid4
@@ -13,8 +14,10 @@ from .locks import opened, try_lock
 StrPath = str | os.PathLike[str]
 
 
-def check_output(path: StrPath, suffixes: Sequence[str] = ()) -> None:
-    """Refuse, before any work, a name that no file can be written to.
+def check_output(
+    path: StrPath, suffixes: Sequence[str] = (), inputs: Sequence[StrPath] = ()
+) -> None:
+    """Refuse, before any work, a name that no file should be written to.
 
     Raises:
         UnwritableError: Saying what is wrong with the name or its folder.
@@ -22,6 +25,8 @@ def check_output(path: StrPath, suffixes: Sequence[str] = ()) -> None:
     path, reason = Path(path), ''
     if suffixes and path.suffix.lower() not in suffixes:
         reason = f'the name must end in {" or ".join(suffixes)}'
+    elif os.path.realpath(path) in map(os.path.realpath, inputs):
+        reason = 'this is an input, which would be lost'
     elif os.path.isdir(path):
         reason = 'this is a folder; name a file in it'
     elif os.path.exists(path) and not os.path.isfile(path):
@@ -75,7 +80,8 @@ def replace_whole(path: StrPath) -> Iterator[Path]:
         partial = fresh.with_suffix('.part')
         with opened(fresh) as descriptor:
             # Locked, as long as its writer lives, before others see it.
-            try_lock(descriptor)
+            with suppress(OSError):  # not every file system has locks
+                try_lock(descriptor)
             os.rename(fresh, partial)
             try:
                 yield partial
@@ -89,11 +95,18 @@ def replace_whole(path: StrPath) -> Iterator[Path]:
                 partial.unlink(missing_ok=True)
 
 
+def write_json(path: StrPath, content: object) -> None:
+    """Write JSON for people and programs, whole or not at all."""
+    with replace_whole(path) as partial:
+        text = json.dumps(content, indent=2) + '\n'
+        partial.write_text(text, encoding='utf-8')
+
+
 def _remove_leftovers(path: Path) -> None:
     """Remove partial files whose writers have ended."""
-    for name in glob(
-        f'{escape(str(path.parent))}/.{escape(path.name)}.*.part'
-    ):
-        with opened(Path(name)) as descriptor:
+    pattern = f'.{escape(path.name)}.*.part'
+    for name in glob(pattern, root_dir=path.parent):
+        left = path.with_name(name)
+        with suppress(OSError), opened(left) as descriptor:
             if try_lock(descriptor):
-                Path(name).unlink(missing_ok=True)
+                left.unlink(missing_ok=True)

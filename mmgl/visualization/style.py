@@ -15,6 +15,8 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mmgl.utils.files import check_output, replace_whole
+
 StrPath: TypeAlias = str | os.PathLike[str]
 P = ParamSpec('P')
 Drawn = TypeVar('Drawn')
@@ -81,37 +83,28 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def checked_path(path: StrPath) -> Path:
-    """Check that the suffix of a picture is .png, .svg or .pdf."""
+    """Check that a picture can be written, as .png, .svg or .pdf."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
             f'Picture {path}: the suffix {path.suffix!r} is not one of '
             f'{", ".join(SUFFIXES)}; name the file with one of them.'
         )
+    check_output(path)
     return path
 
 
 def save_figure(figure: Figure, path: StrPath, dpi: int = 200) -> Path:
-    """Write a figure; the suffix chooses the format, dpi is that of a PNG.
-
-    The file appears whole or not at all, because it is written beside its
-    final place first and moved there.
-    """
+    """Write a figure; the suffix chooses the format, dpi is that of a PNG."""
     path = checked_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+    suffix = path.suffix.lower()
     # No date inside, so that the same input gives the same bytes.
-    metadata = {'.svg': {'Date': None}, '.pdf': {'CreationDate': None}}.get(
-        path.suffix.lower()
-    )
-    try:
-        # Layout and SVG ids are settled while saving.
-        with figure_style():
-            how: dict[str, Any] = dict(bbox_inches='tight', pad_inches=0.06)
-            figure.savefig(partial, dpi=dpi, metadata=metadata, **how)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    metadata = {'.svg': {'Date': None}, '.pdf': {'CreationDate': None}}
+    how: dict[str, Any] = dict(bbox_inches='tight', pad_inches=0.06)
+    how.update(format=suffix[1:], metadata=metadata.get(suffix), dpi=dpi)
+    # Layout and SVG ids are settled while saving.
+    with replace_whole(path) as partial, figure_style():
+        figure.savefig(partial, **how)
     return path
 
 

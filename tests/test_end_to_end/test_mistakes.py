@@ -44,6 +44,10 @@ CASES = {
         {'train_dataloader.batch_size': 24},
         'train_dataloader.sampler.batch_size is 16',
     ),
+    'more workers than any machine': (
+        {'train_dataloader.num_workers': 10**12},
+        'train_dataloader.num_workers=1000000000000: this machine has',
+    ),
     'unknown split': (
         {'train_dataloader.dataset.split': 'trian'},
         'split must be one of train',

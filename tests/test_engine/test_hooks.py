@@ -250,6 +250,18 @@ def test_progress_file(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ['progress.json']
 
 
+def test_progress_file_that_cannot_be_written_stops_nothing(
+    tmp_path, monkeypatch
+):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('MMGL_PROGRESS_FILE', str(tmp_path / 'file' / 'p.json'))
+    stream, clock = io.StringIO(), Clock()
+    hook = ProgressHook('run', stream=stream, clock=clock)
+    hook.before_train(progress_runner(98))
+    hook.after_train_iter(progress_runner(99), 1)
+    assert stream.getvalue() == 'run 100% | epoch 5/5 | 0:00 left\n'
+
+
 @pytest.mark.parametrize(
     'seconds, text',
     [(0.4, '0:00'), (59.6, '1:00'), (3725, '1:02:05'), (-3, '0:00')],

@@ -176,6 +176,29 @@ def test_registry_scope_overrides_an_earlier_runner():
     assert DefaultScope.get_current_instance() is None
 
 
+def test_lost_batches_still_need_an_end():
+    """A batch that cannot be sent: waited for, unless the worker ends."""
+    result = run_python("""
+from torch.utils.data import DataLoader
+from mmgl.utils.compat import end_with_lost_batches
+
+def load():
+    loader = DataLoader([lambda: 0], None, num_workers=1, timeout=3)
+    try:
+        next(iter(loader))
+    except RuntimeError as error:
+        print(str(error).partition('. ')[0])
+
+load()
+end_with_lost_batches()
+load()
+""")
+    waited, ended = result.stdout.splitlines()
+    assert waited == 'DataLoader timed out after 3 seconds', result.stderr
+    assert ended.startswith('DataLoader worker (pid'), result.stderr
+    assert 'worker of a data loader: Can' in result.stderr
+
+
 def test_only_exact_upstream_warnings_are_silenced():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')

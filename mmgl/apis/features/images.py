@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from mmgl.config.keys import LOADERS
 from mmgl.registry import DATASETS
+from mmgl.utils.checks import check_workers
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
 
@@ -78,6 +79,7 @@ def build_images(
     stripes of each image are shuffled in its own way, by the transform of
     the pre-training.
     """
+    check_workers(workers)
     settings = image_settings(cfg, split, data_root)
     if shuffled_parts is not None:
         shuffle = dict(type='SharedStripeShuffle', num_stripes=shuffled_parts)

@@ -1,13 +1,18 @@
 """The file that says how a synthetic root was made."""
 
+import fcntl
 import json
 import os
+import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 MANIFEST = 'synthetic.json'
 PARTIAL = '.partial-'
+LOCK = 'lock'  # held in a scratch folder while its process lives
+_STALE = 900  # seconds after which a scratch folder without is removed
 
 
 def replace_file(path: Path, content: bytes, scratch: Path) -> None:
@@ -15,6 +20,20 @@ def replace_file(path: Path, content: bytes, scratch: Path) -> None:
     temporary = scratch / f'{os.getpid()}.tmp'
     temporary.write_bytes(content)
     os.replace(temporary, path)
+
+
+def remove_scratch(root: Path) -> None:
+    """Remove the scratch folders of processes that have ended."""
+    for folder in root.glob(f'{PARTIAL}*'):
+        try:
+            with (folder / LOCK).open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            if time.time() - folder.stat().st_mtime < _STALE:
+                continue
+        except OSError:
+            continue  # at work, or of another user
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_root(
@@ -25,6 +44,8 @@ def check_root(
     A ValueError says that the root holds other files, an unreadable manifest,
     or a data set made with other settings.
     """
+    if root.exists() and not root.is_dir():
+        raise ValueError(f'{str(root)!r} is a file; choose another root.')
     path = root / MANIFEST
     if not path.is_file():
         names = os.listdir(root) if root.is_dir() else []

@@ -1,11 +1,12 @@
 """Write a synthetic data set to disk."""
 
+import fcntl
 import json
+import math
 import multiprocessing
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -15,7 +16,14 @@ from typing import Any, NamedTuple
 
 import cv2
 
-from .manifest import PARTIAL, check_root, replace_file, write_manifest
+from .manifest import (
+    LOCK,
+    PARTIAL,
+    check_root,
+    remove_scratch,
+    replace_file,
+    write_manifest,
+)
 from .presets import (
     GENERATOR_VERSION,
     Difficulty,
@@ -28,7 +36,6 @@ from .sample import jpeg_quality, regdb_heading, regdb_image, sysu_image
 from .splits import plan_sysu, regdb_name, regdb_split_files, sysu_split_files
 
 _CHUNK = 24  # images a worker draws between two progress reports
-_STALE = 900  # seconds after which a left-over scratch folder is removed
 
 Progress = Callable[[int, int], None]
 
@@ -104,6 +111,7 @@ def write_layout(
     if progress is not None:
         progress(len(images) - len(missing), len(images))
     if found == manifest and not missing and not splits:
+        remove_scratch(root)
         return manifest
     with _scratch_folder(root) as scratch:
         write_manifest(root, dict(manifest, complete=False), scratch)
@@ -121,10 +129,14 @@ write_regdb = partial(write_layout, 'regdb')
 
 
 def _check_settings(seed: int, workers: int, difficulty: Difficulty) -> None:
-    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+    whole = 0 <= seed < math.inf and int(seed) == seed
+    if isinstance(seed, bool) or not whole:
         raise ValueError(f'seed={seed!r} must be an integer of at least 0.')
-    if int(workers) != workers or workers < 1:
-        raise ValueError(f'workers={workers!r} must be at least 1.')
+    most = max(64, 4 * (os.cpu_count() or 1))
+    if not 1 <= workers <= most or int(workers) != workers:
+        raise ValueError(
+            f'workers={workers!r} must be a whole number from 1 to {most}.'
+        )
     if not isinstance(difficulty, Difficulty):
         raise TypeError(
             f'difficulty must be a Difficulty, not {type(difficulty)}.'
@@ -176,12 +188,12 @@ def _missing_splits(root: Path, spec: Preset, seed: int) -> dict[Path, bytes]:
 def _scratch_folder(root: Path) -> Iterator[Path]:
     """Lend a folder, and remove those that a killed process left behind."""
     root.mkdir(parents=True, exist_ok=True)
-    for path in root.glob(f'{PARTIAL}*'):
-        if time.time() - path.stat().st_mtime > _STALE:
-            shutil.rmtree(path, ignore_errors=True)
+    remove_scratch(root)
     scratch = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=root))
     try:
-        yield scratch
+        with (scratch / LOCK).open('w') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

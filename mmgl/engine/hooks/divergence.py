@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import shutil
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from mmgl.engine.logged import Outputs, losses_of, to_float
 from mmgl.registry import HOOKS
 from mmgl.utils.checks import require
 from mmgl.utils.errors import TrainingDivergedError
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import replace_whole, write_json
 
 # Written to the work dir; tools read it where they look for metrics.
 VERDICT_FILE = 'diverged.json'
@@ -178,8 +177,7 @@ def stop_run(
             last_good=kept and str(kept),
             terms={k: repr(v) for k, v in terms.items()},
         )
-        with replace_whole(Path(runner.work_dir, VERDICT_FILE)) as partial:
-            partial.write_text(json.dumps(content, indent=2) + '\n')
+        write_json(Path(runner.work_dir, VERDICT_FILE), content)
     # torchrun ends the other ranks as soon as one has failed.
     barrier()
     listing = ', '.join(f'{k}={v:g}' for k, v in terms.items())
@@ -205,11 +203,9 @@ def read_verdict(work_dir: str | os.PathLike[str]) -> str | None:
 
 def _keep_last_good(work_dir: Path, epochs: int) -> Path | None:
     """Keep the newest checkpoint of at most so many epochs."""
-    found = {
-        int(match[1]): path
-        for path in work_dir.glob('epoch_*.pth')
-        if (match := re.fullmatch(r'epoch_(\d+)\.pth', path.name))
-    }
+    files = work_dir.glob('epoch_*.pth')
+    names = {path.stem.removeprefix('epoch_'): path for path in files}
+    found = {int(n): path for n, path in names.items() if n.isdecimal()}
     good = [epoch for epoch in found if epoch <= epochs]
     if not good:
         return None

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TextIO
 
 from mmengine.dist import is_main_process
@@ -115,7 +116,8 @@ class ProgressHook(Hook):  # type: ignore[misc]
         text = show()
         if file:
             self.last_file = now
-            write_progress(file, done, total, text)
+            with suppress(OSError):  # a full disk stops no run here
+                write_progress(file, done, total, text)
         if line_due:
             self.last_line = now
             line = self._line(now, done, total, text)

@@ -1,13 +1,19 @@
 """SwAV's queue on any number of processes."""
 
 import logging
+from pathlib import Path
+from typing import Any
 
-from mmengine.dist import get_world_size
+import torch
+from mmengine.dist import get_rank, get_world_size, is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmpretrain.engine.hooks import SwAVHook
 
+from mmgl.checkpoints.reader import read_file
+from mmgl.engine.bare_model import bare_model
 from mmgl.registry import HOOKS
+from mmgl.utils.files import replace_whole
 
 
 @HOOKS.register_module()
@@ -23,10 +29,17 @@ class SwAVQueueHook(SwAVHook):  # type: ignore[misc]
     run on fewer processes left. Arguments are those of the base class.
     """
 
+    queue: Any  # a tensor, once there is one
+
     def before_run(self, runner: Runner) -> None:
         """Settle the length, and find the queue of a resumed run."""
         asked, batch = self.queue_length, self.batch_size
         processes = get_world_size()
+        rank = get_rank() if is_distributed() else ''
+        left = Path(runner.work_dir, f'queue{rank}.pth')
+        if left.is_file():
+            # mmpretrain opens it with all that torch's version allows.
+            read_file(left)
         super().before_run(runner)
         if not asked:
             return
@@ -50,3 +63,13 @@ class SwAVQueueHook(SwAVHook):  # type: ignore[misc]
                 f'{length}. Resume on as many processes, or remove the files '
                 'queue*.pth of the work dir.'
             )
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Keep the queue, in a file that a kill cannot halve."""
+        model: Any = bare_model(runner)
+        self.queue = model.head.loss_module.queue
+        if self.queue is not None and self.every_n_epochs(
+            runner, self.interval
+        ):
+            with replace_whole(self.queue_path) as partial:
+                torch.save({'queue': self.queue}, partial)

@@ -1,8 +1,6 @@
 """Metric of the two visible-infrared ReID benchmarks."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from mmgl.evaluation.reports import (
 from mmgl.protocols.galleries import DRAWS
 from mmgl.protocols.sysu import TRIALS
 from mmgl.registry import METRICS
+from mmgl.utils.files import check_output, write_json
 
 from .row_gathering import gather_rows, share_of_rank
 
@@ -87,6 +86,9 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         self.gallery_draw = gallery_draw
         self.distance, self.ties = distance, ties
         self.out, self.dump = out, dump
+        for path, suffix in ((out, '.json'), (dump, '.npz')):
+            if path is not None:
+                check_output(path, (suffix,))
 
     def process(
         self, data_batch: object, data_samples: Sequence[Mapping[str, Any]]
@@ -207,10 +209,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             settings['trials'] = [meta.get('trial')]
         else:
             settings['draw'] = self.gallery_draw
-        path = Path(out)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        document = report_document(trials, settings)
-        path.write_text(json.dumps(document, indent=2) + '\n')
+        write_json(out, report_document(trials, settings))
 
 
 def _gather_paths(batches: list[list[str]], size: int) -> npt.NDArray[np.str_]:

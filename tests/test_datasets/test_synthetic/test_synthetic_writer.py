@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -101,6 +104,13 @@ def test_foreign_files_are_never_touched(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['cam1']
 
 
+def test_root_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / 'root').write_text('mine')
+    with pytest.raises(ValueError, match='root.* is a file; choose another'):
+        write_sysu(tmp_path / 'root', 'tiny')
+    assert (tmp_path / 'root').read_text() == 'mine'
+
+
 def test_damaged_manifest_is_refused(tmp_path):
     (tmp_path / 'synthetic.json').write_text('[1')
     with pytest.raises(ValueError, match='not a manifest'):
@@ -120,9 +130,39 @@ def test_stale_scratch_folders_are_removed(regdb_root, tmp_path):
     assert (root / '.partial-new').exists()
 
 
+KILLED = """
+import os, signal, sys
+from mmgl.datasets.synthetic import writer
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+writer.regdb_image = kill
+writer.write_regdb(sys.argv[1], 'tiny')
+"""
+
+
+def test_scratch_of_a_killed_process_goes_at_once(regdb_root, tmp_path):
+    root = tmp_path / 'copy'
+    shutil.copytree(regdb_root, root)
+    next(root.glob('Visible/*/*.jpg')).unlink()
+    code = subprocess.run([sys.executable, '-c', KILLED, root]).returncode
+    assert code == -signal.SIGKILL and list(root.glob('.partial-*'))
+    write_regdb(root, 'tiny')
+    assert read_tree(root) == read_tree(regdb_root)
+    # Also where there is nothing left to do.
+    subprocess.run([sys.executable, '-c', KILLED, root], check=True)
+    (root / '.partial-old').mkdir()
+    os.utime(root / '.partial-old', (0, 0))
+    write_regdb(root, 'tiny')
+    assert not list(root.glob('.partial-*'))
+
+
 @pytest.mark.parametrize(
     'wrong',
-    [dict(preset='huge'), dict(seed=-1), dict(seed=0.5), dict(workers=0)],
+    [
+        dict(preset='huge'),
+        *(dict(seed=seed) for seed in (-1, 0.5, float('inf'))),
+        *(dict(workers=n) for n in (0, -2, 1.5, 10**12, float('nan'))),
+    ],
 )
 def test_wrong_settings_name_the_value(tmp_path, wrong):
     name, value = next(iter(wrong.items()))
