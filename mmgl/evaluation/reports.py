@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmgl.protocols import galleries
+from mmgl.protocols.completeness import check_sysu_images
 from mmgl.protocols.galleries import DRAWS, Permutations
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
 from mmgl.protocols.regdb import regdb_directions
@@ -23,6 +24,7 @@ from mmgl.protocols.sysu import (
 )
 from mmgl.version import __version__
 
+from .labels import Labels, check_labels
 from .ranking import (
     Share,
     Values,
@@ -34,9 +36,9 @@ from .ranking import (
     to_numpy,
 )
 
-Labels: TypeAlias = npt.NDArray[np.int64]
 Trials: TypeAlias = list[dict[str, float]]
 
+_MOST = 1e150  # whose squares are numbers
 SHOT_NAMES = {1: 'single', 10: 'multi'}
 
 
@@ -77,32 +79,25 @@ def report_document(
     return document
 
 
-def _labels(features: Any, **arrays: Values) -> list[Labels]:
-    """Check that every label array is one whole number a feature row."""
-    length, result = len(features), []
-    for name, given in arrays.items():
-        values = to_numpy(given)
-        if values.shape != (length,):
-            raise ValueError(
-                f'{name} has shape {values.shape}; there are {length} '
-                'feature rows, so give one number for each.'
-            )
-        if values.dtype.kind not in 'iub' and (
-            values.dtype.kind != 'f' or (values % 1 != 0).any()
-        ):
-            raise ValueError(
-                f'{name} must hold whole numbers, not {values.dtype}.'
-            )
-        result.append(values.astype(np.int64))
-    return result
-
-
 def _checked(
     features: Values, distance: str, images: Callable[[int], str]
 ) -> Any:
     """Check features; by cosine those on a device are ranked there."""
-    check = check_where_it_is if distance == 'cosine' else check_features
-    return check(features, images=images)
+    matrix: Any
+    if distance == 'euclidean':
+        matrix = check_features(features, images=images)
+        largest = np.abs(matrix).max(axis=1).astype(np.float64)
+        bad, what = largest > _MOST, f'beyond {_MOST}, too large'
+    else:
+        matrix = check_where_it_is(features, images=images)
+        bad, what = to_numpy((matrix == 0).all(1)), 'zero, without direction,'
+    if bad.any():
+        raise ValueError(
+            f'features are {what} for {distance} distances, in {bad.sum()} of '
+            f'{len(bad)} rows (first: {images(int(bad.argmax()))}); extract '
+            'them again.'
+        )
+    return matrix
 
 
 def _check_modality(modality: Labels, camids: Labels) -> None:
@@ -200,6 +195,8 @@ def evaluate_sysu(
     distance: str = 'cosine',
     ties: str = 'expected',
     share: Share | None = None,
+    identities: Collection[int] | None = None,
+    partial: bool = False,
 ) -> Trials:
     """Score features of SYSU-MM01 test images in all modes, shots, trials.
 
@@ -213,7 +210,8 @@ def evaluate_sysu(
         camids: Cameras 1 to 6.
         modality: 0 visible, 1 infrared.
         index: Image number within (identity, camera), from 1 (or from 0).
-        rand_perm_cam: Of ``load_rand_perm_cam``, for the official draw.
+        rand_perm_cam: Of ``load_rand_perm_cam``, for the official draw. The
+            images that it names must be there.
         modes: Of 'all', 'indoor'.
         shots: Gallery images of each identity and camera.
         trials: Number of gallery draws.
@@ -221,13 +219,15 @@ def evaluate_sysu(
         distance: 'cosine' or 'euclidean'.
         ties: See ``score_galleries``.
         share: See ``score_galleries``; every process gives all features.
+        identities: Those that must be there, by default those of ``pids``.
+        partial: Score what is there, be it complete or not.
 
     Raises:
         TypeError: For features that are not real numbers.
-        ValueError: For inconsistent arrays or options, NaN or Inf, or a
-            gallery that cannot be drawn (naming identity and camera).
+        ValueError: For inconsistent arrays or options, NaN or Inf, missing
+            images, or a gallery that cannot be drawn.
     """
-    people, cameras, kinds, numbers = _labels(
+    people, cameras, kinds, numbers = check_labels(
         features, pids=pids, camids=camids, modality=modality, index=index
     )
 
@@ -242,6 +242,10 @@ def evaluate_sysu(
     queries = np.flatnonzero(kinds == INFRARED)
     if not len(queries):
         raise ValueError('there is no query: no image of cameras 3 and 6.')
+    if rand_perm_cam is not None and not partial:
+        images = galleries.group_images(people, cameras, numbers)
+        wanted = set(people.tolist()).union(identities or ())
+        check_sysu_images(images, rand_perm_cam, wanted)
     drawn = sysu_galleries(
         people, cameras, numbers, rand_perm_cam, modes, shots, trials, draw
     )
@@ -278,9 +282,7 @@ def evaluate_regdb(
     count anew in each split, so score one split at a time and join the
     lists. Arguments and errors are those of :func:`evaluate_sysu`.
     """
-    people, kinds = _labels(features, pids=pids, modality=modality)
-    if not np.isin(kinds, range(len(MODALITY_NAMES))).all():
-        raise ValueError('modality must be 0 (visible) or 1 (infrared).')
+    people, kinds = check_labels(features, pids=pids, modality=modality)
 
     def image(row: int) -> str:
         kind = MODALITY_NAMES[kinds[row]]

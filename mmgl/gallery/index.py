@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.evaluation.ranking import Values, check_choice, check_features
+from mmgl.evaluation.ranking import (
+    Values,
+    check_choice,
+    check_features,
+    unit_rows,
+)
 from mmgl.utils.files import replace_whole
 
 from .faiss_indexes import (
@@ -237,14 +242,7 @@ class GalleryIndex:
                 f'features have {rows.shape[1]} columns; '
                 f'the index has dims={self.dims}.'
             )
-        return _normalise(rows)
-
-
-def _normalise(features: npt.NDArray[Any]) -> Floats:
-    norms = np.linalg.norm(features, axis=-1, keepdims=True)
-    return np.ascontiguousarray(
-        features / np.maximum(norms, 1e-12), dtype=np.float32
-    )
+        return np.ascontiguousarray(unit_rows(rows), dtype=np.float32)
 
 
 def _rank_again(
@@ -255,7 +253,7 @@ def _rank_again(
     for number, (query, own) in enumerate(zip(features, ids, strict=True)):
         # Ascending numbers are read from a file in one sweep.
         own = np.sort(own[own >= 0])
-        exact = _normalise(np.asarray(gallery[own])) @ query
+        exact = unit_rows(check_features(gallery[own])) @ query
         order = np.argsort(-exact, kind='stable')[:count]
         found[number, : len(order)] = exact[order]
         best[number, : len(order)] = own[order]

@@ -1,29 +1,26 @@
-"""Reading the official SYSU-MM01 split files (``exp/`` of the data set)."""
+"""Reading the official split files of SYSU-MM01 (``exp/``) and RegDB."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.io import loadmat
 
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'{path} does not exist; it is part of exp/ of SYSU-MM01.'
-        )
-    return path
+from .completeness import Counts, check_regdb_paths, count_images
+from .matfile import load_mat
+from .regdb import FILE_WORDS, IDX_FOLDER, split_file_name
 
 
 def _load_mat(path: Path, key: str) -> npt.NDArray[Any]:
     try:
-        content = loadmat(_existing(path))
-    except (NotImplementedError, ValueError) as error:
-        raise ValueError(f'{path} cannot be read: {error}') from error
+        content = load_mat(path)
+    except NotImplementedError as error:
+        raise ValueError(str(error)) from error
     if key not in content:
-        names = sorted(name for name in content if not name.startswith('__'))
-        raise ValueError(f'{path} has no variable {key!r}, only {names}.')
+        raise ValueError(
+            f'{path} has no variable {key!r}, only {sorted(content)}.'
+        )
     return np.ravel(content[key])
 
 
@@ -31,22 +28,31 @@ def read_id_list(path: str | Path) -> list[int]:
     """Read ascending identities, as of ``test_id.txt`` or ``test_id.mat``.
 
     A text file has numbers separated by commas or white space, a .mat file
-    the variable ``id``. An empty list or a repeated identity is a ValueError.
+    the variable ``id``. What is not distinct identities is a ValueError.
     """
     path = Path(path)
-    if path.suffix == '.mat':
-        ids = [int(value) for value in _load_mat(path, 'id')]
-    else:
-        words = _existing(path).read_text().replace(',', ' ').split()
-        try:
-            ids = [int(word) for word in words]
-        except ValueError as error:
-            raise ValueError(
-                f'{path} is not a list of whole numbers: {error}.'
-            ) from error
-    if not ids or len(set(ids)) < len(ids):
-        raise ValueError(f'{path} is empty or repeats an identity.')
-    return sorted(ids)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist; it is part of exp/ of SYSU-MM01.'
+        )
+    words: Sequence[Any]
+    try:
+        if path.suffix == '.mat':
+            words = _load_mat(path, 'id').tolist()
+        else:
+            words = path.read_text(encoding='utf-8').replace(',', ' ').split()
+        ids = sorted(int(word) for word in words)
+        if ids != sorted(map(float, words)):
+            raise ValueError('it has fractions')
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f'{path} is not a list of whole numbers: {error}.'
+        ) from error
+    if not ids or ids[0] < 1 or len(set(ids)) < len(ids):
+        raise ValueError(
+            f'{path} is empty, repeats an identity or has one below 1.'
+        )
+    return ids
 
 
 def load_rand_perm_cam(
@@ -79,9 +85,42 @@ def _image_numbers(
             f'{where} is {entry.dtype} {entry.shape}; expected numbers '
             '(10, n).'
         )
-    whole = entry.astype(np.int64)
+    with np.errstate(invalid='ignore'):  # NaN differs from any number
+        whole = entry.astype(np.int64)
     if (whole != entry).any() or whole.min() < 1:
         raise ValueError(
             f'{where} has values that are not image numbers from 1.'
         )
     return whole
+
+
+def count_regdb_images(data_root: str | Path, trial: int) -> Counts:
+    """Count the test images of a trial in its two lists.
+
+    ``data_root`` holds ``idx``, or is any folder with the lists. Broken and
+    exchanged lists are a ValueError.
+    """
+    names = {one: split_file_name('test', one, trial) for one in FILE_WORDS}
+    folders = Path(data_root) / IDX_FOLDER, Path(data_root)
+    found = [
+        f for f in folders if all((f / n).is_file() for n in names.values())
+    ]
+    if not found:
+        raise FileNotFoundError(
+            f'{data_root} has no {" and ".join(names.values())}, neither in '
+            'idx/ nor directly; give the root of RegDB.'
+        )
+    rows: list[tuple[str, int, int]] = []
+    for modality, name in names.items():
+        file = found[0] / name
+        try:
+            for line in file.read_text(encoding='utf-8').splitlines():
+                path, label = line.split()
+                rows.append((path, modality, int(label)))
+        except ValueError as error:
+            raise ValueError(
+                f'{file} is not a list of images and labels: {error}.'
+            ) from error
+    paths, modalities, labels = zip(*rows, strict=True)
+    check_regdb_paths(paths, modalities)
+    return count_images(modalities, labels)

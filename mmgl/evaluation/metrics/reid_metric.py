@@ -21,6 +21,7 @@ from mmgl.evaluation.reports import (
     mean_over_trials,
     report_document,
 )
+from mmgl.protocols.completeness import check_regdb_images, count_images
 from mmgl.protocols.galleries import DRAWS
 from mmgl.protocols.sysu import TRIALS
 from mmgl.registry import METRICS
@@ -180,6 +181,9 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
     def _report(self, data: FeatureSet, meta: Mapping[str, Any]) -> Trials:
         how = self.distance, self.ties, share_of_rank()
         if self.protocol == 'regdb':
+            if 'pids' in meta:
+                counts = count_images(data.modality, data.pids)
+                check_regdb_images(counts, len(meta['pids']))
             return evaluate_regdb(
                 data.features, data.pids, data.modality, *how
             )
@@ -192,6 +196,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             self.trials,
             self.gallery_draw,
             *how,
+            identities=meta.get('pids'),
         )
 
     def _write(

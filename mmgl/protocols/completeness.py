@@ -1,0 +1,99 @@
+"""Whether the images of a test are all there, as its protocol counts them."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import PurePath
+
+import numpy as np
+import numpy.typing as npt
+
+from .galleries import Images, Permutations
+from .modality import MODALITY_NAMES
+from .regdb import FILE_WORDS
+
+# (modality, label) -> images.
+Counts = Mapping[tuple[int, int], int]
+
+
+def check_sysu_images(
+    images: Images, rand_perm_cam: Permutations, pids: Collection[int]
+) -> None:
+    """Compare the images of some identities with the permutations.
+
+    Missing and unknown images are a ValueError. Cameras and identities that
+    the permutations do not know are left to whoever draws the galleries.
+    """
+    lost, unknown, total = [], [], 0
+    for camid, entries in rand_perm_cam.items():
+        for pid in sorted(entries.keys() & set(pids)):
+            named = set(entries[pid].ravel().tolist())
+            there = set(images.get(camid, {}).get(pid, ()))
+            total += len(named)
+            lost += [(camid, pid, one) for one in sorted(named - there)]
+            unknown += [(camid, pid, one) for one in sorted(there - named)]
+    if not lost and not unknown:
+        return
+    absent = sorted(
+        {pid for _, pid, _ in lost} - set().union(*images.values())
+    )
+    nobody = f'all of the identities {absent}, ' if absent else ''
+    camid, pid, number = (lost or unknown)[0]
+    raise ValueError(
+        f'{len(lost)} of the {total} images that rand_perm_cam names are '
+        f'missing ({nobody}{len(unknown)} others are not known; first: camera '
+        f'{camid}, identity {pid}, image {number}); extract features of every '
+        'image of the test identities, or score them as partial.'
+    )
+
+
+def count_images(modality: npt.ArrayLike, labels: npt.ArrayLike) -> Counts:
+    """Count the images of each label in each modality."""
+    columns = np.asarray(modality).tolist(), np.asarray(labels).tolist()
+    return Counter(zip(*columns, strict=True))
+
+
+def check_regdb_images(
+    found: Counts, labels: int | None = None, expected: Counts | None = None
+) -> None:
+    """Compare the images of a RegDB split with what is expected.
+
+    By default each of the ``labels``, from 0 to the largest one, has as many
+    images in either modality as the others. Differences are a ValueError.
+    """
+    if expected is None:
+        labels = labels or 1 + max(label for _, label in found)
+        most = max(found.values())
+        expected = {
+            (modality, label): most
+            for modality in FILE_WORDS
+            for label in range(labels)
+        }
+    wrong = [
+        key
+        for key in sorted(expected.keys() | found.keys())
+        if expected.get(key, 0) != found.get(key, 0)
+    ]
+    if wrong:
+        modality, label = wrong[0]
+        raise ValueError(
+            f'{len(wrong)} labels do not have the images of the RegDB split '
+            f'(first: {found.get(wrong[0], 0)} {MODALITY_NAMES[modality]} '
+            f'images of label {label}, not {expected.get(wrong[0], 0)}); '
+            'extract features of every image, or score them as partial.'
+        )
+
+
+def check_regdb_paths(paths: Collection[str], modality: npt.ArrayLike) -> None:
+    """Check that images lie in the folder of their modality.
+
+    RegDB has ``Visible/PERSON/IMAGE`` and ``Thermal/PERSON/IMAGE``.
+    """
+    words = list(FILE_WORDS.values())
+    for path, number in zip(paths, np.asarray(modality).tolist(), strict=True):
+        folder = PurePath(path.replace('\\', '/')).parts[-3:-2]
+        word = folder[0].lower() if folder else ''
+        if word in words and word != FILE_WORDS[number]:
+            raise ValueError(
+                f'{path} is called {MODALITY_NAMES[number]}; the lists of '
+                'the modalities are exchanged.'
+            )
