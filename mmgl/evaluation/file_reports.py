@@ -13,14 +13,11 @@ from mmgl.protocols.completeness import (
     check_regdb_images,
     check_regdb_paths,
     count_images,
+    count_regdb_images,
 )
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
-from mmgl.protocols.split_files import (
-    count_regdb_images,
-    load_rand_perm_cam,
-    read_id_list,
-)
+from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 from mmgl.protocols.sysu import find_split_files
 from mmgl.utils.errors import ConfigError
 

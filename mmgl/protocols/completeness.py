@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
 
 from .galleries import Images, Permutations
 from .modality import MODALITY_NAMES
-from .regdb import FILE_WORDS
+from .regdb import FILE_WORDS, IDX_FOLDER, split_file_name
+from .split_files import read_text
 
 # (modality, label) -> images.
 Counts = Mapping[tuple[int, int], int]
@@ -97,3 +98,35 @@ def check_regdb_paths(paths: Collection[str], modality: npt.ArrayLike) -> None:
                 f'{path} is called {MODALITY_NAMES[number]}; the lists of '
                 'the modalities are exchanged.'
             )
+
+
+def count_regdb_images(data_root: str | Path, trial: int) -> Counts:
+    """Count the test images of a trial in its two lists.
+
+    ``data_root`` holds ``idx``, or is any folder with the lists. Broken and
+    exchanged lists are a ValueError.
+    """
+    names = {one: split_file_name('test', one, trial) for one in FILE_WORDS}
+    folders = Path(data_root) / IDX_FOLDER, Path(data_root)
+    found = [
+        f for f in folders if all((f / n).is_file() for n in names.values())
+    ]
+    if not found:
+        raise FileNotFoundError(
+            f'{data_root} has no {" and ".join(names.values())}, neither in '
+            'idx/ nor directly; give the root of RegDB.'
+        )
+    rows: list[tuple[str, int, int]] = []
+    for modality, name in names.items():
+        file = found[0] / name
+        try:
+            for line in read_text(file).splitlines():
+                path, label = line.split()
+                rows.append((path, modality, int(label)))
+        except ValueError as error:
+            raise ValueError(
+                f'{file} is not a list of images and labels: {error}.'
+            ) from error
+    paths, modalities, labels = zip(*rows, strict=True)
+    check_regdb_paths(paths, modalities)
+    return count_images(modalities, labels)

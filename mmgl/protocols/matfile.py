@@ -158,6 +158,7 @@ def load_mat(path: str | Path) -> dict[str, Array]:
                 result[name] = values
     except (ValueError, IndexError, zlib.error) as error:
         raise ValueError(
-            f'{path} is no sound MATLAB file ({error}); save it again by -v7'
+            f'{path} cannot be read as a MATLAB file ({error}); restore it, '
+            'or save it again by -v7'
         ) from error
     return result

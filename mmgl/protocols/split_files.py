@@ -1,22 +1,43 @@
-"""Reading the official split files of SYSU-MM01 (``exp/``) and RegDB."""
+"""Reading the official SYSU-MM01 split files (``exp/`` of the data set)."""
 
-from collections.abc import Sequence
+import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .completeness import Counts, check_regdb_paths, count_images
-from .matfile import load_mat
-from .regdb import FILE_WORDS, IDX_FOLDER, split_file_name
+from .matfile import Array, load_mat
+
+# Folders of persons are named by four digits.
+MAX_PID = 9999
+MAX_BYTES = 2**24
+REMEDY = 'restore the official file.'
 
 
-def _load_mat(path: Path, key: str) -> npt.NDArray[Any]:
+def read_text(path: Path) -> str:
+    """Read a split file of text, with or without a byte order mark."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist; it is part of the official split files.'
+        )
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f'{path} is larger than {MAX_BYTES} bytes; {REMEDY}')
+    try:
+        return path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError:
+        raise ValueError(f'{path} is no text; {REMEDY}') from None
+
+
+def _variable(path: Path, key: str) -> Array:
+    """Read a variable of a MATLAB file, in one dimension."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist; it is part of exp/ of SYSU-MM01.'
+        )
     try:
         content = load_mat(path)
     except NotImplementedError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f'{path} cannot be read: {error}') from error
     if key not in content:
         raise ValueError(
             f'{path} has no variable {key!r}, only {sorted(content)}.'
@@ -24,33 +45,41 @@ def _load_mat(path: Path, key: str) -> npt.NDArray[Any]:
     return np.ravel(content[key])
 
 
+def _read_ids(path: Path) -> list[int]:
+    """Read the numbers of one file and check them."""
+    if path.suffix == '.mat':
+        words = [f'{value}' for value in _variable(path, 'id').tolist()]
+        # MATLAB keeps whole numbers as 7.0, too.
+        words = [word.removesuffix('.0') for word in words]
+    else:
+        words = [w for w in re.split(r'[\s,]+', read_text(path)) if w]
+    for word in words:
+        if not re.fullmatch('0*[1-9][0-9]{0,3}', word):
+            raise ValueError(
+                f'{path} is not a list of whole numbers from 1 to {MAX_PID}: '
+                f'{word[:20]!r}; {REMEDY}'
+            )
+    ids = [int(word) for word in words]
+    if not ids or len(set(ids)) < len(ids):
+        raise ValueError(f'{path} is empty or repeats an identity; {REMEDY}')
+    return sorted(ids)
+
+
 def read_id_list(path: str | Path) -> list[int]:
     """Read ascending identities, as of ``test_id.txt`` or ``test_id.mat``.
 
     A text file has numbers separated by commas or white space, a .mat file
-    the variable ``id``. What is not distinct identities is a ValueError.
+    the variable ``id``; where an official list has both, they must agree. An
+    empty list or a repeated identity is a ValueError.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'{path} does not exist; it is part of exp/ of SYSU-MM01.'
-        )
-    words: Sequence[Any]
-    try:
-        if path.suffix == '.mat':
-            words = _load_mat(path, 'id').tolist()
-        else:
-            words = path.read_text(encoding='utf-8').replace(',', ' ').split()
-        ids = sorted(int(word) for word in words)
-        if ids != sorted(map(float, words)):
-            raise ValueError('it has fractions')
-    except (TypeError, ValueError, OverflowError) as error:
+    ids = _read_ids(path)
+    twin = path.with_suffix('.txt' if path.suffix == '.mat' else '.mat')
+    official = path.stem.endswith('_id')
+    if official and twin.exists() and _read_ids(twin) != ids:
         raise ValueError(
-            f'{path} is not a list of whole numbers: {error}.'
-        ) from error
-    if not ids or ids[0] < 1 or len(set(ids)) < len(ids):
-        raise ValueError(
-            f'{path} is empty, repeats an identity or has one below 1.'
+            f'{path} and {twin.name} name other identities; restore the '
+            'official files.'
         )
     return ids
 
@@ -65,62 +94,26 @@ def load_rand_perm_cam(
     that identity under that camera. It comes as camera -> identity -> matrix;
     an empty entry (the identity is absent from that camera) is left out.
     """
+    path = Path(path)
     result: dict[int, dict[int, npt.NDArray[np.int64]]] = {}
-    cameras = _load_mat(Path(path), 'rand_perm_cam')
+    cameras = _variable(path, 'rand_perm_cam')
     for camid, cell in enumerate(cameras, start=1):
         result[camid] = {}
         for pid, entry in enumerate(np.ravel(cell), start=1):
             entry = np.asarray(entry)
-            if entry.size:
-                where = f'{path}: entry of camera {camid}, identity {pid}'
-                result[camid][pid] = _image_numbers(entry, where)
+            if entry.size == 0:
+                continue
+            where = f'{path}: entry of camera {camid}, identity {pid}'
+            if entry.ndim != 2 or entry.dtype.kind not in 'iuf':
+                raise ValueError(
+                    f'{where} is {entry.dtype} {entry.shape}; expected '
+                    'numbers (10, n).'
+                )
+            # Also false for what is no number.
+            fits = (entry >= 1) & (entry < 2**31) & (entry % 1 == 0)
+            if not fits.all():
+                raise ValueError(
+                    f'{where} has values that are not image numbers from 1.'
+                )
+            result[camid][pid] = entry.astype(np.int64)
     return result
-
-
-def _image_numbers(
-    entry: npt.NDArray[Any], where: str
-) -> npt.NDArray[np.int64]:
-    if entry.ndim != 2 or entry.dtype.kind not in 'iuf':
-        raise ValueError(
-            f'{where} is {entry.dtype} {entry.shape}; expected numbers '
-            '(10, n).'
-        )
-    with np.errstate(invalid='ignore'):  # NaN differs from any number
-        whole = entry.astype(np.int64)
-    if (whole != entry).any() or whole.min() < 1:
-        raise ValueError(
-            f'{where} has values that are not image numbers from 1.'
-        )
-    return whole
-
-
-def count_regdb_images(data_root: str | Path, trial: int) -> Counts:
-    """Count the test images of a trial in its two lists.
-
-    ``data_root`` holds ``idx``, or is any folder with the lists. Broken and
-    exchanged lists are a ValueError.
-    """
-    names = {one: split_file_name('test', one, trial) for one in FILE_WORDS}
-    folders = Path(data_root) / IDX_FOLDER, Path(data_root)
-    found = [
-        f for f in folders if all((f / n).is_file() for n in names.values())
-    ]
-    if not found:
-        raise FileNotFoundError(
-            f'{data_root} has no {" and ".join(names.values())}, neither in '
-            'idx/ nor directly; give the root of RegDB.'
-        )
-    rows: list[tuple[str, int, int]] = []
-    for modality, name in names.items():
-        file = found[0] / name
-        try:
-            for line in file.read_text(encoding='utf-8').splitlines():
-                path, label = line.split()
-                rows.append((path, modality, int(label)))
-        except ValueError as error:
-            raise ValueError(
-                f'{file} is not a list of images and labels: {error}.'
-            ) from error
-    paths, modalities, labels = zip(*rows, strict=True)
-    check_regdb_paths(paths, modalities)
-    return count_images(modalities, labels)
