@@ -18,7 +18,7 @@ from mmgl.protocols.completeness import (
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
-from mmgl.protocols.sysu import find_split_files
+from mmgl.protocols.sysu import ALL_CAMERAS, find_split_files, sysu_locations
 from mmgl.utils.errors import ConfigError
 
 from .features_io import FeatureSet, load_features
@@ -68,11 +68,17 @@ def report_sysu(
     ties = ties or DEFAULT_TIES['sysu']
     id_file, permutation_file = find_split_files(data_root)
     rand_perm_cam = load_rand_perm_cam(permutation_file)
+    if set(rand_perm_cam) != set(ALL_CAMERAS):
+        raise ConfigError(
+            f'{permutation_file} has {len(rand_perm_cam)} cameras, not 6; '
+            'restore the official file.'
+        )
     test_ids = read_id_list(id_file)
     with naming(features):
         data = load_features(features, test_ids)
         if data.trial is not None:
             raise ValueError('the field trial says that it is of RegDB.')
+        sysu_locations(data.camids)  # knows the cameras
         if draw == 'official':
             data = _drop_absent(data, rand_perm_cam)
         trials = evaluate_sysu(

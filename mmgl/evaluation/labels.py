@@ -18,7 +18,10 @@ def check_labels(features: Any, **arrays: Values) -> list[Labels]:
     Other shapes, numbers that are not whole or below 0, and modalities other
     than 0 and 1 are a ValueError.
     """
-    length, result = len(features), []
+    shape, result = np.shape(features), []
+    if not shape:
+        raise ValueError('features is one number; give one row an image.')
+    length = shape[0]
     for name, given in arrays.items():
         values = to_numpy(given)
         if values.shape != (length,):

@@ -120,13 +120,17 @@ def count_regdb_images(data_root: str | Path, trial: int) -> Counts:
     for modality, name in names.items():
         file = found[0] / name
         try:
-            for line in read_text(file).splitlines():
-                path, label = line.split()
+            for line in filter(str.strip, read_text(file).splitlines()):
+                path, label = line.rsplit(maxsplit=1)
                 rows.append((path, modality, int(label)))
         except ValueError as error:
             raise ValueError(
                 f'{file} is not a list of images and labels: {error}.'
             ) from error
+    if not rows:
+        raise ValueError(
+            f'the lists of trial {trial} in {found[0]} are empty.'
+        )
     paths, modalities, labels = zip(*rows, strict=True)
     check_regdb_paths(paths, modalities)
     return count_images(modalities, labels)
