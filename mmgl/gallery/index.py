@@ -69,6 +69,9 @@ class GalleryIndex:
         [[1]]
     """
 
+    _index: Any
+    _next: int  # number of the next image without one
+
     def __init__(
         self,
         dims: int,
@@ -242,9 +245,9 @@ class GalleryIndex:
             self._least = _LEAST_POINTS * max(index.nlist, 2**index.pq.nbits)
         ids = stored_ids(index) if not on_disk else np.zeros(0, np.int64)
         check_distinct(ids, 'the images of an index')
-        self._next: int = int(ids.max(initial=-1)) + 1
+        self._next = int(ids.max(initial=-1)) + 1
         self._on_disk, self._on_gpu = on_disk, device == 'gpu'
-        self._index: Any = to_gpu(index) if self._on_gpu else index
+        self._index = to_gpu(index) if self._on_gpu else index
 
     def _check_in_memory(self, remedy: str) -> None:
         if self._on_disk:
