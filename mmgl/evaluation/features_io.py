@@ -76,6 +76,16 @@ class FeatureSet:
             self.features, pids, camids, modality, index, paths, self.trial
         )
 
+    def check_directions(self) -> None:
+        """Refuse features of zeros, of which there is no cosine."""
+        zero = to_numpy((self.features == 0).all(1))
+        if zero.any():
+            raise ValueError(
+                f'features are zero in {zero.sum()} of {len(zero)} rows '
+                f'(first: {self._image(int(zero.argmax()))}) and have no '
+                'cosine; check that training did not diverge.'
+            )
+
     def _image(self, row: int) -> str:
         pid, camid, _, index = (column[row] for column in self.labels)
         return f'{row}: camera {camid}, identity {pid}, image {index}'

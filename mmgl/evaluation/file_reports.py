@@ -76,6 +76,8 @@ def report_sysu(
     test_ids = read_id_list(id_file)
     with naming(features):
         data = load_features(features, test_ids)
+        if distance == 'cosine':
+            data.check_directions()
         if data.trial is not None:
             raise ValueError('the field trial says that it is of RegDB.')
         sysu_locations(data.camids)  # knows the cameras
@@ -146,6 +148,8 @@ def report_regdb(
     for file in files:
         with naming(file):
             data = load_features(file)
+            if distance == 'cosine':
+                data.check_directions()
             if data.trial is None and (len(files) > 1 or data_root):
                 raise ValueError(
                     f'{file} has no field trial; RegDB labels count anew in '

@@ -12,7 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mmgl.protocols import galleries
-from mmgl.protocols.completeness import check_sysu_images
+from mmgl.protocols.completeness import (
+    check_regdb_images,
+    check_sysu_images,
+    count_images,
+)
 from mmgl.protocols.galleries import DRAWS, Permutations
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
 from mmgl.protocols.regdb import regdb_directions
@@ -33,7 +37,6 @@ from .ranking import (
     check_where_it_is,
     distances_between,
     score_galleries,
-    to_numpy,
 )
 
 Trials: TypeAlias = list[dict[str, float]]
@@ -83,19 +86,15 @@ def _checked(
     features: Values, distance: str, images: Callable[[int], str]
 ) -> Any:
     """Check features; by cosine those on a device are ranked there."""
-    matrix: Any
-    if distance == 'euclidean':
-        matrix = check_features(features, images=images)
-        largest = np.abs(matrix).max(axis=1).astype(np.float64)
-        bad, what = largest > _MOST, f'beyond {_MOST}, too large'
-    else:
-        matrix = check_where_it_is(features, images=images)
-        bad, what = to_numpy((matrix == 0).all(1)), 'zero, without direction,'
-    if bad.any():
+    if distance == 'cosine':
+        return check_where_it_is(features, images=images)
+    matrix = check_features(features, images=images)
+    large = np.abs(matrix).max(axis=1).astype(np.float64) > _MOST
+    if large.any():
         raise ValueError(
-            f'features are {what} for {distance} distances, in {bad.sum()} of '
-            f'{len(bad)} rows (first: {images(int(bad.argmax()))}); extract '
-            'them again.'
+            f'features are beyond {_MOST} in {large.sum()} of {len(large)} '
+            f'rows (first: {images(int(large.argmax()))}), too large for '
+            'euclidean distances.'
         )
     return matrix
 
@@ -274,15 +273,19 @@ def evaluate_regdb(
     distance: str = 'cosine',
     ties: str = 'expected',
     share: Share | None = None,
+    labels: int | None = None,
 ) -> Trials:
     """Score features of one RegDB test split in both directions, one trial.
 
     Every image of one modality is a query, every image of the other is in
     the gallery, no camera rule, standard CMC. Labels of RegDB test splits
     count anew in each split, so score one split at a time and join the
-    lists. Arguments and errors are those of :func:`evaluate_sysu`.
+    lists. Arguments and errors are those of :func:`evaluate_sysu`;
+    ``labels``, if given, is how many must be there, with all their images.
     """
     people, kinds = check_labels(features, pids=pids, modality=modality)
+    if labels is not None:
+        check_regdb_images(count_images(kinds, people), labels)
 
     def image(row: int) -> str:
         kind = MODALITY_NAMES[kinds[row]]

@@ -126,6 +126,10 @@ def test_zero_features_have_no_cosine(root, tmp_path, capsys):
     error = refused(capsys, *sysu(path, root), '--distance', 'cosine')
     assert '1 of' in error and 'zero' in error
     assert report_sysu(path, root)['all_search_1shot']['mean']['mAP'] > 0
+    with pytest.raises(ValueError, match='zero in 1 of'):
+        score_by_metric(
+            {**ARRAYS, **changed('features', 0)}, slice(None), 'sysu'
+        )
     path = write(tmp_path / 'a.npz', ARRAYS, **changed('features', 1e200))
     assert 'too large' in refused(capsys, *sysu(path, root))
 

@@ -21,7 +21,6 @@ from mmgl.evaluation.reports import (
     mean_over_trials,
     report_document,
 )
-from mmgl.protocols.completeness import check_regdb_images, count_images
 from mmgl.protocols.galleries import DRAWS
 from mmgl.protocols.sysu import TRIALS
 from mmgl.registry import METRICS
@@ -139,6 +138,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         meta = self.dataset_meta or {}
         if self.dump and is_main_process():
             save_features(self.dump, results)
+        if self.distance == 'cosine':
+            results.check_directions()
         trials = self._report(results, meta)
         if self.out and is_main_process():
             self._write(self.out, trials, meta)
@@ -180,12 +181,11 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
 
     def _report(self, data: FeatureSet, meta: Mapping[str, Any]) -> Trials:
         how = self.distance, self.ties, share_of_rank()
+        pids = meta.get('pids')
         if self.protocol == 'regdb':
-            if 'pids' in meta:
-                counts = count_images(data.modality, data.pids)
-                check_regdb_images(counts, len(meta['pids']))
+            labels = None if pids is None else len(pids)
             return evaluate_regdb(
-                data.features, data.pids, data.modality, *how
+                data.features, data.pids, data.modality, *how, labels
             )
         return evaluate_sysu(
             data.features,
@@ -196,7 +196,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             self.trials,
             self.gallery_draw,
             *how,
-            identities=meta.get('pids'),
+            pids,
         )
 
     def _write(
