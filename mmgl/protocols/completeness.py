@@ -43,7 +43,8 @@ def check_sysu_images(
         f'{len(lost)} of the {total} images that rand_perm_cam names are '
         f'missing ({nobody}{len(unknown)} others are not known; first: camera '
         f'{camid}, identity {pid}, image {number}); extract features of every '
-        'image of the test identities, or score them as partial.'
+        'image of the test identities, without indices of the data set, or '
+        'score them as partial.'
     )
 
 
@@ -80,7 +81,8 @@ def check_regdb_images(
             f'{len(wrong)} labels do not have the images of the RegDB split '
             f'(first: {found.get(wrong[0], 0)} {MODALITY_NAMES[modality]} '
             f'images of label {label}, not {expected.get(wrong[0], 0)}); '
-            'extract features of every image, or score them as partial.'
+            'extract features of every image, without indices of the data '
+            'set, or score them as partial.'
         )
 
 

@@ -24,6 +24,7 @@ from mmgl.evaluation.reports import (
 from mmgl.protocols.galleries import DRAWS
 from mmgl.protocols.sysu import TRIALS
 from mmgl.registry import METRICS
+from mmgl.utils.errors import ConfigError
 
 from .row_gathering import gather_rows, share_of_rank
 
@@ -99,7 +100,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         for sample in data_samples:
             missing = [name for name in _FIELDS if sample.get(name) is None]
             if missing:
-                raise ValueError(
+                raise ConfigError(
                     f'ReIDMetric: a data sample lacks {", ".join(missing)} '
                     f'(it has {sorted(sample)}); use a test split and a '
                     'model whose predict mode sets the feature.'
@@ -112,7 +113,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         good = torch.isfinite(features).all(dim=1).cpu().numpy()
         if not good.all():
             wrong = np.array(paths)[~good]
-            raise ValueError(
+            raise ConfigError(
                 f'ReIDMetric: NaN or Inf in the features of {len(wrong)} of '
                 f'{len(good)} images of a batch: {", ".join(wrong[:10])}. '
                 'Check that training did not diverge.'
@@ -127,10 +128,13 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
 
         Images beyond ``size``, that of the data set, are repetitions that a
         sampler added. Missing images, and others that appear twice, are a
-        ValueError.
+        ConfigError.
         """
         prefix = f'{self.prefix}/' if self.prefix else ''
-        metrics: dict[str, float] = self.compute_metrics(self._gather(size))
+        try:
+            metrics = self.compute_metrics(self._gather(size))
+        except ValueError as error:
+            raise ConfigError(f'ReIDMetric: {error}') from error
         return {f'{prefix}{name}': value for name, value in metrics.items()}
 
     def compute_metrics(self, results: FeatureSet) -> dict[str, float]:
@@ -151,8 +155,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         meta = self.dataset_meta or {}
         found = meta.get('dataset', self.protocol)
         if found != self.protocol:
-            raise ValueError(
-                f'ReIDMetric: protocol={self.protocol!r} but the data set is '
+            raise ConfigError(
+                f'protocol={self.protocol!r} but the data set is '
                 f'{found!r}; set protocol={found!r} in the evaluator.'
             )
         batches, label_batches, paths = (
@@ -163,8 +167,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         labels = gather_rows(label_batches, size).numpy()
         distinct = len(np.unique(labels, axis=0))
         if distinct < size:
-            raise ValueError(
-                f'ReIDMetric: {size - distinct} of {size} images appear '
+            raise ConfigError(
+                f'{size - distinct} of {size} images appear '
                 f'twice (equal {", ".join(_LABELS)}); a sampler must deal '
                 'out each image once.'
             )
