@@ -242,7 +242,12 @@ def _read_cell(file: Path, wanted: Collection[int] | None) -> dict[int, Array]:
     try:
         cell = load_mat(file).get('feature')
     except NotImplementedError:  # version 7.3 is HDF5
-        return _read_cell_hdf5(file, wanted)
+        try:
+            return _read_cell_hdf5(file, wanted)
+        except (OSError, RuntimeError, KeyError, AttributeError) as error:
+            raise ConfigError(
+                f'{file} cannot be read as HDF5 ({error}); save it again.'
+            ) from error
     if cell is None or cell.dtype != object:
         raise ConfigError(_NO_CELL.format(file))
     return {

@@ -12,8 +12,9 @@ import numpy as np
 from mmgl.protocols.completeness import (
     check_regdb_images,
     check_regdb_paths,
+    check_sysu_paths,
     count_images,
-    count_regdb_images,
+    read_regdb_lists,
 )
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
@@ -81,6 +82,8 @@ def report_sysu(
         if data.trial is not None:
             raise ValueError('the field trial says that it is of RegDB.')
         sysu_locations(data.camids)  # knows the cameras
+        if data.img_paths is not None:
+            check_sysu_paths(data.img_paths.tolist(), data.camids, data.pids)
         if draw == 'official':
             data = _drop_absent(data, rand_perm_cam)
         trials = evaluate_sysu(
@@ -177,16 +180,19 @@ def _check_regdb(
         raise ValueError(
             f'RegDB has the trials 1 to {TRIALS[-1]}, not {data.trial}.'
         )
-    if data.img_paths is not None:
-        check_regdb_paths(data.img_paths.tolist(), data.modality)
+    paths = data.img_paths.tolist() if data.img_paths is not None else None
+    if paths is not None:
+        check_regdb_paths(paths, data.modality)
+    lists = None
+    if data_root is not None and data.trial is not None:
+        lists = read_regdb_lists(data_root, data.trial)
+        if paths is not None:
+            lists.check_paths(paths, data.modality, data.pids)
     if partial:
         return
-    expected = None
-    if data_root is not None and data.trial is not None:
-        expected = count_regdb_images(data_root, data.trial)
     found = count_images(data.modality, data.pids)
-    check_regdb_images(found, expected=expected)
-    if expected is None and (len(found), len(data.pids)) != OFFICIAL_SIZE:
+    check_regdb_images(found, expected=lists.counts if lists else None)
+    if lists is None and (len(found), len(data.pids)) != OFFICIAL_SIZE:
         warnings.warn(
             f'{len(data.pids)} images of {len(found) // 2} labels; the '
             f'official splits have {OFFICIAL_SIZE[1]} of '

@@ -189,6 +189,9 @@ def join_lists(parts: list[Path], path: Path) -> None:
     faiss = import_faiss()
     from faiss.contrib.ondisk import merge_ondisk
 
+    for part in parts:
+        if _is_damaged(part):
+            raise ConfigError(_NO_INDEX.format(part))
     indexes = [read_index(part, on_disk=True) for part in parts]
     for part, index in zip(parts, indexes, strict=True):
         learned = _learned(index)

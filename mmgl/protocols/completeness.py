@@ -1,8 +1,10 @@
 """Whether the images of a test are all there, as its protocol counts them."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from pathlib import Path, PurePath
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -86,15 +88,30 @@ def check_regdb_images(
         )
 
 
-def check_regdb_paths(paths: Collection[str], modality: npt.ArrayLike) -> None:
-    """Check that images lie in the folder of their modality.
+def check_sysu_paths(
+    paths: Collection[str], camids: npt.ArrayLike, pids: npt.ArrayLike
+) -> None:
+    """Check labels by the paths, where they are ``camCAMERA/ID/IMAGE``."""
+    columns = np.asarray(camids).tolist(), np.asarray(pids).tolist()
+    for path, camid, pid in zip(paths, *columns, strict=True):
+        said = re.search(r'cam([1-6])[\\/](\d+)[\\/]\d+\.\w+$', path)
+        if said and (int(said[1]), int(said[2])) != (camid, pid):
+            raise ValueError(
+                f'{path} is called camera {camid}, identity {pid}; labels and '
+                'paths have another order.'
+            )
 
-    RegDB has ``Visible/PERSON/IMAGE`` and ``Thermal/PERSON/IMAGE``.
-    """
+
+def _tail(path: str) -> str:
+    """``MODALITY/PERSON/IMAGE`` of RegDB, wherever its root is."""
+    return '/'.join(path.replace('\\', '/').split('/')[-3:])
+
+
+def check_regdb_paths(paths: Collection[str], modality: npt.ArrayLike) -> None:
+    """Check that images lie in ``Visible`` and ``Thermal``."""
     words = list(FILE_WORDS.values())
     for path, number in zip(paths, np.asarray(modality).tolist(), strict=True):
-        folder = PurePath(path.replace('\\', '/')).parts[-3:-2]
-        word = folder[0].lower() if folder else ''
+        word = _tail(path).split('/')[0].lower()
         if word in words and word != FILE_WORDS[number]:
             raise ValueError(
                 f'{path} is called {MODALITY_NAMES[number]}; the lists of '
@@ -102,37 +119,53 @@ def check_regdb_paths(paths: Collection[str], modality: npt.ArrayLike) -> None:
             )
 
 
-def count_regdb_images(data_root: str | Path, trial: int) -> Counts:
-    """Count the test images of a trial in its two lists.
+@dataclass(frozen=True)
+class RegDBLists:
+    """Test images of a trial: (modality, label) by path, and their numbers."""
+
+    keys: Mapping[str, tuple[int, int]]
+    counts: Counts
+
+    def check_paths(
+        self,
+        paths: Collection[str],
+        modality: npt.ArrayLike,
+        labels: npt.ArrayLike,
+    ) -> None:
+        """Check that images are those of the lists, under the same labels."""
+        columns = np.asarray(modality).tolist(), np.asarray(labels).tolist()
+        for path, *key in zip(paths, *columns, strict=True):
+            if self.keys.get(_tail(path)) != tuple(key):
+                raise ValueError(
+                    f'{path} is not in the lists of the trial as a '
+                    f'{MODALITY_NAMES[key[0]]} image of label {key[1]}.'
+                )
+
+
+def read_regdb_lists(data_root: str | Path, trial: int) -> RegDBLists:
+    """Read the two lists of the test images of a trial.
 
     ``data_root`` holds ``idx``, or is any folder with the lists. Broken and
     exchanged lists are a ValueError.
     """
     names = {one: split_file_name('test', one, trial) for one in FILE_WORDS}
-    folders = Path(data_root) / IDX_FOLDER, Path(data_root)
-    found = [
-        f for f in folders if all((f / n).is_file() for n in names.values())
-    ]
-    if not found:
+    for folder in (Path(data_root) / IDX_FOLDER, Path(data_root)):
+        if all((folder / name).is_file() for name in names.values()):
+            break
+    else:
         raise FileNotFoundError(
             f'{data_root} has no {" and ".join(names.values())}, neither in '
             'idx/ nor directly; give the root of RegDB.'
         )
-    rows: list[tuple[str, int, int]] = []
+    keys: dict[str, tuple[int, int]] = {}
     for modality, name in names.items():
-        file = found[0] / name
-        try:
-            for line in filter(str.strip, read_text(file).splitlines()):
-                path, label = line.rsplit(maxsplit=1)
-                rows.append((path, modality, int(label)))
-        except ValueError as error:
-            raise ValueError(
-                f'{file} is not a list of images and labels: {error}.'
-            ) from error
-    if not rows:
-        raise ValueError(
-            f'the lists of trial {trial} in {found[0]} are empty.'
-        )
-    paths, modalities, labels = zip(*rows, strict=True)
-    check_regdb_paths(paths, modalities)
-    return count_images(modalities, labels)
+        for line in filter(str.strip, read_text(folder / name).splitlines()):
+            path, _, label = line.strip().rpartition(' ')
+            if not label.isdecimal():
+                raise ValueError(
+                    f'{folder / name} has a line that is not an image and a '
+                    f'label, {line[:80]!r}; restore the official file.'
+                )
+            check_regdb_paths([path], [modality])
+            keys[_tail(path)] = modality, int(label)
+    return RegDBLists(keys, Counter(keys.values()))

@@ -12,8 +12,9 @@ from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, load_features
 from mmgl.evaluation.file_reports import report_regdb, report_sysu
 from mmgl.evaluation.metrics.reid_metric import ReIDMetric
 from mmgl.evaluation.reports import evaluate_sysu
-from mmgl.protocols.completeness import count_regdb_images
+from mmgl.protocols.completeness import read_regdb_lists
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
+from mmgl.utils.errors import ConfigError
 
 CELLS, PERMS, IDS = random_cells(
     np.random.default_rng(1), ids=5, least=10, most=11, absent=0
@@ -67,6 +68,12 @@ def rows(arrays, kept):
 FEATURES = ARRAYS['features']
 EXTRA = {name: np.append(one, one[-1:], 0) for name, one in ARRAYS.items()}
 EXTRA['index'][-1] = 99
+PATHS = np.array(
+    [
+        f'cam{camid}/{pid:04d}/{number:04d}.jpg'
+        for _, pid, camid, _, number in zip(*ARRAYS.values(), strict=True)
+    ]
+)
 FAULTS = {
     'ids of 7.7': (changed('pids', 7.7, float), '7.7'),
     'an id of 0': (changed('pids', 0), 'from 1'),
@@ -98,6 +105,7 @@ FAULTS = {
     'half a trial': (dict(trial=3.5), 'trial'),
     'two trials': (dict(trial=[3, 4]), 'trial'),
     'paths of numbers': (dict(img_paths=ARRAYS['pids']), 'img_paths'),
+    'paths of others': (dict(img_paths=np.roll(PATHS, 20)), 'another order'),
     'the last quarter lost': (
         rows(ARRAYS, slice(-len(FEATURES) // 4)),
         'missing',
@@ -233,6 +241,25 @@ def test_damaged_npz(kind, root, tmp_path, capsys):
     assert 'no sound .npz' in refused(capsys, *sysu(path, root))
 
 
+def test_npz_of_any_damage_ends_in_order(root, tmp_path):
+    """What is still read has a sound checksum in each array."""
+    path = write(tmp_path / 'a.npz', ARRAYS, img_paths=PATHS)
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    refused_ones = 0
+    for _ in range(200):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), 4):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            found = load_features(path)
+        except ConfigError:
+            refused_ones += 1
+        else:
+            assert np.array_equal(found.features, FEATURES)
+    assert refused_ones > 150
+
+
 def test_npz_runs_no_code(root, tmp_path, capsys):
     class Hostile:
         def __reduce__(self):
@@ -350,18 +377,21 @@ def test_regdb_is_compared_with_its_lists(tmp_path):
         report_regdb(path, data_root=tmp_path)
     partial = report_regdb(path, data_root=tmp_path, partial=True)
     assert 'visible_to_infrared_partial' in partial
+    # Labels of one trial are other people in the next.
+    mixed = dict(arrays, img_paths=np.roll(arrays['img_paths'], 6))
+    path = write(tmp_path / 'a.npz', mixed)
+    with pytest.raises(ValueError, match='is not in the lists of the trial'):
+        report_regdb(path, data_root=tmp_path)
     path = write(tmp_path / 'a.npz', dict(arrays, trial=3))
     with pytest.raises(FileNotFoundError, match='test_thermal_3.txt'):
         report_regdb(path, data_root=tmp_path)
-    lists = (
-        tmp_path / 'idx/test_visible_2.txt',
-        tmp_path / 'idx/test_thermal_2.txt',
-    )
-    first, second = (one.read_text() for one in lists)
-    lists[0].write_text(second)
-    lists[1].write_text(first)
+    thermal, visible = sorted((tmp_path / 'idx').iterdir())
+    visible.write_text(thermal.read_text())
     with pytest.raises(ValueError, match='exchanged'):
-        count_regdb_images(tmp_path, 2)
+        read_regdb_lists(tmp_path, 2)
+    visible.write_text('Visible/1/a.bmp x\n')
+    with pytest.raises(ValueError, match='test_visible_2.txt has a line'):
+        read_regdb_lists(tmp_path, 2)
 
 
 def test_subset_of_regdb_is_not_scored():
@@ -417,5 +447,5 @@ def test_official_counts(official_images, tmp_path, capsys):
 
 def test_official_regdb_counts(protocol_root):
     for trial in (1, 10):
-        counts = count_regdb_images(protocol_root / 'regdb', trial)
+        counts = read_regdb_lists(protocol_root / 'regdb', trial).counts
         assert len(counts) == 2 * 206 and set(counts.values()) == {10}

@@ -71,6 +71,13 @@ def test_parts_numbered_alike_are_not_joined(tmp_path):
     assert not (tmp_path / 'whole').exists()
     part = GalleryIndex.load(tmp_path / 'fitted')
     part.add(FEATURES[200:], ids=np.arange(200, 400)).save(paths[1])
+    content = bytearray(paths[1].read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / 'damaged').write_bytes(content)
+    with pytest.raises(ConfigError, match='is damaged'):
+        GalleryIndex.merge(
+            [paths[0], tmp_path / 'damaged'], tmp_path / 'whole'
+        )
     GalleryIndex.merge(paths, tmp_path / 'whole')
     whole = GalleryIndex.load(tmp_path / 'whole')
     expected = new('ivfpq').add(FEATURES)
