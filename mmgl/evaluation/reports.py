@@ -5,19 +5,20 @@ public names, such as 'all_single/rank1' or 'visible_to_infrared/mAP'.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from mmgl.protocols import galleries
 from mmgl.protocols.completeness import (
     check_regdb_images,
     check_sysu_images,
     count_images,
 )
-from mmgl.protocols.galleries import DRAWS, Permutations
+from mmgl.protocols.galleries import (
+    Permutations,
+    group_images,
+    one_based_index,
+)
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
 from mmgl.protocols.regdb import regdb_directions
 from mmgl.protocols.sysu import (
@@ -32,12 +33,12 @@ from .labels import Labels, check_labels
 from .ranking import (
     Share,
     Values,
-    check_choice,
     check_features,
     check_where_it_is,
     distances_between,
     score_galleries,
 )
+from .sysu_searches import pool_of, sysu_galleries
 
 Trials: TypeAlias = list[dict[str, float]]
 
@@ -99,85 +100,31 @@ def _checked(
     return matrix
 
 
-def _check_modality(modality: Labels, camids: Labels) -> None:
-    """Infrared exactly where the camera is an infrared one."""
-    wrong = np.flatnonzero(modality != sysu_modality(camids))
+def _sysu_images(
+    features: Values, distance: str, **labels: Values
+) -> tuple[Any, Labels, Labels, Labels, Labels]:
+    """Check features and labels; image numbers from 1, rows of the queries."""
+    people, cameras, kinds, numbers = check_labels(features, **labels)
+
+    def image(row: int) -> str:
+        place = f'camera {cameras[row]}, identity {people[row]}'
+        return f'{row}: {place}, image {numbers[row]}'
+
+    matrix = _checked(features, distance, image)
+    sysu_locations(cameras)  # knows the cameras
+    wrong = np.flatnonzero(kinds != sysu_modality(cameras))
     if wrong.size:
         row = int(wrong[0])
         raise ValueError(
             f'modality disagrees with the camera in {wrong.size} rows; first '
-            f'row {row}: camera {camids[row]}, modality {modality[row]}. '
+            f'row {row}: camera {cameras[row]}, modality {kinds[row]}. '
             'Cameras 3 and 6 are infrared (1), the others visible (0).'
         )
-
-
-def check_searches(
-    modes: Sequence[str], shots: Sequence[int], trials: int
-) -> None:
-    """Check which galleries of SYSU-MM01 are drawn."""
-    if isinstance(modes, str) or not set(modes) <= set(GALLERY_CAMERAS):
-        raise ValueError(
-            f'modes={modes!r}; choose from {tuple(GALLERY_CAMERAS)}.'
-        )
-    if not modes or not shots or min(shots) < 1 or trials < 1:
-        raise ValueError(
-            f'modes={modes!r}, shots={shots!r}, trials={trials!r}; give at '
-            'least one mode, and shots and trials of 1 or more.'
-        )
-
-
-def sysu_galleries(
-    pids: Labels,
-    camids: Labels,
-    index: Labels,
-    rand_perm_cam: Permutations | None,
-    modes: Sequence[str],
-    shots: Sequence[int],
-    trials: int,
-    draw: str,
-) -> dict[tuple[str, int, int], npt.NDArray[np.intp]]:
-    """Draw all galleries: (mode, shots, trial) -> rows, in gallery order."""
-    check_searches(modes, shots, trials)
-    check_choice('draw', draw, DRAWS)
-    if draw == 'official' and rand_perm_cam is None:
-        raise ValueError(
-            "draw='official' needs rand_perm_cam; read it with "
-            "load_rand_perm_cam, or choose draw='random_seeded'."
-        )
-    images = galleries.group_images(pids, camids, index)
-    keys = zip(camids.tolist(), pids.tolist(), index.tolist(), strict=True)
-    row_of = {key: row for row, key in enumerate(keys)}
-    result = {}
-    for mode, shot, trial in product(modes, shots, range(trials)):
-        args = (images, GALLERY_CAMERAS[mode], shot, trial)
-        if draw == 'official' and rand_perm_cam is not None:
-            drawn = galleries.official_gallery(rand_perm_cam, *args)
-        else:
-            drawn = galleries.random_seeded_gallery(*args)
-        result[mode, shot, trial] = np.array(
-            [row_of[tuple(key)] for key in drawn.tolist()], dtype=np.intp
-        )
-    return result
-
-
-def _pool(
-    drawn: Collection[npt.NDArray[np.intp]],
-    cameras: Labels,
-    people: Labels,
-    numbers: Labels,
-    draw: str,
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """All images that galleries use, in their order, and which uses which."""
-    pool = np.unique(np.concatenate(list(drawn)))
-    if not len(pool):
-        raise ValueError(
-            'every gallery is empty: no image of cameras 1, 2, 4, 5.'
-        )
-    order = galleries.gallery_order(
-        cameras[pool], people[pool], numbers[pool], draw
-    )
-    pool = pool[order]
-    return pool, np.array([np.isin(pool, rows) for rows in drawn])
+    queries = np.flatnonzero(kinds == INFRARED)
+    if not len(queries):
+        raise ValueError('there is no query: no image of cameras 3 and 6.')
+    numbers = one_based_index(people, cameras, numbers)
+    return matrix, people, cameras, numbers, queries
 
 
 def evaluate_sysu(
@@ -226,36 +173,30 @@ def evaluate_sysu(
         ValueError: For inconsistent arrays or options, NaN or Inf, missing
             images, or a gallery that cannot be drawn.
     """
-    people, cameras, kinds, numbers = check_labels(
-        features, pids=pids, camids=camids, modality=modality, index=index
+    matrix, people, cameras, numbers, queries = _sysu_images(
+        features,
+        distance,
+        pids=pids,
+        camids=camids,
+        modality=modality,
+        index=index,
     )
-
-    def image(row: int) -> str:
-        place = f'camera {cameras[row]}, identity {people[row]}'
-        return f'{row}: {place}, image {numbers[row]}'
-
-    matrix = _checked(features, distance, image)
-    locations = sysu_locations(cameras)
-    _check_modality(kinds, cameras)
-    numbers = galleries.one_based_index(people, cameras, numbers)
-    queries = np.flatnonzero(kinds == INFRARED)
-    if not len(queries):
-        raise ValueError('there is no query: no image of cameras 3 and 6.')
     if rand_perm_cam is not None and not partial:
-        images = galleries.group_images(people, cameras, numbers)
+        images = group_images(people, cameras, numbers)
         wanted = set(people.tolist()).union(identities or ())
         check_sysu_images(images, rand_perm_cam, wanted)
     drawn = sysu_galleries(
         people, cameras, numbers, rand_perm_cam, modes, shots, trials, draw
     )
-    pool, members = _pool(drawn.values(), cameras, people, numbers, draw)
+    pool, members = pool_of(drawn.values(), people, cameras, numbers, draw)
+    places = sysu_locations(cameras)
     scores = score_galleries(
         distances_between(matrix[queries], matrix[pool], distance),
         people[queries],
         people[pool],
         members,
-        locations[queries],
-        locations[pool],
+        places[queries],
+        places[pool],
         ties=ties,
         share=share,
     )

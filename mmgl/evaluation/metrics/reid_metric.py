@@ -15,12 +15,12 @@ from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES, check_choice
 from mmgl.evaluation.reports import (
     Trials,
-    check_searches,
     evaluate_regdb,
     evaluate_sysu,
     mean_over_trials,
     report_document,
 )
+from mmgl.evaluation.sysu_searches import check_searches
 from mmgl.protocols.galleries import DRAWS
 from mmgl.protocols.sysu import TRIALS
 from mmgl.registry import METRICS
