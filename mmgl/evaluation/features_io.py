@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mmgl.protocols.sysu import ALL_CAMERAS, sysu_modality
 from mmgl.utils.errors import ConfigError
+from mmgl.utils.files import replace_whole
 from mmgl.utils.matfile import load_mat
 
 from .labels import check_labels
@@ -63,15 +64,15 @@ class FeatureSet:
                 f'{source}: {(counts - 1).sum()} of {counts.sum()} images are '
                 f'repeated, such as row {self._image(row)}; write each once.'
             )
+        pids, camids, modality, index = labels
         paths = self.img_paths
         if paths is not None and (
-            paths.dtype.kind != 'U' or paths.shape != labels[0].shape
+            paths.dtype.kind != 'U' or paths.shape != pids.shape
         ):
             raise ConfigError(
                 f'{source}: img_paths is {paths.dtype} {paths.shape}; give '
                 'one text an image.'
             )
-        pids, camids, modality, index = labels
         return FeatureSet(
             self.features, pids, camids, modality, index, paths, self.trial
         )
@@ -105,15 +106,14 @@ class FeatureSet:
 
 def save_features(path: str | Path, feature_set: FeatureSet) -> None:
     """Write features to an .npz that :func:`load_features` reads."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
         name: to_numpy(getattr(feature_set, name)) for name in NPZ_FIELDS
     }
     for name in ('img_paths', 'trial'):
         if getattr(feature_set, name) is not None:
             arrays[name] = np.asarray(getattr(feature_set, name))
-    with path.open('wb') as file:  # savez(path) would append a suffix
+    # savez would append a suffix to a path.
+    with replace_whole(path) as partial, partial.open('wb') as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from mmgl.protocols.galleries import DRAWS
 from mmgl.protocols.sysu import TRIALS
 from mmgl.registry import METRICS
 from mmgl.utils.errors import ConfigError
+from mmgl.utils.files import replace_whole
 
 from .row_gathering import gather_rows, share_of_rank
 
@@ -216,10 +216,9 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             settings['trials'] = [meta.get('trial')]
         else:
             settings['draw'] = self.gallery_draw
-        path = Path(out)
-        path.parent.mkdir(parents=True, exist_ok=True)
         document = report_document(trials, settings)
-        path.write_text(json.dumps(document, indent=2) + '\n')
+        with replace_whole(out) as file:
+            file.write_text(json.dumps(document, indent=2) + '\n')
 
 
 def _gather_paths(batches: list[list[str]], size: int) -> npt.NDArray[np.str_]:
