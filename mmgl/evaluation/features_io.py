@@ -112,7 +112,7 @@ def save_features(path: str | Path, feature_set: FeatureSet) -> None:
     for name in ('img_paths', 'trial'):
         if getattr(feature_set, name) is not None:
             arrays[name] = np.asarray(getattr(feature_set, name))
-    # savez would append a suffix to a path.
+    # savez(path) would append a suffix.
     with replace_whole(path) as partial, partial.open('wb') as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 

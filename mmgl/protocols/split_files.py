@@ -23,9 +23,12 @@ def read_text(path: Path) -> str:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f'{path} is larger than {MAX_BYTES} bytes; {REMEDY}')
     try:
-        return path.read_text(encoding='utf-8-sig')
+        text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:
-        raise ValueError(f'{path} is no text; {REMEDY}') from None
+        text = '\0'
+    if re.search(r'[\0-\x08\x0e-\x1f\x7f]', text):
+        raise ValueError(f'{path} is no text; {REMEDY}')
+    return text
 
 
 def _variable(path: Path, key: str) -> Array:
@@ -94,26 +97,29 @@ def load_rand_perm_cam(
     that identity under that camera. It comes as camera -> identity -> matrix;
     an empty entry (the identity is absent from that camera) is left out.
     """
-    path = Path(path)
     result: dict[int, dict[int, npt.NDArray[np.int64]]] = {}
-    cameras = _variable(path, 'rand_perm_cam')
+    cameras = _variable(Path(path), 'rand_perm_cam')
     for camid, cell in enumerate(cameras, start=1):
         result[camid] = {}
         for pid, entry in enumerate(np.ravel(cell), start=1):
             entry = np.asarray(entry)
-            if entry.size == 0:
-                continue
-            where = f'{path}: entry of camera {camid}, identity {pid}'
-            if entry.ndim != 2 or entry.dtype.kind not in 'iuf':
-                raise ValueError(
-                    f'{where} is {entry.dtype} {entry.shape}; expected '
-                    'numbers (10, n).'
-                )
-            # Also false for what is no number.
-            fits = (entry >= 1) & (entry < 2**31) & (entry % 1 == 0)
-            if not fits.all():
-                raise ValueError(
-                    f'{where} has values that are not image numbers from 1.'
-                )
-            result[camid][pid] = entry.astype(np.int64)
+            if entry.size:
+                where = f'{path}: entry of camera {camid}, identity {pid}'
+                result[camid][pid] = _image_numbers(entry, where)
     return result
+
+
+def _image_numbers(entry: Array, where: str) -> npt.NDArray[np.int64]:
+    if entry.ndim != 2 or entry.dtype.kind not in 'iuf':
+        raise ValueError(
+            f'{where} is {entry.dtype} {entry.shape}; expected numbers '
+            '(10, n).'
+        )
+    # Also false for what is no number.
+    fits = (entry >= 1) & (entry < 2**31)
+    whole = np.where(fits, entry, 0).astype(np.int64)
+    if not fits.all() or (whole != entry).any():
+        raise ValueError(
+            f'{where} has values that are not image numbers from 1.'
+        )
+    return whole

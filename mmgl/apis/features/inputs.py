@@ -112,7 +112,7 @@ def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureSet:
     """Extract features to draw."""
     return extract_by_options(
         config, checkpoint, options, feature=options.feature
-    ).images.checked(checkpoint)
+    ).images
 
 
 def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
