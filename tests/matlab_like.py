@@ -154,3 +154,20 @@ def write_cells(path, cells):
             inner[j, 0] = entry
         outer[i, 0] = inner
     savemat(path, dict(rand_perm_cam=outer))
+
+
+def write_split(root, permutations, test_ids, number_of_ids):
+    """Write the split files of a small SYSU-MM01."""
+    (root / 'exp').mkdir(parents=True)
+    empty = np.zeros((10, 0))
+    write_cells(
+        root / 'exp' / 'rand_perm_cam.mat',
+        [
+            [
+                permutations[cam].get(pid, empty)
+                for pid in range(1, number_of_ids + 1)
+            ]
+            for cam in range(1, 7)
+        ],
+    )
+    savemat(root / 'exp' / 'test_id.mat', dict(id=np.array([test_ids])))

@@ -59,7 +59,10 @@ def _retrieval(
 ) -> dict[str, float]:
     """Score features by the protocol of their data set, as fractions."""
     if metainfo['dataset'] == 'regdb':
-        trials = evaluate_regdb(features, data.pids, data.modality)
+        labels = len(metainfo['pids']) if 'pids' in metainfo else None
+        trials = evaluate_regdb(
+            features, data.pids, data.modality, labels=labels
+        )
     else:
         modes = _searchable_modes(data)
         permutations = metainfo.get('rand_perm_cam')
@@ -70,6 +73,7 @@ def _retrieval(
             modes,
             shots=(1,),
             draw='random_seeded' if permutations is None else 'official',
+            identities=metainfo.get('pids'),
         )
     return {
         name: value

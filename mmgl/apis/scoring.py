@@ -15,7 +15,7 @@ from mmgl.evaluation.file_reports import (
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
 from mmgl.protocols.galleries import DRAWS
 from mmgl.utils.arguments import output_file
-from mmgl.utils.errors import report_errors
+from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import check_output, write_json
 
 PROTOCOLS = ('sysu', 'regdb')
@@ -28,6 +28,7 @@ def evaluate_features(
     distance: str = 'euclidean',
     draw: str = 'official',
     ties: str | None = None,
+    partial: bool = False,
 ) -> dict[str, Any]:
     """Score SYSU-MM01 as its official MATLAB code does, or RegDB.
 
@@ -36,26 +37,30 @@ def evaluate_features(
             ``NAME_cam1..6.mat``, for 'regdb' a folder or pattern of one
             ``.npz`` a trial.
         protocol: 'sysu' or 'regdb'.
-        data_root: Root of SYSU-MM01, or its ``exp/`` (sysu only).
+        data_root: Root of SYSU-MM01, or its ``exp/``; of RegDB, or its
+            ``idx/``, to compare the images with its lists (optional).
         distance: 'euclidean' or 'cosine'.
         draw: How single-shot galleries are drawn, 'official' or
             'random_seeded' (sysu only).
         ties: 'gallery_order' (as MATLAB's stable sort; sysu's default) or
             'expected' (over all orders of tied images; regdb's default).
+        partial: Score features of some of the images; the names of the
+            searches then end in '_partial'.
 
     Raises:
         FileNotFoundError: If features or split files are not there.
-        ValueError: For an unknown protocol, or files of another form.
+        ConfigError: For an unknown protocol, files of another form, or
+            missing images.
     """
     if protocol == 'regdb':
-        return dict(report_regdb(features, distance, ties))
+        return report_regdb(features, distance, ties, data_root, partial)
     if protocol != 'sysu':
-        raise ValueError(
+        raise ConfigError(
             f'protocol must be one of {PROTOCOLS}, got {protocol!r}'
         )
     if data_root is None:
-        raise ValueError("protocol 'sysu' needs data_root")
-    return dict(report_sysu(features, data_root, distance, draw, ties))
+        raise ConfigError("protocol 'sysu' needs data_root")
+    return report_sysu(features, data_root, distance, draw, ties, partial)
 
 
 def scoring_parser() -> argparse.ArgumentParser:
@@ -73,7 +78,11 @@ def scoring_parser() -> argparse.ArgumentParser:
         help='.npz; for sysu also a folder or prefix of NAME_cam1..6.mat; '
         'for regdb also a folder or pattern of one .npz a trial',
     )
-    add('--data-root', help='SYSU-MM01 root, or its exp/ (sysu only)')
+    add(
+        '--data-root',
+        help='SYSU-MM01 root, or its exp/; for regdb, optional: RegDB root, '
+        'or its idx/, to compare the images with its lists',
+    )
     add('--out', type=output_file, help='JSON file to write')
     add('--distance', choices=DISTANCES, default='euclidean')
     add('--draw', choices=DRAWS, default='official', help='sysu only')
@@ -81,6 +90,13 @@ def scoring_parser() -> argparse.ArgumentParser:
         '--ties',
         choices=TIE_RULES,
         help='default: gallery_order for sysu, expected for regdb',
+    )
+    add(
+        '--partial',
+        action='store_true',
+        help='score features of some of the test images; the names of the '
+        'searches then end in _partial, for their figures compare with no '
+        'others',
     )
     return parser
 

@@ -8,15 +8,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.io import loadmat
 
 from mmgl.protocols.sysu import ALL_CAMERAS, sysu_modality
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
+from mmgl.utils.matfile import load_mat
 
-from .ranking import to_numpy
+from .labels import check_labels
+from .npz_files import load_npz
+from .ranking import check_features, to_numpy
 
 Array = npt.NDArray[Any]
 NPZ_FIELDS = ('features', 'pids', 'camids', 'modality', 'index')
+_NO_CELL = "{} has no cell named 'feature' with one matrix for each identity."
 _CAMERA_FILE = re.compile(r'(.*)_cam[1-6]\.mat$')
 
 
@@ -35,6 +39,57 @@ class FeatureSet:
     index: Array
     img_paths: Array | None = None
     trial: int | None = None
+
+    def checked(self, source: str | Path) -> 'FeatureSet':
+        """Check everything; ``source`` is for the message of a ConfigError.
+
+        Features are real, finite numbers (n, d); labels whole numbers from 0;
+        no image is there twice.
+        """
+        named = {name: getattr(self, name) for name in NPZ_FIELDS[1:]}
+        try:
+            labels = check_labels(self.features, **named)
+            check_features(self.features, images=self._image)
+        except (TypeError, ValueError) as error:
+            hint = ''
+            if to_numpy(self.features).dtype == np.float16:
+                hint = ' float16 ends at 65504; save float32.'
+            raise ConfigError(f'{source}: {error}{hint}') from error
+        _, first, counts = np.unique(
+            labels, axis=1, return_index=True, return_counts=True
+        )
+        if (counts > 1).any():
+            row = int(first[counts > 1][0])
+            raise ConfigError(
+                f'{source}: {(counts - 1).sum()} of {counts.sum()} images are '
+                f'repeated, such as row {self._image(row)}; write each once.'
+            )
+        pids, camids, modality, index = labels
+        paths = self.img_paths
+        if paths is not None and (
+            paths.dtype.kind != 'U' or paths.shape != pids.shape
+        ):
+            raise ConfigError(
+                f'{source}: img_paths is {paths.dtype} {paths.shape}; give '
+                'one text an image.'
+            )
+        return FeatureSet(
+            self.features, pids, camids, modality, index, paths, self.trial
+        )
+
+    def check_directions(self) -> None:
+        """Refuse features of zeros, of which there is no cosine."""
+        zero = to_numpy((self.features == 0).all(1))
+        if zero.any():
+            raise ValueError(
+                f'features are zero in {zero.sum()} of {len(zero)} rows '
+                f'(first: {self._image(int(zero.argmax()))}) and have no '
+                'cosine; check that training did not diverge.'
+            )
+
+    def _image(self, row: int) -> str:
+        pid, camid, _, index = (column[row] for column in self.labels)
+        return f'{row}: camera {camid}, identity {pid}, image {index}'
 
     @property
     def labels(self) -> tuple[Array, Array, Array, Array]:
@@ -72,11 +127,12 @@ def load_features(
             optionally img_paths, trial); or a folder with ``NAME_cam1.mat``
             ... ``NAME_cam6.mat``, one of those files, or their common start
             ``.../NAME``, where row i of ``feature{id}`` is image i.
-        pids: Keep only these identities.
+        pids: Keep only these identities of a data set that counts from 1.
 
     Raises:
         FileNotFoundError: If there is no such file, or a camera is missing.
-        ValueError: If a file has another form.
+        ConfigError: If a file has another form, or what
+            :meth:`FeatureSet.checked` refuses.
         ImportError: If a .mat file of version 7.3 is read without h5py.
     """
     path = Path(path)
@@ -84,38 +140,36 @@ def load_features(
         result = _load_npz(path)
     else:
         result = _load_cameras(_camera_files(path), pids)
+    result = result.checked(path)
     if pids is None:
         return result
+    if result.pids.min() < 1:
+        raise ConfigError(
+            f'{path}: pids has {result.pids.min()}; identities count from 1.'
+        )
     wanted = np.isin(result.pids, list(pids))
     if not wanted.any():
-        raise ValueError(f'{path} has no image of the wanted identities.')
+        raise ConfigError(f'{path} has no image of the wanted identities.')
     return result if wanted.all() else result.select(wanted)
 
 
 def _load_npz(path: Path) -> FeatureSet:
-    if not path.is_file():
-        raise FileNotFoundError(f'feature file {path} does not exist.')
-    with np.load(path, allow_pickle=False) as data:
-        missing = [name for name in NPZ_FIELDS if name not in data]
-        if missing:
-            raise ValueError(
-                f'{path} lacks {", ".join(missing)}; it must hold '
-                f'{", ".join(NPZ_FIELDS)}.'
-            )
-        arrays = {
-            name: data[name]
-            for name in (*NPZ_FIELDS, 'img_paths')
-            if name in data
-        }
-        trial = int(data['trial']) if 'trial' in data else None
-    shapes = {name: array.shape[:1] for name, array in arrays.items()}
-    if len(set(shapes.values())) > 1:
-        raise ValueError(f'{path}: arrays differ in length: {shapes}.')
-    if arrays['features'].ndim != 2:
-        raise ValueError(
-            f'{path}: features has the shape {arrays["features"].shape}, '
-            'not (n, d).'
+    arrays: dict[str, Any] = load_npz(
+        path, (*NPZ_FIELDS, 'img_paths', 'trial')
+    )
+    missing = [name for name in NPZ_FIELDS if name not in arrays]
+    if missing:
+        raise ConfigError(
+            f'{path} lacks {", ".join(missing)}; it must hold '
+            f'{", ".join(NPZ_FIELDS)}.'
         )
+    trial = arrays.pop('trial', None)
+    if trial is not None:
+        if trial.size != 1 or trial.dtype.kind not in 'iu':
+            raise ConfigError(
+                f'{path}: trial is {trial}; give one whole number.'
+            )
+        trial = int(trial.item())
     return FeatureSet(**arrays, trial=trial)
 
 
@@ -155,19 +209,19 @@ def _load_cameras(
         for pid, rows in _read_cell(file, wanted).items()
     ]
     if not entries:
-        raise ValueError(
+        raise ConfigError(
             f'{", ".join(map(str, files.values()))}: no image of the wanted '
             'identities.'
         )
     width = entries[0][-1].shape[-1]
     for file, _, pid, rows in entries:
         if rows.ndim != 2 or rows.dtype.kind not in 'fiub':
-            raise ValueError(
+            raise ConfigError(
                 f'{file}: feature{{{pid}}} is {rows.dtype} {rows.shape}; '
                 'expected a matrix, one row an image.'
             )
         if rows.shape[1] != width:
-            raise ValueError(
+            raise ConfigError(
                 f'{file}: feature{{{pid}}} has {rows.shape[1]} columns, '
                 f'others have {width}.'
             )
@@ -186,20 +240,19 @@ def _load_cameras(
 def _read_cell(file: Path, wanted: Collection[int] | None) -> dict[int, Array]:
     """Read identity -> (n, d) of the non-empty entries of one camera."""
     try:
-        content = loadmat(file, variable_names=['feature'])
+        cell = load_mat(file).get('feature')
     except NotImplementedError:  # version 7.3 is HDF5
-        return _read_cell_hdf5(file, wanted)
-    except ValueError as error:
-        raise ValueError(f'{file} cannot be read: {error}') from error
-    cell = content.get('feature')
+        try:
+            return _read_cell_hdf5(file, wanted)
+        except (OSError, RuntimeError, KeyError, AttributeError) as error:
+            raise ConfigError(
+                f'{file} cannot be read as HDF5 ({error}); save it again.'
+            ) from error
     if cell is None or cell.dtype != object:
-        raise ValueError(
-            f"{file} has no cell named 'feature' with one matrix for each "
-            'identity.'
-        )
+        raise ConfigError(_NO_CELL.format(file))
     return {
         pid: entry
-        for pid, entry in enumerate(cell.ravel(), start=1)
+        for pid, entry in enumerate(cell.ravel(order='F'), start=1)
         if entry.size and (wanted is None or pid in wanted)
     }
 
@@ -217,10 +270,7 @@ def _read_cell_hdf5(
     result = {}
     with h5py.File(file, 'r') as content:
         if 'feature' not in content or content['feature'].dtype != object:
-            raise ValueError(
-                f"{file} has no cell named 'feature' with one matrix for "
-                'each identity.'
-            )
+            raise ConfigError(_NO_CELL.format(file))
         # MATLAB stores columns first, so its cells and matrices arrive
         # transposed; empty ones hold their shape instead of values.
         cell = content['feature'][()].T.ravel(order='F')

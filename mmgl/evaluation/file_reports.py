@@ -1,15 +1,26 @@
 """Reports from files: what ``tools/analysis_tools/eval_features.py`` runs."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmgl.protocols.completeness import (
+    check_regdb_images,
+    check_regdb_paths,
+    check_sysu_paths,
+    count_images,
+    read_regdb_lists,
+)
 from mmgl.protocols.galleries import Permutations
+from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
-from mmgl.protocols.sysu import VISIBLE_CAMERAS, find_split_files
+from mmgl.protocols.sysu import ALL_CAMERAS, find_split_files, sysu_locations
+from mmgl.utils.errors import ConfigError
 
 from .features_io import FeatureSet, load_features
 from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
@@ -45,58 +56,90 @@ def report_sysu(
     distance: str = 'euclidean',
     draw: str = 'official',
     ties: str | None = None,
+    partial: bool = False,
 ) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
     ``features`` is what ``load_features`` reads, ``data_root`` what
-    ``find_split_files`` does; ``ties`` is 'gallery_order' by default. Returns
-    a :func:`report_document` with ``settings``.
+    ``find_split_files`` does; ``ties`` is 'gallery_order' by default.
+    Returns a :func:`report_document` with ``settings``. Features of some of
+    the test images are scored only as ``partial``, which the names of the
+    searches then say.
     """
     ties = ties or DEFAULT_TIES['sysu']
     id_file, permutation_file = find_split_files(data_root)
     rand_perm_cam = load_rand_perm_cam(permutation_file)
+    if set(rand_perm_cam) != set(ALL_CAMERAS):
+        raise ConfigError(
+            f'{permutation_file} has {len(rand_perm_cam)} cameras, not 6; '
+            'restore the official file.'
+        )
     test_ids = read_id_list(id_file)
-    data = load_features(features, test_ids)
-    if draw == 'official':
-        data = _drop_absent(data, rand_perm_cam)
-        _check_gallery(data, rand_perm_cam, test_ids, features)
-    trials = evaluate_sysu(
-        data.features,
-        *data.labels,
-        rand_perm_cam,
-        draw=draw,
-        distance=distance,
-        ties=ties,
-    )
+    with naming(features):
+        data = load_features(features, test_ids)
+        if distance == 'cosine':
+            data.check_directions()
+        if data.trial is not None:
+            raise ValueError('the field trial says that it is of RegDB.')
+        sysu_locations(data.camids)  # knows the cameras
+        if data.img_paths is not None:
+            check_sysu_paths(data.img_paths.tolist(), data.camids, data.pids)
+        if draw == 'official':
+            data = _drop_absent(data, rand_perm_cam)
+        trials = evaluate_sysu(
+            data.features,
+            *data.labels,
+            rand_perm_cam,
+            draw=draw,
+            distance=distance,
+            ties=ties,
+            identities=test_ids,
+            partial=partial,
+        )
     settings = dict(protocol='sysu', distance=distance, ties=ties, draw=draw)
-    return report_document(trials, settings)
+    return _document(trials, settings, partial)
 
 
-def _check_gallery(
-    feature_set: FeatureSet,
-    rand_perm_cam: Permutations,
-    test_ids: list[int],
-    path: str | Path,
-) -> None:
-    """Find test identities without any feature, which no later step sees."""
-    unseen = sorted(set(test_ids) - set(feature_set.pids.tolist()))
-    for camid in VISIBLE_CAMERAS:
-        lost = [pid for pid in unseen if pid in rand_perm_cam.get(camid, {})]
-        if lost:
-            raise ValueError(
-                f'{path} has no feature of the test identities {lost}, which '
-                f'rand_perm_cam puts in the gallery of camera {camid}.'
-            )
+@contextmanager
+def naming(source: str | Path) -> Iterator[None]:
+    """Name the file in errors of what it holds."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        raise ConfigError(
+            text if str(source) in text else f'{source}: {text}'
+        ) from error
+
+
+def _document(
+    trials: Trials, settings: dict[str, Any], partial: bool
+) -> dict[str, Any]:
+    """Lay a report out; partial ones under other names."""
+    document = report_document(trials, settings)
+    if not partial:
+        return document
+    return {
+        key if key == 'settings' else f'{key}_partial': part
+        for key, part in document.items()
+    }
 
 
 def report_regdb(
-    features: str | Path, distance: str = 'euclidean', ties: str | None = None
+    features: str | Path,
+    distance: str = 'euclidean',
+    ties: str | None = None,
+    data_root: str | Path | None = None,
+    partial: bool = False,
 ) -> dict[str, Any]:
     """Score RegDB features in files, one .npz a trial.
 
     ``features`` is an .npz, a folder of them, or a pattern with wildcards.
     Several files need the field ``trial``, each another one, in whose order
-    they are reported. Returns a :func:`report_document` with ``settings``.
+    they are reported. ``data_root`` holds the lists (``idx``) to compare
+    with; without it all labels must have equally many images. Returns a
+    :func:`report_document` with ``settings``; see :func:`report_sysu` for
+    ``partial``.
     """
     ties = ties or DEFAULT_TIES['regdb']
     path = Path(features)
@@ -106,23 +149,55 @@ def report_regdb(
         raise FileNotFoundError(f'no feature file matches {pattern}.')
     reports: dict[int | None, Trials] = {}
     for file in files:
-        data = load_features(file)
-        if data.trial is None and len(files) > 1:
-            raise ValueError(
-                f'{file} has no field trial; RegDB labels count anew in each '
-                'split, so each of several files must name its split.'
+        with naming(file):
+            data = load_features(file)
+            if distance == 'cosine':
+                data.check_directions()
+            if data.trial is None and (len(files) > 1 or data_root):
+                raise ValueError(
+                    f'{file} has no field trial; RegDB labels count anew in '
+                    'each split, so the file must name its split.'
+                )
+            if data.trial in reports:
+                raise ValueError(
+                    f'trial {data.trial} is given by another file too.'
+                )
+            _check_regdb(data, data_root, partial)
+            reports[data.trial] = evaluate_regdb(
+                data.features, data.pids, data.modality, distance, ties
             )
-        if data.trial in reports:
-            raise ValueError(
-                f'{file}: trial {data.trial} is given by another file too.'
-            )
-        reports[data.trial] = evaluate_regdb(
-            data.features, data.pids, data.modality, distance, ties
-        )
     numbers = sorted(reports, key=lambda trial: trial or 0)
     trials = [one for number in numbers for one in reports[number]]
     settings = dict(protocol='regdb', distance=distance, ties=ties)
-    return report_document(trials, {**settings, 'trials': numbers})
+    return _document(trials, {**settings, 'trials': numbers}, partial)
+
+
+def _check_regdb(
+    data: FeatureSet, data_root: str | Path | None, partial: bool
+) -> None:
+    """Check trial, folders and numbers of images of one split."""
+    if data.trial is not None and data.trial not in TRIALS:
+        raise ValueError(
+            f'RegDB has the trials 1 to {TRIALS[-1]}, not {data.trial}.'
+        )
+    paths = data.img_paths.tolist() if data.img_paths is not None else None
+    if paths is not None:
+        check_regdb_paths(paths, data.modality)
+    lists = None
+    if data_root is not None and data.trial is not None:
+        lists = read_regdb_lists(data_root, data.trial)
+        if paths is not None:
+            lists.check_paths(paths, data.modality, data.pids)
+    if partial:
+        return
+    found = count_images(data.modality, data.pids)
+    check_regdb_images(found, expected=lists.counts if lists else None)
+    if lists is None and (len(found), len(data.pids)) != OFFICIAL_SIZE:
+        warnings.warn(
+            f'{len(data.pids)} images of {len(found) // 2} labels; the '
+            f'official splits have {OFFICIAL_SIZE[1]} of '
+            f'{OFFICIAL_SIZE[0] // 2}. Give data_root to compare.'
+        )
 
 
 def report_table(report: dict[str, Any]) -> list[list[str]]:

@@ -83,6 +83,14 @@ def _votes(
     return np.asarray((nearer + tied * share[:, None]) * weights)
 
 
+def _credit(votes: Array, mine: Array) -> Array:
+    """Share of a win that the own identity has, (b,)."""
+    winners = votes >= votes.max(axis=1, keepdims=True) * (1 - 1e-9)
+    return np.asarray(
+        winners[np.arange(len(votes)), mine] / winners.sum(axis=1)
+    )
+
+
 def _balanced(right: Array, labels: Array) -> float:
     """Mean over labels of the share that is right; chance is 1 / labels."""
     _, label = np.unique(labels, return_inverse=True)
@@ -136,10 +144,8 @@ def knn_accuracy(
         if len(rows):
             block = distances.rows(rows).astype(np.float64)
             votes = _votes(block, hidden, neighbours, temperature) @ one_hot
-            winners = votes >= votes.max(axis=1, keepdims=True) * (1 - 1e-9)
             mine = np.searchsorted(known, asked[rows])
-            hits = winners[np.arange(len(rows)), mine]
-            credits[rows] = hits / winners.sum(axis=1)
+            credits[rows] = _credit(votes, mine)
     scored = ~np.isnan(credits)
     if not scored.any():
         raise ValueError(

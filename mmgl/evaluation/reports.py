@@ -5,14 +5,20 @@ public names, such as 'all_single/rank1' or 'visible_to_infrared/mAP'.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from mmgl.protocols import galleries
-from mmgl.protocols.galleries import DRAWS, Permutations
+from mmgl.protocols.completeness import (
+    check_regdb_images,
+    check_sysu_images,
+    count_images,
+)
+from mmgl.protocols.galleries import (
+    Permutations,
+    group_images,
+    one_based_index,
+)
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
 from mmgl.protocols.regdb import regdb_directions
 from mmgl.protocols.sysu import (
@@ -23,20 +29,20 @@ from mmgl.protocols.sysu import (
 )
 from mmgl.version import __version__
 
+from .labels import Labels, check_labels
 from .ranking import (
     Share,
     Values,
-    check_choice,
     check_features,
     check_where_it_is,
     distances_between,
     score_galleries,
-    to_numpy,
 )
+from .sysu_searches import pool_of, sysu_galleries
 
-Labels: TypeAlias = npt.NDArray[np.int64]
 Trials: TypeAlias = list[dict[str, float]]
 
+_MOST = 1e150  # whose squares are numbers
 SHOT_NAMES = {1: 'single', 10: 'multi'}
 
 
@@ -77,113 +83,48 @@ def report_document(
     return document
 
 
-def _labels(features: Any, **arrays: Values) -> list[Labels]:
-    """Check that every label array is one whole number a feature row."""
-    length, result = len(features), []
-    for name, given in arrays.items():
-        values = to_numpy(given)
-        if values.shape != (length,):
-            raise ValueError(
-                f'{name} has shape {values.shape}; there are {length} '
-                'feature rows, so give one number for each.'
-            )
-        if values.dtype.kind not in 'iub' and (
-            values.dtype.kind != 'f' or (values % 1 != 0).any()
-        ):
-            raise ValueError(
-                f'{name} must hold whole numbers, not {values.dtype}.'
-            )
-        result.append(values.astype(np.int64))
-    return result
-
-
 def _checked(
     features: Values, distance: str, images: Callable[[int], str]
 ) -> Any:
     """Check features; by cosine those on a device are ranked there."""
-    check = check_where_it_is if distance == 'cosine' else check_features
-    return check(features, images=images)
+    if distance == 'cosine':
+        return check_where_it_is(features, images=images)
+    matrix = check_features(features, images=images)
+    large = np.abs(matrix).max(axis=1).astype(np.float64) > _MOST
+    if large.any():
+        raise ValueError(
+            f'features are beyond {_MOST} in {large.sum()} of {len(large)} '
+            f'rows (first: {images(int(large.argmax()))}), too large for '
+            'euclidean distances.'
+        )
+    return matrix
 
 
-def _check_modality(modality: Labels, camids: Labels) -> None:
-    """Infrared exactly where the camera is an infrared one."""
-    wrong = np.flatnonzero(modality != sysu_modality(camids))
+def _sysu_images(
+    features: Values, distance: str, **labels: Values
+) -> tuple[Any, Labels, Labels, Labels, Labels]:
+    """Check features and labels; image numbers from 1, rows of the queries."""
+    people, cameras, kinds, numbers = check_labels(features, **labels)
+
+    def image(row: int) -> str:
+        place = f'camera {cameras[row]}, identity {people[row]}'
+        return f'{row}: {place}, image {numbers[row]}'
+
+    matrix = _checked(features, distance, image)
+    sysu_locations(cameras)  # knows the cameras
+    wrong = np.flatnonzero(kinds != sysu_modality(cameras))
     if wrong.size:
         row = int(wrong[0])
         raise ValueError(
             f'modality disagrees with the camera in {wrong.size} rows; first '
-            f'row {row}: camera {camids[row]}, modality {modality[row]}. '
+            f'row {row}: camera {cameras[row]}, modality {kinds[row]}. '
             'Cameras 3 and 6 are infrared (1), the others visible (0).'
         )
-
-
-def check_searches(
-    modes: Sequence[str], shots: Sequence[int], trials: int
-) -> None:
-    """Check which galleries of SYSU-MM01 are drawn."""
-    if isinstance(modes, str) or not set(modes) <= set(GALLERY_CAMERAS):
-        raise ValueError(
-            f'modes={modes!r}; choose from {tuple(GALLERY_CAMERAS)}.'
-        )
-    if not modes or not shots or min(shots) < 1 or trials < 1:
-        raise ValueError(
-            f'modes={modes!r}, shots={shots!r}, trials={trials!r}; give at '
-            'least one mode, and shots and trials of 1 or more.'
-        )
-
-
-def sysu_galleries(
-    pids: Labels,
-    camids: Labels,
-    index: Labels,
-    rand_perm_cam: Permutations | None,
-    modes: Sequence[str],
-    shots: Sequence[int],
-    trials: int,
-    draw: str,
-) -> dict[tuple[str, int, int], npt.NDArray[np.intp]]:
-    """Draw all galleries: (mode, shots, trial) -> rows, in gallery order."""
-    check_searches(modes, shots, trials)
-    check_choice('draw', draw, DRAWS)
-    if draw == 'official' and rand_perm_cam is None:
-        raise ValueError(
-            "draw='official' needs rand_perm_cam; read it with "
-            "load_rand_perm_cam, or choose draw='random_seeded'."
-        )
-    images = galleries.group_images(pids, camids, index)
-    keys = zip(camids.tolist(), pids.tolist(), index.tolist(), strict=True)
-    row_of = {key: row for row, key in enumerate(keys)}
-    result = {}
-    for mode, shot, trial in product(modes, shots, range(trials)):
-        args = (images, GALLERY_CAMERAS[mode], shot, trial)
-        if draw == 'official' and rand_perm_cam is not None:
-            drawn = galleries.official_gallery(rand_perm_cam, *args)
-        else:
-            drawn = galleries.random_seeded_gallery(*args)
-        result[mode, shot, trial] = np.array(
-            [row_of[tuple(key)] for key in drawn.tolist()], dtype=np.intp
-        )
-    return result
-
-
-def _pool(
-    drawn: Collection[npt.NDArray[np.intp]],
-    cameras: Labels,
-    people: Labels,
-    numbers: Labels,
-    draw: str,
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """All images that galleries use, in their order, and which uses which."""
-    pool = np.unique(np.concatenate(list(drawn)))
-    if not len(pool):
-        raise ValueError(
-            'every gallery is empty: no image of cameras 1, 2, 4, 5.'
-        )
-    order = galleries.gallery_order(
-        cameras[pool], people[pool], numbers[pool], draw
-    )
-    pool = pool[order]
-    return pool, np.array([np.isin(pool, rows) for rows in drawn])
+    queries = np.flatnonzero(kinds == INFRARED)
+    if not len(queries):
+        raise ValueError('there is no query: no image of cameras 3 and 6.')
+    numbers = one_based_index(people, cameras, numbers)
+    return matrix, people, cameras, numbers, queries
 
 
 def evaluate_sysu(
@@ -200,6 +141,8 @@ def evaluate_sysu(
     distance: str = 'cosine',
     ties: str = 'expected',
     share: Share | None = None,
+    identities: Collection[int] | None = None,
+    partial: bool = False,
 ) -> Trials:
     """Score features of SYSU-MM01 test images in all modes, shots, trials.
 
@@ -213,7 +156,8 @@ def evaluate_sysu(
         camids: Cameras 1 to 6.
         modality: 0 visible, 1 infrared.
         index: Image number within (identity, camera), from 1 (or from 0).
-        rand_perm_cam: Of ``load_rand_perm_cam``, for the official draw.
+        rand_perm_cam: Of ``load_rand_perm_cam``, for the official draw. The
+            images that it names must be there.
         modes: Of 'all', 'indoor'.
         shots: Gallery images of each identity and camera.
         trials: Number of gallery draws.
@@ -221,38 +165,38 @@ def evaluate_sysu(
         distance: 'cosine' or 'euclidean'.
         ties: See ``score_galleries``.
         share: See ``score_galleries``; every process gives all features.
+        identities: Those that must be there, by default those of ``pids``.
+        partial: Score what is there, be it complete or not.
 
     Raises:
         TypeError: For features that are not real numbers.
-        ValueError: For inconsistent arrays or options, NaN or Inf, or a
-            gallery that cannot be drawn (naming identity and camera).
+        ValueError: For inconsistent arrays or options, NaN or Inf, missing
+            images, or a gallery that cannot be drawn.
     """
-    people, cameras, kinds, numbers = _labels(
-        features, pids=pids, camids=camids, modality=modality, index=index
+    matrix, people, cameras, numbers, queries = _sysu_images(
+        features,
+        distance,
+        pids=pids,
+        camids=camids,
+        modality=modality,
+        index=index,
     )
-
-    def image(row: int) -> str:
-        place = f'camera {cameras[row]}, identity {people[row]}'
-        return f'{row}: {place}, image {numbers[row]}'
-
-    matrix = _checked(features, distance, image)
-    locations = sysu_locations(cameras)
-    _check_modality(kinds, cameras)
-    numbers = galleries.one_based_index(people, cameras, numbers)
-    queries = np.flatnonzero(kinds == INFRARED)
-    if not len(queries):
-        raise ValueError('there is no query: no image of cameras 3 and 6.')
+    if rand_perm_cam is not None and not partial:
+        images = group_images(people, cameras, numbers)
+        wanted = set(people.tolist()).union(identities or ())
+        check_sysu_images(images, rand_perm_cam, wanted)
     drawn = sysu_galleries(
         people, cameras, numbers, rand_perm_cam, modes, shots, trials, draw
     )
-    pool, members = _pool(drawn.values(), cameras, people, numbers, draw)
+    pool, members = pool_of(drawn.values(), people, cameras, numbers, draw)
+    places = sysu_locations(cameras)
     scores = score_galleries(
         distances_between(matrix[queries], matrix[pool], distance),
         people[queries],
         people[pool],
         members,
-        locations[queries],
-        locations[pool],
+        places[queries],
+        places[pool],
         ties=ties,
         share=share,
     )
@@ -270,17 +214,19 @@ def evaluate_regdb(
     distance: str = 'cosine',
     ties: str = 'expected',
     share: Share | None = None,
+    labels: int | None = None,
 ) -> Trials:
     """Score features of one RegDB test split in both directions, one trial.
 
     Every image of one modality is a query, every image of the other is in
     the gallery, no camera rule, standard CMC. Labels of RegDB test splits
     count anew in each split, so score one split at a time and join the
-    lists. Arguments and errors are those of :func:`evaluate_sysu`.
+    lists. Arguments and errors are those of :func:`evaluate_sysu`;
+    ``labels``, if given, is how many must be there, with all their images.
     """
-    people, kinds = _labels(features, pids=pids, modality=modality)
-    if not np.isin(kinds, range(len(MODALITY_NAMES))).all():
-        raise ValueError('modality must be 0 (visible) or 1 (infrared).')
+    people, kinds = check_labels(features, pids=pids, modality=modality)
+    if labels is not None:
+        check_regdb_images(count_images(kinds, people), labels)
 
     def image(row: int) -> str:
         kind = MODALITY_NAMES[kinds[row]]

@@ -2,14 +2,23 @@
 
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+_KNOWN = 'IndexIDMap of IndexFlat', 'IndexIDMap of IndexFlatIP', 'IndexIVFPQ'
+_MARK = b'mmgl crc'
+_CHUNK = 2**24
+_NO_INDEX = (
+    '{} is not an index of FAISS, is damaged, or lacks its .lists; save it '
+    'again.'
+)
 _QUERIES = 4096  # that share one pass over the features
 _PRODUCTS = 2**22  # of queries and images at a time, 16 MiB
 
@@ -48,25 +57,104 @@ def to_gpu(index: Any) -> Any:
     return copy
 
 
+def write_index(index: Any, path: str | Path) -> None:
+    """Write an index in one step, and its checksum after it."""
+    with replace_whole(path) as partial:
+        import_faiss().write_index(index, str(partial))
+        total = _checksum(partial, partial.stat().st_size)
+        with partial.open('ab') as file:
+            file.write(_MARK + total.to_bytes(4, 'little'))
+
+
+def _checksum(path: Path, size: int) -> int:
+    total = 0
+    with path.open('rb') as file:
+        for start in range(0, size, _CHUNK):
+            total = crc32(file.read(min(_CHUNK, size - start)), total)
+    return total
+
+
+def _is_damaged(path: Path) -> bool:
+    """Tell whether a checksum is there and wrong; FAISS itself writes none."""
+    size = max(path.stat().st_size - len(_MARK) - 4, 0)
+    with path.open('rb') as file:
+        file.seek(size)
+        mark, total = file.read(len(_MARK)), file.read(4)
+    wanted = int.from_bytes(total, 'little')
+    return mark == _MARK and _checksum(path, size) != wanted
+
+
 def read_index(path: Path, on_disk: bool) -> Any:
-    """Read an index, or map it; a ValueError if it cannot be left on disk."""
+    """Read an index, or map it; a ValueError if it cannot be left on disk.
+
+    What is mapped is not summed up: that would read all of it.
+    """
+    try:
+        index = (
+            None if not on_disk and _is_damaged(path) else _read(path, on_disk)
+        )
+    except RuntimeError as error:
+        raise ConfigError(_NO_INDEX.format(path)) from error
+    if index is None or not _is_whole(index):
+        raise ConfigError(_NO_INDEX.format(path))
+    faiss = import_faiss()
+    kind = type(index).__name__
+    if kind == 'IndexIDMap':
+        kind += f' of {type(faiss.downcast_index(index.index)).__name__}'
+    by_product = index.metric_type == faiss.METRIC_INNER_PRODUCT
+    if kind not in _KNOWN or not by_product:
+        raise ConfigError(
+            f'{path} holds an {kind} of another kind or metric; give a file '
+            'that GalleryIndex.save or merge wrote.'
+        )
+    return index
+
+
+def _is_whole(index: Any) -> bool:
+    """Tell whether the lists in a file of their own are all there."""
+    if not hasattr(index, 'invlists') or not is_on_disk(index):
+        return True
+    lists = _lists(index)
+    return bool(Path(lists.filename).stat().st_size >= lists.totsize)
+
+
+def _read(path: Path, on_disk: bool) -> Any:
     faiss = import_faiss()
     # Lists that join_lists wrote lie beside the file and are only read.
     flags = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY
-    try:
-        if not on_disk:
-            return faiss.read_index(str(path), flags)
-        index = faiss.read_index(str(path), flags | _mapping(path))
-        if hasattr(index, 'invlists') and (
-            _lists(index).filename != str(path)
-        ):
-            # They are mapped without being asked, and only so.
-            index = faiss.read_index(str(path), flags)
-        return index
-    except RuntimeError as error:
+    if not on_disk:
+        return faiss.read_index(str(path), flags)
+    index = faiss.read_index(str(path), flags | _mapping(path))
+    if hasattr(index, 'invlists') and _lists(index).filename != str(path):
+        # They are mapped without being asked, and only so.
+        index = faiss.read_index(str(path), flags)
+    return index
+
+
+def stored_ids(index: Any) -> Ids:
+    """Collect the numbers of all images of an index on the host."""
+    faiss = import_faiss()
+    if not hasattr(index, 'invlists'):
+        return np.asarray(faiss.vector_to_array(index.id_map))
+    lists = _lists(index)
+    parts = [
+        faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number))
+        for number in range(lists.nlist)
+        if lists.list_size(number)
+    ]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
+
+
+def check_distinct(ids: Ids, where: str) -> None:
+    """Check that numbers of images are from 0 and differ."""
+    different, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
         raise ValueError(
-            f'{path} is not an index of FAISS: {error}'
-        ) from error
+            f'{where} repeat ids, such as {different[counts > 1][0]}; give '
+            'each image of a gallery a number of its own.'
+        )
+    if len(ids) and different[0] < 0:
+        raise ValueError(f'{where} have ids below 0, such as {different[0]}.')
 
 
 def _mapping(path: Path) -> int:
@@ -101,6 +189,9 @@ def join_lists(parts: list[Path], path: Path) -> None:
     faiss = import_faiss()
     from faiss.contrib.ondisk import merge_ondisk
 
+    for part in parts:
+        if _is_damaged(part):
+            raise ConfigError(_NO_INDEX.format(part))
     indexes = [read_index(part, on_disk=True) for part in parts]
     for part, index in zip(parts, indexes, strict=True):
         learned = _learned(index)
@@ -109,6 +200,10 @@ def join_lists(parts: list[Path], path: Path) -> None:
                 f'{part} and {parts[0]} cannot be joined; parts have the kind '
                 "'ivfpq' and were loaded from one fitted index."
             )
+    check_distinct(
+        np.concatenate([stored_ids(index) for index in indexes]),
+        f'the images of {", ".join(map(str, parts))}',
+    )
     whole = indexes[0]
     empty = faiss.ArrayInvertedLists(whole.nlist, whole.code_size)
     whole.replace_invlists(empty, True)
@@ -116,8 +211,7 @@ def join_lists(parts: list[Path], path: Path) -> None:
     whole.ntotal = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     merge_ondisk(whole, list(map(str, parts)), f'{path}.lists')
-    with replace_whole(path) as partial:
-        faiss.write_index(whole, str(partial))
+    write_index(whole, path)
 
 
 def _learned(index: Any) -> bytes | None:

@@ -12,19 +12,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.evaluation.ranking import Values, check_choice, check_features
-from mmgl.utils.files import replace_whole
+from mmgl.evaluation.labels import check_labels
+from mmgl.evaluation.ranking import (
+    Values,
+    check_choice,
+    check_features,
+    unit_rows,
+)
 
 from .faiss_indexes import (
     Floats,
     Ids,
     as_path,
+    check_distinct,
     import_faiss,
     is_on_disk,
     join_lists,
     read_index,
     search_all,
+    stored_ids,
     to_gpu,
+    write_index,
 )
 
 KINDS = ('flat', 'ivfpq')
@@ -60,6 +68,9 @@ class GalleryIndex:
         >>> index.search([[0.0, 2.0]], 1)[1].tolist()
         [[1]]
     """
+
+    _index: Any
+    _next: int  # number of the next image without one
 
     def __init__(
         self,
@@ -99,6 +110,11 @@ class GalleryIndex:
         """Learn cells and codes of 'ivfpq' from a sample (n, dims)."""
         rows = self._unit(features)
         if self.kind == 'ivfpq':
+            if len(self):
+                raise ValueError(
+                    f'{len(self)} images were added by cells that fit would '
+                    'change; make another index, fit it, and add them again.'
+                )
             if len(rows) < self._least:
                 raise ValueError(
                     f'{len(rows)} features are too few to fit '
@@ -113,8 +129,9 @@ class GalleryIndex:
     ) -> 'GalleryIndex':
         """Add images (n, dims); large galleries come in several calls.
 
-        Their numbers ``ids``, (n,), count on from the number of images there
-        by default. A ValueError before 'ivfpq' is fitted and on disk.
+        Their numbers ``ids``, (n,), whole and from 0, are those of no other
+        image; by default they count on from the largest one there. A
+        ValueError before 'ivfpq' is fitted and on disk.
         """
         self._check_in_memory(
             'takes no more images; load it without on_disk, or add them to '
@@ -127,14 +144,15 @@ class GalleryIndex:
             )
         rows = self._unit(features)
         if ids is None:
-            ids = np.arange(len(self), len(self) + len(rows))
-        numbers = np.ascontiguousarray(ids, dtype=np.int64)
-        if numbers.shape != (len(rows),):
-            raise ValueError(
-                f'ids has shape {numbers.shape}; there are '
-                f'{len(rows)} features.'
-            )
+            numbers = np.arange(self._next, self._next + len(rows))
+        else:
+            (numbers,) = check_labels(rows, ids=ids)
+            check_distinct(numbers, 'the images added')
+            if numbers.min() < self._next:
+                together = np.r_[stored_ids(self._on_host()), numbers]
+                check_distinct(together, 'the images there and those added')
         self._index.add_with_ids(rows, numbers)
+        self._next = max(self._next, int(numbers.max()) + 1)
         return self
 
     def search(
@@ -171,11 +189,13 @@ class GalleryIndex:
     def save(self, path: str | Path) -> None:
         """Write the index, in one step; not one that is left on disk."""
         self._check_in_memory('is saved already; copy its files')
-        faiss, index = import_faiss(), self._index
-        if self._on_gpu:
-            index = faiss.index_gpu_to_cpu(index)
-        with replace_whole(path) as partial:
-            faiss.write_index(index, str(partial))
+        write_index(self._on_host(), path)
+
+    def _on_host(self) -> Any:
+        index = self._index
+        return (
+            import_faiss().index_gpu_to_cpu(index) if self._on_gpu else index
+        )
 
     @classmethod
     def load(
@@ -223,6 +243,9 @@ class GalleryIndex:
         if self.kind == 'ivfpq':
             on_disk = on_disk or is_on_disk(index)
             self._least = _LEAST_POINTS * max(index.nlist, 2**index.pq.nbits)
+        ids = stored_ids(index) if not on_disk else np.zeros(0, np.int64)
+        check_distinct(ids, 'the images of an index')
+        self._next = int(ids.max(initial=-1)) + 1
         self._on_disk, self._on_gpu = on_disk, device == 'gpu'
         self._index = to_gpu(index) if self._on_gpu else index
 
@@ -237,14 +260,12 @@ class GalleryIndex:
                 f'features have {rows.shape[1]} columns; '
                 f'the index has dims={self.dims}.'
             )
-        return _normalise(rows)
-
-
-def _normalise(features: npt.NDArray[Any]) -> Floats:
-    norms = np.linalg.norm(features, axis=-1, keepdims=True)
-    return np.ascontiguousarray(
-        features / np.maximum(norms, 1e-12), dtype=np.float32
-    )
+        if not rows.any(axis=1).all():
+            raise ValueError(
+                f'features are zero in row {rows.any(axis=1).argmin()}; they '
+                'have no direction to be similar to.'
+            )
+        return np.ascontiguousarray(unit_rows(rows), dtype=np.float32)
 
 
 def _rank_again(
@@ -252,10 +273,18 @@ def _rank_again(
 ) -> tuple[Floats, Ids]:
     found = np.full((len(features), count), -np.inf, dtype=np.float32)
     best = np.full(found.shape, -1, dtype=np.int64)
+    least, dims = int(ids.max()) + 1, features.shape[1]
+    if gallery.shape[1:] != (dims,) or len(gallery) < least:
+        raise ValueError(
+            f'gallery has shape {gallery.shape}; give the features of all '
+            f'images by their number, at least ({least}, {dims}).'
+        )
     for number, (query, own) in enumerate(zip(features, ids, strict=True)):
         # Ascending numbers are read from a file in one sweep.
         own = np.sort(own[own >= 0])
-        exact = _normalise(np.asarray(gallery[own])) @ query
+        if not len(own):
+            continue
+        exact = unit_rows(check_features(gallery[own])) @ query
         order = np.argsort(-exact, kind='stable')[:count]
         found[number, : len(order)] = exact[order]
         best[number, : len(order)] = own[order]

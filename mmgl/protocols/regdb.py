@@ -6,6 +6,8 @@ import numpy.typing as npt
 from .modality import INFRARED, MODALITY_NAMES, VISIBLE
 
 TRIALS = range(1, 11)
+# Labels in both modalities, and images, of the test half of a trial.
+OFFICIAL_SIZE = 2 * 206, 2 * 2060
 IDX_FOLDER = 'idx'
 # What the files of the data set call the modalities.
 FILE_WORDS = {VISIBLE: 'visible', INFRARED: 'thermal'}

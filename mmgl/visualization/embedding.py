@@ -60,14 +60,27 @@ def tsne_embed(features: np.ndarray, seed: int = 0) -> np.ndarray:
     from sklearn.manifold import TSNE
 
     features = np.asarray(features, dtype=np.float64)
-    if len(features) < 4:
+    if features.ndim != 2 or min(features.shape) < 2 or len(features) < 4:
         raise ValueError(
-            f't-SNE needs at least 4 features, not {len(features)}.'
+            't-SNE needs at least 4 features of 2 numbers, not the shape '
+            f'{features.shape}.'
         )
     if not np.isfinite(features).all():
         raise ValueError('t-SNE: some features are not finite.')
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.maximum(norms, 1e-12)
+    with np.errstate(over='ignore'):
+        norms = np.linalg.norm(features, axis=1, keepdims=True)
+    if not ((norms > 1e-12) & (norms < np.inf)).all():
+        raise ValueError(
+            't-SNE: some features are zero, or too large or small to have a '
+            'direction.'
+        )
+    unit = features / norms
+    # What float32 cannot tell apart; the library dies of equal points.
+    if np.ptp(unit, axis=0).max() < 1e-7:
+        raise ValueError(
+            't-SNE: all features have the same direction, so there is nothing '
+            'to draw; check that the network has not collapsed.'
+        )
     perplexity = min(30.0, (len(unit) - 1) / 3)
     points: np.ndarray = TSNE(
         n_components=2, perplexity=perplexity, init='pca', random_state=seed

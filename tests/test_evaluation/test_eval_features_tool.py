@@ -9,9 +9,8 @@ from matlab_like import (
     official,
     random_cells,
     write_cameras,
-    write_cells,
+    write_split,
 )
-from scipy.io import savemat
 
 from mmgl.evaluation.features_io import FeatureSet, save_features
 from mmgl.evaluation.file_reports import (
@@ -36,22 +35,6 @@ def main():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.main
-
-
-def write_split(root, permutations, test_ids, number_of_ids):
-    (root / 'exp').mkdir(parents=True)
-    empty = np.zeros((10, 0))
-    write_cells(
-        root / 'exp' / 'rand_perm_cam.mat',
-        [
-            [
-                permutations[cam].get(pid, empty)
-                for pid in range(1, number_of_ids + 1)
-            ]
-            for cam in range(1, 7)
-        ],
-    )
-    savemat(root / 'exp' / 'test_id.mat', dict(id=np.array([test_ids])))
 
 
 @pytest.fixture(scope='module')

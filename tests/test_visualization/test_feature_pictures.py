@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mmgl.apis.pictures import run_ranking, run_tsne
 from mmgl.evaluation import FeatureSet, save_features
 from mmgl.visualization import (
     choose_queries,
@@ -139,3 +140,48 @@ def test_tsne_parts_clusters_and_repeats():
         tsne_embed(features[:3])
     with pytest.raises(ValueError, match='finite'):
         tsne_embed(np.full((5, 2), np.nan))
+
+
+@pytest.mark.parametrize(
+    'features, words',
+    [
+        (np.ones((20, 8)), 'same direction'),
+        (np.outer(np.arange(1, 41), np.ones(8)), 'same direction'),
+        (1 + 1e-9 * np.random.default_rng(0).normal(size=(9, 8)), 'same'),
+        (np.eye(8)[[0, 1, 2, 3]] - np.eye(8)[[0, 0, 0, 0]], 'zero'),
+        (np.full((5, 3), 1e300) * np.eye(5, 3), 'at least|zero'),
+        (1e300 * np.random.default_rng(0).normal(size=(9, 8)), 'too large'),
+        (np.ones((50, 1)), 'at least 4'),
+        (np.ones(50), 'at least 4'),
+    ],
+)
+def test_tsne_refuses_what_has_no_picture(features, words):
+    """The library would end the process, or draw what rounding left."""
+    with pytest.raises(ValueError, match=words):
+        tsne_embed(features)
+
+
+@pytest.mark.parametrize('tool', [run_tsne, run_ranking])
+@pytest.mark.parametrize(
+    'name, value, words',
+    [
+        ('features', np.nan, 'NaN or Inf in 1 of'),
+        ('pids', 7.7, 'whole'),
+        ('pids', -3, 'whole'),
+        ('modality', 5, 'modality'),
+        ('index', np.nan, 'whole'),
+    ],
+)
+def test_no_picture_of_faulty_dumps(
+    tool, name, value, words, tmp_path, capsys
+):
+    dump, path = make_dump(), tmp_path / 'a.npz'
+    array = getattr(dump, name).astype(float)
+    array[4] = value
+    save(path, dump, **{name: array})
+    with pytest.raises(SystemExit) as ended:
+        tool([str(path), '--out', str(tmp_path / 'a.png')])
+    error = capsys.readouterr().err.strip()
+    assert ended.value.code == 2 and '\n' not in error
+    assert words in error and 'a.npz' in error
+    assert not (tmp_path / 'a.png').exists()

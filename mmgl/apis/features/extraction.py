@@ -119,6 +119,7 @@ def _run(
         index,
         np.array([str(sample.img_path) for sample in samples]),
     )
+    images = images.checked('features of the network')
     return images, _joined(parts), _joined(places)
 
 

@@ -13,15 +13,16 @@ from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES, check_choice
 from mmgl.evaluation.reports import (
     Trials,
-    check_searches,
     evaluate_regdb,
     evaluate_sysu,
     mean_over_trials,
     report_document,
 )
+from mmgl.evaluation.sysu_searches import check_searches
 from mmgl.protocols.galleries import DRAWS
 from mmgl.protocols.sysu import TRIALS
 from mmgl.registry import METRICS
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import check_output, write_json
 
 from .row_gathering import gather_rows, share_of_rank
@@ -101,7 +102,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         for sample in data_samples:
             missing = [name for name in _FIELDS if sample.get(name) is None]
             if missing:
-                raise ValueError(
+                raise ConfigError(
                     f'ReIDMetric: a data sample lacks {", ".join(missing)} '
                     f'(it has {sorted(sample)}); use a test split and a '
                     'model whose predict mode sets the feature.'
@@ -114,7 +115,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         good = torch.isfinite(features).all(dim=1).cpu().numpy()
         if not good.all():
             wrong = np.array(paths)[~good]
-            raise ValueError(
+            raise ConfigError(
                 f'ReIDMetric: NaN or Inf in the features of {len(wrong)} of '
                 f'{len(good)} images of a batch: {", ".join(wrong[:10])}. '
                 'Check that training did not diverge.'
@@ -129,10 +130,13 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
 
         Images beyond ``size``, that of the data set, are repetitions that a
         sampler added. Missing images, and others that appear twice, are a
-        ValueError.
+        ConfigError.
         """
         prefix = f'{self.prefix}/' if self.prefix else ''
-        metrics: dict[str, float] = self.compute_metrics(self._gather(size))
+        try:
+            metrics = self.compute_metrics(self._gather(size))
+        except ValueError as error:
+            raise ConfigError(f'ReIDMetric: {error}') from error
         return {f'{prefix}{name}': value for name, value in metrics.items()}
 
     def compute_metrics(self, results: FeatureSet) -> dict[str, float]:
@@ -140,6 +144,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         meta = self.dataset_meta or {}
         if self.dump and is_main_process():
             save_features(self.dump, results)
+        if self.distance == 'cosine':
+            results.check_directions()
         trials = self._report(results, meta)
         if self.out and is_main_process():
             self._write(self.out, trials, meta)
@@ -151,8 +157,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         meta = self.dataset_meta or {}
         found = meta.get('dataset', self.protocol)
         if found != self.protocol:
-            raise ValueError(
-                f'ReIDMetric: protocol={self.protocol!r} but the data set is '
+            raise ConfigError(
+                f'protocol={self.protocol!r} but the data set is '
                 f'{found!r}; set protocol={found!r} in the evaluator.'
             )
         batches, label_batches, paths = (
@@ -163,8 +169,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         labels = gather_rows(label_batches, size).numpy()
         distinct = len(np.unique(labels, axis=0))
         if distinct < size:
-            raise ValueError(
-                f'ReIDMetric: {size - distinct} of {size} images appear '
+            raise ConfigError(
+                f'{size - distinct} of {size} images appear '
                 f'twice (equal {", ".join(_LABELS)}); a sampler must deal '
                 'out each image once.'
             )
@@ -181,9 +187,11 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
 
     def _report(self, data: FeatureSet, meta: Mapping[str, Any]) -> Trials:
         how = self.distance, self.ties, share_of_rank()
+        pids = meta.get('pids')
         if self.protocol == 'regdb':
+            labels = None if pids is None else len(pids)
             return evaluate_regdb(
-                data.features, data.pids, data.modality, *how
+                data.features, data.pids, data.modality, *how, labels
             )
         return evaluate_sysu(
             data.features,
@@ -194,6 +202,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             self.trials,
             self.gallery_draw,
             *how,
+            pids,
         )
 
     def _write(

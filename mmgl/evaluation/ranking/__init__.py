@@ -2,7 +2,13 @@
 
 from .backend import Distances
 from .distances import distances_between, pairwise_distances
-from .feature_arrays import Values, check_features, check_where_it_is, to_numpy
+from .feature_arrays import (
+    Values,
+    check_features,
+    check_where_it_is,
+    to_numpy,
+    unit_rows,
+)
 from .options import DISTANCES, TIE_RULES, check_choice
 from .scoring import RankingScores, Share, score_galleries
 
@@ -20,4 +26,5 @@ __all__ = [
     'pairwise_distances',
     'score_galleries',
     'to_numpy',
+    'unit_rows',
 ]

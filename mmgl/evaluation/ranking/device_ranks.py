@@ -12,10 +12,15 @@ import torch
 from torch import Tensor
 
 from .backend import Gallery, Matches
-from .feature_arrays import Array, Values, check_where_it_is, check_widths
+from .feature_arrays import (
+    NORM_FLOOR,
+    Array,
+    Values,
+    check_where_it_is,
+    check_widths,
+)
 from .match_ranks import rank_rows
 
-_NORM_FLOOR = 1e-12
 # Distances of a gallery that are ranked together; counting takes three times
 # as much again, sorting four times.
 _PART_BYTES = 2**26
@@ -136,10 +141,17 @@ def _tensor(array: Array, like: Tensor) -> Tensor:
 
 
 def _normalise(features: Tensor) -> Tensor:
+    """The same as ``unit_rows``."""
     norms = features.double().norm(dim=1, keepdim=True)
-    if (norms - 1).abs().max() < 2 * torch.finfo(features.dtype).eps:
-        return features  # of unit length up to rounding
-    norms = norms.clamp_min(_NORM_FLOOR).to(features.dtype)
+    info = torch.finfo(features.dtype)
+    if (norms - 1).abs().max() < 2 * info.eps:
+        return features
+    wild = (norms < NORM_FLOOR) | ~(norms < info.max)
+    if wild.any():
+        largest = features.abs().amax(dim=1, keepdim=True)
+        features = features / largest.where(wild & (largest > 0), 1)
+        norms = features.double().norm(dim=1, keepdim=True)
+    norms = norms.clamp_min(NORM_FLOOR).to(features.dtype)
     return torch.div(features, norms)
 
 

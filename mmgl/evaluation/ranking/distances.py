@@ -18,11 +18,11 @@ from .feature_arrays import (
     check_features,
     check_widths,
     is_on_accelerator,
+    unit_rows,
 )
 from .match_ranks import HostRanks
 from .options import DISTANCES, check_choice
 
-_NORM_FLOOR = 1e-12
 _FIRST_COLUMNS = 32  # tell most rows apart
 
 
@@ -40,14 +40,6 @@ def unique_rows(array: Array) -> tuple[Array, Array]:
         [numbers.setdefault((r + 0).tobytes(), len(numbers)) for r in array]
     )
     return np.unique(inverse, return_index=True)[1], inverse
-
-
-def _normalise(array: Array) -> Array:
-    norms = np.sqrt(np.einsum('nd,nd->n', array, array, dtype=np.float64))
-    if abs(norms - 1).max() < 2 * np.finfo(array.dtype).eps:
-        return array  # of unit length up to rounding
-    norms = np.maximum(norms, _NORM_FLOOR).astype(array.dtype)
-    return np.asarray(array / norms[:, None])
 
 
 class MatrixDistances(HostRanks):
@@ -101,7 +93,7 @@ class PairwiseDistances(HostRanks):
         gallery = gallery.astype(dtype, copy=False)
         if metric == 'cosine':
             # Changing the sign here saves a pass over the products.
-            query, gallery = -_normalise(query), _normalise(gallery)
+            query, gallery = -unit_rows(query), unit_rows(gallery)
         self.shape = (len(query), len(gallery))
         self.itemsize = dtype.itemsize
         first, inverse = unique_rows(gallery)

@@ -9,6 +9,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:  # numpy is enough where no features are on a device
     from torch import Tensor
 
+NORM_FLOOR = 1e-12
+
 Array: TypeAlias = npt.NDArray[Any]
 Values: TypeAlias = 'npt.ArrayLike | Tensor'
 
@@ -91,6 +93,26 @@ def check_widths(query: 'Array | Tensor', gallery: 'Array | Tensor') -> None:
             f'features {gallery.shape[1]}; both must come from the same '
             'model.'
         )
+
+
+def unit_rows(array: Array) -> Array:
+    """Divide rows by their lengths; rows of zeros stay."""
+    norms = _norms(array)
+    if abs(norms - 1).max() < 2 * np.finfo(array.dtype).eps:
+        return array  # of unit length up to rounding
+    wild = (norms < NORM_FLOOR) | ~(norms < np.finfo(array.dtype).max)
+    if wild.any():  # quotients would leave the range of the numbers
+        largest = np.where(wild, np.abs(array).max(axis=1), 1)[:, None]
+        array = array / np.where(largest == 0, 1, largest).astype(array.dtype)
+        norms = _norms(array)
+    norms = np.maximum(norms, NORM_FLOOR).astype(array.dtype)
+    return np.asarray(array / norms[:, None])
+
+
+def _norms(array: Array) -> npt.NDArray[np.float64]:
+    with np.errstate(over='ignore'):
+        squares = np.einsum('nd,nd->n', array, array, dtype=np.float64)
+    return np.asarray(np.sqrt(squares))
 
 
 def _bad_rows(array: Any) -> Array:
