@@ -127,7 +127,8 @@ def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
             f'{TRUST_OPTION} if you trust its author'
             if code
             else f'{what}: {path} is damaged or no checkpoint '
-            f'({type(error).__name__}{text and f": {text}"})'
+            f'({type(error).__name__}{text and f": {text}"}); copy it again '
+            'or take another'
         ) from error
 
 
@@ -140,7 +141,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     loaded = read_file(path)
     state = loaded.get('state_dict') if isinstance(loaded, dict) else None
     if not _holds_tensors(state):
-        raise ConfigError(f'checkpoint {path} has no state_dict of tensors')
+        raise ConfigError(
+            f'checkpoint {path} has no state_dict of tensors; name a '
+            'checkpoint of this package'
+        )
     _check_numbers(state, f'checkpoint {path}')
     meta = loaded.get('meta') or {}
     if not isinstance(meta, dict):
@@ -160,13 +164,13 @@ def read_state_dict(
     and ``backbone.network.*`` of an adapter is named ``backbone.*``.
 
     Raises:
-        FileNotFoundError: If the file is missing or the download fails.
-        ValueError: If no checkpoint is named or it holds no tensors.
+        ConfigError: If the file is missing or the download fails (then also a
+            FileNotFoundError), or it holds no tensors or none is named.
     """
     loaded: Any = checkpoint
     if not isinstance(checkpoint, dict):
         if not checkpoint:
-            raise ValueError(f'no checkpoint to initialise from: set {what}')
+            raise ConfigError(f'no checkpoint to initialise from: set {what}')
         source = str(checkpoint)
         hub = source.startswith(TORCHVISION)
         loaded = _read_torchvision(source) if hub else read_file(source, what)
@@ -174,7 +178,7 @@ def read_state_dict(
     state = next((found[key] for key in containers if key in found), found)
     where = 'the given dict' if loaded is checkpoint else checkpoint
     if not _holds_tensors(state):
-        raise ValueError(
+        raise ConfigError(
             f'{what}: {where} has no state dict (names and tensors) at the '
             f'top level or under {" or ".join(map(repr, containers))}; found '
             f'{list(found)[:8] or type(loaded).__name__}'
@@ -217,7 +221,7 @@ def _check_numbers(state: Mapping[str, Tensor], what: str) -> None:
     if names := infinite(state):
         raise ConfigError(
             f'{what} has NaN or Inf in {len(names)} of its '
-            f'{len(state)} tensors: {some_names(names)}'
+            f'{len(state)} tensors, take an earlier one: {some_names(names)}'
         )
 
 
@@ -236,14 +240,14 @@ def _read_torchvision(source: str) -> dict[str, Tensor]:
     name = source.removeprefix(TORCHVISION)
     known = ('resnet18', 'resnet34', 'resnet50', 'resnet101')
     if name not in known:
-        raise ValueError(f'{INIT}: {source}; torchvision:// knows {known}')
+        raise ConfigError(f'{INIT}: {source}; torchvision:// knows {known}')
     weights = get_model_weights(name)['IMAGENET1K_V1']
     try:
         state: dict[str, Tensor] = weights.get_state_dict(
             progress=False, check_hash=True, weights_only=True
         )
     except OSError as error:
-        raise FileNotFoundError(
+        raise NoCheckpointError(
             f'{INIT}: {source} is not in the cache of torch and could not be '
             f'downloaded ({error}). Download {weights.url} on a machine with '
             f'network and set {INIT} to it, or put it into '

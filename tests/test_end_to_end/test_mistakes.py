@@ -138,3 +138,26 @@ def test_checkpoint_of_another_model(
         )
     line = only_sentence(stopped.value.code, capsys.readouterr().err)
     assert 'does not fit the model' in line and 'neck.' in line
+
+
+def test_initial_weights_of_another_width(
+    pretrained, tiny_sysu, tmp_path, monkeypatch, capsys
+):
+    """They are read when the training starts, after all is built."""
+    monkeypatch.chdir(tmp_path)
+    options = dict(
+        finetune_options(tiny_sysu), **{'model.backbone.base_channels': 4}
+    )
+    with pytest.raises(SystemExit) as stopped:
+        run_training(
+            [
+                config(FINETUNE),
+                '--init',
+                'mmgl',
+                '--init-checkpoint',
+                str(pretrained.checkpoint),
+                *cfg_options(options),
+            ]
+        )
+    line = only_sentence(stopped.value.code, capsys.readouterr().err)
+    assert 'does not fit model.backbone' in line and 'another shape' in line
