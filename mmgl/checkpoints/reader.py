@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from mmgl.utils.errors import ConfigError
 
 from .compare import infinite, some_names
+from .stand_ins import KNOWN, plain
 
 # A file, torchvision://resnetNN, or what was read from one.
 Source: TypeAlias = str | Path | dict[str, Any]
@@ -29,44 +28,6 @@ _trusted: set[Path] = set()
 
 class NoCheckpointError(ConfigError, FileNotFoundError):
     """There is no such file."""
-
-
-class _History(HistoryBuffer):  # type: ignore[misc]
-    """Takes the numbers of a buffer of logs, not its methods.
-
-    mmengine's own takes those too, for all buffers of the process.
-    """
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__init__(  # type: ignore[misc]
-            state['_log_history'], state['_count_history'], state['max_length']
-        )
-        # So that it is saved again as what it was.
-        self.__class__ = HistoryBuffer
-
-
-def _ignore(*args: Any) -> None:
-    """Stand for the methods in a buffer of logs."""
-
-
-# What a training checkpoint holds beside tensors and plain values.
-_KNOWN: list[Any] = [
-    (_History, 'mmengine.logging.history_buffer.HistoryBuffer'),
-    (_ignore, 'builtins.getattr'),
-    (dict, 'mmengine.config.config.ConfigDict'),
-    np.ndarray,
-    np.dtype,
-    *(type(np.dtype(code)) for code in np.typecodes['All']),
-    # Private names, which numpy 2 changed.
-    *(
-        (value.__reduce__()[0], f'numpy.{core}.multiarray.{name}')
-        for value, name in (
-            (np.zeros(1), '_reconstruct'),
-            (np.float64(), 'scalar'),
-        )
-        for core in ('core', '_core')
-    ),
-]
 
 
 def trust(*paths: str | Path | None) -> None:
@@ -113,9 +74,9 @@ def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
         # torch does not compare the checksums.
         if zipfile.is_zipfile(path) and not is_intact(path):
             raise ValueError('wrong checksum')
-        with torch.serialization.safe_globals(_KNOWN):
-            return torch.load(
-                path, map_location='cpu', weights_only=not trusted
+        with torch.serialization.safe_globals(KNOWN):
+            return plain(
+                torch.load(path, map_location='cpu', weights_only=not trusted)
             )
     except Exception as error:  # of any type, for a broken file
         code = re.search(r'(?:GLOBAL|function) (\S+)', str(error))
