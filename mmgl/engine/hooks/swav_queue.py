@@ -1,12 +1,14 @@
 """SwAV's queue on any number of processes."""
 
 import logging
+from pathlib import Path
 
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmpretrain.engine.hooks import SwAVHook
 
+from mmgl.checkpoints.reader import read_file
 from mmgl.registry import HOOKS
 
 
@@ -27,6 +29,9 @@ class SwAVQueueHook(SwAVHook):  # type: ignore[misc]
     def before_run(self, runner: Runner) -> None:
         """Settle the length, and find the queue of a resumed run."""
         asked, batch = self.queue_length, self.batch_size
+        for path in Path(runner.work_dir).glob('queue*.pth'):
+            # mmpretrain would not notice a damaged one.
+            read_file(path, 'queue of SwAV')
         super().before_run(runner)
         if not asked:
             return
