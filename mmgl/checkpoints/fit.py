@@ -11,6 +11,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmgl.utils.errors import ConfigError
+
 from .compare import misfit, some_names
 from .reader import INIT, Source, read_network, read_state_dict
 
@@ -83,7 +85,7 @@ def load_backbone(
 
     Raises:
         FileNotFoundError: If the checkpoint is missing.
-        ValueError: If a setting is unknown or the tensors do not fit; the
+        ConfigError: If a setting is unknown or the tensors do not fit; the
             message names them.
     """
     check_init_from(dict(kind=kind, stems=stems))
@@ -137,7 +139,7 @@ def _load(
         ' in the backbone',
     )
     if problems:
-        raise ValueError(
+        raise ConfigError(
             f'{INIT}: {where} does not fit model.backbone; {problems}. Use '
             'the depth, base_channels and non_local of the pre-training, or '
             'name what may differ in model.init_from.allow_missing / '
@@ -157,7 +159,7 @@ def _load(
 def check_init_from(init_from: Mapping[str, Any] | None) -> None:
     """Check ``model.init_from`` (None or keywords of :func:`load_backbone`).
 
-    No file is opened; a mistake is a ValueError.
+    No file is opened; a mistake is a ConfigError.
     """
     if init_from is None:
         return
@@ -165,20 +167,20 @@ def check_init_from(init_from: Mapping[str, Any] | None) -> None:
     stems = init_from.get('stems', 'exact')
     unknown = sorted(set(init_from) - set(SETTINGS))
     if unknown:
-        raise ValueError(
+        raise ConfigError(
             f'{where} has unknown keys {unknown}; known are {SETTINGS}'
         )
     if kind not in KINDS:
-        raise ValueError(
+        raise ConfigError(
             f'{where}.kind must be one of {KINDS}, got {kind!r}; for random '
             f'weights set {where}=None'
         )
     if stems not in STEM_MODES:
-        raise ValueError(
+        raise ConfigError(
             f'{where}.stems must be one of {STEM_MODES}, got {stems!r}'
         )
     if kind == 'imagenet' and stems in STEMS:
-        raise ValueError(
+        raise ConfigError(
             f"{where}.stems={stems!r} is for kind='mmgl'; ImageNet weights "
             'have one stem, which goes into every stem'
         )
@@ -198,7 +200,7 @@ def _source_tensors(
     if kind == 'mmgl':
         if own:
             return own, dropped
-        raise ValueError(
+        raise ConfigError(
             f'{INIT}: no tensor named {PREFIX}* among {some_names(state)}; '
             "is it a checkpoint of this package? For torchvision's ImageNet "
             "weights set model.init_from.kind='imagenet'"
@@ -227,7 +229,7 @@ def _map_stems(
         stems = 'duplicate' if to_two else 'exact'
     if stems not in fitting:
         words = {False: 'one stem', True: 'two stems'}
-        raise ValueError(
+        raise ConfigError(
             f'{INIT}: the checkpoint has {words[from_two]} and the backbone '
             f'{words[to_two]}, which does not go with model.init_from.stems='
             f"'{stems}'; set it to {' or '.join(map(repr, fitting))}"

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from mmgl.utils.errors import ConfigError
 
 from .compare import infinite, some_names
+from .stand_ins import KNOWN, plain
 
 # A file, torchvision://resnetNN, or what was read from one.
 Source: TypeAlias = str | Path | dict[str, Any]
@@ -29,44 +28,6 @@ _trusted: set[Path] = set()
 
 class NoCheckpointError(ConfigError, FileNotFoundError):
     """There is no such file."""
-
-
-class _History(HistoryBuffer):  # type: ignore[misc]
-    """Takes the numbers of a buffer of logs, not its methods.
-
-    mmengine's own takes those too, for all buffers of the process.
-    """
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__init__(  # type: ignore[misc]
-            state['_log_history'], state['_count_history'], state['max_length']
-        )
-        # So that it is saved again as what it was.
-        self.__class__ = HistoryBuffer
-
-
-def _ignore(*args: Any) -> None:
-    """Stand for the methods in a buffer of logs."""
-
-
-# What a training checkpoint holds beside tensors and plain values.
-_KNOWN: list[Any] = [
-    (_History, 'mmengine.logging.history_buffer.HistoryBuffer'),
-    (_ignore, 'builtins.getattr'),
-    (dict, 'mmengine.config.config.ConfigDict'),
-    np.ndarray,
-    np.dtype,
-    *(type(np.dtype(code)) for code in np.typecodes['All']),
-    # Private names, which numpy 2 changed.
-    *(
-        (value.__reduce__()[0], f'numpy.{core}.multiarray.{name}')
-        for value, name in (
-            (np.zeros(1), '_reconstruct'),
-            (np.float64(), 'scalar'),
-        )
-        for core in ('core', '_core')
-    ),
-]
 
 
 def trust(*paths: str | Path | None) -> None:
@@ -113,9 +74,9 @@ def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
         # torch does not compare the checksums.
         if zipfile.is_zipfile(path) and not is_intact(path):
             raise ValueError('wrong checksum')
-        with torch.serialization.safe_globals(_KNOWN):
-            return torch.load(
-                path, map_location='cpu', weights_only=not trusted
+        with torch.serialization.safe_globals(KNOWN):
+            return plain(
+                torch.load(path, map_location='cpu', weights_only=not trusted)
             )
     except Exception as error:  # of any type, for a broken file
         code = re.search(r'(?:GLOBAL|function) (\S+)', str(error))
@@ -127,7 +88,8 @@ def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
             f'{TRUST_OPTION} if you trust its author'
             if code
             else f'{what}: {path} is damaged or no checkpoint '
-            f'({type(error).__name__}{text and f": {text}"})'
+            f'({type(error).__name__}{text and f": {text}"}); copy it again '
+            'or take another'
         ) from error
 
 
@@ -140,7 +102,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     loaded = read_file(path)
     state = loaded.get('state_dict') if isinstance(loaded, dict) else None
     if not _holds_tensors(state):
-        raise ConfigError(f'checkpoint {path} has no state_dict of tensors')
+        raise ConfigError(
+            f'checkpoint {path} has no state_dict of tensors; name a '
+            'checkpoint of this package'
+        )
     _check_numbers(state, f'checkpoint {path}')
     meta = loaded.get('meta') or {}
     if not isinstance(meta, dict):
@@ -160,13 +125,13 @@ def read_state_dict(
     and ``backbone.network.*`` of an adapter is named ``backbone.*``.
 
     Raises:
-        FileNotFoundError: If the file is missing or the download fails.
-        ValueError: If no checkpoint is named or it holds no tensors.
+        ConfigError: If the file is missing or the download fails (then also a
+            FileNotFoundError), or it holds no tensors or none is named.
     """
     loaded: Any = checkpoint
     if not isinstance(checkpoint, dict):
         if not checkpoint:
-            raise ValueError(f'no checkpoint to initialise from: set {what}')
+            raise ConfigError(f'no checkpoint to initialise from: set {what}')
         source = str(checkpoint)
         hub = source.startswith(TORCHVISION)
         loaded = _read_torchvision(source) if hub else read_file(source, what)
@@ -174,7 +139,7 @@ def read_state_dict(
     state = next((found[key] for key in containers if key in found), found)
     where = 'the given dict' if loaded is checkpoint else checkpoint
     if not _holds_tensors(state):
-        raise ValueError(
+        raise ConfigError(
             f'{what}: {where} has no state dict (names and tensors) at the '
             f'top level or under {" or ".join(map(repr, containers))}; found '
             f'{list(found)[:8] or type(loaded).__name__}'
@@ -217,7 +182,7 @@ def _check_numbers(state: Mapping[str, Tensor], what: str) -> None:
     if names := infinite(state):
         raise ConfigError(
             f'{what} has NaN or Inf in {len(names)} of its '
-            f'{len(state)} tensors: {some_names(names)}'
+            f'{len(state)} tensors, take an earlier one: {some_names(names)}'
         )
 
 
@@ -236,14 +201,14 @@ def _read_torchvision(source: str) -> dict[str, Tensor]:
     name = source.removeprefix(TORCHVISION)
     known = ('resnet18', 'resnet34', 'resnet50', 'resnet101')
     if name not in known:
-        raise ValueError(f'{INIT}: {source}; torchvision:// knows {known}')
+        raise ConfigError(f'{INIT}: {source}; torchvision:// knows {known}')
     weights = get_model_weights(name)['IMAGENET1K_V1']
     try:
         state: dict[str, Tensor] = weights.get_state_dict(
             progress=False, check_hash=True, weights_only=True
         )
     except OSError as error:
-        raise FileNotFoundError(
+        raise NoCheckpointError(
             f'{INIT}: {source} is not in the cache of torch and could not be '
             f'downloaded ({error}). Download {weights.url} on a machine with '
             f'network and set {INIT} to it, or put it into '

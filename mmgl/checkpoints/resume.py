@@ -74,7 +74,9 @@ def resolve_resume(resume: str, work_dir: str | Path) -> Path | None:
     if not path.is_file():
         raise ConfigError(f'--resume: there is no file {str(path)!r}')
     if not is_intact(path):
-        raise ConfigError(f'--resume: {path} is damaged or no checkpoint')
+        raise ConfigError(
+            f'--resume: {path} is damaged or no checkpoint; take another'
+        )
     return path
 
 

@@ -62,7 +62,8 @@ def check_state(
     if problems := misfit(state, needed, extra=sorted(extra)):
         raise ConfigError(
             f'checkpoint {path} does not fit the model of the config: '
-            f'{problems}'
+            f'{problems}. Use the config it was trained with, or start from '
+            'its backbone alone by --init-checkpoint'
         )
     unused = sum(
         name not in state or state[name].shape != value.shape

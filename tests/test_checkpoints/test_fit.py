@@ -279,6 +279,46 @@ def test_methods_of_a_buffer_are_not_taken_from_the_file(tmp_path):
     assert HistoryBuffer._statistics_methods == before
 
 
+@pytest.mark.parametrize(
+    'value',
+    [
+        np.arange(6, dtype='>i2').reshape(2, 3),
+        np.asfortranarray(np.random.rand(3, 4)),
+        np.array(['a', 'bcd']),
+        np.array(2.5),
+        np.zeros((0, 3), np.float32),
+        np.array([True, False]),
+    ],
+)
+def test_arrays_are_read_as_they_are(value, tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(checkpoint(net()), a=[(value, value.dtype)]), path)
+    ((found, kind),) = read_file(path)['a']
+    assert type(found) is np.ndarray and found.dtype == kind == value.dtype
+    np.testing.assert_array_equal(found, value)
+
+
+class Twisted:
+    """An array of objects whose type says that they are numbers."""
+
+    def __reduce__(self):
+        rebuild, arguments, _ = np.array([None]).__reduce__()
+        return rebuild, arguments, (1, (1,), Kind(), False, b'\x00' * 8)
+
+
+class Kind:
+    def __reduce__(self):
+        return np.dtype, ('O8', False, True), (3, '|', *[None] * 3, -1, -1, 0)
+
+
+def test_addresses_are_not_taken_from_a_file(tmp_path):
+    path = tmp_path / 'a.pth'
+    for value in (Twisted(), np.array([1, None], object), np.zeros(2, 'V4')):
+        torch.save(dict(checkpoint(net()), a=value), path)
+        with pytest.raises(ConfigError, match='an array of numpy type'):
+            read_file(path)
+
+
 def test_ddp_prefix():
     state = {f'module.{k}': v for k, v in checkpoint(net()).items()}
     load_backbone(net(), state, 'mmgl')

@@ -186,3 +186,26 @@ def test_an_error_in_the_middle_keeps_its_traceback(toy_config, monkeypatch):
     calls += [0] * 8
     with pytest.raises(SystemExit, match='2'):
         run_training([config])
+
+
+def test_initial_weights_of_another_width(
+    pretrained, tiny_sysu, tmp_path, monkeypatch, capsys
+):
+    """They are read when the training starts, after all is built."""
+    monkeypatch.chdir(tmp_path)
+    options = dict(
+        finetune_options(tiny_sysu), **{'model.backbone.base_channels': 4}
+    )
+    with pytest.raises(SystemExit) as stopped:
+        run_training(
+            [
+                config(FINETUNE),
+                '--init',
+                'mmgl',
+                '--init-checkpoint',
+                str(pretrained.checkpoint),
+                *cfg_options(options),
+            ]
+        )
+    line = only_sentence(stopped.value.code, capsys.readouterr().err)
+    assert 'does not fit model.backbone' in line and 'another shape' in line

@@ -4,10 +4,11 @@ import pytest
 import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmgl.engine import ReIDRunner
 from mmgl.engine.hooks import DynamicLossWeightHook
 from mmgl.models.heads import GraphAttentionHead
 
@@ -107,7 +108,7 @@ def test_needs_epochs():
 def train(work_dir, epochs, resume=False):
     model = Model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    runner = Runner(
+    runner = ReIDRunner(
         model,
         str(work_dir),
         train_dataloader=DataLoader(

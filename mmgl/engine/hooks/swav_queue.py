@@ -39,7 +39,7 @@ class SwAVQueueHook(SwAVHook):  # type: ignore[misc]
         left = Path(runner.work_dir, f'queue{rank}.pth')
         if left.is_file():
             # mmpretrain opens it with all that torch's version allows.
-            read_file(left)
+            read_file(left, 'queue of SwAV')
         super().before_run(runner)
         if not asked:
             return
