@@ -17,7 +17,7 @@ from mmgl.checkpoints.converters import (
 from mmgl.checkpoints.converters.backbone_shape import resnet_settings
 from mmgl.checkpoints.converters.methods import STEMS
 from mmgl.checkpoints.converters.rules import OneSided, Rule, Tensors, Work
-from mmgl.checkpoints.provenance import META_KEY
+from mmgl.checkpoints.provenance import META_KEY, kept_meta, read_meta
 from mmgl.checkpoints.reader import KEY, read_state_dict
 from mmgl.config.loading import forget_init, load_config
 from mmgl.registry import MODELS
@@ -127,7 +127,11 @@ def _method(state: Tensors, options: argparse.Namespace) -> Converted:
         )
     if method.container:
         # The public test scripts print the epoch.
-        return work, {method.container: work.done, 'epoch': 0}
+        return work, {
+            method.container: work.done,
+            'epoch': 0,
+            'meta': kept_meta(read_meta(options.source)),
+        }
     return work, work.done
 
 
@@ -203,6 +207,7 @@ def _packed(
 ) -> dict[str, Any]:
     """State dict and plain meta of a checkpoint of this package."""
     meta.update(
+        kept_meta(read_meta(options.source)),
         converted_from=options.method,
         source=Path(options.source).name,
         dropped=list(work.dropped),

@@ -1,15 +1,22 @@
 """The whole of an evaluation, as ``mmgl test`` does it."""
 
 import json
+import logging
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmgl.checkpoints.provenance import check_state, check_trial
+from mmgl.checkpoints.provenance import (
+    check_seen,
+    check_state,
+    entries_of,
+    seen_by,
+)
 from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, evaluation_config
@@ -23,8 +30,11 @@ from mmgl.utils.files import replace_whole
 from .training import check_loader, leave_group
 
 
-def prepare_evaluation(options: Namespace) -> Runner:
-    """Build a Runner with its data set and model from the options."""
+def prepare_evaluation(options: Namespace) -> tuple[Runner, str | None]:
+    """Build a Runner with its data set and model from the options.
+
+    Also what of the data the checkpoint has seen, where that is allowed.
+    """
     checkpoint = read_checkpoint(options.checkpoint)
     runner = build_runner(evaluation_config(options))
     loader = runner.test_loop.dataloader
@@ -32,25 +42,31 @@ def prepare_evaluation(options: Namespace) -> Runner:
     check_state(
         bare_model(runner), checkpoint['state_dict'], options.checkpoint
     )
-    metainfo = getattr(loader.dataset, 'metainfo', None) or {}
-    check_trial(
-        checkpoint.get('meta'),
-        metainfo,
-        options.checkpoint,
-        options.allow_trial_mismatch,
+    seen = check_seen(
+        seen_by(checkpoint.get('meta') or {}),
+        entries_of(loader.dataset),
+        f'checkpoint {options.checkpoint}',
+        options.allow_seen,
     )
-    return runner
+    return runner, seen
 
 
 def write_metrics(
-    path: str | Path, metrics: dict[str, Any], options: Namespace
+    path: str | Path,
+    metrics: dict[str, Any],
+    options: Namespace,
+    seen: str | None = None,
 ) -> None:
-    """Write metrics, and what was evaluated, as JSON in one step."""
+    """Write metrics, and what was evaluated, as JSON in one step.
+
+    ``seen`` marks metrics of identities that were seen in training.
+    """
     content = dict(
         config=str(options.config),
         checkpoint=str(options.checkpoint),
         flip_test=options.flip_test,
         device=device_name(),
+        seen=seen,
         metrics={k: float(v) for k, v in metrics.items()},
     )
     with replace_whole(path) as partial:
@@ -64,10 +80,13 @@ def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
     try:
         with report_outcome(options.debug):
             with report_errors(options.debug):
-                runner = prepare_evaluation(options)
+                runner, seen = prepare_evaluation(options)
             metrics: dict[str, float] = runner.test()
+        if seen:
+            say = 'These are numbers of identities seen in training: '
+            print_log(f'{say}{seen}', 'current', logging.WARNING)
         if options.out and is_main_process():
-            write_metrics(options.out, metrics, options)
+            write_metrics(options.out, metrics, options, seen)
     finally:
         leave_group()
     return metrics

@@ -75,6 +75,7 @@ def probe_checkpoint(
         config=str(config),
         checkpoint=str(checkpoint),
         kind=found.kind,
+        seen=found.seen,
         dataset=found.metainfo['dataset'],
         split=found.metainfo['split'],
         trial=found.metainfo.get('trial'),
@@ -111,7 +112,13 @@ def probe_table(probes: Sequence[dict[str, Any]]) -> list[list[str]]:
     for all.
     """
     keys = {key: None for probe in probes for key in probe['metrics']}
-    rows = [['figure', *(probe['name'] for probe in probes), 'chance']]
+    names = [
+        f'{probe["name"]} (seen in training)'
+        if probe.get('seen')
+        else probe['name']
+        for probe in probes
+    ]
+    rows = [['figure', *names, 'chance']]
     for key in keys:
         values = [probe['metrics'].get(key) for probe in probes]
         chances = {

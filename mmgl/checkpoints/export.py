@@ -9,6 +9,7 @@ from torch import nn
 from mmgl.utils.files import replace_whole
 
 from .fit import PREFIX
+from .provenance import kept_meta, read_meta
 from .reader import Source, read_state_dict
 
 
@@ -19,9 +20,10 @@ def export_backbone(
 ) -> Path:
     """Write the backbone alone to a file that loads with weights_only=True.
 
-    The file holds ``meta`` (plain strings, numbers, lists, dicts) and a
-    ``state_dict`` of ``backbone.*`` tensors, is written in one step and read
-    back by :func:`load_backbone` with ``kind='mmgl'``.
+    The file holds a ``state_dict`` of ``backbone.*`` tensors and ``meta``
+    (plain strings, numbers, lists, dicts), to which comes what the source has
+    seen. It is written in one step and read back by :func:`load_backbone`
+    with ``kind='mmgl'``.
 
     Raises:
         FileNotFoundError: If ``source`` is a path that does not exist.
@@ -29,6 +31,10 @@ def export_backbone(
     """
     if isinstance(source, nn.Module):
         source = source.state_dict()
+    before = source.get('meta') if isinstance(source, dict) else None
+    if not isinstance(source, dict):
+        before = read_meta(source)
+    meta = {**kept_meta(before or {}), **(meta or {})}
     state = {
         name: value.detach().cpu().clone()
         for name, value in read_state_dict(source).items()
@@ -36,9 +42,9 @@ def export_backbone(
     }
     if not state:
         raise ValueError(f'nothing to export: no tensor named {PREFIX}*')
-    _check_plain(meta or {}, 'meta')
+    _check_plain(meta, 'meta')
     with replace_whole(out) as partial:
-        torch.save({'meta': meta or {}, 'state_dict': state}, partial)
+        torch.save({'meta': meta, 'state_dict': state}, partial)
     return Path(out)
 
 

@@ -8,6 +8,8 @@ from mmengine.config import DictAction
 from mmgl.utils.compat import AMP_TYPES
 from mmgl.utils.errors import ConfigError
 
+# The name, and an older one.
+ALLOW_SEEN = ('--allow-seen', '--allow-trial-mismatch')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -65,10 +67,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help='set by older launchers',
     )
     add(
-        '--allow-trial-mismatch',
+        *ALLOW_SEEN,
         action='store_true',
-        help='use a checkpoint of another RegDB trial, which has seen the '
-        'test identities',
+        help='use a checkpoint that has seen the identities to score, such '
+        'as one of another RegDB trial; the numbers are marked',
     )
     add(
         '--debug',

@@ -31,13 +31,22 @@ def prune_model(model: Any) -> Any:
     return _replace_backbone(model, PrunedBackbone(model.backbone))
 
 
-def save_pruned(model: Any, cfg: Mapping[str, Any], path: str | Path) -> Any:
-    """Prune a model of a config and write it to a file of plain values."""
+def save_pruned(
+    model: Any,
+    cfg: Mapping[str, Any],
+    path: str | Path,
+    meta: Mapping[str, Any] | None = None,
+) -> Any:
+    """Prune a model of a config and write it to a file of plain values.
+
+    ``meta`` is what the checkpoint says about its training.
+    """
     pruned = prune_model(model).cpu()
     content = dict(
         model={**cfg, 'heads': None, 'init_from': None},
         subsets=channel_subsets(model.backbone),
         state_dict=pruned.state_dict(),
+        meta=dict(meta or {}),
     )
     with replace_whole(path) as partial:
         torch.save(content, partial)

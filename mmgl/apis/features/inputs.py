@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgl.config.loading import load_config
-from mmgl.config.options import add_cfg_options, distinct_names
+from mmgl.config.options import ALLOW_SEEN, add_cfg_options, distinct_names
 from mmgl.config.overrides import apply_overrides
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.utils.errors import ConfigError
@@ -34,9 +34,9 @@ def add_extraction_options(parser: ArgumentParser) -> None:
     add('--device', help='default: the GPU if there is one')
     add_cfg_options(parser)
     add(
-        '--allow-trial-mismatch',
+        *ALLOW_SEEN,
         action='store_true',
-        help='accept checkpoints of another RegDB trial',
+        help='use checkpoints that have seen the identities in training',
     )
 
 
@@ -103,7 +103,7 @@ def extract_by_options(
         seed=options.seed,
         workers=options.workers,
         device=options.device,
-        allow_trial_mismatch=options.allow_trial_mismatch,
+        allow_seen=options.allow_seen,
         **more,
     )
 
