@@ -15,6 +15,7 @@ from mmgl.checkpoints.provenance import (
     read_meta,
     seen_by,
 )
+from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.checkpoints.resume import find_resumable
 from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, training_config
@@ -84,11 +85,15 @@ def check_history(runner: Runner, allow: bool) -> None:
     if runner.val_loop is not None:
         scored += entries_of(runner.val_loop.dataloader.dataset)
     check_seen(own, scored, 'the model of this run', allow)
-    start = runner.cfg.get('load_from')
-    if runner.cfg.get('resume'):
+    cfg = runner.cfg
+    start = cfg.get('load_from')
+    init = cfg.model.get('init_from') or {}
+    if cfg.get('resume'):
         files = [start or find_resumable(runner.work_dir)]
     else:
         files = [start, *initial_files(model)]
+        if init.get('kind') == 'mmgl':
+            read_checkpoint(init['checkpoint'])
     for file in files:
         if file:
             seen = seen_by(read_meta(file))

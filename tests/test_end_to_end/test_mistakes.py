@@ -112,6 +112,37 @@ def test_mistake_in_the_options(
     assert words in only_sentence(stopped.value.code, text)
 
 
+@pytest.mark.parametrize('number', [3, 11, 13, 395])
+def test_number_of_classes(number, tiny_sysu, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = finetune_options(tiny_sysu)
+    options['model.heads.id.num_classes'] = number
+    with pytest.raises(SystemExit) as stopped:
+        run_training([config(FINETUNE), *cfg_options(options)])
+    line = only_sentence(stopped.value.code, capsys.readouterr().err)
+    assert f'model.heads.id.num_classes is {number}, but train_data' in line
+    assert 'set model.heads.id.num_classes=12' in line
+
+
+def test_validation_persons_seen_in_training(
+    tiny_sysu, tmp_path, monkeypatch, capsys
+):
+    """The usual fine-tuning trains on the persons of ``val_test``."""
+    monkeypatch.chdir(tmp_path)
+    options = finetune_options(tiny_sysu, iters=1)
+    run_training(
+        [config(FINETUNE), '--work-dir', 'run', *cfg_options(options)]
+    )
+    options['test_dataloader.dataset.split'] = 'val_test'
+    with pytest.raises(SystemExit) as stopped:
+        run_evaluation(
+            [config(FINETUNE), 'run/epoch_1.pth', *cfg_options(options)]
+        )
+    line = only_sentence(stopped.value.code, capsys.readouterr().err)
+    assert "trained on split 'trainval' and has seen 4 of the 4" in line
+    assert '--allow-seen' in line
+
+
 def test_missing_config(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     wrong = 'configs/mmgl/finetune/agw_r50_64-81e_syssu.py'
