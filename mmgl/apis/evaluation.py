@@ -48,6 +48,10 @@ def prepare_evaluation(options: Namespace) -> tuple[Runner, str | None]:
         f'checkpoint {options.checkpoint}',
         options.allow_seen,
     )
+    if seen:
+        # Files that metrics write are marked too.
+        evaluator = runner.test_loop.evaluator
+        evaluator.dataset_meta = dict(evaluator.dataset_meta, seen=seen)
     return runner, seen
 
 

@@ -17,6 +17,7 @@ from mmgl.version import __version__
 from .features.inputs import (
     add_extraction_options,
     extract_by_options,
+    marked,
     panel_names,
 )
 from .probe_report import probe_features
@@ -112,12 +113,7 @@ def probe_table(probes: Sequence[dict[str, Any]]) -> list[list[str]]:
     for all.
     """
     keys = {key: None for probe in probes for key in probe['metrics']}
-    names = [
-        f'{probe["name"]} (seen in training)'
-        if probe.get('seen')
-        else probe['name']
-        for probe in probes
-    ]
+    names = [marked(one['name'], one.get('seen')) for one in probes]
     rows = [['figure', *names, 'chance']]
     for key in keys:
         values = [probe['metrics'].get(key) for probe in probes]

@@ -13,6 +13,7 @@ from mmgl.checkpoints.provenance import (
     check_seen,
     check_state,
     entries_of,
+    initial_files,
     read_meta,
     seen_by,
 )
@@ -138,6 +139,15 @@ def test_unreadable_checkpoints(tmp_path):
 
 
 TRIALS = {1: ([1, 2, 3, 4], [5, 6, 7, 8]), 2: ([3, 4, 5, 6], [1, 2, 7, 8])}
+
+
+def test_every_file_a_model_starts_from():
+    model = torch.nn.Sequential(Model(), Model(), Model())
+    model.init_from = dict(kind='mmgl', checkpoint='a.pth')
+    model[0].init_cfg = dict(type='Pretrained', checkpoint='b.pth')
+    model[1].init_cfg = [dict(type='Xavier'), dict(checkpoint='c.pth')]
+    model[2].init_cfg = model[2].init_from = None
+    assert initial_files(model) == ['a.pth', 'b.pth', 'c.pth']
 
 
 def trial(number):

@@ -12,6 +12,7 @@ from running import (
 )
 
 from mmgl.apis.evaluation import run_evaluation
+from mmgl.apis.probe import run_probe
 from mmgl.apis.training import run_training
 
 CASES = {
@@ -139,8 +140,18 @@ def test_validation_persons_seen_in_training(
             [config(FINETUNE), 'run/epoch_1.pth', *cfg_options(options)]
         )
     line = only_sentence(stopped.value.code, capsys.readouterr().err)
-    assert "trained on split 'trainval' and has seen 4 of the 4" in line
-    assert '--allow-seen' in line
+    words = "trained on split 'trainval' and has seen 4 of the 4"
+    assert words in line and '--allow-seen' in line
+
+    probe = [config(FINETUNE), 'run/epoch_1.pth', '--data-root', tiny_sysu]
+    probe += ['--cfg-options', 'model.backbone.base_channels=8']
+    with pytest.raises(SystemExit) as stopped:
+        run_probe(probe)
+    line = only_sentence(stopped.value.code, capsys.readouterr().err)
+    assert words in line and '--allow-seen' in line
+    [found] = run_probe([*probe[:-2], '--allow-seen', *probe[-2:]])
+    assert words in found['seen']
+    assert 'run (seen in training)' in capsys.readouterr().out
 
 
 def test_missing_config(tmp_path, monkeypatch, capsys):

@@ -108,11 +108,9 @@ def extract_by_options(
     )
 
 
-def _extract(checkpoint: str, config: str, options: Namespace) -> FeatureSet:
-    """Extract features to draw."""
-    return extract_by_options(
-        config, checkpoint, options, feature=options.feature
-    ).images
+def marked(name: str, seen: str | None) -> str:
+    """Say beside a name that its images were seen in training."""
+    return f'{name} (seen in training)' if seen else name
 
 
 def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
@@ -129,9 +127,13 @@ def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
             'or one for each of them'
         )
     config_of = iter(configs)
-    return {
-        name: load_feature_dump(one)
-        if Path(one).suffix == '.npz'
-        else _extract(one, next(config_of), options)
-        for name, one in zip(names, options.inputs, strict=True)
-    }
+    inputs = {}
+    for name, one in zip(names, options.inputs, strict=True):
+        if Path(one).suffix == '.npz':
+            inputs[name] = load_feature_dump(one)
+        else:
+            found = extract_by_options(
+                next(config_of), one, options, feature=options.feature
+            )
+            inputs[marked(name, found.seen)] = found.images
+    return inputs

@@ -237,6 +237,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             settings['trials'] = [meta.get('trial')]
         else:
             settings['draw'] = self.gallery_draw
+        if meta.get('seen'):
+            settings['seen'] = meta['seen']
         path = Path(out)
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {**report_document(trials), 'settings': settings}
