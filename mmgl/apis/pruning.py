@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmgl.checkpoints.provenance import kept_meta, read_meta
 from mmgl.config.loading import load_config
 from mmgl.models.backbones.base_resnet import STAGES
 from mmgl.models.pruned_backbone import STREAMS, channel_subsets
@@ -122,8 +121,7 @@ def run_pruning(arguments: Sequence[str] | None = None) -> None:
     silence_upstream_warnings()
     with report_errors():
         model, cfg = build_headless(args.config, args.checkpoint)
-        meta = kept_meta(read_meta(args.checkpoint))
         difference = check_equal(model, prune_model(model), args.size)
-        pruned = save_pruned(model, cfg, args.out, meta)
+        pruned = save_pruned(model, cfg, args.out)
         report(model, pruned, args.size)
     print(f'feature maps differ by {difference:.1e} in fp64; wrote {args.out}')

@@ -85,19 +85,22 @@ def check_history(runner: Runner, allow: bool) -> None:
     if runner.val_loop is not None:
         scored += entries_of(runner.val_loop.dataloader.dataset)
     check_seen(own, scored, 'the model of this run', allow)
+    for file in starting_files(runner):
+        seen = seen_by(read_meta(file))
+        check_seen(seen, scored, f'checkpoint {file}', allow)
+
+
+def starting_files(runner: Runner) -> list[str]:
+    """Files that a run will take weights from."""
     cfg = runner.cfg
     start = cfg.get('load_from')
+    resumed = cfg.get('resume') and (start or find_resumable(runner.work_dir))
+    if resumed:
+        return [str(resumed)]
     init = cfg.model.get('init_from') or {}
-    if cfg.get('resume'):
-        files = [start or find_resumable(runner.work_dir)]
-    else:
-        files = [start, *initial_files(model)]
-        if init.get('kind') == 'mmgl':
-            read_checkpoint(init['checkpoint'])
-    for file in files:
-        if file:
-            seen = seen_by(read_meta(file))
-            check_seen(seen, scored, f'checkpoint {file}', allow)
+    if init.get('kind') == 'mmgl':
+        read_checkpoint(init['checkpoint'])
+    return [start] * bool(start) + initial_files(bare_model(runner))
 
 
 def run_training(arguments: Sequence[str] | None = None) -> Runner:

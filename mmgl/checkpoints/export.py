@@ -30,11 +30,10 @@ def export_backbone(
         ValueError: If ``source`` has no backbone or ``meta`` is not plain.
     """
     if isinstance(source, nn.Module):
-        source = source.state_dict()
-    before = source.get('meta') if isinstance(source, dict) else None
-    if not isinstance(source, dict):
-        before = read_meta(source)
-    meta = {**kept_meta(before or {}), **(meta or {})}
+        before, source = kept_meta(source), source.state_dict()
+    else:
+        before = kept_meta(read_meta(source))
+    meta = {**before, **(meta or {})}
     state = {
         name: value.detach().cpu().clone()
         for name, value in read_state_dict(source).items()

@@ -14,7 +14,7 @@ from mmgl.protocols.sysu import ID_FILES
 from mmgl.utils.errors import ConfigError
 
 from .compare import reshaped
-from .reader import read_checkpoint, read_file
+from .reader import Source, read_checkpoint, read_file
 
 # A data set that was trained on: FIELDS, as far as they are known, ``pids``
 # (person numbers of the data set) and ``labels`` (whether losses used them).
@@ -23,6 +23,8 @@ FIELDS = ('dataset', 'split', 'trial', 'num_pids')
 # Keys of a checkpoint's meta: the last data set it was trained on, and
 # entries for all since its weights were random.
 META_KEY, SEEN_KEY = 'trained_on', 'seen'
+# Where a model keeps the latter.
+MODEL_KEY = 'seen_in_training'
 ALLOW_OPTION = '--allow-seen'
 TRAINING_SPLITS = ('train', 'trainval')
 # Not used in testing; a published checkpoint may lack them.
@@ -46,7 +48,9 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> dict[str, Any]:
         {k: v for k, v in state.items() if shapes.get(k) == v.shape},
         strict=False,
     )
-    return dict(checkpoint.get('meta') or {})
+    meta = dict(checkpoint.get('meta') or {})
+    vars(model)[MODEL_KEY] = seen_by(meta)
+    return meta
 
 
 def check_state(
@@ -97,15 +101,17 @@ def _unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix('module.'): v for k, v in state.items()}
 
 
-def read_meta(path: str | Path) -> dict[str, Any]:
-    """Read the meta of a file of weights; {} if it is no file or has none."""
-    file = Path(path).expanduser()
-    try:
-        loaded = read_file(file) if file.is_file() else {}
-    except ValueError as error:
-        raise ConfigError(
-            f'checkpoint {path} is damaged or no checkpoint {error}'
-        ) from error
+def read_meta(source: Source) -> dict[str, Any]:
+    """Read the meta of weights; {} if there is no such file or it has none."""
+    loaded: Any = source
+    if not isinstance(source, dict):
+        file = Path(source).expanduser()
+        try:
+            loaded = read_file(file) if file.is_file() else {}
+        except ValueError as error:
+            raise ConfigError(
+                f'checkpoint {source} is damaged or no checkpoint {error}'
+            ) from error
     meta = loaded.get('meta') if isinstance(loaded, Mapping) else None
     return dict(meta) if isinstance(meta, Mapping) else {}
 
@@ -163,9 +169,11 @@ def seen_by(meta: Mapping[str, Any]) -> list[Entry]:
     return merged([one for one in entries if 'dataset' in one])
 
 
-def kept_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file made of a checkpoint keeps of its meta."""
-    seen = seen_by(meta)
+def kept_meta(source: nn.Module | Mapping[str, Any]) -> dict[str, Any]:
+    """What a file made of a model, or of a checkpoint's meta, says of it."""
+    if isinstance(source, nn.Module):
+        source = {SEEN_KEY: vars(source).get(MODEL_KEY)}
+    seen = seen_by(source)
     return {SEEN_KEY: seen} if seen else {}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmgl.checkpoints.provenance import MODEL_KEY, kept_meta, seen_by
 from mmgl.registry import MODELS
 from mmgl.utils.files import replace_whole
 
@@ -31,22 +32,14 @@ def prune_model(model: Any) -> Any:
     return _replace_backbone(model, PrunedBackbone(model.backbone))
 
 
-def save_pruned(
-    model: Any,
-    cfg: Mapping[str, Any],
-    path: str | Path,
-    meta: Mapping[str, Any] | None = None,
-) -> Any:
-    """Prune a model of a config and write it to a file of plain values.
-
-    ``meta`` is what the checkpoint says about its training.
-    """
+def save_pruned(model: Any, cfg: Mapping[str, Any], path: str | Path) -> Any:
+    """Prune a model of a config and write it to a file of plain values."""
     pruned = prune_model(model).cpu()
     content = dict(
         model={**cfg, 'heads': None, 'init_from': None},
         subsets=channel_subsets(model.backbone),
         state_dict=pruned.state_dict(),
-        meta=dict(meta or {}),
+        meta=kept_meta(model),
     )
     with replace_whole(path) as partial:
         torch.save(content, partial)
@@ -71,6 +64,7 @@ def load_pruned(path: str | Path) -> Any:
         model, PrunedBackbone(model.backbone, content['subsets'])
     )
     pruned.load_state_dict(content['state_dict'])
+    vars(pruned)[MODEL_KEY] = seen_by(content.get('meta') or {})
     return pruned
 
 

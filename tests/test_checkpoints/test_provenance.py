@@ -14,6 +14,7 @@ from mmgl.checkpoints.provenance import (
     check_state,
     entries_of,
     initial_files,
+    load_checkpoint,
     read_meta,
     seen_by,
 )
@@ -248,6 +249,11 @@ def test_files_made_of_a_checkpoint_keep_the_history(tmp_path):
     assert read_meta(out) == dict(seen=history, epoch=3)
     export_backbone(torch.load(out), tmp_path / 'c.pth')
     assert seen_by(read_meta(tmp_path / 'c.pth')) == history
+    model = torch.nn.Module()
+    model.backbone = torch.nn.PReLU(2)
+    assert load_checkpoint(model, source)
+    export_backbone(model, tmp_path / 'd.pth')
+    assert read_meta(tmp_path / 'd.pth') == dict(seen=history)
 
 
 def test_evaluation_refuses_another_model(toy_config, tmp_path, capsys):

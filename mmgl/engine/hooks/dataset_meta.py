@@ -10,6 +10,7 @@ from torch import nn
 from mmgl.checkpoints.provenance import (
     FIELDS,
     META_KEY,
+    MODEL_KEY,
     SEEN_KEY,
     Entry,
     entries_of,
@@ -64,9 +65,11 @@ class DatasetMetaHook(Hook):  # type: ignore[misc]
         self._before += seen_by(checkpoint.get('meta') or {})
 
     def before_train(self, runner: Runner) -> None:
-        """Take over the history of the initial weights."""
-        for file in initial_files(bare_model(runner)):
+        """Take over the history of the initial weights; the model knows it."""
+        model = bare_model(runner)
+        for file in initial_files(model):
             self._before += seen_by(read_meta(file))
+        vars(model)[MODEL_KEY] = self._history(runner)
 
     def before_save_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
@@ -74,12 +77,16 @@ class DatasetMetaHook(Hook):  # type: ignore[misc]
         """Add ``checkpoint['meta']['trained_on']`` and ``['seen']``."""
         dataset = runner.train_dataloader.dataset
         metainfo = getattr(dataset, 'metainfo', None) or {}
-        meta = checkpoint['meta']
-        meta[META_KEY] = {k: metainfo[k] for k in FIELDS if k in metainfo}
-        own = entries_of(dataset)
+        last = {k: metainfo[k] for k in FIELDS if k in metainfo}
+        checkpoint['meta'][META_KEY] = last
+        seen = self._history(runner)
+        if seen != seen_by({META_KEY: last}):
+            checkpoint['meta'][SEEN_KEY] = seen
+
+    def _history(self, runner: Runner) -> list[Entry]:
+        """What was seen before, and what this run sees."""
+        own = entries_of(runner.train_dataloader.dataset)
         if any('pids' in entry for entry in own):
             labels = uses_labels(bare_model(runner))
-            own = entries_of(dataset, labels=labels)
-        seen = merged(self._before, own)
-        if seen != seen_by({META_KEY: meta[META_KEY]}):
-            meta[SEEN_KEY] = seen
+            own = [dict(entry, labels=labels) for entry in own]
+        return merged(self._before, own)
