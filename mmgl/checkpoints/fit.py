@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from .compare import misfit, reshaped, some_names
+from .provenance import MODEL_KEY, read_meta, seen_by
 from .reader import KEY, Source, read_network, read_state_dict
 
 PREFIX = 'backbone.'
@@ -91,20 +92,24 @@ def load_backbone(
     check_init_from(dict(kind=kind, stems=stems))
     missing, unused = _prefixes(allow_missing), _prefixes(allow_unused)
     networks = dict(backbone.named_children()).get('networks')
-    if not isinstance(networks, nn.ModuleDict):
-        return _load(backbone, checkpoint, kind, stems, missing, unused)
-    reports = {
-        name: _load(
-            network,
-            read_network(checkpoint, name),
-            kind,
-            stems,
-            missing,
-            unused,
+    if isinstance(networks, nn.ModuleDict):
+        report = _merge_reports(
+            {
+                name: _load(
+                    network,
+                    read_network(checkpoint, name),
+                    kind,
+                    stems,
+                    missing,
+                    unused,
+                )
+                for name, network in networks.items()
+            }
         )
-        for name, network in networks.items()
-    }
-    return _merge_reports(reports)
+    else:
+        report = _load(backbone, checkpoint, kind, stems, missing, unused)
+    vars(backbone)[MODEL_KEY] = seen_by(read_meta(checkpoint))
+    return report
 
 
 def _load(

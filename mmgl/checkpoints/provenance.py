@@ -23,7 +23,7 @@ FIELDS = ('dataset', 'split', 'trial', 'num_pids')
 # Keys of a checkpoint's meta: the last data set it was trained on, and
 # entries for all since its weights were random.
 META_KEY, SEEN_KEY = 'trained_on', 'seen'
-# Where a model keeps the latter.
+# Where a model, or a part of it, keeps the latter.
 MODEL_KEY = 'seen_in_training'
 ALLOW_OPTION = '--allow-seen'
 TRAINING_SPLITS = ('train', 'trainval')
@@ -169,11 +169,18 @@ def seen_by(meta: Mapping[str, Any]) -> list[Entry]:
     return merged([one for one in entries if 'dataset' in one])
 
 
+def history_of(model: nn.Module) -> list[Entry]:
+    """Data that the weights of a model, or of its parts, have seen."""
+    parts = (vars(module).get(MODEL_KEY, ()) for module in model.modules())
+    return merged(*parts)
+
+
 def kept_meta(source: nn.Module | Mapping[str, Any]) -> dict[str, Any]:
     """What a file made of a model, or of a checkpoint's meta, says of it."""
     if isinstance(source, nn.Module):
-        source = {SEEN_KEY: vars(source).get(MODEL_KEY)}
-    seen = seen_by(source)
+        seen = history_of(source)
+    else:
+        seen = seen_by(source)
     return {SEEN_KEY: seen} if seen else {}
 
 

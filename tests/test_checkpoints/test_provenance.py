@@ -9,6 +9,7 @@ from torch.utils.data import ConcatDataset, Subset
 from mmgl.apis.evaluation import run_evaluation
 from mmgl.apis.training import run_training
 from mmgl.checkpoints.export import export_backbone
+from mmgl.checkpoints.fit import load_backbone
 from mmgl.checkpoints.provenance import (
     check_seen,
     check_state,
@@ -249,11 +250,13 @@ def test_files_made_of_a_checkpoint_keep_the_history(tmp_path):
     assert read_meta(out) == dict(seen=history, epoch=3)
     export_backbone(torch.load(out), tmp_path / 'c.pth')
     assert seen_by(read_meta(tmp_path / 'c.pth')) == history
-    model = torch.nn.Module()
-    model.backbone = torch.nn.PReLU(2)
-    assert load_checkpoint(model, source)
-    export_backbone(model, tmp_path / 'd.pth')
-    assert read_meta(tmp_path / 'd.pth') == dict(seen=history)
+    loads = load_checkpoint, lambda m, f: load_backbone(m.backbone, f, 'mmgl')
+    for load in loads:
+        model = torch.nn.Module()
+        model.backbone = torch.nn.PReLU(2)
+        load(model, source)
+        export_backbone(model, tmp_path / 'd.pth')
+        assert read_meta(tmp_path / 'd.pth') == dict(seen=history)
 
 
 def test_evaluation_refuses_another_model(toy_config, tmp_path, capsys):

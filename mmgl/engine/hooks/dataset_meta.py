@@ -14,6 +14,7 @@ from mmgl.checkpoints.provenance import (
     SEEN_KEY,
     Entry,
     entries_of,
+    history_of,
     initial_files,
     merged,
     read_meta,
@@ -67,6 +68,7 @@ class DatasetMetaHook(Hook):  # type: ignore[misc]
     def before_train(self, runner: Runner) -> None:
         """Take over the history of the initial weights; the model knows it."""
         model = bare_model(runner)
+        self._before += history_of(model)
         for file in initial_files(model):
             self._before += seen_by(read_meta(file))
         vars(model)[MODEL_KEY] = self._history(runner)
