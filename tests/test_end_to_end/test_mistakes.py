@@ -1,5 +1,8 @@
 """A mistake of the user ends in one sentence and exit code 2."""
 
+import json
+from pathlib import Path
+
 import pytest
 from running import (
     FINETUNE,
@@ -142,6 +145,14 @@ def test_validation_persons_seen_in_training(
     line = only_sentence(stopped.value.code, capsys.readouterr().err)
     words = "trained on split 'trainval' and has seen 4 of the 4"
     assert words in line and '--allow-seen' in line
+    options['test_evaluator.out'] = 'metric.json'
+    options['test_evaluator.shots'] = '[1]'
+    allowed = ['--allow-seen', '--out', 'test.json', *cfg_options(options)]
+    run_evaluation([config(FINETUNE), 'run/epoch_1.pth', *allowed])
+    read = [
+        json.loads(Path(p).read_text()) for p in ('metric.json', 'test.json')
+    ]
+    assert words in read[0]['settings']['seen'] and words in read[1]['seen']
 
     probe = [config(FINETUNE), 'run/epoch_1.pth', '--data-root', tiny_sysu]
     probe += ['--cfg-options', 'model.backbone.base_channels=8']
