@@ -42,12 +42,22 @@ auto_scale_lr = dict(base_batch_size=8)
 class ToyDataset(Dataset):
     """Vectors that sum up to their target."""
 
-    def __init__(self, length: int, dataset='regdb', trial=1, data_root=''):
+    def __init__(
+        self,
+        length: int,
+        dataset='regdb',
+        trial=1,
+        data_root='',
+        split='train',
+        pids=None,
+    ):
         generator = torch.Generator().manual_seed(0)
         self.data = torch.randn(length, 4, generator=generator)
         self.metainfo = dict(
-            dataset=dataset, split='train', trial=trial, num_pids=7
+            dataset=dataset, split=split, trial=trial, num_pids=7
         )
+        if pids is not None:
+            self.metainfo['pids'] = pids
 
     def __len__(self):
         return len(self.data)

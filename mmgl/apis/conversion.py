@@ -16,7 +16,7 @@ from mmgl.checkpoints.converters import (
 from mmgl.checkpoints.converters.backbone_shape import resnet_settings
 from mmgl.checkpoints.converters.methods import STEMS
 from mmgl.checkpoints.converters.rules import OneSided, Rule, Tensors, Work
-from mmgl.checkpoints.provenance import META_KEY
+from mmgl.checkpoints.provenance import META_KEY, kept_meta, read_meta
 from mmgl.checkpoints.reader import read_state_dict, trust
 from mmgl.config.loading import checked_config, forget_init
 from mmgl.config.options import add_trust_option
@@ -132,7 +132,11 @@ def _method(state: Tensors, options: argparse.Namespace) -> Converted:
         )
     if method.container:
         # The public test scripts print the epoch.
-        return work, {method.container: work.done, 'epoch': 0}
+        return work, {
+            method.container: work.done,
+            'epoch': 0,
+            'meta': kept_meta(read_meta(options.source)),
+        }
     return work, work.done
 
 
@@ -199,6 +203,7 @@ def _packed(
 ) -> dict[str, Any]:
     """State dict and plain meta of a checkpoint of this package."""
     meta.update(
+        kept_meta(read_meta(options.source)),
         converted_from=options.method,
         source=Path(options.source).name,
         dropped=list(work.dropped),

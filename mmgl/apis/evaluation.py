@@ -1,5 +1,6 @@
 """The whole of an evaluation, as ``mmgl test`` does it."""
 
+import logging
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -8,9 +9,10 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmgl.checkpoints.provenance import check_trial
+from mmgl.checkpoints.provenance import check_seen, entries_of, seen_by
 from mmgl.checkpoints.reader import read_checkpoint, trust
 from mmgl.checkpoints.whole import check_state
 from mmgl.config.keys import LOADERS
@@ -27,8 +29,11 @@ from .training import check_loader, leave_group, sole_writer
 
 def prepare_evaluation(
     options: Namespace, cfg: Config | None = None
-) -> Runner:
-    """Build a Runner with its data set and model from the options."""
+) -> tuple[Runner, str | None]:
+    """Build a Runner with its data set and model from the options.
+
+    Also what of the data the checkpoint has seen, where that is allowed.
+    """
     if options.trust_checkpoint:
         trust(options.checkpoint)
     checkpoint = read_checkpoint(options.checkpoint)
@@ -38,25 +43,35 @@ def prepare_evaluation(
     check_state(
         bare_model(runner), checkpoint['state_dict'], options.checkpoint
     )
-    metainfo = getattr(loader.dataset, 'metainfo', None) or {}
-    check_trial(
-        checkpoint['meta'],
-        metainfo,
-        options.checkpoint,
-        options.allow_trial_mismatch,
+    seen = check_seen(
+        seen_by(checkpoint['meta']),
+        entries_of(loader.dataset),
+        f'checkpoint {options.checkpoint}',
+        options.allow_seen,
     )
-    return runner
+    if seen:
+        # Files that metrics write are marked too.
+        evaluator = runner.test_loop.evaluator
+        evaluator.dataset_meta = dict(evaluator.dataset_meta, seen=seen)
+    return runner, seen
 
 
 def write_metrics(
-    path: str | Path, metrics: dict[str, Any], options: Namespace
+    path: str | Path,
+    metrics: dict[str, Any],
+    options: Namespace,
+    seen: str | None = None,
 ) -> None:
-    """Write metrics, and what was evaluated, as JSON in one step."""
+    """Write metrics, and what was evaluated, as JSON in one step.
+
+    ``seen`` marks metrics of identities that were seen in training.
+    """
     content = dict(
         config=str(options.config),
         checkpoint=str(options.checkpoint),
         flip_test=options.flip_test,
         device=device_name(),
+        seen=seen,
         metrics={k: float(v) for k, v in metrics.items()},
     )
     write_json(path, content)
@@ -73,8 +88,11 @@ def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
                 check_output(options.out, ('.json',))
             cfg = evaluation_config(options)
             ends.enter_context(sole_writer(cfg))
-            runner = prepare_evaluation(options, cfg)
+            runner, seen = prepare_evaluation(options, cfg)
             metrics: dict[str, float] = runner.test()
+            if seen:
+                say = 'These are numbers of identities seen in training: '
+                print_log(f'{say}{seen}', 'current', logging.WARNING)
             if options.out and is_main_process():
-                write_metrics(options.out, metrics, options)
+                write_metrics(options.out, metrics, options, seen)
     return metrics

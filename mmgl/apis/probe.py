@@ -18,6 +18,7 @@ from mmgl.version import __version__
 from .features.inputs import (
     add_extraction_options,
     extract_by_options,
+    marked,
     panel_names,
 )
 from .probe_report import probe_features
@@ -72,6 +73,7 @@ def probe_checkpoint(
         config=str(config),
         checkpoint=str(checkpoint),
         kind=found.kind,
+        seen=found.seen,
         dataset=found.metainfo['dataset'],
         split=found.metainfo['split'],
         trial=found.metainfo.get('trial'),
@@ -108,7 +110,8 @@ def probe_table(probes: Sequence[dict[str, Any]]) -> list[list[str]]:
     for all.
     """
     keys = {key: None for probe in probes for key in probe['metrics']}
-    rows = [['figure', *(probe['name'] for probe in probes), 'chance']]
+    names = [marked(one['name'], one.get('seen')) for one in probes]
+    rows = [['figure', *names, 'chance']]
     for key in keys:
         values = [probe['metrics'].get(key) for probe in probes]
         chances = {

@@ -11,11 +11,21 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmgl.checkpoints.provenance import check_trial
+from mmgl.checkpoints.provenance import (
+    check_seen,
+    entries_of,
+    initial_files,
+    read_meta,
+    seen_by,
+)
 from mmgl.checkpoints.reader import read_checkpoint, trust
+from mmgl.checkpoints.resume import find_resumable
 from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, training_config
 from mmgl.config.options import training_parser
+from mmgl.engine.bare_model import bare_model
+from mmgl.engine.hooks.dataset_meta import DatasetMetaHook, uses_labels
+from mmgl.models.protocols import Classifier
 from mmgl.utils.checks import check_workers
 from mmgl.utils.compat import launched_rank, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
@@ -25,6 +35,9 @@ from mmgl.utils.locks import locked_folder
 RESUME = (
     'the same command with --resume auto goes on from the newest checkpoint'
 )
+
+# What tells whether two data sets divide the same persons differently.
+TRIAL = ('dataset', 'trial')
 
 
 def check_loader(loader: DataLoader[Any], name: str) -> None:
@@ -51,15 +64,57 @@ def prepare_training(options: Namespace, cfg: Config | None = None) -> Runner:
     check_loader(runner.train_loop.dataloader, LOADERS[0])
     if runner.val_loop is not None:
         check_loader(runner.val_loop.dataloader, LOADERS[1])
-    if init.get('kind') == 'mmgl' and not cfg.get('resume'):
-        path = init['checkpoint']
-        check_trial(
-            read_checkpoint(path).get('meta'),
-            runner.train_dataloader.dataset.metainfo,
-            path,
-            options.allow_trial_mismatch,
-        )
+    check_classes(runner)
+    check_history(runner, options.allow_seen)
     return runner
+
+
+def check_classes(runner: Runner) -> None:
+    """Compare the classes of classifiers with the identities of the data."""
+    dataset = runner.train_loop.dataloader.dataset
+    expected = (getattr(dataset, 'metainfo', None) or {}).get('num_pids')
+    for name, head in bare_model(runner).named_modules():
+        if not isinstance(head, Classifier) or expected is None:
+            continue
+        if head.num_classes != expected:
+            raise ConfigError(
+                f'model.{name}.num_classes is {head.num_classes}, but '
+                f'{LOADERS[0]}.dataset has {expected} identities; set '
+                f'model.{name}.num_classes={expected}'
+            )
+
+
+def check_history(runner: Runner, allow: bool) -> None:
+    """Refuse to go on from weights that saw what this run is to score.
+
+    Its test set is another trial's training set where the trials differ;
+    what it is validated on, the run itself must not see either.
+    """
+    if not any(isinstance(hook, DatasetMetaHook) for hook in runner.hooks):
+        runner.register_hook(DatasetMetaHook())
+    model = bare_model(runner)
+    dataset = runner.train_loop.dataloader.dataset
+    own = entries_of(dataset, labels=uses_labels(model))
+    scored = [{k: v for k, v in one.items() if k in TRIAL} for one in own]
+    if runner.val_loop is not None:
+        scored += entries_of(runner.val_loop.dataloader.dataset)
+    check_seen(own, scored, 'the model of this run', allow)
+    for file in starting_files(runner):
+        seen = seen_by(read_meta(file))
+        check_seen(seen, scored, f'checkpoint {file}', allow)
+
+
+def starting_files(runner: Runner) -> list[str]:
+    """Files that a run will take weights from."""
+    cfg = runner.cfg
+    start = cfg.get('load_from')
+    resumed = cfg.get('resume') and (start or find_resumable(runner.work_dir))
+    if resumed:
+        return [str(resumed)]
+    init = cfg.model.get('init_from') or {}
+    if init.get('kind') == 'mmgl':
+        read_checkpoint(init['checkpoint'])
+    return [start] * bool(start) + initial_files(bare_model(runner))
 
 
 class _Begun(Hook):  # type: ignore[misc]  # mmengine: no types

@@ -9,6 +9,7 @@ from torch import nn
 from mmgl.utils.files import replace_whole
 
 from .fit import PREFIX
+from .provenance import kept_meta, read_meta
 from .reader import Source, read_state_dict
 
 
@@ -19,14 +20,18 @@ def export_backbone(
 ) -> Path:
     """Write the backbone alone to a file of plain values and tensors.
 
-    :func:`load_backbone` reads it with ``kind='mmgl'``.
+    :func:`load_backbone` reads it with ``kind='mmgl'``. To ``meta`` comes
+    what the source has seen.
 
     Raises:
         FileNotFoundError: If ``source`` is a path that does not exist.
         ValueError: If ``source`` has no backbone or ``meta`` is not plain.
     """
     if isinstance(source, nn.Module):
-        source = source.state_dict()
+        before, source = kept_meta(source), source.state_dict()
+    else:
+        before = kept_meta(read_meta(source))
+    meta = {**before, **(meta or {})}
     state = {
         name: value.detach().cpu().clone()
         for name, value in read_state_dict(source).items()
@@ -34,9 +39,9 @@ def export_backbone(
     }
     if not state:
         raise ValueError(f'nothing to export: no tensor named {PREFIX}*')
-    _check_plain(meta or {}, 'meta')
+    _check_plain(meta, 'meta')
     with replace_whole(out) as partial:
-        torch.save({'meta': meta or {}, 'state_dict': state}, partial)
+        torch.save({'meta': meta, 'state_dict': state}, partial)
     return Path(out)
 
 

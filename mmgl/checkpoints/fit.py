@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mmgl.utils.errors import ConfigError
 
 from .compare import misfit, some_names
+from .provenance import MODEL_KEY, read_meta, seen_by
 from .reader import INIT, Source, read_network, read_state_dict
 
 PREFIX = 'backbone.'
@@ -91,13 +92,22 @@ def load_backbone(
     check_init_from(dict(kind=kind, stems=stems))
     missing, unused = _prefixes(allow_missing), _prefixes(allow_unused)
     networks = dict(backbone.named_children()).get('networks')
-    if not isinstance(networks, nn.ModuleDict):
-        return _load(backbone, checkpoint, kind, stems, missing, unused)
     settings = (kind, stems, missing, unused)
-    reports = {
-        name: _load(network, read_network(checkpoint, name), *settings)
-        for name, network in networks.items()
-    }
+    if isinstance(networks, nn.ModuleDict):
+        report = _merge_reports(
+            {
+                name: _load(network, read_network(checkpoint, name), *settings)
+                for name, network in networks.items()
+            }
+        )
+    else:
+        report = _load(backbone, checkpoint, *settings)
+    vars(backbone)[MODEL_KEY] = seen_by(read_meta(checkpoint))
+    return report
+
+
+def _merge_reports(reports: Mapping[str, LoadReport]) -> LoadReport:
+    """Join the reports of several networks."""
     first = next(iter(reports.values()))
     matched, fresh = (
         tuple(

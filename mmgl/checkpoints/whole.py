@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmgl.utils.errors import ConfigError
 
 from .compare import misfit
+from .provenance import MODEL_KEY, seen_by
 from .reader import read_checkpoint
 
 # Not used in testing; a published checkpoint may lack them.
@@ -27,6 +28,7 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> dict[str, Any]:
     """
     checkpoint = read_checkpoint(path)
     load_state(model, checkpoint['state_dict'], path)
+    vars(model)[MODEL_KEY] = seen_by(checkpoint['meta'])
     return dict(checkpoint['meta'])
 
 

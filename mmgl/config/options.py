@@ -11,6 +11,8 @@ from mmgl.utils.arguments import natural, output_file, output_folder, seed
 from mmgl.utils.compat import AMP_TYPES
 from mmgl.utils.errors import ConfigError
 
+# The name, and an older one.
+ALLOW_SEEN = ('--allow-seen', '--allow-trial-mismatch')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -93,10 +95,10 @@ def _new_parser(description: str) -> argparse.ArgumentParser:
     add('--launcher', choices=LAUNCHERS, default='none', help=launched)
     add('--local-rank', '--local_rank', type=natural, default=0)
     add(
-        '--allow-trial-mismatch',
+        *ALLOW_SEEN,
         action='store_true',
-        help='use a checkpoint of another RegDB trial, which has seen the '
-        'test identities',
+        help='use a checkpoint that has seen the identities to score, such '
+        'as one of another RegDB trial; the numbers are marked',
     )
     add_trust_option(parser)
     add(

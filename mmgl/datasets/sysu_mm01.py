@@ -14,6 +14,7 @@ from mmgl.protocols.sysu import (
     ALL_CAMERAS,
     CAMERAS,
     EXP_FOLDER,
+    ID_FILES,
     RAND_PERM_NAME,
     TRIALS,
     id_file_name,
@@ -56,21 +57,12 @@ class SYSUMM01(ReIDDataset):
     All arguments are those of :class:`ReIDDataset`.
     """
 
-    ID_FILES = {
-        'train': ('train',),
-        'val': ('val',),
-        'trainval': ('train', 'val'),
-        'query': ('test',),
-        'gallery': ('test',),
-        'test': ('test',),
-        'val_test': ('val',),
-    }
     SPLITS = tuple(ID_FILES)
     TRAIN_SPLITS = ('train', 'val', 'trainval')
 
     def read_metainfo(self) -> dict[str, Any]:
         """Read the ids of the split and, where needed, the permutations."""
-        self._pids = read_split_ids(self.data_root, self.ID_FILES[self.split])
+        self._pids = read_split_ids(self.data_root, ID_FILES[self.split])
         meta: dict[str, Any] = dict(
             dataset='sysu',
             split=self.split,

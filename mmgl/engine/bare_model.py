@@ -3,7 +3,8 @@
 Errors speak in the name of the hook that needs the part, its ``user``.
 """
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TypeGuard, TypeVar
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -37,16 +38,20 @@ def backbone_copies(runner: Runner, user: object) -> list[nn.Module]:
 
 
 def part_at(
-    runner: Runner, user: object, path: str, kind: type[Part], words: str
+    runner: Runner,
+    user: object,
+    path: str,
+    fits: Callable[[object], TypeGuard[Part]],
+    words: str,
 ) -> Part:
-    """Return the part of a kind at a dotted path below the model.
+    """Return the part at a dotted path below the model, which must fit.
 
     A ValueError says that the model has no such ``words``.
     """
     modules = dict(bare_model(runner).named_modules())
     part = modules.get(path)
-    if not isinstance(part, kind):
-        others = [name for name, m in modules.items() if isinstance(m, kind)]
+    if not fits(part):
+        others = [name for name, module in modules.items() if fits(module)]
         raise ValueError(
             f'{type(user).__name__}: the model has no {words}, only '
             f'{others}; correct custom_hooks or remove the hook.'

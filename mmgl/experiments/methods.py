@@ -136,6 +136,6 @@ SMOKE = replace(
     seconds=dict(data=10, pretrain=6, finetune=25, evaluate=15),
     changes={
         'pretrain': {'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 1},
-        'finetune': {'train_cfg.max_epochs': 2},
+        'finetune': {'train_cfg.max_epochs': 2, '*.num_classes': 12},
     },
 )

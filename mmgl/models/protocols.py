@@ -1,9 +1,8 @@
 """What the parts of a model promise one another."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 
 Tensors = dict[str, Tensor]
@@ -42,17 +41,21 @@ class HasAuxiliaryLosses(Protocol):
         """Scalars on what the last training forward computed."""
 
 
-class Ramped(nn.Module):
-    """A part that multiplies its loss by ``ramp``, which a hook moves.
+class Ramped(Protocol):
+    """A part that multiplies its loss by a buffer ``ramp``, set by a hook.
 
     A tensor, so that compiled steps need no recompilation when it changes.
     """
 
     ramp: Tensor
 
-    def __init__(self, persistent: bool = False) -> None:
-        super().__init__()
-        self.register_buffer('ramp', torch.ones(()), persistent)
+
+def is_ramped(part: object) -> TypeGuard[Ramped]:
+    """Tell a part with a ramp."""
+    # isinstance would not see buffers from Python 3.12 on.
+    return isinstance(part, nn.Module) and 'ramp' in dict(
+        part.named_buffers(recurse=False)
+    )
 
 
 @runtime_checkable
@@ -61,3 +64,8 @@ class AveragesClassifiers(Protocol):
 
     def update_average(self, rate: float) -> None:
         """Move the averages towards the classifiers by a share of 0 to 1."""
+
+
+def averages_classifiers(part: object) -> TypeGuard[AveragesClassifiers]:
+    """Tell a part with averages."""
+    return isinstance(part, AveragesClassifiers)

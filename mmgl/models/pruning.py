@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmgl.checkpoints.provenance import MODEL_KEY, kept_meta, seen_by
 from mmgl.checkpoints.reader import read_file
 from mmgl.checkpoints.whole import load_state
 from mmgl.config.inert import check_types
@@ -41,6 +42,7 @@ def save_pruned(model: Any, cfg: Mapping[str, Any], path: str | Path) -> Any:
         model={**cfg, 'heads': None, 'init_from': None},
         subsets=channel_subsets(model.backbone),
         state_dict=pruned.state_dict(),
+        meta=kept_meta(model),
     )
     with replace_whole(path) as partial:
         torch.save(content, partial)
@@ -69,6 +71,7 @@ def load_pruned(path: str | Path) -> Any:
         model, PrunedBackbone(model.backbone, content['subsets'])
     )
     load_state(pruned, content['state_dict'], path, ())
+    vars(pruned)[MODEL_KEY] = seen_by(content.get('meta') or {})
     return pruned
 
 

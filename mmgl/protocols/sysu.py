@@ -20,6 +20,16 @@ GALLERY_CAMERAS = {'all': VISIBLE_CAMERAS, 'indoor': (1, 2)}
 # camera 2, of any person.
 LOCATIONS = {1: 1, 2: 2, 3: 2, 4: 4, 5: 5, 6: 6}
 TRIALS = 10
+# Split -> the id files its persons stand in.
+ID_FILES = {
+    'train': ('train',),
+    'val': ('val',),
+    'trainval': ('train', 'val'),
+    'query': ('test',),
+    'gallery': ('test',),
+    'test': ('test',),
+    'val_test': ('val',),
+}
 EXP_FOLDER = 'exp'
 RAND_PERM_NAME = 'rand_perm_cam.mat'
 

@@ -18,6 +18,7 @@ from mmengine.registry import init_default_scope
 from mmgl.apis.conversion import run_conversion
 from mmgl.checkpoints.converters import resnet_rules, translate
 from mmgl.checkpoints.fit import load_backbone
+from mmgl.checkpoints.provenance import seen_by
 from mmgl.registry import MODELS
 
 
@@ -61,6 +62,10 @@ def test_tool_there_and_back(files, capsys):
     convert(folder, 'agw', out, folder / 'back.t', '--reverse')
     back = torch.load(folder / 'back.t', weights_only=True)
     assert same(back['net'], released('agw', model).done)
+    # What was seen goes through both directions.
+    convert(folder, 'agw', folder / 'back.t', out, '--trial', 5)
+    seen = seen_by(torch.load(out, weights_only=True)['meta'])
+    assert [one['trial'] for one in seen] == [4, 5]
 
 
 def test_tool_refuses_in_one_sentence(files, capsys):

@@ -1,5 +1,8 @@
 """A mistake of the user ends in one sentence and exit code 2."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from running import (
@@ -13,6 +16,7 @@ from running import (
 )
 
 from mmgl.apis.evaluation import run_evaluation
+from mmgl.apis.probe import run_probe
 from mmgl.apis.training import run_training
 
 CASES = {
@@ -115,6 +119,55 @@ def test_mistake_in_the_options(
         )
     text = capsys.readouterr().err
     assert words in only_sentence(stopped.value.code, text)
+
+
+@pytest.mark.parametrize('number', [3, 11, 13, 395])
+def test_number_of_classes(number, tiny_sysu, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = finetune_options(tiny_sysu)
+    options['model.heads.id.num_classes'] = number
+    with pytest.raises(SystemExit) as stopped:
+        run_training([config(FINETUNE), *cfg_options(options)])
+    line = only_sentence(stopped.value.code, capsys.readouterr().err)
+    assert f'model.heads.id.num_classes is {number}, but train_data' in line
+    assert 'set model.heads.id.num_classes=12' in line
+
+
+def test_validation_persons_seen_in_training(
+    tiny_sysu, tmp_path, monkeypatch, capsys
+):
+    """The usual fine-tuning trains on the persons of ``val_test``."""
+    monkeypatch.chdir(tmp_path)
+    options = finetune_options(tiny_sysu, iters=1)
+    run_training(
+        [config(FINETUNE), '--work-dir', 'run', *cfg_options(options)]
+    )
+    options['test_dataloader.dataset.split'] = 'val_test'
+    with pytest.raises(SystemExit) as stopped:
+        run_evaluation(
+            [config(FINETUNE), 'run/epoch_1.pth', *cfg_options(options)]
+        )
+    line = only_sentence(stopped.value.code, capsys.readouterr().err)
+    words = "trained on split 'trainval' and has seen 4 of the 4"
+    assert words in line and '--allow-seen' in line
+    options['test_evaluator.out'] = 'metric.json'
+    options['test_evaluator.shots'] = '[1]'
+    allowed = ['--allow-seen', '--out', 'test.json', *cfg_options(options)]
+    run_evaluation([config(FINETUNE), 'run/epoch_1.pth', *allowed])
+    read = [
+        json.loads(Path(p).read_text()) for p in ('metric.json', 'test.json')
+    ]
+    assert words in read[0]['settings']['seen'] and words in read[1]['seen']
+
+    probe = [config(FINETUNE), 'run/epoch_1.pth', '--data-root', tiny_sysu]
+    probe += ['--cfg-options', 'model.backbone.base_channels=8']
+    with pytest.raises(SystemExit) as stopped:
+        run_probe(probe)
+    line = only_sentence(stopped.value.code, capsys.readouterr().err)
+    assert words in line and '--allow-seen' in line
+    [found] = run_probe([*probe[:-2], '--allow-seen', *probe[-2:]])
+    assert words in found['seen']
+    assert 'run (seen in training)' in capsys.readouterr().out
 
 
 def test_missing_config(tmp_path, monkeypatch, capsys):

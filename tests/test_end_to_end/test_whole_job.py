@@ -70,10 +70,14 @@ def test_curves_of_pretraining_are_logged(pretrained):
 def test_checkpoints_say_what_they_were_trained_on(pretrained, finetuned):
     meta = load(pretrained.checkpoint)['meta']['trained_on']
     assert meta == dict(dataset='sysu', split='train', trial=None, num_pids=8)
-    meta = load(finetuned.checkpoint)['meta']['trained_on']
-    assert meta == dict(
+    meta = load(finetuned.checkpoint)['meta']
+    assert meta['trained_on'] == dict(
         dataset='sysu', split='trainval', trial=None, num_pids=12
     )
+    before, last = meta['seen']
+    assert before['split'] == 'train' and not before['labels']
+    assert last['split'] == 'trainval' and last['labels']
+    assert set(before['pids']) < set(last['pids']) and len(last['pids']) == 12
 
 
 class Stopped(Exception):

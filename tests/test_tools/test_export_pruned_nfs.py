@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmgl.apis.pruning import build_headless, check_equal, run_pruning
+from mmgl.checkpoints.provenance import read_meta
 from mmgl.config.loading import load_config
 from mmgl.models.pruning import load_pruned, prune_model
 from mmgl.registry import MODELS
@@ -22,13 +23,17 @@ def config(tmp_path):
     return str(path)
 
 
+SEEN = dict(dataset='regdb', split='train', trial=3)
+
+
 def checkpoint(config, path, phase):
     torch.manual_seed(0)
     model = MODELS.build(load_config(config).model)
     for cell in model.backbone.plugins.values():
         cell.channel_logit.data.uniform_(-1, 3)
         cell.set_phase(phase, 0.1)
-    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    meta = dict(trained_on=SEEN, epoch=3)
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
     return model.eval()
 
 
@@ -44,6 +49,7 @@ def test_export(config, tmp_path, capsys):
     assert 'infrared' in text and 'GFLOP' in text
     with registry_scope('mmgl'):
         pruned = load_pruned(out)
+    assert read_meta(out) == dict(seen=[SEEN])
     x, modality = torch.randn(2, 3, 96, 48), torch.tensor([0, 1])
     with torch.no_grad():
         torch.testing.assert_close(

@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from mmgl.checkpoints.provenance import check_trial
+from mmgl.checkpoints.provenance import (
+    check_seen,
+    entries_of,
+    read_meta,
+    seen_by,
+)
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.structures import routing_modality
 from mmgl.utils.errors import ConfigError
 
 from ..models import build_model
 from .images import build_images
-from .network import (
-    FEATURES,
-    build_backbone,
-    build_preprocessor,
-    checkpoint_meta,
-)
+from .network import FEATURES, RANDOM, build_backbone, build_preprocessor
 
 Array: TypeAlias = npt.NDArray[Any]
 FeatureMap: TypeAlias = Tensor | dict[str, Tensor] | Sequence[Tensor]
@@ -56,7 +56,8 @@ class ExtractedFeatures:
     ``parts`` are the horizontal stripes of ``images``, top to bottom,
     (n, N, d), None for test features; ``shuffled`` are those of images whose
     stripes were shuffled before the network saw them, None if not asked for;
-    ``kind`` says where the weights came from: 'mmgl', 'imagenet', 'random'.
+    ``kind`` says where the weights came from: 'mmgl', 'imagenet', 'random',
+    ``seen`` what of the data they have seen in training.
     """
 
     images: FeatureSet
@@ -64,6 +65,7 @@ class ExtractedFeatures:
     shuffled: PartFeatures | None = None
     metainfo: dict[str, Any] = field(default_factory=dict)
     kind: str = 'mmgl'
+    seen: str | None = None
 
 
 def pool_feature_map(
@@ -149,7 +151,7 @@ def extract_features(
     seed: int = 0,
     workers: int = 0,
     device: str | None = None,
-    allow_trial_mismatch: bool = False,
+    allow_seen: bool = False,
 ) -> ExtractedFeatures:
     """Extract the features of a split with any checkpoint.
 
@@ -162,8 +164,8 @@ def extract_features(
     there is one.
 
     Raises:
-        ConfigError: For a mistake in config or options, or a checkpoint of
-            another RegDB trial.
+        ConfigError: For a mistake in config or options, or a checkpoint
+            that has seen the identities, unless ``allow_seen``.
         FileNotFoundError: If data or checkpoint are not there.
         ValueError: If the checkpoint does not fit.
     """
@@ -178,17 +180,19 @@ def extract_features(
         network, kind = build_model(cfg, checkpoint), 'mmgl'
     else:
         network, kind = build_backbone(cfg, checkpoint, kind, seed)
-    check_trial(
-        checkpoint_meta(checkpoint, kind),
-        metainfo,
-        checkpoint,
-        allow_trial_mismatch,
+    seen = check_seen(
+        seen_by(read_meta(checkpoint) if kind != RANDOM else {}),
+        entries_of(loader.dataset),
+        f'checkpoint {checkpoint}',
+        allow_seen,
     )
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     on_device = (network.to(device), build_preprocessor(cfg).to(device))
     images, parts, _ = _run(*on_device, loader, stripes)
     images.trial = metainfo.get('trial')
-    result = ExtractedFeatures(images, parts, metainfo=metainfo, kind=kind)
+    result = ExtractedFeatures(
+        images, parts, metainfo=metainfo, kind=kind, seen=seen
+    )
     if shuffled and stripes is not None:
         loader = build_images(
             cfg,

@@ -11,6 +11,7 @@ from mmgl.checkpoints.reader import trust
 from mmgl.config.keys import VARIABLES
 from mmgl.config.loading import checked_config
 from mmgl.config.options import (
+    ALLOW_SEEN,
     add_cfg_options,
     add_trust_option,
     distinct_names,
@@ -56,9 +57,9 @@ def add_extraction_options(parser: ArgumentParser) -> None:
     add_cfg_options(parser)
     add_trust_option(parser)
     add(
-        '--allow-trial-mismatch',
+        *ALLOW_SEEN,
         action='store_true',
-        help='accept checkpoints of another RegDB trial',
+        help='use checkpoints that have seen the identities in training',
     )
 
 
@@ -126,9 +127,14 @@ def extract_by_options(
         seed=options.seed,
         workers=options.workers,
         device=options.device,
-        allow_trial_mismatch=options.allow_trial_mismatch,
+        allow_seen=options.allow_seen,
         **more,
     )
+
+
+def marked(name: str, seen: str | None) -> str:
+    """Say beside a name that its images were seen in training."""
+    return f'{name} (seen in training)' if seen else name
 
 
 def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
@@ -149,7 +155,8 @@ def load_inputs(options: Namespace) -> dict[str, FeatureSet]:
         if Path(one).suffix == '.npz':
             inputs[name] = load_feature_dump(one)
         else:
-            inputs[name] = extract_by_options(
+            found = extract_by_options(
                 next(config_of), one, options, feature=options.feature
-            ).images
+            )
+            inputs[marked(name, found.seen)] = found.images
     return inputs

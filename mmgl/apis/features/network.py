@@ -1,7 +1,6 @@
 """The network of a config with the weights of any checkpoint."""
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +8,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmgl.checkpoints.fit import ADDED, PREFIX, STEMS, load_backbone
-from mmgl.checkpoints.reader import read_checkpoint, read_state_dict
+from mmgl.checkpoints.reader import read_state_dict
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError, nearest
@@ -94,10 +93,3 @@ def build_preprocessor(cfg: Config) -> nn.Module:
     with registry_scope():
         preprocessor: nn.Module = MODELS.build(dict(settings))
     return preprocessor
-
-
-def checkpoint_meta(checkpoint: str, kind: str) -> dict[str, Any]:
-    """Return what a checkpoint of this package says about its training."""
-    if kind != 'mmgl' or not Path(checkpoint).expanduser().is_file():
-        return {}
-    return dict(read_checkpoint(checkpoint).get('meta') or {})

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmgl.engine.bare_model import part_at
-from mmgl.models.protocols import AveragesClassifiers
+from mmgl.models.protocols import averages_classifiers
 from mmgl.registry import HOOKS
 from mmgl.utils.checks import require
 
@@ -46,8 +46,9 @@ class ClassifierEmaHook(Hook):  # type: ignore[misc]
     def before_train(self, runner: Runner) -> None:
         """Find the head."""
         words = f'head {self.head!r} with averaged classifiers'
-        kind: type[AveragesClassifiers] = AveragesClassifiers  # type: ignore[type-abstract]
-        self._averages = part_at(runner, self, self.head, kind, words)
+        self._averages = part_at(
+            runner, self, self.head, averages_classifiers, words
+        )
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Update after an iteration in which the optimizer took a step."""

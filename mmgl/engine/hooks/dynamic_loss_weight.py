@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmgl.engine.bare_model import part_at
 from mmgl.engine.logged import Outputs, losses_of
-from mmgl.models.protocols import Ramped
+from mmgl.models.protocols import is_ramped
 from mmgl.registry import HOOKS
 
 
@@ -42,7 +42,7 @@ class DynamicLossWeightHook(Hook):  # type: ignore[misc]
         """Find the head, and set its weight to 0 unless the run goes on."""
         words = f'head {self.head!r} with a ramp'
         path = f'heads.{self.head}'
-        self._ramp = part_at(runner, self, path, Ramped, words).ramp
+        self._ramp = part_at(runner, self, path, is_ramped, words).ramp
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError(
                 'DynamicLossWeightHook changes the weight after each epoch; '

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmgl.engine.bare_model import part_at
-from mmgl.models.protocols import Ramped
+from mmgl.models.protocols import is_ramped
 from mmgl.registry import HOOKS
 from mmgl.utils.checks import require
 
@@ -30,7 +30,7 @@ class LossRampHook(Hook):  # type: ignore[misc]
     def before_train(self, runner: Runner) -> None:
         """Find the loss."""
         words = f'loss {self.loss!r} with a ramp'
-        self._ramp = part_at(runner, self, self.loss, Ramped, words).ramp
+        self._ramp = part_at(runner, self, self.loss, is_ramped, words).ramp
 
     def before_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Set the factor of this iteration."""

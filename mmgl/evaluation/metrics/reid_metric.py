@@ -218,6 +218,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             settings['trials'] = [meta.get('trial')]
         else:
             settings['draw'] = self.gallery_draw
+        if meta.get('seen'):
+            settings['seen'] = meta['seen']
         write_json(out, report_document(trials, settings))
 
 

@@ -15,8 +15,11 @@ from ..protocols import Tensors
 
 # target: field of the data sample
 FIELDS = {
-    **{name: name for name in ('modality', 'pid', 'camid', 'permutation')},
+    'modality': 'modality',
+    'pid': 'pid',
+    'camid': 'camid',
     'pair': 'pair_key',
+    'permutation': 'permutation',
 }
 
 

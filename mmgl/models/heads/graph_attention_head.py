@@ -1,7 +1,7 @@
 """Classification of images from the other images of their identity."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgl.registry import MODELS
@@ -11,11 +11,11 @@ from ..functional.gather import all_gather_no_grad
 from ..functional.monitors import accuracy
 from ..functional.pairwise import at_least_fp32
 from ..layers import GraphAttentionLayer
-from ..protocols import Ramped, Tensors
+from ..protocols import Tensors
 
 
 @MODELS.register_module()
-class GraphAttentionHead(Ramped):
+class GraphAttentionHead(nn.Module):
     """Cross-modality graph structured attention (CGSA) of DDAG.
 
     The images of all ranks are the nodes of a graph in which those of the
@@ -35,6 +35,8 @@ class GraphAttentionHead(Ramped):
             value.
     """
 
+    ramp: Tensor
+
     def __init__(
         self,
         in_channels: int,
@@ -45,7 +47,7 @@ class GraphAttentionHead(Ramped):
         dropout: float = 0.2,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__(persistent=True)
+        super().__init__()
         require(self, num_classes >= 1, 'num_classes >= 1', num_classes)
         require(self, num_heads >= 1, 'num_heads >= 1', num_heads)
         require(self, 0 <= dropout < 1, 'dropout in [0, 1)', dropout)
@@ -57,6 +59,7 @@ class GraphAttentionHead(Ramped):
         self.feature = feature
         self.dropout = dropout
         self.loss_weight = loss_weight
+        self.register_buffer('ramp', torch.ones(()))
         self.hidden = GraphAttentionLayer(
             in_channels, hidden_channels, num_heads, dropout
         )

@@ -20,7 +20,7 @@ from ..functional.monitors import accuracy
 from ..functional.pairwise import at_least_fp32
 from ..functional.transport import released_transport_cost, transport_cost
 from ..losses import IdentityCrossEntropyLoss
-from ..protocols import Ramped, Tensors
+from ..protocols import Tensors
 
 TERMS = ('ce', 'cml', 'vsd', 'vcd', 'vml')
 KL_WEIGHTS = {
@@ -52,7 +52,7 @@ def _init_classifier(module: nn.Module) -> None:
 
 
 @MODELS.register_module()
-class VariationalDistillationHead(Ramped):
+class VariationalDistillationHead(nn.Module):
     """Classify observations and representations and distil between them.
 
     Follows MutualInfo (Tian et al., CVPR 2021). With observations v and
@@ -82,6 +82,8 @@ class VariationalDistillationHead(Ramped):
             and 0. A term of weight 0 is left out.
         label_smoothing: Share of the target spread over all identities.
     """
+
+    ramp: Tensor
 
     def __init__(
         self,
@@ -126,6 +128,7 @@ class VariationalDistillationHead(Ramped):
                 classifier = build(length, num_classes)
                 classifiers[name] = classifier.apply(_init_classifier)
         self.criterion = IdentityCrossEntropyLoss(label_smoothing)
+        self.register_buffer('ramp', torch.ones(()), persistent=False)
 
     def forward(self, features: Tensors) -> Tensors:
         """Logits ``(B, num_classes)`` of each feature, under its name."""

@@ -1,7 +1,7 @@
 """Part-aware cycle-contrastive loss of MMGL."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgl.registry import MODELS
@@ -18,14 +18,13 @@ from ..functional.soft_neighbours import (
     masked_info_nce,
     stripe_mask,
 )
-from ..protocols import Ramped
 
 _BANKS = ('universal', 'pair')
 _NEGATIVES = ('retrieved', 'patches')
 
 
 @MODELS.register_module()
-class PartCycleContrastiveLoss(Ramped):
+class PartCycleContrastiveLoss(nn.Module):
     """Contrast of cycle-retrieved RGB-IR parts (PCC), Eq. 5-6 of MMGL.
 
     Every part ("patch" in the paper) retrieves its soft nearest neighbour
@@ -45,6 +44,8 @@ class PartCycleContrastiveLoss(Ramped):
         detach_bank: Stop gradients through retrieved entries.
         loss_weight: lambda of Eq. 7.
     """
+
+    ramp: Tensor
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class PartCycleContrastiveLoss(Ramped):
         self.include_anchor = include_anchor
         self.detach_bank = detach_bank
         self.loss_weight = loss_weight
+        self.register_buffer('ramp', torch.ones(()), persistent=False)
 
     def forward(
         self, parts: Tensor, modality: Tensor, pairs: Tensor | None = None
