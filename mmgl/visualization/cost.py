@@ -89,7 +89,7 @@ def _record(one: Mapping[str, Any], where: str) -> CostRecord:
     numbers: dict[str, Any] = {name: one.get(name) for name in _FIELDS[1:]}
     for name, value in numbers.items():
         number = isinstance(value, int | float) and 0 <= value < math.inf
-        if value is not None and not number:
+        if value is not None and (not number or isinstance(value, bool)):
             raise ValueError(
                 f'{where}: {name} must be a number of 0 or more,'
                 f' got {value!r}.'
