@@ -19,7 +19,7 @@ from .known import KNOWN
 ROOT = Path(__file__).parents[2]
 VERDICTS = ('clean', 'executed', 'silent', 'traceback', 'hang', 'crash')
 START = 600  # seconds for imports and for the good input
-LIFE = 300  # inputs of a child, whose memory grows
+LIFE = 1000  # inputs of a child, whose memory grows
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,12 @@ PAYLOADS: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
-def _everywhere(payload: object, content: dict, place: str) -> object:
+def _placed(payload: object, content: dict, place: str) -> object:
     """Put a payload into a checkpoint."""
     if place == 'itself':
         return payload
     if place == 'weight':
         content['state_dict'][WEIGHT] = payload
-    elif place == 'name':
-        content['state_dict'][payload] = torch.zeros(1)
     else:
         content[place] = dict(thing=payload)
     return content
@@ -107,7 +105,7 @@ def hostile(
         place = 'itself'
     file = folder / 'evil.pth'
     thing = PAYLOADS[payload](folder, folder / CANARY)
-    write(_everywhere(thing, good(base, entrance), place), form, file)
+    write(_placed(thing, good(base, entrance), place), form, file)
     sys.modules.pop('evil', None)
     # Placeholders may stand where no weights are.
     fine = anything if place in PLACES[:3] else refused

@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -201,32 +202,59 @@ def hostile(
     return Try(kind, score(base, file, folder))
 
 
-@attack('records', short=10, long=120)
+# A record of a cost, and a line of a log, that no picture can be made of.
+COSTS: tuple[dict, ...] = (
+    dict(seconds='60'),
+    dict(seconds=True),
+    dict(seconds=float('nan')),
+    dict(accuracy=-1),
+    dict(accuracy=[50]),
+    dict(spread=float('inf')),
+    dict(label=None),
+    dict(spread='2'),
+    dict(colour='red'),
+    dict(accuracy=150.0),
+)
+LINES: tuple[object, ...] = (
+    dict(loss='1'),
+    dict(loss=None),
+    dict(step='x'),
+    dict(step=None),
+    dict(step=[1]),
+    dict(epoch='x'),
+    dict(epoch=-1),
+    [1],
+    3,
+    None,
+)
+
+
+@attack('records', short=20, long=240)
 def records(
     base: Path, folder: Path, number: int, rng: np.random.Generator
 ) -> Try:
     """JSON that pictures and tables are made of."""
-    out = '--out', folder / 'a.png'
-    file = folder / 'records.json'
-    good = [dict(label='a', seconds=60, accuracy=50.0, spread=2.0)]
-    wrong: tuple[object, ...] = (
-        dict(seconds='60'),
-        dict(seconds=True),
-        dict(seconds=float('nan')),
-        dict(accuracy=-1),
-        dict(accuracy=[50]),
-        dict(spread=float('inf')),
-        dict(label=None),
-        dict(spread='2'),
-        dict(colour='red'),
-        dict(accuracy=150.0),
-    )
+    command = ('cost', 'plot-curves')[number // 2 % 2]
+    wrong = COSTS if command == 'cost' else LINES
+    change, lines = wrong[number // 4 % len(wrong)], []
+    if command == 'cost':
+        file = folder / 'records.json'
+        good = dict(label='a', seconds=60, accuracy=50.0, spread=2.0)
+    else:
+        file = folder / 'scalars.json'
+        good = dict(lr=0.1, loss=1.0, epoch=1, iter=1, step=1)
+        lines = [good | dict(step=n, iter=n) for n in (2, 3)]
+    what = str(change)
     if number % 2:
-        change = wrong[number // 2 % len(wrong)]
-        file.write_text(json.dumps([good[0] | change]))
-        what = str(change)
+        bad = good | change if isinstance(change, dict) else change
+        texts = map(json.dumps, [bad, *lines])
     else:
         what, data = damaged(json.dumps(good).encode(), rng)
-        file.write_bytes(data)
+        texts = [data.decode('latin-1'), *map(json.dumps, lines)]
+    content = '\n'.join(texts)
+    text = f'[{content}]' if command == 'cost' else content
+    file.write_bytes(text.encode('latin-1'))
     fine = refused if number % 2 else same(None)
-    return Try(f'cost, {what}', lambda: tool('cost', file, *out), fine)
+    out = folder / 'a.png'
+    run = partial(tool, command, file, '--out', out)
+    return Try(f'{command}, {what}', run, fine)

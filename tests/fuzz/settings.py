@@ -165,6 +165,7 @@ def _told(run: Callable[[], object], new: str) -> Callable[[], object]:
 
 YAML = '!!python/object/apply:os.system ["touch canary"]'
 FILES: dict[str, bytes] = {
+    'code.yaml': YAML.encode(),
     'empty.py': b'',
     'syntax.py': b'model = dict(',
     'binary.py': bytes(range(256)),
@@ -181,7 +182,6 @@ FILES: dict[str, bytes] = {
     'text_model.py': b'model = "a"\ntrain_dataloader = "b"',
     'list_model.py': b'model = []\ntrain_dataloader = []',
     'deep.py': b'a = ' + b'[' * 5000 + b']' * 5000,
-    'code.yaml': YAML.encode(),
     'code.yml': f'model: {YAML}'.encode(),
     'base.yaml': b'_base_: base.yaml',
     'bad.yaml': b'a: [',
