@@ -1,14 +1,13 @@
-"""All attacks; importing them registers them."""
+"""All attacks; importing this registers them, in the order of the table."""
 
-from . import (  # noqa: F401
-    checkpoints,
-    commands,
-    features,
-    images,
-    settings,
-    splits,
-    stores,
-)
+from importlib import import_module
+
 from .cases import ATTACKS
 
 __all__ = ['ATTACKS']
+
+for name in (
+    *('checkpoints', 'splits', 'features', 'images'),
+    *('stores', 'settings', 'commands'),
+):
+    import_module(f'.{name}', __package__)

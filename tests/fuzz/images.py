@@ -145,7 +145,7 @@ def _first_image(source: Path) -> Path:
     return Path(data.get_data_info(0)['img_path'])
 
 
-@attack('image', short=44, long=300, seconds=10)
+@attack('image', short=44, long=300, seconds=20)
 def image(
     base: Path, folder: Path, number: int, rng: np.random.Generator
 ) -> Try:
