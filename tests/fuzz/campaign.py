@@ -103,16 +103,18 @@ class Child:
         self.process.wait()
 
 
-def campaign(long: bool, only: Sequence[str] = ()) -> Iterator[Outcome]:
-    """Try all inputs of the short or the long form."""
+def campaign(
+    long: bool, only: Sequence[str] = (), most: int | None = None
+) -> Iterator[Outcome]:
+    """Try the inputs of the short or the long form, ``most`` of an attack."""
     with tempfile.TemporaryDirectory(prefix='mmgl-fuzz-') as folder:
         child = Child(Path(folder))
         if not child.attacks:
             raise RuntimeError('the good input could not be made')
-        for attack, (short, most, seconds) in child.attacks.items():
+        for attack, (short, whole, seconds) in child.attacks.items():
             if only and not attack.startswith(tuple(only)):
                 continue
-            for number in range(most if long else short):
+            for number in range(whole if long else short)[:most]:
                 if not child.usable:
                     child.end()
                     child = Child(Path(folder))
@@ -163,10 +165,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add('--long', action='store_true', help='thousands of inputs')
     add('--only', nargs='+', default=(), metavar='ATTACK', help='by its start')
+    add('--most', type=int, help='inputs of each attack')
     add('--out', type=Path, metavar='TABLE.md', help='file for the tables')
     options = parser.parse_args(argv)
     outcomes = []
-    for one in campaign(options.long, options.only):
+    for one in campaign(options.long, options.only, options.most):
         outcomes.append(one)
         if one.verdict != 'clean':
             print(

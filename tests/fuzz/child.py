@@ -57,7 +57,8 @@ def _of_error(error: BaseException) -> tuple[str, str]:
     from mmgl.utils.errors import ConfigError
 
     promised = ConfigError, ValueError, FileNotFoundError
-    if type(error) in promised and str(error):
+    own = type(error).__module__.startswith('mmgl.')
+    if type(error) in promised or (own and isinstance(error, promised)):
         return 'clean', str(error)[:300]
     if isinstance(error, ToolError):
         error = error.__cause__

@@ -18,6 +18,7 @@ BY_ATTACK: dict[str, tuple[str, list[str]]] = {
         'make-synthetic meets a device',
         ['make-synthetic --root /dev/null --preset tiny'],
     ),
+    'config file': ('YAML is read by a loader that runs code', ['code.yaml']),
     'damaged checkpoint': (
         'the sums inside the archive are not checked',
         [
