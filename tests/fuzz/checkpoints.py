@@ -16,7 +16,7 @@ import torch
 from .base import GOOD, OTHERS
 from .cases import Try, anything, attack, damaged, pick, refused, same
 from .child import CANARY
-from .entrances import ENTRANCES, PARTIAL, PRUNED, READERS
+from .entrances import ENTRANCES, PARTIAL, PRUNED, READERS, REMOTE
 
 WEIGHT = 'backbone.layer1.0.conv1.weight'
 
@@ -137,8 +137,8 @@ def unharmed(
     """Without this a refusal would say nothing."""
     entrance = NAMES[number]
     file = base / OTHERS.get(entrance, GOOD)
-    run = ENTRANCES[entrance]
-    return Try(entrance, lambda: run(base, file, folder), must_work=True)
+    run, must = ENTRANCES[entrance], entrance != REMOTE
+    return Try(entrance, lambda: run(base, file, folder), anything, must)
 
 
 def _with(change: Callable[[torch.Tensor], object]) -> Callable[[dict], None]:

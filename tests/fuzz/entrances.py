@@ -156,6 +156,15 @@ def _load_pruned(base: Path, file: Path, folder: Path) -> object:
     return digest(load_pruned(file).state_dict())
 
 
+# Those that give the tensors back, fast enough for many damaged files.
+READERS = 'load_checkpoint', 'build_backbone', 'export_backbone'
+# Those whose file is of a kind of its own.
+PRUNED = 'load_pruned'
+# Those that need not look at all tensors, or do not know them.
+PARTIAL = 'checkpoint_meta', 'convert', 'export_backbone', PRUNED
+# It may refuse whatever there is.
+REMOTE = 'train load_from=http'
+
 INIT = '--init', 'mmgl', '--init-checkpoint', 'FILE'
 LONGER = '--cfg-options', 'train_cfg.max_epochs=2'
 # The only list of them; the first ones are tried in the short form.
@@ -164,7 +173,7 @@ ENTRANCES: dict[str, Entrance] = {
     'load_pruned': _load_pruned,
     'train --resume': _train('--resume', 'FILE', *LONGER),
     'train load_from': _train('--cfg-options', 'load_from=FILE'),
-    'train load_from=http': _train('--cfg-options', 'load_from=URL'),
+    REMOTE: _train('--cfg-options', 'load_from=URL'),
     'test': _test,
     'train --init-checkpoint': _train(*INIT),
     'probe': _probe,
@@ -178,9 +187,3 @@ ENTRANCES: dict[str, Entrance] = {
     'export_backbone': _export,
     'checkpoint_meta': _meta,
 }
-# Those that give the tensors back, fast enough for many damaged files.
-READERS = 'load_checkpoint', 'build_backbone', 'export_backbone'
-# Those whose file is of a kind of its own.
-PRUNED = 'load_pruned'
-# Those that need not look at all tensors.
-PARTIAL = 'checkpoint_meta', 'convert', PRUNED
