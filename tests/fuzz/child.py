@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import resource
 import shutil
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 MEMORY, FILES = 3 * 2**30, 2**30  # more than after the imports; of one file
 CANARY = 'canary'  # made by code in a file
+SENTENCE = re.compile('error: |mmgl: no command', re.IGNORECASE)
 REFUSALS = (2, 3)  # exit codes: bad input, diverged
 
 
@@ -22,7 +24,7 @@ def verdict_of(attempt: object, folder: Path) -> tuple[str, str]:
     said = io.StringIO()
     try:
         with (
-            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stdout(said),
             contextlib.redirect_stderr(said),
             contextlib.chdir(folder),
             warnings.catch_warnings(),
@@ -44,8 +46,7 @@ def verdict_of(attempt: object, folder: Path) -> tuple[str, str]:
 
 
 def _of_exit(code: object, said: str) -> tuple[str, str]:
-    signs = 'error: ', 'mmgl: no command'
-    lines = [one for one in said.splitlines() if any(map(one.count, signs))]
+    lines = [one for one in said.splitlines() if SENTENCE.search(one)]
     one = len(lines) == 1 and 'Traceback' not in said
     words = ' | '.join(lines)[:300] or f'exit code {code} without a word'
     return ('clean' if one and code in REFUSALS else 'traceback'), words
@@ -53,12 +54,13 @@ def _of_exit(code: object, said: str) -> tuple[str, str]:
 
 def _of_error(error: BaseException) -> tuple[str, str]:
     """Errors that functions promise are as good as a tool's sentence."""
-    from fuzz.entrances import ToolError
-    from mmgl.utils.errors import ConfigError
+    from fuzz.entrances import Refusal, ToolError
 
-    promised = ConfigError, ValueError, FileNotFoundError
-    own = type(error).__module__.startswith('mmgl.')
-    if type(error) in promised or (own and isinstance(error, promised)):
+    promised = ValueError, FileNotFoundError, TypeError
+    raised = traceback.extract_tb(error.__traceback__)[-1]
+    # By a check of ours, not by what happened to go wrong somewhere.
+    ours = '/mmgl/' in raised.filename and raised.line.startswith('raise')
+    if isinstance(error, Refusal) or ours and isinstance(error, promised):
         return 'clean', str(error)[:300]
     if isinstance(error, ToolError):
         error = error.__cause__

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .cases import Try, attack, pick
-from .entrances import tool
+from .entrances import Refusal, tool
 
 # Command -> module, function that makes its parser, and an input that is
 # missing, so that no command line of it may succeed.
@@ -162,7 +162,7 @@ def _given(command: str, line: list[str]) -> Callable[[], object]:
             tool(command, *line)
         except SystemExit as stop:
             if command == 'verify-dataset' and stop.code == 1:
-                raise ValueError('problems were found') from None
+                raise Refusal('problems were found') from None
             if not stop.code:
                 return f'took {line}'
             raise

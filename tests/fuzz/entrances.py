@@ -20,6 +20,10 @@ class ToolError(Exception):
     """What the user of a tool sees as a traceback; its cause says more."""
 
 
+class Refusal(Exception):
+    """What a tool reports as a problem of the data, with a status of 1."""
+
+
 def tool(*arguments: object) -> None:
     """Run a tool as its command line does; its exit code leaves, too."""
     from mmgl.cli import main
@@ -81,13 +85,13 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
 def _drawing(name: str) -> Entrance:
     def run(base: Path, file: Path, folder: Path) -> None:
         out = '--out', folder / 'a.png'
-        tool(name, file, '--config', base / AGW, '--split', 'val_test', *out)
+        tool(name, file, '--config', base / AGW, '--split', 'test', *out)
 
     return run
 
 
 def _probe(base: Path, file: Path, folder: Path) -> None:
-    tool('probe', base / AGW, file)
+    tool('probe', base / AGW, file, '--split', 'test')
 
 
 def _convert(base: Path, file: Path, folder: Path) -> None:
@@ -125,7 +129,8 @@ def _extract(base: Path, file: Path, folder: Path) -> None:
     from mmgl.apis.features.extraction import extract_features
     from mmgl.config.loading import load_config
 
-    extract_features(load_config(base / AGW), str(file), feature='test')
+    cfg, how = load_config(base / AGW), dict(split='test', feature='test')
+    extract_features(cfg, str(file), **how)
 
 
 def _backbone(base: Path, file: Path, folder: Path) -> object:
@@ -145,9 +150,9 @@ def _export(base: Path, file: Path, folder: Path) -> object:
 
 
 def _meta(base: Path, file: Path, folder: Path) -> object:
-    from mmgl.apis.features.network import checkpoint_meta
+    from mmgl.checkpoints.reader import read_checkpoint
 
-    return str(checkpoint_meta(str(file), 'mmgl').get('trained_on'))
+    return str(read_checkpoint(file)['meta'])[:50]
 
 
 def _load_pruned(base: Path, file: Path, folder: Path) -> object:
@@ -161,7 +166,7 @@ READERS = 'load_checkpoint', 'build_backbone', 'export_backbone'
 # Those whose file is of a kind of its own.
 PRUNED = 'load_pruned'
 # Those that need not look at all tensors, or do not know them.
-PARTIAL = 'checkpoint_meta', 'convert', 'export_backbone', PRUNED
+PARTIAL = 'read_checkpoint', 'convert', 'export_backbone', PRUNED
 # It may refuse whatever there is.
 REMOTE = 'train load_from=http'
 
@@ -185,5 +190,5 @@ ENTRANCES: dict[str, Entrance] = {
     'extract_features': _extract,
     'build_backbone': _backbone,
     'export_backbone': _export,
-    'checkpoint_meta': _meta,
+    'read_checkpoint': _meta,
 }

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.io import loadmat, savemat
 
 from .cases import Try, attack, damaged, pick, same
-from .entrances import tool
+from .entrances import Refusal, tool
 
 Number = tuple[int, np.random.Generator]
 # What may stand in place of an identity.
@@ -88,7 +88,7 @@ def verified(layout: str, root: Path, *more: str) -> Callable[[], object]:
         except SystemExit as stop:
             if stop.code != 1:
                 raise
-            raise ValueError('problems were found') from None
+            raise Refusal('problems were found') from None
         return 'no problem'
 
     return run
