@@ -38,6 +38,7 @@ LONG = (
     'test_datasets/test_verify',
     'test_evaluation/test_shared',
     'test_experiments/',
+    'test_fuzz',
     'test_gallery/',
     'test_models/test_host_waits',
     'test_utils/test_compat',

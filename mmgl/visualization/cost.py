@@ -1,7 +1,6 @@
 """Accuracy against the cost of pre-training (Fig. 1)."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +40,8 @@ class CostRecord(NamedTuple):
 
 _FIELDS = CostRecord._fields
 _NEEDED = ', '.join(_FIELDS[:3])
+# In seconds, a thousand years, and in percent.
+_MOST = dict(seconds=3.2e10, accuracy=100.0, spread=100.0)
 
 
 def read_cost_records(
@@ -61,7 +62,9 @@ def read_cost_records(
                 'and perhaps spread.'
             )
         try:
-            records = json.loads(Path(source).read_text(encoding='utf-8'))
+            records = json.loads(
+                Path(source).read_text('utf-8', errors='replace')
+            )
         except json.JSONDecodeError as error:
             raise ValueError(f'{where} is no JSON ({error}).') from error
     if not isinstance(records, Sequence) or not records:
@@ -86,15 +89,17 @@ def _record(one: Mapping[str, Any], where: str) -> CostRecord:
             f'{where}: seconds and accuracy must be numbers; '
             'give 0 seconds for no pre-training.'
         )
-    numbers: dict[str, Any] = {name: one.get(name) for name in _FIELDS[1:]}
-    for name, value in numbers.items():
-        number = isinstance(value, int | float) and 0 <= value < math.inf
-        if value is not None and not number:
+    if not isinstance(one['label'], str):
+        raise ValueError(f'{where}: label must be text, got {one["label"]!r}.')
+    for name, most in _MOST.items():
+        value = one.get(name)
+        number = isinstance(value, int | float) and 0 <= value <= most
+        if value is not None and (not number or isinstance(value, bool)):
             raise ValueError(
-                f'{where}: {name} must be a number of 0 or more,'
+                f'{where}: {name} must be a number of 0 to {most:g},'
                 f' got {value!r}.'
             )
-    return CostRecord(str(one['label']), **numbers)
+    return CostRecord(**one)
 
 
 def _time_unit(seconds: float) -> tuple[str, int]:

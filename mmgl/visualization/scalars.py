@@ -33,8 +33,7 @@ class RunLog:
         seen: dict[str, None] = {}
         for record in getattr(self, part):
             for key, value in record.items():
-                number = isinstance(value, int | float)
-                if number and key not in _NOT_METRICS:
+                if _is_number(value) and key not in _NOT_METRICS:
                     seen.setdefault(key)
         return list(seen)
 
@@ -56,6 +55,12 @@ class RunLog:
                 f'No {part} record has the scalar {key!r}; there are: '
                 f'{", ".join(self.keys(part)) or "none"}.'
             )
+        wrong = [r for r in records if not _is_number(r[key])]
+        if wrong:
+            raise ValueError(
+                f'Step {wrong[0]["step"]}: {key} is {wrong[0][key]!r}, not a '
+                'number; the log is damaged, remove that line.'
+            )
         steps = np.array([r['step'] for r in records], dtype=float)
         if part == 'train':
             steps /= self.iters_per_epoch() or 1.0
@@ -64,12 +69,13 @@ class RunLog:
 
 def _read_lines(path: Path) -> list[Record]:
     records = []
-    lines = path.read_text(encoding='utf-8').splitlines()
+    # What is no text becomes a line that is no JSON.
+    lines = path.read_text('utf-8', errors='replace').splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except json.JSONDecodeError as error:
             # A run killed while writing leaves half a last line.
             if number == len(lines):
@@ -78,7 +84,24 @@ def _read_lines(path: Path) -> list[Record]:
                 f'{path}, line {number} is not JSON ({error}); the file is '
                 'damaged, remove the line or the file.'
             ) from error
+        if not _is_record(record):
+            raise ValueError(
+                f'{path}, line {number} is no record of a run, whose step and '
+                'epoch are numbers of 0 or more; remove the line or the file.'
+            )
+        records.append(record)
     return records
+
+
+def _is_record(record: object) -> bool:
+    return isinstance(record, dict) and all(
+        _is_number(record.get(name, 0)) and 0 <= record.get(name, 0) < np.inf
+        for name in ('step', 'epoch')
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def find_scalars(source: StrPath) -> list[Path]:

@@ -203,6 +203,9 @@ def test_cost_without_any_pretraining(tmp_path):
         ([dict(RECORDS[0]._asdict(), cost=1)], "unknown fields \\['cost'\\]"),
         ([dict(RECORDS[0]._asdict(), seconds=-1)], 'seconds must be'),
         ([dict(RECORDS[0]._asdict(), accuracy=None)], 'must be numbers'),
+        ([dict(RECORDS[0]._asdict(), seconds=True)], 'seconds must be'),
+        ([dict(RECORDS[0]._asdict(), accuracy=150.0)], '0 to 100, got 150'),
+        ([dict(RECORDS[0]._asdict(), label=None)], 'label must be text'),
     ],
 )
 def test_wrong_records(tmp_path, records, words):

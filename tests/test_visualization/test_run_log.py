@@ -99,3 +99,18 @@ def test_smooth_against_a_loop():
     np.testing.assert_array_equal(smooth(values, 0), values)
     with pytest.raises(ValueError, match='sigma'):
         smooth(values, -1)
+
+
+@pytest.mark.parametrize(
+    'line', ['[1]', '3', '{"step": "x"}', '{"step": 1, "epoch": -1}']
+)
+def test_lines_that_are_no_records(tmp_path, line):
+    write(tmp_path, [train(1, 1.0)], broken=f'{line}\n{{"step": 2}}\n')
+    with pytest.raises(ValueError, match='line 2 is no record'):
+        load_run_log(tmp_path)
+
+
+def test_losses_that_are_no_numbers(tmp_path):
+    write(tmp_path, [train(1, 1.0), train(2, '1'), train(3, 1.0)])
+    with pytest.raises(ValueError, match="Step 2: loss is '1'"):
+        load_run_log(tmp_path).series('train', 'loss')

@@ -1,0 +1,1 @@
+"""Hostile and broken input for every entrance; see docs/reliability.md."""

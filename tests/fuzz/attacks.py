@@ -1,0 +1,13 @@
+"""All attacks; importing this registers them, in the order of the table."""
+
+from importlib import import_module
+
+from .cases import ATTACKS
+
+__all__ = ['ATTACKS']
+
+for name in (
+    *('checkpoints', 'splits', 'features', 'images'),
+    *('stores', 'settings', 'commands'),
+):
+    import_module(f'.{name}', __package__)
