@@ -9,10 +9,8 @@ def _backpack(sketch: Sketch) -> None:
     look, size = sketch.look['bag'], person.bag_size
     front = body.depth + person.loose
     centre, near, scale = view((0.0, 0.69, -(front + 0.035)))
-    half = (
-        view.half_width(0.082 * size, 0.05 * size) * scale,
-        0.115 * size * scale,
-    )
+    wide = view.half_width(0.082 * size, 0.05 * size) * scale
+    half = (wide, 0.115 * size * scale)
     sketch.box(centre, half, look, 2.6 if near > 0.0 else 0.5)
     if view.cos < -0.1:
         return
@@ -31,23 +29,20 @@ def _sling(sketch: Sketch) -> None:
     low, _, _ = view((side * (body.hip * 0.85), 0.56, front * 0.7))
     sketch.limb(top, low, (0.010, 0.010), look, 1.7)
     centre, near, scale = view((side * (body.hip + 0.03), 0.5, 0.0))
-    half = (
-        view.half_width(0.028, 0.075 * size) * scale + 0.01,
-        0.058 * size * scale,
-    )
+    wide = view.half_width(0.028, 0.075 * size) * scale + 0.01
+    half = (wide, 0.058 * size * scale)
     sketch.box(centre, half, look, 2.4 if near > -0.03 else -2.0)
 
 
 def _carried(sketch: Sketch) -> None:
     """A handbag or a case hangs from a hand."""
     person, look = sketch.person, sketch.look['bag']
-    [((x, y), near, scale)] = sketch.seen(f'hand{person.bag_side}')
+    size = person.bag_size
+    [((x, y), near, scale)] = sketch.seen(person.bag_side, 'hand')
     large = person.bag == 'case'
-    wide, high = (0.09, 0.07) if large else (0.058, 0.05)
-    half = (
-        sketch.view.half_width(0.03, wide * person.bag_size) * scale + 0.006,
-        high * person.bag_size * scale,
-    )
+    deep, high = (0.09, 0.07) if large else (0.058, 0.05)
+    wide = sketch.view.half_width(0.03, deep * size) * scale + 0.006
+    half = (wide, high * size * scale)
     order = 2.5 if near > -0.03 else -1.4
     drop = 0.02 if large else 0.055
     sketch.box((x, y + drop + half[1]), half, look, order)

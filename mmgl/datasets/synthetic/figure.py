@@ -56,9 +56,8 @@ def _between(start: Point, end: Point, share: float) -> Point:
 def _add_leg(sketch: Sketch, side: int) -> None:
     """Add thigh, shank and shoe of one side."""
     look, limb, person = sketch.look, sketch.limb, sketch.person
-    names = (f'{name}{side}' for name in ('hip', 'knee', 'ankle', 'toe'))
     (hip, _, size), (knee, near, _), (ankle, _, low), (toe, _, _) = (
-        sketch.seen(*names)
+        sketch.seen(side, 'hip', 'knee', 'ankle', 'toe')
     )
     order = -0.5 + near
     bare = person.lower in ('skirt', 'shorts')
@@ -71,13 +70,12 @@ def _add_leg(sketch: Sketch, side: int) -> None:
     foot = 0.023 * (1 if bare else 1.1 * fit)
     skip = np.hypot(knee[0] - hip[0], knee[1] - hip[1]) + 0.1
     limb(knee, ankle, (calf, foot), cloth, order, skip)
+    above = 0.0 if person.lower == 'shorts' else 0.1
+    limb(hip, knee, (thigh, calf), cloth, order + 0.001, above)
     if person.lower == 'shorts':
         wide = max(calf * 1.25, 0.04) * person.leg_width**0.5
         mid = _between(hip, knee, 0.85)
-        limb(hip, knee, (thigh, calf), cloth, order + 0.001)
         limb(hip, mid, (thigh, wide), look['lower'], order + 0.002, 0.1)
-    else:
-        limb(hip, knee, (thigh, calf), cloth, order + 0.001, 0.1)
     shoe = 0.02 * low
     heel = (ankle[0] * 1.0, ankle[1] + ANKLE * 0.5 * low)
     limb(heel, toe, (shoe, shoe * 0.8), look['shoes'], order + 0.003)
@@ -89,11 +87,8 @@ def _add_leg(sketch: Sketch, side: int) -> None:
 def _add_arm(sketch: Sketch, side: int) -> None:
     """Add sleeve, forearm and hand of one side."""
     look, limb, person = sketch.look, sketch.limb, sketch.person
-    names = (
-        f'{name}{side}' for name in ('shoulder', 'elbow', 'wrist', 'hand')
-    )
     (top, _, size), (mid, near, _), (wrist, end, _), (hand, _, _) = (
-        sketch.seen(*names)
+        sketch.seen(side, 'shoulder', 'elbow', 'wrist', 'hand')
     )
     depth = max(near, end)
     order = 2 + depth if depth > -0.03 else -1 + depth
@@ -116,15 +111,14 @@ def _add_arm(sketch: Sketch, side: int) -> None:
 def _add_trunk(sketch: Sketch) -> None:
     """Add the pelvis or skirt and the torso garment."""
     look, body, person = sketch.look, sketch.body, sketch.person
+    levels = [
+        (0.6, body.waist, body.depth * 0.95, 0.0),
+        (body.leg + 0.03, body.hip, body.depth, -0.004),
+        (body.leg - 0.035, body.hip * 0.96, body.depth * 0.9, 0.0),
+    ]
     if person.lower in ('skirt', 'long'):
         hem = 0.13 if person.lower == 'long' else body.leg - 0.17
         levels = _skirt_levels(sketch, hem)
-    else:
-        levels = [
-            (0.6, body.waist, body.depth * 0.95, 0.0),
-            (body.leg + 0.03, body.hip, body.depth, -0.004),
-            (body.leg - 0.035, body.hip * 0.96, body.depth * 0.9, 0.0),
-        ]
     sketch.trunk(levels, look['lower'], 0.0, sketch.lean)
     panel = (look['inner'], 0.42) if person.open_front else None
     hem = NECK - person.hem

@@ -57,9 +57,9 @@ class Sketch:
         self.points = joints(person.body, pose)
         self.parts: list[Part] = []
 
-    def seen(self, *names: str) -> list[tuple[Point, float, float]]:
-        """Project joints."""
-        return [self.view(self.points[name]) for name in names]
+    def seen(self, side: int, *names: str) -> list[tuple[Point, float, float]]:
+        """Project joints of a side."""
+        return [self.view(self.points[f'{name}{side}']) for name in names]
 
     def limb(
         self,

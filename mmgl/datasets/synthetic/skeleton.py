@@ -34,21 +34,17 @@ class View:
     """Project body coordinates to the picture plane, in body heights."""
 
     def __init__(self, pose: Pose) -> None:
-        self.yaw = pose.yaw
-        self.cos: float = np.cos(pose.yaw)
-        self.sin: float = np.sin(pose.yaw)
-        self._cosp: float = np.cos(pose.pitch)
-        self._sinp: float = np.sin(pose.pitch)
-        self._distance = pose.distance
+        self.yaw, self._distance = pose.yaw, pose.distance
+        self.cos, self.sin = np.cos(pose.yaw), np.sin(pose.yaw)
+        self._pitch = np.cos(pose.pitch), np.sin(pose.pitch)
 
     def __call__(self, point: Joint) -> tuple[Point, float, float]:
         """Return place in the picture, depth towards the camera, scale."""
-        x, y, z = point
+        (x, y, z), (cos, sin) = point, self._pitch
         across = x * self.cos + z * self.sin
         near = z * self.cos - x * self.sin
         y = y - 0.5
-        up = y * self._cosp - near * self._sinp
-        depth = near * self._cosp + y * self._sinp
+        up, depth = y * cos - near * sin, near * cos + y * sin
         scale = 1 / (1 - depth / self._distance)
         return (across * scale, -up * scale), near, scale
 
