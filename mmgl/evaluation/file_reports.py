@@ -116,9 +116,9 @@ def _document(
     trials: Trials, settings: dict[str, Any], partial: bool
 ) -> dict[str, Any]:
     """Lay a report out; partial ones under other names."""
-    document = report_document(trials, settings)
     if not partial:
-        return document
+        return report_document(trials, settings)
+    document = report_document(trials, {**settings, 'partial': True})
     return {
         key if key == 'settings' else f'{key}_partial': part
         for key, part in document.items()

@@ -15,10 +15,6 @@ Ids = npt.NDArray[np.int64]
 _KNOWN = 'IndexIDMap of IndexFlat', 'IndexIDMap of IndexFlatIP', 'IndexIVFPQ'
 _MARK = b'mmgl crc'
 _CHUNK = 2**24
-_NO_INDEX = (
-    '{} is not an index of FAISS, is damaged, or lacks its .lists; save it '
-    'again.'
-)
 _QUERIES = 4096  # that share one pass over the features
 _PRODUCTS = 2**22  # of queries and images at a time, 16 MiB
 
@@ -84,19 +80,22 @@ def _is_damaged(path: Path) -> bool:
     return mark == _MARK and _checksum(path, size) != wanted
 
 
-def read_index(path: Path, on_disk: bool) -> Any:
-    """Read an index, or map it; a ValueError if it cannot be left on disk.
+def read_index(path: Path, on_disk: bool, summed: bool = True) -> Any:
+    """Read an index, or map it; what cannot be is a ValueError.
 
-    What is mapped is not summed up: that would read all of it.
+    ``summed`` compares the checksum, which reads all of the file.
     """
     try:
-        index = (
-            None if not on_disk and _is_damaged(path) else _read(path, on_disk)
-        )
+        if summed and _is_damaged(path):
+            raise RuntimeError('the checksum differs')
+        index = _read(path, on_disk)
+        if not _is_whole(index):
+            raise RuntimeError('the lists are cut')
     except RuntimeError as error:
-        raise ConfigError(_NO_INDEX.format(path)) from error
-    if index is None or not _is_whole(index):
-        raise ConfigError(_NO_INDEX.format(path))
+        raise ConfigError(
+            f'{path} is not an index of FAISS, is damaged, or lacks its '
+            '.lists; save it again.'
+        ) from error
     faiss = import_faiss()
     kind = type(index).__name__
     if kind == 'IndexIDMap':
@@ -189,9 +188,6 @@ def join_lists(parts: list[Path], path: Path) -> None:
     faiss = import_faiss()
     from faiss.contrib.ondisk import merge_ondisk
 
-    for part in parts:
-        if _is_damaged(part):
-            raise ConfigError(_NO_INDEX.format(part))
     indexes = [read_index(part, on_disk=True) for part in parts]
     for part, index in zip(parts, indexes, strict=True):
         learned = _learned(index)

@@ -213,7 +213,7 @@ class GalleryIndex:
                 f'device={device!r}, on_disk={on_disk}; choose '
                 f"from {DEVICES}; on_disk goes with 'cpu'."
             )
-        index = read_index(path, on_disk)
+        index = read_index(path, on_disk, summed=not on_disk)
         self = cls.__new__(cls)
         self._take(index, device, on_disk)
         return self

@@ -162,6 +162,7 @@ def test_partial_is_asked_for_and_called_so(root, tmp_path, capsys):
     report = json.loads(out.read_text())
     names = [key for key in whole if key != 'settings']
     assert [*report] == [*(f'{name}_partial' for name in names), 'settings']
+    assert report['settings']['partial'] is True
     assert 'all_search_1shot_partial' in capsys.readouterr().out
     trials = evaluate_sysu(
         *kept.values(),

@@ -203,6 +203,8 @@ def test_nan_and_shapes_are_errors():
         score_galleries(good, [1], [1, 1, 1])
     with pytest.raises(ValueError, match='gallery_pids'):
         score_galleries(good, [1, 1], [1, 1])
+    with pytest.raises(ValueError, match='query_pids has NaN'):
+        score_galleries(good, [1, np.nan], [1, 1, 1])
     with pytest.raises(ValueError, match='ties'):
         score_galleries(good, [1, 1], [1, 1, 1], ties='optimistic')
     with pytest.raises(ValueError, match='cmc'):

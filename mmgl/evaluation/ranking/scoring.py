@@ -76,12 +76,15 @@ class RankingScores:
 
 
 def _labels(name: str, values: npt.ArrayLike, length: int) -> Array:
-    if np.shape(values) != (length,):
+    array = np.asarray(values)
+    if array.shape != (length,):
         raise ValueError(
-            f'{name} has shape {np.shape(values)}; the distances ask for '
+            f'{name} has shape {array.shape}; the distances ask for '
             f'({length},).'
         )
-    return np.asarray(values)
+    if (array != array).any():  # would equal no other, itself included
+        raise ValueError(f'{name} has NaN in it; give numbers.')
+    return array
 
 
 class _Search:
