@@ -156,7 +156,7 @@ class ReIDRunner(Runner):  # type: ignore[misc]
             # mmengine deletes the best checkpoint when there is a better
             # one: never that of another run.
             if key.startswith('best_ckpt'):
-                started[key] = str(Path(self.work_dir, Path(value).name))
+                started[key] = str(Path(self.work_dir, Path(str(value)).name))
         for key, value in started.items():
             hub.update_info(key, value)
 
