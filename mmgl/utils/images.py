@@ -8,6 +8,7 @@ and is dropped. 16 bits become eight by a window of percentiles, if given.
 import io
 import os
 import stat
+import warnings
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -95,7 +96,10 @@ def _check(data: bytes) -> bool:
         raise ValueError('it is empty')
     stream = io.BytesIO(data)
     try:
-        image = Image.open(stream, formats=FORMATS)
+        with warnings.catch_warnings():
+            # PIL's limit is higher.
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            image = Image.open(stream, formats=FORMATS)
         too_large = image.width * image.height > MAX_PIXELS
     except Image.DecompressionBombError:
         too_large = True
