@@ -9,7 +9,8 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import cv2
@@ -45,6 +46,16 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         ) from error
 
 
+def check_image(data: bytes, name: str) -> bool:
+    """Apply the rules of this module without decoding; tell if it is deep.
+
+    A deep image has 16 bits. What the rules exclude is a ConfigError, in one
+    sentence with ``name``; a damage inside may be left for the decoder.
+    """
+    with _named(name):
+        return _check(data)
+
+
 def decode_image(
     data: bytes,
     name: str,
@@ -54,15 +65,12 @@ def decode_image(
     """Decode the bytes of an image file to uint8, BGR ``(H, W, 3)``.
 
     With ``grey`` it is ``(H, W)``. ``window`` are two percentiles of a 16-bit
-    image, which become 0 and 255; eight bits stay as they are.
-
-    Raises:
-        ConfigError: In one sentence with ``name``, for what the rules of this
-            module exclude.
+    image, which become 0 and 255; eight bits stay as they are. For errors see
+    :func:`check_image`.
     """
-    try:
+    flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+    with _named(name):
         deep = _check(data)
-        flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
         if deep and window is None:
             raise ValueError(
                 'it has 16 bits; set the argument window of '
@@ -74,12 +82,6 @@ def decode_image(
         img = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if img is None:
             raise ValueError('it is damaged')
-    except Exception as error:  # decoders raise what they like
-        why = ' '.join(str(error).split()) or type(error).__name__
-        raise ConfigError(
-            f'image {name!r} cannot be read: it cannot be decoded ({why}); '
-            'restore the file'
-        ) from error
     return img if window is None or not deep else _eight_bits(img, window)
 
 
@@ -88,6 +90,19 @@ def read_image(
 ) -> Pixels:
     """Read an image file; see :func:`decode_image`."""
     return decode_image(read_file(path), str(path), window)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Turn errors about an image into a ConfigError with its name."""
+    try:
+        yield
+    except Exception as error:  # decoders raise what they like
+        why = ' '.join(str(error).split()) or type(error).__name__
+        raise ConfigError(
+            f'image {name!r} cannot be read: it cannot be decoded ({why}); '
+            'restore the file'
+        ) from error
 
 
 def _check(data: bytes) -> bool:
