@@ -116,12 +116,9 @@ def write_pack(
 
     Goes on where an earlier call was stopped, and rewrites rows whose source
     has changed since. ``progress`` is called with (done, total), ``window``
-    is that of ``LoadImageFromFile``.
-
-    Raises:
-        ValueError: If ``out`` holds another pack and ``overwrite`` is False,
-            or lies in ``root``, or an image cannot be read.
-        OSError: If the disk is too small.
+    is that of ``LoadImageFromFile``. Another pack in ``out``, unless it may
+    be overwritten, or an image that cannot be read is a ValueError, a disk
+    too small an OSError.
     """
     _check_numbers(height, width, workers)
     check_outside(out, root)

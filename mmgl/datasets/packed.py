@@ -56,10 +56,10 @@ def checksum(data: bytes | Image) -> int:
 
 
 def stat_source(path: str) -> tuple[int, int] | None:
-    """Return size and time (ns) of a file, None without one."""
+    """Return size and time (ns) of a file, None if there is none."""
     try:
         status = os.stat(path)
-    except FileNotFoundError:
+    except OSError:
         return None
     return status.st_size, status.st_mtime_ns
 
@@ -173,6 +173,8 @@ def map_images(
     """Map the images of a pack; a file that does not fit is a ValueError."""
     path = osp.join(folder, IMAGES)
     with readable(repr(path), PACK_AGAIN, Exception):
+        if not osp.isfile(path):  # a pipe would hang
+            raise FileNotFoundError('there is no such file')
         images = np.lib.format.open_memmap(path, mode)
         size = images.offset + images.nbytes
         plain = images.dtype == np.uint8 and images.flags.c_contiguous

@@ -21,7 +21,7 @@ import numpy as np
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
-from mmgl.utils.images import MAX_BYTES, read_file
+from mmgl.utils.images import MAX_BYTES, check_image, read_file
 
 from .checks import check_outside, check_positive, readable
 from .randomness import check_seed, keyed_generator
@@ -279,6 +279,7 @@ def _write_shard(
             notes['img_path'] = osp.relpath(image, dataset.data_root)
             sample: Sample = dict(__key__=f'{number:09d}')
             sample[suffix] = read_file(image)
+            check_image(sample[suffix], image)
             writer.write(sample | dict(json=json.dumps(notes).encode()))
 
 

@@ -8,7 +8,9 @@ and is dropped. 16 bits become eight by a window of percentiles, if given.
 import io
 import os
 import stat
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import cv2
@@ -44,6 +46,16 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         ) from error
 
 
+def check_image(data: bytes, name: str) -> bool:
+    """Apply the rules of this module without decoding; tell if it is deep.
+
+    A deep image has 16 bits. What the rules exclude is a ConfigError, in one
+    sentence with ``name``; a damage inside may be left for the decoder.
+    """
+    with _named(name):
+        return _check(data)
+
+
 def decode_image(
     data: bytes,
     name: str,
@@ -53,15 +65,12 @@ def decode_image(
     """Decode the bytes of an image file to uint8, BGR ``(H, W, 3)``.
 
     With ``grey`` it is ``(H, W)``. ``window`` are two percentiles of a 16-bit
-    image, which become 0 and 255; eight bits stay as they are.
-
-    Raises:
-        ConfigError: In one sentence with ``name``, for what the rules of this
-            module exclude.
+    image, which become 0 and 255; eight bits stay as they are. For errors see
+    :func:`check_image`.
     """
-    try:
+    flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+    with _named(name):
         deep = _check(data)
-        flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
         if deep and window is None:
             raise ValueError(
                 'it has 16 bits; set the argument window of '
@@ -73,12 +82,6 @@ def decode_image(
         img = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if img is None:
             raise ValueError('it is damaged')
-    except Exception as error:  # decoders raise what they like
-        why = ' '.join(str(error).split()) or type(error).__name__
-        raise ConfigError(
-            f'image {name!r} cannot be read: it cannot be decoded ({why}); '
-            'restore the file'
-        ) from error
     return img if window is None or not deep else _eight_bits(img, window)
 
 
@@ -89,13 +92,29 @@ def read_image(
     return decode_image(read_file(path), str(path), window)
 
 
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Turn errors about an image into a ConfigError with its name."""
+    try:
+        yield
+    except Exception as error:  # decoders raise what they like
+        why = ' '.join(str(error).split()) or type(error).__name__
+        raise ConfigError(
+            f'image {name!r} cannot be read: it cannot be decoded ({why}); '
+            'restore the file'
+        ) from error
+
+
 def _check(data: bytes) -> bool:
     """Apply the rules to an image file; tell whether it has 16 bits."""
     if not data:
         raise ValueError('it is empty')
     stream = io.BytesIO(data)
     try:
-        image = Image.open(stream, formats=FORMATS)
+        with warnings.catch_warnings():
+            # PIL's limit is higher.
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            image = Image.open(stream, formats=FORMATS)
         too_large = image.width * image.height > MAX_PIXELS
     except Image.DecompressionBombError:
         too_large = True

@@ -44,7 +44,9 @@ class ImageProgress:
             return
         began, first = self._start = self._start or (now, done)
         rate = (done - first) / max(now - began, 1e-6)
-        left = f', {(total - done) / rate:.0f} s left' if rate else ''
+        pace = ''
+        if rate:
+            pace = f', {rate:.0f} a second, {(total - done) / rate:.0f} s left'
         end = '\n' if done == total else ''
-        text = f'\r{done}/{total} images, {rate:.0f} a second{left}   '
+        text = f'\r{done}/{total} images{pace}   '
         print(text, end=end, file=sys.stderr, flush=True)

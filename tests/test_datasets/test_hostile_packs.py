@@ -145,6 +145,15 @@ def test_images_of_another_length(pack):
         path.write_bytes(content)
         with pytest.raises(ConfigError, match='images.npy'):
             PackedImages(str(pack))
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match='images.npy.*no such file'):
+        PackedImages(str(pack))
+    path = pack / 'index.npz'
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(FileNotFoundError, match='index.npz'):
+        PackedImages(str(pack))
 
 
 # ---- where a pack may lie --------------------------------------------------
@@ -184,6 +193,26 @@ def test_the_tool_says_so(broken_sysu, capsys):
         assert error.startswith('error: ') and error.count('\n') == 1
         assert '--debug' not in error
     assert not os.path.exists(f'{broken_sysu}2/images.npy')
+
+
+def test_shards_take_no_broken_image(broken_sysu, tmp_path):
+    pytest.importorskip('webdataset')
+    dataset = SYSUMM01(broken_sysu, 'train')
+    path = Path(dataset.get_data_info(0)['img_path'])
+    content = path.read_bytes()
+    for data in (content[: len(content) // 2], b'', b'text'):
+        path.write_bytes(data)
+        with pytest.raises(ConfigError, match=f'{path.name}.*cannot be read'):
+            write_shards(dataset, str(tmp_path / 'shards'))
+    path.unlink()
+    path.symlink_to(path)
+    for write in (
+        lambda: write_shards(dataset, str(tmp_path / 'shards')),
+        lambda: write_pack(broken_sysu, [path], str(tmp_path / 'p'), *SIZE),
+    ):
+        with pytest.raises(ConfigError, match='Too many levels'):
+            write()
+    assert list((tmp_path / 'shards').glob('visible*')) == []
 
 
 def test_shards_of_an_earlier_run_are_not_mixed(broken_sysu, tmp_path):
