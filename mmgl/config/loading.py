@@ -133,6 +133,7 @@ def _apply_common(cfg: Config, options: Namespace) -> None:
     cfg['launcher'] = options.launcher
     os.environ.setdefault('LOCAL_RANK', str(options.local_rank))
     apply_overrides(cfg, options.cfg_options, f'config {options.config}')
+    check_sections(cfg)
     derive_loaders(cfg)
 
 
@@ -167,6 +168,11 @@ def training_config(options: Namespace) -> Config:
         cfg['resume'], cfg['load_from'] = True, str(found)
         forget_init(cfg)
     check_settings(cfg)
+    for key in ('model', *TRAINING[:-1]):
+        if not cfg.get(key):
+            raise ConfigError(
+                f'config {options.config} has no {key} to train with'
+            )
     # The files that only testing needs may be missing here.
     for key in TESTING + (VALIDATION if options.no_validate else ()):
         cfg[key] = None
