@@ -165,8 +165,13 @@ def test_a_mistake_is_one_sentence(tool, arguments, message, capsys):
     assert set(os.listdir()) <= left
 
 
-def test_mistakes_of_every_tool_are_tried():
-    assert {tool for tool, _, _ in MISTAKES} == set(COMMANDS)
+def test_every_tool_refuses_an_unknown_option(capsys):
+    for tool in COMMANDS:
+        with pytest.raises(SystemExit) as stopped:
+            main([tool, '--wrong'])
+        assert stopped.value.code == 2
+        assert ': error: ' in capsys.readouterr().err.splitlines()[-1]
+    assert len({tool for tool, _, _ in MISTAKES}) >= 16
 
 
 @pytest.mark.parametrize(
