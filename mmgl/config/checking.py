@@ -9,6 +9,7 @@ import os.path as osp
 import typing
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
+from types import NoneType
 from typing import Any
 
 import mmengine.registry as nodes
@@ -93,8 +94,12 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
         if 'constructor' in wrapper:
             registry = nodes.OPTIM_WRAPPER_CONSTRUCTORS
             find_component(wrapper['constructor'], registry, 'optim_wrapper')
-        by_parameter = wrapper.get('paramwise_cfg') or {}
-        _check_keys(by_parameter, ByParameter, 'optim_wrapper.paramwise_cfg')
+        if 'paramwise_cfg' in wrapper:
+            value, path = (
+                wrapper['paramwise_cfg'],
+                'optim_wrapper.paramwise_cfg',
+            )
+            _check_keys(value, ByParameter, path)
         check_schedule(sections)
     try:
         check_init_from((sections.get('model') or {}).get('init_from'))
@@ -104,16 +109,17 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
 
 def _check_keys(value: Mapping[str, Any], kind: Any, path: str = '') -> None:
     """Check names and kinds of what a TypedDict describes."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{path} must be a dict, got {value!r}')
     hints = typing.get_type_hints(kind)
     for key, item in value.items():
         if key not in hints:
             hint = nearest(key, hints)
             raise ConfigError(f'{path}: unknown key {key!r}{hint}')
         where, hint = f'{path}.{key}' if path else key, hints[key]
-        nested = [
-            h for h in (hint, *typing.get_args(hint)) if typing.is_typeddict(h)
-        ]
-        if nested and isinstance(item, Mapping):
+        options = typing.get_args(hint) or (hint,)
+        nested = [h for h in options if typing.is_typeddict(h)]
+        if nested and not (item is None and NoneType in options):
             _check_keys(item, nested[0], where)
         elif not fits(item, hint):
             raise ConfigError(
@@ -165,14 +171,19 @@ def _check_named(
         typed or key == 'default_hooks' or 'metrics' in value
     ):
         raise ConfigError(f'{path} has no type')
+    hooks = key == 'default_hooks'
     for name, item in value.items():
-        if typed and isinstance(item, Mapping) and name not in typed:
+        if (
+            isinstance(item, Mapping)
+            and name not in typed
+            and (typed or hooks)
+        ):
             hint = nearest(name, typed)
             raise ConfigError(f'{path}.{name} has no type{hint}')
-        if item is None and key == 'default_hooks' and name not in HOOKS:
+        if hooks and item is None and name not in HOOKS:
             hint = nearest(name, HOOKS)
             raise ConfigError(f'{path}.{name}: no such hook to remove{hint}')
-        _check_value(item, f'{path}.{name}', registry)
+        _check_value(item, f'{path}.{name}', registry, key if hooks else '')
 
 
 def _check_priority(value: Mapping[str, Any], path: str) -> None:

@@ -115,12 +115,12 @@ class Run(TypedDict, total=False):
     load_from: str | None
     resume: bool
     launcher: Literal['none', 'pytorch', 'slurm', 'mpi']
-    env_cfg: Environment | None
+    env_cfg: Environment
     log_processor: Part
     log_level: Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
     visualizer: Part
     default_scope: str
-    randomness: Randomness | None
+    randomness: Randomness
     experiment_name: str | None
     model_wrapper_cfg: Part
     find_unused_parameters: bool

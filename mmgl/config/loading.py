@@ -132,6 +132,7 @@ def _apply_common(cfg: Config, options: Namespace) -> None:
     cfg['launcher'] = options.launcher
     os.environ.setdefault('LOCAL_RANK', str(options.local_rank))
     apply_overrides(cfg, options.cfg_options, f'config {options.config}')
+    check_sections(cfg)
     derive_loaders(cfg)
 
 
@@ -172,6 +173,11 @@ def training_config(options: Namespace) -> Config:
         # It brings all weights.
         forget_init(cfg)
     check_settings(cfg)
+    for key in ('model', *TRAINING[:-1]):
+        if not cfg.get(key):
+            raise ConfigError(
+                f'config {options.config} has no {key} to train with'
+            )
     # The files that only testing needs may be missing here.
     for key in TESTING + (VALIDATION if options.no_validate else ()):
         cfg[key] = None

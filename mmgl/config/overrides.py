@@ -96,7 +96,8 @@ def refuse_unread(
     """
     for key in keys:
         top = key.partition('.')[0]
-        if top not in {*TOP_KEYS, *variables, ANYWHERE[0]}:
+        anywhere = key.startswith(ANYWHERE)
+        if not anywhere and top not in TOP_KEYS and top not in variables:
             raise ConfigError(
                 f'--cfg-options {key}: nothing reads {top!r}'
                 f'{real_key(cfg, top)}'
@@ -125,5 +126,8 @@ def apply_overrides(
         cfg.merge_from_dict(plain)
         if len(plain) < len(overrides):
             cfg.merge_from_dict(expand(cfg, overrides, where))
-    except (TypeError, KeyError, ValueError) as error:
-        raise ConfigError(f'--cfg-options: {one_line(error)}') from error
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        keys = ' '.join(overrides)
+        raise ConfigError(
+            f'--cfg-options {keys}: {one_line(error)}'
+        ) from error

@@ -113,6 +113,9 @@ MISTAKES = [
     ('default_hooks.chekpoint', dict(interval=2), "no type.*'checkpoint'"),
     ('default_hooks.checkpoint.interval', 0, 'interval must be at least 1'),
     ('default_hooks.checkpoint.foo', 1, "CheckpointHook has no argument 'fo"),
+    ('default_hooks.timer', 3, 'timer must be a dict with a type, got 3'),
+    ('optim_wrapper.paramwise_cfg', 3, 'paramwise_cfg must be a dict, got 3'),
+    ('randomness', None, 'randomness must be a dict, got None'),
     ('default_hooks.loger', None, "no such hook to remove.*'logger'"),
     (
         'custom_hooks',

@@ -100,6 +100,8 @@ def test_variables_that_are_read(write):
         ('nonsense.key', "nothing reads 'nonsense'$"),
         ('custom_imports.imports', "nothing reads 'custom_imports'"),
         ('', "nothing reads ''$"),
+        ('*', r"nothing reads '\*'$"),
+        ('custom_hooks.0', '^--cfg-options custom_hooks.0: '),
     ],
 )
 def test_an_override_that_nothing_reads_names_the_key(key, message):

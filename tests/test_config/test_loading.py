@@ -209,6 +209,9 @@ BAD_ARGUMENTS = [
     (['--resume', 'x.pth'], "--resume: there is no file 'x.pth'"),
     (['--cfg-options', 'model.widht=3'], "did you mean 'width'"),
     (['--cfg-options', 'model.width.a=3'], '--cfg-options'),
+    (['--cfg-options', 'model=None'], 'has no model to train with'),
+    (['--cfg-options', 'train_dataloader=3'], 'must be a dict, got 3'),
+    (['--cfg-options', 'train_cfg=None'], 'has no train_cfg to train'),
 ]
 
 
