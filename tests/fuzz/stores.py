@@ -207,7 +207,7 @@ def pack(
     path = where / 'index.npz'
     if number == 0:
         whole = packed(base, base / 'pack')
-        return Try('good', whole, must_work=True)
+        return Try('good', whole, anything, must_work=True)
     if number <= len(HEADERS) + len(COLUMNS):
         arrays = dict(np.load(path))
         kinds = HEADERS | COLUMNS
