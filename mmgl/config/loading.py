@@ -136,6 +136,13 @@ def _apply_common(cfg: Config, options: Namespace) -> None:
     derive_loaders(cfg)
 
 
+def _require(cfg: Config, config: str, *keys: str) -> None:
+    """Refuse a config without what training needs, or left without it."""
+    for key in keys:
+        if not cfg.get(key):
+            raise ConfigError(f'config {config} has no {key} to train with')
+
+
 def training_config(options: Namespace) -> Config:
     """Build the checked config of a training run from its options."""
     cfg = load_config(options.config)
@@ -173,11 +180,7 @@ def training_config(options: Namespace) -> Config:
         # It brings all weights.
         forget_init(cfg)
     check_settings(cfg)
-    for key in ('model', *TRAINING[:-1]):
-        if not cfg.get(key):
-            raise ConfigError(
-                f'config {options.config} has no {key} to train with'
-            )
+    _require(cfg, options.config, 'model', *TRAINING[:-1])
     # The files that only testing needs may be missing here.
     for key in TESTING + (VALIDATION if options.no_validate else ()):
         cfg[key] = None
