@@ -1,16 +1,14 @@
 """The command ``mmgl``: every tool, also where there is no checkout."""
 
-import runpy
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from .utils.errors import INTERRUPTED, nearest, quiet_pipe
-from .utils.paths import tool_dir
 from .version import __version__
 
-# A function, or the script of tools/ that has it, and what it does. Nothing
-# is imported before a command is chosen.
+# The function, and what it does. Nothing is imported before a command is
+# chosen.
 COMMANDS = {
     'train': ('mmgl.apis.training:run_training', 'pre-train or fine-tune'),
     'test': ('mmgl.apis.evaluation:run_evaluation', 'evaluate a checkpoint'),
@@ -137,9 +135,6 @@ def _run(arguments: Sequence[str]) -> int:
     # As the command reads it, and names itself in its help.
     sys.argv = [f'mmgl {command}', *rest]
     module, _, function = COMMANDS[command][0].partition(':')
-    if not function:
-        runpy.run_path(str(tool_dir() / module), run_name='__main__')
-        return 0
     result = getattr(import_module(module), function)()
     return result if isinstance(result, int) else 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mmgl.structures import MODALITY_NAMES
+from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
@@ -31,8 +32,8 @@ def add_embedder_options(parser: argparse.ArgumentParser) -> None:
     add('--config', help='config, if a checkpoint does not carry it')
     add('--device', default='auto', help='default: the GPU if there is one')
     add('--precision', default='auto', choices=('auto', *PRECISIONS))
-    add('--batch-size', type=int, default=64)
-    add('--workers', type=int, default=4, help='threads that decode')
+    add('--batch-size', type=positive, default=64)
+    add('--workers', type=positive, default=4, help='threads that decode')
 
 
 def build_embedder(options: argparse.Namespace) -> Embedder:
@@ -60,7 +61,13 @@ def embed_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('images', nargs='+', help='files, folders or patterns')
     add('--modality', required=True, choices=MODALITY_NAMES)
-    add('-o', '--out', required=True, help=f'file: {", ".join(FORMATS)}')
+    add(
+        '-o',
+        '--out',
+        type=output_file,
+        required=True,
+        help=f'file: {", ".join(FORMATS)}',
+    )
     add(
         '--on-error',
         default='raise',

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from mmgl.models.single_modality import for_one_modality
 from mmgl.structures import MODALITY_NAMES
+from mmgl.utils.arguments import output_folder
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
@@ -271,7 +272,7 @@ def export_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add('weights', help='bundle or checkpoint')
-    add('out', help='folder to write')
+    add('out', type=output_folder, help='folder to write')
     add('--format', default='onnx', choices=SUFFIXES)
     add('--config', help='config, if the checkpoint does not carry it')
     return parser

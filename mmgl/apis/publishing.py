@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmgl.checkpoints.bundle import CARD, is_bundle, write_bundle
 from mmgl.checkpoints.whole import HEADS
+from mmgl.utils.arguments import output_folder
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
 from mmgl.utils.versions import package_versions
@@ -25,7 +26,7 @@ def publish_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('run', help='work dir of a training, or one of its checkpoints')
-    add('out', help='folder to write')
+    add('out', type=output_folder, help='folder to write')
     add(
         '--data-licence',
         required=True,

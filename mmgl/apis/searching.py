@@ -13,6 +13,7 @@ import numpy as np
 
 from mmgl.gallery.gallery import Gallery
 from mmgl.structures import MODALITY_NAMES
+from mmgl.utils.arguments import positive
 from mmgl.utils.errors import ConfigError, report_errors
 
 from .embedding import add_embedder_options, build_embedder
@@ -52,7 +53,7 @@ def search_parser() -> argparse.ArgumentParser:
     add('gallery', help='file of the gallery, or address of a Milvus server')
     add('images', nargs='+', help='files, folders or patterns')
     add('--modality', required=True, choices=MODALITY_NAMES)
-    add('--top', type=int, default=10, help='matches an image')
+    add('--top', type=positive, default=10, help='matches an image')
     add('--json', action='store_true', help='a line of JSON an image')
     _add_where(parser)
     add_embedder_options(parser)
@@ -64,7 +65,8 @@ def run_search(arguments: Sequence[str] | None = None) -> None:
     options = search_parser().parse_args(arguments)
     with report_errors():
         embedder = build_embedder(options)
-        with Gallery.open(options.gallery, embedder.model_hash) as gallery:
+        known = embedder.model_hash
+        with Gallery.open(options.gallery, known, create=False) as gallery:
             for source, result in embedder.stream(
                 options.images, options.modality
             ):
@@ -123,7 +125,7 @@ def run_gallery(arguments: Sequence[str] | None = None) -> None:
         if options.command == 'add':
             add_images(options)
             return
-        with Gallery.open(options.gallery) as gallery:
+        with Gallery.open(options.gallery, create=False) as gallery:
             change(gallery, options)
 
 

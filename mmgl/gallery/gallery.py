@@ -100,9 +100,12 @@ class Gallery:
 
     @classmethod
     def open(
-        cls, address: str | Path, model_hash: str | None = None
+        cls,
+        address: str | Path,
+        model_hash: str | None = None,
+        create: bool = True,
     ) -> Gallery:
-        """Open a gallery, or make one.
+        """Open a gallery; ``create`` one if there is no file at the address.
 
         ``address`` is a file, which one process writes and many read, or
         ``http://HOST:PORT`` of a Milvus server (``milvus-lite:FILE`` for its
@@ -117,6 +120,10 @@ class Gallery:
             from .milvus import MilvusEngine
 
             return cls(MilvusEngine(text), model_hash)
+        if not create and not Path(address).expanduser().exists():
+            raise ConfigError(
+                f'there is no gallery {text!r}; mmgl gallery add makes one'
+            )
         from .embedded import EmbeddedEngine
 
         return cls(EmbeddedEngine(address), model_hash)

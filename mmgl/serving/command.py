@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmgl.apis.embedding import add_embedder_options, build_embedder
 from mmgl.gallery.gallery import Gallery
+from mmgl.utils.arguments import positive, whole_number
 from mmgl.utils.errors import ConfigError, report_errors
 
 from .settings import Settings
@@ -24,10 +25,15 @@ def serve_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('--gallery', help='file of a gallery, or address of a Milvus server')
     add('--host', default=Settings.host)
-    add('--port', type=int, default=Settings.port)
+    add('--port', type=whole_number(1, 65535), default=Settings.port)
     add('--images', type=Path, help='folder with the images of the gallery')
     add('--audit', type=Path, help='file for a line each search and change')
-    add('--queue', type=int, default=Settings.queue, help='images that wait')
+    add(
+        '--queue',
+        type=positive,
+        default=Settings.queue,
+        help='images that wait',
+    )
     add_embedder_options(parser)
     return parser
 

@@ -72,7 +72,7 @@ def test_broken_images_stop_or_are_left_out(
     [
         (['--out=f.txt'], 'must end in .csv'),
         (['--weights=nowhere'], 'nowhere'),
-        (['--batch-size=0'], 'batch_size'),
+        (['--batch-size=0'], 'batch-size'),
     ],
 )
 def test_mistakes_are_one_sentence(bundle, photographs, capsys, more, what):

@@ -99,7 +99,8 @@ def test_broken_images_are_left_out(bundle, photographs, tmp_path, capsys):
         (['delete', '{}', 'a', '--camera', '1'], 'not by both'),
         (['purge', '{}', '--older-than=-1'], 'days from 0'),
         (['purge', '{}', '--older-than=nan'], 'days from 0'),
-        (['count', '/nowhere/people.db'], 'no folder'),
+        (['count', '/nowhere/people.db'], "no gallery '/nowhere"),
+        (['list', 'gone.db'], "no gallery 'gone.db'"),
     ],
 )
 def test_mistakes_are_one_sentence(people, capsys, arguments, what):
