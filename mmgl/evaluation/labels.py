@@ -29,7 +29,9 @@ def check_labels(features: Any, **arrays: Values) -> list[Labels]:
                 f'{name} has shape {values.shape}, features have {length} '
                 'rows: they differ in length; give one number for each row.'
             )
-        if values.dtype.kind not in 'iubf':
+        # A modality may be asked as a question: is it infrared?
+        kinds = 'iufb' if name == 'modality' else 'iuf'
+        if values.dtype.kind not in kinds:
             raise ValueError(
                 f'{name} must hold whole numbers, not {values.dtype}.'
             )

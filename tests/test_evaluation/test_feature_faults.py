@@ -290,8 +290,11 @@ def test_every_mistake_is_one_sentence(root, tmp_path, capsys):
     ):
         assert words in refused(capsys, *sysu(path, data_root))
     (tmp_path / 'file').touch()
-    error = refused(capsys, *sysu(good, root), '--out', tmp_path / 'file/a')
-    assert 'file' in error
+    with pytest.raises(SystemExit, match='2'):
+        run_scoring(
+            [*map(str, sysu(good, root)), '--out', f'{tmp_path}/file/a']
+        )
+    assert 'file is no folder' in capsys.readouterr().err.splitlines()[-1]
     few = {key: value for key, value in ARRAYS.items() if key != 'index'}
     error = refused(capsys, *sysu(write(tmp_path / 'b.npz', few), root))
     assert 'lacks index' in error
