@@ -9,7 +9,10 @@ os.environ['QT_QPA_PLATFORM'] = 'offscreen'
 from pathlib import Path
 
 import pytest
+from deployed import bundle, checkpoint, embedder, photographs
 
+# Fixtures, for tests anywhere.
+__all__ = ['bundle', 'checkpoint', 'embedder', 'photographs']
 ROOT = Path(__file__).resolve().parents[1]
 # Folders and files of tests that train, start processes or write data sets;
 # those that take longest come first. Together nine tenths of the time.
@@ -26,6 +29,10 @@ LONG = (
     'test_compose_page',
     'test_schedules',
     'test_apis/test_probe.py',
+    'test_apis/test_exporting.py',
+    'test_apis/test_inference/',
+    'test_serving/',
+    'test_use_page.py',
     'test_benchmarks/',
     'test_checkpoints/test_resume',
     'test_datasets/test_identity',

@@ -3,11 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-import torch
-
-import mmgl
-from mmgl import Embedder
-from mmgl.apis.publishing import publish
 
 CONFIG = 'finetune/agw_r18-narrow_synthetic'
 
@@ -15,6 +10,10 @@ CONFIG = 'finetune/agw_r18-narrow_synthetic'
 @pytest.fixture(scope='session')
 def checkpoint(tmp_path_factory):
     """Write random weights of AGW, as a Runner would."""
+    import torch
+
+    import mmgl
+
     cfg = mmgl.get_config(CONFIG)
     torch.manual_seed(0)
     model = mmgl.build_model(cfg)
@@ -40,6 +39,9 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope='session')
 def bundle(checkpoint, tmp_path_factory):
     """Publish the run."""
+    from mmgl.apis.publishing import publish
+
+    pytest.importorskip('safetensors')
     folder = tmp_path_factory.mktemp('bundles') / 'tiny-agw'
     publish(checkpoint.parent, folder, 'drawn people, free')
     return folder
@@ -47,6 +49,9 @@ def bundle(checkpoint, tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def embedder(bundle):
+    """Open the bundle."""
+    from mmgl import Embedder
+
     return Embedder(bundle)
 
 

@@ -7,12 +7,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from deployed import bundle, checkpoint, embedder, photographs
 
 from mmgl.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-__all__ = ['bundle', 'checkpoint', 'embedder', 'photographs']
 
 
 def blocks(text, language):
@@ -65,6 +63,8 @@ def run(words):
 def test_everything_printed_runs(folder, monkeypatch, name):
     served = []
     uvicorn = pytest.importorskip('uvicorn')
+    for package in ('fastapi', 'onnx', 'onnxruntime', 'prometheus_client'):
+        pytest.importorskip(package)
     monkeypatch.setattr(uvicorn, 'run', lambda app, **_: served.append(app))
     todo = [words for words in commands(TEXTS[name]) if words[0] == 'mmgl']
     kinds = {words[1] for words in todo}

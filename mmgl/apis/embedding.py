@@ -51,6 +51,11 @@ def build_embedder(options: argparse.Namespace) -> Embedder:
     )
 
 
+def left_out(error: ImageError) -> None:
+    """Name an image that was left out."""
+    print(f'warning: left out: {error}', file=sys.stderr)
+
+
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print(f'warning: {message}', file=sys.stderr)
 
@@ -97,7 +102,7 @@ def run_embed(arguments: Sequence[str] | None = None) -> None:
             elif options.on_error == 'raise':
                 raise result
             else:
-                warnings.warn(f'left out: {result}', stacklevel=2)
+                left_out(result)
         if not rows:
             raise ConfigError('none of the images could be read')
         write_features(out, names, np.stack(rows), options.modality, embedder)

@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -16,7 +15,7 @@ from mmgl.structures import MODALITY_NAMES
 from mmgl.utils.arguments import positive
 from mmgl.utils.errors import ConfigError, report_errors
 
-from .embedding import add_embedder_options, build_embedder
+from .embedding import add_embedder_options, build_embedder, left_out
 from .inference.sources import ImageError
 
 _BLOCK = 1024
@@ -147,7 +146,7 @@ def add_images(options: argparse.Namespace) -> None:
             good = []
             for source, result in block:
                 if isinstance(result, ImageError):
-                    warnings.warn(f'left out: {result}', stacklevel=2)
+                    left_out(result)
                 else:
                     good.append((source.name, result))
             if good:

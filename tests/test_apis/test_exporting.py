@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from deployed import bundle, checkpoint, embedder, photographs
 
 import mmgl
 from mmgl.apis import exporting
@@ -14,7 +13,6 @@ from mmgl.apis.exporting import DeployedNetwork, export, run_export
 from mmgl.models.pruning import prune_model
 from mmgl.utils.errors import ConfigError
 
-__all__ = ['bundle', 'checkpoint', 'embedder', 'photographs']
 METHODS = ['one-stream', 'agw', 'ddag', 'nfs', 'caj', 'mutual-info', 'mpanet']
 
 

@@ -3,12 +3,11 @@ import os.path as osp
 import runpy
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from scipy.io import savemat
+from small_images import write_image
 
-SIZE = (48, 24)  # height, width
 STANDARD_PIPELINE = [
     dict(type='LoadImageFromFile'),
     dict(type='PILResize', scale=(24, 48), interpolation='lanczos'),
@@ -23,15 +22,6 @@ STANDARD_PIPELINE = [
         max_area_ratio=0.4,
     ),
 ]
-
-
-def write_image(path, seed):
-    """A small random image; the seed makes each one different."""
-    os.makedirs(osp.dirname(path), exist_ok=True)
-    img = np.random.default_rng(seed).integers(
-        0, 256, (*SIZE, 3), dtype=np.uint8
-    )
-    assert cv2.imwrite(str(path), img)
 
 
 def write_sysu(root, train=(1, 4, 2), val=(9, 7), test=(6, 17, 10), n=3):

@@ -201,9 +201,9 @@ def test_checkpoint_of_another_model(
 @pytest.mark.parametrize(
     'content, arguments, words',
     [
-        (None, ['--init', 'imagenet'], 'no readable torch checkpoint'),
+        (None, ['--init', 'imagenet'], 'is damaged or no checkpoint'),
         ({'a': 1}, ['--init', 'imagenet'], 'does not fit model.backbone'),
-        ({'state_dict': {}}, ['--init', 'mmgl'], 'has no state dict'),
+        ({'state_dict': {}}, ['--init', 'mmgl'], 'has no state_dict of'),
     ],
 )
 def test_wrong_weights(

@@ -23,6 +23,7 @@ train_dataloader = dict(
 val_dataloader = dict(num_workers=2, dataset=dict(data_root='data/x'))
 """
 FINETUNE = """
+model = dict(heads=dict(id=dict(num_classes=128)))
 train_cfg = dict(max_epochs=5)
 train_dataloader = dict(num_workers=2, dataset=dict(data_root='data/x'))
 test_dataloader = dict(num_workers=2, dataset=dict(data_root='data/x'))
@@ -233,7 +234,8 @@ def test_workers_and_places_change_no_fingerprint(project):
 def test_commands_carry_seed_places_and_checkpoint(project, monkeypatch):
     runner = FakeRunner()
     options = make_options(project, workers=0, smoke=True)
-    run_stages(options, runner, monkeypatch)
+    code, text = run_stages(options, runner, monkeypatch)
+    assert code == 0, text
     data = options.data_root['sysu']
     pretrain = runner.commands['seed_0/pretrain']
     assert '--resume' in pretrain and 'train_cfg.max_epochs=2' in pretrain

@@ -18,6 +18,7 @@ from mmgl.experiments.plan import Planner
 from mmgl.experiments.pretrainings import PRETRAININGS, RIVALS
 from mmgl.experiments.settings import what_decides
 from mmgl.experiments.stage import Stage, with_needs
+from mmgl.utils.errors import ConfigError
 from mmgl.utils.paths import config_dir
 
 ROOT = config_dir().parent
@@ -188,7 +189,8 @@ def test_fingerprint_ignores_what_is_only_reported():
 
     plain = fingerprint()
     # What files of _base_ offer, but no part of this run takes.
-    assert fingerprint(erase_augment='X') == plain
+    with pytest.raises(ConfigError, match='nothing reads'):
+        fingerprint(erase_augment='X')
     assert fingerprint(default_hooks__logger__interval=7) == plain
     assert fingerprint(default_hooks__runtime_info__type='X') == plain
     assert fingerprint(log_level='DEBUG') == plain

@@ -292,9 +292,9 @@ def test_where_nothing_can_be_written_nothing_is_begun(name, tmp_path):
 @pytest.mark.parametrize(
     'tool, words, named',
     [
-        ('quickstart.py', ['--seeds', '0'], 'seeds must be 1 to'),
-        ('quickstart.py', ['--workers', '-1'], 'workers must be 0 to'),
-        ('reproduce.py', ['table2', '--jobs', '0'], 'jobs must be 1'),
+        ('quickstart.py', ['--seeds', '0'], '--seeds'),
+        ('quickstart.py', ['--workers', '-1'], '--workers'),
+        ('reproduce.py', ['table2', '--jobs', '0'], '--jobs'),
         ('reproduce.py', ['table2', '--jobs', '1000000000'], 'jobs'),
         ('quickstart.py', ['--seeds', '10000000000'], 'seeds'),
         ('reproduce.py', ['table2', '--data-root', 'llcm=x'], 'llcm'),
@@ -307,8 +307,9 @@ def test_mistakes_on_the_command_line(tool, words, named, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(tool_dir() / tool), run_name='__main__')
     assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith('error: ') and named in line
+    # Behind the usage, where it is the option that is wrong.
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert 'error: ' in line and named in line
 
 
 def test_the_default_work_dirs_do_not_nest():

@@ -158,21 +158,22 @@ def test_cost(tmp_path):
 
 
 def test_mistakes_end_with_one_sentence(tmp_path, dump, run_dir, capsys):
-    out = ['--out', str(tmp_path / 'a.gif')]
-    for name, arguments, words in (
-        ('tsne', ['gone.npz'], 'gone.npz'),
-        ('tsne', ['gone.pth'], '--config'),
-        ('tsne', [str(dump)], '.gif'),
-        ('tsne', [str(dump), str(dump)], '--names'),
-        ('plot_curves', [run_dir, run_dir], '--names'),
-        ('cost', ['gone.json'], 'gone.json'),
+    gif = ['--out', str(tmp_path / 'a.gif')]
+    png = ['--out', str(tmp_path / 'a.png')]
+    for name, arguments, words, out in (
+        ('tsne', ['gone.npz'], 'gone.npz', png),
+        ('tsne', ['gone.pth'], '--config', png),
+        ('tsne', [str(dump)], '.gif', gif),
+        ('tsne', [str(dump), str(dump)], '--names', png),
+        ('plot_curves', [run_dir, run_dir], '--names', png),
+        ('cost', ['gone.json'], 'gone.json', png),
     ):
         with pytest.raises(SystemExit) as stop:
             tool(name)([*arguments, *out])
         assert stop.value.code == 2
         error = capsys.readouterr().err
         assert words in error and error.count('\n') == 1
-    assert not Path(out[1]).exists()
+    assert not Path(gif[1]).exists() and not Path(png[1]).exists()
 
 
 def test_inputs_are_named_by_their_folders():
