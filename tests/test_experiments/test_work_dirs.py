@@ -22,8 +22,10 @@ from mmgl.utils.paths import tool_dir
 SMALL = dict(seeds=1, only=['agw', 'random'])
 # A job whose stages wait for a file, in a process of its own.
 WAITING = """
-import json, sys, time
+import json, signal, sys, time
 from pathlib import Path
+# A shell lets what it starts behind the scenes ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from mmgl.experiments import Options, run
 from mmgl.experiments import state
 from mmgl.experiments.tables import GROUPS, MEASURES
