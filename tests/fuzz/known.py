@@ -5,7 +5,12 @@ BY_ATTACK: dict[str, tuple[str, list[str]]] = {
     'feature arrays': (
         'a row of zeros has Euclidean distances, and the official code scores '
         'it; where cosines are asked for it is refused',
-        ['sysu, all zero', 'sysu, zero features'],
+        [
+            'regdb, all zero',
+            'regdb, zero features',
+            'sysu, all zero',
+            'sysu, zero features',
+        ],
     )
 }
 KNOWN = {
