@@ -10,6 +10,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,8 @@ class DeployedNetwork(nn.Module):
 
 def image_size(weights: Weights) -> tuple[int, int]:
     """Find height and width that the test pipeline gives."""
-    results: dict[str, Any] = dict(img=np.zeros((64, 32, 3), np.uint8))
-    for transform in weights.transforms():
-        results = transform(results)
-    height, width = results['img'].shape[:2]
+    image = weights.preparation()(np.zeros((64, 32, 3), np.uint8))
+    height, width = image.shape[:2]
     return height, width
 
 
@@ -255,13 +254,12 @@ def _open_openvino(path: Path) -> Callable[[Any], Features]:
     return lambda images: network([images])[0]
 
 
-class _quiet(warnings.catch_warnings):
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Without the warnings that a trace has constants: sizes are."""
-
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
+    with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return entered
+        yield
 
 
 def export_parser() -> argparse.ArgumentParser:

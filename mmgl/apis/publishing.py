@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from mmgl.checkpoints.bundle import CARD, is_bundle, write_bundle
+from mmgl.checkpoints.resume import find_resumable
 from mmgl.checkpoints.whole import HEADS
 from mmgl.utils.arguments import output_folder
 from mmgl.utils.errors import ConfigError, report_errors
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import write_text
 from mmgl.utils.versions import package_versions
 from mmgl.version import __version__
 
@@ -48,13 +49,12 @@ def find_checkpoint(run: str | Path) -> Path:
     path = Path(run).expanduser()
     if not path.is_dir() or is_bundle(path):
         return path
-    pointer = path / 'last_checkpoint'
-    if not pointer.is_file():
+    found = find_resumable(path)
+    if found is None:
         raise ConfigError(
             f'work dir {path} has no last_checkpoint; name a checkpoint'
         )
-    # A work dir may have been moved since.
-    return path / Path(pointer.read_text().strip()).name
+    return found
 
 
 def publish(
@@ -95,8 +95,7 @@ def publish(
         if with_heads or not name.startswith(HEADS)
     }
     settings['sha256'] = write_bundle(folder, state, settings)
-    with replace_whole(folder / CARD) as partial:
-        partial.write_text(_card(folder.name, settings), encoding='utf-8')
+    write_text(folder / CARD, _card(folder.name, settings))
     return settings
 
 

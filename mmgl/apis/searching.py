@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmgl.gallery.gallery import Gallery
+from mmgl.gallery.records import where_of
 from mmgl.structures import MODALITY_NAMES
 from mmgl.utils.arguments import positive
 from mmgl.utils.errors import ConfigError, report_errors
@@ -33,14 +34,13 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
 
 
 def _where(options: argparse.Namespace) -> dict[str, Any]:
-    where: dict[str, Any] = dict(
+    return where_of(
+        options.start,
+        options.end,
         camera=options.camera,
         person=options.person,
         modality=options.of_modality,
     )
-    if options.start is not None or options.end is not None:
-        where['time'] = (options.start, options.end)
-    return {key: value for key, value in where.items() if value is not None}
 
 
 def search_parser() -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mmgl.utils.errors import ConfigError
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import replace_whole, write_json
 
 TENSORS, SETTINGS, CARD = 'model.safetensors', 'mmgl.json', 'README.md'
 FORMAT = 1
@@ -46,8 +46,7 @@ def write_bundle(
 
 def write_settings(folder: str | Path, settings: Mapping[str, Any]) -> None:
     """Replace the settings of a bundle."""
-    with replace_whole(Path(folder) / SETTINGS) as partial:
-        partial.write_text(json.dumps(settings, indent=2) + '\n')
+    write_json(Path(folder) / SETTINGS, settings)
 
 
 def read_settings(folder: str | Path) -> dict[str, Any]:

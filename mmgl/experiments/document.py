@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmgl.utils.errors import ConfigError
-from mmgl.utils.files import check_output
+from mmgl.utils.files import check_output, write_text
 
 from .cells import find_config
 from .methods import DATASETS, METHODS, SCALES, Overrides
 from .pretrainings import PRETRAININGS
 from .records import Records
-from .state import write_json, write_text
+from .state import write_json
 from .summary import (
     EMPTY,
     came_through,

@@ -8,6 +8,7 @@ from math import factorial
 from pathlib import Path
 from typing import Any
 
+from mmgl.utils.files import write_text
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
@@ -16,7 +17,7 @@ from .options import Options
 from .plan import Planner
 from .progress import clock
 from .stage import Stage, with_needs
-from .state import write_json, write_text
+from .state import write_json
 from .summary import draw, statistics
 from .tables import GROUPS
 

@@ -9,8 +9,9 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from mmgl.utils import files
 from mmgl.utils.errors import ConfigError
-from mmgl.utils.files import check_output_folder, replace_whole
+from mmgl.utils.files import check_output_folder
 from mmgl.utils.locks import LOCK, locked_folder
 
 from .stage import Stage
@@ -19,17 +20,8 @@ from .stage import Stage
 STAGE, JOB = 'stage.json', 'job.json'
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Write a text so that a reader sees the old or the new file, whole."""
-    with replace_whole(path) as partial:
-        partial.write_text(text, encoding='utf-8')
-    return path
-
-
-def write_json(path: Path, value: Any) -> Path:
-    """Write JSON in the same way."""
-    text = json.dumps(value, indent=2, sort_keys=True, default=str)
-    return write_text(path, text + '\n')
+# What is compared with earlier files, in the same order always.
+write_json = partial(files.write_json, sort_keys=True, default=str)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -133,6 +133,19 @@ def _typed(key: str, value: Any) -> Any:
     return typed
 
 
+def where_of(
+    start: float | None = None, end: float | None = None, **fields: Any
+) -> dict[str, Any]:
+    """Make a filter of options, of which None and empty ones leave all."""
+    for number in (start, end):
+        if number is not None and not math.isfinite(number):
+            raise ConfigError(f'a time must be finite, got {number}')
+    where = {key: value for key, value in fields.items() if value}
+    if start is not None or end is not None:
+        where['time'] = (start, end)
+    return where
+
+
 def parse_where(where: Where | None) -> list[tuple[str, str, list[Any]]]:
     """Turn a filter into conditions: field, 'in' or 'range', values.
 

@@ -1,6 +1,5 @@
 """Routes of the gallery: search and keep people."""
 
-import math
 from typing import Annotated, Any
 
 from fastapi import (
@@ -14,6 +13,7 @@ from fastapi import (
 )
 from fastapi.responses import FileResponse
 
+from mmgl.gallery.records import where_of
 from mmgl.utils.errors import ConfigError
 
 from .access import READ, WRITE
@@ -41,7 +41,9 @@ async def search(
     """Find who looks most like the person of an image."""
     allow(request, READ)
     service = _gallery(request)
-    where = _where(camera, person, of_modality, start, end)
+    where = where_of(
+        start, end, camera=camera, person=person, modality=of_modality
+    )
     rows = await embed_uploads(request, [image], modality)
     (found,) = await service.ask('search', rows, top, where)
     request.app.state.audit.write(
@@ -72,7 +74,7 @@ async def persons(
     """List images of the gallery, sorted by name."""
     allow(request, READ)
     service = _gallery(request)
-    where = _where(camera, person, None, None, None)
+    where = where_of(camera=camera, person=person)
     names = await service.ask('names', where)
     records = await service.ask('find', names[offset : offset + limit])
     return dict(
@@ -113,7 +115,7 @@ async def delete(
     """Delete by names, by person, or what is older than a time."""
     allow(request, WRITE)
     service = _gallery(request)
-    where = _where(None, person, None, None, older_than)
+    where = where_of(end=older_than, person=person)
     if name and where:
         raise ConfigError('delete by name or by a filter, not by both')
     count = await service.ask('delete', name, None if name else where)
@@ -140,21 +142,3 @@ def _gallery(request: Request) -> Service:
     if service.gallery is None:
         raise HTTPException(404, 'this service has no gallery')
     return service
-
-
-def _where(
-    camera: list[str] | None,
-    person: list[str] | None,
-    modality: list[str] | None,
-    start: float | None,
-    end: float | None,
-) -> dict[str, Any]:
-    where: dict[str, Any] = dict(
-        camera=camera, person=person, modality=modality
-    )
-    for number in (start, end):
-        if number is not None and not math.isfinite(number):
-            raise ConfigError(f'a time must be finite, got {number}')
-    if start is not None or end is not None:
-        where['time'] = (start, end)
-    return {key: value for key, value in where.items() if value}

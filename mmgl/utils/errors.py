@@ -132,9 +132,7 @@ def terminate_like_interrupt() -> Iterator[None]:
 
 @contextmanager
 def report_errors(
-    debug: bool = False,
-    kinds: tuple[type[Exception], ...] = (Exception,),
-    is_over: Callable[[], bool] = lambda: False,
+    debug: bool = False, is_over: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
     """End the program with one sentence for mistakes of the set-up.
 
@@ -146,7 +144,7 @@ def report_errors(
     try:
         with full_disk(), _lost_workers():
             yield
-    except kinds as error:
+    except Exception as error:
         # Not for whom reads the output, and not before its verdict.
         passing = isinstance(error, BrokenPipeError | TrainingDivergedError)
         if passing or is_over() or debugging(debug):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from glob import escape, glob
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from .errors import UnwritableError, full_disk
@@ -95,11 +96,16 @@ def replace_whole(path: StrPath) -> Iterator[Path]:
                 partial.unlink(missing_ok=True)
 
 
-def write_json(path: StrPath, content: object) -> None:
-    """Write JSON for people and programs, whole or not at all."""
+def write_text(path: StrPath, text: str) -> Path:
+    """Write a text, whole or not at all, and return its path."""
     with replace_whole(path) as partial:
-        text = json.dumps(content, indent=2) + '\n'
         partial.write_text(text, encoding='utf-8')
+    return Path(path)
+
+
+def write_json(path: StrPath, content: object, **how: Any) -> Path:
+    """Write JSON in the same way; ``how`` goes to ``json.dumps``."""
+    return write_text(path, json.dumps(content, indent=2, **how) + '\n')
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -30,7 +30,7 @@ def _dataset_config(cfg: Config) -> dict[str, Any]:
     )
 
 
-def _pipeline(cfg: Config) -> list[Any]:
+def test_pipeline(cfg: Config) -> list[Any]:
     """Find the transforms without augmentation."""
     pipeline = cfg.get('test_pipeline')
     if pipeline is None:
@@ -57,7 +57,7 @@ def image_settings(
         type=found['type'],
         data_root=data_root or found.get('data_root'),
         split=split or HELD_OUT[found['type']],
-        pipeline=_pipeline(cfg),
+        pipeline=test_pipeline(cfg),
     )
     if 'trial' in found:
         settings['trial'] = found['trial']

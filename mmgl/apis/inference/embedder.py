@@ -89,7 +89,7 @@ class Embedder:
             self._model.to(device)
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f'device {device!r}: {error}') from None
-        self._transforms = self.weights.transforms()
+        self._prepare = self.weights.preparation()
         stored = self.weights.info.get('calibration')
         self.calibration = Calibration(**stored) if stored else None
         # Finds out the size, and whether the model works at all.
@@ -252,14 +252,7 @@ class Embedder:
         Raises:
             ImageError: If it cannot be decoded.
         """
-        image = source.load()
-        results: dict[str, Any] = dict(
-            img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]
-        )
-        for transform in self._transforms:
-            results = transform(results)
-        prepared: Picture = np.ascontiguousarray(results['img'])
-        return prepared
+        return self._prepare(source.load())
 
     @torch.inference_mode()
     def run_prepared(

@@ -1,10 +1,11 @@
 """Weights with the settings that they need: bundle, checkpoint, hub."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 from torch import nn
 
@@ -16,6 +17,9 @@ from mmgl.config.loading import load_config
 from mmgl.registry import MODELS, TRANSFORMS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
+
+from ..features.images import test_pipeline
+from .sources import Picture
 
 # How a model starts, which loaded weights replace.
 _STARTS = ('init_cfg', 'init_from')
@@ -43,15 +47,24 @@ class Weights:
         load_state(model, self.state, str(self.source))
         return model.eval()
 
-    def transforms(self) -> list[Any]:
-        """Build what happens to an image between decoding and the model."""
+    def preparation(self) -> Callable[[Picture], Picture]:
+        """Build what happens to a picture between decoding and the model."""
         steps = [
             step
             for step in self.test_pipeline
             if not step['type'].startswith(('LoadImage', 'Pack'))
         ]
         with registry_scope():
-            return [TRANSFORMS.build(dict(step)) for step in steps]
+            transforms = [TRANSFORMS.build(dict(step)) for step in steps]
+
+        def prepare(image: Picture) -> Picture:
+            size = image.shape[:2]
+            results = dict(img=image, img_shape=size, ori_shape=size)
+            for transform in transforms:
+                results = transform(results)
+            return np.ascontiguousarray(results['img'])
+
+        return prepare
 
 
 def open_weights(
@@ -99,9 +112,10 @@ def deployed_settings(cfg: Config, source: str) -> dict[str, Any]:
 
     Heads stay, as far as a file has them; how a model starts goes.
     """
-    settings = {
-        key: _plain(cfg.get(key)) for key in ('model', 'test_pipeline')
-    }
+    settings = dict(
+        model=_plain(cfg.get('model')),
+        test_pipeline=_plain(test_pipeline(cfg)),
+    )
     for key, value in settings.items():
         if not value:
             raise ConfigError(f'the config of {source} has no {key}')
