@@ -7,7 +7,13 @@ from typing import Any
 from mmengine.config import DictAction
 
 from mmgl.checkpoints.reader import TRUST_OPTION
-from mmgl.utils.arguments import natural, output_file, output_folder, seed
+from mmgl.utils.arguments import (
+    add_rerank_option,
+    natural,
+    output_file,
+    output_folder,
+    seed,
+)
 from mmgl.utils.compat import AMP_TYPES
 from mmgl.utils.errors import ConfigError
 
@@ -165,5 +171,12 @@ def evaluation_parser() -> argparse.ArgumentParser:
         '--flip-test',
         action='store_true',
         help='average the features of each image and its mirror image',
+    )
+    add_rerank_option(parser)
+    add(
+        '--open-set',
+        action='store_true',
+        help='TPIR at FPIR of 1 and 10 percent, too: searches for people who '
+        'are not in the gallery',
     )
     return parser

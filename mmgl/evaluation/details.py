@@ -88,7 +88,8 @@ class Searches:
         if details.open_set:
             self._add_open_set(result, distances, details)
         if details.rerank:
-            self._add_reranked(result, distance, ties, share, details)
+            words = result, distance, ties, share
+            self._add_reranked(details.rerank, *words, details)
         return result
 
     def _keep(
@@ -119,6 +120,7 @@ class Searches:
 
     def _add_reranked(
         self,
+        how: Reranking,
         result: list[Figures],
         distance: str,
         ties: str,
@@ -126,7 +128,6 @@ class Searches:
         details: Details,
     ) -> None:
         """Score each gallery re-ranked by its own images alone."""
-        assert details.rerank
         query, pool = map(to_numpy, self.features)
         squares = SquaredDistances(np.concatenate([query, pool]), distance)
         queries, people = np.arange(len(query)), []
@@ -139,9 +140,7 @@ class Searches:
         ):
             gallery = np.flatnonzero(member)
             (score,) = score_galleries(
-                RerankedDistances(
-                    squares, queries, len(query) + gallery, details.rerank
-                ),
+                RerankedDistances(squares, queries, len(query) + gallery, how),
                 self.pids[0],
                 np.asarray(self.pids[1])[gallery],
                 None,

@@ -26,22 +26,49 @@ def searches_of(report: Report) -> dict[str, Any]:
     return {key: part for key, part in report.items() if key not in _ABOUT}
 
 
-def read_metrics(path: str | Path) -> dict[str, float]:
-    """Read the means of a report, in percent, as they are logged.
+def joined_report(
+    parts: Mapping[str, Report], metrics: Mapping[str, float], settings: Report
+) -> dict[str, Any]:
+    """Join the reports of a test, by the prefix of their metric, in one.
+
+    ``metrics`` are all that were logged; what no report tells is kept as
+    'metrics'.
+    """
+    document: dict[str, Any] = {}
+    about: dict[str, Any] = {}
+    for prefix, report in parts.items():
+        start = f'{prefix}/' if prefix else ''
+        about = dict(report['settings'], **about)
+        for search, part in searches_of(report).items():
+            document[f'{start}{search}'] = part
+    told = _logged(document)
+    others = {k: float(v) for k, v in metrics.items() if k not in told}
+    if others:
+        document['metrics'] = others
+    return dict(document, settings=dict(about, **settings))
+
+
+def _logged(report: Report) -> dict[str, float]:
+    return {
+        _logged_name(search, key): 100 * float(value)
+        for search, part in searches_of(report).items()
+        for key, value in part['mean'].items()
+    }
+
+
+def read_report(path: str | Path) -> tuple[dict[str, float], dict[str, Any]]:
+    """Read the means of a report, in percent as they are logged; settings.
 
     'all_search_1shot' with 'r1' is 'all_single/rank1'. Files of earlier
     versions are read, too; another one is a ConfigError.
     """
     try:
         report = json.loads(Path(path).read_text(encoding='utf-8'))
-        result = {
-            _logged_name(search, key): 100 * float(value)
-            for search, part in searches_of(report).items()
-            if isinstance(part, Mapping) and 'trials' in part
-            for key, value in part['mean'].items()
-        }
-        logged = report.get('metrics', {}).items()
-        return result | {key: float(value) for key, value in logged}
+        metrics = report.pop('metrics', {})
+        metrics = {key: float(value) for key, value in metrics.items()}
+        if 'settings' not in report:  # of version 0.1
+            return metrics, report
+        return _logged(report) | metrics, report['settings']
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f'{path} is no metrics.json of mmgl test ({error!r})'
