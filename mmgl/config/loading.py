@@ -26,6 +26,7 @@ from .checking import check_config, check_files, check_sections, check_settings
 from .files import read_config_file
 from .keys import LOADERS
 from .overrides import apply_overrides
+from .selection import choose_epoch
 from .shipped import find_config, list_configs
 
 VALIDATION = ('val_cfg', 'val_dataloader', 'val_evaluator')
@@ -165,6 +166,7 @@ def training_config(options: Namespace) -> Config:
             )
         cfg.auto_scale_lr['enable'] = True
     _apply_common(cfg, options)
+    choose_epoch(cfg, options.select_every, options.no_validate)
     if options.amp:
         cfg['optim_wrapper'] = select_amp_wrapper(
             cfg.optim_wrapper, options.amp

@@ -12,6 +12,7 @@ from mmgl.utils.arguments import (
     natural,
     output_file,
     output_folder,
+    positive,
     seed,
 )
 from mmgl.utils.compat import AMP_TYPES
@@ -157,6 +158,13 @@ def training_parser() -> argparse.ArgumentParser:
     scaling = 'scale the learning rate with the batch size'
     add('--auto-scale-lr', action='store_true', help=scaling)
     add('--no-validate', action='store_true', help='do not validate')
+    add(
+        '--select-every',
+        type=positive,
+        metavar='N',
+        help='hold the validation identities out, score them every N epochs '
+        'and keep the best epoch, too',
+    )
     return parser
 
 

@@ -18,6 +18,8 @@ Report = Mapping[str, Any]
 # No searches.
 _ABOUT = ('settings', 'metrics')
 _SEARCH = re.compile(rf'({"|".join(GALLERY_CAMERAS)})_search_(\w+?shot)')
+# What tables of certainty show; files have all.
+_MAIN = ('r1', 'mAP', 'mINP')
 _OPEN = re.compile(r'[TF]PIR\d+')
 
 
@@ -152,11 +154,5 @@ def show_report(report: Report) -> str:
             for key, part in searches_of(report).items()
             if name in part
         }
-        closed = _figures_in(some, name)
-        tables.append(_table(some, titles[name], closed, cell))
+        tables.append(_table(some, titles[name], _MAIN.__contains__, cell))
     return '\n'.join(table for table in tables if table)
-
-
-def _figures_in(searches: Report, name: str) -> Callable[[str], bool]:
-    known = {key for part in searches.values() for key in part[name]}
-    return known.__contains__
