@@ -4,12 +4,12 @@ Ordinary runs of ``tools/train.py`` with the full-size configs; what a page
 has room for is read from their logs.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmgl.datasets.synthetic import preset_counts
+from mmgl.evaluation.documents import read_report
 from mmgl.visualization.scalars import RunLog, load_run_log
 
 from .page import Findings, empty_findings
@@ -195,7 +195,7 @@ def _table_of(log: RunLog) -> dict[str, list]:
 
 def read_metrics(path: Path) -> dict[str, list]:
     """Make a table of the JSON of ``tools/test.py``, in percent."""
-    metrics = json.loads(path.read_text())['metrics']
+    metrics, _ = read_report(path)
     rows = [
         [name, f'{value:.2f}']
         for name, value in metrics.items()

@@ -2,9 +2,8 @@
 
 import logging
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -19,10 +18,12 @@ from mmgl.config.keys import LOADERS
 from mmgl.config.loading import build_runner, evaluation_config
 from mmgl.config.options import evaluation_parser
 from mmgl.engine.bare_model import bare_model
+from mmgl.evaluation.documents import joined_report, show_report
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.device import device_name
 from mmgl.utils.errors import report_errors, report_outcome
 from mmgl.utils.files import check_output, write_json
+from mmgl.version import __version__
 
 from .training import check_loader, leave_group, sole_writer
 
@@ -56,25 +57,30 @@ def prepare_evaluation(
     return runner, seen
 
 
-def write_metrics(
-    path: str | Path,
-    metrics: dict[str, Any],
+def report_of(
+    runner: Runner,
+    metrics: Mapping[str, float],
     options: Namespace,
     seen: str | None = None,
-) -> None:
-    """Write metrics, and what was evaluated, as JSON in one step.
+) -> dict[str, Any]:
+    """Lay out what a Runner measured (docs/evaluation.md has the format).
 
     ``seen`` marks metrics of identities that were seen in training.
     """
-    content = dict(
+    parts = {
+        metric.prefix or '': metric.document
+        for metric in runner.test_loop.evaluator.metrics
+        if getattr(metric, 'document', None)
+    }
+    settings = dict(
         config=str(options.config),
         checkpoint=str(options.checkpoint),
-        flip_test=options.flip_test,
+        flip_test=bool(getattr(bare_model(runner), 'flip_test', False)),
         device=device_name(),
         seen=seen,
-        metrics={k: float(v) for k, v in metrics.items()},
+        version=__version__,
     )
-    write_json(path, content)
+    return joined_report(parts, metrics, settings)
 
 
 def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
@@ -93,6 +99,9 @@ def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
             if seen:
                 say = 'These are numbers of identities seen in training: '
                 print_log(f'{say}{seen}', 'current', logging.WARNING)
-            if options.out and is_main_process():
-                write_metrics(options.out, metrics, options, seen)
+            if is_main_process():
+                report = report_of(runner, metrics, options, seen)
+                print(show_report(report))
+                if options.out:
+                    write_json(options.out, report)
     return metrics

@@ -1,7 +1,6 @@
 """Make a bundle of a run: weights to deploy, their settings and a card."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor
 from mmgl.checkpoints.bundle import CARD, is_bundle, write_bundle
 from mmgl.checkpoints.resume import find_resumable
 from mmgl.checkpoints.whole import HEADS
+from mmgl.evaluation.documents import read_report
 from mmgl.utils.arguments import output_folder
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import write_text
@@ -84,7 +84,7 @@ def publish(
         model=weights.model,
         test_pipeline=weights.test_pipeline,
         data_licence=data_licence,
-        metrics=_read_metrics(metrics) if metrics else {},
+        metrics=read_report(metrics)[0] if metrics else {},
         versions=package_versions(),
     )
     if not with_heads:
@@ -97,17 +97,6 @@ def publish(
     settings['sha256'] = write_bundle(folder, state, settings)
     write_text(folder / CARD, _card(folder.name, settings))
     return settings
-
-
-def _read_metrics(path: str) -> dict[str, float]:
-    """Read the measured numbers of ``mmgl test``."""
-    try:
-        metrics = json.loads(Path(path).read_text())['metrics']
-        return {name: float(value) for name, value in metrics.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f'--metrics {path} is no metrics.json of mmgl test ({error!r})'
-        ) from None
 
 
 def _card(name: str, settings: dict[str, Any]) -> str:

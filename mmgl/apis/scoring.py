@@ -1,24 +1,28 @@
 """Score features in files, from any code base (docs/evaluation.md)."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from terminaltables import AsciiTable
-
+from mmgl.evaluation.details import Details
+from mmgl.evaluation.documents import show_report
 from mmgl.evaluation.file_reports import (
+    naming,
+    open_set_limits,
     report_regdb,
     report_sysu,
-    report_table,
 )
-from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
+from mmgl.evaluation.ranking import DISTANCES, TIE_RULES, Reranking
+from mmgl.evaluation.reports import document_key
+from mmgl.evaluation.significance import bootstrap_intervals, compare_people
 from mmgl.protocols.galleries import DRAWS
-from mmgl.utils.arguments import output_file
+from mmgl.utils.arguments import add_rerank_option, natural, output_file, seed
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import check_output, write_json
 
 PROTOCOLS = ('sysu', 'regdb')
+DEFAULT_SAMPLES = 1000
 
 
 def evaluate_features(
@@ -29,6 +33,12 @@ def evaluate_features(
     draw: str = 'official',
     ties: str | None = None,
     partial: bool = False,
+    rerank: object = None,
+    open_set: bool = True,
+    calibrate: str | Path | None = None,
+    bootstrap: int = 0,
+    against: str | Path | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Score SYSU-MM01 as its official MATLAB code does, or RegDB.
 
@@ -46,21 +56,74 @@ def evaluate_features(
             'expected' (over all orders of tied images; regdb's default).
         partial: Score features of some of the images; the names of the
             searches then end in '_partial'.
+        rerank: True, or some of k1, k2, lambda: k-reciprocal re-ranking, too.
+        open_set: TPIR at FPIR of 1 % and 10 %, too.
+        calibrate: Features of validation identities to choose the thresholds
+            by.
+        bootstrap: How often people are resampled for 95 % intervals.
+        against: Features of the same images to test the difference to.
+        seed: Of the resampling.
 
     Raises:
         FileNotFoundError: If features or split files are not there.
         ConfigError: For an unknown protocol, files of another form, or
             missing images.
     """
-    if protocol == 'regdb':
-        return report_regdb(features, distance, ties, data_root, partial)
-    if protocol != 'sysu':
+    if protocol not in PROTOCOLS:
         raise ConfigError(
             f'protocol must be one of {PROTOCOLS}, got {protocol!r}'
         )
-    if data_root is None:
+    if protocol == 'sysu' and data_root is None:
         raise ConfigError("protocol 'sysu' needs data_root")
-    return report_sysu(features, data_root, distance, draw, ties, partial)
+
+    def score(file: str | Path, details: Details) -> dict[str, Any]:
+        how = partial, details
+        if protocol == 'regdb':
+            return report_regdb(file, distance, ties, data_root, *how)
+        return report_sysu(file, str(data_root), distance, draw, ties, *how)
+
+    with naming('eval-features'):
+        details = Details(Reranking.read(rerank), open_set)
+    details.by_person = bool(bootstrap or against)
+    if calibrate:
+        details.open_set = True
+        details.limits = open_set_limits(
+            calibrate, protocol, data_root, distance, draw
+        )
+    report = score(features, details)
+    settings = report['settings']
+    if details.rerank:
+        settings['rerank'] = details.rerank.as_dict()
+    if details.open_set:
+        chosen = str(calibrate) if calibrate else None
+        settings['open_set'] = dict(calibrated=chosen)
+    if details.by_person:
+        samples = bootstrap or DEFAULT_SAMPLES
+        settings['bootstrap'] = dict(samples=samples, seed=seed)
+        how = samples, seed
+        _add(report, 'interval', bootstrap_intervals, details, *how)
+    if against:
+        other = Details(details.rerank, by_person=True)
+        score(against, other)
+        settings['against'] = str(against)
+        with naming(against):
+            _add(report, 'against', compare_people, details, other, *how)
+    return report
+
+
+def _add(
+    report: dict[str, Any],
+    name: str,
+    measure: Callable[..., Any],
+    *sources: Any,
+) -> None:
+    """Measure something of the people of every search."""
+    details = [one for one in sources if isinstance(one, Details)]
+    end = '_partial' if report['settings'].get('partial') else ''
+    for search in details[0].people:
+        people = [one.people[search] for one in details]
+        found = measure(*people, *sources[len(details) :])
+        report[f'{document_key(search)}{end}'][name] = found
 
 
 def scoring_parser() -> argparse.ArgumentParser:
@@ -98,7 +161,40 @@ def scoring_parser() -> argparse.ArgumentParser:
         'searches then end in _partial, for their figures compare with no '
         'others',
     )
+    _add_detail_options(parser)
     return parser
+
+
+def _add_detail_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is told beyond the usual means."""
+    add = parser.add_argument
+    add_rerank_option(parser)
+    add(
+        '--no-open-set',
+        dest='open_set',
+        action='store_false',
+        help='leave out the open-set figures',
+    )
+    add(
+        '--calibrate',
+        metavar='FILE',
+        help='features of the validation identities, to choose the open-set '
+        'thresholds by',
+    )
+    add(
+        '--bootstrap',
+        type=natural,
+        default=0,
+        metavar='N',
+        help='95 %% intervals by resampling people N times, such as 1000',
+    )
+    add(
+        '--against',
+        metavar='FILE',
+        help='features of the same images by another model: is the '
+        f'difference significant? ({DEFAULT_SAMPLES} samples, or --bootstrap)',
+    )
+    add('--seed', type=seed, default=0, help='of the resampling')
 
 
 def run_scoring(arguments: Sequence[str] | None = None) -> None:
@@ -112,6 +208,6 @@ def run_scoring(arguments: Sequence[str] | None = None) -> None:
         if out:
             check_output(out, ('.json',))
         report = evaluate_features(**options)
-        print(AsciiTable(report_table(report), options['protocol']).table)
+        print(show_report(report))
         if out:
             write_json(out, report)

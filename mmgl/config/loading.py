@@ -26,6 +26,7 @@ from .checking import check_config, check_files, check_sections, check_settings
 from .files import read_config_file
 from .keys import LOADERS
 from .overrides import apply_overrides
+from .selection import choose_epoch
 from .shipped import find_config, list_configs
 
 VALIDATION = ('val_cfg', 'val_dataloader', 'val_evaluator')
@@ -165,6 +166,7 @@ def training_config(options: Namespace) -> Config:
             )
         cfg.auto_scale_lr['enable'] = True
     _apply_common(cfg, options)
+    choose_epoch(cfg, options.select_every, options.no_validate)
     if options.amp:
         cfg['optim_wrapper'] = select_amp_wrapper(
             cfg.optim_wrapper, options.amp
@@ -211,6 +213,7 @@ def evaluation_config(options: Namespace) -> Config:
     _set_work_dir(cfg, options, '/test')
     if options.flip_test:
         cfg.model['flip_test'] = True
+    _tell_more(cfg, options)
     forget_init(cfg)
     cfg['load_from'], cfg['resume'] = options.checkpoint, False
     _apply_common(cfg, options)
@@ -219,6 +222,23 @@ def evaluation_config(options: Namespace) -> Config:
         cfg[key] = None
     check_config(cfg)
     return cfg
+
+
+def _tell_more(cfg: Config, options: Namespace) -> None:
+    """Ask the ReIDMetric of a test for figures beyond the usual ones."""
+    more = {name: getattr(options, name) for name in ('rerank', 'open_set')}
+    wanted = {name: value for name, value in more.items() if value}
+    metrics = cfg.test_evaluator
+    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
+    found = [one for one in metrics if one.get('type') == 'ReIDMetric']
+    for one in found:
+        one.update(wanted)
+    if wanted and not found:
+        name = next(iter(wanted)).replace('_', '-')
+        raise ConfigError(
+            f'--{name} needs a ReIDMetric as test_evaluator of '
+            f'{options.config}'
+        )
 
 
 def build_runner(cfg: Config) -> Runner:

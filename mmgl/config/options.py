@@ -7,7 +7,14 @@ from typing import Any
 from mmengine.config import DictAction
 
 from mmgl.checkpoints.reader import TRUST_OPTION
-from mmgl.utils.arguments import natural, output_file, output_folder, seed
+from mmgl.utils.arguments import (
+    add_rerank_option,
+    natural,
+    output_file,
+    output_folder,
+    positive,
+    seed,
+)
 from mmgl.utils.compat import AMP_TYPES
 from mmgl.utils.errors import ConfigError
 
@@ -151,6 +158,13 @@ def training_parser() -> argparse.ArgumentParser:
     scaling = 'scale the learning rate with the batch size'
     add('--auto-scale-lr', action='store_true', help=scaling)
     add('--no-validate', action='store_true', help='do not validate')
+    add(
+        '--select-every',
+        type=positive,
+        metavar='N',
+        help='hold the validation identities out, score them every N epochs '
+        'and keep the best epoch, too',
+    )
     return parser
 
 
@@ -165,5 +179,12 @@ def evaluation_parser() -> argparse.ArgumentParser:
         '--flip-test',
         action='store_true',
         help='average the features of each image and its mirror image',
+    )
+    add_rerank_option(parser)
+    add(
+        '--open-set',
+        action='store_true',
+        help='TPIR at FPIR of 1 and 10 percent, too: searches for people who '
+        'are not in the gallery',
     )
     return parser

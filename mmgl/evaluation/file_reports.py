@@ -19,10 +19,18 @@ from mmgl.protocols.completeness import (
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
-from mmgl.protocols.sysu import ALL_CAMERAS, find_split_files, sysu_locations
+from mmgl.protocols.sysu import (
+    ALL_CAMERAS,
+    GALLERY_CAMERAS,
+    find_split_files,
+    id_file_name,
+    sysu_locations,
+)
 from mmgl.utils.errors import ConfigError
 
+from .details import Details
 from .features_io import FeatureSet, load_features
+from .ranking.open_set import thresholds
 from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 
 # MATLAB's sort is stable; RegDB has no official evaluation to follow.
@@ -57,6 +65,7 @@ def report_sysu(
     draw: str = 'official',
     ties: str | None = None,
     partial: bool = False,
+    details: Details | None = None,
 ) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
@@ -64,9 +73,27 @@ def report_sysu(
     ``find_split_files`` does; ``ties`` is 'gallery_order' by default.
     Returns a :func:`report_document` with ``settings``. Features of some of
     the test images are scored only as ``partial``, which the names of the
-    searches then say.
+    searches then say. ``details`` are what else to find out.
     """
     ties = ties or DEFAULT_TIES['sysu']
+    trials = _sysu_trials(
+        features, data_root, 'test', distance, draw, ties, partial, details
+    )
+    settings = dict(protocol='sysu', distance=distance, ties=ties, draw=draw)
+    return _document(trials, settings, partial)
+
+
+def _sysu_trials(
+    features: str | Path,
+    data_root: str | Path,
+    split: str,
+    distance: str,
+    draw: str,
+    ties: str,
+    partial: bool,
+    details: Details | None,
+) -> Trials:
+    """Score the 'test' or the 'val' identities of files."""
     id_file, permutation_file = find_split_files(data_root)
     rand_perm_cam = load_rand_perm_cam(permutation_file)
     if set(rand_perm_cam) != set(ALL_CAMERAS):
@@ -74,9 +101,9 @@ def report_sysu(
             f'{permutation_file} has {len(rand_perm_cam)} cameras, not 6; '
             'restore the official file.'
         )
-    test_ids = read_id_list(id_file)
+    ids = read_id_list(id_file.with_name(id_file_name(split, id_file.suffix)))
     with naming(features):
-        data = load_features(features, test_ids)
+        data = load_features(features, ids)
         if distance == 'cosine':
             data.check_directions()
         if data.trial is not None:
@@ -86,18 +113,46 @@ def report_sysu(
             check_sysu_paths(data.img_paths.tolist(), data.camids, data.pids)
         if draw == 'official':
             data = _drop_absent(data, rand_perm_cam)
-        trials = evaluate_sysu(
+        # No indoor visible camera saw the validation identities.
+        modes = [
+            mode
+            for mode, cameras in GALLERY_CAMERAS.items()
+            if split == 'test' or np.isin(data.camids, cameras).any()
+        ]
+        return evaluate_sysu(
             data.features,
             *data.labels,
             rand_perm_cam,
+            modes,
             draw=draw,
             distance=distance,
             ties=ties,
-            identities=test_ids,
+            identities=ids,
             partial=partial,
+            details=details,
         )
-    settings = dict(protocol='sysu', distance=distance, ties=ties, draw=draw)
-    return _document(trials, settings, partial)
+
+
+def open_set_limits(
+    features: str | Path,
+    protocol: str,
+    data_root: str | Path | None,
+    distance: str,
+    draw: str,
+) -> dict[str, dict[str, float]]:
+    """Choose thresholds by features of other identities than are tested.
+
+    Those of SYSU-MM01 are the validation identities, of which all images are
+    needed; RegDB has none, so any file of its form is taken. Returns name of
+    the search -> ``Details.limits``.
+    """
+    found = Details(open_set=True)
+    if protocol == 'sysu' and data_root is not None:
+        how = distance, draw, 'expected', False
+        _sysu_trials(features, data_root, 'val', *how, found)
+    else:
+        report_regdb(features, distance, partial=True, details=found)
+    return {name: thresholds(one) for name, one in found.others.items()}
 
 
 @contextmanager
@@ -131,6 +186,7 @@ def report_regdb(
     ties: str | None = None,
     data_root: str | Path | None = None,
     partial: bool = False,
+    details: Details | None = None,
 ) -> dict[str, Any]:
     """Score RegDB features in files, one .npz a trial.
 
@@ -139,7 +195,7 @@ def report_regdb(
     they are reported. ``data_root`` holds the lists (``idx``) to compare
     with; without it all labels must have equally many images. Returns a
     :func:`report_document` with ``settings``; see :func:`report_sysu` for
-    ``partial``.
+    ``partial`` and ``details``.
     """
     ties = ties or DEFAULT_TIES['regdb']
     path = Path(features)
@@ -164,10 +220,18 @@ def report_regdb(
                 )
             _check_regdb(data, data_root, partial)
             reports[data.trial] = evaluate_regdb(
-                data.features, data.pids, data.modality, distance, ties
+                data.features,
+                data.pids,
+                data.modality,
+                distance,
+                ties,
+                details=details,
             )
     numbers = sorted(reports, key=lambda trial: trial or 0)
     trials = [one for number in numbers for one in reports[number]]
+    order = [list(reports).index(number) for number in numbers]
+    for people in details.people.values() if details else ():
+        people[:] = [people[place] for place in order]
     settings = dict(protocol='regdb', distance=distance, ties=ties)
     return _document(trials, {**settings, 'trials': numbers}, partial)
 
@@ -198,14 +262,3 @@ def _check_regdb(
             f'official splits have {OFFICIAL_SIZE[1]} of '
             f'{OFFICIAL_SIZE[0] // 2}. Give data_root to compare.'
         )
-
-
-def report_table(report: dict[str, Any]) -> list[list[str]]:
-    """Lay out the means of a document as rows of text, in percent."""
-    rows = {key: part for key, part in report.items() if key != 'settings'}
-    names = list(next(iter(rows.values()))['mean'])
-    table = [['protocol', 'trials', *names]]
-    for key, part in rows.items():
-        values = [f'{100 * part["mean"][name]:.2f}' for name in names]
-        table.append([key, str(len(part['trials'])), *values])
-    return table

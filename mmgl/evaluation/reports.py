@@ -5,6 +5,7 @@ public names, such as 'all_single/rank1' or 'visible_to_infrared/mAP'.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from statistics import stdev
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,15 +30,9 @@ from mmgl.protocols.sysu import (
 )
 from mmgl.version import __version__
 
+from .details import RERANKED, Details, Searches
 from .labels import Labels, check_labels
-from .ranking import (
-    Share,
-    Values,
-    check_features,
-    check_where_it_is,
-    distances_between,
-    score_galleries,
-)
+from .ranking import Share, Values, check_features, check_where_it_is
 from .sysu_searches import pool_of, sysu_galleries
 
 Trials: TypeAlias = list[dict[str, float]]
@@ -56,26 +51,36 @@ def mean_over_trials(trials: Trials) -> dict[str, float]:
     }
 
 
+def document_key(search: str) -> str:
+    """Name a search as files do: 'all_single' is 'all_search_1shot'."""
+    name, suffix, _ = search.partition(RERANKED)
+    mode, _, shots = name.partition('_')
+    if mode in GALLERY_CAMERAS:
+        numbers = {name: f'{n}shot' for n, name in SHOT_NAMES.items()}
+        name = f'{mode}_search_{numbers.get(shots, shots)}'
+    return name + suffix
+
+
 def report_document(
     trials: Trials, settings: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Lay a report out as it is written to files.
 
-    'all_search_1shot' -> ``mean`` (r1, ..., mINP) and ``trials`` of such; the
-    ``settings``, if given, come with the version of the package.
+    'all_search_1shot' -> ``mean`` (r1, ..., mINP), ``std`` (over the trials,
+    0 for one) and ``trials`` of such; the ``settings``, if given, come with
+    the version of the package.
     """
-    shot_names = {name: f'{n}shot' for n, name in SHOT_NAMES.items()}
     document: dict[str, Any] = {}
     for key, mean in mean_over_trials(trials).items():
         search, measure = key.split('/')
-        mode, _, shots = search.partition('_')
-        if mode in GALLERY_CAMERAS:
-            search = f'{mode}_search_{shot_names.get(shots, shots)}'
         part = document.setdefault(
-            search, dict(mean={}, trials=[{} for _ in trials])
+            document_key(search),
+            dict(mean={}, std={}, trials=[{} for _ in trials]),
         )
         measure = measure.replace('rank', 'r')
         part['mean'][measure] = mean
+        values = [trial[key] for trial in trials]
+        part['std'][measure] = stdev(values) if len(values) > 1 else 0.0
         for row, trial in zip(part['trials'], trials, strict=True):
             row[measure] = trial[key]
     if settings:
@@ -143,6 +148,7 @@ def evaluate_sysu(
     share: Share | None = None,
     identities: Collection[int] | None = None,
     partial: bool = False,
+    details: Details | None = None,
 ) -> Trials:
     """Score features of SYSU-MM01 test images in all modes, shots, trials.
 
@@ -167,6 +173,7 @@ def evaluate_sysu(
         share: See ``score_galleries``; every process gives all features.
         identities: Those that must be there, by default those of ``pids``.
         partial: Score what is there, be it complete or not.
+        details: What else to find out.
 
     Raises:
         TypeError: For features that are not real numbers.
@@ -190,20 +197,20 @@ def evaluate_sysu(
     )
     pool, members = pool_of(drawn.values(), people, cameras, numbers, draw)
     places = sysu_locations(cameras)
-    scores = score_galleries(
-        distances_between(matrix[queries], matrix[pool], distance),
-        people[queries],
-        people[pool],
+    searches = Searches(
+        [
+            f'{mode}_{SHOT_NAMES.get(shot, f"{shot}shot")}'
+            for mode, shot, _ in drawn
+        ],
+        (matrix[queries], matrix[pool]),
+        (people[queries], people[pool]),
         members,
-        places[queries],
-        places[pool],
-        ties=ties,
-        share=share,
+        (places[queries], places[pool]),
     )
     report: Trials = [{} for _ in range(trials)]
-    for (mode, shot, trial), score in zip(drawn, scores, strict=True):
-        name = f'{mode}_{SHOT_NAMES.get(shot, f"{shot}shot")}'
-        report[trial].update(score.as_dict(name))
+    scores = searches.score(distance, ties, share, details)
+    for (_, _, trial), figures in zip(drawn, scores, strict=True):
+        report[trial].update(figures)
     return report
 
 
@@ -215,6 +222,7 @@ def evaluate_regdb(
     ties: str = 'expected',
     share: Share | None = None,
     labels: int | None = None,
+    details: Details | None = None,
 ) -> Trials:
     """Score features of one RegDB test split in both directions, one trial.
 
@@ -235,13 +243,12 @@ def evaluate_regdb(
     matrix = _checked(features, distance, image)
     report: dict[str, float] = {}
     for name, (queries, gallery) in regdb_directions(kinds).items():
-        (score,) = score_galleries(
-            distances_between(matrix[queries], matrix[gallery], distance),
-            people[queries],
-            people[gallery],
+        searches = Searches(
+            [name],
+            (matrix[queries], matrix[gallery]),
+            (people[queries], people[gallery]),
             cmc='standard',
-            ties=ties,
-            share=share,
         )
-        report.update(score.as_dict(name))
+        (figures,) = searches.score(distance, ties, share, details)
+        report.update(figures)
     return [report]

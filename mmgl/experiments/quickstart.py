@@ -1,6 +1,5 @@
 """The quickstart: AGW from random weights and from MMGL, and its report."""
 
-import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -8,6 +7,7 @@ from math import factorial
 from pathlib import Path
 from typing import Any
 
+from mmgl.evaluation.documents import read_report
 from mmgl.utils.files import write_text
 from mmgl.utils.versions import package_versions
 
@@ -94,8 +94,7 @@ def _read_seed(folder: Path) -> dict[str, dict[str, float]]:
     result: dict[str, dict[str, float]] = {}
     for init in INITS:
         path = folder / f'evaluate_{init}/metrics.json'
-        values = json.loads(path.read_text())
-        values = values.get('metrics', values)
+        values, _ = read_report(path)
         missing = [k for k in KEYS if not 0 <= values.get(k, -1) <= 100]
         if missing:
             raise ValueError(
@@ -126,7 +125,7 @@ def collect(
     results = [_read_seed(options.work_dir / f'seed_{n}') for n in seeds]
     by_kind = {stage.kind: stage for stage in stages}
     model = by_kind['pretrain'].ingredients['config']['model']
-    evaluated = json.loads(by_kind['evaluate'].outputs[0].read_text())
+    _, evaluated = read_report(by_kind['evaluate'].outputs[0])
     return {
         'scale': 'smoke' if options.smoke else options.scale,
         'unit': 'percent',

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from mmgl.evaluation.documents import read_report
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.versions import package_versions
 
@@ -44,16 +45,17 @@ def write_record(
     """
     line = [s for s in with_needs([stage]) if s.kind != 'data']
     failed = next((s for s in line if s.name in diverged), None)
-    evaluated: dict[str, Any] = {'metrics': FAIL}
+    metrics: Any = FAIL
+    about: dict[str, Any] = {}
     if failed is None:
-        evaluated = read_json(stage.outputs[0]) or {}
+        metrics, about = read_report(stage.outputs[0])
     record = {
         'cell': cell.to_dict(),
-        'metrics': evaluated.get('metrics', {}),
+        'metrics': metrics,
         'verdict': failed and diverged[failed.name],
         'failed_stage': failed and failed.kind,
         **_circumstances(line, seconds),
-        'device': evaluated.get('device'),
+        'device': about.get('device'),
     }
     if options.overrides:
         record['overrides'] = dict(options.overrides)

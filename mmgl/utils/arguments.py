@@ -1,9 +1,10 @@
 """Types of command line arguments; argparse says which option is wrong."""
 
 import os
-from argparse import ArgumentTypeError
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def whole_number(
@@ -47,3 +48,40 @@ def output_folder(text: str) -> str:
         problem = 'is read-only' if there.is_dir() else 'is no folder'
         raise ArgumentTypeError(f'{text!r} cannot be made: {there} {problem}')
     return text
+
+
+def _named_number(text: str) -> tuple[str, float]:
+    name, _, number = text.partition('=')
+    try:
+        value = float(number)
+        return name, int(value) if value.is_integer() else value
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(
+            f'{text!r} is no NAME=NUMBER, such as k1=20'
+        ) from None
+
+
+class _Settings(Action):
+    """Keeps named numbers; without any the option is true."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, dict(values) or True)
+
+
+def add_rerank_option(parser: ArgumentParser) -> None:
+    """Add ``--rerank``, read by ``Reranking.read``."""
+    parser.add_argument(
+        '--rerank',
+        nargs='*',
+        type=_named_number,
+        action=_Settings,
+        metavar='KEY=NUMBER',
+        help='score re-ranked galleries, too, by k-reciprocal neighbours; '
+        'k1=20 k2=6 lambda=0.3 are the published settings',
+    )

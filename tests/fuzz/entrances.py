@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import json
 import os
 import sys
 import threading
@@ -10,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+from mmgl.evaluation.documents import read_report
 
 from .base import AGW, NFS
 
@@ -51,7 +52,7 @@ def _test(base: Path, file: Path, folder: Path) -> object:
     out = folder / 'metrics.json'
     work = '--work-dir', folder / 'work'
     tool('test', base / AGW, file, '--out', out, *work)
-    return json.loads(out.read_text())['metrics']
+    return read_report(out)[0]
 
 
 def _train(*given: str) -> Entrance:

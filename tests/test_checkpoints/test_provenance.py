@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from mmgl.checkpoints.provenance import (
 )
 from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.checkpoints.whole import check_state, load_checkpoint
+from mmgl.evaluation.documents import read_report
 from mmgl.utils.errors import ConfigError
 
 REGDB_2 = dict(trained_on=dict(dataset='regdb', trial=2))
@@ -215,11 +215,11 @@ def test_numbers_of_seen_identities_are_marked(toy_config, tmp_path, capsys):
     checkpoint = str(tmp_path / 'work_dirs/toy_config/epoch_1.pth')
     out = tmp_path / 'metrics.json'
     run_evaluation([config, checkpoint, '--out', str(out)])
-    assert json.loads(out.read_text())['seen'] is None
+    assert read_report(out)[1]['seen'] is None
     other = toy_config(trial(2), 'other.py')
     for option in ('--allow-seen', '--allow-trial-mismatch'):
         run_evaluation([other, checkpoint, '--out', str(out), option])
-        seen = json.loads(out.read_text())['seen']
+        seen = read_report(out)[1]['seen']
         assert 'trained on trial 1 of regdb' in seen
     log = next((tmp_path / 'work_dirs/other/test').rglob('*.log'))
     assert 'identities seen in training' in log.read_text()

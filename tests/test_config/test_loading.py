@@ -286,7 +286,7 @@ def test_train_then_evaluate(toy_config, tmp_path, capfd):
     metrics = run_evaluation([config, str(checkpoint), '--out', str(out)])
     saved = json.loads(out.read_text())
     assert saved['metrics'] == metrics and 'toy/error' in metrics
-    assert saved['checkpoint'] == str(checkpoint)
+    assert saved['settings']['checkpoint'] == str(checkpoint)
     # The config of the training run is still that of the training run.
     assert Config.fromfile(folder / 'toy_config.py').train_dataloader
     shown = capfd.readouterr()

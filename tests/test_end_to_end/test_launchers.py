@@ -3,7 +3,6 @@
 Slow: a dozen interpreters have to import torch and the package.
 """
 
-import json
 import socket
 
 import pytest
@@ -17,6 +16,8 @@ from running import (
     pretrain_options,
     succeed,
 )
+
+from mmgl.evaluation.documents import read_report
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +64,7 @@ def metrics(leaf, checkpoint, options, work_dir, processes):
             cwd=work_dir,
             PORT=free_port(),
         )
-    return json.loads(out.read_text())['metrics']
+    return read_report(out)[0]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from running import FINETUNE, cfg_options, config, load, succeed
 
 from mmgl.apis.training import prepare_training
 from mmgl.config.options import training_parser
+from mmgl.evaluation.documents import read_report
 
 SYSU_METRICS = {
     f'{mode}_{shots}/{name}'
@@ -41,9 +42,8 @@ def test_metrics_of_the_fine_tuned_model(finetuned, tmp_path):
         *cfg_options(finetuned.options),
         cwd=tmp_path,
     )
-    written = json.loads(out.read_text())
+    metrics, written = read_report(out)
     assert written['device']
-    metrics = written['metrics']
     assert set(metrics) == SYSU_METRICS
     assert all(0 < v <= 100 for v in metrics.values())
     for part in ('all_single', 'indoor_multi'):

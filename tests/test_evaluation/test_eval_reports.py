@@ -261,9 +261,15 @@ def test_trials_are_averaged_and_laid_out_for_files():
     trials = [{'a/rank1': v, 'all_multi/mAP': 2 * v} for v in (0.25, 0.75)]
     assert mean_over_trials(trials) == {'a/rank1': 0.5, 'all_multi/mAP': 1}
     assert report_document(trials) == {
-        'a': dict(mean=dict(r1=0.5), trials=[dict(r1=0.25), dict(r1=0.75)]),
+        'a': dict(
+            mean=dict(r1=0.5),
+            std=dict(r1=0.125**0.5),
+            trials=[dict(r1=0.25), dict(r1=0.75)],
+        ),
         'all_search_10shot': dict(
-            mean=dict(mAP=1), trials=[dict(mAP=0.5), dict(mAP=1.5)]
+            mean=dict(mAP=1),
+            std=dict(mAP=0.5**0.5),
+            trials=[dict(mAP=0.5), dict(mAP=1.5)],
         ),
     }
     with pytest.raises(ValueError, match='no report'):

@@ -5,10 +5,13 @@ import pytest
 import torch
 from matlab_like import as_arrays, random_cells
 
+from mmgl.evaluation.details import Details
 from mmgl.evaluation.features_io import load_features
+from mmgl.evaluation.ranking import Reranking
 from mmgl.evaluation.reports import (
     evaluate_regdb,
     evaluate_sysu,
+    mean_over_trials,
     report_document,
 )
 from mmgl.registry import METRICS
@@ -105,6 +108,33 @@ def test_regdb_both_directions(data, tmp_path):
             )
     assert len(found) == 12
     assert load_features(tmp_path / 'dump.npz').trial == 3
+
+
+def test_more_than_the_usual_figures(data):
+    *arrays, perms = data
+    metric = METRICS.build(
+        dict(
+            type='ReIDMetric',
+            modes=['all'],
+            shots=[1],
+            trials=2,
+            rerank=dict(k1=4, k2=2),
+            open_set=True,
+        )
+    )
+    metric.dataset_meta = dict(dataset='sysu', rand_perm_cam=perms)
+    found = feed(metric, *arrays)
+    details = Details(Reranking(4, 2), open_set=True)
+    trials = evaluate_sysu(*arrays, perms, ('all',), (1,), 2, details=details)
+    assert found == {k: 100 * v for k, v in mean_over_trials(trials).items()}
+    assert len(found) == 6 + 2 + 6
+    assert 0 < found['all_single/TPIR10'] <= found['all_single/rank1']
+    assert found['all_single_reranked/mAP'] != found['all_single/mAP']
+    settings = metric.document['settings']
+    assert settings['rerank'] == {'k1': 4, 'k2': 2, 'lambda': 0.3}
+    assert settings['open_set'] == {'calibrated': None}
+    with pytest.raises(ValueError, match='rerank'):
+        METRICS.build(dict(type='ReIDMetric', rerank=dict(k3=1)))
 
 
 def test_options_are_handed_on(data):

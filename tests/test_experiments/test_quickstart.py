@@ -102,7 +102,8 @@ class FakeRunner:
     def evaluate(self, stage):
         metrics, dump = stage.outputs
         value = 10.0 * stage.seed + (20 if 'mmgl' in stage.name else 5)
-        metrics.write_text(json.dumps(dict.fromkeys(KEYS, value)))
+        report = {'metrics': dict.fromkeys(KEYS, value)}
+        metrics.write_text(json.dumps(report))
         rows = [(pid, cam) for pid in range(4) for cam in range(1, 7)]
         pids, camids = np.array(rows).T
         paths = []

@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import subprocess
@@ -7,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from mmgl.evaluation.documents import read_report
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [
@@ -331,8 +332,5 @@ def test_two_processes_on_the_cpu(tmp_path):
         **shared,
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    one, two = (
-        json.loads((tmp_path / f'{n}.json').read_text())['metrics']
-        for n in ('one', 'two')
-    )
+    one, two = (read_report(tmp_path / f'{n}.json')[0] for n in ('one', 'two'))
     assert two == pytest.approx(one, abs=1e-5)

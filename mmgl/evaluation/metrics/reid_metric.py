@@ -9,8 +9,14 @@ import torch
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
+from mmgl.evaluation.details import Details
 from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
-from mmgl.evaluation.ranking import DISTANCES, TIE_RULES, check_choice
+from mmgl.evaluation.ranking import (
+    DISTANCES,
+    TIE_RULES,
+    Reranking,
+    check_choice,
+)
 from mmgl.evaluation.reports import (
     Trials,
     evaluate_regdb,
@@ -50,6 +56,9 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             over in the meta information of the data set) or 'random_seeded'.
         distance: 'cosine' or 'euclidean'.
         ties: 'expected' or 'gallery_order'.
+        rerank: True, or some of k1=20, k2=6, lambda=0.3: score every gallery
+            re-ranked, too; 'all_single_reranked/mAP', ....
+        open_set: TPIR at FPIR of 1 % and 10 %, too: 'all_single/TPIR1', ....
         out: JSON file for the figures of every trial, as fractions.
         dump: .npz file for the features.
         collect_device: 'cpu', or 'gpu' to leave the features on the GPU and
@@ -71,6 +80,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         gallery_draw: str = 'official',
         distance: str = 'cosine',
         ties: str = 'expected',
+        rerank: bool | Mapping[str, float] | None = None,
+        open_set: bool = False,
         out: str | None = None,
         dump: str | None = None,
         collect_device: str = 'cpu',
@@ -86,6 +97,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         self.modes, self.shots = tuple(modes), tuple(shots)
         self.gallery_draw = gallery_draw
         self.distance, self.ties = distance, ties
+        self.details = Details(Reranking.read(rerank), open_set)
+        self.document: dict[str, Any] | None = None
         self.out, self.dump = out, dump
         for path, suffix in ((out, '.json'), (dump, '.npz')):
             if path is not None:
@@ -147,8 +160,9 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         if self.distance == 'cosine':
             results.check_directions()
         trials = self._report(results, meta)
+        self.document = report_document(trials, self._settings(meta))
         if self.out and is_main_process():
-            self._write(self.out, trials, meta)
+            write_json(self.out, self.document)
         means = mean_over_trials(trials)
         return {name: 100 * value for name, value in means.items()}
 
@@ -190,9 +204,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         pids = meta.get('pids')
         if self.protocol == 'regdb':
             labels = None if pids is None else len(pids)
-            return evaluate_regdb(
-                data.features, data.pids, data.modality, *how, labels
-            )
+            columns = data.features, data.pids, data.modality
+            return evaluate_regdb(*columns, *how, labels, self.details)
         return evaluate_sysu(
             data.features,
             *data.labels,
@@ -203,12 +216,12 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             self.gallery_draw,
             *how,
             pids,
+            details=self.details,
         )
 
-    def _write(
-        self, out: str, trials: Trials, meta: Mapping[str, Any]
-    ) -> None:
-        settings = dict(
+    def _settings(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """What :attr:`document`, the report of the last test, says of it."""
+        settings: dict[str, Any] = dict(
             protocol=self.protocol,
             distance=self.distance,
             ties=self.ties,
@@ -218,9 +231,13 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             settings['trials'] = [meta.get('trial')]
         else:
             settings['draw'] = self.gallery_draw
+        if self.details.rerank:
+            settings['rerank'] = self.details.rerank.as_dict()
+        if self.details.open_set:
+            settings['open_set'] = dict(calibrated=None)
         if meta.get('seen'):
             settings['seen'] = meta['seen']
-        write_json(out, report_document(trials, settings))
+        return settings
 
 
 def _gather_paths(batches: list[list[str]], size: int) -> npt.NDArray[np.str_]:

@@ -10,12 +10,14 @@ from .feature_arrays import (
     unit_rows,
 )
 from .options import DISTANCES, TIE_RULES, check_choice
+from .rerank import Reranking, reranked_distances
 from .scoring import RankingScores, Share, score_galleries
 
 __all__ = [
     'DISTANCES',
     'Distances',
     'RankingScores',
+    'Reranking',
     'Share',
     'TIE_RULES',
     'Values',
@@ -24,6 +26,7 @@ __all__ = [
     'check_where_it_is',
     'distances_between',
     'pairwise_distances',
+    'reranked_distances',
     'score_galleries',
     'to_numpy',
     'unit_rows',

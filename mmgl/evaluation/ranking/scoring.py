@@ -16,7 +16,8 @@ alone, so several processes that share them get exactly the figures of one.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,12 +51,16 @@ class RankingScores:
         mAP: Mean average precision.
         mINP: Mean inverse negative penalty.
         num_queries: Queries that have a true match.
+        people: If asked for, identities of the queries, (p,), and the sums
+            over the queries of each one: first hits at each rank, AP, INP
+            and their number, (p, max_rank + 3).
     """
 
     cmc: npt.NDArray[np.float64]
     mAP: float
     mINP: float
     num_queries: int
+    people: tuple[Array, npt.NDArray[np.float64]] | None = None
 
     def as_dict(
         self, search: str = '', ranks: tuple[int, ...] = (1, 5, 10, 20)
@@ -87,7 +92,7 @@ def _labels(name: str, values: npt.ArrayLike, length: int) -> Array:
     return array
 
 
-class _Search:
+class Search:
     """Distances to a pool, with the labels of both sides."""
 
     def __init__(
@@ -122,9 +127,12 @@ class _Search:
             )
 
     def blocks(
-        self, memory: int | None
+        self, memory: int | None, by_person: bool = False
     ) -> Iterator[tuple[Array, list[Gallery]]]:
-        """Queries to handle together, and the galleries as they see them."""
+        """Queries to handle together, and the galleries as they see them.
+
+        Those of one person come together; ``by_person`` no others with them.
+        """
         distances = self.distances
         row = distances.shape[1] * distances.itemsize
         fitting = (memory or distances.memory) // max(row, 1)
@@ -137,8 +145,12 @@ class _Search:
             # Queries of one person have the same matches.
             order = np.argsort(self.query_pids[queries], kind='stable')
             queries = queries[order]
-            for start in range(0, len(queries), step):
-                yield queries[start : start + step], galleries
+            cuts = {*range(0, len(queries), step), len(queries)}
+            if by_person:
+                pids = self.query_pids[queries]
+                cuts.update(1 + np.flatnonzero(np.diff(pids)))
+            for start, stop in pairwise(sorted(cuts)):
+                yield queries[start:stop], galleries
 
     def _location_groups(self) -> Iterator[tuple[Array, Array]]:
         """Queries that see the same part of the pool, and that part."""
@@ -160,12 +172,19 @@ class _Search:
         max_rank: int,
         memory: int | None,
         share: Share,
-    ) -> Array:
-        """Sums of the scores in each block and gallery that are ours."""
+        by_person: bool,
+    ) -> tuple[Array, Array]:
+        """Sums of the scores in each block and gallery that are ours.
+
+        Also the identity of the first query of each block.
+        """
         unique, keep = cmc == 'unique_identity', len(self.members) > 1
         parts: list[Array] = []
+        first: list[Any] = []
         buffer = None
-        for number, (index, galleries) in enumerate(self.blocks(memory)):
+        blocks = self.blocks(memory, by_person)
+        for number, (index, galleries) in enumerate(blocks):
+            first.append(self.query_pids[index[0]])
             parts.append(np.zeros((len(galleries), max_rank + 3)))
             if number % share.world_size != share.rank:
                 continue
@@ -178,7 +197,8 @@ class _Search:
                     block, pids, gallery, ties, unique, keep
                 ):
                     sums += sum_scores(matches, max_rank)
-        return np.array(parts).reshape(-1, len(self.members), max_rank + 3)
+        shape = -1, len(self.members), max_rank + 3
+        return np.array(parts).reshape(shape), np.array(first)
 
 
 def score_galleries(
@@ -193,6 +213,7 @@ def score_galleries(
     ties: str = 'expected',
     memory: int | None = None,
     share: Share | None = None,
+    by_person: bool = False,
 ) -> list[RankingScores]:
     """Score every gallery that is a part of one pool of images.
 
@@ -212,6 +233,7 @@ def score_galleries(
         memory: Bytes that a block of distances may take, by default 256 MiB.
         share: Rank only a part of the queries; the other processes, with
             otherwise the same arguments, rank the rest.
+        by_person: Keep the sums of each identity, in smaller blocks.
 
     Raises:
         ValueError: For wrong shapes or options, NaN or Inf, or a gallery in
@@ -231,17 +253,25 @@ def score_galleries(
         )
     if not isinstance(distances, Distances):
         distances = MatrixDistances(distances)
-    search = _Search(
+    search = Search(
         distances,
         (query_pids, gallery_pids),
         (query_locations, gallery_locations),
         members,
     )
     share = share or Share()
-    total = search.sums(cmc, ties, max_rank, memory, share)
+    total, pids = search.sums(cmc, ties, max_rank, memory, share, by_person)
     if share.add_up:
         total = share.add_up(total)
-    return [_mean(sums, max_rank) for sums in total.sum(axis=0)]
+    if not by_person:
+        return [_mean(sums, max_rank) for sums in total.sum(axis=0)]
+    people, row = np.unique(pids, return_inverse=True)
+    each = np.zeros((len(people), *total.shape[1:]))
+    np.add.at(each, row, total)
+    return [
+        replace(_mean(sums.sum(axis=0), max_rank), people=(people, sums))
+        for sums in each.swapaxes(0, 1)
+    ]
 
 
 def _mean(sums: Array, max_rank: int) -> RankingScores:
