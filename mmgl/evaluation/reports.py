@@ -46,6 +46,11 @@ _MOST = 1e150  # whose squares are numbers
 SHOT_NAMES = {1: 'single', 10: 'multi'}
 
 
+def shot_name(shots: int) -> str:
+    """Name the gallery images of each person and camera in a search."""
+    return f'_{SHOT_NAMES.get(shots, f"{shots}shot")}' if shots else ''
+
+
 def mean_over_trials(trials: Trials) -> dict[str, float]:
     """Average the figures of trials, such as RegDB's ten splits."""
     if not trials:
@@ -83,7 +88,7 @@ def report_document(
     return document
 
 
-def _checked(
+def checked_features(
     features: Values, distance: str, images: Callable[[int], str]
 ) -> Any:
     """Check features; by cosine those on a device are ranked there."""
@@ -110,7 +115,7 @@ def _sysu_images(
         place = f'camera {cameras[row]}, identity {people[row]}'
         return f'{row}: {place}, image {numbers[row]}'
 
-    matrix = _checked(features, distance, image)
+    matrix = checked_features(features, distance, image)
     sysu_locations(cameras)  # knows the cameras
     wrong = np.flatnonzero(kinds != sysu_modality(cameras))
     if wrong.size:
@@ -202,7 +207,7 @@ def evaluate_sysu(
     )
     report: Trials = [{} for _ in range(trials)]
     for (mode, shot, trial), score in zip(drawn, scores, strict=True):
-        name = f'{mode}_{SHOT_NAMES.get(shot, f"{shot}shot")}'
+        name = f'{mode}{shot_name(shot)}'
         report[trial].update(score.as_dict(name))
     return report
 
@@ -232,7 +237,7 @@ def evaluate_regdb(
         kind = MODALITY_NAMES[kinds[row]]
         return f'{row}: {kind} image of identity {people[row]}'
 
-    matrix = _checked(features, distance, image)
+    matrix = checked_features(features, distance, image)
     report: dict[str, float] = {}
     for name, (queries, gallery) in regdb_directions(kinds).items():
         (score,) = score_galleries(
