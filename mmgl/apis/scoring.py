@@ -8,17 +8,21 @@ from typing import Any
 from terminaltables import AsciiTable
 
 from mmgl.evaluation.file_reports import (
+    report_cross,
     report_regdb,
     report_sysu,
     report_table,
 )
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES
+from mmgl.evaluation.ranking.options import CMC_KINDS
+from mmgl.protocols.cross import DIRECTIONS, SAME_CAMERA
 from mmgl.protocols.galleries import DRAWS
-from mmgl.utils.arguments import output_file
+from mmgl.utils.arguments import output_file, positive, whole_number
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import check_output, write_json
 
-PROTOCOLS = ('sysu', 'regdb')
+SEARCH = ('table', 'directions', 'same_camera', 'shots', 'trials', 'cmc')
+PROTOCOLS = ('sysu', 'regdb', 'cross')
 
 
 def evaluate_features(
@@ -29,16 +33,20 @@ def evaluate_features(
     draw: str = 'official',
     ties: str | None = None,
     partial: bool = False,
+    table: str | None = None,
+    **search: Any,
 ) -> dict[str, Any]:
-    """Score SYSU-MM01 as its official MATLAB code does, or RegDB.
+    """Score features by the protocol of a benchmark, or one of one's own.
 
     Args:
         features: ``.npz``; for 'sysu' also a folder or prefix of
             ``NAME_cam1..6.mat``, for 'regdb' a folder or pattern of one
             ``.npz`` a trial.
-        protocol: 'sysu' or 'regdb'.
+        protocol: 'sysu', as its official MATLAB code; 'regdb'; or 'cross',
+            for any data.
         data_root: Root of SYSU-MM01, or its ``exp/``; of RegDB, or its
-            ``idx/``, to compare the images with its lists (optional).
+            ``idx/``, or of own data, to compare the images with its lists
+            (optional).
         distance: 'euclidean' or 'cosine'.
         draw: How single-shot galleries are drawn, 'official' or
             'random_seeded' (sysu only).
@@ -46,6 +54,8 @@ def evaluate_features(
             'expected' (over all orders of tied images; regdb's default).
         partial: Score features of some of the images; the names of the
             searches then end in '_partial'.
+        table: Of own data; see :class:`mmgl.datasets.ReIDTable`.
+        **search: For 'cross', see :func:`mmgl.evaluation.evaluate_cross`.
 
     Raises:
         FileNotFoundError: If features or split files are not there.
@@ -54,6 +64,17 @@ def evaluate_features(
     """
     if protocol == 'regdb':
         return report_regdb(features, distance, ties, data_root, partial)
+    if protocol == 'cross':
+        labels = None
+        if data_root is not None:
+            # It takes seconds.
+            from mmgl.datasets import ReIDTable
+
+            data = ReIDTable(str(data_root), 'test', table, lazy_init=True)
+            labels = data.labels()
+        return report_cross(
+            features, distance, ties, partial, labels, **search
+        )
     if protocol != 'sysu':
         raise ConfigError(
             f'protocol must be one of {PROTOCOLS}, got {protocol!r}'
@@ -67,8 +88,8 @@ def scoring_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl eval-features``."""
     parser = argparse.ArgumentParser(
         description='Score exported features: SYSU-MM01 as the official '
-        'MATLAB code, or RegDB. Features may come from any code base; '
-        'docs/evaluation.md has the formats.'
+        'MATLAB code, RegDB, or data of your own. Features may come from any '
+        'code base; docs/evaluation.md has the formats.'
     )
     add = parser.add_argument
     add('--protocol', choices=PROTOCOLS, required=True)
@@ -80,8 +101,9 @@ def scoring_parser() -> argparse.ArgumentParser:
     )
     add(
         '--data-root',
-        help='SYSU-MM01 root, or its exp/; for regdb, optional: RegDB root, '
-        'or its idx/, to compare the images with its lists',
+        help='SYSU-MM01 root, or its exp/; for regdb and cross, optional: '
+        'RegDB root, or its idx/, or the folder of your data, to compare the '
+        'images with its lists',
     )
     add('--out', type=output_file, help='JSON file to write')
     add('--distance', choices=DISTANCES, default='euclidean')
@@ -98,6 +120,19 @@ def scoring_parser() -> argparse.ArgumentParser:
         'searches then end in _partial, for their figures compare with no '
         'others',
     )
+    own = parser.add_argument_group('cross, for data of your own')
+    add = own.add_argument
+    add('--table', help='of the images in --data-root; see docs/own_data.md')
+    add('--directions', nargs='+', choices=tuple(DIRECTIONS))
+    add('--same-camera', choices=SAME_CAMERA)
+    add(
+        '--shots',
+        nargs='+',
+        type=whole_number(0),
+        help='gallery images of each person and camera; 0, all, by default',
+    )
+    add('--trials', type=positive, help='draws of a gallery')
+    add('--cmc', choices=CMC_KINDS, help='standard by default')
     return parser
 
 
@@ -107,11 +142,18 @@ def run_scoring(arguments: Sequence[str] | None = None) -> None:
     options = vars(parser.parse_args(arguments))
     if options['protocol'] == 'sysu' and not options['data_root']:
         parser.error('--protocol sysu needs --data-root')
+    given = {k: options.pop(k) for k in SEARCH}
+    search = {k: v for k, v in given.items() if v is not None}
+    if search and options['protocol'] != 'cross':
+        names = ', '.join(f'--{k.replace("_", "-")}' for k in search)
+        parser.error(f'{names}: only --protocol cross takes this')
+    if search.get('table') and not options['data_root']:
+        parser.error('--table needs --data-root')
     out = options.pop('out')
     with report_errors():
         if out:
             check_output(out, ('.json',))
-        report = evaluate_features(**options)
+        report = evaluate_features(**options, **search)
         print(AsciiTable(report_table(report), options['protocol']).table)
         if out:
             write_json(out, report)

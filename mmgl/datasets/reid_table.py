@@ -99,8 +99,7 @@ class ReIDTable(ReIDDataset):
         self._fill_columns(listing.persons, None if testing else people)
         if testing and listing.splits is not None:
             roles = np.array(ROLES)[listing.splits]
-            columns = *self._columns, roles
-            meta['roles'] = np.stack(columns, axis=1)[self._rows]
+            meta['roles'] = np.c_[self.labels(), roles[self._rows]]
         return dict(meta, num_pids=len(names), pids=names)
 
     def _rows_of(self, testing: bool) -> Ints:
@@ -173,8 +172,8 @@ class ReIDTable(ReIDDataset):
         """List the images in the order of the table."""
         listing = self._listing
         paths = [listing.paths[row] for row in self._rows]
-        lost = missing_files(self.data_root, paths)
-        if self.listing == 'disk' and lost:
+        on_disk = self.listing == 'disk'
+        if on_disk and (lost := missing_files(self.data_root, paths)):
             raise FileNotFoundError(
                 f'ReIDTable: {len(lost)} of {len(paths)} images of '
                 f'{listing.source!r} are missing, such as {lost[0]!r}; '
@@ -188,6 +187,10 @@ class ReIDTable(ReIDDataset):
                 paths, raw_pids, *columns, strict=True
             )
         ]
+
+    def labels(self) -> Ints:
+        """Return (n, 4) of the split: pid, camid, modality and index."""
+        return np.stack(self._columns, axis=1)[self._rows]
 
     def field(self, name: str) -> Ints:
         """Return one of the numbers of every image; see the base class."""
@@ -211,7 +214,7 @@ def person_numbers(names: list[str]) -> Ints:
     """Numbers of persons: their names where those are, else the order."""
     if all(name.isascii() and name.isdecimal() for name in names):
         values = [int(name) for name in names]
-        if len(set(values)) == len(values) and max(values) < 2**31:
+        if len(set(values)) == len(values) and max(values, default=0) < 2**31:
             return np.array(values, dtype=np.int64)
     return np.arange(len(names))
 

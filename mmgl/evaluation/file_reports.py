@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mmgl.protocols.completeness import (
     check_regdb_images,
@@ -16,17 +17,23 @@ from mmgl.protocols.completeness import (
     count_images,
     read_regdb_lists,
 )
+from mmgl.protocols.cross import check_complete
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 from mmgl.protocols.sysu import ALL_CAMERAS, find_split_files, sysu_locations
 from mmgl.utils.errors import ConfigError
 
+from .cross_reports import evaluate_cross
 from .features_io import FeatureSet, load_features
 from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 
-# MATLAB's sort is stable; RegDB has no official evaluation to follow.
-DEFAULT_TIES = {'sysu': 'gallery_order', 'regdb': 'expected'}
+# MATLAB's sort is stable; others have no official evaluation to follow.
+DEFAULT_TIES = {
+    'sysu': 'gallery_order',
+    'regdb': 'expected',
+    'cross': 'expected',
+}
 
 
 def _drop_absent(
@@ -198,6 +205,43 @@ def _check_regdb(
             f'official splits have {OFFICIAL_SIZE[1]} of '
             f'{OFFICIAL_SIZE[0] // 2}. Give data_root to compare.'
         )
+
+
+def report_cross(
+    features: str | Path,
+    distance: str = 'euclidean',
+    ties: str | None = None,
+    partial: bool = False,
+    labels: npt.ArrayLike | None = None,
+    **search: Any,
+) -> dict[str, Any]:
+    """Score features in an .npz by a search of one's own.
+
+    ``search`` is for :func:`evaluate_cross`. ``labels`` (n, 4), of the images
+    that must be there, are pid, camid, modality and index; without them, gaps
+    in ``index`` are what tells that images are missing. Returns a
+    :func:`report_document` with ``settings``; see :func:`report_sysu` for
+    ``partial``.
+    """
+    ties = ties or DEFAULT_TIES['cross']
+    with naming(features):
+        data = load_features(features)
+        if distance == 'cosine':
+            data.check_directions()
+        if labels is not None and not partial:
+            check_complete(np.stack(data.labels, axis=1), labels)
+        trials = evaluate_cross(
+            data.features,
+            *data.labels,
+            distance=distance,
+            ties=ties,
+            role=data.role,
+            partial=partial,
+            **search,
+        )
+    settings = dict(protocol='cross', distance=distance, ties=ties)
+    kept = {k: v for k, v in search.items() if k in ('same_camera', 'cmc')}
+    return _document(trials, {**settings, **kept}, partial)
 
 
 def report_table(report: dict[str, Any]) -> list[list[str]]:

@@ -159,3 +159,23 @@ def check_counts(
             f'identity {pid} under camera {camid}; extract features of every '
             'image, or score them as partial.'
         )
+
+
+def check_complete(found: Ints, expected: npt.ArrayLike) -> None:
+    """Compare images with those of a list.
+
+    Both are rows of pid, camid, modality and index. Differences are a
+    ValueError.
+    """
+    there = {tuple(row) for row in found.tolist()}
+    wanted = {tuple(row) for row in np.asarray(expected).tolist()}
+    if there != wanted:
+        lost, unknown = wanted - there, there - wanted
+        pid, camid, kind, number = min(lost or unknown)
+        raise ValueError(
+            f'{len(lost)} of the {len(wanted)} images of the list are missing '
+            f'and {len(unknown)} others are not known (first: '
+            f'{MODALITY_NAMES[kind]} image {number} of identity {pid}, camera '
+            f'{camid}); extract features of every image to test, or score '
+            'them as partial.'
+        )
