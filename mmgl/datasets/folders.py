@@ -31,7 +31,7 @@ def read_folder(root: str) -> Listing:
             'gallery); or name a table.'
         )
     columns = make_columns(['modality', 'split'] if splits else ['modality'])
-    paths = []
+    paths: list[str] = []
     for split in splits or ['']:
         for word in MODALITY_NAMES:
             folder = posixpath.join(split, word)

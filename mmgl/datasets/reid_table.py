@@ -9,6 +9,7 @@ import numpy as np
 
 from mmgl.protocols.cross import ROLES
 from mmgl.registry import DATASETS
+from mmgl.structures import INFRARED, VISIBLE
 from mmgl.utils.errors import ConfigError
 
 from .checks import check, check_probability
@@ -140,8 +141,12 @@ class ReIDTable(ReIDDataset):
     def _only_paired(self, persons: Ints) -> Ints:
         """Rows of persons who were seen in both modalities."""
         rows, modality = self._rows, self._listing.modality[self._rows]
-        seen = [np.unique(persons[rows[modality == m]]) for m in (0, 1)]
-        both, total = np.intersect1d(*seen), len(np.union1d(*seen))
+        visible, infrared = (
+            np.unique(persons[rows[modality == m]])
+            for m in (VISIBLE, INFRARED)
+        )
+        both = np.intersect1d(visible, infrared)
+        total = len(np.union1d(visible, infrared))
         if len(both) < total:
             warnings.warn(
                 f'ReIDTable: {total - len(both)} of {total} persons of split '

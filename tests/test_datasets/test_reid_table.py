@@ -1,12 +1,16 @@
 """Tables and folders of images: what is read, and what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from own_data import write_folders, write_table
+from own_data import HEADER, rows_of, write_folders, write_table
 
+from mmgl.apis.verification import run_verification
 from mmgl.datasets import ReIDTable
 from mmgl.datasets.reid_table import count_images, persons_to_test
 from mmgl.datasets.samplers import CrossModalPairSampler, IdentitySampler
+from mmgl.datasets.verify_own import verify_own
 from mmgl.utils.errors import ConfigError
 
 ROWS = [
@@ -169,7 +173,6 @@ def test_parquet_equals_csv(root):
         ReIDTable(str(root), 'train', 'people.parquet')
 
 
-HEADER = ('path', 'pid', 'camid', 'modality', 'split')
 GOOD = 'a/1.jpg,anna,0,visible,train\n'
 HEAD = 'path,pid,camid,modality,split\n'
 HOSTILE = {
@@ -308,3 +311,40 @@ def test_images_are_counted_in_the_order_of_the_rows():
         seen[key] = seen.get(key, 0) + 1
         expected.append(seen[key])
     assert count_images(*columns).tolist() == expected
+
+
+def test_verification_counts_and_names(root, capsys):
+    table = [*ROWS, ('f/1.jpg', 'fred', 1, 'visible', 'train')]
+    write_table(
+        root / 'people.csv',
+        [(*row, 'rain') for row in table],
+        (*HEADER, 'weather'),
+    )
+    options = ['--root', str(root), '--layout', 'table']
+    status = run_verification([*options, '--table', 'people.csv'])
+    said = capsys.readouterr().out
+    assert status == 1
+    for words in (
+        'train persons: 3',
+        'train visible images: 3',
+        'query infrared images: 2',
+        'cameras: 4',
+        "2 persons have no infrared image, such as 'emil'",
+        "column 'weather' of people.csv is not read",
+        'f/1.jpg: missing; restore the image',
+        'a/1.jpg: empty file; restore the image',
+        f'{len(table)} problem(s)',
+    ):
+        assert words in said
+    with pytest.raises(SystemExit):
+        run_verification(options)
+
+
+def test_verification_of_folders(tmp_path, tiny_sysu):
+    write_folders(tmp_path, Path(tiny_sysu), rows_of(tiny_sysu, persons=3))
+    report = verify_own(str(tmp_path), decode=True)
+    assert report.problems == [] and report.notes == []
+    assert report.counts['persons'] == 3 and report.counts['cameras'] == 2
+    (tmp_path / 'train').mkdir()
+    (problem,) = verify_own(str(tmp_path)).problems
+    assert 'both train and visible' in problem
