@@ -67,7 +67,7 @@ COMMANDS = {
     ),
     'verify-dataset': (
         'mmgl.apis.verification:run_verification',
-        'check a folder of SYSU-MM01 or RegDB',
+        'check the folder of a data set, or a table of your own',
     ),
     'plot-curves': (
         'mmgl.apis.curves:run_curves',

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from deployed import bundle, checkpoint, embedder, photographs
+from own_data import tiny_table
 
 # Fixtures, for tests anywhere.
-__all__ = ['bundle', 'checkpoint', 'embedder', 'photographs']
+__all__ = ['bundle', 'checkpoint', 'embedder', 'photographs', 'tiny_table']
 ROOT = Path(__file__).resolve().parents[1]
 # Folders and files of tests that train, start processes or write data sets;
 # those that take longest come first. Together nine tenths of the time.
@@ -32,6 +33,7 @@ LONG = (
     'test_apis/test_exporting.py',
     'test_apis/test_inference/',
     'test_serving/',
+    'test_own_data_page.py',
     'test_use_page.py',
     'test_benchmarks/',
     'test_checkpoints/test_resume',

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmgl.checkpoints.whole import load_checkpoint
+from mmgl.config.classes import leave_heads_out
 from mmgl.config.loading import forget_init, load_config
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
@@ -52,6 +53,7 @@ def build_model(
     # The config that was given stays as it is.
     cfg = copy.deepcopy(cfg)
     forget_init(cfg)
+    leave_heads_out(cfg.model)
     with registry_scope():
         model: nn.Module = MODELS.build(cfg.model)
     if checkpoint is not None:

@@ -10,18 +10,29 @@ from mmgl.evaluation.documents import show_report
 from mmgl.evaluation.file_reports import (
     naming,
     open_set_limits,
+    report_cross,
     report_regdb,
     report_sysu,
 )
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES, Reranking
+from mmgl.evaluation.ranking.options import CMC_KINDS
 from mmgl.evaluation.reports import document_key
 from mmgl.evaluation.significance import bootstrap_intervals, compare_people
+from mmgl.protocols.cross import DIRECTIONS, SAME_CAMERA
 from mmgl.protocols.galleries import DRAWS
-from mmgl.utils.arguments import add_rerank_option, natural, output_file, seed
+from mmgl.utils.arguments import (
+    add_rerank_option,
+    natural,
+    output_file,
+    positive,
+    seed,
+    whole_number,
+)
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import check_output, write_json
 
-PROTOCOLS = ('sysu', 'regdb')
+SEARCH = ('table', 'directions', 'same_camera', 'shots', 'trials', 'cmc')
+PROTOCOLS = ('sysu', 'regdb', 'cross')
 DEFAULT_SAMPLES = 1000
 
 
@@ -39,16 +50,20 @@ def evaluate_features(
     bootstrap: int = 0,
     against: str | Path | None = None,
     seed: int = 0,
+    table: str | None = None,
+    **search: Any,
 ) -> dict[str, Any]:
-    """Score SYSU-MM01 as its official MATLAB code does, or RegDB.
+    """Score features by the protocol of a benchmark, or one of one's own.
 
     Args:
         features: ``.npz``; for 'sysu' also a folder or prefix of
             ``NAME_cam1..6.mat``, for 'regdb' a folder or pattern of one
             ``.npz`` a trial.
-        protocol: 'sysu' or 'regdb'.
+        protocol: 'sysu', as its official MATLAB code; 'regdb'; or 'cross',
+            for any data.
         data_root: Root of SYSU-MM01, or its ``exp/``; of RegDB, or its
-            ``idx/``, to compare the images with its lists (optional).
+            ``idx/``, or of own data, to compare the images with its lists
+            (optional).
         distance: 'euclidean' or 'cosine'.
         draw: How single-shot galleries are drawn, 'official' or
             'random_seeded' (sysu only).
@@ -63,6 +78,8 @@ def evaluate_features(
         bootstrap: How often people are resampled for 95 % intervals.
         against: Features of the same images to test the difference to.
         seed: Of the resampling.
+        table: Of own data; see :class:`mmgl.datasets.ReIDTable`.
+        **search: For 'cross', see :func:`mmgl.evaluation.evaluate_cross`.
 
     Raises:
         FileNotFoundError: If features or split files are not there.
@@ -75,32 +92,30 @@ def evaluate_features(
         )
     if protocol == 'sysu' and data_root is None:
         raise ConfigError("protocol 'sysu' needs data_root")
-
-    def score(file: str | Path, details: Details) -> dict[str, Any]:
-        how = partial, details
-        if protocol == 'regdb':
-            return report_regdb(file, distance, ties, data_root, *how)
-        return report_sysu(file, str(data_root), distance, draw, ties, *how)
-
+    if protocol == 'cross' and data_root is not None:
+        search['labels'] = _labels(data_root, table)
+    score = _scorer(
+        protocol, (distance, ties, partial), data_root, draw, search
+    )
     with naming('eval-features'):
         details = Details(Reranking.read(rerank), open_set)
-    details.by_person = bool(bootstrap or against)
+    if against:
+        bootstrap = bootstrap or DEFAULT_SAMPLES
+    details.by_person = bootstrap > 0
     if calibrate:
         details.open_set = True
         details.limits = open_set_limits(
-            calibrate, protocol, data_root, distance, draw
+            calibrate, protocol, data_root, distance, draw, **search
         )
     report = score(features, details)
     settings = report['settings']
     if details.rerank:
         settings['rerank'] = details.rerank.as_dict()
     if details.open_set:
-        chosen = str(calibrate) if calibrate else None
-        settings['open_set'] = dict(calibrated=chosen)
+        settings['open_set'] = dict(calibrated=calibrate and str(calibrate))
     if details.by_person:
-        samples = bootstrap or DEFAULT_SAMPLES
-        settings['bootstrap'] = dict(samples=samples, seed=seed)
-        how = samples, seed
+        settings['bootstrap'] = dict(samples=bootstrap, seed=seed)
+        how = bootstrap, seed
         _add(report, 'interval', bootstrap_intervals, details, *how)
     if against:
         other = Details(details.rerank, by_person=True)
@@ -109,6 +124,34 @@ def evaluate_features(
         with naming(against):
             _add(report, 'against', compare_people, details, other, *how)
     return report
+
+
+def _scorer(
+    protocol: str,
+    how: tuple[str, str | None, bool],
+    data_root: str | Path | None,
+    draw: str,
+    search: dict[str, Any],
+) -> Callable[[str | Path, Details], dict[str, Any]]:
+    """Return what scores a file by the protocol."""
+
+    def score(file: str | Path, details: Details) -> dict[str, Any]:
+        if protocol == 'sysu':
+            return report_sysu(file, str(data_root), *how, details, draw)
+        if protocol == 'regdb':
+            return report_regdb(file, *how, details, data_root)
+        return report_cross(file, *how, details, **search)
+
+    return score
+
+
+def _labels(data_root: str | Path, table: str | None) -> Any:
+    """Read the labels of the test images of own data."""
+    # It takes seconds.
+    from mmgl.datasets import ReIDTable
+
+    data = ReIDTable(str(data_root), 'test', table, lazy_init=True)
+    return data.labels()
 
 
 def _add(
@@ -130,8 +173,8 @@ def scoring_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl eval-features``."""
     parser = argparse.ArgumentParser(
         description='Score exported features: SYSU-MM01 as the official '
-        'MATLAB code, or RegDB. Features may come from any code base; '
-        'docs/evaluation.md has the formats.'
+        'MATLAB code, RegDB, or data of your own. Features may come from any '
+        'code base; docs/evaluation.md has the formats.'
     )
     add = parser.add_argument
     add('--protocol', choices=PROTOCOLS, required=True)
@@ -143,8 +186,9 @@ def scoring_parser() -> argparse.ArgumentParser:
     )
     add(
         '--data-root',
-        help='SYSU-MM01 root, or its exp/; for regdb, optional: RegDB root, '
-        'or its idx/, to compare the images with its lists',
+        help='SYSU-MM01 root, or its exp/; for regdb and cross, optional: '
+        'RegDB root, or its idx/, or the folder of your data, to compare the '
+        'images with its lists',
     )
     add('--out', type=output_file, help='JSON file to write')
     add('--distance', choices=DISTANCES, default='euclidean')
@@ -161,6 +205,19 @@ def scoring_parser() -> argparse.ArgumentParser:
         'searches then end in _partial, for their figures compare with no '
         'others',
     )
+    own = parser.add_argument_group('cross, for data of your own')
+    add = own.add_argument
+    add('--table', help='of the images in --data-root; see docs/own_data.md')
+    add('--directions', nargs='+', choices=tuple(DIRECTIONS))
+    add('--same-camera', choices=SAME_CAMERA)
+    add(
+        '--shots',
+        nargs='+',
+        type=whole_number(0),
+        help='gallery images of each person and camera; 0, all, by default',
+    )
+    add('--trials', type=positive, help='draws of a gallery')
+    add('--cmc', choices=CMC_KINDS, help='standard by default')
     _add_detail_options(parser)
     return parser
 
@@ -203,11 +260,18 @@ def run_scoring(arguments: Sequence[str] | None = None) -> None:
     options = vars(parser.parse_args(arguments))
     if options['protocol'] == 'sysu' and not options['data_root']:
         parser.error('--protocol sysu needs --data-root')
+    given = {k: options.pop(k) for k in SEARCH}
+    search = {k: v for k, v in given.items() if v is not None}
+    if search and options['protocol'] != 'cross':
+        names = ', '.join(f'--{k.replace("_", "-")}' for k in search)
+        parser.error(f'{names}: only --protocol cross takes this')
+    if search.get('table') and not options['data_root']:
+        parser.error('--table needs --data-root')
     out = options.pop('out')
     with report_errors():
         if out:
             check_output(out, ('.json',))
-        report = evaluate_features(**options)
+        report = evaluate_features(**options, **search)
         print(show_report(report))
         if out:
             write_json(out, report)

@@ -1,13 +1,22 @@
 """Check a SYSU-MM01 or RegDB folder and say what is wrong and where."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmgl.datasets.verify import verify_regdb, verify_sysu
+from mmgl.datasets.verify import Report, verify_regdb, verify_sysu
+from mmgl.datasets.verify_own import verify_own
 from mmgl.utils.arguments import natural
 from mmgl.utils.errors import report_errors
+
+VERIFY: dict[str, Callable[..., Report]] = {
+    'sysu': verify_sysu,
+    'regdb': verify_regdb,
+    'table': verify_own,
+    'folder': verify_own,
+}
+OWN = ('table', 'folder')
 
 
 def verification_parser() -> argparse.ArgumentParser:
@@ -15,7 +24,13 @@ def verification_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('--root', required=True, help='folder of the data set')
-    add('--layout', required=True, choices=('sysu', 'regdb'))
+    add(
+        '--layout',
+        required=True,
+        choices=tuple(VERIFY),
+        help='table and folder: data of your own, see docs/own_data.md',
+    )
+    add('--table', help='CSV or Parquet file of --layout table')
     add(
         '--official',
         action='store_true',
@@ -45,16 +60,9 @@ def run_verification(arguments: Sequence[str] | None = None) -> int:
     """Check, print the report and return the exit status."""
     parser = verification_parser()
     args = parser.parse_args(arguments)
-    if args.trial is not None and args.layout != 'regdb':
-        parser.error('--trial belongs to --layout regdb')
-    if not Path(args.root).is_dir():
-        parser.error(f'--root: there is no folder {args.root!r}')
-    options: dict[str, Any] = dict(official=args.official, decode=args.decode)
-    if args.trial is not None:
-        options['trials'] = (args.trial,)
-    verify = verify_sysu if args.layout == 'sysu' else verify_regdb
+    options = _options(args, parser)
     with report_errors():
-        report = verify(args.root, **options)
+        report = VERIFY[args.layout](args.root, **options)
     for name, number in report.counts.items():
         print(f'{name}: {number}')
     for note in report.notes[: args.max_problems]:
@@ -66,3 +74,23 @@ def run_verification(arguments: Sequence[str] | None = None) -> int:
         print(f'... and {hidden} more problems')
     print(f'{len(report.problems)} problem(s) in {args.root}')
     return 1 if report.problems else 0
+
+
+def _options(
+    args: argparse.Namespace, parser: argparse.ArgumentParser
+) -> dict[str, Any]:
+    """Choose the options of the layout's check; others are an error."""
+    if args.trial is not None and args.layout != 'regdb':
+        parser.error('--trial belongs to --layout regdb')
+    if (args.table is None) == (args.layout == 'table'):
+        parser.error('--layout table needs --table, and nothing else does')
+    if args.official and args.layout in OWN:
+        parser.error('--official belongs to the benchmarks')
+    if not Path(args.root).is_dir():
+        parser.error(f'--root: there is no folder {args.root!r}')
+    options = dict(decode=args.decode)
+    if args.layout in OWN:
+        return dict(options, table=args.table)
+    if args.trial is not None:
+        options['trials'] = (args.trial,)
+    return dict(options, official=args.official)

@@ -20,6 +20,8 @@ from mmgl.checkpoints.fit import check_init_from
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError, nearest
 
+from .classes import AUTO
+from .classes import KEY as COUNTED
 from .components import (
     KEYS_OF_BUILDER,
     PLAIN,
@@ -32,6 +34,9 @@ from .keys import HOOKS, LOADERS, TOP_KEYS, ByParameter, Run
 from .numbers import check_numbers
 from .schedule import check_schedule
 from .signatures import describe, expected_kind, fits, read_signature
+
+# Data sets in whose layouts people are drawn.
+_LAYOUTS = {'SYSUMM01': 'sysu', 'RegDB': 'regdb'}
 
 
 def check_config(cfg: Mapping[str, Any]) -> None:
@@ -211,6 +216,8 @@ def _check_arguments(
     for key, item in value.items():
         if key in ('type', '_scope_'):
             continue
+        if (key, item) == (COUNTED, AUTO):
+            continue
         if key in signature.parameters:
             if kind := expected_kind(signature, key, item):
                 raise ConfigError(
@@ -254,13 +261,16 @@ def _check_data_roots(value: Any, path: str) -> None:
         return
     root = value.get('data_root')
     if root and not osp.isdir(root):
-        layout = 'regdb' if 'RegDB' in str(value.get('type')) else 'sysu'
+        layout = _LAYOUTS.get(str(value.get('type')))
+        drawn = (
+            ', or write synthetic data with python '
+            'tools/dataset_converters/make_synthetic.py --root '
+            f'{root} --layout {layout}'
+        )
         raise ConfigError(
             f'{path}.data_root: there is no folder {root!r}; put or link the '
             f'data set there, name its place by --cfg-options '
-            f'{path}.data_root=FOLDER, or write synthetic data with '
-            f'python tools/dataset_converters/make_synthetic.py '
-            f'--root {root} --layout {layout}'
+            f'{path}.data_root=FOLDER{drawn if layout else ""}'
         )
     for key, item in value.items():
         _check_data_roots(item, f'{path}.{key}')

@@ -23,6 +23,7 @@ from mmgl.utils.paths import config_dir
 from mmgl.utils.precision import allow_tf32
 
 from .checking import check_config, check_files, check_sections, check_settings
+from .classes import count_classes, leave_heads_out
 from .files import read_config_file
 from .keys import LOADERS
 from .overrides import apply_overrides
@@ -187,6 +188,7 @@ def training_config(options: Namespace) -> Config:
     for key in TESTING + (VALIDATION if options.no_validate else ()):
         cfg[key] = None
     check_files(cfg)
+    count_classes(cfg)
     return cfg
 
 
@@ -221,6 +223,7 @@ def evaluation_config(options: Namespace) -> Config:
     for key in TRAINING + VALIDATION:
         cfg[key] = None
     check_config(cfg)
+    leave_heads_out(cfg.model)
     return cfg
 
 

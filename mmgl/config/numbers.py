@@ -5,6 +5,7 @@ from typing import Any
 
 from mmgl.utils.errors import ConfigError
 
+from .classes import AUTO, KEY
 from .keys import AT_LEAST, AT_MOST, BELOW, COUNTS, NEVER, WHOLE
 
 
@@ -26,6 +27,8 @@ def check_numbers(value: Any, path: str, name: str = '') -> None:
 
 def _problem(value: Any, name: str) -> str | None:
     """Say what a number of a name must be, None if it is."""
+    if (name, value) == (KEY, AUTO):
+        return None
     if isinstance(value, bool | str):
         return 'a number' if name in AT_LEAST else None
     if not isinstance(value, int | float):

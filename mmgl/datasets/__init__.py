@@ -3,6 +3,7 @@ from mmgl.utils.compat import end_with_lost_batches
 from .randomness import Draw, rng_scope
 from .regdb import RegDB
 from .reid_dataset import ReIDDataset
+from .reid_table import ReIDTable
 from .streamed_pairs import StreamedPairs
 from .sysu_mm01 import SYSUMM01
 
@@ -12,6 +13,7 @@ __all__ = [
     'Draw',
     'RegDB',
     'ReIDDataset',
+    'ReIDTable',
     'SYSUMM01',
     'StreamedPairs',
     'rng_scope',

@@ -142,7 +142,7 @@ def verify_regdb(
             where = f'idx: train and test of trial {trial}'
             report.attempt(check_disjoint, where, *persons.values())
     report.counts['images named by the split files'] = len(paths)
-    _check_files(report, data_root, sorted(paths), decode)
+    check_files(report, data_root, sorted(paths), decode)
     return report
 
 
@@ -169,7 +169,7 @@ def _check_sysu_split(
                     report.attempt(check_numbering, *place, images)
                 files = list(images.values())
                 _note_strays(report, folder, files)
-                _check_files(report, folder, files, decode)
+                check_files(report, folder, files, decode)
             if not of_person:
                 report.problems.append(
                     f'person {pid:04d} of {split}_id.txt has no {name} image '
@@ -179,7 +179,7 @@ def _check_sysu_split(
         report.counts[f'{split} {name} images'] = total
 
 
-def _check_files(
+def check_files(
     report: Report, folder: str, files: Iterable[str], decode: bool
 ) -> None:
     """Check that images exist, are not empty and, if asked, decode."""

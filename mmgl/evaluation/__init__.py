@@ -2,6 +2,7 @@
 
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 
+from .cross_reports import evaluate_cross
 from .features_io import FeatureSet, load_features, save_features
 from .permutation import hungarian_permutation, permutation_matches
 from .ranking import RankingScores, pairwise_distances, score_galleries
@@ -15,6 +16,7 @@ from .reports import (
 __all__ = [
     'FeatureSet',
     'RankingScores',
+    'evaluate_cross',
     'evaluate_regdb',
     'evaluate_sysu',
     'hungarian_permutation',

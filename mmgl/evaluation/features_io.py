@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from .ranking import check_features, to_numpy
 
 Array = npt.NDArray[Any]
 NPZ_FIELDS = ('features', 'pids', 'camids', 'modality', 'index')
+# Columns that may be left out.
+_BESIDE = ('img_paths', 'role')
 _NO_CELL = "{} has no cell named 'feature' with one matrix for each identity."
 _CAMERA_FILE = re.compile(r'(.*)_cam[1-6]\.mat$')
 
@@ -29,7 +31,8 @@ class FeatureSet:
     """Features of test images (n, d) with the labels of each image, (n,).
 
     Cameras and ``index``, the image number within (identity, camera), count
-    from 1; modality is 0 visible, 1 infrared; ``trial`` is that of RegDB.
+    from 1; modality is 0 visible, 1 infrared; ``trial`` is that of RegDB;
+    ``role`` is 1 for what is only a query, 2 only in the gallery, else 0.
     """
 
     features: Array
@@ -39,6 +42,7 @@ class FeatureSet:
     index: Array
     img_paths: Array | None = None
     trial: int | None = None
+    role: Array | None = None
 
     def checked(self, source: str | Path) -> 'FeatureSet':
         """Check everything; ``source`` is for the message of a ConfigError.
@@ -47,8 +51,10 @@ class FeatureSet:
         no image is there twice.
         """
         named = {name: getattr(self, name) for name in NPZ_FIELDS[1:]}
+        if self.role is not None:
+            named['role'] = self.role
         try:
-            labels = check_labels(self.features, **named)
+            labels = check_labels(self.features, **named)[:4]
             check_features(self.features, images=self._image)
         except (TypeError, ValueError) as error:
             hint = ''
@@ -73,8 +79,8 @@ class FeatureSet:
                 f'{source}: img_paths is {paths.dtype} {paths.shape}; give '
                 'one text an image.'
             )
-        return FeatureSet(
-            self.features, pids, camids, modality, index, paths, self.trial
+        return replace(
+            self, pids=pids, camids=camids, modality=modality, index=index
         )
 
     def check_directions(self) -> None:
@@ -99,8 +105,9 @@ class FeatureSet:
     def select(self, rows: Array) -> 'FeatureSet':
         """Keep some images: bool (n,) or row numbers."""
         kept = {name: getattr(self, name)[rows] for name in NPZ_FIELDS}
-        if self.img_paths is not None:
-            kept['img_paths'] = self.img_paths[rows]
+        for name in _BESIDE:
+            if getattr(self, name) is not None:
+                kept[name] = getattr(self, name)[rows]
         return FeatureSet(**kept, trial=self.trial)
 
 
@@ -109,7 +116,7 @@ def save_features(path: str | Path, feature_set: FeatureSet) -> None:
     arrays = {
         name: to_numpy(getattr(feature_set, name)) for name in NPZ_FIELDS
     }
-    for name in ('img_paths', 'trial'):
+    for name in (*_BESIDE, 'trial'):
         if getattr(feature_set, name) is not None:
             arrays[name] = np.asarray(getattr(feature_set, name))
     # savez(path) would append a suffix.
@@ -124,7 +131,7 @@ def load_features(
 
     Args:
         path: An .npz with features, pids, camids, modality, index (and
-            optionally img_paths, trial); or a folder with ``NAME_cam1.mat``
+            perhaps img_paths, role, trial); or a folder with ``NAME_cam1.mat``
             ... ``NAME_cam6.mat``, one of those files, or their common start
             ``.../NAME``, where row i of ``feature{id}`` is image i.
         pids: Keep only these identities of a data set that counts from 1.
@@ -154,9 +161,7 @@ def load_features(
 
 
 def _load_npz(path: Path) -> FeatureSet:
-    arrays: dict[str, Any] = load_npz(
-        path, (*NPZ_FIELDS, 'img_paths', 'trial')
-    )
+    arrays: dict[str, Any] = load_npz(path, (*NPZ_FIELDS, *_BESIDE, 'trial'))
     missing = [name for name in NPZ_FIELDS if name not in arrays]
     if missing:
         raise ConfigError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mmgl.protocols.completeness import (
     check_regdb_images,
@@ -16,6 +17,7 @@ from mmgl.protocols.completeness import (
     count_images,
     read_regdb_lists,
 )
+from mmgl.protocols.cross import check_complete
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
@@ -28,13 +30,18 @@ from mmgl.protocols.sysu import (
 )
 from mmgl.utils.errors import ConfigError
 
+from .cross_reports import evaluate_cross
 from .details import Details
 from .features_io import FeatureSet, load_features
 from .ranking.open_set import thresholds
 from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 
-# MATLAB's sort is stable; RegDB has no official evaluation to follow.
-DEFAULT_TIES = {'sysu': 'gallery_order', 'regdb': 'expected'}
+# MATLAB's sort is stable; others have no official evaluation to follow.
+DEFAULT_TIES = {
+    'sysu': 'gallery_order',
+    'regdb': 'expected',
+    'cross': 'expected',
+}
 
 
 def _drop_absent(
@@ -62,10 +69,10 @@ def report_sysu(
     features: str | Path,
     data_root: str | Path,
     distance: str = 'euclidean',
-    draw: str = 'official',
     ties: str | None = None,
     partial: bool = False,
     details: Details | None = None,
+    draw: str = 'official',
 ) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
@@ -139,17 +146,22 @@ def open_set_limits(
     data_root: str | Path | None,
     distance: str,
     draw: str,
+    labels: object = None,
+    **search: Any,
 ) -> dict[str, dict[str, float]]:
     """Choose thresholds by features of other identities than are tested.
 
     Those of SYSU-MM01 are the validation identities, of which all images are
-    needed; RegDB has none, so any file of its form is taken. Returns name of
-    the search -> ``Details.limits``.
+    needed; of other data any file of its form is taken, so ``labels``, of the
+    test images, are not compared. ``search`` is for :func:`evaluate_cross`.
+    Returns name of the search -> ``Details.limits``.
     """
     found = Details(open_set=True)
     if protocol == 'sysu' and data_root is not None:
         how = distance, draw, 'expected', False
         _sysu_trials(features, data_root, 'val', *how, found)
+    elif protocol == 'cross':
+        report_cross(features, distance, None, True, found, **search)
     else:
         report_regdb(features, distance, partial=True, details=found)
     return {name: thresholds(one) for name, one in found.others.items()}
@@ -184,9 +196,9 @@ def report_regdb(
     features: str | Path,
     distance: str = 'euclidean',
     ties: str | None = None,
-    data_root: str | Path | None = None,
     partial: bool = False,
     details: Details | None = None,
+    data_root: str | Path | None = None,
 ) -> dict[str, Any]:
     """Score RegDB features in files, one .npz a trial.
 
@@ -262,3 +274,42 @@ def _check_regdb(
             f'official splits have {OFFICIAL_SIZE[1]} of '
             f'{OFFICIAL_SIZE[0] // 2}. Give data_root to compare.'
         )
+
+
+def report_cross(
+    features: str | Path,
+    distance: str = 'euclidean',
+    ties: str | None = None,
+    partial: bool = False,
+    details: Details | None = None,
+    labels: npt.ArrayLike | None = None,
+    **search: Any,
+) -> dict[str, Any]:
+    """Score features in an .npz by a search of one's own.
+
+    ``search`` is for :func:`evaluate_cross`. ``labels`` (n, 4), of the images
+    that must be there, are pid, camid, modality and index; without them, gaps
+    in ``index`` are what tells that images are missing. Returns a
+    :func:`report_document` with ``settings``; see :func:`report_sysu` for
+    ``partial`` and ``details``.
+    """
+    ties = ties or DEFAULT_TIES['cross']
+    with naming(features):
+        data = load_features(features)
+        if distance == 'cosine':
+            data.check_directions()
+        if labels is not None and not partial:
+            check_complete(np.stack(data.labels, axis=1), labels)
+        trials = evaluate_cross(
+            data.features,
+            *data.labels,
+            distance=distance,
+            ties=ties,
+            role=data.role,
+            partial=partial,
+            details=details,
+            **search,
+        )
+    settings = dict(protocol='cross', distance=distance, ties=ties)
+    kept = {k: v for k, v in search.items() if k in ('same_camera', 'cmc')}
+    return _document(trials, {**settings, **kept}, partial)

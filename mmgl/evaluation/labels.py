@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mmgl.protocols.cross import ROLES
 from mmgl.protocols.modality import MODALITY_NAMES
 
 from .ranking import Values, to_numpy
@@ -47,4 +48,8 @@ def check_labels(features: Any, **arrays: Values) -> list[Labels]:
         result.append(values.astype(np.int64))
         if name == 'modality' and (values >= len(MODALITY_NAMES)).any():
             raise ValueError('modality must be 0 (visible) or 1 (infrared).')
+        if name == 'role' and (values > max(ROLES)).any():
+            raise ValueError(
+                'role must be 0, 1 (only a query) or 2 (only in the gallery).'
+            )
     return result

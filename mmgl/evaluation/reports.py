@@ -41,6 +41,11 @@ _MOST = 1e150  # whose squares are numbers
 SHOT_NAMES = {1: 'single', 10: 'multi'}
 
 
+def shot_name(shots: int) -> str:
+    """Name the gallery images of each person and camera in a search."""
+    return f'_{SHOT_NAMES.get(shots, f"{shots}shot")}' if shots else ''
+
+
 def mean_over_trials(trials: Trials) -> dict[str, float]:
     """Average the figures of trials, such as RegDB's ten splits."""
     if not trials:
@@ -88,7 +93,7 @@ def report_document(
     return document
 
 
-def _checked(
+def checked_features(
     features: Values, distance: str, images: Callable[[int], str]
 ) -> Any:
     """Check features; by cosine those on a device are ranked there."""
@@ -115,7 +120,7 @@ def _sysu_images(
         place = f'camera {cameras[row]}, identity {people[row]}'
         return f'{row}: {place}, image {numbers[row]}'
 
-    matrix = _checked(features, distance, image)
+    matrix = checked_features(features, distance, image)
     sysu_locations(cameras)  # knows the cameras
     wrong = np.flatnonzero(kinds != sysu_modality(cameras))
     if wrong.size:
@@ -198,10 +203,7 @@ def evaluate_sysu(
     pool, members = pool_of(drawn.values(), people, cameras, numbers, draw)
     places = sysu_locations(cameras)
     searches = Searches(
-        [
-            f'{mode}_{SHOT_NAMES.get(shot, f"{shot}shot")}'
-            for mode, shot, _ in drawn
-        ],
+        [f'{mode}{shot_name(shot)}' for mode, shot, _ in drawn],
         (matrix[queries], matrix[pool]),
         (people[queries], people[pool]),
         members,
@@ -240,7 +242,7 @@ def evaluate_regdb(
         kind = MODALITY_NAMES[kinds[row]]
         return f'{row}: {kind} image of identity {people[row]}'
 
-    matrix = _checked(features, distance, image)
+    matrix = checked_features(features, distance, image)
     report: dict[str, float] = {}
     for name, (queries, gallery) in regdb_directions(kinds).items():
         searches = Searches(

@@ -126,14 +126,18 @@ def official_gallery(
 
 
 def random_seeded_gallery(
-    images: Images, cameras: Sequence[int], shots: int, trial: int
+    images: Images,
+    cameras: Sequence[int],
+    shots: int,
+    trial: int,
+    fewer: bool = False,
 ) -> Ints:
     """Gallery of a trial drawn with Python's ``random``, seeded by the trial.
 
     This is the draw of the AGW family of code bases: identities ascending,
     within them cameras ascending, ``random.choice`` over the sorted images
     (``random.sample`` for more than one shot), by a generator of its own.
-    Fewer images than shots are a ValueError.
+    Fewer images than shots are a ValueError, or all taken with ``fewer``.
     """
     generator = random.Random(trial)
     pids = sorted(set().union(*(images.get(cam, {}) for cam in cameras)))
@@ -143,7 +147,7 @@ def random_seeded_gallery(
             present = images.get(camid, {}).get(pid)
             if not present:
                 continue
-            if len(present) < shots:
+            if len(present) < shots and not fewer:
                 raise ValueError(
                     f'identity {pid}, camera {camid} has {len(present)} '
                     f'images, fewer than {shots} shots.'
@@ -151,7 +155,7 @@ def random_seeded_gallery(
             if shots == 1:
                 numbers = [generator.choice(present)]
             else:
-                numbers = generator.sample(present, shots)
+                numbers = generator.sample(present, min(shots, len(present)))
             gallery += [(camid, pid, number) for number in numbers]
     return np.array(gallery, dtype=np.int64).reshape(-1, 3)
 

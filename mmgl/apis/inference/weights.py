@@ -12,6 +12,7 @@ from torch import nn
 from mmgl.checkpoints.bundle import hash_file, is_bundle, read_bundle
 from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.checkpoints.whole import load_state
+from mmgl.config.classes import leave_heads_out
 from mmgl.config.inert import check_types, parse_config
 from mmgl.config.loading import load_config
 from mmgl.registry import MODELS, TRANSFORMS
@@ -120,6 +121,7 @@ def deployed_settings(cfg: Config, source: str) -> dict[str, Any]:
         if not value:
             raise ConfigError(f'the config of {source} has no {key}')
     check_types(settings, source)
+    leave_heads_out(settings['model'])
     return settings
 
 

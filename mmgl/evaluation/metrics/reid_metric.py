@@ -1,4 +1,4 @@
-"""Metric of the two visible-infrared ReID benchmarks."""
+"""Metric of visible-infrared ReID: the benchmarks, and one's own data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
+from mmgl.evaluation.cross_reports import evaluate_cross
 from mmgl.evaluation.details import Details
 from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
 from mmgl.evaluation.ranking import (
@@ -17,6 +18,7 @@ from mmgl.evaluation.ranking import (
     Reranking,
     check_choice,
 )
+from mmgl.evaluation.ranking.options import CMC_KINDS
 from mmgl.evaluation.reports import (
     Trials,
     evaluate_regdb,
@@ -25,6 +27,7 @@ from mmgl.evaluation.reports import (
     report_document,
 )
 from mmgl.evaluation.sysu_searches import check_searches
+from mmgl.protocols.cross import check_search, find_roles
 from mmgl.protocols.galleries import DRAWS
 from mmgl.protocols.sysu import TRIALS
 from mmgl.registry import METRICS
@@ -33,14 +36,15 @@ from mmgl.utils.files import check_output, write_json
 
 from .row_gathering import gather_rows, share_of_rank
 
-PROTOCOLS = ('sysu', 'regdb')
+# With the shots of a report, where the gallery is drawn.
+SHOTS = {'sysu': (1, 10), 'regdb': (), 'cross': (0,)}
 _LABELS = ('pid', 'camid', 'modality', 'index')
 _FIELDS = ('feature', *_LABELS)
 
 
 @METRICS.register_module()
 class ReIDMetric(BaseMetric):  # type: ignore[misc]
-    """CMC, mAP and mINP by the SYSU-MM01 or the RegDB protocol.
+    """CMC, mAP and mINP by the protocol of a benchmark, or one of one's own.
 
     All modes, shot numbers and trials are scored from one pass over the
     test images; see docs/evaluation.md for the definitions. In percent:
@@ -48,12 +52,17 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
     'visible_to_infrared/rank1', ....
 
     Args:
-        protocol: 'sysu' or 'regdb'.
+        protocol: 'sysu', 'regdb', or 'cross', for any data set, see
+            :func:`mmgl.evaluation.evaluate_cross`.
         modes: SYSU-MM01: of 'all', 'indoor'.
-        shots: SYSU-MM01: 1 (single), 10 (multi).
-        trials: SYSU-MM01: number of gallery draws.
+        shots: Gallery images of each person and camera. SYSU-MM01: by default
+            1 (single) and 10 (multi); cross: by default 0, which is all.
+        trials: SYSU-MM01, cross: number of gallery draws.
         gallery_draw: SYSU-MM01: 'official' (``rand_perm_cam.mat``, handed
             over in the meta information of the data set) or 'random_seeded'.
+        directions: Cross: such as 'infrared_to_visible'; None are both.
+        same_camera: Cross: what a query does not see of its own camera.
+        cmc: Cross: whether images or persons are counted.
         distance: 'cosine' or 'euclidean'.
         ties: 'expected' or 'gallery_order'.
         rerank: True, or some of k1=20, k2=6, lambda=0.3: score every gallery
@@ -75,9 +84,12 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         self,
         protocol: str = 'sysu',
         modes: Sequence[str] = ('all', 'indoor'),
-        shots: Sequence[int] = (1, 10),
+        shots: Sequence[int] | None = None,
         trials: int = TRIALS,
         gallery_draw: str = 'official',
+        directions: Sequence[str] | None = None,
+        same_camera: str = 'ignore_person',
+        cmc: str = 'standard',
         distance: str = 'cosine',
         ties: str = 'expected',
         rerank: bool | Mapping[str, float] | None = None,
@@ -88,14 +100,22 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        check_choice('protocol', protocol, PROTOCOLS)
-        check_searches(modes, shots, trials)
+        check_choice('protocol', protocol, SHOTS)
+        if shots is None:
+            shots = SHOTS[protocol]
+        if protocol == 'sysu':
+            check_searches(modes, shots, trials)
+        elif protocol == 'cross':
+            check_search(directions, same_camera, shots, trials)
+        check_choice('cmc', cmc, CMC_KINDS)
         check_choice('gallery_draw', gallery_draw, DRAWS)
         check_choice('distance', distance, DISTANCES)
         check_choice('ties', ties, TIE_RULES)
         self.protocol, self.trials = protocol, trials
         self.modes, self.shots = tuple(modes), tuple(shots)
         self.gallery_draw = gallery_draw
+        self.directions, self.same_camera = directions, same_camera
+        self.cmc = cmc
         self.distance, self.ties = distance, ties
         self.details = Details(Reranking.read(rerank), open_set)
         self.document: dict[str, Any] | None = None
@@ -169,12 +189,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
     def _gather(self, size: int) -> FeatureSet:
         """Put together what :meth:`process` kept in all processes."""
         meta = self.dataset_meta or {}
-        found = meta.get('dataset', self.protocol)
-        if found != self.protocol:
-            raise ConfigError(
-                f'protocol={self.protocol!r} but the data set is '
-                f'{found!r}; set protocol={found!r} in the evaluator.'
-            )
+        self._check_protocol(meta.get('dataset', self.protocol))
         batches, label_batches, paths = (
             [batch[part] for batch in self.results] for part in range(3)
         )
@@ -197,7 +212,17 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             **columns,
             img_paths=_gather_paths(paths, size) if self.dump else None,
             trial=meta.get('trial'),
+            role=find_roles(labels, meta.get('roles')),
         )
+
+    def _check_protocol(self, dataset: str) -> None:
+        """Refuse a benchmark's protocol for another data set."""
+        right = dataset if dataset in SHOTS else 'cross'
+        if self.protocol not in (right, 'cross'):
+            raise ConfigError(
+                f'protocol={self.protocol!r} but the data set is '
+                f'{dataset!r}; set protocol={right!r} in the evaluator.'
+            )
 
     def _report(self, data: FeatureSet, meta: Mapping[str, Any]) -> Trials:
         how = self.distance, self.ties, share_of_rank()
@@ -206,6 +231,19 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             labels = None if pids is None else len(pids)
             columns = data.features, data.pids, data.modality
             return evaluate_regdb(*columns, *how, labels, self.details)
+        if self.protocol == 'cross':
+            return evaluate_cross(
+                data.features,
+                *data.labels,
+                self.directions,
+                self.same_camera,
+                self.shots,
+                self.trials,
+                self.cmc,
+                *how,
+                data.role,
+                details=self.details,
+            )
         return evaluate_sysu(
             data.features,
             *data.labels,
@@ -229,6 +267,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         )
         if self.protocol == 'regdb':
             settings['trials'] = [meta.get('trial')]
+        elif self.protocol == 'cross':
+            settings.update(same_camera=self.same_camera, cmc=self.cmc)
         else:
             settings['draw'] = self.gallery_draw
         if self.details.rerank:

@@ -1,0 +1,170 @@
+"""Lists of images that users give, in columns."""
+
+import os
+import os.path as osp
+import re
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mmgl.structures import MODALITY_NAMES
+from mmgl.utils.errors import ConfigError, nearest
+
+from .types import Ints
+
+COLUMNS = ('path', 'pid', 'camid', 'modality', 'split')
+SPLIT_WORDS = ('train', 'val', 'test', 'query', 'gallery')
+# What programs write for a cell without a value.
+MISSING = frozenset(('', 'nan', 'NaN', 'None', 'null', 'NULL', '<NA>'))
+CHOICES: Mapping[str, Mapping[str, int]] = dict(
+    modality={
+        word: i
+        for i, name in enumerate(MODALITY_NAMES)
+        for word in (name, str(i))
+    },
+    split={word: i for i, word in enumerate(SPLIT_WORDS)},
+)
+
+
+@dataclass
+class Listing:
+    """Images in the order of their source.
+
+    ``paths`` are below the root or absolute. ``persons`` are numbers of
+    ``names``, ``splits`` of ``SPLIT_WORDS``; either is None where the source
+    has none. Without cameras each modality is one: 1 and 2. ``unread`` are
+    columns that nothing reads.
+    """
+
+    source: str
+    paths: list[str]
+    modality: Ints
+    camids: Ints
+    names: list[str]
+    persons: Ints | None = None
+    splits: Ints | None = None
+    unread: list[str] = field(default_factory=list)
+
+
+class Words:
+    """One column: texts to numbers, each distinct text judged once."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self.known: dict[str, int] = {}
+        self.numbers = array('q')
+
+    def add(self, text: str, where: str) -> None:
+        """Append the number of a cell; ``where`` names it in errors."""
+        number = self.known.get(text)
+        if number is None:
+            stripped = text.strip()
+            if stripped in MISSING:
+                raise ConfigError(
+                    f'{where} has no {self.column}; fill the cell or leave '
+                    'the row out.'
+                )
+            number = self.known[text] = self.judge(stripped, where)
+        self.numbers.append(number)
+
+    def judge(self, text: str, where: str) -> int:
+        """Return the number that a text stands for."""
+        choices = CHOICES[self.column]
+        if text not in choices:
+            words = ', '.join(w for w in choices if not w.isdigit())
+            raise ConfigError(
+                f'{where}: {self.column} must be one of {words}, got '
+                f'{text[:40]!r}{nearest(text, choices)}.'
+            )
+        return choices[text]
+
+    def values(self) -> Ints:
+        """All numbers, in the order of the rows."""
+        return np.array(self.numbers, dtype=np.int64)
+
+
+class Cameras(Words):
+    """The column of cameras."""
+
+    def judge(self, text: str, where: str) -> int:
+        """Return the number; 7.0 is how some programs write 7."""
+        whole = re.fullmatch(r'([0-9]{1,9})(\.0+)?', text)
+        if not whole:
+            raise ConfigError(
+                f'{where}: {self.column} must be a whole number from 0, got '
+                f'{text[:40]!r}; number the cameras.'
+            )
+        return int(whole[1])
+
+
+class Persons(Words):
+    """The column of identities, numbered as they appear."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(column)
+        self.names: dict[str, int] = {}
+
+    def judge(self, text: str, where: str) -> int:
+        """Number a name; 7.0 is how some programs write 7."""
+        whole = re.fullmatch(r'([0-9]+)\.0+', text)
+        name = whole[1] if whole else text
+        return self.names.setdefault(name, len(self.names))
+
+
+KINDS = dict(modality=Words, split=Words, camid=Cameras, pid=Persons)
+
+
+def make_columns(names: Iterable[str]) -> dict[str, Words]:
+    """Begin the columns of some names, but for paths."""
+    return {name: KINDS[name](name) for name in names if name != 'path'}
+
+
+def make_listing(
+    source: str,
+    paths: list[str],
+    columns: Mapping[str, Words],
+    unread: Sequence[str] = (),
+) -> Listing:
+    """Put columns together; persons get numbers in the order of names."""
+    values = {name: column.values() for name, column in columns.items()}
+    names: list[str] = []
+    people = columns.get('pid')
+    if isinstance(people, Persons):
+        found = list(people.names)
+        order = sorted(range(len(found)), key=lambda i: _natural(found[i]))
+        names = [found[i] for i in order]
+        values['pid'] = np.argsort(order)[values['pid']]
+    return Listing(
+        source,
+        paths,
+        values['modality'],
+        values.get('camid', values['modality'] + 1),
+        names,
+        values.get('pid'),
+        values.get('split'),
+        list(unread),
+    )
+
+
+def _natural(name: str) -> tuple[int, str]:
+    """Order numbers by value, before other names."""
+    digits = name.isascii() and name.isdecimal()
+    return (int(name) if digits else 2**63, name)
+
+
+def missing_files(root: str, paths: Iterable[str]) -> list[str]:
+    """Images that are not there; each folder is listed once."""
+    folders: dict[str, Any] = {}
+    lost = []
+    for path in paths:
+        folder, name = osp.split(osp.join(root, path))
+        if folder not in folders:
+            folders[folder] = (
+                set(os.listdir(folder)) if osp.isdir(folder) else ()
+            )
+        if name not in folders[folder]:
+            lost.append(path)
+    return lost

@@ -1,0 +1,122 @@
+"""Reports of searches of one's own, and of LLCM, which is one of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mmgl.protocols.cross import (
+    BOTH,
+    check_counts,
+    check_search,
+    draw_galleries,
+    places,
+    sides,
+)
+from mmgl.protocols.modality import MODALITY_NAMES
+from mmgl.protocols.sysu import TRIALS
+
+from .details import Details, Searches
+from .labels import check_labels
+from .ranking import Share, Values, check_choice
+from .ranking.options import CMC_KINDS
+from .reports import Trials, checked_features, shot_name
+
+
+def evaluate_cross(
+    features: Values,
+    pids: Values,
+    camids: Values,
+    modality: Values,
+    index: Values,
+    directions: Sequence[str] | None = None,
+    same_camera: str = 'ignore_person',
+    shots: Sequence[int] = (0,),
+    trials: int = TRIALS,
+    cmc: str = 'standard',
+    distance: str = 'cosine',
+    ties: str = 'expected',
+    share: Share | None = None,
+    role: npt.ArrayLike | None = None,
+    partial: bool = False,
+    details: Details | None = None,
+) -> Trials:
+    """Score features of any persons and cameras, in any direction.
+
+    Figures are called 'infrared_to_visible/rank1' where the gallery is all
+    images, with '_single', '_multi' or '_5shot' behind the direction where it
+    is drawn. Cosine distances of tensors on an accelerator are ranked there.
+
+    Args:
+        features: (n, d); all labels are (n,).
+        pids: Identities.
+        camids: Cameras, from 0.
+        modality: 0 visible, 1 infrared.
+        index: Image number within (identity, camera, modality), from 1 or 0.
+        directions: Of ``mmgl.protocols.cross.DIRECTIONS``; by default both
+            between the modalities, as far as there are queries and gallery.
+        same_camera: 'ignore_person': a query does not see the images of its
+            own person under its own camera; 'ignore_all': none of its own
+            camera; 'keep': it sees all.
+        shots: Images of each person and camera that are drawn, all where
+            there are fewer; 0 is all images of the gallery, in one trial.
+        trials: Number of draws, seeded by their number from 0.
+        cmc: 'standard' counts images, 'unique_identity' people.
+        distance: 'cosine' or 'euclidean'.
+        ties: See ``score_galleries``.
+        share: See ``score_galleries``; every process gives all features.
+        role: 0, or 1 for what is only a query, 2 only in the gallery.
+        partial: Score what is there, be it complete or not.
+        details: What else to find out.
+
+    Raises:
+        TypeError: For features that are not real numbers.
+        ValueError: For inconsistent arrays or options, NaN or Inf, gaps in
+            ``index``, or a direction without queries or true matches.
+    """
+    check_search(directions, same_camera, shots, trials)
+    check_choice('cmc', cmc, CMC_KINDS)
+    people, cameras, kinds, numbers = check_labels(
+        features, pids=pids, camids=camids, modality=modality, index=index
+    )
+    (roles,) = check_labels(
+        features, role=np.full(len(people), BOTH) if role is None else role
+    )
+
+    def image(row: int) -> str:
+        kind = MODALITY_NAMES[kinds[row]]
+        return (
+            f'{row}: {kind} image {numbers[row]} of identity {people[row]}, '
+            f'camera {cameras[row]}'
+        )
+
+    matrix = checked_features(features, distance, image)
+    numbers = numbers + (numbers.min(initial=1) == 0)
+    if not partial:
+        check_counts(people, cameras, kinds, numbers)
+    hidden = places(same_camera, people, cameras)
+    most = 1 if not any(shots) else trials
+    report: Trials = [{} for _ in range(most)]
+    for direction, (queries, gallery) in sides(
+        directions, kinds, roles
+    ).items():
+        labels = people[gallery], cameras[gallery], numbers[gallery]
+        for shot in shots:
+            members = draw_galleries(*labels, shot, trials)
+            pool = members.any(axis=0)
+            rows = gallery[pool]
+            searches = Searches(
+                [f'{direction}{shot_name(shot)}'] * len(members),
+                (matrix[queries], matrix[rows]),
+                (people[queries], people[rows]),
+                members[:, pool],
+                (None, None)
+                if hidden is None
+                else (hidden[queries], hidden[rows]),
+                cmc,
+            )
+            scores = searches.score(distance, ties, share, details)
+            # A search without a draw is the same in each trial.
+            for number, trial in enumerate(report):
+                trial.update(scores[number % len(scores)])
+    return report
