@@ -11,6 +11,7 @@ from own_data import rows_of, write_folders, write_table
 from test_use_page import blocks, commands
 
 from mmgl.cli import COMMANDS
+from mmgl.evaluation.documents import read_report
 
 PAGE = Path(__file__).parents[1] / 'docs' / 'own_data.md'
 MODEL = ['model.backbone.depth=18', 'model.backbone.base_channels=8']
@@ -102,7 +103,7 @@ def test_everything_printed_runs(folder, source):
         if words[1] == 'verify-dataset':
             continue
         run(smaller(words, source))
-    figures = json.loads(Path('metrics.json').read_text())['metrics']
+    figures, _ = read_report('metrics.json')
     assert len(figures) == 12
     assert all(math.isfinite(value) for value in figures.values())
     document = json.loads(Path('cross.json').read_text())

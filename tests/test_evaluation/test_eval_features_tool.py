@@ -19,7 +19,7 @@ from scipy.io import savemat
 
 from mmgl.apis.scoring import evaluate_features
 from mmgl.evaluation.details import Details
-from mmgl.evaluation.documents import read_metrics, searches_of, show_report
+from mmgl.evaluation.documents import read_report, searches_of, show_report
 from mmgl.evaluation.features_io import FeatureSet, save_features
 from mmgl.evaluation.file_reports import report_regdb, report_sysu
 from mmgl.evaluation.ranking import Reranking, reranked_distances
@@ -277,7 +277,7 @@ def test_options_add_their_figures(sysu, main, tmp_path, capsys):
     assert 'FPIR is what they lead to here' in text
     assert re.search(r'all_search_1shot_reranked *\| 10 ', text)
     assert '95 % intervals' in text and ', p = ' in text
-    metrics = read_metrics(out)
+    metrics, _ = read_report(out)
     wanted = report['indoor_search_10shot']['mean']['r5']
     assert metrics['indoor_multi/rank5'] == 100 * wanted
     wanted = report['all_search_1shot_reranked']['mean']['mAP']
