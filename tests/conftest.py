@@ -9,10 +9,24 @@ os.environ['QT_QPA_PLATFORM'] = 'offscreen'
 from pathlib import Path
 
 import pytest
-from deployed import bundle, checkpoint, embedder, photographs
+from deployed import (
+    bundle,
+    checkpoint,
+    embedder,
+    exported,
+    photographs,
+    quickstart_left,
+)
 
 # Fixtures, for tests anywhere.
-__all__ = ['bundle', 'checkpoint', 'embedder', 'photographs']
+__all__ = [
+    'bundle',
+    'checkpoint',
+    'embedder',
+    'exported',
+    'photographs',
+    'quickstart_left',
+]
 ROOT = Path(__file__).resolve().parents[1]
 # Folders and files of tests that train, start processes or write data sets;
 # those that take longest come first. Together nine tenths of the time.

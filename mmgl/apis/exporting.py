@@ -27,7 +27,7 @@ from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
 from mmgl.version import __version__
 
-from .inference.embedder import Features
+from .inference.network import Features
 from .inference.weights import Weights, open_weights
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt', 'openvino': '.xml'}
@@ -98,6 +98,8 @@ def export(
         layout='NHWC uint8',
         transforms=json.dumps(opened.test_pipeline),
     )
+    if known := opened.info.get('calibration'):
+        facts['calibration'] = json.dumps(known)
     reports = []
     for modality, name in enumerate(MODALITY_NAMES):
         network = DeployedNetwork(model, modality).eval()

@@ -6,8 +6,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from mmgl.datasets import Draw, rng_scope
 from mmgl.datasets.transforms import AugMix, image_ops
-from mmgl.utils.images import as_contiguous
 from mmgl.datasets.transforms import augmix as module
+from mmgl.utils.images import as_contiguous
 
 SIZE = (48, 24)
 FILTERS = {'nearest': Image.NEAREST, 'bilinear': Image.BILINEAR}
