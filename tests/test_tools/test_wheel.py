@@ -132,7 +132,8 @@ def test_readme_runs_from_a_wheel(site, quickstart_left):
         wait_for_service(served)
     finally:
         served.send_signal(signal.SIGTERM)
-        assert served.wait(60) == 0
+        # uvicorn ends by the signal once it is done.
+        assert served.wait(60) in (0, -signal.SIGTERM)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from .sources import Picture
 
 SUFFIX = '.onnx'
 # What both files of a model have in common.
-_SHARED = ('model_hash', 'size', 'transforms', 'calibration')
+_SHARED = ('model_hash', 'precision', 'size', 'transforms', 'calibration')
 
 
 def exported_files(weights: Sequence[str | Path]) -> list[Path]:
