@@ -2,8 +2,13 @@
 
 OpenMMLab tools look for the configs of an installed package in its ``.mim``
 folder. A built package gets copies, an editable installation symbolic links.
+
+With ``MMGL_LITE=1`` in the environment it is mmgl-lite that is built: the same
+package for machines that run exported networks, without torch and what stands
+on it.
 """
 
+import os
 import shutil
 import sys
 import sysconfig
@@ -80,9 +85,10 @@ def place_shipped_files(commands: set[str]) -> None:
 
 
 place_shipped_files(set(sys.argv[1:]))
+lite = os.environ.get('MMGL_LITE') == '1'
 readme = ROOT / 'README.md'
 setup(
-    name='mmgl',
+    name='mmgl-lite' if lite else 'mmgl',
     version=read_version(),
     description='RGB-infrared person re-identification and its '
     'self-supervised pre-training',
@@ -95,7 +101,11 @@ setup(
     include_package_data=True,
     entry_points={'console_scripts': ['mmgl=mmgl.cli:main']},
     python_requires='>=3.10,<3.13',
-    install_requires=accept_installed_mmcv(read_requirements('runtime')),
+    install_requires=(
+        read_requirements('lite')
+        if lite
+        else accept_installed_mmcv(read_requirements('runtime'))
+    ),
     extras_require={
         'optional': read_requirements('optional'),
         'milvus': ['pymilvus>=2.5', 'milvus-lite'],

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .utils.compat import know_own_configs
+from .utils.errors import missing_packages
 from .utils.versions import check_versions
 from .version import __version__
 
@@ -57,7 +58,8 @@ def __getattr__(name: str) -> Any:
     """Import a name of the face when it is used (PEP 562)."""
     if name not in _LAZY:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(_LAZY[name]), name)
+    with missing_packages(f'mmgl.{name}'):
+        return getattr(import_module(_LAZY[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,13 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from .utils.errors import INTERRUPTED, nearest, quiet_pipe
+from .utils.errors import (
+    INTERRUPTED,
+    missing_packages,
+    nearest,
+    quiet_pipe,
+    report_errors,
+)
 from .version import __version__
 
 # The function, and what it does. Nothing is imported before a command is
@@ -135,7 +141,9 @@ def _run(arguments: Sequence[str]) -> int:
     # As the command reads it, and names itself in its help.
     sys.argv = [f'mmgl {command}', *rest]
     module, _, function = COMMANDS[command][0].partition(':')
-    result = getattr(import_module(module), function)()
+    with report_errors(), missing_packages(f'mmgl {command}'):
+        run = getattr(import_module(module), function)
+    result = run()
     return result if isinstance(result, int) else 0
 
 

@@ -9,11 +9,26 @@ os.environ['QT_QPA_PLATFORM'] = 'offscreen'
 from pathlib import Path
 
 import pytest
-from deployed import bundle, checkpoint, embedder, photographs
+from deployed import (
+    bundle,
+    checkpoint,
+    embedder,
+    exported,
+    photographs,
+    quickstart_left,
+)
 from own_data import tiny_table
 
 # Fixtures, for tests anywhere.
-__all__ = ['bundle', 'checkpoint', 'embedder', 'photographs', 'tiny_table']
+__all__ = [
+    'bundle',
+    'checkpoint',
+    'embedder',
+    'exported',
+    'photographs',
+    'quickstart_left',
+    'tiny_table',
+]
 ROOT = Path(__file__).resolve().parents[1]
 # Folders and files of tests that train, start processes or write data sets;
 # those that take longest come first. Together nine tenths of the time.

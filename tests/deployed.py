@@ -1,4 +1,7 @@
-"""Fixtures: a checkpoint with its config, its bundle, and photographs."""
+"""Fixtures: a checkpoint, its bundle, its export, and photographs."""
+
+import json
+import shutil
 
 import cv2
 import numpy as np
@@ -56,6 +59,31 @@ def embedder(bundle):
 
 
 @pytest.fixture(scope='session')
+def exported(bundle, tmp_path_factory):
+    """Export the bundle, with a calibration."""
+    from mmgl.apis.exporting import export
+
+    for package in ('onnx', 'onnxruntime'):
+        pytest.importorskip(package)
+    folder = tmp_path_factory.mktemp('exported')
+    shutil.copytree(bundle, folder / 'bundle')
+    path = folder / 'bundle' / 'mmgl.json'
+    known = dict(
+        threshold=0.5,
+        false_match_rate=0.0,
+        false_non_match_rate=0.25,
+        same=4,
+        different=3,
+        slope=10.0,
+        offset=-5.0,
+    )
+    settings = json.loads(path.read_text()) | dict(calibration=known)
+    path.write_text(json.dumps(settings))
+    export(folder / 'bundle', folder)
+    return folder
+
+
+@pytest.fixture(scope='session')
 def photographs(tmp_path_factory):
     """Seven images in colour, of several sizes, in a folder of folders."""
     folder = tmp_path_factory.mktemp('photographs')
@@ -67,3 +95,22 @@ def photographs(tmp_path_factory):
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), image)
     return folder
+
+
+@pytest.fixture
+def quickstart_left(tmp_path, monkeypatch, checkpoint, photographs):
+    """Go to a folder as the texts take it to be: a run, and photographs."""
+    seed = tmp_path / 'work_dirs' / 'quickstart' / 'seed_0'
+    shutil.copytree(checkpoint.parent, seed / 'finetune_mmgl')
+    (seed / 'evaluate_mmgl').mkdir()
+    (seed / 'evaluate_mmgl' / 'metrics.json').write_text(
+        '{"metrics": {"all_single/rank1": 12.5}}'
+    )
+    images = sorted(photographs.rglob('*.png'))
+    (tmp_path / 'day').mkdir()
+    for image, name in zip(
+        images, ('day/a.png', 'day/b.png', 'night.png'), strict=False
+    ):
+        shutil.copy(image, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 from importlib import import_module
 from pathlib import Path
 
@@ -28,24 +27,6 @@ TEXTS = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch, checkpoint, photographs):
-    """A folder as the texts take it to be: a run, and some photographs."""
-    seed = tmp_path / 'work_dirs' / 'quickstart' / 'seed_0'
-    shutil.copytree(checkpoint.parent, seed / 'finetune_mmgl')
-    (seed / 'evaluate_mmgl').mkdir()
-    (seed / 'evaluate_mmgl' / 'metrics.json').write_text(
-        '{"metrics": {"all_single/rank1": 12.5}}'
-    )
-    images = sorted(photographs.rglob('*.png'))
-    (tmp_path / 'day').mkdir()
-    shutil.copy(images[0], tmp_path / 'day' / 'a.png')
-    shutil.copy(images[1], tmp_path / 'day' / 'b.png')
-    shutil.copy(images[2], tmp_path / 'night.png')
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def commands(text):
     for block in blocks(text, 'bash'):
         for line in block.replace('\\\n', ' ').splitlines():
@@ -60,7 +41,7 @@ def run(words):
 
 @pytest.mark.parametrize('name', TEXTS)
 @pytest.mark.filterwarnings('ignore:.*has colours')
-def test_everything_printed_runs(folder, monkeypatch, name):
+def test_everything_printed_runs(quickstart_left, monkeypatch, name):
     served = []
     uvicorn = pytest.importorskip('uvicorn')
     for package in ('fastapi', 'onnx', 'onnxruntime', 'prometheus_client'):

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mmgl.structures import MODALITY_NAMES
+from mmgl.protocols.modality import MODALITY_NAMES
 from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
 
-from .inference.embedder import ON_ERROR, PRECISIONS, Embedder, Features
+from .inference.embedder import ON_ERROR, PRECISIONS, Embedder
+from .inference.network import Features
 from .inference.sources import ImageError
 
 FORMATS = ('.csv', '.npz', '.parquet')
@@ -26,8 +27,11 @@ def add_embedder_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         '--weights',
+        action='append',
         required=True,
-        help='bundle, checkpoint, or name of a bundle on the Hugging Face hub',
+        help='bundle, checkpoint, name of a bundle on the Hugging Face hub, '
+        'or what mmgl export wrote: the folder, or a .onnx file (twice for '
+        'both modalities)',
     )
     add('--config', help='config, if a checkpoint does not carry it')
     add('--device', default='auto', help='default: the GPU if there is one')
@@ -42,12 +46,12 @@ def build_embedder(options: argparse.Namespace) -> Embedder:
     # One line of ours instead of the place in the source.
     warnings.showwarning = _show_warning
     return Embedder(
-        options.weights,
-        options.config,
-        options.device,
-        options.precision,
-        options.batch_size,
-        options.workers,
+        *options.weights,
+        config=options.config,
+        device=options.device,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        workers=options.workers,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmgl.gallery.gallery import Gallery
 from mmgl.gallery.records import where_of
-from mmgl.structures import MODALITY_NAMES
+from mmgl.protocols.modality import MODALITY_NAMES
 from mmgl.utils.arguments import positive
 from mmgl.utils.errors import ConfigError, report_errors
 

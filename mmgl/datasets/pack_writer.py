@@ -16,6 +16,7 @@ import torch
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
 from mmgl.utils.images import MAX_PIXELS, read_file
+from mmgl.utils.resampling import KERNELS
 
 from .checks import check, check_outside, check_positive, readable
 from .packed import (
@@ -30,7 +31,6 @@ from .packed import (
     stat_source,
 )
 from .reid_dataset import build_pipeline
-from .transforms.resampling import KERNELS
 
 MAX_WORKERS = 512
 # Rows between two writes of the index: what a kill costs.

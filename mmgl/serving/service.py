@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmgl.apis.inference import Embedder
-from mmgl.apis.inference.embedder import Features
+from mmgl.apis.inference.network import Features
 from mmgl.apis.inference.sources import Source, modality_number
 from mmgl.gallery.gallery import Gallery
 

@@ -67,6 +67,23 @@ def one_line(error: BaseException) -> str:
     return f'{type(error).__name__}: {text}'
 
 
+@contextmanager
+def missing_packages(what: str) -> Iterator[None]:
+    """Turn the lack of a package into a ConfigError in the name of ``what``.
+
+    mmgl-lite comes without torch and the packages around it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or '').partition('.')[0]
+        if package in ('', 'mmgl'):
+            raise
+        raise ConfigError(
+            f'{what} needs {package}, which is not installed; pip install mmgl'
+        ) from None
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _SHARED = '/dev/shm'
 _LITTLE_MEMORY = (

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import mmgl
-from mmgl.apis import exporting
+from mmgl.apis import export_formats
 from mmgl.apis.exporting import DeployedNetwork, export, run_export
 from mmgl.models.pruning import prune_model
 from mmgl.utils.errors import ConfigError
@@ -27,11 +27,9 @@ def lively(model):
 
 
 def test_files_give_the_features_of_the_embedder(
-    bundle, embedder, photographs, tmp_path
+    exported, embedder, photographs
 ):
     onnxruntime = pytest.importorskip('onnxruntime')
-    pytest.importorskip('onnx')
-    reports = export(bundle, tmp_path, 'onnx')
     paths = sorted(photographs.rglob('*.png'))
     # The pipeline of this model is OpenCV's bilinear resize to 48 x 96.
     images = np.stack(
@@ -40,8 +38,8 @@ def test_files_give_the_features_of_the_embedder(
             for path in paths
         ]
     )
-    for name, report in zip(('visible', 'infrared'), reports, strict=True):
-        session = onnxruntime.InferenceSession(report['file'])
+    for name in ('visible', 'infrared'):
+        session = onnxruntime.InferenceSession(exported / f'{name}.onnx')
         (got,) = session.run(None, {'images': images})
         (one,) = session.run(None, {'images': images[:1]})
         with pytest.MonkeyPatch.context() as patch:
@@ -54,7 +52,6 @@ def test_files_give_the_features_of_the_embedder(
         assert facts['modality'] == name and facts['colours'] == 'RGB'
         assert facts['size'] == '(96, 48)'
         assert json.loads(facts['transforms'])
-        assert report['difference'] < 1e-6 and report['bytes'] > 1e6
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -100,12 +97,62 @@ def test_a_pruned_network_of_one_modality():
 
 def test_a_difference_is_not_accepted(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        exporting,
+        export_formats,
         '_open_torchscript',
         lambda path: lambda images: np.full((len(images), 256), 0.0625),
     )
-    with pytest.raises(ConfigError, match='differs from torch by'):
+    with pytest.raises(ConfigError, match='differs from torch: difference'):
         export(bundle, tmp_path, 'torchscript')
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.fixture(scope='module')
+def half(bundle, tmp_path_factory):
+    pytest.importorskip('onnxruntime')
+    folder = tmp_path_factory.mktemp('half')
+    return folder, export(bundle, folder, fp16=True)
+
+
+def test_half_precision_is_half_as_large(exported, half, photographs):
+    folder, reports = half
+    for report in reports:
+        assert report['difference'] < 2e-3
+        assert 0.9999 < report['cosine'] < 1.000001
+        whole = exported / report['file'].rpartition('/')[2]
+        assert report['bytes'] < 0.52 * whole.stat().st_size
+    want = mmgl.Embedder(exported).embed(photographs, 'visible')
+    got = mmgl.Embedder(folder).embed(photographs, 'visible')
+    assert 0 < np.abs(got - want).max() < 2e-3
+
+
+def test_eight_bits_are_a_quarter_and_near(
+    bundle, exported, half, photographs, tmp_path, capsys
+):
+    images = str(photographs)
+    run_export([str(bundle), str(tmp_path), '--int8', images, images])
+    assert capsys.readouterr().out.count('lowest cosine with torch 0.9') == 2
+    size = (tmp_path / 'visible.onnx').stat().st_size
+    assert size < 0.3 * (exported / 'visible.onnx').stat().st_size
+    small = mmgl.Embedder(tmp_path)
+    got = small.embed(photographs, 'visible')
+    want = mmgl.Embedder(exported).embed(photographs, 'visible')
+    assert 0.98 < (got * want).sum(axis=1).min() < 0.99999
+    with pytest.raises(ConfigError, match='differ in their precision'):
+        mmgl.Embedder(tmp_path / 'visible.onnx', half[0] / 'infrared.onnx')
+
+
+@pytest.mark.parametrize(
+    'arguments, what',
+    [
+        (dict(format='torchscript', fp16=True), 'for --format onnx'),
+        (dict(fp16=True, int8=('a', 'b')), 'exclude each other'),
+        (dict(int8=('nowhere', 'nowhere')), "no image 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_made_smaller(bundle, tmp_path, arguments, what):
+    with pytest.raises(ConfigError, match=what):
+        export(bundle, tmp_path, **arguments)
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_command_reports(bundle, tmp_path, capsys):

@@ -7,6 +7,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from mmgl.datasets import Draw, rng_scope
 from mmgl.datasets.transforms import AugMix, image_ops
 from mmgl.datasets.transforms import augmix as module
+from mmgl.utils.images import as_contiguous
 
 SIZE = (48, 24)
 FILTERS = {'nearest': Image.NEAREST, 'bilinear': Image.BILINEAR}
@@ -195,7 +196,7 @@ def test_mirrored_views():
         img[..., ::-1],
         img[..., 0],
     ):
-        out = image_ops.as_contiguous(view)
+        out = as_contiguous(view)
         assert out.flags.c_contiguous and np.array_equal(out, view)
 
 

@@ -17,7 +17,7 @@ from mmgl.datasets import SYSUMM01, RegDB, pack_writer
 from mmgl.datasets.pack_writer import verify_pack, write_pack
 from mmgl.datasets.packed import PackedImages, PackIndex
 from mmgl.datasets.samplers import CrossModalPairSampler
-from mmgl.datasets.transforms.resampling import resample
+from mmgl.utils.resampling import resample
 
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/pack_dataset.py'
 PACK = [

@@ -1,5 +1,7 @@
 """PILResize against PIL itself."""
 
+import sys
+
 import cv2
 import mmcv.transforms
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mmgl.datasets.transforms import PILResize
-from mmgl.datasets.transforms.resampling import KERNELS, resample
+from mmgl.utils.resampling import KERNELS, resample
 
 # Width and height of the pipelines.
 SIZES = ((144, 288), (128, 256), (128, 384))
@@ -87,6 +89,19 @@ def test_simple_ratios_and_single_passes(source, interpolation):
         for name, img in pictures(rng, *source).items():
             worst = difference(img, size, interpolation).max()
             assert worst <= 1, (name, size)
+
+
+@pytest.mark.parametrize('interpolation', KERNELS)
+def test_numpy_gives_the_bits_of_torch(interpolation, monkeypatch):
+    rng = np.random.default_rng(4)
+    sources = list(random_sources(rng, SIZES[0], 6))
+    for source in [*sources, (288, 100), (100, 144)]:
+        for name, img in pictures(rng, *source).items():
+            want = resample(img, SIZES[0], interpolation)
+            with monkeypatch.context() as patch:
+                patch.delitem(sys.modules, 'torch')
+                got = resample(img, SIZES[0], interpolation)
+            assert np.array_equal(got, want), (name, source)
 
 
 def test_lanczos_is_nearly_always_to_the_bit():

@@ -53,8 +53,12 @@ def calibrate(
         ConfigError: If there are no pairs of one kind, or numbers that are
             not finite.
     """
-    from sklearn.linear_model import LogisticRegression
-
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError:
+        raise ConfigError(
+            'calibration needs scikit-learn: pip install scikit-learn'
+        ) from None
     scores = np.asarray(similarities, dtype=np.float64)
     labels = np.asarray(same, dtype=bool)
     if scores.ndim != 1 or scores.shape != labels.shape:

@@ -1,36 +1,43 @@
-"""Features of photographs from a checkpoint or a bundle."""
+"""Features of photographs from a checkpoint, a bundle or exported files."""
 
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from mmengine.config import Config
-from rich.progress import track
-from torch import Tensor
-from torch.nn import functional as F
 
-from mmgl.checkpoints.bundle import is_bundle, read_settings, write_settings
-from mmgl.structures import INFRARED, MODALITY_NAMES, ReIDDataSample
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, missing_packages
 
 from .calibration import Calibration, calibrate
+from .glance import Glance
+from .network import Features, Network
+from .onnx_network import OnnxNetwork, exported_files
 from .sources import ImageError, Images, Modality, Picture, Source, expand
-from .weights import open_weights
 
-Features = npt.NDArray[np.float32]
-
-PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+PRECISIONS = ('fp32', 'bf16', 'fp16')
 ON_ERROR = ('raise', 'report')
-# Mean difference of the channels, in grey levels, of an image with colours.
-_COLOURED = 8.0
+
+
+def open_network(
+    weights: Sequence[str | Path], config: Any, device: str, precision: str
+) -> Network:
+    """Open weights for torch, or exported networks for ONNX Runtime."""
+    if files := exported_files(weights):
+        if config is not None:
+            raise ConfigError('exported networks need no config; leave it out')
+        return OnnxNetwork(files, device, precision)
+    if len(weights) > 1:
+        raise ConfigError(
+            f'weights are one bundle or checkpoint, or .onnx files, got '
+            f'{", ".join(map(str, weights))}'
+        )
+    with missing_packages(f'{weights[0]} is not exported (.onnx): it'):
+        from .torch_network import TorchNetwork
+    return TorchNetwork(weights[0], config, device, precision)
 
 
 class Embedder:
@@ -39,7 +46,9 @@ class Embedder:
     Args:
         weights: A bundle (``mmgl publish``), a checkpoint of this package,
             or the name of a bundle on the Hugging Face hub. No code in it
-            is run.
+            is run. Or what ``mmgl export`` wrote: the folder, or one or two
+            ``.onnx`` files, which need no torch.
+        more: The second ``.onnx`` file.
         config: For a checkpoint that does not carry its config.
         device: 'auto' takes the GPU if there is one.
         precision: 'fp32', 'bf16' or 'fp16'; 'auto' is fp32, whose features do
@@ -61,14 +70,13 @@ class Embedder:
     def __init__(
         self,
         weights: str | Path,
-        config: str | Path | Config | None = None,
+        *more: str | Path,
+        config: Any = None,
         device: str = 'auto',
         precision: str = 'auto',
         batch_size: int = 64,
         workers: int = 4,
     ) -> None:
-        if device == 'auto':
-            device = 'cuda' if torch.cuda.is_available() else 'cpu'
         if precision not in ('auto', *PRECISIONS):
             raise ConfigError(
                 f'precision must be auto, {", ".join(PRECISIONS)}, got '
@@ -80,26 +88,21 @@ class Embedder:
                     f'{name} must be a whole number from 1 to 4096, got '
                     f'{value!r}'
                 )
-        self.weights = open_weights(weights, config)
         self.batch_size, self.workers = batch_size, workers
-        self._dtype = PRECISIONS.get(precision)
-        self._model: Any = self.weights.build()
-        self._model.requires_grad_(False)
-        try:
-            self._model.to(device)
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f'device {device!r}: {error}') from None
-        self._prepare = self.weights.preparation()
-        stored = self.weights.info.get('calibration')
+        self.network = open_network(
+            (weights, *more), config, device, precision
+        )
+        stored = self.network.info.get('calibration')
         self.calibration = Calibration(**stored) if stored else None
         # Finds out the size, and whether the model works at all.
-        blank = self.prepare(Source('', np.zeros((64, 32, 3), np.uint8), 0))
-        self.dimensions = self.run_prepared([blank], [0]).shape[1]
+        blank = self.network.prepare(np.zeros((64, 32, 3), np.uint8))
+        known = self.network.modalities[:1]
+        self.dimensions = self.run_prepared([blank], known).shape[1]
 
     @property
     def model_hash(self) -> str:
         """SHA-256 of the weights; features of other models do not compare."""
-        return self.weights.sha256
+        return self.network.sha256
 
     def embed(
         self,
@@ -158,8 +161,10 @@ class Embedder:
         """
         sources: Iterable[Source] = expand(images, modality, boxes)
         if progress:
+            from rich.progress import track
+
             sources = track(list(sources), description='embedding')
-        glance = _Glance()
+        glance = Glance()
         for batch in self._batches(iter(sources)):
             good = [(s, image) for s, image in batch if not _is_error(image)]
             for source, image in good:
@@ -209,14 +214,12 @@ class Embedder:
         """Find the similarity from which on two images are of one person.
 
         ``same`` says it of each pair; see :func:`calibrate`. Pairs must be of
-        persons that the model was not trained on. A bundle keeps the result.
+        persons that the model was not trained on. A bundle keeps the result,
+        and so does what is exported from it later.
         """
         scores = self.compare(first, second, modality)
         self.calibration = calibrate(scores, same, false_match_rate)
-        if is_bundle(self.weights.source):
-            settings = read_settings(self.weights.source)
-            settings['calibration'] = self.calibration.to_dict()
-            write_settings(self.weights.source, settings)
+        self.network.keep(self.calibration.to_dict())
         return self.calibration
 
     def _batches(
@@ -252,61 +255,21 @@ class Embedder:
         Raises:
             ImageError: If it cannot be decoded.
         """
-        return self._prepare(source.load())
+        return self.network.prepare(source.load())
 
-    @torch.inference_mode()
     def run_prepared(
-        self, images: list[Picture], modality: list[int]
+        self, images: list[Picture], modality: Sequence[int]
     ) -> Features:
         """Compute the features of prepared pictures."""
-        stack = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-        samples = [ReIDDataSample(modality=number) for number in modality]
-        data = self._model.data_preprocessor(
-            dict(inputs=stack, data_samples=samples)
-        )
-        device = data['inputs'].device.type
-        with (
-            torch.autocast(device, self._dtype)
-            if self._dtype is not None
-            else nullcontext()
-        ):
-            vectors: Tensor = self._model.embed(
-                data['inputs'], data['targets']
-            )
-        unit = F.normalize(vectors.float(), dim=1).cpu()
-        if not bool((unit.norm(dim=1) - 1).abs().max() < 1e-3):
+        unit = self.network.run(np.stack(images), modality)
+        lengths = np.linalg.norm(unit, axis=1)
+        if not np.abs(lengths - 1).max() < 1e-3:
             raise ConfigError(
-                f'{self.weights.source} gives features that are not finite '
+                f'{self.network.source} gives features that are not finite '
                 'or zero; its weights are damaged'
             )
-        return unit.numpy()
+        return unit
 
 
 def _is_error(image: Any) -> bool:
     return isinstance(image, ImageError)
-
-
-class _Glance:
-    """Warns once for each modality that looks like the other one."""
-
-    def __init__(self) -> None:
-        self.warned: set[int] = set()
-
-    def check(self, source: Source, image: Picture) -> None:
-        """Look at the colours of a prepared picture."""
-        if source.modality in self.warned:
-            return
-        channels = image.reshape(-1, 3).astype(np.int16)
-        difference = np.abs(channels - channels[:, [1, 2, 0]])
-        grey = not difference.any()
-        coloured = difference.mean() > _COLOURED
-        wrong = coloured if source.modality == INFRARED else grey
-        if wrong:
-            self.warned.add(source.modality)
-            what = 'has colours' if coloured else 'has no colour'
-            warnings.warn(
-                f'{source.name} was given as {MODALITY_NAMES[source.modality]}'
-                f' but {what}; features are only right with the modality of '
-                'the camera',
-                stacklevel=2,
-            )

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.structures import MODALITY_NAMES
+from mmgl.protocols.modality import MODALITY_NAMES
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.images import decode_image, read_image
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mmgl.registry import TRANSFORMS
+from mmgl.utils.images import as_contiguous
 
 from ..checks import check, check_choice, check_positive, check_probability
 from ..types import Image, Results
@@ -114,7 +115,7 @@ class AugMix(Transform):
         check_image('AugMix', img, kinds=('uint8',))
         if self.prob < 1 and np.random.rand() >= self.prob:
             return results
-        results['img'] = self._mix(ops.as_contiguous(img))
+        results['img'] = self._mix(as_contiguous(img))
         return results
 
     def _mix(self, img: Image) -> Image:

@@ -10,10 +10,10 @@ from torch import Tensor
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import ReIDDataSample
 from mmgl.utils.errors import ConfigError
+from mmgl.utils.images import as_contiguous
 
 from ..types import Image, Results
 from .base import Transform, check_image
-from .image_ops import as_contiguous
 
 ANNOTATIONS = ('pid', 'modality', 'camid', 'index')
 

@@ -24,17 +24,6 @@ INTERPOLATIONS = {'nearest': cv2.INTER_NEAREST, 'bilinear': cv2.INTER_LINEAR}
 GREY_WEIGHTS = np.array([[0.114, 0.587, 0.299]], np.float32)
 
 
-def as_contiguous(img: Image) -> Image:
-    """Return an image itself if it is in plain memory order, or a copy.
-
-    What numpy does for a mirrored view, as ``RandomFlip`` leaves it behind,
-    takes twenty times as long as mirroring by OpenCV.
-    """
-    if img.strides[1] < 0 < img.strides[0]:
-        img = cv2.flip(img[:, ::-1], 1)
-    return np.ascontiguousarray(img)
-
-
 def _look_up(img: Image, tables: npt.NDArray[Any]) -> Image:
     """Map the levels of each channel by its row of tables ``(3, 256)``."""
     tables = tables.clip(0, 255).astype(np.uint8)

@@ -7,12 +7,12 @@ import numpy as np
 from mmgl.registry import TRANSFORMS
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.images import decode_image, read_file
+from mmgl.utils.resampling import KERNELS, resample
 
 from ..checks import check, check_choice
 from ..packed import PackedImages
 from ..types import Image, Results
 from .base import Transform
-from .resampling import KERNELS, resample
 
 
 @TRANSFORMS.register_module()
@@ -99,7 +99,8 @@ class PILResize(Transform):
 
     Differs from mmcv's ``Resize`` where an image shrinks: its filter covers
     all pixels of the source, where OpenCV's skips some. Pixels are at most
-    one grey level from PIL's, see :mod:`.resampling`.
+    one grey level from PIL's, see
+    :mod:`mmgl.utils.resampling`.
 
     Required key: ``img``, uint8 ``(H, W)`` or ``(H, W, C)``. Changed or
     added, as by ``Resize``: ``img``, ``img_shape``, ``scale``,

@@ -9,12 +9,12 @@ import numpy as np
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import permutation_set
 from mmgl.utils.errors import ConfigError
+from mmgl.utils.images import as_contiguous
 
 from ..checks import check
 from ..randomness import check_seed, keyed_generator
 from ..types import Image, Ints, Results
 from .base import Transform
-from .image_ops import as_contiguous
 
 
 def shuffle_stripes(img: Image, permutation: Ints) -> Image:

@@ -33,7 +33,7 @@ def test_a_bundle_gives_the_features_of_its_checkpoint(
     for kind in (0, 1):
         want = direct.embed(photographs, kind)
         assert np.array_equal(embedder.embed(photographs, kind), want)
-    assert direct.weights.info['data_seen']['split'] == 'trainval'
+    assert direct.network.info['data_seen']['split'] == 'trainval'
 
 
 def test_a_bundle_holds_neither_heads_nor_optimizer_nor_paths(bundle):
@@ -67,7 +67,7 @@ def test_half_precision_is_half_the_size(
 
 def test_heads_may_stay(checkpoint, tmp_path):
     publish(checkpoint, tmp_path / 'whole', 'free', with_heads=True)
-    names = Embedder(tmp_path / 'whole').weights.state
+    names = Embedder(tmp_path / 'whole').network.weights.state
     assert any(name.startswith('heads.') for name in names)
 
 

@@ -1,0 +1,38 @@
+"""A look at whether images are of the modality that they are given as."""
+
+import warnings
+
+import numpy as np
+
+from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
+
+from .sources import Picture, Source
+
+# Mean difference of the channels, in grey levels, of an image with colours.
+_COLOURED = 8.0
+
+
+class Glance:
+    """Warns once for each modality that looks like the other one."""
+
+    def __init__(self) -> None:
+        self.warned: set[int] = set()
+
+    def check(self, source: Source, image: Picture) -> None:
+        """Look at the colours of a prepared picture."""
+        if source.modality in self.warned:
+            return
+        channels = image.reshape(-1, 3).astype(np.int16)
+        difference = np.abs(channels - channels[:, [1, 2, 0]])
+        grey = not difference.any()
+        coloured = difference.mean() > _COLOURED
+        wrong = coloured if source.modality == INFRARED else grey
+        if wrong:
+            self.warned.add(source.modality)
+            what = 'has colours' if coloured else 'has no colour'
+            warnings.warn(
+                f'{source.name} was given as {MODALITY_NAMES[source.modality]}'
+                f' but {what}; features are only right with the modality of '
+                'the camera',
+                stacklevel=2,
+            )

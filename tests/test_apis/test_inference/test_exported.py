@@ -1,0 +1,220 @@
+"""Exported networks: the same features, without torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmgl import Embedder
+from mmgl.apis.inference.onnx_network import preparation
+from mmgl.config.loading import load_config
+from mmgl.registry import TRANSFORMS
+from mmgl.utils.compat import registry_scope
+from mmgl.utils.errors import ConfigError
+
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+
+# What mmgl-lite does not bring.
+BLOCKED = (
+    *('torch', 'torchvision', 'mmengine', 'mmcv', 'mmpretrain'),
+    *('sklearn', 'scipy', 'matplotlib', 'safetensors', 'onnx'),
+)
+WITHOUT = f"""
+import sys
+
+BLOCKED = {BLOCKED}
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in BLOCKED:
+            raise ModuleNotFoundError(f'no {{name}}', name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+PROGRAM = """
+import json
+import numpy as np
+import mmgl
+from mmgl.cli import main
+
+visible, infrared, image, other, box = json.loads(sys.argv[1])
+embedder = mmgl.Embedder(visible, infrared)
+rows = embedder.embed([image, other], ['visible', 'infrared'])
+boxed = embedder.embed(image, 0, boxes=[[box]])
+score = embedder.compare(image, other, (0, 1))
+np.savez('got.npz', rows=rows, boxed=boxed, score=score)
+assert embedder.calibration.different == 3
+embedder.calibration.probability(0.5)
+weights = ['--weights', visible, '--weights', infrared]
+main(['gallery', 'add', 'people.db', image, '--modality=visible', *weights])
+main(['search', 'people.db', other, '--modality=infrared', *weights])
+main(['compare', image, other, '--modality', 'visible', 'infrared', *weights])
+main(['embed', image, '--modality=visible', '-o', 'out.npz', *weights])
+for wanted in (lambda: mmgl.build_model, lambda: mmgl.Embedder('bundle')):
+    try:
+        wanted()
+    except ValueError as error:
+        print(error)
+try:
+    main(['train', 'x.py'])
+except SystemExit as error:
+    print(error.code)
+for name in sys.modules:
+    assert name.partition('.')[0] not in BLOCKED, name
+"""
+
+
+@pytest.fixture
+def files(exported):
+    return exported / 'visible.onnx', exported / 'infrared.onnx'
+
+
+def test_nothing_of_torch_is_needed(files, embedder, photographs, tmp_path):
+    """A process of its own, a few seconds."""
+    image, other = sorted(photographs.rglob('*.png'))[:2]
+    box = (3, 5, 30.5, 70)
+    given = [*map(str, (*files, image, other)), box]
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT + PROGRAM, json.dumps(given)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert 'added 1 images, 1 in all' in said
+    assert 'probability' in said and 'threshold 0.5000' in said
+    assert 'mmgl.build_model needs ' in said
+    assert 'bundle is not exported (.onnx): it needs ' in said
+    assert 'error: mmgl train needs ' in said and said.count('pip') == 3
+    with np.load(tmp_path / 'got.npz') as got:
+        want = embedder.embed([image, other], [0, 1])
+        np.testing.assert_allclose(got['rows'], want, atol=1e-6)
+        boxed = embedder.embed(image, 0, boxes=[[box]])
+        np.testing.assert_allclose(got['boxed'], boxed, atol=1e-6)
+        score = embedder.compare(image, other, (0, 1))
+        np.testing.assert_allclose(got['score'], score, atol=1e-6)
+    with np.load(tmp_path / 'out.npz') as out:
+        np.testing.assert_allclose(out['features'], want[:1], atol=1e-6)
+        assert str(out['model_hash']) == embedder.model_hash
+
+
+def test_the_folder_or_one_file(exported, files, embedder, photographs):
+    image = next(photographs.rglob('*.png'))
+    both = Embedder(exported, batch_size=2)
+    assert both.model_hash == embedder.model_hash
+    assert both.dimensions == embedder.dimensions == 256
+    mixed = both.embed([image] * 5, [0, 1, 1, 0, 0])
+    want = embedder.embed([image] * 5, [0, 1, 1, 0, 0])
+    np.testing.assert_allclose(mixed, want, atol=1e-6)
+    alone = Embedder(files[1])
+    np.testing.assert_allclose(alone.embed(image, 1), want[1:2], atol=1e-6)
+    with pytest.raises(ConfigError, match='no network for visible'):
+        alone.embed(image, 'visible')
+
+
+def test_a_calibration_of_its_own(exported, photographs):
+    images = sorted(photographs.rglob('*.png'))
+    embedder = Embedder(exported)
+    assert embedder.calibration.same == 4
+    found = embedder.calibrate(
+        images[:2], [images[0], images[3]], (0, 0), [True, False]
+    )
+    assert embedder.calibration == found and found.different == 1
+
+
+def changed(path, out, facts=(), weights=False):
+    """Write a network with other facts, or another one."""
+    network = onnx.load(path)
+    if weights:
+        del network.metadata_props[:]
+    for prop in network.metadata_props:
+        prop.value = dict(facts).get(prop.key, prop.value)
+    onnx.save(network, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    'facts, what',
+    [
+        (dict(model_hash='0' * 64), 'differ in their model_hash'),
+        (dict(modality='infrared'), 'is for infrared images, too'),
+        (dict(modality='thermal'), 'no network that mmgl export wrote'),
+        (dict(size='(96, 49)'), 'no network that mmgl export wrote'),
+        (dict(size='os.getcwd()'), 'no network that mmgl export wrote'),
+        (dict(transforms='[3]'), 'no network that mmgl export wrote'),
+        (
+            dict(transforms='[{"type": "Rotate", "scale": [48, 96]}]'),
+            'which takes torch',
+        ),
+        (
+            dict(transforms='[{"type": "Resize", "scale": [0, 0]}]'),
+            'no network that mmgl export wrote',
+        ),
+    ],
+)
+def test_files_that_do_not_fit(files, tmp_path, facts, what):
+    other = changed(files[0], tmp_path / 'other.onnx', facts)
+    with pytest.raises(ConfigError, match=what) as error:
+        Embedder(files[1], other)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    'arguments, what',
+    [
+        (dict(device='cuda'), 'run on the CPU'),
+        (dict(precision='bf16'), 'run on the CPU'),
+        (dict(config='agw.py'), 'need no config'),
+    ],
+)
+def test_what_exported_networks_cannot(exported, arguments, what):
+    with pytest.raises(ConfigError, match=what):
+        Embedder(exported, **arguments)
+
+
+def test_other_files(exported, files, bundle, tmp_path):
+    with pytest.raises(ConfigError, match='the other file is not'):
+        Embedder(files[0], bundle)
+    with pytest.raises(ConfigError, match='one bundle or checkpoint, or'):
+        Embedder(bundle, bundle)
+    with pytest.raises(ConfigError, match='there is no file .*gone.onnx'):
+        Embedder(tmp_path / 'gone.onnx')
+    half = tmp_path / 'half.onnx'
+    half.write_bytes(files[0].read_bytes()[:5000])
+    with pytest.raises(ConfigError, match='half.onnx cannot be opened'):
+        Embedder(half)
+    with pytest.raises(ConfigError, match='no network that mmgl export'):
+        Embedder(changed(files[0], tmp_path / 'any.onnx', weights=True))
+
+
+@pytest.mark.parametrize(
+    'leaf',
+    [
+        'agw_r50_64-81e_sysu',
+        'mpanet_r50_128-140e_sysu',
+        'nfs_r18-narrow_synthetic',
+    ],
+)
+def test_pictures_are_those_of_testing(leaf):
+    """The pipelines of SYSU-MM01 and of the embedded data, to the bit."""
+    steps = load_config(f'mmgl/finetune/{leaf}.py').test_pipeline
+    with registry_scope():
+        built = [
+            TRANSFORMS.build(dict(step))
+            for step in steps
+            if not step['type'].startswith(('LoadImage', 'Pack'))
+        ]
+    rng = np.random.default_rng(0)
+    prepare = preparation(steps, Path('x'))
+    for shape in ((128, 64, 3), (301, 111, 3), (17, 500, 3)):
+        image = rng.integers(0, 256, shape, np.uint8)
+        results = dict(img=image, img_shape=shape[:2])
+        for step in built:
+            results = step(results)
+        assert np.array_equal(prepare(image), results['img'])
