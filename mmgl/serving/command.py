@@ -65,10 +65,10 @@ def run_serve(arguments: Sequence[str] | None = None) -> None:
         settings.check()
         check_address(settings)
         embedder = build_embedder(options)
-        gallery = options.gallery and Gallery.open(
-            options.gallery, embedder.model_hash
-        )
-        app = create_app(embedder, gallery or None, settings)
+        gallery = None
+        if options.gallery:
+            gallery = Gallery.open(options.gallery, embedder.model_hash)
+        app = create_app(embedder, gallery, settings)
     log_as_json()
     uvicorn.run(
         app,
