@@ -25,7 +25,6 @@ class JsonLines(logging.Formatter):
 
 def log_as_json() -> None:
     """Let the loggers of the service and of its server write such lines."""
-    handlers = ['lines']
     logging.config.dictConfig(
         dict(
             version=1,
@@ -34,9 +33,9 @@ def log_as_json() -> None:
             handlers=dict(
                 lines={'class': 'logging.StreamHandler', 'formatter': 'json'}
             ),
-            root=dict(handlers=handlers, level='WARNING'),
+            root=dict(handlers=['lines'], level='WARNING'),
             loggers={
-                name: dict(handlers=handlers, level='INFO', propagate=False)
+                name: dict(level='INFO')
                 for name in ('mmgl.serving', 'uvicorn')
             },
         )
