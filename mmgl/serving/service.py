@@ -12,8 +12,9 @@ import numpy as np
 from mmgl.apis.inference import Embedder
 from mmgl.apis.inference.embedder import Features
 from mmgl.apis.inference.explanation import Explanation, explain_prepared
-from mmgl.apis.inference.sources import Source, modality_number
+from mmgl.apis.inference.sources import Picture, Source, modality_number
 from mmgl.gallery.gallery import Gallery
+from mmgl.utils.images import check_image
 
 from .batching import Batcher
 from .settings import Settings
@@ -106,11 +107,12 @@ class Service:
         return found
 
     async def _prepare(self, name: str, data: bytes, modality: int) -> Any:
+        def decode() -> Picture:
+            check_image(data, name, self.settings.max_pixels)
+            return self.embedder.prepare(Source(name, data, modality))
+
         loop = asyncio.get_running_loop()
-        source = Source(name, data, modality)
-        return await loop.run_in_executor(
-            self._decoders, self.embedder.prepare, source
-        )
+        return await loop.run_in_executor(self._decoders, decode)
 
     async def add(
         self, rows: Features, names: list[str], known: Any, replace: bool

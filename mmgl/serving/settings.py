@@ -32,6 +32,7 @@ class Settings:
     upload_wait: float = 60.0
     connections: int = 512
     max_images: int = 64
+    max_pixels: int = 1 << 24
     queue: int = 256
     batch_size: int = 32
     batch_wait: float = 0.005

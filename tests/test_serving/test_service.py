@@ -4,6 +4,7 @@ import json
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -276,6 +277,17 @@ def test_limits(start, photographs):
     many = [('images', ('x.png', paths[0].read_bytes()[:9]))] * 3
     answer = post(client, 'embed', many, modality='visible')
     assert answer.status_code == 413 and 'more than 2 images' in answer.text
+
+
+def test_large_pictures_are_refused_before_they_are_decoded(start):
+    client = start(gallery=False, max_pixels=1000)
+    black = cv2.imencode('.png', np.zeros((10, 101, 3), np.uint8))[1]
+    data = [('images', ('x.png', black.tobytes()))]
+    answer = post(client, 'embed', data, modality='visible')
+    assert answer.status_code == 422 and '1000 pixels' in answer.text
+    black = cv2.imencode('.png', np.zeros((10, 100, 3), np.uint8))[1]
+    data = [('images', ('x.png', black.tobytes()))]
+    assert post(client, 'embed', data, modality='visible').is_success
 
 
 def test_too_much_at_a_time_is_refused_and_passes(start, photographs):
