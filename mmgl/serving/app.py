@@ -3,31 +3,27 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from fastapi import (
-    APIRouter,
-    FastAPI,
-    HTTPException,
-    Request,
-    Response,
-    UploadFile,
-)
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import generate_latest
 
 from mmgl.apis.inference import Embedder
+from mmgl.apis.inference.network import UnexplainedError
 from mmgl.gallery.gallery import Gallery
 from mmgl.utils.errors import ConfigError
 from mmgl.version import __version__
 
-from .access import READ, WRITE, Access, Audit
+from .access import READ, Access, Audit
+from .answers import RIGHTS, State, errors
 from .batching import Overloaded
 from .gallery_routes import gallery_routes
-from .middleware import Guard, Meters
-from .requests import Modality, allow, embed_uploads
-from .service import Service
+from .middleware import RETRY, Guard, Meters
+from .model_routes import model_routes
+from .requests import allow
+from .service import Service, TakenError
 from .settings import Settings
 
 PAGE = Path(__file__).with_name('page')
@@ -48,7 +44,8 @@ def create_app(
     """
     settings.check()
     service = Service(embedder, gallery, settings)
-    audit, meters = Audit(settings), Meters()
+    access, audit, meters = Access(settings), Audit(settings), Meters()
+    meters.waiting.set_function(lambda: service.batcher.waiting)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -60,14 +57,18 @@ def create_app(
     app = FastAPI(
         title='mmgl',
         version=__version__,
-        description='Visible-infrared person re-identification.',
+        description='Visible-infrared person re-identification. Every answer '
+        'has the number of its request in X-Request-ID, as the log has.',
         lifespan=lifespan,
+        # Their pages run scripts of other hosts, with the rights of ours.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service, app.state.audit = service, audit
-    app.state.access, app.state.meters = Access(settings), meters
-    app.add_middleware(Guard, settings=settings, meters=meters)
+    app.state.access, app.state.meters = access, meters
+    app.add_middleware(Guard, settings=settings, access=access, meters=meters)
     _add_errors(app)
-    for router in (open_routes, routes, gallery_routes):
+    for router in (open_routes, model_routes, gallery_routes):
         app.include_router(router)
     app.mount('/static', StaticFiles(directory=PAGE), name='static')
     return app
@@ -76,94 +77,78 @@ def create_app(
 def _add_errors(app: FastAPI) -> None:
     """One sentence for every mistake, as ``detail``."""
 
+    def answer(status: int, text: str) -> Response:
+        return JSONResponse(dict(detail=text), status)
+
     @app.exception_handler(ConfigError)
     async def mistake(request: Request, error: ConfigError) -> Response:
-        return JSONResponse(dict(detail=str(error)), 422)
+        return answer(422, str(error))
+
+    @app.exception_handler(UnexplainedError)
+    async def unexplained(request: Request, error: Exception) -> Response:
+        return answer(501, str(error))
+
+    @app.exception_handler(TakenError)
+    async def taken(request: Request, error: Exception) -> Response:
+        return answer(409, f'the gallery has {error} already')
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(
+        request: Request, error: RequestValidationError
+    ) -> Response:
+        # What was sent is not sent back.
+        texts = (f'{one["loc"][-1]}: {one["msg"]}' for one in error.errors())
+        return answer(422, '; '.join(texts)[:1000])
 
     @app.exception_handler(Overloaded)
     async def overloaded(request: Request, error: Overloaded) -> Response:
         text = 'too many images wait; try again'
-        return JSONResponse(dict(detail=text), 503, {'Retry-After': '1'})
+        return JSONResponse(dict(detail=text), 503, RETRY)
 
 
-open_routes = APIRouter()
-routes = APIRouter(prefix='/v1')
+open_routes = APIRouter(tags=['operation'])
+
+
+def _show(name: str) -> Response:
+    headers = {'Content-Security-Policy': _POLICY}
+    return FileResponse(PAGE / name, headers=headers)
 
 
 @open_routes.get('/', include_in_schema=False)
 def page() -> Response:
     """Show the page."""
-    return FileResponse(
-        PAGE / 'index.html', headers={'Content-Security-Policy': _POLICY}
-    )
+    return _show('index.html')
 
 
-@open_routes.get('/health', tags=['operation'])
-def health() -> dict[str, str]:
+@open_routes.get('/docs', include_in_schema=False)
+def docs() -> Response:
+    """Show the description of the interface."""
+    return _show('docs.html')
+
+
+@open_routes.get('/health')
+def health() -> State:
     """Tell that the process lives."""
-    return dict(status='ok')
+    return State(status='ok')
 
 
-@open_routes.get('/ready', tags=['operation'])
-def ready(request: Request) -> dict[str, str]:
-    """Tell that requests are answered."""
+@open_routes.get(
+    '/ready', responses=errors(s503='the gallery is not read yet')
+)
+def ready(request: Request) -> State:
+    """Tell that requests are answered without delay."""
     if not request.app.state.service.ready:
         raise HTTPException(503, 'not ready')
-    return dict(status='ready')
+    return State(status='ready')
 
 
-@open_routes.get('/metrics', tags=['operation'])
+@open_routes.get(
+    '/metrics',
+    response_class=Response,
+    responses={200: {'content': {'text/plain': {}}}, **RIGHTS},
+)
 def metrics(request: Request) -> Response:
     """Measurements for Prometheus."""
     allow(request, READ)
     text = generate_latest(request.app.state.meters.registry)
-    return PlainTextResponse(text, media_type='text/plain; version=0.0.4')
-
-
-@routes.get('/model', tags=['model'])
-def model(request: Request) -> dict[str, Any]:
-    """Describe model, gallery and rights."""
-    role = allow(request, READ)
-    service = request.app.state.service
-    known = service.embedder.calibration
-    return dict(
-        model=service.embedder.model_hash,
-        dimensions=service.embedder.dimensions,
-        calibration=known.to_dict() if known else None,
-        gallery=service.gallery is not None,
-        images=service.settings.images is not None,
-        may_change=role == WRITE,
-        version=__version__,
-    )
-
-
-@routes.post('/embed', tags=['model'])
-async def embed(
-    request: Request, images: list[UploadFile], modality: Modality
-) -> dict[str, Any]:
-    """Compute the features of images of one modality."""
-    allow(request, READ)
-    rows = await embed_uploads(request, images, modality)
-    model = request.app.state.service.embedder.model_hash
-    return dict(model=model, features=rows.tolist())
-
-
-@routes.post('/compare', tags=['model'])
-async def compare(
-    request: Request,
-    first: UploadFile,
-    second: UploadFile,
-    first_modality: Modality,
-    second_modality: Modality,
-) -> dict[str, Any]:
-    """Tell how alike the persons of two images are."""
-    allow(request, READ)
-    a = await embed_uploads(request, [first], first_modality)
-    b = await embed_uploads(request, [second], second_modality)
-    score = float(a[0] @ b[0])
-    known = request.app.state.service.embedder.calibration
-    return dict(
-        similarity=score,
-        probability=known.probability(score) if known else None,
-        same=score >= known.threshold if known else None,
-    )
+    return Response(text, media_type='text/plain; version=0.0.4')

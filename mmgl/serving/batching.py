@@ -1,8 +1,9 @@
 """Pictures of many requests through the network together."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,13 @@ class Batcher:
             self._task.cancel()
         self._thread.shutdown()
 
-    def reserve(self, count: int) -> None:
+    @property
+    def waiting(self) -> int:
+        """Places that are taken."""
+        return self._waiting
+
+    @contextmanager
+    def places(self, count: int) -> Iterator[None]:
         """Take so many places in the queue, or refuse.
 
         Raises:
@@ -60,10 +67,15 @@ class Batcher:
         if self._waiting + count > self._settings.queue:
             raise Overloaded
         self._waiting += count
+        try:
+            yield
+        finally:
+            self._waiting -= count
 
-    def release(self, count: int) -> None:
-        """Give places back."""
-        self._waiting -= count
+    async def alone(self, function: Callable[..., Any], *given: Any) -> Any:
+        """Call something else in the thread of the network."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, function, *given)
 
     async def submit(self, picture: Any, modality: int) -> Any:
         """Return the feature of a prepared picture; its place is reserved."""
@@ -73,12 +85,10 @@ class Batcher:
         return await job.answer
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             batch = await self._collect()
             try:
-                rows = await loop.run_in_executor(
-                    self._thread,
+                rows = await self.alone(
                     self._run,
                     [job.picture for job in batch],
                     [job.modality for job in batch],

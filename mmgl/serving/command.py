@@ -1,8 +1,8 @@
 """``mmgl serve``: run the service."""
 
 import argparse
-import logging
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from mmgl.gallery.gallery import Gallery
 from mmgl.utils.arguments import positive, whole_number
 from mmgl.utils.errors import ConfigError, report_errors
 
+from .logs import log_as_json
 from .settings import Settings
 
 
@@ -46,6 +47,7 @@ def run_serve(arguments: Sequence[str] | None = None) -> None:
             import uvicorn
 
             from .app import create_app
+            from .connections import PatientProtocol
         except ImportError as error:
             raise ConfigError(
                 f'mmgl serve needs {error.name}; pip install "mmgl[serve]"'
@@ -61,17 +63,34 @@ def run_serve(arguments: Sequence[str] | None = None) -> None:
             batch_size=options.batch_size,
         )
         settings.check()
+        check_address(settings)
         embedder = build_embedder(options)
-        gallery = options.gallery and Gallery.open(
-            options.gallery, embedder.model_hash
-        )
-        app = create_app(embedder, gallery or None, settings)
-    logging.basicConfig(level=logging.INFO, format='%(message)s')
+        gallery = None
+        if options.gallery:
+            gallery = Gallery.open(options.gallery, embedder.model_hash)
+        app = create_app(embedder, gallery, settings)
+    log_as_json()
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
+        http=PatientProtocol,
+        log_config=None,
         access_log=False,
         server_header=False,
+        limit_concurrency=settings.connections,
         timeout_graceful_shutdown=int(settings.stop_wait),
     )
+
+
+def check_address(settings: Settings) -> None:
+    """Refuse an address that is in use, before the model is loaded."""
+    place = (settings.host, settings.port)
+    family = socket.AF_INET6 if ':' in settings.host else socket.AF_INET
+    try:
+        socket.create_server(place, family=family).close()
+    except OSError as error:
+        raise ConfigError(
+            f'--host {settings.host} --port {settings.port}: cannot listen '
+            f'there ({error.strerror or error}); choose another port'
+        ) from None

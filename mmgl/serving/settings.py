@@ -16,7 +16,9 @@ class Settings:
     ``read_token`` may embed, compare and search, ``write_token`` also change
     the gallery; without tokens everybody on this machine may do all.
     ``images`` is a folder whose files are shown if the gallery has their
-    path in it as a name. Sizes are bytes, times seconds.
+    path in it as a name. Sizes are bytes, times seconds. ``upload_wait``
+    is what a client has to send its request, or to take a piece of an answer;
+    ``max_held`` counts the uploads of all.
     """
 
     host: str = '127.0.0.1'
@@ -26,7 +28,11 @@ class Settings:
     images: Path | None = None
     audit: Path | None = None
     max_upload: int = 32 << 20
+    max_held: int = 512 << 20
+    upload_wait: float = 60.0
+    connections: int = 512
     max_images: int = 64
+    max_pixels: int = 1 << 24
     queue: int = 256
     batch_size: int = 32
     batch_wait: float = 0.005

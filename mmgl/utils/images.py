@@ -26,6 +26,9 @@ FORMATS = ('JPEG', 'PNG', 'BMP')
 MAX_PIXELS = 2**26
 MAX_BYTES = 2**28
 END_OF_JPEG = b'\xff\xd9'
+SCAN_OF_JPEG = b'\xff\xda'
+# A scan of a few bytes goes over all pixels; cameras write one, or ten.
+MAX_SCANS = 1000
 
 
 def as_contiguous(img: Pixels) -> Pixels:
@@ -57,14 +60,14 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         ) from error
 
 
-def check_image(data: bytes, name: str) -> bool:
+def check_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> bool:
     """Apply the rules of this module without decoding; tell if it is deep.
 
     A deep image has 16 bits. What the rules exclude is a ConfigError, in one
     sentence with ``name``; a damage inside may be left for the decoder.
     """
     with _named(name):
-        return _check(data)
+        return _check(data, max_pixels)
 
 
 def decode_image(
@@ -116,7 +119,7 @@ def _named(name: str) -> Iterator[None]:
         ) from error
 
 
-def _check(data: bytes) -> bool:
+def _check(data: bytes, max_pixels: int = MAX_PIXELS) -> bool:
     """Apply the rules to an image file; tell whether it has 16 bits."""
     if not data:
         raise ValueError('it is empty')
@@ -126,13 +129,13 @@ def _check(data: bytes) -> bool:
             # PIL's limit is higher.
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             image = Image.open(stream, formats=FORMATS)
-        too_large = image.width * image.height > MAX_PIXELS
+        too_large = image.width * image.height > max_pixels
     except Image.DecompressionBombError:
         too_large = True
     except UnidentifiedImageError:
         raise ValueError(f'it is none of {", ".join(FORMATS)}') from None
     if too_large:
-        raise ValueError(f'it has more than {MAX_PIXELS} pixels')
+        raise ValueError(f'it has more than {max_pixels} pixels')
     _check_kind(image, data)
     if image.format == 'PNG':
         image.verify()
@@ -141,6 +144,8 @@ def _check(data: bytes) -> bool:
     # Behind the header: a preview in there has an end of its own.
     elif data.find(END_OF_JPEG, stream.tell()) < 0:
         raise ValueError('its end is missing')
+    elif data.count(SCAN_OF_JPEG) > MAX_SCANS:
+        raise ValueError(f'it has more than {MAX_SCANS} scans')
     # The depth of PNG's header, which PIL's mode does not tell.
     return image.format == 'PNG' and data[24] == 16
 

@@ -2,17 +2,22 @@
 
 import json
 import threading
+import time
 
+import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip('fastapi')
 from fastapi.testclient import TestClient
 
+from mmgl.apis.inference.explanation import explain
 from mmgl.gallery.gallery import Gallery
 from mmgl.serving.app import create_app
+from mmgl.serving.logs import JsonLines
 from mmgl.serving.settings import Settings
 from mmgl.utils.errors import ConfigError
+from mmgl.utils.images import decode_image
 
 READ, WRITE = 'r' * 20, 'w' * 20
 LOCAL = 'http://127.0.0.1'
@@ -274,15 +279,25 @@ def test_limits(start, photographs):
     assert answer.status_code == 413 and 'more than 2 images' in answer.text
 
 
+def test_large_pictures_are_refused_before_they_are_decoded(start):
+    client = start(gallery=False, max_pixels=1000)
+    black = cv2.imencode('.png', np.zeros((10, 101, 3), np.uint8))[1]
+    data = [('images', ('x.png', black.tobytes()))]
+    answer = post(client, 'embed', data, modality='visible')
+    assert answer.status_code == 422 and '1000 pixels' in answer.text
+    black = cv2.imencode('.png', np.zeros((10, 100, 3), np.uint8))[1]
+    data = [('images', ('x.png', black.tobytes()))]
+    assert post(client, 'embed', data, modality='visible').is_success
+
+
 def test_too_much_at_a_time_is_refused_and_passes(start, photographs):
     client = start(queue=3, gallery=False)
     batcher = client.app.state.service.batcher
     data = [upload(files(photographs)[0], 'images')]
-    batcher.reserve(3)
-    answer = post(client, 'embed', data, modality='visible')
+    with batcher.places(3):
+        answer = post(client, 'embed', data, modality='visible')
     assert answer.status_code == 503
     assert answer.headers['Retry-After'] == '1'
-    batcher.release(3)
     assert post(client, 'embed', data, modality='visible').is_success
     # Places are given back after mistakes too.
     for _ in range(5):
@@ -379,3 +394,215 @@ def test_without_a_gallery_there_is_no_search(start, photographs):
     client = start(gallery=False)
     assert client.get('/v1/persons').status_code == 404
     assert client.get('/v1/model').json()['gallery'] is False
+
+
+def explained(client, a, b, *kinds):
+    sent = [upload(a, 'first'), upload(b, 'second')]
+    first, second = kinds
+    return post(
+        client, 'explain', sent, first_modality=first, second_modality=second
+    )
+
+
+def test_explanations_are_those_of_the_model(start, embedder, photographs):
+    client = start(gallery=False)
+    a, b = files(photographs)[:2]
+    answer = explained(client, a, b, 'visible', 'visible').json()
+    want = explain(embedder, a, b, (0, 0))
+    assert answer['similarity'] == pytest.approx(want.similarity, abs=1e-6)
+    for name in ('first', 'second'):
+        got = np.array(answer[name])
+        assert got.shape == (6, 3) and np.isfinite(got).all()
+        np.testing.assert_allclose(got, getattr(want, name), atol=1e-6)
+        assert np.abs(got).max() > 1e-4
+    (similarity,) = embedder.compare(a, b, (0, 0))
+    assert want.similarity == pytest.approx(similarity, abs=1e-5)
+    assert explained(client, a, b, 'visible', 'x').status_code == 422
+    assert explained(client, a, client_file(), 0, 0).status_code == 422
+    with client.app.state.service.batcher.places(255):
+        refused = explained(client, a, b, 'visible', 'visible')
+    assert refused.status_code == 503
+
+
+def client_file():
+    class Broken:
+        name = 'broken.png'
+
+        @staticmethod
+        def read_bytes():
+            return b'nothing'
+
+    return Broken
+
+
+def test_a_runtime_without_maps_says_so(start, photographs, monkeypatch):
+    client = start(gallery=False)
+    a, b = files(photographs)[:2]
+    embedder = client.app.state.service.embedder
+    monkeypatch.setattr(embedder, '_model', lambda: None)
+    assert client.get('/v1/model').json()['explains'] is False
+    answer = explained(client, a, b, 'visible', 'visible')
+    assert answer.status_code == 501 and 'feature maps' in answer.text
+
+
+def test_samples_are_drawn(start):
+    client = start(gallery=False)
+    listed = client.get('/v1/samples').json()
+    assert len(listed) == 8
+    assert {one['modality'] for one in listed} == {'visible', 'infrared'}
+    pictures = [
+        client.get(f'/v1/samples/{one["number"]}').content for one in listed
+    ]
+    assert len(set(pictures)) == 8
+    for picture, one in zip(pictures, listed, strict=True):
+        image = decode_image(picture, 'sample')
+        grey = np.ptp(image, axis=2).mean() < 1
+        assert grey == (one['modality'] == 'infrared')
+    for number in (-1, 8, 'x'):
+        assert client.get(f'/v1/samples/{number}').status_code == 422
+
+
+def test_nobody_is_replaced_unasked(start, photographs):
+    client = start()
+    path = files(photographs)[0]
+    name = str(path.relative_to(photographs))
+    sent = [upload(path, 'images')]
+    data = dict(modality='visible', names=name, person='ann')
+    refused = post(client, 'persons', sent, **data, replace='false')
+    assert refused.status_code == 409 and name in refused.json()['detail']
+    listed = client.get('/v1/persons', params=dict(person='ann')).json()
+    assert listed['count'] == 0
+    assert post(client, 'persons', sent, **data).json() == dict(stored=1)
+    listed = client.get('/v1/persons', params=dict(person='ann')).json()
+    assert listed['count'] == 1
+    data['names'] = 'new'
+    answer = post(client, 'persons', sent, **data, replace='false')
+    assert answer.json() == dict(stored=1)
+    # Of several who add the same name at a time, one does.
+    data['names'] = 'newer'
+    statuses = []
+
+    def add():
+        answer = post(client, 'persons', sent, **data, replace='false')
+        statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200, 409, 409, 409]
+
+
+def test_the_list_can_be_filtered(start):
+    client = start()
+    for params, count in (
+        (dict(start=102), 5),
+        (dict(start=101, end=103), 3),
+        (dict(camera='cam0', end=102), 3),
+        (dict(of_modality='visible'), 0),
+    ):
+        assert client.get('/v1/persons', params=params).json()['count'] == (
+            count
+        )
+    assert client.get('/v1/persons?start=nan').status_code == 422
+
+
+def test_ready_when_the_vectors_are_read(embedder):
+    asked, answer = threading.Event(), threading.Event()
+
+    class Slow:
+        calls = 0
+
+        def search(self, *_):
+            self.calls += 1
+            if self.calls == 1:
+                raise ConfigError('not yet')
+            asked.set()
+            assert answer.wait(10)
+
+        def close(self):
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmgl.serving.service._AGAIN', 0.01)
+        app = create_app(embedder, Slow(), Settings())
+        with TestClient(app, base_url=LOCAL) as client:
+            assert asked.wait(10)
+            assert client.get('/health').status_code == 200
+            assert client.get('/ready').status_code == 503
+            answer.set()
+            for _ in range(200):
+                if client.get('/ready').is_success:
+                    break
+                time.sleep(0.01)
+            assert client.get('/ready').json() == dict(status='ready')
+
+
+def test_no_upload_is_read_of_those_without_rights(start, caplog):
+    caplog.set_level('INFO', 'mmgl.serving')
+    client = start(write_token=WRITE)
+    data = [('images', ('x.png', b'\0' * 100_000))]
+    answer = post(client, 'embed', data, modality='visible')
+    assert answer.status_code == 401 and 'token' in answer.json()['detail']
+    assert answer.headers['x-request-id']
+    assert caplog.records[-1].facts['bytes'] == 0
+
+
+def test_uploads_of_all_together_are_limited(start, photographs):
+    client = start(gallery=False, max_held=30_000)
+    data = [('images', ('x.png', b'\0' * 40_000))]
+    answer = post(client, 'embed', data, modality='visible')
+    assert answer.status_code == 503 and answer.headers['Retry-After'] == '1'
+    small = [upload(files(photographs)[0], 'images')]
+    for _ in range(20):
+        assert post(client, 'embed', small, modality='visible').is_success
+
+
+def test_what_goes_wrong_is_logged_and_not_told(start, monkeypatch, caplog):
+    client = start()
+    monkeypatch.setattr(
+        client.app.state.service, 'ask', lambda *_: 1 / 0, raising=True
+    )
+    answer = client.get('/v1/persons')
+    assert answer.status_code == 500
+    assert 'ZeroDivision' not in answer.text
+    number = answer.headers['x-request-id']
+    formatter = JsonLines()
+    lines = [json.loads(formatter.format(one)) for one in caplog.records]
+    (failed,) = [line for line in lines if 'error' in line]
+    assert 'ZeroDivision' in failed['error'] and number in failed['message']
+
+
+def test_the_log_is_json_without_images(start, photographs, caplog):
+    caplog.set_level('INFO', 'mmgl.serving')
+    client = start()
+    path = files(photographs)[0]
+    answer = post(client, 'search', [upload(path)], modality='visible')
+    line = json.loads(JsonLines().format(caplog.records[-1]))
+    assert line['request'] == answer.headers['x-request-id']
+    assert (line['path'], line['status']) == ('/v1/search', 200)
+    assert line['bytes'] > path.stat().st_size and line['ms'] > 0
+    assert path.name not in json.dumps(line) and len(json.dumps(line)) < 300
+
+
+def test_the_interface_is_described_in_full(start):
+    schema = start().get('/openapi.json').json()
+    for path, calls in schema['paths'].items():
+        for method, call in calls.items():
+            where = f'{method} {path}'
+            assert call['summary'] and call['description'], where
+            for one in call.get('parameters', []):
+                assert one.get('description'), (where, one['name'])
+            good = call['responses']['200']
+            assert good['content'], where
+            if path.startswith('/v1'):
+                assert {'401', '403'} <= set(call['responses']), where
+            for status, answer in call['responses'].items():
+                if status != '200':
+                    kind = answer['content']['application/json']['schema']
+                    assert kind['$ref'].endswith('/Mistake'), (where, status)
+                    assert answer['description'], (where, status)
+    for name, kind in schema['components']['schemas'].items():
+        for field, described in kind.get('properties', {}).items():
+            assert described.get('description'), (name, field)

@@ -124,6 +124,16 @@ def test_large_images_are_refused_from_their_header(recwarn):
     assert not recwarn.list
 
 
+def test_scans_without_end_are_refused():
+    """Of 30 bytes each, they keep a decoder busy for minutes."""
+    data = by_pil('JPEG', progressive=True)
+    start = data.rfind(b'\xff\xda')
+    scan = data[start:-2]
+    refused(data[:start] + 1000 * scan + data[start:], 'more than 1000 scans')
+    few = decode_image(data[:start] + 10 * scan + data[start:], 'some.jpg')
+    np.testing.assert_array_equal(few.shape, (40, 20, 3))
+
+
 def test_alpha_must_be_opaque():
     img = np.dstack([picture(), np.full((40, 20), 255, np.uint8)])
     opaque = decode_image(encoded('.png', img), 'x')

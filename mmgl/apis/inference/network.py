@@ -7,28 +7,45 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mmgl.utils.errors import ConfigError
+
 from .sources import Picture
 
 Features: TypeAlias = npt.NDArray[np.float32]
+
+
+class UnexplainedError(ConfigError):
+    """A network that does not show its feature maps."""
 
 
 class Network(Protocol):
     """A model with the way its pictures are prepared.
 
     ``sha256`` is that of the weights; ``info`` is what else their file says,
-    such as ``calibration``; ``modalities`` are the numbers it knows.
+    such as ``calibration``; ``modalities`` are the numbers it knows;
+    ``explains`` says whether it does.
     """
 
     source: Path
     sha256: str
     info: Mapping[str, Any]
     modalities: Sequence[int]
+    explains: bool
 
     def prepare(self, picture: Picture) -> Picture:
         """Bring a picture to the size of the model, as in testing; BGR."""
 
     def run(self, pictures: Picture, modality: Sequence[int]) -> Features:
         """Compute unit features ``(n, D)`` of ``(n, H, W, 3)``, BGR."""
+
+    def explain(
+        self, pictures: Picture, modality: Sequence[int]
+    ) -> tuple[float, Features]:
+        """Compute the cosine of two pictures, and ``(2, h, w)`` of places.
+
+        Raises:
+            UnexplainedError: If it does not know.
+        """
 
     def keep(self, calibration: Mapping[str, Any]) -> None:
         """Write a calibration to the file, if it can hold one."""

@@ -13,7 +13,7 @@ from mmgl.protocols.modality import MODALITY_NAMES
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.resampling import KERNELS, resample
 
-from .network import Features
+from .network import Features, UnexplainedError
 from .sources import Picture
 
 SUFFIX = '.onnx'
@@ -38,6 +38,8 @@ def exported_files(weights: Sequence[str | Path]) -> list[Path]:
 
 class OnnxNetwork:
     """A file or two of one export, see :class:`.network.Network`."""
+
+    explains = False
 
     def __init__(
         self, files: Sequence[Path], device: str, precision: str
@@ -91,6 +93,15 @@ class OnnxNetwork:
         for number, (part,) in zip(np.unique(numbers), parts, strict=True):
             result[numbers == number] = part
         return result
+
+    def explain(
+        self, pictures: Picture, modality: Sequence[int]
+    ) -> tuple[float, Features]:
+        """Refuse: the files give nothing but features."""
+        raise UnexplainedError(
+            'explanations need the feature maps of the torch model; use the '
+            'bundle or checkpoint instead of an exported network'
+        )
 
     def keep(self, calibration: Mapping[str, Any]) -> None:
         """Leave the file as it is: it holds what the bundle knew."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmgl.checkpoints.bundle import is_bundle, read_settings, write_settings
+from mmgl.models.contributions import contributions
 from mmgl.structures import ReIDDataSample
 from mmgl.utils.errors import ConfigError
 
@@ -25,6 +26,7 @@ class TorchNetwork:
     """A model with both modalities, see :class:`.network.Network`."""
 
     modalities = (0, 1)
+    explains = True
 
     def __init__(
         self,
@@ -50,11 +52,7 @@ class TorchNetwork:
     @torch.inference_mode()
     def run(self, pictures: Picture, modality: Sequence[int]) -> Features:
         """Compute unit features ``(n, D)`` of ``(n, H, W, 3)``, BGR."""
-        stack = torch.from_numpy(pictures).permute(0, 3, 1, 2)
-        samples = [ReIDDataSample(modality=number) for number in modality]
-        data = self._model.data_preprocessor(
-            dict(inputs=stack, data_samples=samples)
-        )
+        data = self._batch(pictures, modality)
         device = data['inputs'].device.type
         with (
             torch.autocast(device, self._dtype)
@@ -66,6 +64,23 @@ class TorchNetwork:
             )
         unit: Features = F.normalize(vectors.float(), dim=1).cpu().numpy()
         return unit
+
+    def explain(
+        self, pictures: Picture, modality: Sequence[int]
+    ) -> tuple[float, Features]:
+        """Compute the cosine of two pictures, and ``(2, h, w)`` of places."""
+        data = self._batch(pictures, modality)
+        similarity, places = contributions(
+            self._model, data['inputs'], data['targets']
+        )
+        return float(similarity), places.cpu().numpy()
+
+    def _batch(self, pictures: Picture, modality: Sequence[int]) -> Any:
+        stack = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+        samples = [ReIDDataSample(modality=number) for number in modality]
+        return self._model.data_preprocessor(
+            dict(inputs=stack, data_samples=samples)
+        )
 
     def keep(self, calibration: Mapping[str, Any]) -> None:
         """Write a calibration to a bundle."""

@@ -1,104 +1,48 @@
-// The page of the service: searches, lists, adds and deletes by its own API.
-'use strict';
-
-const $ = (id) => document.getElementById(id);
-const state = { token: sessionStorage.getItem('token') || '', model: null, shown: 0 };
-
-async function call(path, options = {}) {
-  const headers = state.token ? { Authorization: `Bearer ${state.token}` } : {};
-  let response;
-  try {
-    response = await fetch(path, { ...options, headers });
-  } catch {
-    throw new Error('The service does not answer. Is it running?');
-  }
-  if (response.ok) return response;
-  let detail = '';
-  try {
-    const body = await response.json();
-    detail = typeof body.detail === 'string'
-      ? body.detail : body.detail.map((one) => `${one.loc.at(-1)}: ${one.msg}`).join('; ');
-  } catch { /* No JSON: the status must do. */ }
-  const error = new Error(detail || `The service answered ${response.status}.`);
-  error.status = response.status;
-  throw error;
-}
-
-function fail(error) {
-  if (error.status === 401) $('token-form').hidden = false;
-  $('error').textContent = error.message;
-  $('error').hidden = false;
-  $('status').textContent = '';
-}
-
-function calm() { $('error').hidden = true; }
-
-async function busy(button, work) {
-  button.disabled = true;
-  calm();
-  try { await work(); } catch (error) { fail(error); } finally { button.disabled = false; }
-}
-
-function words(text) { return text.split(',').map((one) => one.trim()).filter(Boolean); }
+// The page of the service: choose a picture and search.
+import { $, busy, button, call, element, fail, known, percent, shown, state, words } from './common.js';
+import { list } from './gallery.js';
+import { compare } from './pair.js';
 
 function seconds(id) {
   const value = $(id).value;
   return value ? new Date(value).getTime() / 1000 : null;
 }
 
-function element(tag, text, name) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (name) made.className = name;
-  return made;
+function query() {
+  const modality = document.querySelector('[name=modality]:checked').value;
+  return { file: $('file').files[0], modality };
 }
 
 async function picture(name) {
-  if (!state.model.images) return element('div', 'no picture', 'noimage');
+  if (!state.model.images) return null;
   try {
-    const response = await call(`/v1/image?name=${encodeURIComponent(name)}`);
-    const shown = element('img');
-    shown.src = URL.createObjectURL(await response.blob());
-    shown.onload = () => URL.revokeObjectURL(shown.src);
-    shown.alt = `Picture of ${name}`;
-    return shown;
+    return await (await call(`/v1/image?name=${encodeURIComponent(name)}`)).blob();
   } catch {
-    return element('div', 'no picture', 'noimage');
+    return null;
   }
 }
 
-function known(metadata) {
-  const parts = [];
-  if (metadata.person) parts.push(`person ${metadata.person}`);
-  if (metadata.camera) parts.push(`camera ${metadata.camera}`);
-  if (metadata.modality) parts.push(metadata.modality);
-  if (metadata.time) parts.push(new Date(1000 * metadata.time).toLocaleString());
-  return parts.join(', ');
-}
-
-async function show(matches) {
-  const items = await Promise.all(matches.map(async (match) => {
-    const item = element('li');
-    const chance = match.probability === null
-      ? '' : `, probability ${(100 * match.probability).toFixed(0)} %`;
-    item.append(
-      await picture(match.name),
-      element('div', `${match.score.toFixed(3)}${chance}`, 'score'),
-      element('div', match.name),
-      element('div', known(match.metadata), 'quiet'),
-    );
-    return item;
-  }));
-  $('matches').replaceChildren(...items);
-  $('status').textContent = items.length
-    ? `${items.length} matches, the best first.` : 'Nobody in the gallery fits.';
-  $('results').focus();
+async function item(match, asked) {
+  const made = element('li');
+  const blob = await picture(match.name);
+  const pair = button('Compare', 'small', `Compare with ${match.name}`);
+  pair.onclick = () => compare(asked, match, blob);
+  const chance = match.probability === null ? '' : `, probability ${percent(match.probability)}`;
+  made.append(
+    blob ? shown(blob, `Picture of ${match.name}`) : element('div', 'no picture', 'noimage'),
+    element('div', `${match.score.toFixed(3)}${chance}`, 'score'),
+    element('div', match.name),
+    element('div', known(match.metadata), 'quiet'),
+    pair,
+  );
+  return made;
 }
 
 async function search() {
+  const asked = query();
   const form = new FormData();
-  form.append('image', $('file').files[0]);
-  form.append('modality', document.querySelector('[name=modality]:checked').value);
+  form.append('image', asked.file);
+  form.append('modality', asked.modality);
   for (const field of ['camera', 'person']) {
     for (const value of words($(field).value)) form.append(field, value);
   }
@@ -107,49 +51,11 @@ async function search() {
   }
   $('status').textContent = 'Searching…';
   const response = await call('/v1/search', { method: 'POST', body: form });
-  await show((await response.json()).matches);
-}
-
-async function list(more) {
-  const offset = more ? state.shown : 0;
-  const page = await (await call(`/v1/persons?offset=${offset}&limit=50`)).json();
-  const items = page.persons.map((person) => {
-    const item = element('li');
-    const text = [person.name, known(person.metadata)].filter(Boolean).join(' · ');
-    item.append(element('span', text));
-    if (state.model.may_change) {
-      const button = element('button', 'Delete', 'plain');
-      button.setAttribute('aria-label', `Delete ${person.name}`);
-      button.onclick = () => busy(button, async () => {
-        if (!confirm(`Delete ${person.name} for good?`)) return;
-        await call(`/v1/persons?name=${encodeURIComponent(person.name)}`, { method: 'DELETE' });
-        await list(false);
-      });
-      item.append(button);
-    }
-    return item;
-  });
-  if (more) $('persons').append(...items); else $('persons').replaceChildren(...items);
-  state.shown = offset + items.length;
-  $('count').textContent = `${page.count} pictures in the gallery.`;
-  $('more').hidden = state.shown >= page.count;
-}
-
-async function add() {
-  const form = new FormData();
-  for (const file of $('add-files').files) {
-    form.append('images', file);
-    form.append('names', file.name);
-  }
-  form.append('modality', $('add-modality').value);
-  form.append('time', Date.now() / 1000);
-  for (const field of ['person', 'camera']) {
-    const value = $(`add-${field}`).value.trim();
-    if (value) form.append(field, value);
-  }
-  await call('/v1/persons', { method: 'POST', body: form });
-  $('add').reset();
-  await list(false);
+  const { matches } = await response.json();
+  $('matches').replaceChildren(...await Promise.all(matches.map((one) => item(one, asked))));
+  $('status').textContent = matches.length
+    ? `${matches.length} matches, the best first.` : 'Nobody in the gallery fits.';
+  $('results').focus();
 }
 
 function choose(files) {
@@ -160,11 +66,35 @@ function choose(files) {
   $('preview').hidden = false;
 }
 
+async function take(sample, blob) {
+  const files = new DataTransfer();
+  files.items.add(new File([blob], `drawn-${sample.number}.png`, { type: blob.type }));
+  choose(files.files);
+  document.querySelector(`[name=modality][value=${sample.modality}]`).checked = true;
+}
+
+async function samples() {
+  if ($('sample-list').children.length) return;
+  const drawn = await (await call('/v1/samples')).json();
+  const buttons = await Promise.all(drawn.map(async (one) => {
+    const blob = await (await call(`/v1/samples/${one.number}`)).blob();
+    const label = `Take drawn person ${one.person}, ${one.modality}`;
+    const made = button('', 'sample', label, () => take(one, blob));
+    made.append(shown(blob, ''));
+    return made;
+  }));
+  $('sample-list').replaceChildren(...buttons);
+}
+
 async function connect() {
   state.model = await (await call('/v1/model')).json();
   $('about').textContent = `Model ${state.model.model.slice(0, 12)}, version ${state.model.version}`;
   $('token-form').hidden = true;
-  $('manage').hidden = !state.model.gallery;
+  $('manage').hidden = $('go').disabled = false;
+  if (!state.model.gallery) {
+    $('manage').hidden = $('go').disabled = true;
+    $('status').textContent = 'This service has no gallery to search in.';
+  }
   $('add').hidden = !state.model.may_change;
   if (state.model.gallery) await list(false);
 }
@@ -178,12 +108,8 @@ for (const name of ['dragover', 'dragleave', 'drop']) {
     if (name === 'drop') choose(event.dataTransfer.files);
   });
 }
+$('samples').ontoggle = () => samples().catch((error) => fail(error, $('error')));
 $('search').onsubmit = (event) => { event.preventDefault(); busy($('go'), search); };
-$('add').onsubmit = (event) => {
-  event.preventDefault();
-  busy(event.submitter, add);
-};
-$('more').onclick = () => busy($('more'), () => list(true));
 $('token-form').onsubmit = (event) => {
   event.preventDefault();
   state.token = $('token').value;
@@ -192,5 +118,5 @@ $('token-form').onsubmit = (event) => {
 };
 connect().catch((error) => {
   $('about').textContent = 'Not connected.';
-  fail(error);
+  fail(error, $('error'));
 });

@@ -1,0 +1,180 @@
+"""Benchmark of the service: times of answers, load, garbage, restarts.
+
+Everything on the loopback, with random weights of a small AGW (ResNet-18 of
+half width, 96 x 48 pixels) and drawn people. ``--requests`` is for each of the
+two loads; ``--only`` leaves parts out.
+"""
+
+import argparse
+import itertools
+import random
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from serving_client import (
+    Call,
+    Outcome,
+    Served,
+    add_call,
+    draw_images,
+    embed_call,
+    garbage,
+    make_bundle,
+    run_clients,
+    search_call,
+    served,
+    stored_names,
+)
+
+from mmgl.utils.benchmark import Figure, report
+
+CLIENTS = (1, 8, 32)
+PARTS = ('latency', 'load', 'garbage', 'restart')
+# Full is said by these, and is no error.
+FULL = {429, 503}
+GROWTH = 1.05
+IMAGES = 24
+
+
+class Traffic:
+    """A mixture of calls: searches, features, new people, lists."""
+
+    def __init__(self, images: list[bytes], prefix: str, bad: int = 0) -> None:
+        self.images, self.prefix, self.bad = images, prefix, bad
+
+    def __call__(
+        self, number: int, rng: random.Random
+    ) -> tuple[Call, str | None, bool]:
+        """Make a call; every ``bad``-th is garbage."""
+        image = rng.choice(self.images)
+        if self.bad and number % self.bad == 0:
+            return garbage(image, rng), None, True
+        kind = rng.random()
+        if kind < 0.1:
+            name = f'{self.prefix}-{number}'
+            return add_call(image, name), name, False
+        if kind < 0.3:
+            return embed_call(image), None, False
+        if kind < 0.35:
+            path = f'/v1/persons?offset={rng.randrange(100)}&limit=50'
+            return ('GET', path, b''), None, False
+        return search_call(image), None, False
+
+
+def load(service: Served, requests: int, traffic: Traffic) -> Outcome:
+    """Put a load on a service that is warm."""
+    run_clients(service, 8, 200, Traffic(traffic.images, 'warm'))
+    return run_clients(service, 32, requests, traffic)
+
+
+def judge(name: str, found: Outcome) -> Iterator[Figure]:
+    """Tell errors, times and memory of a load."""
+    wrong = sum(
+        count
+        for status, count in found.statuses.items()
+        if status != 200 and status not in FULL
+    )
+    wrong += sum(
+        count
+        for status, count in found.broken.items()
+        if not 400 <= status < 500 and status not in FULL
+    )
+    said = f'{dict(found.statuses)}, of garbage {dict(found.broken)}'
+    yield Figure(f'{name}, errors', wrong, 0, 'requests', note=said)
+    for share in (0.5, 0.95, 0.99):
+        figure = found.quantile(share)
+        yield Figure(f'{name}, p{100 * share:.0f}', figure, unit='ms')
+    half = found.memory[len(found.memory) // 2]
+    growth = found.memory[-1] / half
+    note = f'{half:.0f} to {found.memory[-1]:.0f} MiB'
+    yield Figure(f'{name}, memory, second half', growth, GROWTH, note=note)
+
+
+def restart(
+    bundle: Path, folder: Path, images: list[bytes], number: int, requests: int
+) -> Figure:
+    """Stop a service that takes in people; look for them afterwards."""
+    gallery, log = folder / f'{number}.db', folder / 'service.log'
+
+    def calls(count: int, rng: random.Random) -> tuple[Call, str | None, bool]:
+        name = f'{number}-{count}'
+        return add_call(rng.choice(images), name), name, False
+
+    with served(bundle, gallery, log) as service:
+        threading.Timer(
+            requests / 200, service.process.send_signal, [number]
+        ).start()
+        found = run_clients(
+            service, 8, requests, calls, lambda one: one.statuses[0] > 0
+        )
+        service.process.wait(60)
+    with served(bundle, gallery, log) as service:
+        lost = set(found.stored) - stored_names(service)
+    name = f'{signal.Signals(number).name}, acknowledged and lost'
+    note = f'of {len(found.stored)}; {dict(found.statuses)}'
+    return Figure(name, len(lost), 0, 'people', note=note)
+
+
+def measure(
+    options: argparse.Namespace, folder: Path
+) -> Iterator[Figure | None]:
+    """Yield all figures."""
+    bundle, images = make_bundle(folder), draw_images(IMAGES)
+    where = bundle, folder / 'people.db', folder / 'service.log'
+    with served(*where) as service:
+        if 'latency' in options.only:
+            load(service, 100, Traffic(images, 'first'))
+            kinds = dict(embed=embed_call, search=search_call)
+            for (kind, make), clients in itertools.product(
+                kinds.items(), CLIENTS
+            ):
+                found = run_clients(
+                    service,
+                    clients,
+                    min(options.requests, 100 * clients),
+                    lambda n, rng, make=make: (
+                        make(rng.choice(images)),
+                        None,
+                        False,
+                    ),
+                )
+                for share in (0.5, 0.95):
+                    name = f'{kind}, {clients} clients, p{100 * share:.0f}'
+                    yield Figure(name, found.quantile(share), unit='ms')
+        for part, bad in (('load', 0), ('garbage', 5)):
+            if part in options.only:
+                traffic = Traffic(images, part, bad)
+                yield from judge(
+                    part, load(service, options.requests, traffic)
+                )
+    if 'restart' in options.only:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            yield restart(bundle, folder, images, number, options.requests)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add('--requests', type=int, default=10_000)
+    add('--only', nargs='+', choices=PARTS, default=PARTS)
+    add('--out', metavar='FILE', help='JSON file to write')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, object]:
+    """Measure, print and return the figures."""
+    options = parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        return report(
+            f'Service, {options.requests} requests a load',
+            measure(options, Path(folder)),
+            options.out,
+        )
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,53 @@
+"""Which places of two images make them alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .embedder import Embedder
+from .network import Features
+from .sources import Picture, Source, modality_number
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The cosine of two images, and what each place adds to it.
+
+    ``first`` and ``second`` are ``(h, w)``, spread over the whole image; a
+    place below 0 makes the two less alike.
+    """
+
+    similarity: float
+    first: Features
+    second: Features
+
+
+def explain(
+    embedder: Embedder, first: Any, second: Any, modality: Sequence[Any]
+) -> Explanation:
+    """Tell which places of two images, of any kind, make them alike.
+
+    ``modality`` has two entries.
+
+    Raises:
+        UnexplainedError: If the embedder does not run a model of torch.
+    """
+    numbers = [modality_number(one) for one in modality]
+    pictures = [
+        embedder.prepare(Source(f'image {i}', image, number))
+        for i, (image, number) in enumerate(
+            zip((first, second), numbers, strict=True)
+        )
+    ]
+    return explain_prepared(embedder, pictures, numbers)
+
+
+def explain_prepared(
+    embedder: Embedder, pictures: list[Picture], modality: list[int]
+) -> Explanation:
+    """Tell which places of two prepared pictures make them alike."""
+    stack = np.stack(pictures)
+    similarity, (first, second) = embedder.network.explain(stack, modality)
+    return Explanation(similarity, first, second)
