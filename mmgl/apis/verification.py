@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmgl.datasets.verify import verify_regdb, verify_sysu
 from mmgl.utils.arguments import natural
 from mmgl.utils.errors import report_errors
 
@@ -52,6 +51,8 @@ def run_verification(arguments: Sequence[str] | None = None) -> int:
     options: dict[str, Any] = dict(official=args.official, decode=args.decode)
     if args.trial is not None:
         options['trials'] = (args.trial,)
+    from mmgl.datasets.verify import verify_regdb, verify_sysu
+
     verify = verify_sysu if args.layout == 'sysu' else verify_regdb
     with report_errors():
         report = verify(args.root, **options)

@@ -6,8 +6,13 @@ from typing import Any
 
 from mmengine.config import DictAction
 
-from mmgl.checkpoints.reader import TRUST_OPTION
-from mmgl.utils.arguments import natural, output_file, output_folder, seed
+from mmgl.utils.arguments import (
+    TRUST_OPTION,
+    natural,
+    output_file,
+    output_folder,
+    seed,
+)
 from mmgl.utils.compat import AMP_TYPES
 from mmgl.utils.errors import ConfigError
 

@@ -5,6 +5,8 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
+TRUST_OPTION = '--trust-checkpoint'
+
 
 def whole_number(
     least: int = 0, most: int | None = None
