@@ -16,8 +16,8 @@ from .version import __version__
 # The function, and what it does. Nothing is imported before a command is
 # chosen.
 COMMANDS = {
-    'train': ('mmgl.apis.training:run_training', 'pre-train or fine-tune'),
-    'test': ('mmgl.apis.evaluation:run_evaluation', 'evaluate a checkpoint'),
+    'train': ('mmgl.apis.commands:run_training', 'pre-train or fine-tune'),
+    'test': ('mmgl.apis.commands:run_evaluation', 'evaluate a checkpoint'),
     'embed': ('mmgl.apis.embedding:run_embed', 'write features of images'),
     'compare': (
         'mmgl.apis.embedding:run_compare',

@@ -1,5 +1,6 @@
 """What every test needs: no display, and no state of an earlier test."""
 
+import gc
 import os
 
 # Before anything imports matplotlib or cv2.
@@ -18,6 +19,7 @@ from deployed import (
     quickstart_left,
 )
 from own_data import tiny_table
+from shared import made_once
 
 # Fixtures, for tests anywhere.
 __all__ = [
@@ -89,6 +91,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=rank)
 
 
+def pytest_collection_finish():
+    """Let collections pass over what is imported.
+
+    mmengine asks for one with each data set it builds, 0.2 s each.
+    """
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def fresh_mmengine_globals():
     """Forget default scope, loggers and message hubs of other tests.
@@ -121,9 +131,11 @@ def tiny_sysu(tmp_path_factory):
     """Embedded data set in the layout of SYSU-MM01; takes 3 s once."""
     from mmgl.datasets.synthetic import write_sysu
 
-    root = str(tmp_path_factory.mktemp('tiny') / 'sysu')
-    write_sysu(root, 'tiny')
-    return root
+    return str(
+        made_once(
+            tmp_path_factory, 'sysu', lambda root: write_sysu(root, 'tiny')
+        )
+    )
 
 
 @pytest.fixture(scope='session')
@@ -131,9 +143,11 @@ def tiny_regdb(tmp_path_factory):
     """Embedded data set in the layout of RegDB; takes 2 s once."""
     from mmgl.datasets.synthetic import write_regdb
 
-    root = str(tmp_path_factory.mktemp('tiny') / 'regdb')
-    write_regdb(root, 'tiny')
-    return root
+    return str(
+        made_once(
+            tmp_path_factory, 'regdb', lambda root: write_regdb(root, 'tiny')
+        )
+    )
 
 
 @pytest.fixture(scope='session')
@@ -146,9 +160,11 @@ def tiny_shards(tiny_sysu, tmp_path_factory):
     from mmgl.datasets import SYSUMM01
     from mmgl.datasets.shards import write_shards
 
-    out = str(tmp_path_factory.mktemp('tiny') / 'shards')
-    write_shards(SYSUMM01(tiny_sysu, 'train'), out, images_per_shard=10)
-    return out
+    def make(out):
+        images = SYSUMM01(tiny_sysu, 'train')
+        write_shards(images, str(out), images_per_shard=10)
+
+    return str(made_once(tmp_path_factory, 'shards', make))
 
 
 @pytest.fixture

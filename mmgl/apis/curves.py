@@ -7,15 +7,6 @@ from pathlib import Path
 from mmgl.config.options import add_picture_option, distinct_names
 from mmgl.utils.arguments import positive
 from mmgl.utils.errors import report_errors
-from mmgl.visualization import (
-    draw_cost,
-    draw_losses,
-    draw_metrics,
-    draw_permutation_accuracy,
-    load_run_log,
-    read_cost_records,
-)
-from mmgl.visualization.style import checked_path
 
 
 def curves_parser() -> argparse.ArgumentParser:
@@ -44,6 +35,14 @@ def curves_parser() -> argparse.ArgumentParser:
 def run_curves(arguments: Sequence[str] | None = None) -> None:
     """Draw the curves that the command line asks for."""
     args = curves_parser().parse_args(arguments)
+    from mmgl.visualization import (
+        draw_losses,
+        draw_metrics,
+        draw_permutation_accuracy,
+        load_run_log,
+    )
+    from mmgl.visualization.style import checked_path
+
     with report_errors():
         checked_path(args.out)
         folders = [Path(run).resolve().name for run in args.runs]
@@ -79,6 +78,9 @@ def cost_parser() -> argparse.ArgumentParser:
 def run_cost(arguments: Sequence[str] | None = None) -> None:
     """Draw the records that the command line names."""
     args = cost_parser().parse_args(arguments)
+    from mmgl.visualization import draw_cost, read_cost_records
+    from mmgl.visualization.style import checked_path
+
     with report_errors():
         checked_path(args.out)
         words = (args.ylabel, args.xlabel, args.title)

@@ -4,8 +4,6 @@ import argparse
 import os.path as osp
 from collections.abc import Sequence
 
-from mmgl.datasets import SYSUMM01, RegDB
-from mmgl.datasets.shards import count_images, write_index, write_shards
 from mmgl.utils.arguments import output_folder, positive, seed, whole_number
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
@@ -45,6 +43,9 @@ def run_sharding(arguments: Sequence[str] | None = None) -> None:
         parser.error('--index needs the shards to count')
     if not args.index and (args.shards or not (args.root and args.out)):
         parser.error('give --root and --out, or --index and shards')
+    from mmgl.datasets import SYSUMM01, RegDB
+    from mmgl.datasets.shards import count_images, write_index, write_shards
+
     silence_upstream_warnings()
     with report_errors():
         if args.index:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeGuard
 import torch
 from torch import Tensor
 
+from mmgl.utils.arguments import TRUST_OPTION
 from mmgl.utils.errors import ConfigError
 
 from .compare import infinite, some_names
@@ -19,7 +20,6 @@ Source: TypeAlias = str | Path | dict[str, Any]
 
 TORCHVISION = 'torchvision://'
 INIT = 'model.init_from.checkpoint (--init-checkpoint)'
-TRUST_OPTION = '--trust-checkpoint'
 # Tensors of a backbone inside ModalityChannelBackbone.
 ADAPTED = 'backbone.network.'
 # Files that may run code, because the user has said so.

@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.config import DictAction
 
-from mmgl.checkpoints.reader import TRUST_OPTION
 from mmgl.utils.arguments import (
+    TRUST_OPTION,
     add_rerank_option,
     natural,
     output_file,

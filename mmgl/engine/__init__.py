@@ -3,7 +3,7 @@
 Importing it also installs the work-arounds that a Runner needs.
 """
 
-from mmgl.utils.compat import know_own_configs
+from mmgl.utils.compat import format_configs_once, know_own_configs
 
 from . import hooks
 from .atomic_backend import AtomicLocalBackend
@@ -11,5 +11,6 @@ from .optim_wrappers import AutocastOptimWrapper
 from .runner import ReIDRunner
 
 know_own_configs()
+format_configs_once()
 
 __all__ = ['AtomicLocalBackend', 'AutocastOptimWrapper', 'ReIDRunner', 'hooks']

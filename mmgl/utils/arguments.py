@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+TRUST_OPTION = '--trust-checkpoint'
+
 
 def whole_number(
     least: int = 0, most: int | None = None

@@ -1,4 +1,7 @@
-"""Runs that several tests start from; each is made once."""
+"""Runs that several tests start from; each is made once.
+
+By the functions of the tools: programs would import everything anew.
+"""
 
 import pytest
 from running import (
@@ -9,41 +12,34 @@ from running import (
     config,
     finetune_options,
     pretrain_options,
-    succeed,
 )
+from shared import made_once
+
+from mmgl.apis.training import run_training
 
 
 @pytest.fixture(scope='session')
 def pretrained(tiny_sysu, tmp_path_factory):
-    """Two short epochs of pre-training through tools/train.py."""
-    work_dir = tmp_path_factory.mktemp('pretrained')
+    """Two short epochs of pre-training."""
     options = pretrain_options(tiny_sysu, epochs=2)
-    succeed(
-        'train.py',
-        config(PRETRAIN),
-        '--work-dir',
-        work_dir,
-        *cfg_options(options),
-        cwd=work_dir,
-    )
+
+    def make(folder):
+        where = ['--work-dir', str(folder)]
+        run_training([config(PRETRAIN), *where, *cfg_options(options)])
+
+    work_dir = made_once(tmp_path_factory, 'pretrained', make)
     return Trained(work_dir, work_dir / 'epoch_2.pth', options)
 
 
 @pytest.fixture(scope='session')
 def finetuned(tiny_sysu, pretrained, tmp_path_factory):
     """One short epoch of fine-tuning from the pre-trained weights."""
-    work_dir = tmp_path_factory.mktemp('finetuned')
     options = finetune_options(tiny_sysu, epochs=1)
-    succeed(
-        'train.py',
-        config(FINETUNE),
-        '--work-dir',
-        work_dir,
-        '--init',
-        'mmgl',
-        '--init-checkpoint',
-        pretrained.checkpoint,
-        *cfg_options(options),
-        cwd=work_dir,
-    )
+    start = ['--init', 'mmgl', '--init-checkpoint', pretrained.checkpoint]
+
+    def make(folder):
+        given = map(str, [*start, '--work-dir', folder])
+        run_training([config(FINETUNE), *given, *cfg_options(options)])
+
+    work_dir = made_once(tmp_path_factory, 'finetuned', make)
     return Trained(work_dir, work_dir / 'epoch_1.pth', options)

@@ -1,6 +1,6 @@
 """Pre-training, transfer, fine-tuning and test, one after the other.
 
-The three programs take about half a minute; they run once for all tests.
+They take some seconds and run once for all tests.
 """
 
 import json
@@ -8,8 +8,9 @@ import math
 
 import pytest
 import torch
-from running import FINETUNE, cfg_options, config, load, succeed
+from running import FINETUNE, cfg_options, config, load
 
+from mmgl.apis.evaluation import run_evaluation
 from mmgl.apis.training import prepare_training
 from mmgl.config.options import training_parser
 from mmgl.evaluation.documents import read_report
@@ -31,16 +32,12 @@ def scalars(work_dir):
 
 def test_metrics_of_the_fine_tuned_model(finetuned, tmp_path):
     out = tmp_path / 'out/metrics.json'
-    succeed(
-        'test.py',
-        config(FINETUNE),
-        finetuned.checkpoint,
-        '--work-dir',
-        tmp_path,
-        '--out',
-        out,
-        *cfg_options(finetuned.options),
-        cwd=tmp_path,
+    given = map(str, [finetuned.checkpoint, '--work-dir', tmp_path])
+    run_evaluation(
+        [
+            *(config(FINETUNE), *given, '--out', str(out)),
+            *cfg_options(finetuned.options),
+        ]
     )
     metrics, written = read_report(out)
     assert written['device']

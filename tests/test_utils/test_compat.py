@@ -16,6 +16,7 @@ from mmengine.config.utils import _get_package_and_cfg_path
 from mmengine.registry import DefaultScope
 
 from mmgl.utils import compat, versions
+from mmgl.utils.paths import config_dir
 
 GROUP = """
 import os, torch, sys
@@ -249,6 +250,46 @@ print(CheckpointLoader._schemes[''].__module__)
     assert result.stdout.strip() == ('mmengine.runner.checkpoint'), (
         result.stderr
     )
+
+
+# ------------------------------------------------------- text of a config
+@pytest.fixture
+def formatted(monkeypatch):
+    """Texts that yapf is given, by mmengine as it comes."""
+    from mmengine.config import config
+    from yapf.yapflib.yapf_api import FormatCode
+
+    texts = []
+
+    def count(text, style_config):
+        texts.append(text)
+        return FormatCode(text, style_config=style_config)
+
+    monkeypatch.setattr(config, 'FormatCode', count)
+    return texts
+
+
+def test_formatting_configs_once_still_needed(formatted):
+    cfg = Config(dict(a=1))
+    assert cfg.pretty_text == cfg.pretty_text == 'a = 1\n'
+    assert len(formatted) == 2
+
+
+def test_a_formatted_config_reads_as_by_yapf(formatted):
+    cfg = Config.fromfile(
+        config_dir() / 'mmgl/finetune/agw_r18-narrow_synthetic.py'
+    )
+    cfg.odd = ['a\n\nb = 1', "'", dict(a=dict(b=[dict(c=(1, None))] * 9))]
+    plain = cfg.pretty_text
+    compat.format_configs_once()
+    compat.format_configs_once()
+    assert cfg.pretty_text == plain
+    known = len(formatted)
+    cfg.odd = 2
+    assert cfg.pretty_text != plain and len(formatted) == known + 1
+    cfg['not a name'] = 1
+    with pytest.raises(SyntaxError):
+        cfg.pretty_text  # noqa: B018
 
 
 @pytest.mark.parametrize(
