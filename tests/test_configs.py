@@ -158,7 +158,10 @@ def shrink(cfg):
     """Narrow the network and the images."""
     backbone = cfg.model.backbone
     backbone = backbone.get('network', backbone)
-    backbone.update(depth=18, base_channels=8)
+    if backbone.type == 'mmpretrain.MobileNetV2':
+        backbone.update(widen_factor=0.25)
+    else:
+        backbone.update(depth=18, base_channels=8)
     if cfg.model.type.startswith('mmpretrain.'):
         shrink_heads(cfg.model.neck)
         shrink_heads(cfg.model.head)
@@ -285,7 +288,8 @@ def test_leaf_trains_and_evaluates(leaf, roots, tmp_path):
     assert {k for k in losses if 'loss' in k} == terms | {'loss'}
     assert all(math.isfinite(v) for v in losses.values())
     assert set(metrics) == expected
-    assert all(0 <= v <= 100 for v in metrics.values())
+    # Where all features are alike, a rank is a sum of chances.
+    assert all(0 <= v <= 100 + 1e-9 for v in metrics.values())
 
 
 @pytest.mark.slow
@@ -304,20 +308,30 @@ def test_leaf_at_full_size(leaf, roots, tmp_path):
 def matching_pretraining(leaf):
     """The pre-training config of the same backbone and data."""
     name = STREAMS.get(method_of(leaf), method_of(leaf))
+    if 'mobilenetv2' in leaf:
+        name = 'two-stream_mobilenetv2'
     data = Path(leaf).stem.split('_')[-1].removesuffix('-select')
     found = [
         other
         for other in PRETRAINING
         if '/pretrain/' in other
-        and Path(other).stem.split('_')[1] == name
+        and f'_{name}_' in Path(other).stem
+        and ('mobilenetv2' in other) == ('mobilenetv2' in leaf)
         and Path(other).stem.endswith(data)
     ]
     assert len(found) == 1, f'{leaf} has {found} for --init mmgl'
     return found[0]
 
 
-def write_imagenet(path):
-    """A classifier with torchvision's names, narrowed."""
+def write_imagenet(path, leaf):
+    """A classifier with the names of torchvision or mmpretrain, narrowed."""
+    if 'mobilenetv2' in leaf:
+        with registry_scope('mmgl'):
+            network = MODELS.build(
+                dict(type='mmpretrain.MobileNetV2', widen_factor=0.25)
+            )
+        torch.save(network.state_dict(), path)
+        return network.state_dict()
     backbone = OneStreamResNet(depth=18, base_channels=8)
     state = {
         name.removeprefix('stem.'): value
@@ -335,7 +349,7 @@ def test_finetuning_starts_from_every_init(leaf, init, tmp_path):
     path = tmp_path / 'init.pth'
     source = {}
     if init == 'imagenet':
-        source = write_imagenet(path)
+        source = write_imagenet(path, leaf)
     elif init == 'mmgl':
         other = load(matching_pretraining(leaf))
         shrink(other)
@@ -358,7 +372,7 @@ def test_finetuning_starts_from_every_init(leaf, init, tmp_path):
         if init == 'mmgl':
             assert torch.equal(value, source[f'backbone.{name}']), name
         elif init == 'imagenet' and not name.startswith('non_local.'):
-            name = name.split('stem.')[-1]
+            name = name.removeprefix('trunk.').split('stem.')[-1]
             assert torch.equal(value, source[name]), name
     if init == 'random':
         assert model.init_report is None

@@ -5,7 +5,7 @@ Nothing is loaded unless every tensor of the backbone is accounted for.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from mmengine.logging import print_log
@@ -25,6 +25,14 @@ ADDED = ('non_local.', 'plugins.')
 KINDS = ('imagenet', 'mmgl')
 STEM_MODES = ('exact', 'duplicate', *STEMS)
 SETTINGS = ('kind', 'checkpoint', 'stems', 'allow_missing', 'allow_unused')
+
+
+@runtime_checkable
+class KnowsNames(Protocol):
+    """A backbone around a network that has names of its own."""
+
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename the tensors of a classifier, and leave out its last layer."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +79,11 @@ def load_backbone(
     of them; one of several networks, each into its own.
 
     Args:
-        backbone: A ``OneStreamResNet``, ``TwoStreamResNet``, or several.
+        backbone: A ``OneStreamResNet``, ``TwoStreamResNet``, or several of
+            one, or ``AnyBackbone``.
         checkpoint: A file, ``torchvision://resnet50``, or a loaded dict.
-        kind: 'imagenet', a classifier with torchvision's names, whose first
+        kind: 'imagenet', a classifier with torchvision's names (for
+            ``AnyBackbone`` those of its network), whose first
             convolution goes into every stem and which leaves non-local
             blocks fresh; or 'mmgl', a checkpoint of this package (tensors
             named ``backbone.*``).
@@ -135,7 +145,7 @@ def _load(
     """Load the weights of one network."""
     where = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
     target = backbone.state_dict()
-    source, dropped = _source_tensors(checkpoint, kind)
+    source, dropped = _source_tensors(checkpoint, kind, backbone)
     source, unused_stem = _map_stems(source, target, kind, stems)
     if kind == 'imagenet':
         may_miss += ADDED
@@ -197,7 +207,7 @@ def check_init_from(init_from: Mapping[str, Any] | None) -> None:
 
 
 def _source_tensors(
-    checkpoint: Source, kind: str
+    checkpoint: Source, kind: str, backbone: nn.Module
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Backbone tensors in this package's names, and the names dropped."""
     state = read_state_dict(checkpoint)
@@ -216,6 +226,13 @@ def _source_tensors(
             "weights set model.init_from.kind='imagenet'"
         )
     state = own or state
+    if isinstance(backbone, KnowsNames):
+        tensors = backbone.own_names(state)
+        kept = {id(value) for value in tensors.values()}
+        return tensors, [
+            *dropped,
+            *(name for name, value in state.items() if id(value) not in kept),
+        ]
     tensors = {
         STEM + name if name.startswith(('conv1.', 'bn1.')) else name: value
         for name, value in state.items()

@@ -199,7 +199,7 @@ def _read_torchvision(source: str) -> dict[str, Tensor]:
     from torchvision.models import get_model_weights
 
     name = source.removeprefix(TORCHVISION)
-    known = ('resnet18', 'resnet34', 'resnet50', 'resnet101')
+    known = ('resnet18', 'resnet34', 'resnet50', 'resnet101', 'mobilenet_v2')
     if name not in known:
         raise ConfigError(f'{INIT}: {source}; torchvision:// knows {known}')
     weights = get_model_weights(name)['IMAGENET1K_V1']

@@ -81,7 +81,7 @@ class Loader(TypedDict, total=False):
 
 
 class ByParameter(TypedDict, total=False):
-    """Settings of single parameters, of DefaultOptimWrapperConstructor."""
+    """Settings of single parameters; the last is of mmpretrain's rates."""
 
     custom_keys: dict[str, dict[str, Any]]
     bias_lr_mult: float
@@ -91,6 +91,7 @@ class ByParameter(TypedDict, total=False):
     dwconv_decay_mult: float
     dcn_offset_lr_mult: float
     bypass_duplicate: bool
+    layer_decay_rate: float
 
 
 class Run(TypedDict, total=False):

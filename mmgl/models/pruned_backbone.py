@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from mmgl.structures.modality import INFRARED, VISIBLE
 
-from .backbones.base_resnet import STAGES, BaseReIDResNet, modality_indices
+from .backbones.base_resnet import STAGES, BaseReIDResNet
 from .backbones.resnet_parts import ARCHITECTURES
+from .backbones.routing import modality_indices
 from .functional.feature_search import pixel_logits
 from .layers import FeatureSearchCell
 

@@ -181,6 +181,12 @@ class ReIDModel(BaseModel):  # type: ignore[misc]
         }
         return {**losses, **monitor(maps, targets)}
 
+    def get_layer_depth(self, name: str) -> tuple[int, int]:
+        """Return a parameter's layer and their number, for rates by layer."""
+        inside = name.removeprefix('backbone.')
+        own, layers = self.backbone.get_layer_depth(inside)
+        return (own if inside != name else layers - 1), layers
+
     def predict(
         self,
         inputs: Tensor,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmgl.structures import MODALITY_NAMES
 
+from .backbones.any_backbone import AnyBackbone
 from .backbones.base_resnet import BaseReIDResNet
 from .pruned_backbone import PrunedBackbone
 
@@ -29,6 +30,8 @@ def for_one_modality(model: Any, modality: int) -> Any:
             stems = module.stems()
             stem = stems[min(modality, len(stems) - 1)]
             module.forward_stem = partial(_only, stem)  # type: ignore[method-assign]
+        elif isinstance(module, AnyBackbone):
+            module.use_only(modality)
         elif isinstance(module, PrunedBackbone):
             stream = module.get_submodule(MODALITY_NAMES[modality])
             module.forward = partial(_only, stream)  # type: ignore[method-assign]

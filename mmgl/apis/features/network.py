@@ -35,7 +35,7 @@ def backbone_config(cfg: Config) -> dict[str, Any]:
 
 def _stems(backbone: nn.Module, names: Collection[str]) -> str:
     """One stem of the checkpoint goes into both of a backbone with two."""
-    first = f'{STEMS["visible"]}conv1.weight'
+    first = STEMS['visible']
     two = any(first in name for name in names)
     to_two = any(first in name for name in backbone.state_dict())
     return 'duplicate' if to_two and not two else 'exact'

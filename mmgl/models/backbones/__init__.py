@@ -1,3 +1,4 @@
+from .any_backbone import AnyBackbone
 from .base_resnet import BaseReIDResNet
 from .modality_channel_backbone import ModalityChannelBackbone
 from .mutual_networks import MutualNetworks
@@ -5,6 +6,7 @@ from .one_stream_resnet import OneStreamResNet
 from .two_stream_resnet import TwoStreamResNet
 
 __all__ = [
+    'AnyBackbone',
     'BaseReIDResNet',
     'ModalityChannelBackbone',
     'MutualNetworks',

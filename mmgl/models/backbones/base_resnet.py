@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmgl.registry import MODELS
-from mmgl.structures.modality import INFRARED, VISIBLE
 from mmgl.utils.checks import require
 
 from ..layers import NonLocalBlock
@@ -120,20 +118,6 @@ class BaseReIDResNet(nn.Module):
             for key, value in plugin.auxiliary_losses().items()
         }
 
-    def check_modality(self, x: Tensor, modality: Tensor) -> None:
-        """Check that there is one modality number for each image."""
-        if not isinstance(modality, Tensor) or modality.is_floating_point():
-            raise TypeError(
-                f'{type(self).__name__} needs modality as a tensor of whole '
-                f'numbers (0 visible, 1 infrared), got {modality!r}'
-            )
-        if modality.shape != x.shape[:1] or len(x) == 0:
-            raise ValueError(
-                f'{type(self).__name__} needs one modality number for each '
-                f'image of a non-empty batch, got images {tuple(x.shape)} '
-                f'and modality {tuple(modality.shape)}'
-            )
-
     def stems(self) -> list[nn.Module]:
         """The stems, in the order of ``stem_names``."""
         return [self.get_submodule(name) for name in self.stem_names]
@@ -185,24 +169,3 @@ class BaseReIDResNet(nn.Module):
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and value >= 1
-
-
-def modality_indices(
-    modality: Tensor, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Places of the visible and of the infrared images in the batch.
-
-    A modality on the host costs no synchronisation with the device.
-    """
-    modality = modality.cpu().long()
-    visible = (modality == VISIBLE).nonzero().flatten()
-    infrared = (modality == INFRARED).nonzero().flatten()
-    if len(visible) + len(infrared) != len(modality):
-        raise ValueError(
-            'modality must be 0 (visible) or 1 (infrared), got '
-            f'{sorted(set(modality.tolist()))}'
-        )
-    return (
-        visible.to(device, non_blocking=True),
-        infrared.to(device, non_blocking=True),
-    )

@@ -5,6 +5,7 @@ from torch import Tensor
 from mmgl.registry import MODELS
 
 from .base_resnet import BaseReIDResNet
+from .routing import check_modality
 
 
 @MODELS.register_module()
@@ -19,7 +20,7 @@ class OneStreamResNet(BaseReIDResNet):
 
     def forward_stem(self, x: Tensor, modality: Tensor) -> Tensor:
         """Run the one stem; the modality is only checked."""
-        self.check_modality(x, modality)
+        check_modality(self, x, modality)
         (stem,) = self.stems()
         x = stem(x)
         return x

@@ -1,11 +1,11 @@
 """Residual network with a stem for each modality."""
 
-import torch
 from torch import Tensor
 
 from mmgl.registry import MODELS
 
-from .base_resnet import BaseReIDResNet, modality_indices
+from .base_resnet import BaseReIDResNet
+from .routing import check_modality, modality_indices, route
 
 
 @MODELS.register_module()
@@ -20,17 +20,6 @@ class TwoStreamResNet(BaseReIDResNet):
     stem_names = ('visible_stem', 'infrared_stem')
 
     def forward_stem(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Run each image through the stem of its modality.
-
-        A stem without images is not run: its statistics stay and its
-        parameters get no gradient.
-        """
-        self.check_modality(x, modality)
-        indices = modality_indices(modality, x.device)
-        routes = list(zip(self.stems(), indices, strict=True))
-        for stem, rows in routes:
-            if len(rows) == len(x):
-                x = stem(x)
-                return x
-        stemmed = torch.cat([stem(x[rows]) for stem, rows in routes])
-        return stemmed[torch.cat(indices).argsort()]
+        """Run each image through the stem of its modality."""
+        check_modality(self, x, modality)
+        return route(self.stems(), modality_indices(modality, x.device), x)

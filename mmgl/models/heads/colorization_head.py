@@ -8,7 +8,7 @@ from mmgl.registry import HEADS
 from mmgl.structures import routing_modality
 from mmgl.utils.checks import require
 
-from ..backbones.base_resnet import modality_indices
+from ..backbones.routing import modality_indices
 from ..functional.colour import (
     ab_bins,
     rebalancing_weights,
