@@ -32,6 +32,7 @@ LONG = (
     'test_apis/test_exporting.py',
     'test_apis/test_inference/',
     'test_serving/',
+    'test_site.py',
     'test_use_page.py',
     'test_benchmarks/',
     'test_checkpoints/test_resume',
