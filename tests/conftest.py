@@ -32,6 +32,8 @@ LONG = (
     'test_apis/test_exporting.py',
     'test_apis/test_inference/',
     'test_serving/',
+    'test_examples.py',
+    'test_pictures.py',
     'test_site.py',
     'test_use_page.py',
     'test_benchmarks/',
