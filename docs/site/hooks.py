@@ -18,6 +18,7 @@ TEXTS = (
     'CODE_OF_CONDUCT.md',
     'CHANGELOG.md',
     'SECURITY.md',
+    'examples/README.md',
 )
 # Pages of the reference: title, and the packages whose __all__ they show.
 ROOMS = {
