@@ -4,7 +4,7 @@ import re
 
 import griffe
 
-ROLE = re.compile(r':(?:attr|class|func|meth|mod):`~?([^`]+)`')
+ROLE = re.compile(r':(?:attr|class|func|math|meth|mod):`~?([^`]+)`')
 
 
 class Docstrings(griffe.Extension):

@@ -22,18 +22,27 @@ TEXTS = (
 )
 # Pages of the reference: title, and the packages whose __all__ they show.
 ROOMS = {
-    'mmgl': ['mmgl', 'mmgl.apis.inference'],
-    'backbones': ['mmgl.models', 'mmgl.models.backbones'],
-    'necks': ['mmgl.models.necks', 'mmgl.models.layers'],
-    'heads': ['mmgl.models.heads'],
-    'losses': ['mmgl.models.losses'],
-    'data_preprocessors': ['mmgl.models.data_preprocessors'],
-    'datasets': ['mmgl.datasets', 'mmgl.datasets.synthetic'],
-    'samplers': ['mmgl.datasets.samplers'],
-    'transforms': ['mmgl.datasets.transforms'],
-    'engine': ['mmgl.engine', 'mmgl.engine.hooks'],
-    'evaluation': ['mmgl.evaluation', 'mmgl.evaluation.metrics'],
-    'visualization': ['mmgl.visualization'],
+    'mmgl': ('mmgl', ['mmgl', 'mmgl.apis.inference']),
+    'backbones': (
+        'Models and backbones',
+        ['mmgl.models', 'mmgl.models.backbones'],
+    ),
+    'necks': ('Necks and layers', ['mmgl.models.necks', 'mmgl.models.layers']),
+    'heads': ('Heads', ['mmgl.models.heads']),
+    'losses': ('Losses', ['mmgl.models.losses']),
+    'data_preprocessors': (
+        'Preprocessors',
+        ['mmgl.models.data_preprocessors'],
+    ),
+    'datasets': ('Data sets', ['mmgl.datasets', 'mmgl.datasets.synthetic']),
+    'samplers': ('Samplers', ['mmgl.datasets.samplers']),
+    'transforms': ('Transforms', ['mmgl.datasets.transforms']),
+    'engine': ('Hooks and wrappers', ['mmgl.engine', 'mmgl.engine.hooks']),
+    'evaluation': (
+        'Evaluation',
+        ['mmgl.evaluation', 'mmgl.evaluation.metrics'],
+    ),
+    'visualization': ('Pictures', ['mmgl.visualization']),
 }
 # Names that are no objects with a text of their own.
 SKIPPED = {'__version__', 'hooks', 'layers'}
@@ -75,8 +84,8 @@ def on_files(files: Files, config) -> Files:
         place = site_place(path)
         if place.startswith('source/') and (ROOT / path).is_file():
             made[place] = source_page(path)
-    for room, packages in ROOMS.items():
-        made[f'reference/{room}.md'] = reference_page(room, packages)
+    for room, (title, packages) in ROOMS.items():
+        made[f'reference/{room}.md'] = reference_page(title, packages)
     for place, text in made.items():
         file = File.generated(config, place, content=text)
         if place.startswith('source/'):
@@ -119,13 +128,11 @@ def public_names(package: str) -> list[str]:
     return []
 
 
-def reference_page(room: str, packages: list[str]) -> str:
-    """Ask mkdocstrings for everything that the packages export."""
-    lines = [f'# {room.replace("_", " ")}']
+def reference_page(title: str, packages: list[str]) -> str:
+    """Ask mkdocstrings for everything that the packages export, once."""
+    places: dict[str, str] = {}
     for package in packages:
-        lines += [
-            f'::: {package}.{name}'
-            for name in public_names(package)
-            if name not in SKIPPED
-        ]
-    return '\n\n'.join(lines) + '\n'
+        for name in public_names(package):
+            if name not in SKIPPED:
+                places.setdefault(name, f'::: {package}.{name}')
+    return '\n\n'.join([f'# {title}', *places.values()]) + '\n'
