@@ -11,7 +11,8 @@ from mmgl.experiments import Options
 from mmgl.experiments.document import (
     BEGIN,
     END,
-    write_document,
+    real_document,
+    write_documents,
     write_readme,
     write_summaries,
 )
@@ -34,20 +35,37 @@ QUOTING = [ROOT / 'README.md'] + [
 REWRITE = 'run python tools/reproduce.py all --write-only'
 
 
-def test_metafile_lists_every_config_once():
-    metafile = yaml.safe_load((ROOT / 'configs/mmgl/metafile.yml').read_text())
-    configs = [model['Config'] for model in metafile['Models']]
+@pytest.fixture(scope='module')
+def metafiles():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    return {p: yaml.safe_load((ROOT / p).read_text()) for p in index['Import']}
+
+
+def test_metafiles_list_every_config_once(metafiles):
+    there = (ROOT / 'configs/mmgl/metafiles').glob('*.yml')
+    assert {str(p.relative_to(ROOT)) for p in there} == set(metafiles)
+    models = [m for meta in metafiles.values() for m in meta['Models']]
+    configs = [model['Config'] for model in models]
     assert len(configs) == len(set(configs))
     assert set(configs) == LEAVES
-    collections = {entry['Name'] for entry in metafile['Collections']}
-    for model in metafile['Models']:
-        assert model['In Collection'] in collections
+    for model in models:
         assert Path(model['Config']).stem == model['Name']
 
 
-def test_model_index_imports_the_metafile():
-    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
-    assert all((ROOT / path).is_file() for path in index['Import'])
+def test_a_metafile_is_of_one_method(metafiles):
+    for metafile in metafiles.values():
+        [method] = metafile['Collections']
+        assert (ROOT / method['README']).is_file()
+        collections = {m['In Collection'] for m in metafile['Models']}
+        assert collections == {method['Name']}
+
+
+def test_model_zoo_is_that_of_the_metafiles(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / 'docs')
+    from model_zoo import zoo
+
+    page = (ROOT / 'docs/model_zoo.md').read_text()
+    assert page == zoo(), 'run python docs/model_zoo.py'
 
 
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda p: p.name)
@@ -76,10 +94,12 @@ def records():
 
 
 def test_results_are_those_of_the_records(records, tmp_path):
-    written = write_document(
+    drawn, real = write_documents(
         ROOT / 'docs/results', tmp_path / 'results.md', ROOT, records
     )
-    equal = written.read_text() == RESULTS.read_text()
+    equal = drawn.read_text() == RESULTS.read_text()
+    assert equal, REWRITE
+    equal = real.read_text() == real_document(RESULTS).read_text()
     assert equal, REWRITE
     tables = write_summaries(tmp_path, 'mini', records['mini'])
     committed = ROOT / 'docs/results/mini/tables'
@@ -109,7 +129,8 @@ def accuracies(text):
 def test_accuracies_are_quoted_as_the_results_have_them(document):
     # What the tool writes into the README is of several rows.
     text = re.sub(f'{BEGIN}.*{END}', '', document.read_text(), flags=re.S)
-    rows = list(accuracies(RESULTS.read_text()))
+    pages = (RESULTS, real_document(RESULTS))
+    rows = [r for page in pages for r in accuracies(page.read_text())]
     wrong = [
         found
         for found in accuracies(text)

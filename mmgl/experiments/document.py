@@ -1,20 +1,20 @@
 """The results document and the README's table, written from records."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import check_output, write_text
 
 from .cells import find_config
-from .methods import DATASETS, METHODS, SCALES, Overrides
+from .findings import differences, find, findings_text
+from .methods import DATASETS, METHODS, Overrides
 from .pretrainings import PRETRAININGS
 from .records import Records
 from .state import write_json
 from .summary import (
     EMPTY,
-    came_through,
-    counted,
     draw,
     our_text,
     runs_text,
@@ -27,6 +27,8 @@ from .tables import TABLES
 NOTHING = 'No run of this table is recorded yet.'
 BEGIN = '<!-- Written by tools/reproduce.py from docs/results. -->'
 END = '<!-- End of what tools/reproduce.py writes. -->'
+# The sentence that a note begins a remark with.
+LEAD = re.compile(r'^\*\*(.+?)\*\*', re.M | re.S)
 # What the README shows: the rows of Table II that the quickstart makes.
 COLUMNS = {
     'Rank-1 all': 'all_single/rank1',
@@ -44,30 +46,86 @@ def template(name: str) -> str:
 
 def check_document(path: Path) -> None:
     """Refuse, before any work, to write the results over something else."""
-    check_output(path)
-    head = template('results.md').partition('\n')[0]
-    text = path.read_bytes() if path.exists() else b''
-    if text and not text.startswith(head.encode()):
-        raise ConfigError(
-            f'{path} is no document of results, which begins with {head!r}; '
-            'move it away or give another one by --document.'
-        )
+    for file in (path, real_document(path)):
+        check_output(file)
+        head = template('results.md').partition('\n')[0]
+        text = file.read_bytes() if file.exists() else b''
+        if text and not text.startswith(head.encode()):
+            raise ConfigError(
+                f'{file} is no document of results, which begins with '
+                f'{head!r}; move it away or give another one by --document.'
+            )
 
 
-def write_document(
+def real_document(path: Path) -> Path:
+    """Where the results on photographs stand."""
+    return path.with_name(f'{path.stem}_real{path.suffix}')
+
+
+def write_documents(
     results: Path, document: Path, root: Path, records: Mapping[str, Records]
-) -> Path:
-    """Write the results document from records, stale ones marked, by scale.
+) -> list[Path]:
+    """Write the results on drawn people, and on photographs a file of its own.
 
-    Notes lie beside the records; ``root`` is the folder with ``configs``.
+    From records, stale ones marked, by scale. Notes lie beside the records;
+    ``root`` is the folder with ``configs``.
     """
-    parts = [template('results.md')]
-    for name in TABLES:
-        parts.append(_section(name, records, root))
-        note = results / f'notes/{name}.md'
-        if note.is_file():
-            parts.append(note.read_text(encoding='utf-8').strip() + '\n')
-    return write_text(Path(document).resolve(), '\n'.join(parts))
+    written = []
+    document = Path(document).resolve()
+    pages = {'mini': document, 'full': real_document(document)}
+    for scale, path in pages.items():
+        ours = records[scale]
+        tables = [n for n, table in TABLES.items() if scale in table.scales]
+        name = 'results.md' if scale == 'mini' else 'results_real.md'
+        parts = [template(name), _glance(scale, tables, ours, results)]
+        for table in tables:
+            parts.append(_section(table, scale, ours, root))
+            if note := _note(results, table, scale):
+                parts.append(note)
+        written.append(write_text(path, '\n'.join(parts)))
+    return written
+
+
+def _note(results: Path, name: str, scale: str) -> str:
+    """Read the remarks below a table."""
+    ending = '' if scale == 'mini' else f'-{scale}'
+    note = results / f'notes/{name}{ending}.md'
+    if not note.is_file():
+        return ''
+    return note.read_text(encoding='utf-8').strip() + '\n'
+
+
+def _glance(
+    scale: str, tables: Sequence[str], records: Records, results: Path
+) -> str:
+    """Say first what was found, and how much is behind it."""
+    grid = [['table', 'rows with runs', 'runs']]
+    leads = []
+    for name in tables:
+        rows = summarise(name, scale, records)['rows']
+        rows = [row for row in rows if row['init'] is not None]
+        link = _link(TABLES[name].title)
+        done = sum(1 for row in rows if row['runs'])
+        runs = sum(row['runs'] for row in rows)
+        grid.append([link, f'{done} of {len(rows)}', str(runs)])
+        found = LEAD.findall(_note(results, name, scale))
+        leads += [f'- {_flat(lead)} ({link})' for lead in found]
+    parts = ['## At a glance']
+    if records:
+        parts.append(findings_text(find(scale, records)))
+    if leads:
+        parts += ['What stands below the tables:', '\n'.join(leads)]
+    return '\n\n'.join([*parts, draw(grid, 1)]) + '\n'
+
+
+def _flat(text: str) -> str:
+    return ' '.join(text.split())
+
+
+def _link(title: str) -> str:
+    """Link to the section of a table, by the rule of GitHub."""
+    anchor = re.sub(r'[^\w -]', '', title.lower()).replace(' ', '-')
+    return f'[{title}](#{anchor})'
 
 
 def write_summaries(results: Path, scale: str, records: Records) -> list[Path]:
@@ -82,25 +140,22 @@ def write_summaries(results: Path, scale: str, records: Records) -> list[Path]:
     return written
 
 
-def _section(name: str, records: Mapping[str, Records], root: Path) -> str:
-    """Write one table at all its scales."""
+def _section(name: str, scale: str, records: Records, root: Path) -> str:
+    """Write one table."""
     table = TABLES[name]
+    summary = summarise(name, scale, records)
+    done = any(row['runs'] for row in summary['rows'])
+    # The paper's numbers are worth reading without ours.
+    text = table_text(summary) if done or scale == 'full' else NOTHING
     lines = [
         f'## {table.title}',
         table.intro,
-        f'`python tools/reproduce.py {name} --scale '
-        f'{{{",".join(table.scales)}}}` makes every row.',
+        text,
+        f'<details markdown><summary>Configs; <code>python '
+        f'tools/reproduce.py {name} --scale {scale}</code></summary>',
+        _configs(name, scale, root),
+        '</details>',
     ]
-    for scale in table.scales:
-        summary = summarise(name, scale, records[scale])
-        done = any(row['runs'] for row in summary['rows'])
-        # The paper's numbers are worth reading once without ours.
-        shown = done or scale == table.scales[0]
-        lines += [
-            f'### {SCALES[scale].title}',
-            _configs(name, scale, root),
-            table_text(summary) if shown else NOTHING,
-        ]
     return '\n\n'.join(lines) + '\n'
 
 
@@ -142,24 +197,15 @@ def readme_table(records: Records) -> str:
 
 def _gain(records: Records) -> list[str]:
     """MMGL minus random weights, seed by seed, and how many seeds."""
-    before, after = (
-        {
-            cell.seed: record['metrics']
-            for row in TABLES['table2'].rows('mini')
-            if (row.method, row.init) == ('agw', init)
-            for cell, record in came_through(counted(row, records)[0]).items()
-        }
-        for init in INITS
-    )
-    seeds = sorted(before.keys() & after.keys())
+    rows = TABLES['table2'].keyed_rows('mini')
+    keys = list(COLUMNS.values())
+    gains = differences(rows['agw/mmgl'], rows['agw/random'], keys, records)
+    seeds = len(gains[COLUMNS['Rank-1 all']])
     if not seeds:
         return [EMPTY] * (len(COLUMNS) + 1)
-    gains = [
-        statistics([after[s][key] - before[s][key] for s in seeds])
-        for key in COLUMNS.values()
-    ]
-    texts = [f'{gain["mean"]:+.2f} ± {gain["std"]:.2f}' for gain in gains]
-    return [*texts, str(len(seeds))]
+    found = [statistics(values) for values in gains.values()]
+    texts = [f'{gain["mean"]:+.2f} ± {gain["std"]:.2f}' for gain in found]
+    return [*texts, str(seeds)]
 
 
 def write_readme(path: Path, records: Records) -> Path:

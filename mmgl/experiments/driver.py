@@ -16,7 +16,7 @@ from .chain import Chain, StageRunner
 from .checks import check_data, default_root
 from .document import (
     check_document,
-    write_document,
+    write_documents,
     write_readme,
     write_summaries,
 )
@@ -119,10 +119,10 @@ def _reproduce(
         display.say('\n' + table_text(summary, terminal=True))
     write_summaries(options.results, options.scale, ours)
     if options.document is not None:
-        written = write_document(
+        for written in write_documents(
             options.results, options.document, options.root, records
-        )
-        display.say(f'Wrote {written}')
+        ):
+            display.say(f'Wrote {written}')
     if options.official:
         readme = write_readme(options.root / 'README.md', records['mini'])
         display.say(f'Wrote {readme}')

@@ -138,15 +138,20 @@ def _grid(
     """Fill the cells of one part of a table, headings first."""
     table = TABLES[summary['table']]
     titles = MEASURES | ({'rank1': 'Rank-1'} if table.across else {})
-    kinds = ['[paper]'] if terminal else ['(paper)', '(ours)']
-    heads = [f'{titles[m]} {kind}' for m in table.measures for kind in kinds]
+    drawn = summary['scale'] == 'mini'
+    # Numbers of photographs do not stand beside those of drawn people, but
+    # in brackets, for whoever watches a run.
+    kinds = [''] if drawn else [' (paper)', ' (ours)']
+    kinds = [' [paper]'] if terminal else kinds
+    heads = [f'{titles[m]}{kind}' for m in table.measures for kind in kinds]
     grid = [[*table.headers, *heads, 'runs']]
     for row in summary['rows']:
         cells = list(row['labels'])
         for measure in table.measures:
             key = f'{group}/{measure}'
             paper, ours = _paper_text(row, key), our_text(row, key)
-            cells += [f'{ours} [{paper}]'] if terminal else [paper, ours]
+            both = [ours] if drawn else [paper, ours]
+            cells += [f'{ours} [{paper}]'] if terminal else both
         grid.append([*cells, runs_text(row)])
     if table.across:
         return [list(column) for column in zip(*grid, strict=True)]
@@ -156,15 +161,16 @@ def _grid(
 def table_text(summary: Mapping[str, Any], terminal: bool = False) -> str:
     """Draw a table, in Markdown or for the terminal.
 
-    The paper's numbers stand beside ours, there in brackets behind ours.
+    The paper's numbers stand beside ours of photographs, and in the terminal
+    in brackets behind ours of whatever.
     """
     table = TABLES[summary['table']]
     left = 1 if table.across else len(table.headers)
     parts = []
     if terminal:
         parts.append(
-            f'{summary["title"]}, scale {summary["scale"]} (percent; the '
-            "paper's numbers in brackets)"
+            f'{summary["title"]}, scale {summary["scale"]} (percent; in '
+            "brackets the paper's numbers, of photographs)"
         )
     for group in table.groups:
         text = draw(_grid(summary, group, terminal), left, terminal)

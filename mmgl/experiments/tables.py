@@ -59,10 +59,15 @@ class Table:
     across: bool
     scales: list[str]
     lines: list[str]
+    claims: list[str]
     paper: Mapping[str, Numbers]
 
     def rows(self, scale: str) -> list[Row]:
         """Make the rows that are within reach of a scale."""
+        return list(self.keyed_rows(scale).values())
+
+    def keyed_rows(self, scale: str) -> dict[str, Row]:
+        """Make the rows by their keys in ``tables.ini``."""
         data = 'regdb' if 'infrared_to_visible' in self.groups else 'sysu'
         if self.name == 'table6' and scale == 'mini':
             data = 'sysu-18rows'
@@ -70,7 +75,7 @@ class Table:
         if paper:
             paper = {**TABLES['table5'].paper, **paper}
         within = {QUOTED, *SCALES[scale].inits, *PRETRAININGS[scale]}
-        rows = []
+        rows = {}
         for line in self.lines:
             key, _, label = line.partition(' ')
             *methods, name = key.split('/')
@@ -84,7 +89,7 @@ class Table:
                 labels = [METHODS[methods[0]].title, TITLES[init]]
             start = None if init == QUOTED else init
             method = methods[0] if methods else 'agw'
-            rows.append(Row(labels, method, start, data, paper.get(printed)))
+            rows[key] = Row(labels, method, start, data, paper.get(printed))
         return rows
 
 
@@ -119,6 +124,7 @@ def _read_tables() -> dict[str, Table]:
             section['across'] == 'yes',
             section['scales'].split(),
             section['rows'].strip().splitlines(),
+            section.get('claims', '').strip().splitlines(),
             _numbers(section),
         )
         for name in parser.sections()
