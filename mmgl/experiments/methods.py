@@ -133,7 +133,7 @@ SMOKE = replace(
     SCALES['mini'],
     preset='tiny',
     roots=dict(sysu='data/synthetic/tiny'),
-    seconds=dict(data=5, pretrain=15, finetune=20, evaluate=10),
+    seconds=dict(data=5, pretrain=15, finetune=20, evaluate=10, figure=10),
     changes={
         'pretrain': {'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 1},
         'finetune': {'train_cfg.max_epochs': 1, '*.num_classes': 12},
