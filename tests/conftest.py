@@ -66,6 +66,7 @@ LONG = (
     'test_datasets/test_sysu_mm01',
     'test_datasets/test_verify',
     'test_evaluation/test_shared',
+    'test_engine/test_compile_backbone',
     'test_experiments/',
     'test_fuzz',
     'test_gallery/',

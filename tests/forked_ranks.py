@@ -44,7 +44,7 @@ def run_ranks(tmp_path, function, *args, world=2):
     for proc in procs:
         proc.start()
     try:
-        results = dict(out.get(timeout=120) for _ in procs)
+        results = dict(out.get(timeout=300) for _ in procs)
     finally:
         for proc in procs:
             proc.join(timeout=10)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ PLAN = """
 import sys
 from mmgl.experiments import Options, run
 sys.exit(run(Options(
-    ['table2'], smoke=True, seeds=1, only=['agw', 'random'], jobs=1, gpus=[],
+    [{target!r}], smoke=True, seeds=1, only={only!r}, jobs=1, gpus=[],
     workers=0, work_dir='work', results='results', document='doc.md',
     data_root=dict(sysu='data'))))
 """
@@ -60,12 +60,22 @@ def programs(shared: Path) -> dict[str, Program]:
             [*mmgl, 'write-shards', *data, '--images-per-shard', 4], everything
         ),
         'exporting': Program([*mmgl, 'export-pruned', *network], checkpoints),
-        'planner': Program([sys.executable, '-c', PLAN], plan_results),
+        'planner': plan('table2', plan_results, ['agw', 'random']),
         'quickstart': Program(
             [sys.executable, tool_dir() / 'quickstart.py', *quick],
             quickstart_results,
         ),
     }
+
+
+def plan(
+    target: str,
+    results: Callable[[Path], dict[str, Any]],
+    only: Sequence[str] = (),
+) -> Program:
+    """Make a table or figure by the planner."""
+    code = PLAN.format(target=target, only=list(only))
+    return Program([sys.executable, '-c', code], results)
 
 
 def _narrow_nfs(shared: Path) -> tuple[Path, Path]:
@@ -123,8 +133,14 @@ def quickstart_results(folder: Path) -> dict[str, Any]:
     metrics = json.loads((work / 'metrics.json').read_text())
     found = {key: metrics[key] for key in ('summary', 'per_seed', 'seeds')}
     found['report'] = (work / 'report.md').is_file()
-    for path in work.rglob('*.png'):
-        found[path.name] = path.stat().st_size > 0
+    return {**found, **drawn(work)}
+
+
+def drawn(work: Path) -> dict[str, Any]:
+    """Gather features, checkpoints and what pictures there are."""
+    found = {
+        path.name: path.stat().st_size > 0 for path in work.rglob('*.png')
+    }
     for path in work.rglob('features.npz'):
         with np.load(path) as arrays:
             found[str(path.parent.relative_to(work))] = digest(

@@ -116,7 +116,7 @@ def test_failed_and_cut_parts_say_so(tmp_path):
         ],
     )
     assert proof.run() == 1
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 200
     parts, page = report_of(proof)
     assert [part['state'] for part in parts.values()] == [
         'failed',

@@ -165,11 +165,9 @@ def test_without_the_seed_hook_it_would_not_be(toy_config, tmp_path):
     assert not same(whole, parts)
 
 
-def start(config, work_dir, *arguments, delay='0'):
+def start(config, work_dir, *arguments, stop='0'):
     path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
-    env = dict(
-        os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1', TOY_DELAY=delay
-    )
+    env = dict(os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1', TOY_STOP=stop)
     return subprocess.Popen(
         [
             sys.executable,
@@ -191,20 +189,20 @@ def test_killed_in_an_epoch_and_resumed_is_bit_exact(toy_config, tmp_path):
     config = toy_config()
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     reference = start(config, whole)
-    # Eight iterations of 0.3 s each: the kill comes early in epoch 3.
-    victim = start(config, parts, delay='0.3')
-    deadline = time.time() + 120
-    while not (parts / 'epoch_2.pth').exists():
+    # The fourth of eight iterations of epoch 3.
+    victim = start(config, parts, stop='20')
+    deadline = time.time() + 300
+    while not (tmp_path / 'stopped').exists():
         assert victim.poll() is None and time.time() < deadline
         time.sleep(0.05)
-    time.sleep(1.2)
     victim.send_signal(signal.SIGKILL)
     victim.communicate()
     assert victim.returncode == -signal.SIGKILL
+    assert (parts / 'epoch_2.pth').exists()
     assert not (parts / 'epoch_3.pth').exists()
     resumed = start(config, parts, '--resume', 'auto')
     for process in (reference, resumed):
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     assert same(
         load(whole / 'epoch_3.pth')['state_dict'],

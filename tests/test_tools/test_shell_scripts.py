@@ -284,11 +284,12 @@ def test_failed_installation_is_tried_again(checkout):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='about gloo')
-def test_two_processes_on_the_cpu(tmp_path):
-    """Train and test by the launchers; 20 s, five programs import torch."""
+def test_two_processes_on_the_cpu(tmp_path, monkeypatch):
+    """Train and test by the launchers; 20 s, six programs import torch."""
     toy = ROOT / 'tests'
-    sys.path.insert(0, str(toy))
     import toy as toy_module
+
+    from mmgl.apis.evaluation import run_evaluation
 
     config = tmp_path / 'toy_config.py'
     base = ROOT / 'configs/_base_/default_runtime.py'
@@ -325,12 +326,9 @@ def test_two_processes_on_the_cpu(tmp_path):
         **shared,
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    result = bash(
-        '-c',
-        f'"$PYTHON" {ROOT}/tools/test.py {config} '
-        f'{folder}/epoch_2.pth --out one.json',
-        **shared,
+    monkeypatch.chdir(tmp_path)
+    run_evaluation(
+        [str(config), str(folder / 'epoch_2.pth'), '--out', 'one.json']
     )
-    assert result.returncode == 0, result.stderr[-2000:]
     one, two = (read_report(tmp_path / f'{n}.json')[0] for n in ('one', 'two'))
     assert two == pytest.approx(one, abs=1e-5)

@@ -1,0 +1,85 @@
+"""Each kind of stage is killed once, with its job, and given again.
+
+A figure of two trainings has them all: data, a pre-training, fine-tunings,
+evaluations and the picture. Slow: the job runs twice at the smallest size.
+"""
+
+import json
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from campaign import TIMEOUT, Run, leftovers, through
+from programs import drawn, plan
+from running import differences
+
+# Where the stages are in the work dir, in the order in which they run.
+STAGES = {
+    'data': 'data',
+    'pretrain': 'pretrain/*',
+    'finetune': '*/finetune',
+    'evaluate': '*/features',
+    'figure': 'figures/*',
+}
+
+
+def at_work(kind, folder):
+    """Whether a stage of a kind is in the middle of its work."""
+    if kind == 'data':
+        return any((folder / 'data').glob('**/*.jpg'))
+    for path in (folder / 'work').glob(STAGES[kind]):
+        if kind == 'figure' and (path / 'stage.log').is_file():
+            return True
+        if kind == 'pretrain' and not list(path.glob('epoch_1.pth')):
+            continue
+        with suppress(OSError, ValueError):
+            if json.loads((path / 'progress.json').read_text())['done']:
+                return True
+    return False
+
+
+def kill(kind, run):
+    """SIGKILL the job and its stage when that is at work."""
+    process, deadline = run.start(), time.monotonic() + TIMEOUT
+    while not at_work(kind, run.folder):
+        assert process.poll() is None, run.log.read_text()[-2000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    tasks = Path(f'/proc/{process.pid}/task/{process.pid}/children')
+    stages = tasks.read_text().split()
+    assert stages, 'nothing was at work'
+    process.kill()
+    for stage in stages:
+        with suppress(ProcessLookupError):
+            os.killpg(int(stage), signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def starts(folder, kind):
+    """How often each stage of a kind was started."""
+    return [
+        path.read_text(errors='replace').count('\n$ ')
+        for path in (folder / 'work').glob(f'{STAGES[kind]}/stage.log')
+    ]
+
+
+@pytest.mark.slow
+def test_each_kind_of_stage_is_killed_and_goes_on(tmp_path):
+    program = plan('fig5', lambda folder: drawn(folder / 'work'))
+    _, _, expected = through(program, tmp_path / 'through')
+    assert len(expected) >= 10
+    run = Run(program, tmp_path / 'killed')
+    for kind in STAGES:
+        kill(kind, run)
+    assert run.finish() == ''
+    assert differences(expected, program.results(run.folder)) == []
+    assert leftovers(run.folder) == []
+    # What was done is not done again.
+    for kind in STAGES:
+        counted = sorted(starts(run.folder, kind))
+        assert counted[-1] == 2 and set(counted[:-1]) <= {1}, (kind, counted)
+    for kind in STAGES:
+        assert set(starts(tmp_path / 'through', kind)) == {1}
