@@ -5,6 +5,7 @@ it needs no display, keeps no global state and can run beside a training.
 """
 
 from .bars import comparison_figure, draw_comparison
+from .changed_queries import choose_changed_queries
 from .cost import CostRecord, cost_figure, draw_cost, read_cost_records
 from .curves import (
     draw_losses,
@@ -37,6 +38,7 @@ __all__ = [
     'EmbeddedPoints',
     'RankedQuery',
     'RunLog',
+    'choose_changed_queries',
     'choose_queries',
     'comparison_figure',
     'cost_figure',
