@@ -88,6 +88,10 @@ COMMANDS = {
         'mmgl.apis.pictures:run_ranking',
         'draw queries and their best matches',
     ),
+    'activation': (
+        'mmgl.apis.activation:run_activation',
+        'draw what makes images of a person alike for a model',
+    ),
     'quickstart': (
         'mmgl.experiments.commands:run_quickstart',
         'the whole job on embedded data',

@@ -12,6 +12,7 @@ from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 from mmgl.visualization import (
     EmbeddedPoints,
+    choose_changed_queries,
     choose_queries,
     draw_embedding,
     draw_ranking,
@@ -85,6 +86,12 @@ def ranking_parser() -> argparse.ArgumentParser:
         'and camera',
     )
     add('--side-by-side', action='store_true', help='not one above another')
+    add(
+        '--against',
+        metavar='INPUT',
+        help='another model: of the queries those whose first match moved '
+        'most, up and down alike',
+    )
     return parser
 
 
@@ -108,10 +115,20 @@ def run_ranking(arguments: Sequence[str] | None = None) -> None:
     silence_upstream_warnings()
     with report_outcome(), report_errors():
         checked_path(args.out)
+        if args.against:
+            if len(args.inputs) > 1:
+                raise ConfigError(
+                    '--against compares one input with another; give one'
+                )
+            args.inputs.append(args.against)
         dumps = load_inputs(args)
         _check_same_images(dumps)
-        first = next(iter(dumps.values()))
-        queries = choose_queries(first, args.num_queries, args.seed)
+        first, *others = dumps.values()
+        if args.against:
+            rule = args.num_queries, not args.multi_shot, args.seed
+            queries = choose_changed_queries(first, others[0], *rule)
+        else:
+            queries = choose_queries(first, args.num_queries, args.seed)
         how = (args.top_k, not args.multi_shot, args.seed, args.data_root)
         panels = {
             name: [rank_gallery(dump, query, *how) for query in queries]

@@ -42,7 +42,7 @@ def draw_pictures(
         if not embedded:
             # Both have the same images in the same order.
             kept = vis.select_identities(dump.pids, dump.modality)
-            queries = vis.choose_queries(dump)
+            queries = vis.choose_queries(dump, num_queries=3)
         name = f'({letter}) AGW from {title}'
         points = vis.tsne_embed(dump.features[kept])
         embedded[name] = vis.EmbeddedPoints(
@@ -54,4 +54,4 @@ def draw_pictures(
         ]
     vis.draw_losses(logs, out / 'finetuning_curve.png')
     vis.draw_embedding(embedded, out / 'tsne.png')
-    vis.draw_ranking(ranked, out / 'retrieval_top10.png')
+    vis.draw_ranking(ranked, out / 'retrieval_top10.png', stacked=True)

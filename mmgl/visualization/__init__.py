@@ -4,7 +4,9 @@ Everything here draws on matplotlib's Agg canvas through ``Figure`` objects, so
 it needs no display, keeps no global state and can run beside a training.
 """
 
+from .activation import ExplainedPair, activation_figure, draw_activation
 from .bars import comparison_figure, draw_comparison
+from .changed_queries import choose_changed_queries
 from .cost import CostRecord, cost_figure, draw_cost, read_cost_records
 from .curves import (
     draw_losses,
@@ -35,11 +37,15 @@ from .scalars import RunLog, load_run_log, smooth
 __all__ = [
     'CostRecord',
     'EmbeddedPoints',
+    'ExplainedPair',
     'RankedQuery',
     'RunLog',
+    'activation_figure',
+    'choose_changed_queries',
     'choose_queries',
     'comparison_figure',
     'cost_figure',
+    'draw_activation',
     'draw_comparison',
     'draw_cost',
     'draw_embedding',

@@ -69,10 +69,13 @@ def series_figure(
         width = 3.5 * columns + (1.0 if columns == 1 else 0)
         figure = new_figure(width, 2.5 * rows + 0.2)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        names = [name for curves in panels.values() for name in curves]
+        # A curve keeps its colour, also where a panel lacks others.
+        number = {name: n for n, name in enumerate(dict.fromkeys(names))}
         for ax, (title, curves) in zip(axes, panels.items(), strict=False):
-            for number, (name, (x, y)) in enumerate(curves.items()):
+            for name, (x, y) in curves.items():
                 x, y = np.asarray(x), np.asarray(y)
-                _line(ax, x, y, name, number, smoothing)
+                _line(ax, x, y, name, number[name], smoothing)
             ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         for ax in axes[len(panels) :]:

@@ -8,10 +8,18 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
 
 from .style import PALETTE, drawn_to_file, figure_style, new_figure
+
+# Places of a label around its point, in points, from near to far.
+_OFFSETS = [
+    (round(radius * np.cos(angle), 1), round(radius * np.sin(angle), 1))
+    for radius in (8, 14, 20, 27, 35)
+    for angle in np.pi * (0.5 + np.arange(8) / 4)
+]
 
 
 class EmbeddedPoints(NamedTuple):
@@ -103,10 +111,24 @@ def _label(ax: Axes, part: EmbeddedPoints, pid: int, colour: str) -> None:
         if all(np.linalg.norm(spot - other) > apart for other in written):
             written.append(spot)
             text = ax.annotate(
-                str(pid), spot, (0, 8), textcoords='offset points'
+                str(pid), spot, _OFFSETS[0], textcoords='offset points'
             )
             text.set(color=colour, fontsize=7.5, fontweight='bold')
             text.set(ha='center', va='center', path_effects=[halo])
+            text.set_in_layout(False)
+
+
+def _part_labels(figure: Figure, ax: Axes) -> None:
+    """Move labels off those before them, to the nearest place that is free."""
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    taken: list[Bbox] = []
+    for text in ax.texts:
+        for offset in _OFFSETS:
+            text.set_position(offset)
+            box = text.get_window_extent(renderer)
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)
 
 
 def _panel(
@@ -159,6 +181,9 @@ def embedding_figure(
             handles=handles, loc='outside lower center', ncols=2, title=title
         )
         legend.get_title().set_fontsize(8)
+        figure.draw_without_rendering()  # settles where the panels are
+        for ax in axes:
+            _part_labels(figure, ax)
     return figure
 
 

@@ -32,7 +32,8 @@ class RankedQuery:
     """An infrared query and its visible gallery, best first.
 
     ``matches`` says whether an image shows the query's identity; ``scores``
-    and ``camids`` are those of the gallery.
+    and ``camids`` are those of the gallery; ``first`` is the rank of the first
+    match in the whole gallery, if it has one.
     """
 
     query_path: str
@@ -40,9 +41,10 @@ class RankedQuery:
     matches: Sequence[bool]
     scores: Sequence[float] | None = None
     camids: Sequence[int] | None = None
+    first: int | None = None
 
 
-def _may_compare(query_camid: int, gallery_camids: np.ndarray) -> np.ndarray:
+def may_compare(query_camid: int, gallery_camids: np.ndarray) -> np.ndarray:
     """SYSU-MM01: cameras 2 and 3 see the same place."""
     return np.asarray(~((query_camid == 3) & (gallery_camids == 2)))
 
@@ -60,7 +62,7 @@ def choose_queries(
     for i in rng.permutation(np.flatnonzero(dump.modality == INFRARED)):
         pid = int(dump.pids[i])
         right = visible & (dump.pids == pid)
-        right &= _may_compare(dump.camids[i], dump.camids)
+        right &= may_compare(dump.camids[i], dump.camids)
         if pid not in seen and right.any():
             seen.add(pid)
             picked.append(i)
@@ -69,7 +71,7 @@ def choose_queries(
     return np.array(picked, dtype=int)
 
 
-def _one_shot(dump: FeatureSet, gallery: np.ndarray, seed: int) -> np.ndarray:
+def one_shot(dump: FeatureSet, gallery: np.ndarray, seed: int) -> np.ndarray:
     """Keep one image of each (identity, camera), the same for every query."""
     order = np.random.default_rng(seed).permutation(gallery)
     keys = np.stack([dump.pids[order], dump.camids[order]], axis=1)
@@ -113,14 +115,16 @@ def rank_gallery(
         raise ValueError(f'Query {query} ({paths[query]}) is not infrared.')
     gallery = np.flatnonzero(dump.modality == VISIBLE)
     if single_shot:
-        gallery = _one_shot(dump, gallery, seed)
-    gallery = gallery[_may_compare(dump.camids[query], dump.camids[gallery])]
+        gallery = one_shot(dump, gallery, seed)
+    gallery = gallery[may_compare(dump.camids[query], dump.camids[gallery])]
     if not len(gallery):
         raise ValueError(f'Query {query} has no gallery image to compare to.')
     unit = dump.features.astype(np.float64)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     scores = unit[gallery] @ unit[query]
-    order = np.argsort(-scores, kind='stable')[:top_k]
+    order = np.argsort(-scores, kind='stable')
+    hits = np.flatnonzero(dump.pids[gallery[order]] == dump.pids[query])
+    order = order[:top_k]
     best = gallery[order]
     return RankedQuery(
         query_path=find_image(paths[query], image_root),
@@ -128,6 +132,7 @@ def rank_gallery(
         matches=(dump.pids[best] == dump.pids[query]).tolist(),
         scores=scores[order].tolist(),
         camids=dump.camids[best].tolist(),
+        first=int(hits[0]) + 1 if len(hits) else None,
     )
 
 
@@ -158,13 +163,13 @@ def _tile(
         text.set(fontsize=7, fontweight='bold', ha='right', va='bottom')
         text.set_bbox({'facecolor': colour, 'edgecolor': 'none', 'pad': 1.2})
     if note:
-        ax.set_xlabel(note, fontsize=6, labelpad=2)
+        ax.set_xlabel(note, fontsize=6.5, labelpad=2)
 
 
 def _note(query: RankedQuery, k: int) -> str:
     camera = f'cam {query.camids[k]}' if query.camids is not None else ''
     score = f'{query.scores[k]:.2f}' if query.scores is not None else ''
-    return '  '.join(part for part in (camera, score) if part)
+    return ' '.join(part for part in (camera, score) if part)
 
 
 def _row(axes: np.ndarray, query: RankedQuery, heading: bool) -> None:
@@ -174,7 +179,9 @@ def _row(axes: np.ndarray, query: RankedQuery, heading: bool) -> None:
             f'images but {len(query.matches)} match flags.'
         )
     image = _read(query.query_path)
-    _tile(axes[0], image, INK, '', MODALITY_NAMES[INFRARED])
+    known = query.first is not None
+    note = f'match at {query.first}' if known else MODALITY_NAMES[INFRARED]
+    _tile(axes[0], image, INK, '', note)
     axes[1].set_axis_off()
     tiles, rest = np.split(axes[2:], [len(query.gallery_paths)])
     for ax in rest:

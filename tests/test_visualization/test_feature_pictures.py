@@ -5,13 +5,16 @@ import pytest
 
 from mmgl.apis.pictures import run_ranking, run_tsne
 from mmgl.evaluation import FeatureSet, save_features
+from mmgl.protocols.modality import INFRARED, VISIBLE
 from mmgl.visualization import (
+    choose_changed_queries,
     choose_queries,
     load_feature_dump,
     rank_gallery,
     select_identities,
     tsne_embed,
 )
+from mmgl.visualization.changed_queries import first_match_ranks
 
 
 def make_dump(seed=0, ids=6, per_camera=3):
@@ -90,6 +93,35 @@ def test_single_shot_keeps_one_image_an_identity_and_camera():
     keys = {path.rsplit('/', 1)[0] for path in ranked.gallery_paths}
     assert len(keys) == 6 * 4
     assert ranked == rank_gallery(dump, query, 1000)
+
+
+def test_queries_that_moved_are_shown_in_both_directions():
+    first, second = make_dump(1), make_dump(2)
+    expected = {}
+    for name, dump in (('a', first), ('b', second)):
+        for query in np.flatnonzero(dump.modality == INFRARED):
+            ranked = rank_gallery(dump, int(query), 1000)
+            place = 1 + ranked.matches.index(True)
+            assert ranked.first == place
+            expected[name, query] = place
+    ranks = first_match_ranks(first)
+    assert np.isnan(ranks[first.modality == VISIBLE]).all()
+    for (name, query), place in expected.items():
+        assert name == 'b' or ranks[query] == place
+    chosen = choose_changed_queries(first, second, 4)
+    assert len({first.pids[query] for query in chosen}) == 4
+    gains = [expected['b', q] / expected['a', q] for q in chosen]
+    assert [gain > 1 for gain in gains] == [True, False, True, False]
+    every = {
+        query: expected['b', query] / expected['a', query]
+        for name, query in expected
+        if name == 'b'
+    }
+    assert gains[0] == max(every.values())
+    others = [q for q in every if first.pids[q] != first.pids[chosen[0]]]
+    assert gains[1] == min(every[q] for q in others)
+    with pytest.raises(ValueError, match='both models'):
+        choose_changed_queries(first, first)
 
 
 def test_query_must_be_infrared():
@@ -185,3 +217,22 @@ def test_no_picture_of_faulty_dumps(
     assert ended.value.code == 2 and '\n' not in error
     assert words in error and 'a.npz' in error
     assert not (tmp_path / 'a.png').exists()
+
+
+def test_two_models_are_drawn_side_by_side(tmp_path, capsys):
+    import cv2
+
+    for name, seed in (('a', 1), ('b', 2)):
+        save_features(tmp_path / f'{name}.npz', make_dump(seed, per_camera=1))
+    for path in make_dump(per_camera=1).img_paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / path), np.full((16, 8, 3), 90, np.uint8))
+    words = '{0}/a.npz --against {0}/b.npz --data-root {0} --names a b'
+    words = words.format(tmp_path).split()
+    out = tmp_path / 'out.png'
+    run_ranking([*words, '--num-queries=2', '--top-k=3', f'--out={out}'])
+    assert out.is_file() and str(out) in capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        run_ranking([f'{tmp_path}/b.npz', *words, f'--out={out}'])
+    assert end.value.code == 2
+    assert '--against compares one input' in capsys.readouterr().err

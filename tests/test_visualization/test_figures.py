@@ -59,6 +59,19 @@ def test_embedding_marks_modality_and_colours_identity():
     assert embedding_figure({'a': part}).axes[0].texts
 
 
+def test_labels_of_identities_do_not_overlap():
+    # Ten people at nearly one place.
+    points = np.random.default_rng(0).normal(0, 0.01, (40, 2))
+    points[:2] = (0, 0), (9, 9)
+    part = EmbeddedPoints(points, np.arange(40) % 10 + 90, np.arange(40) // 20)
+    figure = embedding_figure({'a': part, 'b': part})
+    for ax in figure.axes:
+        assert len(ax.texts) >= 10
+        boxes = [text.get_window_extent() for text in ax.texts]
+        for number, box in enumerate(boxes):
+            assert not any(box.overlaps(other) for other in boxes[:number])
+
+
 @pytest.mark.parametrize('stacked', [True, False])
 def test_ranking_panels_and_frames(tmp_path, stacked):
     import cv2
@@ -114,6 +127,23 @@ def test_series_draw_what_they_are_given():
         )
     assert [t.get_text() for t in ax.get_legend().texts] == ['a', 'b']
     assert (ax.get_xlabel(), ax.get_ylabel()) == ('epoch', '%')
+
+
+def test_a_run_keeps_its_colour_in_every_panel():
+    curve = (np.arange(3), np.arange(3))
+    panels = {
+        's': dict.fromkeys('ab', curve),
+        't': dict.fromkeys('bc', curve),
+        'u': dict.fromkeys('ca', curve),
+    }
+    colours = {}
+    for ax, names in zip(
+        series_figure(panels).axes, panels.values(), strict=True
+    ):
+        for line, name in zip(ax.lines, names, strict=True):
+            colours.setdefault(name, set()).add(line.get_color())
+    assert [len(colours[name]) for name in 'abc'] == [1, 1, 1]
+    assert len(set.union(*colours.values())) == 3
 
 
 def log(value):

@@ -1,0 +1,195 @@
+"""Heat maps of what makes the images of a person alike for a model."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from mmgl.checkpoints.provenance import (
+    check_seen,
+    entries_of,
+    read_meta,
+    seen_by,
+)
+from mmgl.checkpoints.reader import trust
+from mmgl.config.keys import VARIABLES
+from mmgl.config.loading import checked_config
+from mmgl.config.options import (
+    ALLOW_SEEN,
+    add_cfg_options,
+    add_picture_option,
+    add_trust_option,
+)
+from mmgl.structures import INFRARED, VISIBLE
+from mmgl.utils.arguments import positive, seed
+from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.errors import ConfigError, report_errors, report_outcome
+from mmgl.utils.images import read_image
+from mmgl.visualization import ExplainedPair, draw_activation
+from mmgl.visualization.style import checked_path
+
+from .features.images import build_images
+from .features.inputs import marked, panel_names
+from .features.network import build_preprocessor
+from .models import build_model
+
+Pair = tuple[int, int]
+
+
+class _Embedding(nn.Module):
+    """The test feature of images whose modality is known."""
+
+    def __init__(self, model: nn.Module, targets: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.model, self.targets = model, targets
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        feature = self.model(inputs, self.targets, mode='tensor')
+        return F.normalize(feature.float(), dim=1)
+
+
+def heat_of_pair(
+    model: nn.Module, inputs: Tensor, targets: dict[str, Tensor]
+) -> tuple[np.ndarray, float]:
+    """Explain the similarity of two images (2, 3, h, w) by Grad-CAM.
+
+    Where the last feature map of each raises the cosine with the feature of
+    the other one: heat (2, h, w), 0 to 1, by the library grad-cam, and the
+    cosine.
+
+    Raises:
+        ConfigError: If the backbone has several maps.
+        ImportError: Without the library.
+    """
+    try:
+        from pytorch_grad_cam import GradCAM
+    except ImportError as error:
+        raise ImportError(
+            'activation maps need grad-cam: pip install grad-cam'
+        ) from error
+    network = _Embedding(model, targets).eval()
+    maps: list[Any] = []
+    backbone: Any = model.backbone
+    hook = backbone.register_forward_hook(lambda *all: maps.append(all[-1]))
+    with torch.no_grad():
+        one, other = network(inputs)
+    hook.remove()
+    if not isinstance(maps[0], Tensor):
+        raise ConfigError(
+            'activation maps need a backbone with one feature map; '
+            f'{type(backbone).__name__} has several'
+        )
+    partners = [other, one]
+    goals = [lambda feature, p=partner: feature @ p for partner in partners]
+    with torch.enable_grad(), GradCAM(network, [backbone]) as explain:
+        heat = explain(inputs, goals)
+    return np.asarray(heat), float(one @ other)
+
+
+def choose_pairs(dataset: Any, number: int, seed: int = 0) -> list[Pair]:
+    """Draw an infrared and a visible image of each of some people."""
+    pids, modality = dataset.field('pid'), dataset.field('modality')
+    rng = np.random.default_rng(seed)
+    both = np.intersect1d(
+        *(pids[modality == one] for one in (INFRARED, VISIBLE))
+    )
+    if not len(both):
+        raise ConfigError('the split has nobody in both modalities')
+    pairs = []
+    for pid in rng.permutation(both)[:number]:
+        infrared, visible = (
+            int(rng.choice(np.flatnonzero((pids == pid) & (modality == one))))
+            for one in (INFRARED, VISIBLE)
+        )
+        pairs.append((infrared, visible))
+    return pairs
+
+
+def explain_pairs(
+    cfg: Config,
+    checkpoint: str,
+    loader: DataLoader[Any],
+    pairs: Sequence[Pair],
+) -> list[ExplainedPair]:
+    """Explain pairs of images of a loader's data set to a model."""
+    model = build_model(cfg, checkpoint)
+    preprocessor = build_preprocessor(cfg)
+    found = []
+    for pair in pairs:
+        samples = [loader.dataset[place] for place in pair]
+        batch = loader.collate_fn(samples)
+        data = preprocessor(batch)
+        heat, similarity = heat_of_pair(model, data['inputs'], data['targets'])
+        size = heat.shape[:0:-1]
+        images = [
+            cv2.resize(
+                read_image(sample.img_path, window=(1, 99)),
+                size,
+                interpolation=cv2.INTER_AREA,
+            )[..., ::-1]
+            for sample in batch['data_samples']
+        ]
+        found.append(
+            ExplainedPair(
+                (images[0], images[1]), (heat[0], heat[1]), similarity
+            )
+        )
+    return found
+
+
+def activation_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mmgl activation``."""
+    parser = argparse.ArgumentParser(
+        description='Draw what makes an infrared and a visible image of the '
+        'same people alike for fine-tuned models, by Grad-CAM.'
+    )
+    add = parser.add_argument
+    add('checkpoints', nargs='+', help='of the config')
+    add('--config', required=True, help='config of all checkpoints')
+    add_picture_option(parser)
+    add('--names', nargs='+', help='titles (default: the folders)')
+    add('--split', default='test', help='split of the images')
+    add('--data-root', help="folder of the images (default: the config's)")
+    add('--num-pairs', type=positive, default=4, help='people to draw')
+    add('--seed', type=seed, default=0, help='chooses the images')
+    add_cfg_options(parser)
+    add_trust_option(parser)
+    add(
+        *ALLOW_SEEN,
+        action='store_true',
+        help='use checkpoints that have seen the identities in training',
+    )
+    return parser
+
+
+def run_activation(arguments: Sequence[str] | None = None) -> None:
+    """Draw the same pairs for every checkpoint."""
+    args = activation_parser().parse_args(arguments)
+    silence_upstream_warnings()
+    with report_outcome(), report_errors():
+        checked_path(args.out)
+        if args.trust_checkpoint:
+            trust(*args.checkpoints)
+        names = panel_names(args.checkpoints, args.names)
+        cfg = checked_config(args.config, args.cfg_options, VARIABLES)
+        loader = build_images(cfg, args.split, args.data_root)
+        pairs = choose_pairs(loader.dataset, args.num_pairs, args.seed)
+        panels = {}
+        for name, checkpoint in zip(names, args.checkpoints, strict=True):
+            seen = check_seen(
+                seen_by(read_meta(checkpoint)),
+                entries_of(loader.dataset),
+                f'checkpoint {checkpoint}',
+                args.allow_seen,
+            )
+            panels[marked(name, seen)] = explain_pairs(
+                cfg, checkpoint, loader, pairs
+            )
+        print(draw_activation(panels, args.out))
