@@ -96,6 +96,10 @@ COMMANDS = {
         'mmgl.experiments.commands:run_quickstart',
         'the whole job on embedded data',
     ),
+    'demo': (
+        'mmgl.experiments.demo:run_demo',
+        'train a small model of drawn people, with pictures to try',
+    ),
     'reproduce': (
         'mmgl.experiments.commands:run_reproduction',
         "run the paper's tables and figures",

@@ -4,7 +4,10 @@ import re
 import shlex
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 
 from mmgl.cli import COMMANDS
@@ -28,9 +31,15 @@ TEXTS = {
 
 
 def commands(text):
+    """Split what a text tells to type into words."""
     for block in blocks(text, 'bash'):
         for line in block.replace('\\\n', ' ').splitlines():
             yield shlex.split(line, comments=True)
+
+
+def ours(text):
+    """Keep the commands of this package."""
+    return [words for words in commands(text) if words[0] == 'mmgl']
 
 
 def run(words):
@@ -47,18 +56,38 @@ def test_everything_printed_runs(quickstart_left, monkeypatch, name):
     for package in ('fastapi', 'onnx', 'onnxruntime', 'prometheus_client'):
         pytest.importorskip(package)
     monkeypatch.setattr(uvicorn, 'run', lambda app, **_: served.append(app))
-    todo = [words for words in commands(TEXTS[name]) if words[0] == 'mmgl']
+    publish, *todo = ours(TEXTS[name])
     kinds = {words[1] for words in todo}
-    assert {'publish', 'gallery', 'search', 'serve'} <= kinds
-    run(todo.pop(0))
+    assert publish[1] == 'publish' and {'gallery', 'search', 'serve'} <= kinds
+    run(publish)
     scope = {}
-    for block in blocks(TEXTS[name], 'python'):
-        exec(block, scope)
+    for language, block in re.findall(
+        r'^```(bash|python)\n(.*?)^```$', TEXTS[name], re.S | re.M
+    ):
+        if language == 'python':
+            exec(block, scope)
+            continue
+        for words in ours(f'```bash\n{block}```'):
+            if words != publish:
+                run(words)
+    assert len(served) == 1
     if name == 'use.md':
         assert scope['rows'].shape == (3, 256)
         assert scope['found'][0][0].name in 'ab'
         assert scope['embedder'].calibration.different == 1
-        Path('people.db').unlink()
-    for words in todo:
-        run(words)
-    assert len(served) == 1
+        assert scope['small'].network.source.suffix == '.onnx'
+        check_appearance(scope['Appearance'], scope['small'])
+
+
+def check_appearance(kind, embedder):
+    """Ask as BoxMOT and trackers do: boxes of detectors in a BGR frame."""
+    frame = cv2.imread('day/b.png')
+    boxes = np.array([[0, 0, 40, 90], [5.5, 3, 30, 80]], np.float32)
+    model = kind(embedder, 'visible')
+    got = model.get_features(boxes, frame)
+    crops = [frame[0:90, 0:40, ::-1], frame[3:80, 5:30, ::-1]]
+    want = embedder.embed(crops, 'visible')
+    np.testing.assert_allclose(got, want, atol=1e-6)
+    same = model.extract_features(SimpleNamespace(xyxy=boxes), frame)
+    assert np.array_equal(same, got)
+    assert model.get_features(boxes[:0], frame).shape == (0, 256)

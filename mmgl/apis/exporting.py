@@ -120,8 +120,15 @@ def export(
             given = pictures[modality] if int8 else None
             report = _shrink(network, path, size, given)
             _accept(path, report['cosine'] > _LEAST[kind], report, 'cosine')
-        reports.append(dict(report, file=str(path), bytes=path.stat().st_size))
+        size_of = sum(file.stat().st_size for file in _files(path))
+        reports.append(dict(report, file=str(path), bytes=size_of))
     return reports
+
+
+def _files(path: Path) -> list[Path]:
+    """List a file and the one of weights that OpenVINO puts beside it."""
+    tensors = path.with_suffix('.bin')
+    return [path, tensors] if path.suffix == '.xml' else [path]
 
 
 def _accept(
@@ -129,7 +136,8 @@ def _accept(
 ) -> None:
     """Remove a file that is not good, and say so."""
     if not good:
-        path.unlink()
+        for file in _files(path):
+            file.unlink()
         raise ConfigError(
             f'{path} differs from torch: {measure} {report[measure]:.1e}; it '
             'is removed'

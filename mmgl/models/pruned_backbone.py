@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mmgl.structures.modality import INFRARED, VISIBLE
 
@@ -69,6 +70,7 @@ class PrunedStream(nn.Module):
     """The network of one modality without closed channels, a copy."""
 
     kept: Tensor
+    places: Tensor
 
     def __init__(
         self,
@@ -97,8 +99,10 @@ class PrunedStream(nn.Module):
             }
         )
         last = subsets[STAGES[-1]]
-        self.out_channels = len(last)
         self.register_buffer('kept', last.nonzero().flatten())
+        # Closed channels are found behind the last one.
+        places = torch.where(last, last.cumsum(0) - 1, last.sum())
+        self.register_buffer('places', places, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the map of images of the modality, closed channels 0."""
@@ -107,8 +111,7 @@ class PrunedStream(nn.Module):
             x = self.get_submodule(name)(x)
             if name in self.gates:
                 x = self.gates[name](x)
-        full = x.new_zeros(len(x), self.out_channels, *x.shape[2:])
-        return full.index_copy(1, self.kept, x)
+        return functional.pad(x, (0, 0, 0, 0, 0, 1))[:, self.places]
 
 
 class PrunedBackbone(nn.Module):

@@ -10,7 +10,7 @@ import torch
 import mmgl
 from mmgl.apis import export_formats
 from mmgl.apis.exporting import DeployedNetwork, export, run_export
-from mmgl.models.pruning import prune_model
+from mmgl.models.pruning import save_pruned
 from mmgl.utils.errors import ConfigError
 
 METHODS = ['one-stream', 'agw', 'ddag', 'nfs', 'caj', 'mutual-info', 'mpanet']
@@ -75,24 +75,32 @@ def test_one_modality_alone_is_the_model(method):
         torch.testing.assert_close(got, want, atol=1e-6, rtol=0)
 
 
-def test_a_pruned_network_of_one_modality():
+def test_a_pruned_network(photographs, tmp_path):
     torch.manual_seed(0)
-    model = mmgl.build_model('finetune/nfs_r18-narrow_synthetic')
+    name = 'finetune/nfs_r18-narrow_synthetic'
+    model = mmgl.build_model(name)
     lively(model)
     with torch.no_grad():
-        for name, value in model.named_parameters():
-            if name.endswith('channel_logit'):
+        for key, value in model.named_parameters():
+            if key.endswith('channel_logit'):
                 value.copy_(torch.randn_like(value))
-    for name, value in model.named_buffers():
-        if name.endswith('phase'):
+    for key, value in model.named_buffers():
+        if key.endswith('phase'):
             value.fill_(2)
-    pruned = prune_model(model).eval()
+    path = tmp_path / 'pruned.pth'
+    pruned = save_pruned(model, mmgl.get_config(name).model, path).eval()
     images = torch.randint(0, 256, (2, 96, 48, 3), dtype=torch.uint8)
     for modality in (0, 1):
         with torch.no_grad():
             got = DeployedNetwork(pruned, modality)(images)
             want = DeployedNetwork(model, modality).eval()(images)
         torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
+    pytest.importorskip('onnxruntime')
+    # Other batches than the traced one are compared.
+    export(path, tmp_path / 'exported', config=name)
+    got = mmgl.Embedder(tmp_path / 'exported').embed(photographs, 'visible')
+    want = mmgl.Embedder(path, config=name).embed(photographs, 'visible')
+    np.testing.assert_allclose(got, want, atol=1e-5)
 
 
 def test_a_difference_is_not_accepted(bundle, tmp_path, monkeypatch):
@@ -163,6 +171,18 @@ def test_the_command_reports(bundle, tmp_path, capsys):
         export(bundle, tmp_path, 'tflite')
     for name in ('visible', 'infrared'):
         assert (tmp_path / f'{name}.pt').is_file()
+
+
+def test_openvino(bundle, exported, tmp_path):
+    pytest.importorskip('openvino')
+    for report in export(bundle, tmp_path, 'openvino'):
+        assert report['difference'] < 1e-5
+        onnx = exported / report['file'].rpartition('/')[2]
+        whole = onnx.with_suffix('.onnx').stat().st_size
+        assert 0.9 * whole < report['bytes'] < 1.1 * whole
+    left = {path.name for path in tmp_path.iterdir()}
+    kinds = ('xml', 'bin')
+    assert left == {f'{m}.{k}' for m in ('visible', 'infrared') for k in kinds}
 
 
 def test_a_missing_package_is_named(bundle, tmp_path, monkeypatch):

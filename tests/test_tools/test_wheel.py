@@ -11,7 +11,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from test_use_page import TEXTS, blocks, commands
+from test_use_page import TEXTS, blocks, ours
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -108,7 +108,7 @@ def test_readme_runs_from_a_wheel(site, quickstart_left):
     for package in ('fastapi', 'prometheus_client', 'safetensors', 'uvicorn'):
         pytest.importorskip(package)
     variables = dict(PYTHONPATH=str(site))
-    todo = [words for words in commands(TEXTS['README']) if words[0] == 'mmgl']
+    todo = ours(TEXTS['README'])
     assert len(todo) == 4
     said = []
     for words in todo[:-1]:

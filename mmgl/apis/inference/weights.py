@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from mmengine.config import Config
@@ -15,6 +15,7 @@ from mmgl.checkpoints.whole import load_state
 from mmgl.config.classes import leave_heads_out
 from mmgl.config.inert import check_types, parse_config
 from mmgl.config.loading import load_config
+from mmgl.models.pruning import load_pruned
 from mmgl.registry import MODELS, TRANSFORMS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
@@ -40,9 +41,12 @@ class Weights:
     state: Mapping[str, Any]
     sha256: str
     info: dict[str, Any] = field(default_factory=dict)
+    pruned: bool = False
 
     def build(self) -> nn.Module:
         """Build the model with the weights, on the CPU, for testing."""
+        if self.pruned:
+            return cast(nn.Module, load_pruned(self.source))
         with registry_scope():
             model: nn.Module = MODELS.build(dict(self.model))
         load_state(model, self.state, str(self.source))
@@ -74,7 +78,7 @@ def open_weights(
     """Read a bundle, a checkpoint, or a bundle of the Hugging Face hub.
 
     A checkpoint of this package carries its config; ``config`` is for those
-    that do not.
+    that do not, and for what ``mmgl export-pruned`` wrote.
 
     Raises:
         ConfigError: If there is no such file, or settings or tensors are
@@ -105,6 +109,7 @@ def open_weights(
         state=checkpoint['state_dict'],
         sha256=hash_file(path),
         info={'data_seen': meta.get('trained_on')},
+        pruned='subsets' in checkpoint,
     )
 
 
