@@ -306,6 +306,14 @@ def test_too_much_at_a_time_is_refused_and_passes(start, photographs):
     assert post(client, 'embed', data, modality='visible').is_success
 
 
+def test_who_is_alone_does_not_wait_for_others(start, photographs):
+    client = start(gallery=False, batch_wait=30)
+    data = [upload(path, 'images') for path in files(photographs)[:2]]
+    began = time.monotonic()
+    assert post(client, 'embed', data, modality='visible').is_success
+    assert time.monotonic() - began < 15
+
+
 def test_many_clients_get_their_own_answers(start, embedder, photographs):
     client = start()
     paths = files(photographs)
