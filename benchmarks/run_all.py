@@ -24,6 +24,8 @@ SCRIPTS = {
     'evaluation.py': ((), ('--device', 'cuda')),
     'data_loading.py': (WORKERS, (*WORKERS, '--only', 'workers')),
     'step.py': (None, WORKERS),  # a step takes half a minute on a processor
+    'embedding.py': ((), None),
+    'serving.py': (('--requests', '1000'), None),
     'retrieval.py': (MILLION, (*MILLION, '--device', 'gpu')),
 }
 # Of the scratch files of a million features and their indexes.

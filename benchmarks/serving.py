@@ -87,6 +87,7 @@ def judge(name: str, found: Outcome) -> Iterator[Figure]:
     for share in (0.5, 0.95, 0.99):
         figure = found.quantile(share)
         yield Figure(f'{name}, p{100 * share:.0f}', figure, unit='ms')
+    yield Figure(f'{name}, processor time a request', found.work(), unit='ms')
     half = found.memory[len(found.memory) // 2]
     growth = found.memory[-1] / half
     note = f'{half:.0f} to {found.memory[-1]:.0f} MiB'
@@ -141,9 +142,11 @@ def measure(
                         False,
                     ),
                 )
+                note = f'{found.work():.1f} ms of processor time a request'
                 for share in (0.5, 0.95):
                     name = f'{kind}, {clients} clients, p{100 * share:.0f}'
-                    yield Figure(name, found.quantile(share), unit='ms')
+                    figure = found.quantile(share)
+                    yield Figure(name, figure, unit='ms', note=note)
         for part, bad in (('load', 0), ('garbage', 5)):
             if part in options.only:
                 traffic = Traffic(images, part, bad)

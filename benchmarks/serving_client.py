@@ -69,6 +69,12 @@ class Served:
                 return int(line.split()[1]) / 1024
         return float('nan')
 
+    def seconds(self) -> float:
+        """Tell the processor time that the process has had."""
+        stat = Path(f'/proc/{self.process.pid}/stat').read_text()
+        ticks = stat.rpartition(')')[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf('SC_CLK_TCK')
+
 
 @contextmanager
 def served(bundle: Path, gallery: Path, log: Path) -> Iterator[Served]:
@@ -185,6 +191,11 @@ class Outcome:
     broken: Counter[int] = field(default_factory=Counter)
     stored: list[str] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
+    processor: float = 0.0
+
+    def work(self) -> float:
+        """Processor time of the service for a request, in milliseconds."""
+        return 1e3 * self.processor / len(self.seconds)
 
     def quantile(self, share: float) -> float:
         """Time of an answer in milliseconds."""
@@ -228,11 +239,14 @@ def run_clients(
                     outcome.stored.append(name)
         connection.close()
 
+    before = service.seconds()
     threads = [threading.Thread(target=client) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if service.process.poll() is None:
+        outcome.processor = service.seconds() - before
     return outcome
 
 

@@ -9,8 +9,9 @@
 FROM pytorch/pytorch:2.11.0-cuda13.0-cudnn9-runtime
 WORKDIR /mmgl
 COPY . .
+# hadolint ignore=DL3013
 RUN pip install --no-cache-dir ".[optional,serve]" \
     && pip uninstall -y opencv-python \
-    && pip install --no-cache-dir opencv-python-headless
+    && pip install --no-cache-dir opencv-python-headless==5.0.0.93
 ENTRYPOINT ["mmgl"]
 CMD ["--help"]

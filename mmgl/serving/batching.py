@@ -104,10 +104,10 @@ class Batcher:
                     job.answer.set_result(row)
 
     async def _collect(self) -> list[_Job]:
-        """Wait for a first picture, and a little for others."""
+        """Wait for a first picture, and a little for others, if any come."""
         batch = [await self._jobs.get()]
         end = asyncio.get_running_loop().time() + self._settings.batch_wait
-        while len(batch) < self._settings.batch_size:
+        while len(batch) < min(self._settings.batch_size, self._waiting):
             left = end - asyncio.get_running_loop().time()
             try:
                 batch.append(

@@ -36,7 +36,7 @@ MAX_BYTES = 200_000
 
 
 @contextmanager
-def serving(embedder, path, images, metadata):
+def serving(embedder, path, images, metadata, **settings):
     """Run the service over the images of a folder, on a free port."""
     from mmgl.serving.app import create_app
 
@@ -50,7 +50,8 @@ def serving(embedder, path, images, metadata):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    app = create_app(embedder, gallery, Settings(port=port, images=images))
+    settings = Settings(port=port, images=images, **settings)
+    app = create_app(embedder, gallery, settings)
     config = uvicorn.Config(app, port=port, log_level='warning')
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -399,6 +400,34 @@ def test_the_keyboard_is_enough(page, photographs):
         'document.querySelector("dialog").contains(document.activeElement)'
     )
     assert inside
+
+
+def test_a_token_is_asked_for(browser, embedder, photographs, tmp_path):
+    read, write = 'r' * 20, 'w' * 20
+    with serving(
+        embedder,
+        tmp_path / 'people.db',
+        photographs,
+        lambda paths: None,
+        read_token=read,
+        write_token=write,
+    ) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.wait_for_selector('#token-form:not([hidden])')
+        assert 'a token is needed' in page.inner_text('#error')
+        for token, may_add in ((read, False), (write, True)):
+            page.fill('#token', token)
+            page.click('#token-form button')
+            page.wait_for_selector('#persons li')
+            assert page.is_visible('#add') == may_add
+            search(page, photographs / 'cam1' / '1.png')
+            assert page.locator('#matches img').count() == 7
+            # Kept by this tab alone, and asked for anew when it is wrong.
+            page.evaluate("sessionStorage.setItem('token', 'x')")
+            page.reload()
+            page.wait_for_selector('#token-form:not([hidden])')
+        page.close()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from .calibration import Calibration
 from .embedder import Embedder
+from .explanation import Explanation, explain
 from .sources import ImageError
 
-__all__ = ['Calibration', 'Embedder', 'ImageError']
+__all__ = ['Calibration', 'Embedder', 'Explanation', 'ImageError', 'explain']

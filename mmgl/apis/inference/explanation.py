@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from mmgl.utils.errors import ConfigError
+
 from .embedder import Embedder
 from .network import Features
-from .sources import Picture, Source, modality_number
+from .sources import Images, Picture, expand
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Explanation:
 
 
 def explain(
-    embedder: Embedder, first: Any, second: Any, modality: Sequence[Any]
+    embedder: Embedder, first: Images, second: Images, modality: Sequence[Any]
 ) -> Explanation:
     """Tell which places of two images, of any kind, make them alike.
 
@@ -33,14 +35,17 @@ def explain(
 
     Raises:
         UnexplainedError: If the embedder does not run a model of torch.
+        ConfigError: If there are not two images.
     """
-    numbers = [modality_number(one) for one in modality]
-    pictures = [
-        embedder.prepare(Source(f'image {i}', image, number))
-        for i, (image, number) in enumerate(
-            zip((first, second), numbers, strict=True)
-        )
+    sources = [
+        source
+        for image, kind in zip((first, second), modality, strict=True)
+        for source in expand(image, kind)
     ]
+    if len(sources) != 2:
+        raise ConfigError(f'explain takes two images, got {len(sources)}')
+    pictures = [embedder.prepare(source) for source in sources]
+    numbers = [source.modality for source in sources]
     return explain_prepared(embedder, pictures, numbers)
 
 
