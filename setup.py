@@ -84,6 +84,13 @@ def place_shipped_files(commands: set[str]) -> None:
             shutil.copy2(source, copy)
 
 
+# Each serves a use of the package; together they are ``all``.
+EXTRAS = {
+    'export': ['onnx', 'onnxruntime'],
+    'milvus': ['pymilvus>=2.5', 'milvus-lite'],
+    'optional': read_requirements('optional'),
+    'serve': read_requirements('serve'),
+}
 place_shipped_files(set(sys.argv[1:]))
 lite = os.environ.get('MMGL_LITE') == '1'
 readme = ROOT / 'README.md'
@@ -100,16 +107,16 @@ setup(
     packages=find_packages(include=('mmgl', 'mmgl.*')),
     include_package_data=True,
     entry_points={'console_scripts': ['mmgl=mmgl.cli:main']},
-    python_requires='>=3.10,<3.13',
+    python_requires='>=3.10,<3.14',
     install_requires=(
         read_requirements('lite')
         if lite
         else accept_installed_mmcv(read_requirements('runtime'))
     ),
     extras_require={
-        'optional': read_requirements('optional'),
-        'milvus': ['pymilvus>=2.5', 'milvus-lite'],
-        'serve': read_requirements('serve'),
+        **EXTRAS,
+        'all': sorted({one for extra in EXTRAS.values() for one in extra}),
+        'docs': read_requirements('docs'),
         'tests': read_requirements('tests'),
     },
     classifiers=[
@@ -119,6 +126,7 @@ setup(
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
         'Topic :: Scientific/Engineering :: Image Recognition',
     ],
     zip_safe=False,

@@ -20,7 +20,7 @@ mmgl_fail() {
 }
 
 mmgl_is_supported() {  # INTERPRETER
-    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
         2>/dev/null
 }
 
@@ -29,17 +29,17 @@ mmgl_base_python() {
     local candidate
     if [ -n "${PYTHON:-}" ]; then
         mmgl_is_supported "$PYTHON" || mmgl_fail \
-            "PYTHON=$PYTHON is no Python 3.10, 3.11 or 3.12."
+            "PYTHON=$PYTHON is no Python 3.10, 3.11, 3.12 or 3.13."
         echo "$PYTHON"
         return
     fi
-    for candidate in python3 python3.12 python3.11 python3.10; do
+    for candidate in python3 python3.13 python3.12 python3.11 python3.10; do
         if mmgl_is_supported "$candidate"; then
             echo "$candidate"
             return
         fi
     done
-    mmgl_fail "no Python 3.10, 3.11 or 3.12 found; install one (Debian:" \
+    mmgl_fail "no Python 3.10, 3.11, 3.12 or 3.13 found; install one (Debian:" \
         "apt-get install python3 python3-venv) or name it with PYTHON=PATH."
 }
 
@@ -120,7 +120,7 @@ mmgl_setup() {
         PYTHON="$MMGL_ROOT/.venv/bin/python"
     fi
     mmgl_is_supported "$PYTHON" || mmgl_fail "$PYTHON is no working Python" \
-        "3.10, 3.11 or 3.12."
+        "3.10, 3.11, 3.12 or 3.13."
     prefix=$("$PYTHON" -c 'import sys; print(sys.prefix)')
     [ "$prefix" != "$MMGL_ROOT/.venv" ] || kind=tested
     stamp="$prefix/.mmgl-installed"
