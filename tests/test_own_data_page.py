@@ -1,4 +1,4 @@
-"""What docs/own_data.md says about own images runs as it stands, but smaller."""
+"""What docs/own_data.md says of own images runs as it stands, but smaller."""
 
 import json
 import math

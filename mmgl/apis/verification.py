@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgl.datasets.verify import Report, verify_regdb, verify_sysu
+from mmgl.datasets.verify_llcm import verify_llcm
 from mmgl.datasets.verify_own import verify_own
 from mmgl.utils.arguments import natural
 from mmgl.utils.errors import report_errors
@@ -13,6 +14,7 @@ from mmgl.utils.errors import report_errors
 VERIFY: dict[str, Callable[..., Report]] = {
     'sysu': verify_sysu,
     'regdb': verify_regdb,
+    'llcm': verify_llcm,
     'table': verify_own,
     'folder': verify_own,
 }

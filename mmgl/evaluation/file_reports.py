@@ -24,7 +24,7 @@ from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 from mmgl.protocols.sysu import ALL_CAMERAS, find_split_files, sysu_locations
 from mmgl.utils.errors import ConfigError
 
-from .cross_reports import evaluate_cross
+from .cross_reports import evaluate_cross, evaluate_llcm
 from .features_io import FeatureSet, load_features
 from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 
@@ -32,6 +32,7 @@ from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 DEFAULT_TIES = {
     'sysu': 'gallery_order',
     'regdb': 'expected',
+    'llcm': 'expected',
     'cross': 'expected',
 }
 
@@ -209,37 +210,39 @@ def _check_regdb(
 
 def report_cross(
     features: str | Path,
+    protocol: str = 'cross',
     distance: str = 'euclidean',
     ties: str | None = None,
     partial: bool = False,
     labels: npt.ArrayLike | None = None,
     **search: Any,
 ) -> dict[str, Any]:
-    """Score features in an .npz by a search of one's own.
+    """Score features in an .npz by a search of one's own, or that of LLCM.
 
-    ``search`` is for :func:`evaluate_cross`. ``labels`` (n, 4), of the images
-    that must be there, are pid, camid, modality and index; without them, gaps
-    in ``index`` are what tells that images are missing. Returns a
+    ``search`` is for :func:`evaluate_cross`; 'llcm' takes none. ``labels``
+    (n, 4), of the images that must be there, are pid, camid, modality and
+    index; without them, gaps in ``index`` are what tells that images are
+    missing. Returns a
     :func:`report_document` with ``settings``; see :func:`report_sysu` for
     ``partial``.
     """
-    ties = ties or DEFAULT_TIES['cross']
+    ties = ties or DEFAULT_TIES[protocol]
     with naming(features):
         data = load_features(features)
         if distance == 'cosine':
             data.check_directions()
         if labels is not None and not partial:
             check_complete(np.stack(data.labels, axis=1), labels)
-        trials = evaluate_cross(
-            data.features,
-            *data.labels,
-            distance=distance,
-            ties=ties,
-            role=data.role,
-            partial=partial,
-            **search,
+        how: dict[str, Any] = dict(
+            distance=distance, ties=ties, partial=partial
         )
-    settings = dict(protocol='cross', distance=distance, ties=ties)
+        images = data.features, data.pids, data.camids
+        if protocol == 'llcm':
+            trials = evaluate_llcm(*images, data.modality, data.index, **how)
+        else:
+            how.update(search, role=data.role)
+            trials = evaluate_cross(*images, data.modality, data.index, **how)
+    settings = dict(protocol=protocol, distance=distance, ties=ties)
     kept = {k: v for k, v in search.items() if k in ('same_camera', 'cmc')}
     return _document(trials, {**settings, **kept}, partial)
 

@@ -9,7 +9,7 @@ import torch
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
-from mmgl.evaluation.cross_reports import evaluate_cross
+from mmgl.evaluation.cross_reports import evaluate_cross, evaluate_llcm
 from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES, check_choice
 from mmgl.evaluation.ranking.options import CMC_KINDS
@@ -31,7 +31,7 @@ from mmgl.utils.files import check_output, write_json
 from .row_gathering import gather_rows, share_of_rank
 
 # With the shots of a report, where the gallery is drawn.
-SHOTS = {'sysu': (1, 10), 'regdb': (), 'cross': (0,)}
+SHOTS = {'sysu': (1, 10), 'regdb': (), 'llcm': (1,), 'cross': (0,)}
 _LABELS = ('pid', 'camid', 'modality', 'index')
 _FIELDS = ('feature', *_LABELS)
 
@@ -46,7 +46,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
     'visible_to_infrared/rank1', ....
 
     Args:
-        protocol: 'sysu', 'regdb', or 'cross', for any data set, see
+        protocol: 'sysu', 'regdb', 'llcm', or 'cross', for any data set, see
             :func:`mmgl.evaluation.evaluate_cross`.
         modes: SYSU-MM01: of 'all', 'indoor'.
         shots: Gallery images of each person and camera. SYSU-MM01: by default
@@ -218,6 +218,8 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             return evaluate_regdb(
                 data.features, data.pids, data.modality, *how, labels
             )
+        if self.protocol == 'llcm':
+            return evaluate_llcm(data.features, *data.labels, *how)
         if self.protocol == 'cross':
             return evaluate_cross(
                 data.features,
@@ -255,7 +257,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             settings['trials'] = [meta.get('trial')]
         elif self.protocol == 'cross':
             settings.update(same_camera=self.same_camera, cmc=self.cmc)
-        else:
+        elif self.protocol == 'sysu':
             settings['draw'] = self.gallery_draw
         if meta.get('seen'):
             settings['seen'] = meta['seen']
