@@ -36,7 +36,7 @@ from .schedule import check_schedule
 from .signatures import describe, expected_kind, fits, read_signature
 
 # Data sets in whose layouts people are drawn.
-_LAYOUTS = {'SYSUMM01': 'sysu', 'RegDB': 'regdb'}
+_LAYOUTS = {'SYSUMM01': 'sysu', 'RegDB': 'regdb', 'LLCM': 'llcm'}
 
 
 def check_config(cfg: Mapping[str, Any]) -> None:
