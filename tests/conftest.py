@@ -155,6 +155,16 @@ def tiny_regdb(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def tiny_llcm(tmp_path_factory):
+    """Embedded data set in the layout of LLCM; takes 2 s once."""
+    from mmgl.datasets.synthetic import write_llcm
+
+    root = str(tmp_path_factory.mktemp('tiny') / 'llcm')
+    write_llcm(root, 'tiny')
+    return root
+
+
+@pytest.fixture(scope='session')
 def tiny_shards(tiny_sysu, tmp_path_factory):
     """Tar shards of the embedded data set; None without webdataset."""
     from importlib.util import find_spec

@@ -91,14 +91,24 @@ REGDB_METRICS = {
     for name in ('rank1', 'rank5', 'rank10', 'rank20', 'mAP', 'mINP')
 }
 # Of data sets without SYSU-MM01's layout, by the end of a leaf's name.
-METRICS = dict(regdb=REGDB_METRICS, own=REGDB_METRICS)
+METRICS = dict(
+    regdb=REGDB_METRICS,
+    own=REGDB_METRICS,
+    llcm={
+        name.replace('/', f'_{kind}/')
+        for name in REGDB_METRICS
+        for kind in ('single', 'published')
+        if kind == 'single' or name.startswith('visible')
+    },
+)
 
 
 @pytest.fixture
-def roots(tiny_sysu, tiny_regdb, tiny_shards, tiny_table):
+def roots(tiny_sysu, tiny_regdb, tiny_llcm, tiny_shards, tiny_table):
     return dict(
         SYSUMM01=tiny_sysu,
         RegDB=tiny_regdb,
+        LLCM=tiny_llcm,
         StreamedPairs=tiny_shards,
         ReIDTable=tiny_sysu,
         table=tiny_table,
@@ -143,7 +153,9 @@ def use_tiny_data(cfg, roots, work_dir):
     if loader.sampler.type == 'IdentitySampler':
         loader.sampler.update(num_ids=2, num_instances=2, num_iters=1)
         # 8 + 4 ids of tiny SYSU-MM01, 6 of each half of tiny RegDB.
-        classes = {'SYSUMM01': 12, 'RegDB': 6}.get(loader.dataset.type)
+        classes = {'SYSUMM01': 12, 'RegDB': 6, 'LLCM': 6}.get(
+            loader.dataset.type
+        )
         count_classes(cfg)
         for head in cfg.model.heads.values():
             if classes and 'num_classes' in head:

@@ -1,4 +1,4 @@
-"""What docs/own_data.md says runs as it stands, but smaller."""
+"""What docs/own_data.md says of own images runs as it stands, but smaller."""
 
 import json
 import math
@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 from own_data import rows_of, write_folders, write_table
 from test_use_page import blocks, commands
 
@@ -110,8 +111,22 @@ def test_everything_printed_runs(folder, source):
     assert {'infrared_to_visible', 'infrared_to_visible_single'} < set(
         document
     )
+    check_leaks(source)
     left = next(Path('work_dirs/agw_r50_32-81e_own_mmgl').glob('*.py'))
     assert 'auto' not in left.read_text().split('num_classes')[1][:10]
+
+
+def check_leaks(source):
+    """The people that were trained on are not scored, whatever the list."""
+    (words,) = (
+        words for words in commands(PAGE.read_text()) if words[1] == 'test'
+    )
+    words = smaller(words, source)
+    with pytest.raises(SystemExit):
+        run([*words, 'test_dataloader.dataset.split=train'])
+    seen = torch.load(words[3], weights_only=False)['meta']['seen']
+    names = seen[-1]['pids']
+    assert len(names) >= 2 and all(isinstance(name, str) for name in names)
 
 
 def test_printed_checks_pass(folder):

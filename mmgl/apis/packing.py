@@ -7,7 +7,7 @@ files have changed.
 import argparse
 from collections.abc import Sequence
 
-from mmgl.datasets import SYSUMM01, RegDB
+from mmgl.datasets import LLCM, SYSUMM01, RegDB
 from mmgl.datasets.pack_writer import INTERPOLATIONS, verify_pack, write_pack
 from mmgl.protocols.regdb import TRIALS
 from mmgl.utils.arguments import output_folder, positive
@@ -15,15 +15,19 @@ from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import report_errors
 from mmgl.utils.progress import ImageProgress
 
-SPLITS = {'sysu': ('trainval', 'test'), 'regdb': ('train', 'test')}
+SPLITS = {
+    'sysu': ('trainval', 'test'),
+    'regdb': ('train', 'test'),
+    'llcm': ('train', 'test'),
+}
 
 
 def image_paths(root: str, layout: str, splits: Sequence[str]) -> set[str]:
     """Return the paths of the images of a data set, of all trials together."""
     datasets = (
-        SYSUMM01(root, split)
-        if layout == 'sysu'
-        else RegDB(root, split, trial, listing='protocol')
+        RegDB(root, split, trial, listing='protocol')
+        if layout == 'regdb'
+        else {'sysu': SYSUMM01, 'llcm': LLCM}[layout](root, split)
         for split in splits
         for trial in (TRIALS if layout == 'regdb' else (1,))
     )

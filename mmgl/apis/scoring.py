@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmgl.evaluation.details import Details
 from mmgl.evaluation.documents import show_report
 from mmgl.evaluation.file_reports import (
@@ -32,7 +34,7 @@ from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import check_output, write_json
 
 SEARCH = ('table', 'directions', 'same_camera', 'shots', 'trials', 'cmc')
-PROTOCOLS = ('sysu', 'regdb', 'cross')
+PROTOCOLS = ('sysu', 'regdb', 'llcm', 'cross')
 DEFAULT_SAMPLES = 1000
 
 
@@ -59,11 +61,11 @@ def evaluate_features(
         features: ``.npz``; for 'sysu' also a folder or prefix of
             ``NAME_cam1..6.mat``, for 'regdb' a folder or pattern of one
             ``.npz`` a trial.
-        protocol: 'sysu', as its official MATLAB code; 'regdb'; or 'cross',
-            for any data.
+        protocol: 'sysu', as its official MATLAB code; 'regdb'; 'llcm'; or
+            'cross', for any data.
         data_root: Root of SYSU-MM01, or its ``exp/``; of RegDB, or its
-            ``idx/``, or of own data, to compare the images with its lists
-            (optional).
+            ``idx/``, of LLCM, or of own data, to compare the images with
+            its lists (optional).
         distance: 'euclidean' or 'cosine'.
         draw: How single-shot galleries are drawn, 'official' or
             'random_seeded' (sysu only).
@@ -92,8 +94,8 @@ def evaluate_features(
         )
     if protocol == 'sysu' and data_root is None:
         raise ConfigError("protocol 'sysu' needs data_root")
-    if protocol == 'cross' and data_root is not None:
-        search['labels'] = _labels(data_root, table)
+    if protocol in ('llcm', 'cross') and data_root is not None:
+        search['labels'] = _labels(str(data_root), protocol, table)
     score = _scorer(
         protocol, (distance, ties, partial), data_root, draw, search
     )
@@ -140,18 +142,9 @@ def _scorer(
             return report_sysu(file, str(data_root), *how, details, draw)
         if protocol == 'regdb':
             return report_regdb(file, *how, details, data_root)
-        return report_cross(file, *how, details, **search)
+        return report_cross(file, protocol, *how, details, **search)
 
     return score
-
-
-def _labels(data_root: str | Path, table: str | None) -> Any:
-    """Read the labels of the test images of own data."""
-    # It takes seconds.
-    from mmgl.datasets import ReIDTable
-
-    data = ReIDTable(str(data_root), 'test', table, lazy_init=True)
-    return data.labels()
 
 
 def _add(
@@ -169,12 +162,25 @@ def _add(
         report[f'{document_key(search)}{end}'][name] = found
 
 
+def _labels(data_root: str, protocol: str, table: str | None) -> Any:
+    """List the images to test, (n, 4): pid, camid, modality, index."""
+    # It takes seconds.
+    from mmgl.datasets import LLCM, ReIDTable
+
+    if protocol == 'cross':
+        own = ReIDTable(data_root, 'test', table, lazy_init=True)
+        return own.labels()
+    names = ('pid', 'camid', 'modality', 'index')
+    data = LLCM(data_root, 'test')
+    return np.stack([data.field(name) for name in names], axis=1)
+
+
 def scoring_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl eval-features``."""
     parser = argparse.ArgumentParser(
         description='Score exported features: SYSU-MM01 as the official '
-        'MATLAB code, RegDB, or data of your own. Features may come from any '
-        'code base; docs/evaluation.md has the formats.'
+        'MATLAB code, RegDB, LLCM, or data of your own. Features may come '
+        'from any code base; docs/evaluation.md has the formats.'
     )
     add = parser.add_argument
     add('--protocol', choices=PROTOCOLS, required=True)
@@ -186,8 +192,8 @@ def scoring_parser() -> argparse.ArgumentParser:
     )
     add(
         '--data-root',
-        help='SYSU-MM01 root, or its exp/; for regdb and cross, optional: '
-        'RegDB root, or its idx/, or the folder of your data, to compare the '
+        help='SYSU-MM01 root, or its exp/; for the others, optional: '
+        'root of RegDB, or its idx/, of LLCM or of your data, to compare the '
         'images with its lists',
     )
     add('--out', type=output_file, help='JSON file to write')

@@ -14,7 +14,7 @@ def sharding_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('--root', help='folder of the data set')
-    add('--layout', choices=('sysu', 'regdb'), default='sysu')
+    add('--layout', choices=('sysu', 'regdb', 'llcm'), default='sysu')
     add('--split', default='train')
     add('--trial', type=whole_number(1, 10), default=1, help='of RegDB')
     add('--out', type=output_folder, help='folder to write')
@@ -43,7 +43,7 @@ def run_sharding(arguments: Sequence[str] | None = None) -> None:
         parser.error('--index needs the shards to count')
     if not args.index and (args.shards or not (args.root and args.out)):
         parser.error('give --root and --out, or --index and shards')
-    from mmgl.datasets import SYSUMM01, RegDB
+    from mmgl.datasets import LLCM, SYSUMM01, RegDB
     from mmgl.datasets.shards import count_images, write_index, write_shards
 
     silence_upstream_warnings()
@@ -56,10 +56,11 @@ def run_sharding(arguments: Sequence[str] | None = None) -> None:
             number, total = len(rows), sum(rows.values())
             print(f'{args.index}: {total} images in {number} shards')
             return
-        if args.layout == 'sysu':
-            dataset = SYSUMM01(args.root, args.split)
-        else:
+        if args.layout == 'regdb':
             dataset = RegDB(args.root, args.split, args.trial)
+        else:
+            kind = {'sysu': SYSUMM01, 'llcm': LLCM}[args.layout]
+            dataset = kind(args.root, args.split)
         written = write_shards(
             dataset, args.out, args.images_per_shard, args.seed
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mmgl.datasets.synthetic import (
     Difficulty,
     preset_counts,
+    write_llcm,
     write_regdb,
     write_sysu,
 )
@@ -14,6 +15,7 @@ from mmgl.utils.arguments import output_folder, positive, seed
 from mmgl.utils.errors import report_errors
 from mmgl.utils.progress import ImageProgress
 
+WRITE = {'sysu': write_sysu, 'regdb': write_regdb, 'llcm': write_llcm}
 DIFFICULTY = dataclasses.fields(Difficulty)
 
 
@@ -22,7 +24,7 @@ def synthesis_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('--root', type=output_folder, required=True, help='folder to write')
-    add('--layout', choices=('sysu', 'regdb'), default='sysu')
+    add('--layout', choices=tuple(WRITE), default='sysu')
     add('--preset', choices=('tiny', 'mini', 'full'), default='mini')
     add('--seed', type=seed, default=0)
     add('--workers', type=positive, default=1, help='number of processes')
@@ -42,9 +44,8 @@ def synthesis_parser() -> argparse.ArgumentParser:
 def run_synthesis(arguments: Sequence[str] | None = None) -> None:
     """Write the data set and print what it holds."""
     args = synthesis_parser().parse_args(arguments)
-    write = write_sysu if args.layout == 'sysu' else write_regdb
     with report_errors():
-        write(
+        WRITE[args.layout](
             args.root,
             args.preset,
             args.seed,

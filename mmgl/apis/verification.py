@@ -13,6 +13,7 @@ from mmgl.utils.errors import report_errors
 VERIFY = {
     'sysu': ('verify', 'verify_sysu'),
     'regdb': ('verify', 'verify_regdb'),
+    'llcm': ('verify_llcm', 'verify_llcm'),
     'table': ('verify_own', 'verify_own'),
     'folder': ('verify_own', 'verify_own'),
 }

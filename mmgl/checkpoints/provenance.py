@@ -16,7 +16,7 @@ from mmgl.utils.errors import ConfigError
 from .reader import Source, read_file
 
 # A data set that was trained on: FIELDS, as far as they are known, ``pids``
-# (person numbers of the data set) and ``labels`` (whether losses used them).
+# (numbers or names of the persons) and ``labels`` (whether losses used them).
 Entry: TypeAlias = dict[str, Any]
 FIELDS = ('dataset', 'split', 'trial', 'num_pids')
 # Keys of a checkpoint's meta: the last data set it was trained on, and
@@ -62,9 +62,9 @@ def _entry(described: Mapping[str, Any]) -> Entry:
     }
     pids = described.get('pids')
     if isinstance(pids, list | tuple) and all(
-        isinstance(pid, Integral) for pid in pids
+        isinstance(pid, Integral | str) for pid in pids
     ):
-        entry['pids'] = [int(pid) for pid in pids]
+        entry['pids'] = [p if isinstance(p, str) else int(p) for p in pids]
     return entry
 
 

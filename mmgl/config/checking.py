@@ -35,8 +35,8 @@ from .numbers import check_numbers
 from .schedule import check_schedule
 from .signatures import describe, expected_kind, fits, read_signature
 
-# Data sets in whose layouts people are drawn.
-_LAYOUTS = {'SYSUMM01': 'sysu', 'RegDB': 'regdb'}
+# Layout in which people are drawn, where it is not that of SYSU-MM01.
+_LAYOUTS = {'RegDB': 'regdb', 'LLCM': 'llcm', 'ReIDTable': ''}
 
 
 def check_config(cfg: Mapping[str, Any]) -> None:
@@ -261,7 +261,8 @@ def _check_data_roots(value: Any, path: str) -> None:
         return
     root = value.get('data_root')
     if root and not osp.isdir(root):
-        layout = _LAYOUTS.get(str(value.get('type')))
+        kind = str(value.get('type')).rpartition('.')[2]
+        layout = _LAYOUTS.get(kind, 'sysu')
         drawn = (
             ', or write synthetic data with python '
             'tools/dataset_converters/make_synthetic.py --root '

@@ -1,5 +1,6 @@
 from mmgl.utils.compat import end_with_lost_batches
 
+from .llcm import LLCM
 from .randomness import Draw, rng_scope
 from .regdb import RegDB
 from .reid_dataset import ReIDDataset
@@ -11,6 +12,7 @@ end_with_lost_batches()
 
 __all__ = [
     'Draw',
+    'LLCM',
     'RegDB',
     'ReIDDataset',
     'ReIDTable',

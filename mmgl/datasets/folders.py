@@ -59,12 +59,12 @@ def read_folder(root: str) -> Listing:
 
 def _walk(root: str, folder: str) -> Iterator[tuple[str, str]]:
     """Yield path and person ('' without one) of the images of a modality."""
-    for name, is_dir in _entries(osp.join(root, folder)):
+    for name, is_dir in image_entries(osp.join(root, folder)):
         below = posixpath.join(folder, name)
         if not is_dir:
             yield below, ''
             continue
-        for file, nested in _entries(osp.join(root, below)):
+        for file, nested in image_entries(osp.join(root, below)):
             if nested:
                 raise ConfigError(
                     f'{posixpath.join(below, file)!r} in {root!r} is a folder '
@@ -74,7 +74,7 @@ def _walk(root: str, folder: str) -> Iterator[tuple[str, str]]:
             yield posixpath.join(below, file), name
 
 
-def _entries(folder: str) -> list[tuple[str, bool]]:
+def image_entries(folder: str) -> list[tuple[str, bool]]:
     """Folders and images of a folder, sorted; hidden ones are left out."""
     if not osp.isdir(folder):
         return []

@@ -168,3 +168,14 @@ def missing_files(root: str, paths: Iterable[str]) -> list[str]:
         if name not in folders[folder]:
             lost.append(path)
     return lost
+
+
+def count_images(*columns: Ints) -> Ints:
+    """Count the rows of equal values from 1, in their order."""
+    _, group = np.unique(np.stack(columns), axis=1, return_inverse=True)
+    group = group.ravel()
+    order = np.argsort(group, kind='stable')
+    starts = np.searchsorted(group[order], group[order])
+    counts = np.empty(len(group), dtype=np.int64)
+    counts[order] = np.arange(len(group)) - starts + 1
+    return counts

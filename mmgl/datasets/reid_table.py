@@ -14,7 +14,7 @@ from mmgl.utils.errors import ConfigError
 
 from .checks import check, check_probability
 from .folders import read_folder
-from .listing import SPLIT_WORDS, Listing, missing_files
+from .listing import SPLIT_WORDS, Listing, count_images, missing_files
 from .reid_dataset import ReIDDataset
 from .tables import read_table
 from .types import Ints, Results
@@ -235,14 +235,3 @@ def persons_to_test(names: list[str], share: float) -> list[int]:
     )
     number = max(1, round(share * len(names)))
     return order[: number if share == 1 else min(number, len(names) - 1)]
-
-
-def count_images(*columns: Ints) -> Ints:
-    """Count the rows of equal values from 1, in their order."""
-    _, group = np.unique(np.stack(columns), axis=1, return_inverse=True)
-    group = group.ravel()
-    order = np.argsort(group, kind='stable')
-    starts = np.searchsorted(group[order], group[order])
-    counts = np.empty(len(group), dtype=np.int64)
-    counts[order] = np.arange(len(group)) - starts + 1
-    return counts

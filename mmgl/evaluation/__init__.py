@@ -2,7 +2,7 @@
 
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 
-from .cross_reports import evaluate_cross
+from .cross_reports import evaluate_cross, evaluate_llcm
 from .features_io import FeatureSet, load_features, save_features
 from .permutation import hungarian_permutation, permutation_matches
 from .ranking import RankingScores, pairwise_distances, score_galleries
@@ -17,6 +17,7 @@ __all__ = [
     'FeatureSet',
     'RankingScores',
     'evaluate_cross',
+    'evaluate_llcm',
     'evaluate_regdb',
     'evaluate_sysu',
     'hungarian_permutation',

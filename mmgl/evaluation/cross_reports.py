@@ -1,6 +1,8 @@
 """Reports of searches of one's own, and of LLCM, which is one of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +15,13 @@ from mmgl.protocols.cross import (
     places,
     sides,
 )
-from mmgl.protocols.modality import MODALITY_NAMES
+from mmgl.protocols.llcm import PUBLISHED_REVERSE, SEARCH
+from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.protocols.sysu import TRIALS
 
 from .details import Details, Searches
-from .labels import check_labels
+from .features_io import NPZ_FIELDS
+from .labels import Labels, check_labels
 from .ranking import Share, Values, check_choice
 from .ranking.options import CMC_KINDS
 from .reports import Trials, checked_features, shot_name
@@ -76,24 +80,12 @@ def evaluate_cross(
     """
     check_search(directions, same_camera, shots, trials)
     check_choice('cmc', cmc, CMC_KINDS)
-    people, cameras, kinds, numbers = check_labels(
-        features, pids=pids, camids=camids, modality=modality, index=index
+    matrix, people, cameras, kinds, numbers = _images(
+        features, distance, partial, pids, camids, modality, index
     )
     (roles,) = check_labels(
         features, role=np.full(len(people), BOTH) if role is None else role
     )
-
-    def image(row: int) -> str:
-        kind = MODALITY_NAMES[kinds[row]]
-        return (
-            f'{row}: {kind} image {numbers[row]} of identity {people[row]}, '
-            f'camera {cameras[row]}'
-        )
-
-    matrix = checked_features(features, distance, image)
-    numbers = numbers + (numbers.min(initial=1) == 0)
-    if not partial:
-        check_counts(people, cameras, kinds, numbers)
     hidden = places(same_camera, people, cameras)
     most = 1 if not any(shots) else trials
     report: Trials = [{} for _ in range(most)]
@@ -110,9 +102,7 @@ def evaluate_cross(
                 (matrix[queries], matrix[rows]),
                 (people[queries], people[rows]),
                 members[:, pool],
-                (None, None)
-                if hidden is None
-                else (hidden[queries], hidden[rows]),
+                _both(hidden, queries, rows),
                 cmc,
             )
             scores = searches.score(distance, ties, share, details)
@@ -120,3 +110,94 @@ def evaluate_cross(
             for number, trial in enumerate(report):
                 trial.update(scores[number % len(scores)])
     return report
+
+
+def _images(
+    features: Values, distance: str, partial: bool, *labels: Values
+) -> tuple[Any, Labels, Labels, Labels, Labels]:
+    """Check features and labels; image numbers from 1."""
+    people, cameras, kinds, numbers = check_labels(
+        features, **dict(zip(NPZ_FIELDS[1:], labels, strict=True))
+    )
+
+    def image(row: int) -> str:
+        kind = MODALITY_NAMES[kinds[row]]
+        return (
+            f'{row}: {kind} image {numbers[row]} of identity {people[row]}, '
+            f'camera {cameras[row]}'
+        )
+
+    matrix = checked_features(features, distance, image)
+    numbers = numbers + (numbers.min(initial=1) == 0)
+    if not partial:
+        check_counts(people, cameras, kinds, numbers)
+    return matrix, people, cameras, kinds, numbers
+
+
+def evaluate_llcm(
+    features: Values,
+    pids: Values,
+    camids: Values,
+    modality: Values,
+    index: Values,
+    distance: str = 'cosine',
+    ties: str = 'expected',
+    share: Share | None = None,
+    partial: bool = False,
+    details: Details | None = None,
+) -> Trials:
+    """Score features of the LLCM test images, both directions, ten trials.
+
+    'infrared_to_visible_single/...' and 'visible_to_infrared_single/...' have
+    all images of a modality as queries, and draw the gallery. The public code
+    exchanges the two sides in the second direction, and reports the search
+    of each drawn infrared image among all visible ones; that is
+    'visible_to_infrared_published/...'. Arguments and errors are those of
+    :func:`evaluate_cross`.
+    """
+    how: dict[str, Any] = dict(
+        distance=distance, ties=ties, share=share, partial=partial
+    )
+    report = evaluate_cross(
+        features,
+        pids,
+        camids,
+        modality,
+        index,
+        details=details,
+        **SEARCH,
+        **how,
+    )
+    # Each trial asks for other images of the same people.
+    beside = details and replace(details, by_person=False)
+    matrix, people, cameras, kinds, numbers = _images(
+        features, distance, partial, pids, camids, modality, index
+    )
+    infrared, visible = (
+        np.flatnonzero(kinds == one) for one in (INFRARED, VISIBLE)
+    )
+    hidden = places(SEARCH['same_camera'], people, cameras)
+    drawn = draw_galleries(
+        people[infrared], cameras[infrared], numbers[infrared], 1, len(report)
+    )
+    for trial, members in zip(report, drawn, strict=True):
+        queries = infrared[members]
+        searches = Searches(
+            [PUBLISHED_REVERSE],
+            (matrix[queries], matrix[visible]),
+            (people[queries], people[visible]),
+            None,
+            _both(hidden, queries, visible),
+            SEARCH['cmc'],
+        )
+        (figures,) = searches.score(distance, ties, share, beside)
+        trial.update(figures)
+    return report
+
+
+def _both(
+    hidden: Labels | None, queries: Labels, gallery: Labels
+) -> tuple[Labels | None, Labels | None]:
+    if hidden is None:
+        return None, None
+    return hidden[queries], hidden[gallery]

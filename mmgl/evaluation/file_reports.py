@@ -30,7 +30,7 @@ from mmgl.protocols.sysu import (
 )
 from mmgl.utils.errors import ConfigError
 
-from .cross_reports import evaluate_cross
+from .cross_reports import evaluate_cross, evaluate_llcm
 from .details import Details
 from .features_io import FeatureSet, load_features
 from .ranking.open_set import thresholds
@@ -40,6 +40,7 @@ from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 DEFAULT_TIES = {
     'sysu': 'gallery_order',
     'regdb': 'expected',
+    'llcm': 'expected',
     'cross': 'expected',
 }
 
@@ -160,8 +161,8 @@ def open_set_limits(
     if protocol == 'sysu' and data_root is not None:
         how = distance, draw, 'expected', False
         _sysu_trials(features, data_root, 'val', *how, found)
-    elif protocol == 'cross':
-        report_cross(features, distance, None, True, found, **search)
+    elif protocol in ('llcm', 'cross'):
+        report_cross(features, protocol, distance, None, True, found, **search)
     else:
         report_regdb(features, distance, partial=True, details=found)
     return {name: thresholds(one) for name, one in found.others.items()}
@@ -278,6 +279,7 @@ def _check_regdb(
 
 def report_cross(
     features: str | Path,
+    protocol: str = 'cross',
     distance: str = 'euclidean',
     ties: str | None = None,
     partial: bool = False,
@@ -285,31 +287,30 @@ def report_cross(
     labels: npt.ArrayLike | None = None,
     **search: Any,
 ) -> dict[str, Any]:
-    """Score features in an .npz by a search of one's own.
+    """Score features in an .npz by a search of one's own, or that of LLCM.
 
-    ``search`` is for :func:`evaluate_cross`. ``labels`` (n, 4), of the images
-    that must be there, are pid, camid, modality and index; without them, gaps
-    in ``index`` are what tells that images are missing. Returns a
-    :func:`report_document` with ``settings``; see :func:`report_sysu` for
-    ``partial`` and ``details``.
+    ``search`` is for :func:`evaluate_cross`; 'llcm' takes none. ``labels``
+    (n, 4), of the images that must be there, are pid, camid, modality and
+    index; without them, gaps in ``index`` are what tells that images are
+    missing. Returns a :func:`report_document` with ``settings``; see
+    :func:`report_sysu` for ``partial`` and ``details``.
     """
-    ties = ties or DEFAULT_TIES['cross']
+    ties = ties or DEFAULT_TIES[protocol]
     with naming(features):
         data = load_features(features)
         if distance == 'cosine':
             data.check_directions()
         if labels is not None and not partial:
             check_complete(np.stack(data.labels, axis=1), labels)
-        trials = evaluate_cross(
-            data.features,
-            *data.labels,
-            distance=distance,
-            ties=ties,
-            role=data.role,
-            partial=partial,
-            details=details,
-            **search,
+        how: dict[str, Any] = dict(
+            distance=distance, ties=ties, partial=partial, details=details
         )
-    settings = dict(protocol='cross', distance=distance, ties=ties)
+        images = data.features, data.pids, data.camids
+        if protocol == 'llcm':
+            trials = evaluate_llcm(*images, data.modality, data.index, **how)
+        else:
+            how.update(search, role=data.role)
+            trials = evaluate_cross(*images, data.modality, data.index, **how)
+    settings = dict(protocol=protocol, distance=distance, ties=ties)
     kept = {k: v for k, v in search.items() if k in ('same_camera', 'cmc')}
     return _document(trials, {**settings, **kept}, partial)

@@ -8,7 +8,8 @@ from own_data import HEADER, rows_of, write_folders, write_table
 
 from mmgl.apis.verification import run_verification
 from mmgl.datasets import ReIDTable
-from mmgl.datasets.reid_table import count_images, persons_to_test
+from mmgl.datasets.listing import count_images
+from mmgl.datasets.reid_table import persons_to_test
 from mmgl.datasets.samplers import CrossModalPairSampler, IdentitySampler
 from mmgl.datasets.verify_own import verify_own
 from mmgl.utils.errors import ConfigError

@@ -7,12 +7,15 @@ import random
 import numpy as np
 import pytest
 
-from mmgl.evaluation import evaluate_cross
+from mmgl.apis.scoring import evaluate_features, run_scoring
+from mmgl.datasets import LLCM
+from mmgl.evaluation import evaluate_cross, evaluate_llcm
 from mmgl.evaluation.features_io import (
     FeatureSet,
     load_features,
     save_features,
 )
+from mmgl.utils.errors import ConfigError
 
 
 def make_data(seed=0, persons=6, cameras=4, most=4, infrared=(2, 3)):
@@ -216,3 +219,61 @@ def test_roles_travel_in_feature_files(tmp_path):
     save_features(path, FeatureSet(*data, role=role + 1))
     with pytest.raises(ValueError, match='role must be 0, 1'):
         load_features(path)
+
+
+def test_llcm_equals_a_loop_in_both_directions():
+    """And in the third one, of which the public code calls itself reverse."""
+    data = make_data(seed=7, cameras=5, infrared=None)
+    reports = evaluate_llcm(*data)
+    everything = np.ones(len(data[1]), dtype=bool)
+    assert len(reports) == 10
+    for trial in (0, 9):
+        for name, query, gallery in (
+            ('infrared_to_visible_single', 1, 0),
+            ('visible_to_infrared_single', 0, 1),
+            ('visible_to_infrared_published', 1, 0),
+        ):
+            members, role = draw(data, gallery, 1, trial), None
+            if name.endswith('published'):
+                members = everything
+                # Only what is drawn is searched for.
+                chosen = draw(data, 1, 1, trial)
+                role = np.where(chosen | (data[3] == 0), 0, 2)
+            args = query, gallery, 'ignore_person', members
+            expected = naive(data, *args, 'unique_identity', role)
+            for figure, value in expected.items():
+                found = reports[trial][f'{name}/{figure}']
+                assert found == pytest.approx(value), (name, figure)
+
+
+def test_llcm_and_own_searches_from_files(tmp_path, tiny_llcm, capsys):
+    dataset = LLCM(tiny_llcm, 'test')
+    names = ('pid', 'camid', 'modality', 'index')
+    labels = [dataset.field(name) for name in names]
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(len(dataset), 8)).astype(np.float32)
+    path = tmp_path / 'features.npz'
+    save_features(path, FeatureSet(features, *labels))
+    given = ['--features', str(path), '--distance', 'cosine']
+    run_scoring(['--protocol', 'llcm', *given, '--data-root', tiny_llcm])
+    assert 'visible_to_infrared_published' in capsys.readouterr().out
+    report = evaluate_features(path, 'llcm', distance='cosine')
+    expected = evaluate_llcm(features, *labels)
+    part = report['infrared_to_visible_single']
+    assert part['trials'][3]['mAP'] == pytest.approx(
+        expected[3]['infrared_to_visible_single/mAP']
+    )
+    options = ['--protocol', 'cross', *given, '--shots', '0', '1']
+    run_scoring([*options, '--trials', '2', '--cmc', 'unique_identity'])
+    assert '| infrared_to_visible ' in capsys.readouterr().out
+    # The last image of a folder leaves no gap.
+    last = np.flatnonzero(labels[3] == 3)[0]
+    fewer = [np.delete(column, last, axis=0) for column in (features, *labels)]
+    save_features(path, FeatureSet(*fewer))
+    assert evaluate_features(path, 'llcm')
+    with pytest.raises(ConfigError, match='1 of the .* images of the list'):
+        evaluate_features(path, 'llcm', tiny_llcm)
+    assert evaluate_features(path, 'llcm', tiny_llcm, partial=True)
+    with pytest.raises(SystemExit):
+        run_scoring(['--protocol', 'llcm', *given, '--shots', '1'])
+    assert 'only --protocol cross takes this' in capsys.readouterr().err

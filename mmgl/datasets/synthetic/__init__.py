@@ -7,7 +7,7 @@ deterministic to the byte for a seed. See ``docs/synthetic_data.md``.
 from .identity import Identity, draw_identity
 from .presets import GENERATOR_VERSION, Difficulty, get_preset, preset_counts
 from .sample import regdb_image, sysu_image
-from .writer import write_regdb, write_sysu
+from .writer import write_llcm, write_regdb, write_sysu
 
 __all__ = [
     'GENERATOR_VERSION',
@@ -18,6 +18,7 @@ __all__ = [
     'preset_counts',
     'regdb_image',
     'sysu_image',
+    'write_llcm',
     'write_regdb',
     'write_sysu',
 ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from mmgl.protocols.llcm import CAMERAS
 from mmgl.protocols.sysu import ALL_CAMERAS, INFRARED_CAMERAS, VISIBLE_CAMERAS
 
 GENERATOR_VERSION = 2
@@ -80,7 +81,26 @@ class RegDBPreset(NamedTuple):
     trials: int = 10
 
 
-Preset = SYSUPreset | RegDBPreset
+class LLCMPreset(NamedTuple):
+    """Ids and crop sizes in the layout of LLCM.
+
+    Three cameras see a person, each in ``images`` of either modality that it
+    takes. The counts are of the order of LLCM's, not equal to them.
+    """
+
+    ids: dict[str, int]
+    images: int
+    height: tuple[int, int]
+    width: tuple[int, int]
+    max_pid: int
+
+    def cameras_of(self, place: int) -> dict[int, list[int]]:
+        """Cameras, by modality, of the person at a place of its half."""
+        seen = sorted((place + step) % 9 + 1 for step in (0, 2, 5))
+        return {m: [c for c in seen if c in CAMERAS[m]] for m in CAMERAS}
+
+
+Preset = SYSUPreset | RegDBPreset | LLCMPreset
 
 
 def _spans(
@@ -157,8 +177,13 @@ REGDB_PRESETS = dict(
     mini=RegDBPreset(80, 10, (128, 160), (56, 72)),
     full=RegDBPreset(412, 10, (180, 300), (70, 130)),
 )
+LLCM_PRESETS = dict(
+    tiny=LLCMPreset(dict(train=6, test=5), 3, (96, 120), (42, 54), 20),
+    mini=LLCMPreset(dict(train=112, test=40), 5, (128, 160), (56, 72), 160),
+    full=LLCMPreset(dict(train=713, test=351), 7, (180, 300), (70, 130), 1064),
+)
 _PRESETS: Mapping[str, Mapping[str, Preset]] = dict(
-    sysu=SYSU_PRESETS, regdb=REGDB_PRESETS
+    sysu=SYSU_PRESETS, regdb=REGDB_PRESETS, llcm=LLCM_PRESETS
 )
 
 
@@ -174,13 +199,29 @@ def get_preset(layout: str, preset: str) -> Preset:
     return table[preset]
 
 
+def _count_llcm(spec: LLCMPreset) -> dict[str, Any]:
+    """Count the ids and images of each half."""
+    counts: dict[str, Any] = {'images': 0}
+    for half, ids in spec.ids.items():
+        visible, infrared = (
+            spec.images * sum(map(len, seen))
+            for seen in zip(
+                *(spec.cameras_of(i).values() for i in range(ids)), strict=True
+            )
+        )
+        counts[half] = dict(ids=ids, visible=visible, infrared=infrared)
+        counts['images'] += visible + infrared
+    return counts
+
+
 def preset_counts(layout: str, preset: str) -> dict[str, Any]:
     """Count the ids and images a preset writes, whatever the seed.
 
     For SYSU, per split ``{ids, visible, infrared, cameras}`` where
     ``cameras`` maps camid to ``{ids, images}``; for RegDB
     ``{ids, visible, infrared, ids_per_split, images_per_list, trials}``.
-    Both have ``images``, the grand total.
+    For LLCM, per half ``{ids, visible, infrared}``. All have ``images``, the
+    grand total.
 
     >>> preset_counts('regdb', 'full')['images']
     8240
@@ -197,6 +238,8 @@ def preset_counts(layout: str, preset: str) -> dict[str, Any]:
             trials=spec.trials,
             images=2 * images,
         )
+    if isinstance(spec, LLCMPreset):
+        return _count_llcm(spec)
     counts: dict[str, Any] = {'images': 0}
     for split, spans in spec.spans.items():
         cameras = {cam: dict(ids=0, images=0) for cam in ALL_CAMERAS}

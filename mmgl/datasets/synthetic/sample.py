@@ -7,11 +7,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .cameras import REGDB_CAMERAS, SYSU_CAMERAS, Camera
+from .cameras import REGDB_CAMERAS, SYSU_CAMERAS, Camera, Place
 from .figure import build_figure
 from .identity import THERMAL, draw_identity
 from .parts import Part
-from .presets import Difficulty, Preset, RegDBPreset, SYSUPreset
+from .presets import Difficulty, LLCMPreset, Preset, RegDBPreset, SYSUPreset
 from .render import paint
 from .scene import background, crop_background
 from .sensor import Picture, expose, illuminate, resize
@@ -194,3 +194,33 @@ def regdb_image(
     key, camera = (pid, 10 + modality, number), REGDB_CAMERAS[modality]
     heading = regdb_heading(seed, pid)
     return _render(seed, key, camera, preset, difficulty, heading)
+
+
+def llcm_image(
+    seed: int,
+    pid: int,
+    source: int,
+    number: int,
+    preset: LLCMPreset,
+    difficulty: Difficulty,
+) -> NDArray[np.uint8]:
+    """Draw image ``number`` (from 1) of a person in the LLCM layout.
+
+    As :func:`sysu_image`; ``source`` is that of :func:`llcm_source`. The
+    sensors are those of SYSU-MM01's cameras, at places of their own.
+    """
+    modality, camid = divmod(source - _LLCM_SOURCE, _LLCM_SOURCE)
+    twins = (3, 6) if modality else (1, 2, 4, 5)
+    camera = SYSU_CAMERAS[twins[camid % len(twins)]]
+    camera = camera._replace(place=Place(_LLCM_SOURCE + camid, indoor=False))
+    key = pid, source, number
+    return _render(seed, key, camera, preset, difficulty)
+
+
+# Apart from the sources of the other layouts.
+_LLCM_SOURCE = 20
+
+
+def llcm_source(modality: int, camid: int) -> int:
+    """Number a modality of a camera, from 1 to 9."""
+    return _LLCM_SOURCE * (1 + modality) + camid

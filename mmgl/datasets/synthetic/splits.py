@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmgl.protocols.llcm import FILE_WORDS as LLCM_WORDS
+from mmgl.protocols.llcm import TEST_ID_NAME, camera_folder, list_name
 from mmgl.protocols.regdb import FILE_WORDS, split_file_name
 from mmgl.protocols.sysu import (
     ALL_CAMERAS,
@@ -15,7 +17,7 @@ from mmgl.protocols.sysu import (
     id_file_name,
 )
 
-from .presets import RegDBPreset, SYSUPreset
+from .presets import LLCMPreset, RegDBPreset, SYSUPreset
 
 _MAT_TEXT = b'MATLAB 5.0 MAT-file, written by the mmgl synthetic data set'
 
@@ -122,4 +124,66 @@ def regdb_split_files(
                 ]
                 name = split_file_name(split, modality, trial)
                 files[name] = ''.join(lines).encode()
+    return files
+
+
+class LLCMShot(NamedTuple):
+    """An image of a person, ``number`` from 1, where it belongs."""
+
+    path: str
+    pid: int
+    modality: int
+    camid: int
+    number: int
+
+
+def plan_llcm(
+    preset: LLCMPreset, seed: int
+) -> tuple[dict[str, list[int]], dict[str, list[LLCMShot]]]:
+    """List the pids and the images of each half of a layout."""
+    rng = np.random.default_rng([seed, 4])
+    order = iter((rng.permutation(preset.max_pid) + 1).tolist())
+    pids = {half: sorted(islice(order, n)) for half, n in preset.ids.items()}
+    shots = {
+        half: [
+            LLCMShot(llcm_name(half, pid, m, camid, n), pid, m, camid, n)
+            for m in LLCM_WORDS
+            for place, pid in enumerate(people)
+            for camid in preset.cameras_of(place)[m]
+            for n in range(1, preset.images + 1)
+        ]
+        for half, people in pids.items()
+    }
+    return pids, shots
+
+
+def llcm_name(
+    half: str, pid: int, modality: int, camid: int, number: int
+) -> str:
+    """Name an image of 'train' or 'test'.
+
+    >>> llcm_name('train', 7, 1, 4, 2)
+    'nir/0007/0007_c04_s000000_f0002_nir.jpg'
+    """
+    word = LLCM_WORDS[modality]
+    folder = f'{word}/{pid:04d}'
+    if half == 'test':
+        folder = camera_folder(modality, camid, pid)
+    name = f'{pid:04d}_c{camid:02d}_s000000_f{number:04d}_{word}.jpg'
+    return f'{folder}/{name}'
+
+
+def llcm_split_files(preset: LLCMPreset, seed: int) -> dict[str, bytes]:
+    """Make the files of the ``idx`` folder: name -> content."""
+    pids, shots = plan_llcm(preset, seed)
+    labels = {pid: label for label, pid in enumerate(pids['train'])}
+    text = ','.join(map(str, pids['test'])) + '\n'
+    files = {TEST_ID_NAME: text.encode()}
+    for modality in LLCM_WORDS:
+        lines = [
+            f'{shot.path} {labels[shot.pid]}\n'
+            for shot in shots['train']
+            if shot.modality == modality
+        ]
+        files[list_name('train', modality)] = ''.join(lines).encode()
     return files

@@ -27,13 +27,28 @@ from .manifest import (
 from .presets import (
     GENERATOR_VERSION,
     Difficulty,
+    LLCMPreset,
     Preset,
     SYSUPreset,
     get_preset,
     preset_counts,
 )
-from .sample import jpeg_quality, regdb_heading, regdb_image, sysu_image
-from .splits import plan_sysu, regdb_name, regdb_split_files, sysu_split_files
+from .sample import (
+    jpeg_quality,
+    llcm_image,
+    llcm_source,
+    regdb_heading,
+    regdb_image,
+    sysu_image,
+)
+from .splits import (
+    llcm_split_files,
+    plan_llcm,
+    plan_sysu,
+    regdb_name,
+    regdb_split_files,
+    sysu_split_files,
+)
 
 _CHUNK = 24  # images a worker draws between two progress reports
 
@@ -51,7 +66,7 @@ class Job(NamedTuple):
 
 
 class Image(NamedTuple):
-    """One file to write; ``source`` is a camera (SYSU) or a modality."""
+    """One file to write; ``source`` is a camera, a modality, or both."""
 
     path: str
     pid: int
@@ -76,7 +91,7 @@ def write_layout(
     RegDB, whose infrared is thermal, are JPEGs, where the set has bitmaps.
 
     Args:
-        layout: ``'sysu'`` or ``'regdb'``.
+        layout: ``'sysu'``, ``'regdb'`` or ``'llcm'``.
         root: New, empty, or written by this function.
         preset: ``'tiny'``, ``'mini'`` or ``'full'``.
         seed: Of identities and images, at least 0.
@@ -126,6 +141,7 @@ def write_layout(
 
 write_sysu = partial(write_layout, 'sysu')
 write_regdb = partial(write_layout, 'regdb')
+write_llcm = partial(write_layout, 'llcm')
 
 
 def _check_settings(seed: int, workers: int, difficulty: Difficulty) -> None:
@@ -151,6 +167,12 @@ def _list_images(spec: Preset, seed: int) -> list[Image]:
             for pid, cam, count in plan_sysu(spec, seed)[1]
             for n in range(1, count + 1)
         ]
+    if isinstance(spec, LLCMPreset):
+        return [
+            Image(shot.path, shot.pid, llcm_source(*shot[2:4]), shot.number)
+            for shots in plan_llcm(spec, seed)[1].values()
+            for shot in shots
+        ]
     return [
         Image(regdb_name(pid, m, n, regdb_heading(seed, pid)), pid, m, n)
         for pid in range(1, spec.num_ids + 1)
@@ -173,6 +195,8 @@ def _missing_splits(root: Path, spec: Preset, seed: int) -> dict[Path, bytes]:
     """Return path -> content of absent or altered split files."""
     if isinstance(spec, SYSUPreset):
         folder, files = root / 'exp', sysu_split_files(spec, seed)
+    elif isinstance(spec, LLCMPreset):
+        folder, files = root / 'idx', llcm_split_files(spec, seed)
     else:
         heading = partial(regdb_heading, seed)
         folder, files = root / 'idx', regdb_split_files(spec, seed, heading)
@@ -241,6 +265,8 @@ def draw_chunk(job: Job, images: Sequence[Image]) -> int:
     for path, pid, source, number in images:
         if isinstance(spec, SYSUPreset):
             pixels = sysu_image(seed, pid, source, number, spec, difficulty)
+        elif isinstance(spec, LLCMPreset):
+            pixels = llcm_image(seed, pid, source, number, spec, difficulty)
         else:
             pixels = regdb_image(seed, pid, source, number, spec, difficulty)
         quality = [

@@ -9,7 +9,7 @@ import torch
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
-from mmgl.evaluation.cross_reports import evaluate_cross
+from mmgl.evaluation.cross_reports import evaluate_cross, evaluate_llcm
 from mmgl.evaluation.details import Details
 from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
 from mmgl.evaluation.ranking import (
@@ -37,7 +37,7 @@ from mmgl.utils.files import check_output, write_json
 from .row_gathering import gather_rows, share_of_rank
 
 # With the shots of a report, where the gallery is drawn.
-SHOTS = {'sysu': (1, 10), 'regdb': (), 'cross': (0,)}
+SHOTS = {'sysu': (1, 10), 'regdb': (), 'llcm': (1,), 'cross': (0,)}
 _LABELS = ('pid', 'camid', 'modality', 'index')
 _FIELDS = ('feature', *_LABELS)
 
@@ -52,7 +52,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
     'visible_to_infrared/rank1', ....
 
     Args:
-        protocol: 'sysu', 'regdb', or 'cross', for any data set, see
+        protocol: 'sysu', 'regdb', 'llcm', or 'cross', for any data set, see
             :func:`mmgl.evaluation.evaluate_cross`.
         modes: SYSU-MM01: of 'all', 'indoor'.
         shots: Gallery images of each person and camera. SYSU-MM01: by default
@@ -231,6 +231,10 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             labels = None if pids is None else len(pids)
             columns = data.features, data.pids, data.modality
             return evaluate_regdb(*columns, *how, labels, self.details)
+        if self.protocol == 'llcm':
+            return evaluate_llcm(
+                data.features, *data.labels, *how, details=self.details
+            )
         if self.protocol == 'cross':
             return evaluate_cross(
                 data.features,
@@ -269,7 +273,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             settings['trials'] = [meta.get('trial')]
         elif self.protocol == 'cross':
             settings.update(same_camera=self.same_camera, cmc=self.cmc)
-        else:
+        elif self.protocol == 'sysu':
             settings['draw'] = self.gallery_draw
         if self.details.rerank:
             settings['rerank'] = self.details.rerank.as_dict()
