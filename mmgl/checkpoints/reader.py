@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmgl.utils.errors import ConfigError
 
-from .compare import infinite, some_names
+from .compare import check_finite, renamed
 from .stand_ins import KNOWN, plain
 
 # A file, torchvision://resnetNN, or what was read from one.
@@ -106,7 +106,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f'checkpoint {path} has no state_dict of tensors; name a '
             'checkpoint of this package'
         )
-    _check_numbers(state, f'checkpoint {path}')
+    check_finite(state, f'checkpoint {path}')
     meta = loaded.get('meta') or {}
     if not isinstance(meta, dict):
         raise ConfigError(f'checkpoint {path} has a meta that is no dict')
@@ -144,8 +144,9 @@ def read_state_dict(
             f'top level or under {" or ".join(map(repr, containers))}; found '
             f'{list(found)[:8] or type(loaded).__name__}'
         )
-    _check_numbers(state, f'{what}: {where}')
-    return {_own_name(name): value.detach() for name, value in state.items()}
+    check_finite(state, f'{what}: {where}')
+    own = renamed(state, _own_name, f'{what}: {where}')
+    return {name: value.detach() for name, value in own.items()}
 
 
 def read_network(checkpoint: Source, name: str) -> Source:
@@ -176,14 +177,6 @@ def _holds_tensors(state: object) -> TypeGuard[dict[str, Tensor]]:
             for name, value in state.items()
         )
     )
-
-
-def _check_numbers(state: Mapping[str, Tensor], what: str) -> None:
-    if names := infinite(state):
-        raise ConfigError(
-            f'{what} has NaN or Inf in {len(names)} of its '
-            f'{len(state)} tensors, take an earlier one: {some_names(names)}'
-        )
 
 
 def _own_name(name: str) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 from fastapi import (
     APIRouter,
+    Depends,
     FastAPI,
     HTTPException,
     Request,
     Response,
     UploadFile,
 )
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import generate_latest
@@ -26,7 +28,7 @@ from .access import READ, WRITE, Access, Audit
 from .batching import Overloaded
 from .gallery_routes import gallery_routes
 from .middleware import Guard, Meters
-from .requests import Modality, allow, embed_uploads
+from .requests import Modality, allow, embed_uploads, only_known
 from .service import Service
 from .settings import Settings
 
@@ -80,6 +82,11 @@ def _add_errors(app: FastAPI) -> None:
     async def mistake(request: Request, error: ConfigError) -> Response:
         return JSONResponse(dict(detail=str(error)), 422)
 
+    @app.exception_handler(RequestValidationError)
+    async def unfit(request: Request, error: RequestValidationError) -> Any:
+        text = '; '.join(f'{e["loc"][-1]}: {e["msg"]}' for e in error.errors())
+        return JSONResponse(dict(detail=f'{text:.500}'), 422)
+
     @app.exception_handler(Overloaded)
     async def overloaded(request: Request, error: Overloaded) -> Response:
         text = 'too many images wait; try again'
@@ -87,7 +94,7 @@ def _add_errors(app: FastAPI) -> None:
 
 
 open_routes = APIRouter()
-routes = APIRouter(prefix='/v1')
+routes = APIRouter(prefix='/v1', dependencies=[Depends(only_known)])
 
 
 @open_routes.get('/', include_in_schema=False)

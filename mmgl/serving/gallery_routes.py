@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import (
     APIRouter,
+    Depends,
     Form,
     HTTPException,
     Query,
@@ -17,13 +18,15 @@ from mmgl.gallery.records import where_of
 from mmgl.utils.errors import ConfigError
 
 from .access import READ, WRITE
-from .requests import Modality, allow, embed_uploads
+from .requests import Modality, allow, embed_uploads, only_known
 from .service import Service
 
 Texts = Annotated[list[str] | None, Form()]
 Seconds = Annotated[float | None, Form(description='since 1970')]
 
-gallery_routes = APIRouter(prefix='/v1', tags=['gallery'])
+gallery_routes = APIRouter(
+    prefix='/v1', tags=['gallery'], dependencies=[Depends(only_known)]
+)
 
 
 @gallery_routes.post('/search')

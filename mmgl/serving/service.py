@@ -10,7 +10,7 @@ import numpy as np
 
 from mmgl.apis.inference import Embedder
 from mmgl.apis.inference.embedder import Features
-from mmgl.apis.inference.sources import Source, modality_number
+from mmgl.apis.inference.sources import SUFFIXES, Source, modality_number
 from mmgl.gallery.gallery import Gallery
 
 from .batching import Batcher
@@ -92,4 +92,9 @@ class Service:
             return None
         path = (root / name).resolve()
         inside = path.is_relative_to(root.resolve())
-        return path if inside and path.is_file() else None
+        # No page that would run in the name of the service.
+        image = path.suffix.lower() in SUFFIXES
+        try:
+            return path if inside and image and path.is_file() else None
+        except OSError:  # such as a name that no file can have
+            return None

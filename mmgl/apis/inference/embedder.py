@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmgl.checkpoints.bundle import is_bundle, read_settings, write_settings
+from mmgl.config.inert import understood
 from mmgl.structures import INFRARED, MODALITY_NAMES, ReIDDataSample
 from mmgl.utils.errors import ConfigError
 
@@ -91,10 +92,12 @@ class Embedder:
             raise ConfigError(f'device {device!r}: {error}') from None
         self._prepare = self.weights.preparation()
         stored = self.weights.info.get('calibration')
-        self.calibration = Calibration(**stored) if stored else None
-        # Finds out the size, and whether the model works at all.
-        blank = self.prepare(Source('', np.zeros((64, 32, 3), np.uint8), 0))
-        self.dimensions = self.run_prepared([blank], [0]).shape[1]
+        blank = Source('', np.zeros((64, 32, 3), np.uint8), 0)
+        with understood(str(self.weights.source)):
+            self.calibration = Calibration(**stored) if stored else None
+            # Finds out the size, and whether the model works at all.
+            pair = [self.prepare(blank)] * 2
+            self.dimensions = self.run_prepared(pair, [0, 1]).shape[1]
 
     @property
     def model_hash(self) -> str:

@@ -12,9 +12,10 @@ from torch import nn
 from mmgl.checkpoints.bundle import hash_file, is_bundle, read_bundle
 from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.checkpoints.whole import load_state
-from mmgl.config.inert import check_types, parse_config
+from mmgl.config.inert import check_types, parse_config, understood
 from mmgl.config.loading import load_config
-from mmgl.registry import MODELS, TRANSFORMS
+from mmgl.models.building import build_inert
+from mmgl.registry import TRANSFORMS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
 
@@ -23,6 +24,8 @@ from .sources import Picture
 
 # How a model starts, which loaded weights replace.
 _STARTS = ('init_cfg', 'init_from')
+# Side of the pictures that a pipeline may make.
+_LARGEST = 4096
 
 
 @dataclass
@@ -42,20 +45,18 @@ class Weights:
 
     def build(self) -> nn.Module:
         """Build the model with the weights, on the CPU, for testing."""
-        with registry_scope():
-            model: nn.Module = MODELS.build(dict(self.model))
+        model: nn.Module = build_inert(self.model, str(self.source))
         load_state(model, self.state, str(self.source))
         return model.eval()
 
     def preparation(self) -> Callable[[Picture], Picture]:
         """Build what happens to a picture between decoding and the model."""
-        steps = [
-            step
-            for step in self.test_pipeline
-            if not step['type'].startswith(('LoadImage', 'Pack'))
-        ]
-        with registry_scope():
-            transforms = [TRANSFORMS.build(dict(step)) for step in steps]
+        with understood(str(self.source)), registry_scope():
+            transforms = [
+                TRANSFORMS.build(dict(step))
+                for step in self.test_pipeline
+                if not step['type'].startswith(('LoadImage', 'Pack'))
+            ]
 
         def prepare(image: Picture) -> Picture:
             size = image.shape[:2]
@@ -64,6 +65,12 @@ class Weights:
                 results = transform(results)
             return np.ascontiguousarray(results['img'])
 
+        with understood(str(self.source)):
+            result = prepare(np.zeros((64, 32, 3), np.uint8))
+            if result.dtype != np.uint8 or result.shape[2:] != (3,):
+                raise ValueError(
+                    f'a picture becomes {result.dtype} {result.shape}'
+                )
         return prepare
 
 
@@ -112,14 +119,16 @@ def deployed_settings(cfg: Config, source: str) -> dict[str, Any]:
 
     Heads stay, as far as a file has them; how a model starts goes.
     """
-    settings = dict(
-        model=_plain(cfg.get('model')),
-        test_pipeline=_plain(test_pipeline(cfg)),
-    )
+    with understood(source):
+        settings = dict(
+            model=_plain(cfg.get('model')),
+            test_pipeline=_plain(test_pipeline(cfg)),
+        )
     for key, value in settings.items():
         if not value:
             raise ConfigError(f'the config of {source} has no {key}')
-    check_types(settings, source)
+    check_types(settings['model'], source)
+    check_types(settings['test_pipeline'], source, _LARGEST)
     return settings
 
 
@@ -142,7 +151,9 @@ def _open_bundle(path: Path, config: Any) -> Weights:
             f'bundle {path} has settings of its own; leave config out'
         )
     info, state = read_bundle(path)
-    settings = deployed_settings(Config(info), f'bundle {path}')
+    with understood(f'bundle {path}'):
+        cfg = Config(info)
+    settings = deployed_settings(cfg, f'bundle {path}')
     return Weights(
         path, **settings, state=state, sha256=info['sha256'], info=info
     )

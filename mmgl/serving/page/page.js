@@ -15,9 +15,7 @@ async function call(path, options = {}) {
   if (response.ok) return response;
   let detail = '';
   try {
-    const body = await response.json();
-    detail = typeof body.detail === 'string'
-      ? body.detail : body.detail.map((one) => `${one.loc.at(-1)}: ${one.msg}`).join('; ');
+    ({ detail } = await response.json());
   } catch { /* No JSON: the status must do. */ }
   const error = new Error(detail || `The service answered ${response.status}.`);
   error.status = response.status;

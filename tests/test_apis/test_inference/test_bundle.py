@@ -10,6 +10,7 @@ import torch
 import mmgl
 from mmgl import Embedder
 from mmgl.apis.publishing import publish, run_publish
+from mmgl.checkpoints.bundle import read_settings, write_settings
 from mmgl.utils.errors import ConfigError
 
 
@@ -20,10 +21,7 @@ def copy(bundle, tmp_path):
 
 
 def edit(folder, **changes):
-    path = folder / 'mmgl.json'
-    settings = json.loads(path.read_text())
-    settings.update(changes)
-    path.write_text(json.dumps(settings))
+    write_settings(folder, read_settings(folder) | changes)
 
 
 def test_a_bundle_gives_the_features_of_its_checkpoint(
@@ -97,13 +95,18 @@ def test_a_flipped_bit_is_found(copy, name):
     data = bytearray((copy / name).read_bytes())
     data[len(data) // 2] ^= 1
     (copy / name).write_bytes(data)
-    if name == 'model.safetensors':
-        with pytest.raises(ConfigError, match='SHA-256'):
-            Embedder(copy)
-    else:
-        # One letter of a setting: refused, or another setting in all open.
-        with pytest.raises((ConfigError, TypeError, ValueError)):
-            Embedder(copy)
+    changed = 'settings_sha256|cannot be read'
+    what = 'SHA-256' if name == 'model.safetensors' else changed
+    with pytest.raises(ConfigError, match=what):
+        Embedder(copy)
+
+
+def test_bundles_without_a_hash_of_the_settings_are_read(copy, embedder):
+    path = copy / 'mmgl.json'
+    settings = json.loads(path.read_text())
+    assert len(settings.pop('settings_sha256')) == 64
+    path.write_text(json.dumps(settings))
+    assert Embedder(copy).model_hash == embedder.model_hash
 
 
 @pytest.mark.parametrize('name', ['model.safetensors', 'mmgl.json'])
@@ -157,6 +160,29 @@ def test_nothing_runs_code(checkpoint, copy, tmp_path):
         with pytest.raises(ConfigError, match=name):
             Embedder(copy)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    'part, what',
+    [
+        # Their arguments name what they import, or download.
+        (dict(type='RandomResize', scale=[9, 9], resize_type='a.B'), 'Random'),
+        (dict(type='mmpretrain.HuggingFaceClassifier'), 'Hugging'),
+        (dict(type='Resize', scale=[10**5, 10**5]), r'1e\+05'),
+    ],
+)
+def test_what_would_import_or_fill_the_memory_is_refused(copy, part, what):
+    edit(copy, test_pipeline=[part])
+    with pytest.raises(ConfigError, match=what):
+        Embedder(copy)
+
+
+def test_a_model_is_measured_before_it_is_built(copy):
+    model = read_settings(copy)['model']
+    model['backbone']['base_channels'] = 10**6
+    edit(copy, model=model)
+    with pytest.raises(ConfigError, match=r'model of \d\.\de\+\d+ numbers'):
+        Embedder(copy)
 
 
 @pytest.mark.parametrize(
