@@ -1,6 +1,7 @@
 """Reading and writing test features: .npz, and the official .mat layout."""
 
 import re
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,15 +78,29 @@ class FeatureSet:
             self.features, pids, camids, modality, index, paths, self.trial
         )
 
-    def check_directions(self) -> None:
-        """Refuse features of zeros, of which there is no cosine."""
+    def check_directions(self, distance: str) -> int:
+        """Count features of zeros; a ValueError if cosines are asked for.
+
+        Euclidean distances they have, as in the official code; a warning
+        tells of them.
+        """
         zero = to_numpy((self.features == 0).all(1))
-        if zero.any():
-            raise ValueError(
-                f'features are zero in {zero.sum()} of {len(zero)} rows '
-                f'(first: {self._image(int(zero.argmax()))}) and have no '
-                'cosine; check that training did not diverge.'
+        count = int(zero.sum())
+        text = (
+            f'features are zero in {count} of {len(zero)} rows '
+            f'(first: {self._image(int(zero.argmax()))}) and have no '
+            if count
+            else ''
+        )
+        advice = 'check that training did not diverge.'
+        if count and distance == 'cosine':
+            raise ValueError(f'{text}cosine; {advice}')
+        if count:
+            warnings.warn(
+                f'{text}direction; their distances count as in the official '
+                f'evaluation. Yet {advice}'
             )
+        return count
 
     def _image(self, row: int) -> str:
         pid, camid, _, index = (column[row] for column in self.labels)

@@ -77,8 +77,6 @@ def report_sysu(
     test_ids = read_id_list(id_file)
     with naming(features):
         data = load_features(features, test_ids)
-        if distance == 'cosine':
-            data.check_directions()
         if data.trial is not None:
             raise ValueError('the field trial says that it is of RegDB.')
         sysu_locations(data.camids)  # knows the cameras
@@ -86,6 +84,7 @@ def report_sysu(
             check_sysu_paths(data.img_paths.tolist(), data.camids, data.pids)
         if draw == 'official':
             data = _drop_absent(data, rand_perm_cam)
+        zeros = data.check_directions(distance)
         trials = evaluate_sysu(
             data.features,
             *data.labels,
@@ -97,7 +96,7 @@ def report_sysu(
             partial=partial,
         )
     settings = dict(protocol='sysu', distance=distance, ties=ties, draw=draw)
-    return _document(trials, settings, partial)
+    return _document(trials, settings, partial, zeros)
 
 
 @contextmanager
@@ -113,9 +112,11 @@ def naming(source: str | Path) -> Iterator[None]:
 
 
 def _document(
-    trials: Trials, settings: dict[str, Any], partial: bool
+    trials: Trials, settings: dict[str, Any], partial: bool, zeros: int
 ) -> dict[str, Any]:
     """Lay a report out; partial ones under other names."""
+    if zeros:
+        settings = {**settings, 'zero_features': zeros}
     if not partial:
         return report_document(trials, settings)
     document = report_document(trials, {**settings, 'partial': True})
@@ -148,11 +149,11 @@ def report_regdb(
     if not files:
         raise FileNotFoundError(f'no feature file matches {pattern}.')
     reports: dict[int | None, Trials] = {}
+    zeros = 0
     for file in files:
         with naming(file):
             data = load_features(file)
-            if distance == 'cosine':
-                data.check_directions()
+            zeros += data.check_directions(distance)
             if data.trial is None and (len(files) > 1 or data_root):
                 raise ValueError(
                     f'{file} has no field trial; RegDB labels count anew in '
@@ -169,7 +170,7 @@ def report_regdb(
     numbers = sorted(reports, key=lambda trial: trial or 0)
     trials = [one for number in numbers for one in reports[number]]
     settings = dict(protocol='regdb', distance=distance, ties=ties)
-    return _document(trials, {**settings, 'trials': numbers}, partial)
+    return _document(trials, {**settings, 'trials': numbers}, partial, zeros)
 
 
 def _check_regdb(

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .known import KNOWN
-
 ROOT = Path(__file__).parents[2]
 VERDICTS = ('clean', 'executed', 'silent', 'traceback', 'hang', 'crash')
 START = 600  # seconds for imports and for the good input
@@ -34,7 +32,7 @@ class Outcome:
 
     @property
     def key(self) -> str:
-        """Its name in ``KNOWN``."""
+        """What it was: attack, entrance and kind of damage."""
         return f'{self.attack}: {self.what}'
 
 
@@ -78,8 +76,9 @@ class Child:
             json.dumps([attack, number]), file=self.process.stdin, flush=True
         )
         try:
-            what = self.answer(seconds).get('what', what)
-            found = self.answer(seconds)
+            begun = self.answer(seconds)
+            what = begun.get('what', what)
+            found = begun and self.answer(seconds)
         except queue.Empty:
             self.end()
             words = f'not there after {seconds:.0f} s'
@@ -146,16 +145,11 @@ def fault_table(outcomes: Sequence[Outcome]) -> str:
     found: dict[tuple[str, str], list[Outcome]] = {}
     for one in faults(outcomes):
         found.setdefault((one.key, one.verdict), []).append(one)
-    lines = [
-        '| fault | end | times | the first | known |',
-        '|---|---|---:|---|---|',
-    ]
+    lines = ['| fault | end | times | the first |', '|---|---|---:|---|']
     for (key, verdict), ones in sorted(found.items()):
         words = ones[0].words.replace('|', '/').replace('\n', ' ')
-        first, known = f'no. {ones[0].number}: {words}', KNOWN.get(key, '')
-        lines.append(
-            f'| {key} | {verdict} | {len(ones)} | {first} | {known} |'
-        )
+        first = f'no. {ones[0].number}: {words}'
+        lines.append(f'| {key} | {verdict} | {len(ones)} | {first} |')
     return '\n'.join(lines)
 
 

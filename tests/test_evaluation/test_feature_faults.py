@@ -133,7 +133,10 @@ def test_zero_features_have_no_cosine(root, tmp_path, capsys):
     path = write(tmp_path / 'a.npz', ARRAYS, **changed('features', 0))
     error = refused(capsys, *sysu(path, root), '--distance', 'cosine')
     assert '1 of' in error and 'zero' in error
-    assert report_sysu(path, root)['all_search_1shot']['mean']['mAP'] > 0
+    with pytest.warns(UserWarning, match='zero in 1 of .* no direction'):
+        report = report_sysu(path, root)
+    assert report['all_search_1shot']['mean']['mAP'] > 0
+    assert report['settings']['zero_features'] == 1
     with pytest.raises(ValueError, match='zero in 1 of'):
         score_by_metric(
             {**ARRAYS, **changed('features', 0)}, slice(None), 'sysu'

@@ -144,8 +144,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         meta = self.dataset_meta or {}
         if self.dump and is_main_process():
             save_features(self.dump, results)
-        if self.distance == 'cosine':
-            results.check_directions()
+        results.check_directions(self.distance)
         trials = self._report(results, meta)
         if self.out and is_main_process():
             self._write(self.out, trials, meta)
