@@ -153,6 +153,10 @@ def fault_table(outcomes: Sequence[Outcome]) -> str:
     return '\n'.join(lines)
 
 
+def _tables(outcomes: Sequence[Outcome]) -> str:
+    return f'{table(outcomes)}\n\n{fault_table(outcomes)}\n'
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a campaign by the command line; the status tells of faults."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -170,8 +174,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f'{one.verdict}: {one.key} {one.number}: {one.words}',
                 flush=True,
             )
-    text = f'{table(outcomes)}\n\n{fault_table(outcomes)}\n'
-    print(f'\n{text}')
+        if options.out and len(outcomes) % 100 == 0:
+            options.out.write_text(_tables(outcomes))
+    print(f'\n{_tables(outcomes)}')
     if options.out:
-        options.out.write_text(text)
+        options.out.write_text(_tables(outcomes))
     return int(bool(faults(outcomes)))
