@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from terminaltables import AsciiTable
 
+from mmgl.checkpoints.provenance import SEEN_KEY, check_seen, seen_by
+from mmgl.config.options import ALLOW_SEEN
+from mmgl.evaluation.features_io import FeatureSet
 from mmgl.evaluation.file_reports import (
     report_regdb,
     report_sysu,
@@ -29,6 +33,7 @@ def evaluate_features(
     draw: str = 'official',
     ties: str | None = None,
     partial: bool = False,
+    allow_seen: bool = False,
 ) -> dict[str, Any]:
     """Score SYSU-MM01 as its official MATLAB code does, or RegDB.
 
@@ -46,21 +51,36 @@ def evaluate_features(
             'expected' (over all orders of tied images; regdb's default).
         partial: Score features of some of the images; the names of the
             searches then end in '_partial'.
+        allow_seen: Score, and mark, features of a network that has seen the
+            identities in training, as far as the file says.
 
     Raises:
         FileNotFoundError: If features or split files are not there.
-        ConfigError: For an unknown protocol, files of another form, or
-            missing images.
+        ConfigError: For an unknown protocol, files of another form,
+            missing images, or identities that were seen.
     """
+
+    def check(data: FeatureSet) -> str | None:
+        scored: dict[str, Any] = dict(dataset=protocol, trial=data.trial)
+        if protocol == 'sysu':  # RegDB counts anew in each half
+            pids = np.unique(data.pids).tolist()
+            scored = dict(dataset='sysu', split='test', pids=pids)
+        seen = seen_by({SEEN_KEY: data.seen})
+        return check_seen(seen, [scored], 'the network', allow_seen)
+
     if protocol == 'regdb':
-        return report_regdb(features, distance, ties, data_root, partial)
+        return report_regdb(
+            features, distance, ties, data_root, partial, check
+        )
     if protocol != 'sysu':
         raise ConfigError(
             f'protocol must be one of {PROTOCOLS}, got {protocol!r}'
         )
     if data_root is None:
         raise ConfigError("protocol 'sysu' needs data_root")
-    return report_sysu(features, data_root, distance, draw, ties, partial)
+    return report_sysu(
+        features, data_root, distance, draw, ties, partial, check
+    )
 
 
 def scoring_parser() -> argparse.ArgumentParser:
@@ -97,6 +117,12 @@ def scoring_parser() -> argparse.ArgumentParser:
         help='score features of some of the test images; the names of the '
         'searches then end in _partial, for their figures compare with no '
         'others',
+    )
+    add(
+        ALLOW_SEEN[0],
+        action='store_true',
+        help='score features of a network that has seen the identities in '
+        'training; the report says so',
     )
     return parser
 

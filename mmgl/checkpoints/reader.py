@@ -24,6 +24,11 @@ TRUST_OPTION = '--trust-checkpoint'
 ADAPTED = 'backbone.network.'
 # Files that may run code, because the user has said so.
 _trusted: set[Path] = set()
+# Of the state of a file: what is to be read again, and what its meta says.
+_State: TypeAlias = tuple[object, ...]
+_kept: dict[_State, Any] = {}
+_metas: dict[_State, Any] = {}
+_MOST_METAS = 8
 
 
 class NoCheckpointError(ConfigError, FileNotFoundError):
@@ -50,11 +55,30 @@ def is_intact(path: str | Path) -> bool:
         return False
 
 
-def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
+def file_meta(path: str | Path) -> Any:
+    """Return the meta of a weight file, read once as long as it stays."""
+    state = _state(Path(path))
+    if state not in _metas:
+        read_file(path)
+    return _metas[state]
+
+
+def _state(path: Path) -> _State:
+    """Tell versions of a file apart."""
+    path = path.expanduser().resolve()
+    facts = path.stat()
+    times = facts.st_mtime_ns, facts.st_ctime_ns
+    return path, path in _trusted, facts.st_ino, facts.st_size, *times
+
+
+def read_file(
+    path: str | Path, what: str = 'checkpoint', again: bool = False
+) -> Any:
     """Read a weight file onto the CPU; every reader calls this.
 
     It may hold tensors, plain values and what mmengine adds to a checkpoint;
-    what may run code is refused, unless :func:`trust` was told.
+    what may run code is refused, unless :func:`trust` was told. With
+    ``again`` it stays in memory until it is asked for again.
 
     Raises:
         ConfigError: If there is no such file (then also a FileNotFoundError),
@@ -69,6 +93,18 @@ def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
     path = Path(path).expanduser()
     if not path.is_file():
         raise NoCheckpointError(f'{what}: there is no file {str(path)!r}')
+    state = _state(path)
+    content = _kept.pop(state, None) or _read(path, what)
+    _kept.clear()
+    if again:
+        _kept[state] = content
+    _metas[state] = content.get('meta') if isinstance(content, dict) else None
+    if len(_metas) > _MOST_METAS:
+        del _metas[next(iter(_metas))]
+    return content
+
+
+def _read(path: Path, what: str) -> Any:
     trusted = path.resolve() in _trusted
     try:
         # torch does not compare the checksums.
@@ -93,13 +129,15 @@ def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
         ) from error
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, again: bool = False) -> dict[str, Any]:
     """Read a checkpoint of this package: ``state_dict`` and ``meta``.
+
+    For ``again`` see :func:`read_file`.
 
     Raises:
         ConfigError: If there is no such file or it is no checkpoint.
     """
-    loaded = read_file(path)
+    loaded = read_file(path, again=again)
     state = loaded.get('state_dict') if isinstance(loaded, dict) else None
     if not _holds_tensors(state):
         raise ConfigError(

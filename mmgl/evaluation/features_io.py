@@ -1,9 +1,10 @@
 """Reading and writing test features: .npz, and the official .mat layout."""
 
+import json
 import re
 import warnings
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mmgl.utils.files import replace_whole
 from mmgl.utils.matfile import load_mat
 
 from .labels import check_labels
-from .npz_files import load_npz
+from .npz_files import load_npz, read_rows
 from .ranking import check_features, to_numpy
 
 Array = npt.NDArray[Any]
@@ -30,7 +31,8 @@ class FeatureSet:
     """Features of test images (n, d) with the labels of each image, (n,).
 
     Cameras and ``index``, the image number within (identity, camera), count
-    from 1; modality is 0 visible, 1 infrared; ``trial`` is that of RegDB.
+    from 1; modality is 0 visible, 1 infrared; ``trial`` is that of RegDB;
+    ``seen`` lists the data that the network has seen in training.
     """
 
     features: Array
@@ -40,6 +42,7 @@ class FeatureSet:
     index: Array
     img_paths: Array | None = None
     trial: int | None = None
+    seen: Sequence[Mapping[str, Any]] = ()
 
     def checked(self, source: str | Path) -> 'FeatureSet':
         """Check everything; ``source`` is for the message of a ConfigError.
@@ -74,8 +77,8 @@ class FeatureSet:
                 f'{source}: img_paths is {paths.dtype} {paths.shape}; give '
                 'one text an image.'
             )
-        return FeatureSet(
-            self.features, pids, camids, modality, index, paths, self.trial
+        return replace(
+            self, pids=pids, camids=camids, modality=modality, index=index
         )
 
     def check_directions(self, distance: str) -> int:
@@ -116,7 +119,7 @@ class FeatureSet:
         kept = {name: getattr(self, name)[rows] for name in NPZ_FIELDS}
         if self.img_paths is not None:
             kept['img_paths'] = self.img_paths[rows]
-        return FeatureSet(**kept, trial=self.trial)
+        return replace(self, **kept)
 
 
 def save_features(path: str | Path, feature_set: FeatureSet) -> None:
@@ -127,6 +130,8 @@ def save_features(path: str | Path, feature_set: FeatureSet) -> None:
     for name in ('img_paths', 'trial'):
         if getattr(feature_set, name) is not None:
             arrays[name] = np.asarray(getattr(feature_set, name))
+    if feature_set.seen:
+        arrays['seen'] = np.asarray(json.dumps(feature_set.seen))
     # savez(path) would append a suffix.
     with replace_whole(path) as partial, partial.open('wb') as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -139,9 +144,10 @@ def load_features(
 
     Args:
         path: An .npz with features, pids, camids, modality, index (and
-            optionally img_paths, trial); or a folder with ``NAME_cam1.mat``
-            ... ``NAME_cam6.mat``, one of those files, or their common start
-            ``.../NAME``, where row i of ``feature{id}`` is image i.
+            optionally img_paths, trial, seen); or a folder with
+            ``NAME_cam1.mat`` ... ``NAME_cam6.mat``, one of those files, or
+            their common start ``.../NAME``, where row i of ``feature{id}``
+            is image i.
         pids: Keep only these identities of a data set that counts from 1.
 
     Raises:
@@ -170,7 +176,7 @@ def load_features(
 
 def _load_npz(path: Path) -> FeatureSet:
     arrays: dict[str, Any] = load_npz(
-        path, (*NPZ_FIELDS, 'img_paths', 'trial')
+        path, (*NPZ_FIELDS, 'img_paths', 'trial', 'seen')
     )
     missing = [name for name in NPZ_FIELDS if name not in arrays]
     if missing:
@@ -185,7 +191,8 @@ def _load_npz(path: Path) -> FeatureSet:
                 f'{path}: trial is {trial}; give one whole number.'
             )
         trial = int(trial.item())
-    return FeatureSet(**arrays, trial=trial)
+    seen = read_rows(path, 'seen', arrays.pop('seen', None))
+    return FeatureSet(**arrays, trial=trial, seen=seen)
 
 
 def _camera_files(path: Path) -> dict[int, Path]:

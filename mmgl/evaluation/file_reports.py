@@ -1,11 +1,11 @@
 """Reports from files: what ``tools/analysis_tools/eval_features.py`` runs."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from mmgl.utils.errors import ConfigError
 from .features_io import FeatureSet, load_features
 from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 
+Check: TypeAlias = Callable[[FeatureSet], str | None]
 # MATLAB's sort is stable; RegDB has no official evaluation to follow.
 DEFAULT_TIES = {'sysu': 'gallery_order', 'regdb': 'expected'}
 
@@ -57,6 +58,7 @@ def report_sysu(
     draw: str = 'official',
     ties: str | None = None,
     partial: bool = False,
+    check: Check | None = None,
 ) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
@@ -64,7 +66,8 @@ def report_sysu(
     ``find_split_files`` does; ``ties`` is 'gallery_order' by default.
     Returns a :func:`report_document` with ``settings``. Features of some of
     the test images are scored only as ``partial``, which the names of the
-    searches then say.
+    searches then say. ``check`` looks at the features first, and may say
+    what is wrong with them.
     """
     ties = ties or DEFAULT_TIES['sysu']
     id_file, permutation_file = find_split_files(data_root)
@@ -85,6 +88,7 @@ def report_sysu(
         if draw == 'official':
             data = _drop_absent(data, rand_perm_cam)
         zeros = data.check_directions(distance)
+        seen = check and check(data)
         trials = evaluate_sysu(
             data.features,
             *data.labels,
@@ -96,7 +100,7 @@ def report_sysu(
             partial=partial,
         )
     settings = dict(protocol='sysu', distance=distance, ties=ties, draw=draw)
-    return _document(trials, settings, partial, zeros)
+    return _document(trials, settings, partial, zeros, seen)
 
 
 @contextmanager
@@ -112,11 +116,17 @@ def naming(source: str | Path) -> Iterator[None]:
 
 
 def _document(
-    trials: Trials, settings: dict[str, Any], partial: bool, zeros: int
+    trials: Trials,
+    settings: dict[str, Any],
+    partial: bool,
+    zeros: int,
+    seen: str | None,
 ) -> dict[str, Any]:
     """Lay a report out; partial ones under other names."""
     if zeros:
         settings = {**settings, 'zero_features': zeros}
+    if seen:
+        settings = {**settings, 'seen': seen}
     if not partial:
         return report_document(trials, settings)
     document = report_document(trials, {**settings, 'partial': True})
@@ -132,6 +142,7 @@ def report_regdb(
     ties: str | None = None,
     data_root: str | Path | None = None,
     partial: bool = False,
+    check: Check | None = None,
 ) -> dict[str, Any]:
     """Score RegDB features in files, one .npz a trial.
 
@@ -149,11 +160,12 @@ def report_regdb(
     if not files:
         raise FileNotFoundError(f'no feature file matches {pattern}.')
     reports: dict[int | None, Trials] = {}
-    zeros = 0
+    zeros, seen = 0, None
     for file in files:
         with naming(file):
             data = load_features(file)
             zeros += data.check_directions(distance)
+            seen = (check and check(data)) or seen
             if data.trial is None and (len(files) > 1 or data_root):
                 raise ValueError(
                     f'{file} has no field trial; RegDB labels count anew in '
@@ -169,8 +181,10 @@ def report_regdb(
             )
     numbers = sorted(reports, key=lambda trial: trial or 0)
     trials = [one for number in numbers for one in reports[number]]
-    settings = dict(protocol='regdb', distance=distance, ties=ties)
-    return _document(trials, {**settings, 'trials': numbers}, partial, zeros)
+    settings: dict[str, Any] = dict(
+        protocol='regdb', distance=distance, ties=ties, trials=numbers
+    )
+    return _document(trials, settings, partial, zeros, seen)
 
 
 def _check_regdb(

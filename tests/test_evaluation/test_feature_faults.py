@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matlab_like import as_arrays, random_cells, write_cameras, write_split
 
-from mmgl.apis.scoring import run_scoring
+from mmgl.apis.scoring import evaluate_features, run_scoring
 from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, load_features
 from mmgl.evaluation.file_reports import report_regdb, report_sysu
 from mmgl.evaluation.metrics.reid_metric import ReIDMetric
@@ -127,6 +127,24 @@ def test_no_number_from_faulty_arrays(fault, root, tmp_path, capsys):
     path = write(tmp_path / 'a.npz', ARRAYS, **changes)
     error = refused(capsys, *sysu(path, root))
     assert words in error and str(path) in error
+
+
+def test_features_say_what_was_seen(root, tmp_path, capsys):
+    pids = np.unique(ARRAYS['pids']).tolist()
+    seen = json.dumps([dict(dataset='sysu', split='all', pids=pids[:2])])
+    path = write(tmp_path / 'a.npz', ARRAYS, seen=np.array(seen))
+    error = refused(capsys, *sysu(path, root))
+    assert f'has seen 2 of the {len(pids)} identities' in error
+    report = evaluate_features(path, 'sysu', root, allow_seen=True)
+    assert 'has seen 2 of' in report['settings']['seen']
+    others = json.dumps([dict(dataset='sysu', pids=[max(pids) + 1])])
+    path = write(tmp_path / 'a.npz', ARRAYS, seen=np.array(others))
+    same = evaluate_features(path, 'sysu', root)
+    del report['settings']['seen']
+    assert same == report
+    for wrong in ('{', '[1]', '3'):
+        path = write(tmp_path / 'a.npz', ARRAYS, seen=np.array(wrong))
+        assert 'the field seen' in refused(capsys, *sysu(path, root))
 
 
 def test_zero_features_have_no_cosine(root, tmp_path, capsys):

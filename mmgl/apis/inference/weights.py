@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmgl.checkpoints.bundle import hash_file, is_bundle, read_bundle
+from mmgl.checkpoints.provenance import META_KEY, Entry, kept_meta, seen_by
 from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.checkpoints.whole import load_state
 from mmgl.config.inert import check_types, parse_config, understood
@@ -33,7 +34,7 @@ class Weights:
     """Tensors, the settings of their model, and where they come from.
 
     ``sha256`` is that of the file of the tensors; ``info`` is what else the
-    file says, such as ``data_seen`` or ``calibration``.
+    file says: ``data_seen`` last, all that was ``seen``, ``calibration``.
     """
 
     source: Path
@@ -42,6 +43,11 @@ class Weights:
     state: Mapping[str, Any]
     sha256: str
     info: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> list[Entry]:
+        """Data that the weights have seen since they were random."""
+        return seen_by({META_KEY: self.info.get('data_seen'), **self.info})
 
     def build(self) -> nn.Module:
         """Build the model with the weights, on the CPU, for testing."""
@@ -93,6 +99,7 @@ def open_weights(
         return _open_bundle(path, config)
     checkpoint = read_checkpoint(path)
     meta = dict(checkpoint.get('meta') or {})
+    last = meta.get(META_KEY)
     cfg: Any = config
     if config is None:
         text = meta.get('cfg')
@@ -110,7 +117,10 @@ def open_weights(
         **settings,
         state=checkpoint['state_dict'],
         sha256=hash_file(path),
-        info={'data_seen': meta.get('trained_on')},
+        info={
+            'data_seen': next(iter(seen_by({META_KEY: last})), None),
+            **kept_meta(meta),
+        },
     )
 
 

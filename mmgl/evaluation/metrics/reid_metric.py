@@ -182,6 +182,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             **columns,
             img_paths=_gather_paths(paths, size) if self.dump else None,
             trial=meta.get('trial'),
+            seen=meta.get('history', ()),
         )
 
     def _report(self, data: FeatureSet, meta: Mapping[str, Any]) -> Trials:

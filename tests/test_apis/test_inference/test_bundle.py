@@ -9,6 +9,7 @@ import torch
 
 import mmgl
 from mmgl import Embedder
+from mmgl.apis.inference.weights import open_weights
 from mmgl.apis.publishing import publish, run_publish
 from mmgl.checkpoints.bundle import read_settings, write_settings
 from mmgl.utils.errors import ConfigError
@@ -73,6 +74,21 @@ def test_a_bundle_stays_one_when_published_again(bundle, tmp_path):
     again = publish(bundle, tmp_path / 'again', 'free')
     settings = json.loads((bundle / 'mmgl.json').read_text())
     assert again['sha256'] == settings['sha256']
+
+
+def test_all_that_was_seen_goes_along(checkpoint, tmp_path):
+    saved = torch.load(checkpoint)
+    own = dict(dataset='sysu', split='trainval')
+    before = dict(dataset='regdb', split='train', trial=3, num_pids=206)
+    saved['meta']['seen'] = [before, own]
+    torch.save(saved, tmp_path / 'a.pth')
+    publish(tmp_path / 'a.pth', tmp_path / 'b', 'free')
+    publish(tmp_path / 'b', tmp_path / 'c', 'free')
+    for folder in ('b', 'c'):
+        weights = open_weights(tmp_path / folder)
+        assert weights.seen == [before, own]
+        card = (tmp_path / folder / 'README.md').read_text()
+        assert 'dataset regdb, split train, trial 3, num_pids 206; ' in card
 
 
 def test_metrics_go_along(checkpoint, tmp_path):
