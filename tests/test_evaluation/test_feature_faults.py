@@ -315,7 +315,10 @@ def test_every_mistake_is_one_sentence(root, tmp_path, capsys):
         run_scoring(
             [*map(str, sysu(good, root)), '--out', f'{tmp_path}/file/a']
         )
-    assert 'file is no folder' in capsys.readouterr().err.splitlines()[-1]
+    assert (
+        'file is a file, not a folder'
+        in capsys.readouterr().err.splitlines()[-1]
+    )
     few = {key: value for key, value in ARRAYS.items() if key != 'index'}
     error = refused(capsys, *sysu(write(tmp_path / 'b.npz', few), root))
     assert 'lacks index' in error
