@@ -35,6 +35,7 @@ FUNCTIONAL = (
     'mmgl.evaluation.ranking',
     'mmgl.datasets.synthetic',
     'mmgl.protocols',
+    'mmgl.utils.workers',
 )
 # Longest prefix decides.
 FLOORS = {

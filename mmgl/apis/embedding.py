@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 import sys
 import warnings
 from collections.abc import Sequence
@@ -130,6 +131,7 @@ def write_features(
                     names=np.array(names),
                     modality=np.array(modality),
                     model_hash=np.array(embedder.model_hash),
+                    seen=np.array(json.dumps(embedder.network.seen)),
                 )
         elif out.suffix == '.csv':
             with open(partial, 'w', newline='', encoding='utf-8') as text:
@@ -165,7 +167,11 @@ def _write_parquet(
                 flat, features.shape[1]
             ),
         },
-        metadata={'modality': modality, 'model_hash': embedder.model_hash},
+        metadata={
+            'modality': modality,
+            'model_hash': embedder.model_hash,
+            'seen': json.dumps(embedder.network.seen),
+        },
     )
     parquet.write_table(table, path)
 

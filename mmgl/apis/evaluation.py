@@ -44,16 +44,17 @@ def prepare_evaluation(
     check_state(
         bare_model(runner), checkpoint['state_dict'], options.checkpoint
     )
+    history = seen_by(checkpoint['meta'])
     seen = check_seen(
-        seen_by(checkpoint['meta']),
+        history,
         entries_of(loader.dataset),
         f'checkpoint {options.checkpoint}',
         options.allow_seen,
     )
-    if seen:
-        # Files that metrics write are marked too.
-        evaluator = runner.test_loop.evaluator
-        evaluator.dataset_meta = dict(evaluator.dataset_meta, seen=seen)
+    # Files that metrics write are marked too.
+    evaluator = runner.test_loop.evaluator
+    facts = dict(evaluator.dataset_meta, history=history)
+    evaluator.dataset_meta = dict(facts, seen=seen) if seen else facts
     return runner, seen
 
 

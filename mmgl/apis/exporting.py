@@ -101,6 +101,7 @@ def export(
     facts = dict(
         mmgl=__version__,
         model_hash=opened.sha256,
+        seen=json.dumps(opened.seen),
         size=size,
         colours='RGB',
         layout='NHWC uint8',

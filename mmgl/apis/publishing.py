@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from mmgl.checkpoints.bundle import CARD, is_bundle, write_bundle
+from mmgl.checkpoints.provenance import FIELDS, META_KEY, seen_by
 from mmgl.checkpoints.resume import find_resumable
 from mmgl.checkpoints.whole import HEADS
 from mmgl.evaluation.documents import read_report
@@ -101,7 +102,11 @@ def publish(
 
 def _card(name: str, settings: dict[str, Any]) -> str:
     """Fill in the model card."""
-    seen = settings.get('data_seen') or {}
+    entries = seen_by({META_KEY: settings.get('data_seen'), **settings})
+    seen = '; '.join(
+        ', '.join(f'{key} {entry[key]}' for key in FIELDS if key in entry)
+        for entry in entries
+    )
     table = ''.join(
         f'| {key} | {value:.2f} |\n'
         for key, value in settings['metrics'].items()
@@ -110,7 +115,7 @@ def _card(name: str, settings: dict[str, Any]) -> str:
     return _CARD.read_text(encoding='utf-8').format(
         name=name,
         version=__version__,
-        data=', '.join(f'{k} {v}' for k, v in seen.items()) or 'not recorded',
+        data=seen or 'not recorded',
         licence=settings['data_licence'],
         sha256=settings['sha256'],
         metrics=table and f'\n| measured | % |\n| --- | --- |\n{table}',

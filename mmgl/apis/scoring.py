@@ -2,20 +2,26 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmgl.checkpoints.provenance import (
+    ALLOW_OPTION,
+    SEEN_KEY,
+    Entry,
+    check_seen,
+    entries_of,
+    seen_by,
+)
+from mmgl.evaluation.cross_files import report_cross
 from mmgl.evaluation.details import Details
 from mmgl.evaluation.documents import show_report
-from mmgl.evaluation.file_reports import (
-    naming,
-    open_set_limits,
-    report_cross,
-    report_regdb,
-    report_sysu,
-)
+from mmgl.evaluation.features_io import FeatureSet
+from mmgl.evaluation.file_reports import naming, report_regdb, report_sysu
+from mmgl.evaluation.open_set_files import open_set_limits
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES, Reranking
 from mmgl.evaluation.ranking.options import CMC_KINDS
 from mmgl.evaluation.reports import document_key
@@ -46,6 +52,7 @@ def evaluate_features(
     draw: str = 'official',
     ties: str | None = None,
     partial: bool = False,
+    allow_seen: bool = False,
     rerank: object = None,
     open_set: bool = True,
     calibrate: str | Path | None = None,
@@ -73,6 +80,8 @@ def evaluate_features(
             'expected' (over all orders of tied images; regdb's default).
         partial: Score features of some of the images; the names of the
             searches then end in '_partial'.
+        allow_seen: Score, and mark, features of a network that has seen the
+            identities in training, as far as the file says.
         rerank: True, or some of k1, k2, lambda: k-reciprocal re-ranking, too.
         open_set: TPIR at FPIR of 1 % and 10 %, too.
         calibrate: Features of validation identities to choose the thresholds
@@ -85,8 +94,8 @@ def evaluate_features(
 
     Raises:
         FileNotFoundError: If features or split files are not there.
-        ConfigError: For an unknown protocol, files of another form, or
-            missing images.
+        ConfigError: For an unknown protocol, files of another form,
+            missing images, or identities that were seen.
     """
     if protocol not in PROTOCOLS:
         raise ConfigError(
@@ -94,11 +103,12 @@ def evaluate_features(
         )
     if protocol == 'sysu' and data_root is None:
         raise ConfigError("protocol 'sysu' needs data_root")
-    if protocol in ('llcm', 'cross') and data_root is not None:
-        search['labels'] = _labels(str(data_root), protocol, table)
-    score = _scorer(
-        protocol, (distance, ties, partial), data_root, draw, search
+    score = _Scorer(
+        protocol, (distance, ties, partial), data_root, draw, allow_seen
     )
+    if protocol in ('llcm', 'cross') and data_root is not None:
+        score.compare(table)
+    score.search.update(search)
     with naming('eval-features'):
         details = Details(Reranking.read(rerank), open_set)
     if against:
@@ -128,23 +138,57 @@ def evaluate_features(
     return report
 
 
-def _scorer(
-    protocol: str,
-    how: tuple[str, str | None, bool],
-    data_root: str | Path | None,
-    draw: str,
-    search: dict[str, Any],
-) -> Callable[[str | Path, Details], dict[str, Any]]:
-    """Return what scores a file by the protocol."""
+@dataclass
+class _Scorer:
+    """Scores files by a protocol."""
 
-    def score(file: str | Path, details: Details) -> dict[str, Any]:
-        if protocol == 'sysu':
-            return report_sysu(file, str(data_root), *how, details, draw)
-        if protocol == 'regdb':
-            return report_regdb(file, *how, details, data_root)
-        return report_cross(file, protocol, *how, details, **search)
+    protocol: str
+    how: tuple[str, str | None, bool]
+    data_root: str | Path | None
+    draw: str
+    allow_seen: bool
+    # Data sets to score, as far as they are more than their name.
+    scored: list[Entry] = field(default_factory=list)
+    search: dict[str, Any] = field(default_factory=dict)
 
-    return score
+    def __call__(self, file: str | Path, details: Details) -> dict[str, Any]:
+        how = *self.how, details
+        if self.protocol == 'sysu':
+            root = str(self.data_root)
+            return report_sysu(file, root, *how, self.draw, self.check)
+        if self.protocol == 'regdb':
+            return report_regdb(file, *how, self.data_root, self.check)
+        return report_cross(
+            file, self.protocol, *how, check=self.check, **self.search
+        )
+
+    def check(self, data: FeatureSet) -> str | None:
+        """Refuse, or tell of, features of identities that were seen."""
+        scored: Entry = dict(dataset=self.protocol, trial=data.trial)
+        if self.protocol in ('sysu', 'llcm'):  # others count anew
+            pids = np.unique(data.pids).tolist()
+            scored = dict(dataset=self.protocol, split='test', pids=pids)
+        return check_seen(
+            seen_by({SEEN_KEY: data.seen}),
+            self.scored or [scored],
+            'the network',
+            self.allow_seen,
+        )
+
+    def compare(self, table: str | None) -> None:
+        """Compare the images of files with those to test."""
+        # It takes seconds.
+        from mmgl.datasets import LLCM, ReIDTable
+
+        root = str(self.data_root)
+        if self.protocol == 'cross':
+            own = ReIDTable(root, 'test', table, lazy_init=True)
+            labels, self.scored = own.labels(), entries_of(own)
+        else:
+            names = ('pid', 'camid', 'modality', 'index')
+            data = LLCM(root, 'test')
+            labels = np.stack([data.field(name) for name in names], axis=1)
+        self.search['labels'] = labels
 
 
 def _add(
@@ -160,19 +204,6 @@ def _add(
         people = [one.people[search] for one in details]
         found = measure(*people, *sources[len(details) :])
         report[f'{document_key(search)}{end}'][name] = found
-
-
-def _labels(data_root: str, protocol: str, table: str | None) -> Any:
-    """List the images to test, (n, 4): pid, camid, modality, index."""
-    # It takes seconds.
-    from mmgl.datasets import LLCM, ReIDTable
-
-    if protocol == 'cross':
-        own = ReIDTable(data_root, 'test', table, lazy_init=True)
-        return own.labels()
-    names = ('pid', 'camid', 'modality', 'index')
-    data = LLCM(data_root, 'test')
-    return np.stack([data.field(name) for name in names], axis=1)
 
 
 def scoring_parser() -> argparse.ArgumentParser:
@@ -210,6 +241,12 @@ def scoring_parser() -> argparse.ArgumentParser:
         help='score features of some of the test images; the names of the '
         'searches then end in _partial, for their figures compare with no '
         'others',
+    )
+    add(
+        ALLOW_OPTION,
+        action='store_true',
+        help='score features of a network that has seen the identities in '
+        'training; the report says so',
     )
     own = parser.add_argument_group('cross, for data of your own')
     add = own.add_argument

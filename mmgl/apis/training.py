@@ -113,7 +113,7 @@ def starting_files(runner: Runner) -> list[str]:
         return [str(resumed)]
     init = cfg.model.get('init_from') or {}
     if init.get('kind') == 'mmgl':
-        read_checkpoint(init['checkpoint'])
+        read_checkpoint(init['checkpoint'], again=True)
     return [start] * bool(start) + initial_files(bare_model(runner))
 
 

@@ -2,7 +2,7 @@
 
 ``model.safetensors`` holds the tensors, ``mmgl.json`` everything else: the
 settings of model and test pipeline, where the weights come from, what was
-measured, and the hash of the tensors.
+measured, and the hashes of the tensors and of itself.
 """
 
 import hashlib
@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole, write_json
 
+from .compare import check_finite
+
 TENSORS, SETTINGS, CARD = 'model.safetensors', 'mmgl.json', 'README.md'
 FORMAT = 1
 _NEEDED = ('model', 'test_pipeline', 'sha256')
+# Where the hash of the settings stands; earlier bundles have none.
+_SEAL = 'settings_sha256'
 
 
 def is_bundle(path: str | Path) -> bool:
@@ -46,14 +49,23 @@ def write_bundle(
 
 def write_settings(folder: str | Path, settings: Mapping[str, Any]) -> None:
     """Replace the settings of a bundle."""
-    write_json(Path(folder) / SETTINGS, settings)
+    write_json(
+        Path(folder) / SETTINGS, {**settings, _SEAL: _settings_hash(settings)}
+    )
+
+
+def _settings_hash(settings: Mapping[str, Any]) -> str:
+    """Hash settings however they are written down."""
+    content = {k: v for k, v in settings.items() if k != _SEAL}
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_settings(folder: str | Path) -> dict[str, Any]:
     """Read the settings of a bundle.
 
     Raises:
-        ConfigError: If they are damaged or of a newer format.
+        ConfigError: If they are damaged, changed, or of a newer format.
     """
     path = Path(folder) / SETTINGS
     try:
@@ -68,13 +80,18 @@ def read_settings(folder: str | Path) -> dict[str, Any]:
     missing = [name for name in _NEEDED if name not in settings]
     if missing:
         raise ConfigError(f'{path} lacks {", ".join(missing)}')
+    if settings.get(_SEAL, '') not in ('', _settings_hash(settings)):
+        raise ConfigError(
+            f'{path} is not what was published (its settings do not have '
+            f'the hash {_SEAL}); copy the bundle again'
+        )
     return settings
 
 
 def read_bundle(
     folder: str | Path,
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read settings and tensors; half precision comes back as fp32.
+    """Read settings and tensors; lower precision comes back as fp32.
 
     Raises:
         ConfigError: If a file is missing or damaged, or the tensors are not
@@ -92,10 +109,11 @@ def read_bundle(
         )
     try:
         state = safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, ValueError) as error:
+    except Exception as error:  # a header may say anything
         raise ConfigError(f'{path} cannot be read ({error})') from None
+    check_finite(state, str(path))
     return settings, {
-        name: value.float() if value.dtype == torch.half else value
+        name: value.float() if value.is_floating_point() else value
         for name, value in state.items()
     }
 

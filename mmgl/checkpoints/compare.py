@@ -1,9 +1,11 @@
 """What differs between tensors and a model's, in words."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor
+
+from mmgl.utils.errors import ConfigError
 
 
 def some_names(names: Collection[str], limit: int = 8) -> str:
@@ -52,9 +54,40 @@ def misfit(
     )
 
 
+def renamed(
+    state: Mapping[str, Tensor], rename: Callable[[str], str], what: str
+) -> dict[str, Tensor]:
+    """Rename tensors; a ConfigError if two of ``what`` get one name."""
+    result = {rename(name): value for name, value in state.items()}
+    if len(result) < len(state):
+        names = list(map(rename, state))
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ConfigError(
+            f'{what} has two tensors each for {some_names(twice)}, with and '
+            'without the prefix of a wrapper (module.); keep one of them'
+        )
+    return result
+
+
 def infinite(tensors: Mapping[str, Tensor]) -> list[str]:
     """Name the tensors with NaN or Inf."""
-    return [k for k, v in tensors.items() if not torch.isfinite(v).all()]
+    return [
+        name
+        for name, value in tensors.items()
+        # Not all kinds of eight bits can be asked.
+        if not torch.isfinite(
+            value.float() if value.is_floating_point() else value
+        ).all()
+    ]
+
+
+def check_finite(state: Mapping[str, Tensor], what: str) -> None:
+    """Refuse tensors with NaN or Inf, by a ConfigError."""
+    if names := infinite(state):
+        raise ConfigError(
+            f'{what} has NaN or Inf in {len(names)} of its '
+            f'{len(state)} tensors, take an earlier one: {some_names(names)}'
+        )
 
 
 def _kind(tensor: Tensor) -> tuple[bool, bool, bool]:

@@ -13,7 +13,7 @@ from torch import nn
 from mmgl.protocols.sysu import ID_FILES
 from mmgl.utils.errors import ConfigError
 
-from .reader import Source, read_file
+from .reader import Source, file_meta
 
 # A data set that was trained on: FIELDS, as far as they are known, ``pids``
 # (numbers or names of the persons) and ``labels`` (whether losses used them).
@@ -30,11 +30,11 @@ TRAINING_SPLITS = ('train', 'trainval')
 
 def read_meta(source: Source) -> dict[str, Any]:
     """Read the meta of weights; {} if there is no such file or it has none."""
-    loaded: Any = source
-    if not isinstance(source, dict):
+    if isinstance(source, dict):
+        meta = source.get('meta')
+    else:
         file = Path(source).expanduser()
-        loaded = read_file(file, 'checkpoint') if file.is_file() else {}
-    meta = loaded.get('meta') if isinstance(loaded, Mapping) else None
+        meta = file_meta(file) if file.is_file() else None
     return dict(meta) if isinstance(meta, Mapping) else {}
 
 

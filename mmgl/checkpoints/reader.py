@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from mmgl.utils.arguments import TRUST_OPTION
 from mmgl.utils.errors import ConfigError
 
-from .compare import infinite, some_names
+from .compare import check_finite, renamed
 from .stand_ins import KNOWN, plain
 
 # A file, torchvision://resnetNN, or what was read from one.
@@ -24,6 +24,11 @@ INIT = 'model.init_from.checkpoint (--init-checkpoint)'
 ADAPTED = 'backbone.network.'
 # Files that may run code, because the user has said so.
 _trusted: set[Path] = set()
+# Of the state of a file: what is to be read again, and what its meta says.
+_State: TypeAlias = tuple[object, ...]
+_kept: dict[_State, Any] = {}
+_metas: dict[_State, Any] = {}
+_MOST_METAS = 8
 
 
 class NoCheckpointError(ConfigError, FileNotFoundError):
@@ -50,11 +55,30 @@ def is_intact(path: str | Path) -> bool:
         return False
 
 
-def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
+def file_meta(path: str | Path) -> Any:
+    """Return the meta of a weight file, read once as long as it stays."""
+    state = _state(Path(path))
+    if state not in _metas:
+        read_file(path)
+    return _metas[state]
+
+
+def _state(path: Path) -> _State:
+    """Tell versions of a file apart."""
+    path = path.expanduser().resolve()
+    facts = path.stat()
+    times = facts.st_mtime_ns, facts.st_ctime_ns
+    return path, path in _trusted, facts.st_ino, facts.st_size, *times
+
+
+def read_file(
+    path: str | Path, what: str = 'checkpoint', again: bool = False
+) -> Any:
     """Read a weight file onto the CPU; every reader calls this.
 
     It may hold tensors, plain values and what mmengine adds to a checkpoint;
-    what may run code is refused, unless :func:`trust` was told.
+    what may run code is refused, unless :func:`trust` was told. With
+    ``again`` it stays in memory until it is asked for again.
 
     Raises:
         ConfigError: If there is no such file (then also a FileNotFoundError),
@@ -69,6 +93,18 @@ def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
     path = Path(path).expanduser()
     if not path.is_file():
         raise NoCheckpointError(f'{what}: there is no file {str(path)!r}')
+    state = _state(path)
+    content = _kept.pop(state, None) or _read(path, what)
+    _kept.clear()
+    if again:
+        _kept[state] = content
+    _metas[state] = content.get('meta') if isinstance(content, dict) else None
+    if len(_metas) > _MOST_METAS:
+        del _metas[next(iter(_metas))]
+    return content
+
+
+def _read(path: Path, what: str) -> Any:
     trusted = path.resolve() in _trusted
     try:
         # torch does not compare the checksums.
@@ -93,20 +129,22 @@ def read_file(path: str | Path, what: str = 'checkpoint') -> Any:
         ) from error
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, again: bool = False) -> dict[str, Any]:
     """Read a checkpoint of this package: ``state_dict`` and ``meta``.
+
+    For ``again`` see :func:`read_file`.
 
     Raises:
         ConfigError: If there is no such file or it is no checkpoint.
     """
-    loaded = read_file(path)
+    loaded = read_file(path, again=again)
     state = loaded.get('state_dict') if isinstance(loaded, dict) else None
     if not _holds_tensors(state):
         raise ConfigError(
             f'checkpoint {path} has no state_dict of tensors; name a '
             'checkpoint of this package'
         )
-    _check_numbers(state, f'checkpoint {path}')
+    check_finite(state, f'checkpoint {path}')
     meta = loaded.get('meta') or {}
     if not isinstance(meta, dict):
         raise ConfigError(f'checkpoint {path} has a meta that is no dict')
@@ -144,8 +182,9 @@ def read_state_dict(
             f'top level or under {" or ".join(map(repr, containers))}; found '
             f'{list(found)[:8] or type(loaded).__name__}'
         )
-    _check_numbers(state, f'{what}: {where}')
-    return {_own_name(name): value.detach() for name, value in state.items()}
+    check_finite(state, f'{what}: {where}')
+    own = renamed(state, _own_name, f'{what}: {where}')
+    return {name: value.detach() for name, value in own.items()}
 
 
 def read_network(checkpoint: Source, name: str) -> Source:
@@ -176,14 +215,6 @@ def _holds_tensors(state: object) -> TypeGuard[dict[str, Tensor]]:
             for name, value in state.items()
         )
     )
-
-
-def _check_numbers(state: Mapping[str, Tensor], what: str) -> None:
-    if names := infinite(state):
-        raise ConfigError(
-            f'{what} has NaN or Inf in {len(names)} of its '
-            f'{len(state)} tensors, take an earlier one: {some_names(names)}'
-        )
 
 
 def _own_name(name: str) -> str:

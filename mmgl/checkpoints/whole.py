@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmgl.utils.errors import ConfigError
 
-from .compare import misfit
+from .compare import misfit, renamed
 from .provenance import MODEL_KEY, seen_by
 from .reader import read_checkpoint
 
@@ -42,7 +42,11 @@ def load_state(
     check_state(model, state, path, optional)
     shapes = {k: v.shape for k, v in model.state_dict().items()}
     model.load_state_dict(
-        {k: v for k, v in _bare(state).items() if shapes.get(k) == v.shape},
+        {
+            k: v
+            for k, v in _bare(state, path).items()
+            if shapes.get(k) == v.shape
+        },
         strict=False,
     )
 
@@ -58,7 +62,7 @@ def check_state(
     mmengine loads what fits and only logs the rest. Tensors with an
     ``optional`` prefix may be missing, left over or of another shape.
     """
-    state, expected = _bare(state), model.state_dict()
+    state, expected = _bare(state, path), model.state_dict()
     needed = {k: v for k, v in expected.items() if not k.startswith(optional)}
     extra = {k for k in state if not k.startswith(optional)} - needed.keys()
     if problems := misfit(state, needed, extra=sorted(extra)):
@@ -80,6 +84,7 @@ def check_state(
         )
 
 
-def _bare(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _bare(state: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
     """Take the wrapper of DDP out of the names."""
-    return {k.removeprefix('module.'): v for k, v in state.items()}
+    where = f'checkpoint {path}'
+    return renamed(state, lambda name: name.removeprefix('module.'), where)

@@ -9,7 +9,19 @@ from mmengine.registry import Registry
 
 from mmgl.registry import MODELS, TRANSFORMS
 from mmgl.utils.compat import registry_scope
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, understood
+
+# What files may name beside parts of this package: those of its configs, and
+# layers. Others import or download what their arguments name.
+_FOREIGN = {
+    *('Resize', 'Pad', 'CenterCrop', 'Normalize'),
+    *('BYOL', 'BarlowTwins', 'SimCLR', 'SimSiam', 'SwAV'),
+    *('CosineSimilarityLoss', 'CrossCorrelationLoss', 'CrossEntropyLoss'),
+    *('LatentPredictHead', 'NonLinearNeck', 'SwAVHead', 'SwAVNeck'),
+}
+_LAYERS = ('torch.nn.', 'mmcv.cnn.', 'mmengine.utils.dl_utils.')
+# More of anything in a model takes all memory, or for ever.
+_MOST = 2**20
 
 
 def parse_config(text: str, source: str) -> Config:
@@ -39,7 +51,8 @@ def parse_config(text: str, source: str) -> Config:
             f'{source} holds a config that is more than settings ({error}); '
             'give the config of the model'
         ) from None
-    return Config(values)
+    with understood(source):
+        return Config(values)
 
 
 def _value(node: ast.expr) -> Any:
@@ -64,48 +77,62 @@ def _value(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def check_types(settings: Any, source: str) -> None:
+def check_types(settings: Any, source: str, most: int = _MOST) -> None:
     """Refuse types that are no models, parts of one or transforms.
 
-    mmengine imports whatever else a ``type`` names, and calls it.
+    mmengine imports whatever else a ``type`` names, and calls it. Numbers
+    larger than ``most`` are refused, too.
 
     Raises:
         ConfigError: If there is one.
     """
-    with registry_scope():
-        for name in _types(settings):
-            if not isinstance(name, str) or not _known(name):
+    with registry_scope(), understood(source):
+        for key, value in _leaves(settings):
+            # A scope is a package, which would be imported too.
+            named = key in ('type', '_scope_')
+            if named and not (isinstance(value, str) and _known(value)):
                 raise ConfigError(
-                    f'{source}: type {name!r} is no model, no part of one '
-                    'and no transform; files may not name anything else'
+                    f'{source}: type {value!r:.80} is no model, no part of '
+                    'one and no transform that files may name'
+                )
+            number = isinstance(value, int | float)
+            if number and not -most <= value <= most:
+                raise ConfigError(
+                    f'{source}: {key} has the number {value:.3g}, which is '
+                    'beyond any model or image'
                 )
 
 
-def _types(settings: Any) -> Iterator[Any]:
-    """Walk over all types of nested settings."""
-    if isinstance(settings, Mapping):
-        # A scope is a package, which would be imported too.
-        yield from (settings[k] for k in ('type', '_scope_') if k in settings)
-        settings = list(settings.values())
-    if isinstance(settings, list | tuple):
-        for part in settings:
-            yield from _types(part)
+def _leaves(node: Any, key: Any = '') -> Iterator[tuple[Any, Any]]:
+    """Walk over nested settings: what is in them, and under which key."""
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            if name in ('type', '_scope_'):
+                yield name, value
+            else:
+                yield from _leaves(value, name)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _leaves(value, key)
+    else:
+        yield key, node
 
 
 def _known(name: str) -> bool:
     """Look a name up in the registries, which then import nothing for it."""
     scope, _, short = name.rpartition('.')
-    registries: list[Registry | None] = [MODELS, TRANSFORMS]
     if scope == 'mmpretrain':
-        from mmpretrain import registry as theirs
-
-        registries = [theirs.MODELS, theirs.TRANSFORMS]
-    elif scope not in ('', MODELS.scope):
+        return short in _FOREIGN
+    if scope not in ('', MODELS.scope):
         return False
+    registries: list[Registry] = [MODELS, TRANSFORMS]
     for registry in registries:
-        while registry is not None:
-            registry.import_from_location()
-            if short in registry.module_dict:
-                return True
-            registry = registry.parent
-    return False
+        registry.import_from_location()
+        if short in registry.module_dict:
+            return True
+    parts = [registry.parent.module_dict.get(short) for registry in registries]
+    return any(
+        part.__module__.startswith(_LAYERS) or short in _FOREIGN
+        for part in parts
+        if part is not None
+    )

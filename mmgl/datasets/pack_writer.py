@@ -1,6 +1,5 @@
 """Writing a pack of decoded and resized images."""
 
-import multiprocessing
 import os
 import os.path as osp
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
 from mmgl.utils.images import MAX_PIXELS, read_file
 from mmgl.utils.resampling import KERNELS
+from mmgl.utils.workers import process_pool
 
 from .checks import check, check_outside, check_positive, readable
 from .packed import (
@@ -161,9 +161,10 @@ def _written_blocks(
         if todo and workers < 2:
             rows = map(RowWriter(*job), todo)
         elif todo:
-            pool = multiprocessing.Pool(workers, _start_worker, job)
-            stack.enter_context(pool)
-            rows = pool.imap_unordered(_write_row, todo, chunksize=16)
+            pool = stack.enter_context(
+                process_pool(workers, None, _start_worker, *job)
+            )
+            rows = pool.map(_write_row, todo, chunksize=16)
         while block := list(islice(rows, BLOCK)):
             yield block
 

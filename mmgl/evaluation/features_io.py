@@ -1,7 +1,9 @@
 """Reading and writing test features: .npz, and the official .mat layout."""
 
+import json
 import re
-from collections.abc import Collection
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from mmgl.utils.files import replace_whole
 from mmgl.utils.matfile import load_mat
 
 from .labels import check_labels
-from .npz_files import load_npz
+from .npz_files import load_npz, read_rows
 from .ranking import check_features, to_numpy
 
 Array = npt.NDArray[Any]
@@ -32,7 +34,8 @@ class FeatureSet:
 
     Cameras and ``index``, the image number within (identity, camera), count
     from 1; modality is 0 visible, 1 infrared; ``trial`` is that of RegDB;
-    ``role`` is 1 for what is only a query, 2 only in the gallery, else 0.
+    ``role`` is 1 for what is only a query, 2 only in the gallery, else 0;
+    ``seen`` lists the data that the network has seen in training.
     """
 
     features: Array
@@ -43,6 +46,7 @@ class FeatureSet:
     img_paths: Array | None = None
     trial: int | None = None
     role: Array | None = None
+    seen: Sequence[Mapping[str, Any]] = ()
 
     def checked(self, source: str | Path) -> 'FeatureSet':
         """Check everything; ``source`` is for the message of a ConfigError.
@@ -83,15 +87,29 @@ class FeatureSet:
             self, pids=pids, camids=camids, modality=modality, index=index
         )
 
-    def check_directions(self) -> None:
-        """Refuse features of zeros, of which there is no cosine."""
+    def check_directions(self, distance: str) -> int:
+        """Count features of zeros; a ValueError if cosines are asked for.
+
+        Euclidean distances they have, as in the official code; a warning
+        tells of them.
+        """
         zero = to_numpy((self.features == 0).all(1))
-        if zero.any():
-            raise ValueError(
-                f'features are zero in {zero.sum()} of {len(zero)} rows '
-                f'(first: {self._image(int(zero.argmax()))}) and have no '
-                'cosine; check that training did not diverge.'
+        count = int(zero.sum())
+        text = (
+            f'features are zero in {count} of {len(zero)} rows '
+            f'(first: {self._image(int(zero.argmax()))}) and have no '
+            if count
+            else ''
+        )
+        advice = 'check that training did not diverge.'
+        if count and distance == 'cosine':
+            raise ValueError(f'{text}cosine; {advice}')
+        if count:
+            warnings.warn(
+                f'{text}direction; their distances count as in the official '
+                f'evaluation. Yet {advice}'
             )
+        return count
 
     def _image(self, row: int) -> str:
         pid, camid, _, index = (column[row] for column in self.labels)
@@ -108,7 +126,7 @@ class FeatureSet:
         for name in _BESIDE:
             if getattr(self, name) is not None:
                 kept[name] = getattr(self, name)[rows]
-        return FeatureSet(**kept, trial=self.trial)
+        return replace(self, **kept)
 
 
 def save_features(path: str | Path, feature_set: FeatureSet) -> None:
@@ -119,6 +137,8 @@ def save_features(path: str | Path, feature_set: FeatureSet) -> None:
     for name in (*_BESIDE, 'trial'):
         if getattr(feature_set, name) is not None:
             arrays[name] = np.asarray(getattr(feature_set, name))
+    if feature_set.seen:
+        arrays['seen'] = np.asarray(json.dumps(feature_set.seen))
     # savez(path) would append a suffix.
     with replace_whole(path) as partial, partial.open('wb') as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -131,9 +151,10 @@ def load_features(
 
     Args:
         path: An .npz with features, pids, camids, modality, index (and
-            perhaps img_paths, role, trial); or a folder with ``NAME_cam1.mat``
-            ... ``NAME_cam6.mat``, one of those files, or their common start
-            ``.../NAME``, where row i of ``feature{id}`` is image i.
+            perhaps img_paths, role, trial, seen); or a folder with
+            ``NAME_cam1.mat`` ... ``NAME_cam6.mat``, one of those files, or
+            their common start ``.../NAME``, where row i of ``feature{id}``
+            is image i.
         pids: Keep only these identities of a data set that counts from 1.
 
     Raises:
@@ -161,7 +182,9 @@ def load_features(
 
 
 def _load_npz(path: Path) -> FeatureSet:
-    arrays: dict[str, Any] = load_npz(path, (*NPZ_FIELDS, *_BESIDE, 'trial'))
+    arrays: dict[str, Any] = load_npz(
+        path, (*NPZ_FIELDS, *_BESIDE, 'trial', 'seen')
+    )
     missing = [name for name in NPZ_FIELDS if name not in arrays]
     if missing:
         raise ConfigError(
@@ -175,7 +198,8 @@ def _load_npz(path: Path) -> FeatureSet:
                 f'{path}: trial is {trial}; give one whole number.'
             )
         trial = int(trial.item())
-    return FeatureSet(**arrays, trial=trial)
+    seen = read_rows(path, 'seen', arrays.pop('seen', None))
+    return FeatureSet(**arrays, trial=trial, seen=seen)
 
 
 def _camera_files(path: Path) -> dict[int, Path]:

@@ -1,14 +1,13 @@
 """Reports from files: what ``tools/analysis_tools/eval_features.py`` runs."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from mmgl.protocols.completeness import (
     check_regdb_images,
@@ -17,7 +16,6 @@ from mmgl.protocols.completeness import (
     count_images,
     read_regdb_lists,
 )
-from mmgl.protocols.cross import check_complete
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
@@ -30,12 +28,12 @@ from mmgl.protocols.sysu import (
 )
 from mmgl.utils.errors import ConfigError
 
-from .cross_reports import evaluate_cross, evaluate_llcm
 from .details import Details
 from .features_io import FeatureSet, load_features
-from .ranking.open_set import thresholds
 from .reports import Trials, evaluate_regdb, evaluate_sysu, report_document
 
+# Looks at features first; says, or refuses, what is wrong with them.
+Check: TypeAlias = Callable[[FeatureSet], str | None]
 # MATLAB's sort is stable; others have no official evaluation to follow.
 DEFAULT_TIES = {
     'sysu': 'gallery_order',
@@ -74,6 +72,7 @@ def report_sysu(
     partial: bool = False,
     details: Details | None = None,
     draw: str = 'official',
+    check: Check | None = None,
 ) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
@@ -81,17 +80,17 @@ def report_sysu(
     ``find_split_files`` does; ``ties`` is 'gallery_order' by default.
     Returns a :func:`report_document` with ``settings``. Features of some of
     the test images are scored only as ``partial``, which the names of the
-    searches then say. ``details`` are what else to find out.
+    searches then say. ``details`` are what else to find out; ``check`` looks
+    at the features first.
     """
     ties = ties or DEFAULT_TIES['sysu']
-    trials = _sysu_trials(
-        features, data_root, 'test', distance, draw, ties, partial, details
-    )
+    how = distance, draw, ties, partial, details, check
+    trials, notes = sysu_trials(features, data_root, 'test', *how)
     settings = dict(protocol='sysu', distance=distance, ties=ties, draw=draw)
-    return _document(trials, settings, partial)
+    return lay_out(trials, {**settings, **notes}, partial)
 
 
-def _sysu_trials(
+def sysu_trials(
     features: str | Path,
     data_root: str | Path,
     split: str,
@@ -100,8 +99,9 @@ def _sysu_trials(
     ties: str,
     partial: bool,
     details: Details | None,
-) -> Trials:
-    """Score the 'test' or the 'val' identities of files."""
+    check: Check | None = None,
+) -> tuple[Trials, dict[str, Any]]:
+    """Score the 'test' or the 'val' identities of files; notes of them."""
     id_file, permutation_file = find_split_files(data_root)
     rand_perm_cam = load_rand_perm_cam(permutation_file)
     if set(rand_perm_cam) != set(ALL_CAMERAS):
@@ -112,8 +112,6 @@ def _sysu_trials(
     ids = read_id_list(id_file.with_name(id_file_name(split, id_file.suffix)))
     with naming(features):
         data = load_features(features, ids)
-        if distance == 'cosine':
-            data.check_directions()
         if data.trial is not None:
             raise ValueError('the field trial says that it is of RegDB.')
         sysu_locations(data.camids)  # knows the cameras
@@ -121,13 +119,14 @@ def _sysu_trials(
             check_sysu_paths(data.img_paths.tolist(), data.camids, data.pids)
         if draw == 'official':
             data = _drop_absent(data, rand_perm_cam)
+        notes = notes_of(data, distance, check)
         # No indoor visible camera saw the validation identities.
         modes = [
             mode
             for mode, cameras in GALLERY_CAMERAS.items()
             if split == 'test' or np.isin(data.camids, cameras).any()
         ]
-        return evaluate_sysu(
+        trials = evaluate_sysu(
             data.features,
             *data.labels,
             rand_perm_cam,
@@ -139,33 +138,25 @@ def _sysu_trials(
             partial=partial,
             details=details,
         )
+    return trials, notes
 
 
-def open_set_limits(
-    features: str | Path,
-    protocol: str,
-    data_root: str | Path | None,
-    distance: str,
-    draw: str,
-    labels: object = None,
-    **search: Any,
-) -> dict[str, dict[str, float]]:
-    """Choose thresholds by features of other identities than are tested.
+def notes_of(
+    data: FeatureSet, distance: str, check: Check | None
+) -> dict[str, Any]:
+    """Say in a report what is odd about the features."""
+    zeros = data.check_directions(distance)
+    notes = dict(zero_features=zeros, seen=check and check(data))
+    return {name: note for name, note in notes.items() if note}
 
-    Those of SYSU-MM01 are the validation identities, of which all images are
-    needed; of other data any file of its form is taken, so ``labels``, of the
-    test images, are not compared. ``search`` is for :func:`evaluate_cross`.
-    Returns name of the search -> ``Details.limits``.
-    """
-    found = Details(open_set=True)
-    if protocol == 'sysu' and data_root is not None:
-        how = distance, draw, 'expected', False
-        _sysu_trials(features, data_root, 'val', *how, found)
-    elif protocol in ('llcm', 'cross'):
-        report_cross(features, protocol, distance, None, True, found, **search)
-    else:
-        report_regdb(features, distance, partial=True, details=found)
-    return {name: thresholds(one) for name, one in found.others.items()}
+
+def _add_notes(notes: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Count rows of several files together."""
+    zeros = 'zero_features'
+    total = notes.get(zeros, 0) + more.get(zeros, 0)
+    notes.update(more)
+    if total:
+        notes[zeros] = total
 
 
 @contextmanager
@@ -180,7 +171,7 @@ def naming(source: str | Path) -> Iterator[None]:
         ) from error
 
 
-def _document(
+def lay_out(
     trials: Trials, settings: dict[str, Any], partial: bool
 ) -> dict[str, Any]:
     """Lay a report out; partial ones under other names."""
@@ -200,6 +191,7 @@ def report_regdb(
     partial: bool = False,
     details: Details | None = None,
     data_root: str | Path | None = None,
+    check: Check | None = None,
 ) -> dict[str, Any]:
     """Score RegDB features in files, one .npz a trial.
 
@@ -217,11 +209,11 @@ def report_regdb(
     if not files:
         raise FileNotFoundError(f'no feature file matches {pattern}.')
     reports: dict[int | None, Trials] = {}
+    notes: dict[str, Any] = {}
     for file in files:
         with naming(file):
             data = load_features(file)
-            if distance == 'cosine':
-                data.check_directions()
+            _add_notes(notes, notes_of(data, distance, check))
             if data.trial is None and (len(files) > 1 or data_root):
                 raise ValueError(
                     f'{file} has no field trial; RegDB labels count anew in '
@@ -245,8 +237,10 @@ def report_regdb(
     order = [list(reports).index(number) for number in numbers]
     for people in details.people.values() if details else ():
         people[:] = [people[place] for place in order]
-    settings = dict(protocol='regdb', distance=distance, ties=ties)
-    return _document(trials, {**settings, 'trials': numbers}, partial)
+    settings: dict[str, Any] = dict(
+        protocol='regdb', distance=distance, ties=ties, trials=numbers
+    )
+    return lay_out(trials, {**settings, **notes}, partial)
 
 
 def _check_regdb(
@@ -275,42 +269,3 @@ def _check_regdb(
             f'official splits have {OFFICIAL_SIZE[1]} of '
             f'{OFFICIAL_SIZE[0] // 2}. Give data_root to compare.'
         )
-
-
-def report_cross(
-    features: str | Path,
-    protocol: str = 'cross',
-    distance: str = 'euclidean',
-    ties: str | None = None,
-    partial: bool = False,
-    details: Details | None = None,
-    labels: npt.ArrayLike | None = None,
-    **search: Any,
-) -> dict[str, Any]:
-    """Score features in an .npz by a search of one's own, or that of LLCM.
-
-    ``search`` is for :func:`evaluate_cross`; 'llcm' takes none. ``labels``
-    (n, 4), of the images that must be there, are pid, camid, modality and
-    index; without them, gaps in ``index`` are what tells that images are
-    missing. Returns a :func:`report_document` with ``settings``; see
-    :func:`report_sysu` for ``partial`` and ``details``.
-    """
-    ties = ties or DEFAULT_TIES[protocol]
-    with naming(features):
-        data = load_features(features)
-        if distance == 'cosine':
-            data.check_directions()
-        if labels is not None and not partial:
-            check_complete(np.stack(data.labels, axis=1), labels)
-        how: dict[str, Any] = dict(
-            distance=distance, ties=ties, partial=partial, details=details
-        )
-        images = data.features, data.pids, data.camids
-        if protocol == 'llcm':
-            trials = evaluate_llcm(*images, data.modality, data.index, **how)
-        else:
-            how.update(search, role=data.role)
-            trials = evaluate_cross(*images, data.modality, data.index, **how)
-    settings = dict(protocol=protocol, distance=distance, ties=ties)
-    kept = {k: v for k, v in search.items() if k in ('same_camera', 'cmc')}
-    return _document(trials, {**settings, **kept}, partial)

@@ -1,5 +1,6 @@
 """Reading .npz files that users give."""
 
+import json
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -40,3 +41,20 @@ def load_npz(
             f'({type(error).__name__}: {error}); write it again with '
             'numpy.savez.'
         ) from error
+
+
+def read_rows(
+    path: str | Path, name: str, stored: npt.NDArray[Any] | None
+) -> list[dict[str, Any]]:
+    """Read a field that is a list of dicts as JSON; empty without it."""
+    if stored is None:
+        return []
+    try:
+        rows = json.loads(str(stored.item()))
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError('no list of dicts')
+        return list(rows)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f'{path}: the field {name} is no list of dicts ({error})'
+        ) from None

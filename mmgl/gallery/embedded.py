@@ -12,14 +12,25 @@ import numpy as np
 
 from mmgl.utils.errors import ConfigError
 
-from .records import FIELDS, Features, Match, Record
-from .statements import APPLICATION, INSERT, SCHEMA, clause, portions, sealed
+from .records import FIELDS, Features, Match, Record, check_names
+from .statements import (
+    INSERT,
+    ROW,
+    SCHEMA,
+    clause,
+    is_new,
+    is_whole,
+    portions,
+    record_of,
+    sealed,
+)
 from .vectors import Vectors
 
 # Vectors read at a time.
 _BLOCK = 4096
 # Seconds to wait for another process that writes.
 _PATIENCE = 10.0
+_MOST_DIMENSIONS = 2**16
 
 
 class EmbeddedEngine:
@@ -38,7 +49,6 @@ class EmbeddedEngine:
         self._vectors: Vectors | None = None
         # Up to where changes of the file are known.
         self._item = self._gone = 0
-        self._version = -1
         if not self.path.parent.is_dir():
             raise ConfigError(
                 f'there is no folder {self.path.parent} for gallery '
@@ -62,14 +72,9 @@ class EmbeddedEngine:
     def _open(self) -> None:
         """Check or make the tables."""
         run = self._db.execute
-        (application,) = run('PRAGMA application_id').fetchone()
-        tables = run('SELECT count(*) FROM sqlite_master').fetchone()[0]
-        if application != APPLICATION:
-            if tables or application:
-                raise ConfigError(
-                    f'{self.path} is a database of something else; choose '
-                    'another file for the gallery'
-                )
+        # No function that a file names is run.
+        run('PRAGMA trusted_schema = OFF')
+        if is_new(self._db, self.path):
             # Several vectors fit on a page.
             run('PRAGMA page_size = 16384')
             run('PRAGMA journal_mode = WAL')
@@ -82,7 +87,12 @@ class EmbeddedEngine:
     def _read_facts(self) -> None:
         facts = dict(self._db.execute('SELECT key, value FROM facts'))
         if 'dimensions' in facts and self._vectors is None:
-            self._dimensions = int(facts['dimensions'])
+            stored = str(facts['dimensions'])
+            dimensions = int(stored) if stored.isdecimal() else 0
+            good = stored == str(dimensions)
+            if not good or not 0 < dimensions <= _MOST_DIMENSIONS:
+                raise self._damaged(f'its features have {stored:.80} numbers')
+            self._dimensions = dimensions
             self.model_hash = facts.get('model_hash')
             self._vectors = Vectors(self._dimensions)
 
@@ -127,6 +137,11 @@ class EmbeddedEngine:
             return f'gallery {self.path} cannot be written ({text})'
         return f'gallery {self.path} is damaged or no gallery ({text})'
 
+    def _damaged(self, what: str) -> ConfigError:
+        return ConfigError(
+            f'gallery {self.path} is damaged: {what}; restore a copy'
+        )
+
     def describe(self, dimensions: int, model_hash: str | None) -> None:
         """Fix length and model of the features, once."""
         with self._transaction(write=True):
@@ -149,17 +164,12 @@ class EmbeddedEngine:
         metadata: list[dict[str, Any]],
     ) -> None:
         """Add records or replace them, in one transaction."""
-        rows = [
-            (
-                name,
-                sealed(feature.tobytes()),
-                json.dumps(entry),
-                *(entry.get(key) for key in FIELDS),
-            )
-            for name, feature, entry in zip(
-                names, features, metadata, strict=True
-            )
-        ]
+        rows = []
+        for name, feature, entry in zip(
+            names, features, metadata, strict=True
+        ):
+            rest = json.dumps(entry), *(entry.get(key) for key in FIELDS)
+            rows.append((name, sealed(feature.tobytes(), name, *rest), *rest))
         with self._transaction(write=True):
             self._delete(names)
             self._db.executemany(INSERT, rows)
@@ -179,16 +189,22 @@ class EmbeddedEngine:
 
     def get(self, names: list[str]) -> dict[str, Record]:
         """Return those of the records that there are."""
-        found = {}
         with self._transaction():
-            for some, marks in portions(names):
-                for name, feature, metadata in self._db.execute(
-                    'SELECT name, feature, metadata FROM items WHERE name IN '
-                    f'({marks})',
-                    some,
-                ):
-                    (vector,) = self._unseal([feature])
-                    found[name] = Record(name, vector, json.loads(metadata))
+            records = self._records('name', names)
+        return {record.name: record for record in records.values()}
+
+    def _records(self, key: str, values: list[Any]) -> dict[int, Record]:
+        """Read records by name or number; by their number."""
+        found = {}
+        for some, marks in portions(values):
+            for row in self._db.execute(
+                f'SELECT {ROW} FROM items WHERE {key} IN ({marks})', some
+            ):
+                (vector,) = self._unseal([row])
+                try:
+                    found[row[0]] = record_of(row, vector)
+                except (ValueError, RecursionError) as error:
+                    raise self._damaged(str(error)) from None
         return found
 
     def names(self, where: list[Any]) -> list[str]:
@@ -198,7 +214,7 @@ class EmbeddedEngine:
             rows = self._db.execute(
                 f'SELECT name FROM items{chosen} ORDER BY name', values
             )
-            return [name for (name,) in rows]
+            return check_names(name for (name,) in rows)
 
     def count(self, where: list[Any]) -> int:
         """Count the records."""
@@ -226,29 +242,20 @@ class EmbeddedEngine:
                 ids = self._db.execute(f'SELECT id FROM items{chosen}', values)
                 among = np.fromiter((one for (one,) in ids), np.int64)
             scores, found = vectors.search(features, top, among)
-            shown = self._describe(np.unique(found).tolist())
+            shown = self._records('id', np.unique(found).tolist())
             self._db.execute('COMMIT')
         return [
             [
-                Match(shown[i][0], float(score), dict(shown[i][1]))
+                Match(shown[i].name, float(score), dict(shown[i].metadata))
                 for score, i in zip(*row, strict=True)
             ]
             for row in zip(scores, found.tolist(), strict=True)
         ]
 
-    def _describe(self, ids: list[int]) -> dict[int, tuple[str, Any]]:
-        shown = {}
-        for some, marks in portions(ids):
-            for number, name, metadata in self._db.execute(
-                f'SELECT id, name, metadata FROM items WHERE id IN ({marks})',
-                some,
-            ):
-                shown[number] = name, json.loads(metadata)
-        return shown
-
     def _update(self, vectors: Vectors) -> None:
         """Bring the vectors in memory to the state of the file."""
         run = self._db.execute
+        before = self._gone, self._item
         for seq, number in run(
             'SELECT seq, id FROM gone WHERE seq > ? ORDER BY seq', [self._gone]
         ):
@@ -257,23 +264,26 @@ class EmbeddedEngine:
         new = 'FROM items WHERE id > ?'
         (count,) = run(f'SELECT count(*) {new}', [self._item]).fetchone()
         vectors.reserve(count)
-        rows = run(f'SELECT id, feature {new} ORDER BY id', [self._item])
+        rows = run(f'SELECT {ROW} {new} ORDER BY id', [self._item])
         while block := rows.fetchmany(_BLOCK):
-            numbers, features = zip(*block, strict=True)
-            vectors.add(numbers, self._unseal(features))
+            vectors.add([row[0] for row in block], self._unseal(block))
             self._item = block[-1][0]
+        if before != (self._gone, self._item) or not len(vectors):
+            (count,) = run('SELECT count(*) FROM items').fetchone()
+            if count != len(vectors):
+                raise self._damaged(f'{count} records, {len(vectors)} found')
 
-    def _unseal(self, rows: Sequence[bytes]) -> Features:
-        """Read features, and refuse those that a disk has changed."""
+    def _unseal(self, rows: Sequence[Sequence[Any]]) -> Features:
+        """Read features, and refuse what a disk has changed."""
         size = 4 * (self.dimensions or 0)
-        for one in rows:
-            if len(one) != size + 4 or one != sealed(one[:size]):
-                raise ConfigError(
-                    f'gallery {self.path} is damaged: a feature is not what '
-                    'was written; restore a copy'
-                )
-        joined = np.frombuffer(b''.join(rows), np.float32)
-        return joined.reshape(len(rows), -1)[:, :-1]
+        if not all(is_whole(row, size) for row in rows):
+            raise self._damaged('a record is not what was written')
+        joined = np.frombuffer(b''.join(row[1] for row in rows), np.float32)
+        features: Features = joined.reshape(len(rows), -1)[:, :-1]
+        lengths = np.linalg.norm(features, axis=1)
+        if not bool((np.abs(lengths - 1) < 1e-3).all()):
+            raise self._damaged('a feature is not of length 1')
+        return features
 
     def close(self) -> None:
         """Close the file."""

@@ -120,7 +120,10 @@ class Gallery:
             from .milvus import MilvusEngine
 
             return cls(MilvusEngine(text), model_hash)
-        if not create and not Path(address).expanduser().exists():
+        path = Path(address).expanduser()
+        # Made by a process that was killed before it wrote, it is empty.
+        empty = path.is_file() and not path.stat().st_size
+        if not create and (empty or not path.exists()):
             raise ConfigError(
                 f'there is no gallery {text!r}; mmgl gallery add makes one'
             )

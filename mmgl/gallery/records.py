@@ -46,10 +46,8 @@ class Match:
 
 def check_names(names: Iterable[str]) -> list[str]:
     """Return names that a gallery takes; ConfigError for others."""
-    if isinstance(names, str):
-        raise ConfigError(
-            f'names must be a list of names, got the one text {names!r}'
-        )
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise ConfigError(f'names must be a list of names, got {names!r:.80}')
     checked = list(names)
     for name in checked:
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
@@ -99,34 +97,45 @@ def check_metadata(
     """
     if metadata is None:
         return [{} for _ in range(count)]
-    if len(metadata) != count:
-        raise ConfigError(f'{len(metadata)} metadata for {count} features')
-    checked = []
-    for entry in metadata:
+    entries = metadata if isinstance(metadata, Sequence) else ()
+    if len(entries) != count:
+        raise ConfigError(f'{len(entries)} metadata for {count} features')
+    return [_checked_entry(entry) for entry in entries]
+
+
+def _checked_entry(entry: Metadata) -> dict[str, Any]:
+    try:
+        if not all(isinstance(key, str) for key in entry.keys()):
+            raise TypeError('keys must be texts')
         known = {
             key: _typed(key, value) if key in FIELDS else value
             for key, value in entry.items()
             if value is not None
         }
-        try:
-            json.dumps(known, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f'metadata {entry!r:.80} cannot be kept as JSON ({error})'
-            ) from None
-        checked.append(known)
-    return checked
+        # As UTF-8, which half a character (a surrogate) is not.
+        json.dumps(known, allow_nan=False, ensure_ascii=False).encode()
+    except ConfigError:
+        raise
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f'metadata {type(entry).__name__} cannot be kept as JSON ({error})'
+        ) from None
+    return known
 
 
 def _typed(key: str, value: Any) -> Any:
     kind = FIELDS[key]
-    simple = isinstance(value, str | int | float | np.integer | np.floating)
+    number = isinstance(value, int | float | np.integer | np.floating)
+    number = number and not isinstance(value, bool)
     try:
-        typed = kind(value) if simple and not isinstance(value, bool) else None
-    except ValueError:
+        good = isinstance(value, str) or (number and math.isfinite(value))
+        typed = kind(value) if good else None
+    except (ValueError, OverflowError):
         typed = None
     if isinstance(typed, str) and len(typed) > MAX_NAME:
         raise ConfigError(f'{key} has more than {MAX_NAME} characters')
+    if isinstance(typed, str) and not typed.isprintable():
+        raise ConfigError(f'{key} {typed!r:.80} is not printable')
     if typed is None or (kind is float and not math.isfinite(typed)):
         what = 'seconds since 1970' if kind is float else 'a text or number'
         raise ConfigError(f'{key} must be {what}, got {value!r:.80}')
@@ -153,6 +162,8 @@ def parse_where(where: Where | None) -> list[tuple[str, str, list[Any]]]:
         ConfigError: For a field or a value that cannot be filtered by.
     """
     conditions: list[tuple[str, str, list[Any]]] = []
+    if not isinstance(where, Mapping | None):
+        raise ConfigError(f'a filter is a dict of fields, got {where!r:.80}')
     for key, value in (where or {}).items():
         if key not in FIELDS:
             raise ConfigError(

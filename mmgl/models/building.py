@@ -4,12 +4,43 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+from torch import nn
+
+from mmgl.config.inert import check_types
 from mmgl.registry import MODELS
+from mmgl.utils.compat import registry_scope
+from mmgl.utils.errors import ConfigError, understood
 
 from .heads.feature_weights import feature_weights
 from .protocols import Head
 
 Config = Mapping[str, Any]
+# Numbers in the tensors of a model out of a file: 4 GB.
+_MOST = 2**30
+
+
+def build_inert(cfg: Config, source: str) -> Any:
+    """Build a model, on the CPU, of settings that came out of a file.
+
+    Raises:
+        ConfigError: If they make no model, or one too large.
+    """
+    check_types(cfg, source)
+    with understood(source), registry_scope():
+        # Without memory, to see how much it takes.
+        with torch.device('meta'):
+            size = _size(MODELS.build(dict(cfg)))
+        if size > _MOST:
+            raise ConfigError(
+                f'{source}: its settings make a model of {size:.1e} numbers, '
+                'which is too large to be true'
+            )
+        return MODELS.build(dict(cfg))
+
+
+def _size(model: nn.Module) -> int:
+    return sum(value.numel() for value in model.state_dict().values())
 
 
 def _parameters(key: str, cfg: Config) -> dict[str, inspect.Parameter]:

@@ -11,10 +11,10 @@ from torch import nn
 from mmgl.checkpoints.provenance import MODEL_KEY, kept_meta, seen_by
 from mmgl.checkpoints.reader import read_file
 from mmgl.checkpoints.whole import load_state
-from mmgl.config.inert import check_types
-from mmgl.registry import MODELS
+from mmgl.utils.errors import understood
 from mmgl.utils.files import replace_whole
 
+from .building import build_inert
 from .functional.feature_search import HARD
 from .pruned_backbone import PrunedBackbone, channel_subsets, search_cells
 
@@ -65,11 +65,10 @@ def load_pruned(path: str | Path) -> Any:
             f'{sorted(missing)}; write one by '
             'tools/model_converters/export_pruned_nfs.py'
         )
-    check_types(content['model'], f'pruned model {path}')
-    model = MODELS.build(content['model'])
-    pruned = _replace_backbone(
-        model, PrunedBackbone(model.backbone, content['subsets'])
-    )
+    model = build_inert(content['model'], f'pruned model {path}')
+    with understood(f'pruned model {path}'):
+        backbone = PrunedBackbone(model.backbone, content['subsets'])
+        pruned = _replace_backbone(model, backbone)
     load_state(pruned, content['state_dict'], path, ())
     vars(pruned)[MODEL_KEY] = seen_by(content.get('meta') or {})
     return pruned

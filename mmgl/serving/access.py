@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import HTTPException, Request
 
@@ -63,13 +63,23 @@ class Access:
     def _check_origin(self, request: Request) -> None:
         host = request.headers.get('host', '')
         origin = request.headers.get('origin')
-        if origin and urlsplit(origin).netloc != host:
-            raise HTTPException(403, f'requests from {origin} are refused')
-        name = urlsplit(f'//{host}').hostname or ''
+        if origin and _parts(origin).netloc != host:
+            raise HTTPException(
+                403, f'requests from {origin!r:.80} are refused'
+            )
+        name = _parts(f'//{host}').hostname or ''
         if not self.settings.protected and not is_loopback(name):
             raise HTTPException(
                 403, 'without a token the service answers this machine only'
             )
+
+
+def _parts(url: str) -> SplitResult:
+    """Take an address apart; what is none has no parts."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit('')
 
 
 class Audit:

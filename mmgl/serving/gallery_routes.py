@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import (
     APIRouter,
+    Depends,
     Form,
     HTTPException,
     Query,
@@ -29,7 +30,7 @@ from .answers import (
     Stored,
     errors,
 )
-from .requests import IMAGE, Modality, allow, embed_uploads
+from .requests import IMAGE, Modality, allow, embed_uploads, only_known
 from .service import Service
 
 _CAMERA, _PERSON = 'only of these cameras', 'only of these persons'
@@ -39,7 +40,10 @@ _SINCE = '; seconds since 1970'
 Texts = list[str] | None
 
 gallery_routes = APIRouter(
-    prefix='/v1', tags=['gallery'], responses={**RIGHTS, **GALLERY}
+    prefix='/v1',
+    tags=['gallery'],
+    responses={**RIGHTS, **GALLERY},
+    dependencies=[Depends(only_known)],
 )
 
 

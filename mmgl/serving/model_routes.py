@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, Path, Request, Response, UploadFile
 
 from mmgl.version import __version__
 
@@ -17,10 +17,22 @@ from .answers import (
     Sample,
     errors,
 )
-from .requests import IMAGE, Modality, allow, embed_uploads, uploads
+from .requests import (
+    IMAGE,
+    Modality,
+    allow,
+    embed_uploads,
+    only_known,
+    uploads,
+)
 from .samples import SAMPLES, draw
 
-model_routes = APIRouter(prefix='/v1', tags=['model'], responses=RIGHTS)
+model_routes = APIRouter(
+    prefix='/v1',
+    tags=['model'],
+    responses=RIGHTS,
+    dependencies=[Depends(only_known)],
+)
 
 First = Annotated[UploadFile, IMAGE]
 Second = Annotated[UploadFile, IMAGE]

@@ -12,7 +12,12 @@ import numpy as np
 from mmgl.apis.inference import Embedder
 from mmgl.apis.inference.explanation import Explanation, explain_prepared
 from mmgl.apis.inference.network import Features
-from mmgl.apis.inference.sources import Picture, Source, modality_number
+from mmgl.apis.inference.sources import (
+    SUFFIXES,
+    Picture,
+    Source,
+    modality_number,
+)
 from mmgl.gallery.gallery import Gallery
 from mmgl.utils.images import check_image
 
@@ -148,8 +153,10 @@ class Service:
             return None
         path = (root / name).resolve()
         inside = path.is_relative_to(root.resolve())
+        # No page that would run in the name of the service.
+        image = path.suffix.lower() in SUFFIXES
         try:
-            return path if inside and path.is_file() else None
+            return path if inside and image and path.is_file() else None
         except OSError:
             # A name of the gallery may be longer than one of a file.
             return None

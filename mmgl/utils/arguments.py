@@ -1,10 +1,11 @@
 """Types of command line arguments; argparse says which option is wrong."""
 
-import os
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from .errors import UnwritableError
+from .files import check_output, check_output_folder
 
 TRUST_OPTION = '--trust-checkpoint'
 
@@ -34,22 +35,22 @@ positive, natural = whole_number(1), whole_number(0)
 seed = whole_number(0, 2**32 - 1)
 
 
-def output_file(text: str) -> str:
-    """Read the name of a file that can be written, before the work is done."""
-    if not text or Path(text).is_dir():
-        raise ArgumentTypeError(f'{text!r} is no name of a file')
-    output_folder(str(Path(text).absolute().parent))
-    return text
+def _writable(check: Callable[[str], None]) -> Callable[[str], str]:
+    """Return a type of names that a check lets pass, before the work."""
+
+    def read(text: str) -> str:
+        try:
+            check(text)
+        except UnwritableError as error:
+            raise ArgumentTypeError(str(error)) from None
+        return text
+
+    return read
 
 
-def output_folder(text: str) -> str:
-    """Read the name of a folder that is there or can be made."""
-    path = Path(text).absolute()
-    there = next(p for p in (path, *path.parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        problem = 'is read-only' if there.is_dir() else 'is no folder'
-        raise ArgumentTypeError(f'{text!r} cannot be made: {there} {problem}')
-    return text
+output_file, output_folder = map(
+    _writable, (check_output, check_output_folder)
+)
 
 
 def _named_number(text: str) -> tuple[str, float]:

@@ -93,6 +93,20 @@ _LITTLE_MEMORY = (
 
 
 @contextmanager
+def understood(source: str) -> Iterator[None]:
+    """Turn what settings of a file lead to into a ConfigError."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # of any kind, as settings are
+        raise ConfigError(
+            f'{source}: its settings make no model and no pipeline '
+            f'({one_line(error)})'
+        ) from None
+
+
+@contextmanager
 def full_disk(what: str = 'cannot write') -> Iterator[None]:
     """Turn a disk that takes no more into an UnwritableError."""
     try:

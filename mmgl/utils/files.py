@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from glob import escape, glob
@@ -13,6 +14,7 @@ from .errors import UnwritableError, full_disk
 from .locks import opened, try_lock
 
 StrPath = str | os.PathLike[str]
+_OLD = 3600.0  # seconds
 
 
 def check_output(
@@ -48,7 +50,7 @@ def _why_not_into(folder: Path, name: str = '.') -> str:
     """Say why a folder, which may have to be made, takes no new file."""
     try:
         os.lstat(folder / name)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
         return f'{error.strerror}; choose another place'
@@ -110,8 +112,13 @@ def write_json(path: StrPath, content: object, **how: Any) -> Path:
 
 def _remove_leftovers(path: Path) -> None:
     """Remove partial files whose writers have ended."""
-    pattern = f'.{escape(path.name)}.*.part'
-    for name in glob(pattern, root_dir=path.parent):
+    start = f'.{escape(path.name)}.*'
+    for name in glob(f'{start}.new', root_dir=path.parent):
+        # Of no writer any more: it is not locked, but for moments only.
+        with suppress(OSError):
+            if time.time() - os.stat(path.with_name(name)).st_mtime > _OLD:
+                path.with_name(name).unlink()
+    for name in glob(f'{start}.part', root_dir=path.parent):
         left = path.with_name(name)
         with suppress(OSError), opened(left) as descriptor:
             if try_lock(descriptor):

@@ -9,7 +9,7 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -106,6 +106,30 @@ def read_image(
     return decode_image(read_file(path), str(path), window)
 
 
+def convert_image(image: Image.Image) -> Pixels:
+    """Turn an image of PIL into what :func:`decode_image` gives.
+
+    Raises:
+        ValueError: If the rules of this module exclude it.
+    """
+    check_size(*image.size)
+    if image.mode not in ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK'):
+        raise ValueError(
+            f'it has the mode {image.mode}; convert it to RGB with eight bits'
+        )
+    _check_kind(image, lambda: image)
+    rgb = np.asarray(image.convert('RGB'))
+    return np.ascontiguousarray(rgb[..., ::-1])
+
+
+def check_size(width: int, height: int, most: int = MAX_PIXELS) -> None:
+    """Refuse more pixels than ``most``, and none, by a ValueError."""
+    if width * height > most:
+        raise ValueError(f'it has more than {most} pixels')
+    if not width * height:
+        raise ValueError('it has no pixels')
+
+
 @contextmanager
 def _named(name: str) -> Iterator[None]:
     """Turn errors about an image into a ConfigError with its name."""
@@ -129,14 +153,13 @@ def _check(data: bytes, max_pixels: int = MAX_PIXELS) -> bool:
             # PIL's limit is higher.
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             image = Image.open(stream, formats=FORMATS)
-        too_large = image.width * image.height > max_pixels
     except Image.DecompressionBombError:
-        too_large = True
+        raise ValueError(f'it has more than {MAX_PIXELS} pixels') from None
     except UnidentifiedImageError:
         raise ValueError(f'it is none of {", ".join(FORMATS)}') from None
-    if too_large:
-        raise ValueError(f'it has more than {max_pixels} pixels')
-    _check_kind(image, data)
+    check_size(*image.size, max_pixels)
+    # Decoded apart: image has to be fresh for what follows.
+    _check_kind(image, lambda: Image.open(io.BytesIO(data)))
     if image.format == 'PNG':
         image.verify()
     elif image.format == 'BMP':
@@ -150,7 +173,7 @@ def _check(data: bytes, max_pixels: int = MAX_PIXELS) -> bool:
     return image.format == 'PNG' and data[24] == 16
 
 
-def _check_kind(image: Image.Image, data: bytes) -> None:
+def _check_kind(image: Image.Image, copied: Callable[[], Image.Image]) -> None:
     """Refuse several pictures in one file, inks, and what shines through."""
     frames = getattr(image, 'n_frames', 1)
     if frames > 1:
@@ -158,8 +181,7 @@ def _check_kind(image: Image.Image, data: bytes) -> None:
     if image.mode == 'CMYK':
         raise ValueError('it has the inks CMYK, save it as RGB')
     if image.has_transparency_data:
-        # Decoded apart: image has to be fresh for what follows.
-        alpha = Image.open(io.BytesIO(data)).convert('RGBA').getchannel('A')
+        alpha = copied().convert('RGBA').getchannel('A')
         if alpha.getextrema() != (255, 255):
             raise ValueError('it is transparent, save it without alpha')
 

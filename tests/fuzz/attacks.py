@@ -8,6 +8,7 @@ __all__ = ['ATTACKS']
 
 for name in (
     *('checkpoints', 'splits', 'features', 'images'),
-    *('stores', 'settings', 'commands'),
+    *('stores', 'bundles', 'photographs', 'people', 'service'),
+    *('settings', 'commands'),
 ):
     import_module(f'.{name}', __package__)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 AGW, NFS, GOOD = 'agw.py', 'nfs.py', 'agw.pth'
 # Entrances that take another file than that.
@@ -30,6 +31,7 @@ def build(base: Path) -> None:
     _checkpoints(base)
     _features(base)
     _stores(base)
+    _deployed(base)
 
 
 def _configs(base: Path) -> None:
@@ -110,3 +112,28 @@ def _stores(base: Path) -> None:
         rng = np.random.default_rng(0)
         index = GalleryIndex(8).add(rng.normal(size=(50, 8)))
         index.save(base / 'gallery.index')
+
+
+def _deployed(base: Path) -> None:
+    """A bundle, a photograph, and galleries of it and of drawn vectors."""
+    import mmgl
+    from mmgl.apis.publishing import publish
+    from mmgl.gallery.gallery import Gallery
+
+    publish(base / 'run', base / 'bundle', 'drawn people, free')
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (90, 40, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(base / 'person.png')
+    embedder = mmgl.Embedder(base / 'bundle')
+    row = embedder.embed(base / 'person.png', 'visible')
+    known = [
+        dict(person=f'p{i // 3}', camera=str(i % 3), time=float(i))
+        for i in range(30)
+    ]
+    for name, rows, model in (
+        ('people.db', rng.normal(size=(30, 8)), None),
+        ('served.db', row, embedder.model_hash),
+    ):
+        with Gallery.open(base / name, model) as gallery:
+            names = [f'cam{i % 3}/{i}.png' for i in range(len(rows))]
+            gallery.upsert(rows, names, known[: len(rows)])

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .known import KNOWN
-
 ROOT = Path(__file__).parents[2]
 VERDICTS = ('clean', 'executed', 'silent', 'traceback', 'hang', 'crash')
 START = 600  # seconds for imports and for the good input
@@ -34,7 +32,7 @@ class Outcome:
 
     @property
     def key(self) -> str:
-        """Its name in ``KNOWN``."""
+        """What it was: attack, entrance and kind of damage."""
         return f'{self.attack}: {self.what}'
 
 
@@ -78,8 +76,9 @@ class Child:
             json.dumps([attack, number]), file=self.process.stdin, flush=True
         )
         try:
-            what = self.answer(seconds).get('what', what)
-            found = self.answer(seconds)
+            begun = self.answer(seconds)
+            what = begun.get('what', what)
+            found = begun and self.answer(seconds)
         except queue.Empty:
             self.end()
             words = f'not there after {seconds:.0f} s'
@@ -146,17 +145,16 @@ def fault_table(outcomes: Sequence[Outcome]) -> str:
     found: dict[tuple[str, str], list[Outcome]] = {}
     for one in faults(outcomes):
         found.setdefault((one.key, one.verdict), []).append(one)
-    lines = [
-        '| fault | end | times | the first | known |',
-        '|---|---|---:|---|---|',
-    ]
+    lines = ['| fault | end | times | the first |', '|---|---|---:|---|']
     for (key, verdict), ones in sorted(found.items()):
         words = ones[0].words.replace('|', '/').replace('\n', ' ')
-        first, known = f'no. {ones[0].number}: {words}', KNOWN.get(key, '')
-        lines.append(
-            f'| {key} | {verdict} | {len(ones)} | {first} | {known} |'
-        )
+        first = f'no. {ones[0].number}: {words}'
+        lines.append(f'| {key} | {verdict} | {len(ones)} | {first} |')
     return '\n'.join(lines)
+
+
+def _tables(outcomes: Sequence[Outcome]) -> str:
+    return f'{table(outcomes)}\n\n{fault_table(outcomes)}\n'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -176,8 +174,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f'{one.verdict}: {one.key} {one.number}: {one.words}',
                 flush=True,
             )
-    text = f'{table(outcomes)}\n\n{fault_table(outcomes)}\n'
-    print(f'\n{text}')
+        if options.out and len(outcomes) % 100 == 0:
+            options.out.write_text(_tables(outcomes))
+    print(f'\n{_tables(outcomes)}')
     if options.out:
-        options.out.write_text(text)
+        options.out.write_text(_tables(outcomes))
     return int(bool(faults(outcomes)))

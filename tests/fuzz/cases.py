@@ -29,8 +29,8 @@ def same(expected: object) -> Fine:
 class Try:
     """One input at one entrance.
 
-    ``what`` names entrance and kind of damage, as ``KNOWN`` does; ``run``
-    gives it to the entrance; ``fine`` judges what comes back.
+    ``what`` names entrance and kind of damage; ``run`` gives it to the
+    entrance; ``fine`` judges what comes back.
     """
 
     what: str

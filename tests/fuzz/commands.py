@@ -51,6 +51,33 @@ PARSERS = {
         'ranking_parser',
         ['gone.npz', '--out', 'a.png'],
     ),
+    'publish': (
+        'mmgl.apis.publishing',
+        'publish_parser',
+        ['gone', 'out', '--data-licence', 'free'],
+    ),
+    'export': ('mmgl.apis.exporting', 'export_parser', ['gone', 'out']),
+    'embed': (
+        'mmgl.apis.embedding',
+        'embed_parser',
+        ['gone.png', '--modality', 'visible', '--weights', 'gone.pth'],
+    ),
+    'compare': (
+        'mmgl.apis.embedding',
+        'compare_parser',
+        ['a.png', 'b.png', '--modality', 'visible', 'infrared'],
+    ),
+    'search': (
+        'mmgl.apis.searching',
+        'search_parser',
+        ['gone.db', 'a.png', '--modality', 'visible', '--weights', 'g.pth'],
+    ),
+    'gallery': ('mmgl.apis.searching', 'gallery_parser', ['list', 'gone.db']),
+    'serve': (
+        'mmgl.serving.command',
+        'serve_parser',
+        ['--weights', 'gone.pth', '--port', '1'],
+    ),
     'verify-dataset': (
         'mmgl.apis.verification',
         'verification_parser',
@@ -84,7 +111,7 @@ def _line(command: str, rng: np.random.Generator) -> list[str]:
     names = _options(getattr(import_module(module), function)())
     line = list(missing)
     for _ in range(int(rng.integers(0, 4))):
-        name = str(pick(names, rng))
+        name = str(pick(names or ['--gone'], rng))
         if rng.random() < 0.1:
             name += 'x'
         line.append(name)

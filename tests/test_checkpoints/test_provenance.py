@@ -7,6 +7,7 @@ from torch.utils.data import ConcatDataset, Subset
 
 from mmgl.apis.evaluation import run_evaluation
 from mmgl.apis.training import run_training
+from mmgl.checkpoints import reader
 from mmgl.checkpoints.export import export_backbone
 from mmgl.checkpoints.fit import load_backbone
 from mmgl.checkpoints.provenance import (
@@ -256,6 +257,37 @@ def test_files_made_of_a_checkpoint_keep_the_history(tmp_path):
         load(model, source)
         export_backbone(model, tmp_path / 'd.pth')
         assert read_meta(tmp_path / 'd.pth') == dict(seen=history)
+
+
+def test_a_checkpoint_is_read_once(tmp_path, monkeypatch):
+    path, read = tmp_path / 'a.pth', []
+    state = {'backbone.weight': torch.ones(2)}
+    torch.save(dict(state_dict=state, meta=dict(seen=[SEEN])), path)
+    once = reader._read
+    monkeypatch.setattr(reader, '_read', lambda *a: read.append(a) or once(*a))
+    reader.read_checkpoint(path, again=True)
+    assert seen_by(read_meta(path)) == [SEEN]
+    assert reader.read_state_dict(path)['backbone.weight'].sum() == 2
+    assert seen_by(read_meta(path)) == [SEEN] and len(read) == 1
+    assert not reader._kept
+    # Another file of that name is another file.
+    state = {'backbone.weight': torch.zeros(2)}
+    reader.read_checkpoint(path, again=True)
+    torch.save(dict(state_dict=state, meta=dict(seen=[])), path)
+    assert reader.read_state_dict(path)['backbone.weight'].sum() == 0
+    assert read_meta(path) == dict(seen=[])
+
+
+def test_names_with_and_without_a_wrapper_are_refused(tmp_path):
+    path = tmp_path / 'a.pth'
+    state = {'weight': torch.ones(1), 'module.weight': torch.zeros(1)}
+    torch.save(dict(state_dict=state), path)
+    for load in (
+        lambda: reader.read_state_dict(path),
+        lambda: load_checkpoint(torch.nn.PReLU(1), path),
+    ):
+        with pytest.raises(ConfigError, match='two tensors each for weight'):
+            load()
 
 
 def test_evaluation_refuses_another_model(toy_config, tmp_path, capsys):

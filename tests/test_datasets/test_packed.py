@@ -2,6 +2,7 @@ import os
 import pickle
 import re
 import runpy
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from mmgl.datasets import SYSUMM01, RegDB, pack_writer
-from mmgl.datasets.pack_writer import verify_pack, write_pack
+from mmgl.datasets.pack_writer import RowWriter, verify_pack, write_pack
 from mmgl.datasets.packed import PackedImages, PackIndex
 from mmgl.datasets.samplers import CrossModalPairSampler
 from mmgl.utils.resampling import resample
@@ -133,6 +134,23 @@ def test_regdb_pack_serves_all_trials(
                 for kwargs in ({}, dict(packed=out))
             )
             assert np.array_equal(plain[5]['img'], packed[5]['img'])
+
+
+def test_a_killed_worker_is_one_sentence(
+    tool, regdb_root, tmp_path, monkeypatch, capsys
+):
+    def killed(self, number):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    # Workers are forks of this process.
+    monkeypatch.setattr(RowWriter, '__call__', killed)
+    out = ['--out', str(tmp_path / 'pack'), '--workers', '2']
+    with pytest.raises(SystemExit) as stop:
+        tool['main'](['--root', regdb_root, '--layout', 'regdb', *out])
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith('error: A process in the process pool was')
+    assert said.count('\n') == 1
 
 
 def test_resize_is_part_of_the_pack(broken_sysu, tmp_path):

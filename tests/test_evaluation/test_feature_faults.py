@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matlab_like import as_arrays, random_cells, write_cameras, write_split
 
-from mmgl.apis.scoring import run_scoring
+from mmgl.apis.scoring import evaluate_features, run_scoring
 from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, load_features
 from mmgl.evaluation.file_reports import report_regdb, report_sysu
 from mmgl.evaluation.metrics.reid_metric import ReIDMetric
@@ -129,11 +129,32 @@ def test_no_number_from_faulty_arrays(fault, root, tmp_path, capsys):
     assert words in error and str(path) in error
 
 
+def test_features_say_what_was_seen(root, tmp_path, capsys):
+    pids = np.unique(ARRAYS['pids']).tolist()
+    seen = json.dumps([dict(dataset='sysu', split='all', pids=pids[:2])])
+    path = write(tmp_path / 'a.npz', ARRAYS, seen=np.array(seen))
+    error = refused(capsys, *sysu(path, root))
+    assert f'has seen 2 of the {len(pids)} identities' in error
+    report = evaluate_features(path, 'sysu', root, allow_seen=True)
+    assert 'has seen 2 of' in report['settings']['seen']
+    others = json.dumps([dict(dataset='sysu', pids=[max(pids) + 1])])
+    path = write(tmp_path / 'a.npz', ARRAYS, seen=np.array(others))
+    same = evaluate_features(path, 'sysu', root)
+    del report['settings']['seen']
+    assert same == report
+    for wrong in ('{', '[1]', '3'):
+        path = write(tmp_path / 'a.npz', ARRAYS, seen=np.array(wrong))
+        assert 'the field seen' in refused(capsys, *sysu(path, root))
+
+
 def test_zero_features_have_no_cosine(root, tmp_path, capsys):
     path = write(tmp_path / 'a.npz', ARRAYS, **changed('features', 0))
     error = refused(capsys, *sysu(path, root), '--distance', 'cosine')
     assert '1 of' in error and 'zero' in error
-    assert report_sysu(path, root)['all_search_1shot']['mean']['mAP'] > 0
+    with pytest.warns(UserWarning, match='zero in 1 of .* no direction'):
+        report = report_sysu(path, root)
+    assert report['all_search_1shot']['mean']['mAP'] > 0
+    assert report['settings']['zero_features'] == 1
     with pytest.raises(ValueError, match='zero in 1 of'):
         score_by_metric(
             {**ARRAYS, **changed('features', 0)}, slice(None), 'sysu'
@@ -294,7 +315,10 @@ def test_every_mistake_is_one_sentence(root, tmp_path, capsys):
         run_scoring(
             [*map(str, sysu(good, root)), '--out', f'{tmp_path}/file/a']
         )
-    assert 'file is no folder' in capsys.readouterr().err.splitlines()[-1]
+    assert (
+        'file is a file, not a folder'
+        in capsys.readouterr().err.splitlines()[-1]
+    )
     few = {key: value for key, value in ARRAYS.items() if key != 'index'}
     error = refused(capsys, *sysu(write(tmp_path / 'b.npz', few), root))
     assert 'lacks index' in error

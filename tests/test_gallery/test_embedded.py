@@ -15,6 +15,7 @@ import pytest
 
 from mmgl.gallery.embedded import EmbeddedEngine
 from mmgl.gallery.gallery import Gallery
+from mmgl.gallery.statements import sealed
 from mmgl.utils.errors import ConfigError
 
 
@@ -181,6 +182,49 @@ def test_damage_is_named(tmp_path, place):
         assert 'damaged' in str(error)
     else:
         assert got == want
+
+
+def change(path, *statement):
+    with sqlite3.connect(path) as db:
+        db.execute(*statement)
+
+
+@pytest.mark.parametrize(
+    'statement, what',
+    [
+        ("UPDATE items SET person = 'bob'", 'not what was written'),
+        ("UPDATE items SET metadata = '{}'", 'not what was written'),
+        ("UPDATE items SET name = 'b'", 'not what was written'),
+        ('UPDATE items SET id = -1', '1 records, 0 found'),
+        ("UPDATE facts SET value = '9' WHERE key = 'dimensions'", '3 numbers'),
+        ("UPDATE facts SET value = '-3' WHERE key = 'dimensions'", 'have -3'),
+        (
+            'CREATE TRIGGER t AFTER INSERT ON items BEGIN '
+            'DELETE FROM items; END',
+            'other tables',
+        ),
+        ('DROP INDEX by_person', 'other tables'),
+    ],
+)
+def test_a_file_that_others_changed_is_refused(tmp_path, statement, what):
+    path = tmp_path / 'people.db'
+    with Gallery.open(path) as gallery:
+        gallery.upsert(np.eye(3)[0], ['a'], [dict(person='ann')])
+    change(path, statement)
+    with pytest.raises(ConfigError, match=what):
+        with Gallery.open(path) as gallery:
+            gallery.search(np.eye(3)[0])
+
+
+def test_check_sums_of_earlier_versions_are_read(tmp_path):
+    path = tmp_path / 'people.db'
+    with Gallery.open(path) as gallery:
+        gallery.upsert(np.eye(3)[0], ['a'], [dict(person='ann')])
+    seal = sealed(np.eye(3, dtype=np.float32)[0].tobytes())
+    change(path, 'UPDATE items SET feature = ?', [seal])
+    with Gallery.open(path) as gallery:
+        (match,) = gallery.search([1, 1, 0])[0]
+    assert match.name == 'a' and match.metadata == dict(person='ann')
 
 
 def test_a_locked_gallery_says_so(tmp_path, monkeypatch):

@@ -52,6 +52,8 @@ def test_rights(start, photographs):
         ({'Host': 'evil.example:8000'}, 403),
         ({'Origin': 'https://evil.example'}, 403),
         ({'Origin': 'null'}, 403),
+        ({'Origin': 'http://['}, 403),
+        ({'Host': '[::1'}, 403),
         ({'Host': 'localhost:8000'}, 200),
         ({'Host': '[::1]:8000'}, 200),
         ({'Host': 'localhost', 'Origin': 'http://localhost'}, 200),
@@ -148,7 +150,9 @@ def test_images_are_shown_only_from_their_folder(start, photographs):
     secret = photographs.parent / 'secret.txt'
     secret.write_text('secret')
     service = client.app.state.service
-    for name in ('../secret.txt', str(secret), 'cam0/9.png', 'nobody'):
+    (photographs / 'page.html').write_text('<script>')
+    names = 'cam0/9.png', 'nobody', 'page.html', 'x' * 300
+    for name in ('../secret.txt', str(secret), *names):
         # Even if the gallery has such a name.
         service.gallery.upsert(np.ones(256), [name])
         answer = client.get('/v1/image', params=dict(name=name))

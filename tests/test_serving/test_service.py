@@ -1,6 +1,5 @@
 """The service: right answers, and words for what is wrong."""
 
-import json
 import threading
 import time
 
@@ -101,6 +100,9 @@ def test_persons_are_added_listed_and_deleted(start, photographs):
     assert gone.json() == dict(deleted=1)
     assert client.get('/v1/persons').json()['count'] == 6
     assert client.delete('/v1/persons').status_code == 422
+    # A misspelt filter would delete more than was meant.
+    answer = client.delete('/v1/persons?person=ann&older_then=3')
+    assert "did you mean 'older_than'?" in answer.json()['detail']
 
 
 @pytest.mark.parametrize(
@@ -112,6 +114,12 @@ def test_persons_are_added_listed_and_deleted(start, photographs):
         ('search', None, dict(modality='visible', top=0), 'greater than'),
         ('search', None, dict(modality='visible', start='nan'), 'finite'),
         ('search', None, {}, 'required'),
+        (
+            'search',
+            None,
+            dict(modality='visible', cammera='1'),
+            "no field 'cammera' (did you mean 'camera'?)",
+        ),
         ('persons', None, dict(modality='visible', names='a' * 1025), 'text'),
         (
             'persons',
@@ -128,7 +136,7 @@ def test_mistakes_are_answered(start, photographs, path, uploads, data, what):
     sent = [(field, ('x.png', content if uploads is None else uploads))]
     answer = post(client, path, sent, **data)
     assert answer.status_code == 422
-    assert what in json.dumps(answer.json()['detail'])
+    assert what in answer.json()['detail']
     assert client.get('/v1/persons').json()['count'] == 7
 
 

@@ -65,6 +65,9 @@ def test_leftovers_of_killed_writers_go_and_those_of_living_ones_stay(
     assert left.suffix == '.part'
     # Of an older version, and of another file.
     (tmp_path / '.a[1].json.4711.part').touch()
+    old = tmp_path / '.a[1].json.4711.new'
+    old.touch()
+    os.utime(old, (0, 0))
     other = tmp_path / '.other.json.4711.part'
     other.touch()
     with replace_whole(path) as living:
@@ -128,8 +131,8 @@ def test_bad_names_are_refused_before_the_work(tmp_path, monkeypatch):
     for name, suffixes, words in (
         ('a.txt', ('.json',), 'must end in .json'),
         ('', (), 'is a folder'),
-        ('file/a.json', ('.json',), 'Not a directory'),
-        ('file/deeper/a.json', (), 'Not a directory'),
+        ('file/a.json', ('.json',), 'file is a file, not a folder'),
+        ('file/deeper/a.json', (), 'file is a file, not a folder'),
         ('n' * 250, (), 'name too long'),
     ):
         with pytest.raises(ConfigError, match=f'cannot write .*{words}'):

@@ -28,6 +28,14 @@ class Calibration:
     slope: float
     offset: float
 
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int | float) or not np.isfinite(value):
+                raise ConfigError(
+                    f'calibration: {name} must be a finite number, got '
+                    f'{value!r:.80}'
+                )
+
     def probability(self, similarity: Any) -> Any:
         """Estimate how likely two images show one person."""
         values = np.asarray(similarity, dtype=np.float64)

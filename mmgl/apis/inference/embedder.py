@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgl.utils.errors import ConfigError, missing_packages
+from mmgl.utils.errors import ConfigError, missing_packages, understood
 
 from .calibration import Calibration, calibrate
 from .glance import Glance
@@ -93,11 +93,13 @@ class Embedder:
             (weights, *more), config, device, precision
         )
         stored = self.network.info.get('calibration')
-        self.calibration = Calibration(**stored) if stored else None
-        # Finds out the size, and whether the model works at all.
-        blank = self.network.prepare(np.zeros((64, 32, 3), np.uint8))
-        known = self.network.modalities[:1]
-        self.dimensions = self.run_prepared([blank], known).shape[1]
+        known = self.network.modalities
+        with understood(str(self.network.source)):
+            self.calibration = Calibration(**stored) if stored else None
+            # Finds out the size, and whether the model works at all.
+            blank = self.network.prepare(np.zeros((64, 32, 3), np.uint8))
+            vectors = self.run_prepared([blank] * len(known), known)
+        self.dimensions = vectors.shape[1]
 
     @property
     def model_hash(self) -> str:

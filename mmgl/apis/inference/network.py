@@ -32,6 +32,10 @@ class Network(Protocol):
     modalities: Sequence[int]
     explains: bool
 
+    @property
+    def seen(self) -> Sequence[Mapping[str, Any]]:
+        """Return the data that the weights have seen in training."""
+
     def prepare(self, picture: Picture) -> Picture:
         """Bring a picture to the size of the model, as in testing; BGR."""
 

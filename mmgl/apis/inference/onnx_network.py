@@ -70,6 +70,7 @@ class OnnxNetwork:
             self._sessions[number], facts = session, found
         self.modalities = sorted(self._sessions)
         self.sha256 = facts['model_hash']
+        self.seen = json.loads(facts.get('seen', '[]'))
         known = facts.get('calibration')
         self.info = dict(calibration=json.loads(known)) if known else {}
         self.prepare = preparation(json.loads(facts['transforms']), files[0])
@@ -129,6 +130,7 @@ def _open(path: Path) -> tuple[Any, dict[str, str]]:
         if facts['modality'] not in MODALITY_NAMES:
             raise ValueError
         height, width = ast.literal_eval(facts['size'])
+        json.loads(facts.get('seen', '[]'))
         steps = json.loads(facts['transforms'])
         blank = preparation(steps, path)(np.zeros((64, 32, 3), np.uint8))
         (given,) = session.get_inputs()

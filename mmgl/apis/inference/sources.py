@@ -1,17 +1,23 @@
 """Whatever a user calls images, as a stream of named decoded pictures."""
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from mmgl.protocols.modality import MODALITY_NAMES
-from mmgl.utils.errors import ConfigError
-from mmgl.utils.images import decode_image, read_image
+from mmgl.utils.errors import ConfigError, one_line
+from mmgl.utils.images import (
+    check_size,
+    convert_image,
+    decode_image,
+    read_image,
+)
 
 # File, folder, pattern, encoded bytes, PIL image, RGB array, or many of them.
 Images: TypeAlias = Any
@@ -20,6 +26,7 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 Modality: TypeAlias = str | int | Sequence[str | int]
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png')
+_DEEPEST = 8  # of lists in lists
 
 
 class ImageError(ConfigError):
@@ -43,21 +50,24 @@ class Source:
         """
         try:
             image = _decode(self.picture, self.name)
-        except (ValueError, OSError) as error:
-            text = str(error)
+        except Exception as error:  # decoders raise what they like
+            text = one_line(error)
             named = text if self.name in text else f'{self.name}: {text}'
             raise ImageError(named) from None
         return image if self.box is None else self._crop(image)
 
     def _crop(self, image: Picture) -> Picture:
-        edges = np.asarray(self.box, dtype=np.float64)
+        try:
+            edges = np.asarray(self.box, dtype=np.float64)
+        except (TypeError, ValueError):
+            edges = np.full(0, np.nan)
         if edges.shape != (4,) or not np.isfinite(edges).all():
             raise ImageError(
                 f'{self.name}: a box has four finite numbers x1, y1, x2, y2, '
-                f'got {self.box}'
+                f'got {self.box!r:.80}'
             )
         height, width = image.shape[:2]
-        x1, y1 = np.floor(edges[:2]).clip(0).astype(int)
+        x1, y1 = np.floor(edges[:2]).clip(0, (width, height)).astype(int)
         x2, y2 = np.ceil(edges[2:]).clip(0, (width, height)).astype(int)
         if x1 >= x2 or y1 >= y2:
             raise ImageError(
@@ -74,13 +84,15 @@ def _decode(picture: Any, name: str) -> Picture:
         return read_image(picture)
     if isinstance(picture, bytes | bytearray | memoryview):
         return decode_image(bytes(picture), name)
-    if hasattr(picture, 'convert'):
-        picture = np.asarray(picture.convert('RGB'))
+    if isinstance(picture, Image.Image):
+        return convert_image(picture)
     if not isinstance(picture, np.ndarray):
         raise ValueError(
             f'a {type(picture).__name__} is no image; give a path, bytes, a '
             'PIL image or a uint8 array (H, W, 3) in RGB'
         )
+    if picture.ndim > 1:
+        check_size(picture.shape[1], picture.shape[0])
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
     if picture.dtype != np.uint8 or picture.shape[2:] != (3,):
@@ -88,8 +100,6 @@ def _decode(picture: Any, name: str) -> Picture:
             'an array must be uint8 (H, W, 3) in RGB or (H, W) in grey, got '
             f'{picture.dtype} {picture.shape}'
         )
-    if not picture.size:
-        raise ValueError('the array is empty')
     bgr: Picture = np.ascontiguousarray(picture[..., ::-1])
     return bgr
 
@@ -103,7 +113,7 @@ def modality_number(modality: Any) -> int:
         return int(modality)
     raise ConfigError(
         f'modality must be {" or ".join(map(repr, MODALITY_NAMES))}, got '
-        f'{modality!r}'
+        f'{modality!r:.80}'
     )
 
 
@@ -120,21 +130,31 @@ def expand(
         ConfigError: If there is nothing at a path, or modalities or boxes
             are more or fewer than images.
     """
-    one = isinstance(modality, str | int | np.integer)
-    modalities = None if one else iter(modality)  # type: ignore[arg-type]
-    number = modality_number(modality) if one else -1
-    all_boxes = None if boxes is None else iter(boxes)
+    many = isinstance(modality, Iterable) and not isinstance(modality, str)
+    modalities = iter(modality) if many else None  # type: ignore[arg-type]
+    number = -1 if many else modality_number(modality)
+    all_boxes = None if boxes is None else _iterator(boxes, 'image')
     for name, picture in _walk(images):
         if modalities is not None:
             number = modality_number(_next(modalities, 'modality', name))
         if all_boxes is None:
             yield Source(name, picture, number)
             continue
-        for i, box in enumerate(_next(all_boxes, 'boxes', name)):
+        these = _iterator(_next(all_boxes, 'boxes', name), 'box')
+        for i, box in enumerate(these):
             yield Source(f'{name} box {i}', picture, number, box)
     for word, rest in (('modality', modalities), ('boxes', all_boxes)):
         if rest is not None and next(rest, None) is not None:
             raise ConfigError(f'{word} has more entries than there are images')
+
+
+def _iterator(boxes: Any, what: str) -> Iterator[Any]:
+    if isinstance(boxes, Iterable):
+        return iter(boxes)
+    raise ConfigError(
+        f'boxes has for each image a list of boxes, got {boxes!r:.80} where '
+        f'an entry for each {what} should be'
+    )
 
 
 def _next(values: Iterator[Any], word: str, name: str) -> Any:
@@ -144,8 +164,12 @@ def _next(values: Iterator[Any], word: str, name: str) -> Any:
         raise ConfigError(f'{word} has no entry for {name}') from None
 
 
-def _walk(images: Images, place: str = 'image 0') -> Iterator[tuple[str, Any]]:
+def _walk(
+    images: Images, place: str = 'image 0', depth: int = 0
+) -> Iterator[tuple[str, Any]]:
     """Name every single picture."""
+    if depth > _DEEPEST:
+        raise ConfigError(f'images: lists lie more than {_DEEPEST} deep')
     if isinstance(images, str | Path):
         for path in _files(images):
             yield str(path), path
@@ -153,7 +177,7 @@ def _walk(images: Images, place: str = 'image 0') -> Iterator[tuple[str, Any]]:
         yield getattr(images, 'filename', '') or place, images
     elif isinstance(images, Iterable):
         for i, picture in enumerate(images):
-            yield from _walk(picture, f'image {i}')
+            yield from _walk(picture, f'image {i}', depth + 1)
     else:
         yield place, images
 
@@ -161,13 +185,22 @@ def _walk(images: Images, place: str = 'image 0') -> Iterator[tuple[str, Any]]:
 def _is_one(images: Any) -> bool:
     if isinstance(images, np.ndarray):
         return images.ndim < 4
-    return isinstance(images, bytes | bytearray | memoryview) or hasattr(
-        images, 'convert'
+    return isinstance(
+        images, bytes | bytearray | memoryview | Image.Image | Mapping
     )
 
 
 def _files(path: str | Path) -> list[Path]:
     """List the image files of a path, folder or pattern."""
+    try:
+        return _found(path)
+    except OSError as error:  # such as a name that is too long
+        raise ConfigError(
+            f'there is no image {str(path)!r:.80} ({error.strerror})'
+        ) from None
+
+
+def _found(path: str | Path) -> list[Path]:
     found = Path(path).expanduser()
     if found.is_dir():
         files = sorted(

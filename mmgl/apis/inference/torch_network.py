@@ -39,7 +39,7 @@ class TorchNetwork:
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self.weights = open_weights(weights, config)
         self.source, self.sha256 = self.weights.source, self.weights.sha256
-        self.info = self.weights.info
+        self.info, self.seen = self.weights.info, self.weights.seen
         self._dtype = _TYPES.get(precision)
         self._model: Any = self.weights.build()
         self._model.requires_grad_(False)

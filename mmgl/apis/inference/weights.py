@@ -10,21 +10,25 @@ from mmengine.config import Config
 from torch import nn
 
 from mmgl.checkpoints.bundle import hash_file, is_bundle, read_bundle
+from mmgl.checkpoints.provenance import META_KEY, Entry, kept_meta, seen_by
 from mmgl.checkpoints.reader import read_checkpoint
 from mmgl.checkpoints.whole import load_state
 from mmgl.config.classes import leave_heads_out
 from mmgl.config.inert import check_types, parse_config
 from mmgl.config.loading import load_config
+from mmgl.models.building import build_inert
 from mmgl.models.pruning import load_pruned
-from mmgl.registry import MODELS, TRANSFORMS
+from mmgl.registry import TRANSFORMS
 from mmgl.utils.compat import registry_scope
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, understood
 
 from ..features.images import test_pipeline
 from .sources import Picture
 
 # How a model starts, which loaded weights replace.
 _STARTS = ('init_cfg', 'init_from')
+# Side of the pictures that a pipeline may make.
+_LARGEST = 4096
 
 
 @dataclass
@@ -32,7 +36,7 @@ class Weights:
     """Tensors, the settings of their model, and where they come from.
 
     ``sha256`` is that of the file of the tensors; ``info`` is what else the
-    file says, such as ``data_seen`` or ``calibration``.
+    file says: ``data_seen`` last, all that was ``seen``, ``calibration``.
     """
 
     source: Path
@@ -43,24 +47,27 @@ class Weights:
     info: dict[str, Any] = field(default_factory=dict)
     pruned: bool = False
 
+    @property
+    def seen(self) -> list[Entry]:
+        """Data that the weights have seen since they were random."""
+        return seen_by({META_KEY: self.info.get('data_seen'), **self.info})
+
     def build(self) -> nn.Module:
         """Build the model with the weights, on the CPU, for testing."""
         if self.pruned:
             return cast(nn.Module, load_pruned(self.source))
-        with registry_scope():
-            model: nn.Module = MODELS.build(dict(self.model))
+        model: nn.Module = build_inert(self.model, str(self.source))
         load_state(model, self.state, str(self.source))
         return model.eval()
 
     def preparation(self) -> Callable[[Picture], Picture]:
         """Build what happens to a picture between decoding and the model."""
-        steps = [
-            step
-            for step in self.test_pipeline
-            if not step['type'].startswith(('LoadImage', 'Pack'))
-        ]
-        with registry_scope():
-            transforms = [TRANSFORMS.build(dict(step)) for step in steps]
+        with understood(str(self.source)), registry_scope():
+            transforms = [
+                TRANSFORMS.build(dict(step))
+                for step in self.test_pipeline
+                if not step['type'].startswith(('LoadImage', 'Pack'))
+            ]
 
         def prepare(image: Picture) -> Picture:
             size = image.shape[:2]
@@ -69,6 +76,12 @@ class Weights:
                 results = transform(results)
             return np.ascontiguousarray(results['img'])
 
+        with understood(str(self.source)):
+            result = prepare(np.zeros((64, 32, 3), np.uint8))
+            if result.dtype != np.uint8 or result.shape[2:] != (3,):
+                raise ValueError(
+                    f'a picture becomes {result.dtype} {result.shape}'
+                )
         return prepare
 
 
@@ -91,6 +104,7 @@ def open_weights(
         return _open_bundle(path, config)
     checkpoint = read_checkpoint(path)
     meta = dict(checkpoint.get('meta') or {})
+    last = meta.get(META_KEY)
     cfg: Any = config
     if config is None:
         text = meta.get('cfg')
@@ -108,7 +122,10 @@ def open_weights(
         **settings,
         state=checkpoint['state_dict'],
         sha256=hash_file(path),
-        info={'data_seen': meta.get('trained_on')},
+        info={
+            'data_seen': next(iter(seen_by({META_KEY: last})), None),
+            **kept_meta(meta),
+        },
         pruned='subsets' in checkpoint,
     )
 
@@ -118,14 +135,16 @@ def deployed_settings(cfg: Config, source: str) -> dict[str, Any]:
 
     Heads stay, as far as a file has them; how a model starts goes.
     """
-    settings = dict(
-        model=_plain(cfg.get('model')),
-        test_pipeline=_plain(test_pipeline(cfg)),
-    )
+    with understood(source):
+        settings = dict(
+            model=_plain(cfg.get('model')),
+            test_pipeline=_plain(test_pipeline(cfg)),
+        )
     for key, value in settings.items():
         if not value:
             raise ConfigError(f'the config of {source} has no {key}')
-    check_types(settings, source)
+    check_types(settings['model'], source)
+    check_types(settings['test_pipeline'], source, _LARGEST)
     leave_heads_out(settings['model'])
     return settings
 
@@ -149,7 +168,9 @@ def _open_bundle(path: Path, config: Any) -> Weights:
             f'bundle {path} has settings of its own; leave config out'
         )
     info, state = read_bundle(path)
-    settings = deployed_settings(Config(info), f'bundle {path}')
+    with understood(f'bundle {path}'):
+        cfg = Config(info)
+    settings = deployed_settings(cfg, f'bundle {path}')
     return Weights(
         path, **settings, state=state, sha256=info['sha256'], info=info
     )

@@ -3,18 +3,19 @@
 import fcntl
 import json
 import math
-import multiprocessing
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+
+from mmgl.utils.workers import process_pool
 
 from .manifest import (
     LOCK,
@@ -247,16 +248,10 @@ def _draw_chunks(
     if workers < 2:
         yield from (draw_chunk(job, chunk) for chunk in chunks)
         return
-    context = multiprocessing.get_context('spawn')
     # One thread of OpenCV each.
-    start = partial(cv2.setNumThreads, 1)
-    with ProcessPoolExecutor(workers, context, start) as pool:
+    with process_pool(workers, 'spawn', cv2.setNumThreads, 1) as pool:
         futures = [pool.submit(draw_chunk, job, chunk) for chunk in chunks]
-        try:
-            yield from (future.result() for future in as_completed(futures))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        yield from (future.result() for future in as_completed(futures))
 
 
 def draw_chunk(job: Job, images: Sequence[Image]) -> int:

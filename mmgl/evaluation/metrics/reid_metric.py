@@ -177,8 +177,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         meta = self.dataset_meta or {}
         if self.dump and is_main_process():
             save_features(self.dump, results)
-        if self.distance == 'cosine':
-            results.check_directions()
+        results.check_directions(self.distance)
         trials = self._report(results, meta)
         self.document = report_document(trials, self._settings(meta))
         if self.out and is_main_process():
@@ -213,6 +212,7 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             img_paths=_gather_paths(paths, size) if self.dump else None,
             trial=meta.get('trial'),
             role=find_roles(labels, meta.get('roles')),
+            seen=meta.get('history', ()),
         )
 
     def _check_protocol(self, dataset: str) -> None:

@@ -76,7 +76,9 @@ def ab_bins(grid: int = 10) -> Tensor:
     In ascending order. A grid of 10 has 261 here and not the 313 of the
     paper's table; their number is known to matter little.
     """
-    return torch.tensor(_gamut(grid), dtype=torch.float32) * grid
+    with torch.device('cpu'):  # also for a model without memory
+        points = _gamut(grid)
+    return torch.tensor(points, dtype=torch.float32) * grid
 
 
 def soft_encode(

@@ -9,7 +9,9 @@ import torch
 
 import mmgl
 from mmgl import Embedder
+from mmgl.apis.inference.weights import open_weights
 from mmgl.apis.publishing import publish, run_publish
+from mmgl.checkpoints.bundle import read_settings, write_settings
 from mmgl.utils.errors import ConfigError
 
 
@@ -20,10 +22,7 @@ def copy(bundle, tmp_path):
 
 
 def edit(folder, **changes):
-    path = folder / 'mmgl.json'
-    settings = json.loads(path.read_text())
-    settings.update(changes)
-    path.write_text(json.dumps(settings))
+    write_settings(folder, read_settings(folder) | changes)
 
 
 def test_a_bundle_gives_the_features_of_its_checkpoint(
@@ -77,6 +76,21 @@ def test_a_bundle_stays_one_when_published_again(bundle, tmp_path):
     assert again['sha256'] == settings['sha256']
 
 
+def test_all_that_was_seen_goes_along(checkpoint, tmp_path):
+    saved = torch.load(checkpoint)
+    own = dict(dataset='sysu', split='trainval')
+    before = dict(dataset='regdb', split='train', trial=3, num_pids=206)
+    saved['meta']['seen'] = [before, own]
+    torch.save(saved, tmp_path / 'a.pth')
+    publish(tmp_path / 'a.pth', tmp_path / 'b', 'free')
+    publish(tmp_path / 'b', tmp_path / 'c', 'free')
+    for folder in ('b', 'c'):
+        weights = open_weights(tmp_path / folder)
+        assert weights.seen == [before, own]
+        card = (tmp_path / folder / 'README.md').read_text()
+        assert 'dataset regdb, split train, trial 3, num_pids 206; ' in card
+
+
 def test_metrics_go_along(checkpoint, tmp_path):
     metrics = tmp_path / 'metrics.json'
     metrics.write_text(json.dumps(dict(metrics={'all_single/rank1': 12.5})))
@@ -97,13 +111,18 @@ def test_a_flipped_bit_is_found(copy, name):
     data = bytearray((copy / name).read_bytes())
     data[len(data) // 2] ^= 1
     (copy / name).write_bytes(data)
-    if name == 'model.safetensors':
-        with pytest.raises(ConfigError, match='SHA-256'):
-            Embedder(copy)
-    else:
-        # One letter of a setting: refused, or another setting in all open.
-        with pytest.raises((ConfigError, TypeError, ValueError)):
-            Embedder(copy)
+    changed = 'settings_sha256|cannot be read'
+    what = 'SHA-256' if name == 'model.safetensors' else changed
+    with pytest.raises(ConfigError, match=what):
+        Embedder(copy)
+
+
+def test_bundles_without_a_hash_of_the_settings_are_read(copy, embedder):
+    path = copy / 'mmgl.json'
+    settings = json.loads(path.read_text())
+    assert len(settings.pop('settings_sha256')) == 64
+    path.write_text(json.dumps(settings))
+    assert Embedder(copy).model_hash == embedder.model_hash
 
 
 @pytest.mark.parametrize('name', ['model.safetensors', 'mmgl.json'])
@@ -157,6 +176,29 @@ def test_nothing_runs_code(checkpoint, copy, tmp_path):
         with pytest.raises(ConfigError, match=name):
             Embedder(copy)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    'part, what',
+    [
+        # Their arguments name what they import, or download.
+        (dict(type='RandomResize', scale=[9, 9], resize_type='a.B'), 'Random'),
+        (dict(type='mmpretrain.HuggingFaceClassifier'), 'Hugging'),
+        (dict(type='Resize', scale=[10**5, 10**5]), r'1e\+05'),
+    ],
+)
+def test_what_would_import_or_fill_the_memory_is_refused(copy, part, what):
+    edit(copy, test_pipeline=[part])
+    with pytest.raises(ConfigError, match=what):
+        Embedder(copy)
+
+
+def test_a_model_is_measured_before_it_is_built(copy):
+    model = read_settings(copy)['model']
+    model['backbone']['base_channels'] = 10**6
+    edit(copy, model=model)
+    with pytest.raises(ConfigError, match=r'model of \d\.\de\+\d+ numbers'):
+        Embedder(copy)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """``mmgl embed`` and ``mmgl compare``."""
 
 import csv
-import json
 import shutil
 
 import numpy as np
 import pytest
 
 from mmgl.apis.embedding import run_compare, run_embed
+from mmgl.checkpoints.bundle import read_settings, write_settings
 
 
 def embed(bundle, images, out, *more):
@@ -92,7 +92,7 @@ def test_compare_prints_cosine_and_probability(
     (score,) = embedder.compare(*paths, (0, 1))
     assert capsys.readouterr().out == f'similarity {score:.4f}\n'
     folder = shutil.copytree(bundle, tmp_path / 'copy')
-    settings = json.loads((folder / 'mmgl.json').read_text())
+    settings = read_settings(folder)
     settings['calibration'] = dict(
         threshold=2.0,
         false_match_rate=0.01,
@@ -102,7 +102,7 @@ def test_compare_prints_cosine_and_probability(
         slope=0.0,
         offset=0.0,
     )
-    (folder / 'mmgl.json').write_text(json.dumps(settings))
+    write_settings(folder, settings)
     run_compare([*call, f'--weights={folder}'])
     assert 'probability 0.500, below the threshold 2.0000 (false match ' in (
         capsys.readouterr().out

@@ -152,7 +152,7 @@ def test_grey_arrays_are_three_equal_channels(embedder):
         (b'\x89PNG\r\n\x1a\n' + b'\0' * 40, 'decoded'),
         (np.zeros((9, 9, 3)), 'uint8'),
         (np.zeros((9, 9, 4), np.uint8), 'uint8'),
-        (np.zeros((0, 9, 3), np.uint8), 'empty'),
+        (np.zeros((0, 9, 3), np.uint8), 'no pixels'),
         (3, 'a int is no image'),
         ([None], 'a NoneType is no image'),
     ],
