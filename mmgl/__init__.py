@@ -7,7 +7,7 @@ the scope ``mmgl`` does so by itself.
 
 Example:
     >>> import mmgl
-    >>> mmgl.list_configs('finetune/agw_*synthetic')
+    >>> mmgl.list_configs('finetune/agw_r18*synthetic')
     ['finetune/agw_r18-narrow_synthetic']
     >>> model = mmgl.build_model('finetune/agw_r18-narrow_synthetic')
 """

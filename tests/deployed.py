@@ -1,6 +1,5 @@
 """Fixtures: a checkpoint, its bundle, its export, and photographs."""
 
-import json
 import shutil
 
 import cv2
@@ -62,12 +61,12 @@ def embedder(bundle):
 def exported(bundle, tmp_path_factory):
     """Export the bundle, with a calibration."""
     from mmgl.apis.exporting import export
+    from mmgl.checkpoints.bundle import read_settings, write_settings
 
     for package in ('onnx', 'onnxruntime'):
         pytest.importorskip(package)
     folder = tmp_path_factory.mktemp('exported')
     shutil.copytree(bundle, folder / 'bundle')
-    path = folder / 'bundle' / 'mmgl.json'
     known = dict(
         threshold=0.5,
         false_match_rate=0.0,
@@ -77,8 +76,8 @@ def exported(bundle, tmp_path_factory):
         slope=10.0,
         offset=-5.0,
     )
-    settings = json.loads(path.read_text()) | dict(calibration=known)
-    path.write_text(json.dumps(settings))
+    settings = read_settings(folder / 'bundle')
+    write_settings(folder / 'bundle', dict(settings, calibration=known))
     export(folder / 'bundle', folder)
     return folder
 

@@ -131,6 +131,7 @@ def test_every_config_can_be_probed():
             'OneStreamResNet',
             'TwoStreamResNet',
             'MutualNetworks',
+            'AnyBackbone',
         ), path
         assert image_settings(cfg)['pipeline'][-1]['type'] == (
             'PackReIDInputs'

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ pytest.importorskip('fastapi')
 from fastapi.testclient import TestClient
 
 from mmgl.apis.inference.explanation import explain
+from mmgl.apis.inference.onnx_network import OnnxNetwork
 from mmgl.serving.app import create_app
 from mmgl.serving.settings import Settings
 from mmgl.utils.errors import ConfigError
@@ -239,7 +241,9 @@ def test_a_runtime_without_maps_says_so(start, photographs, monkeypatch):
     client = start(gallery=False)
     a, b = files(photographs)[:2]
     embedder = client.app.state.service.embedder
-    monkeypatch.setattr(embedder, '_model', lambda: None)
+    shown = embedder.network
+    monkeypatch.setattr(shown, 'explains', False)
+    monkeypatch.setattr(shown, 'explain', partial(OnnxNetwork.explain, shown))
     assert client.get('/v1/model').json()['explains'] is False
     answer = explained(client, a, b, 'visible', 'visible')
     assert answer.status_code == 501 and 'feature maps' in answer.text

@@ -19,6 +19,9 @@ FEATURES = ('backbone', 'test')
 PREPROCESSOR = 'ReIDDataPreprocessor'
 
 
+_MADE_OF_NETWORKS = ('MutualNetworks', 'AnyBackbone')
+
+
 def backbone_config(cfg: Config) -> dict[str, Any]:
     """Return the config of the backbone, also out of an adapter."""
     backbone = (cfg.get('model') or {}).get('backbone')
@@ -27,8 +30,8 @@ def backbone_config(cfg: Config) -> dict[str, Any]:
             'the config has no model.backbone; give one of a '
             'pre-training or a fine-tuning'
         )
-    # Several networks are one backbone of this package; an adapter is not.
-    if str(backbone['type']).rsplit('.')[-1] != 'MutualNetworks':
+    # What is made of networks is a backbone; an adapter of one is not.
+    if str(backbone['type']).rsplit('.')[-1] not in _MADE_OF_NETWORKS:
         backbone = backbone.get('network', backbone)
     return dict(backbone)
 
