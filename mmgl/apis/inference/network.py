@@ -15,14 +15,19 @@ Features: TypeAlias = npt.NDArray[np.float32]
 class Network(Protocol):
     """A model with the way its pictures are prepared.
 
-    ``sha256`` is that of the weights; ``info`` is what else their file says,
-    such as ``calibration``; ``modalities`` are the numbers it knows.
+    ``sha256`` is that of the weights; ``info`` may hold a ``calibration``.
     """
 
     source: Path
     sha256: str
-    info: Mapping[str, Any]
-    modalities: Sequence[int]
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Return what else the file says."""
+
+    @property
+    def modalities(self) -> Sequence[int]:
+        """Return the numbers of the known modalities."""
 
     def prepare(self, picture: Picture) -> Picture:
         """Bring a picture to the size of the model, as in testing; BGR."""

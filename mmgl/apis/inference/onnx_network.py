@@ -160,12 +160,12 @@ def preparation(steps: Any, path: Path) -> Callable[[Picture], Picture]:
         found.append((kind, (width, height), filter_of))
 
     def prepare(image: Picture) -> Picture:
+        new: Any = image
         for kind, size, filter_of in found:
-            image = (
-                resample(image, size, filter_of)
-                if kind == 'PILResize'
-                else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-            )
-        return np.ascontiguousarray(image)
+            if kind == 'PILResize':
+                new = resample(new, size, filter_of)
+            else:
+                new = cv2.resize(new, size, interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(new)
 
     return prepare
