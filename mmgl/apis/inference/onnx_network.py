@@ -14,6 +14,7 @@ from mmgl.utils.errors import ConfigError
 from mmgl.utils.resampling import KERNELS, resample
 
 from .network import Features
+from .seal import check_seal
 from .sources import Picture
 
 SUFFIX = '.onnx'
@@ -106,6 +107,7 @@ def _open(path: Path) -> tuple[Any, dict[str, str]]:
         ) from None
     if not path.is_file():
         raise ConfigError(f'there is no file {path}')
+    check_seal(path)
     try:
         session = onnxruntime.InferenceSession(
             str(path), providers=['CPUExecutionProvider']
