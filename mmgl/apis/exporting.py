@@ -26,6 +26,7 @@ from mmgl.version import __version__
 
 from .export_formats import SUFFIXES, open_backend
 from .inference.network import Features
+from .inference.seal import seal
 from .inference.sources import Images
 from .inference.weights import Weights, open_weights
 from .shrinking import pictures_of, quantize, store_half
@@ -121,6 +122,8 @@ def export(
             given = pictures[modality] if int8 else None
             report = _shrink(network, path, size, given)
             _accept(path, report['cosine'] > _LEAST[kind], report, 'cosine')
+        if format == 'onnx':
+            seal(path)
         size_of = sum(file.stat().st_size for file in _files(path))
         reports.append(dict(report, file=str(path), bytes=size_of))
     return reports

@@ -21,16 +21,21 @@ class UnexplainedError(ConfigError):
 class Network(Protocol):
     """A model with the way its pictures are prepared.
 
-    ``sha256`` is that of the weights; ``info`` is what else their file says,
-    such as ``calibration``; ``modalities`` are the numbers it knows;
-    ``explains`` says whether it does.
+    ``sha256`` is that of the weights; ``info`` may hold a ``calibration``;
+    ``explains`` says whether it shows what it looked at.
     """
 
     source: Path
     sha256: str
-    info: Mapping[str, Any]
-    modalities: Sequence[int]
     explains: bool
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Return what else the file says."""
+
+    @property
+    def modalities(self) -> Sequence[int]:
+        """Return the numbers of the known modalities."""
 
     @property
     def seen(self) -> Sequence[Mapping[str, Any]]:

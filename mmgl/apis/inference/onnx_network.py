@@ -14,6 +14,7 @@ from mmgl.utils.errors import ConfigError
 from mmgl.utils.resampling import KERNELS, resample
 
 from .network import Features, UnexplainedError
+from .seal import check_seal
 from .sources import Picture
 
 SUFFIX = '.onnx'
@@ -118,6 +119,7 @@ def _open(path: Path) -> tuple[Any, dict[str, str]]:
         ) from None
     if not path.is_file():
         raise ConfigError(f'there is no file {path}')
+    check_seal(path)
     try:
         session = onnxruntime.InferenceSession(
             str(path), providers=['CPUExecutionProvider']
@@ -173,12 +175,12 @@ def preparation(steps: Any, path: Path) -> Callable[[Picture], Picture]:
         found.append((kind, (width, height), filter_of))
 
     def prepare(image: Picture) -> Picture:
+        new: Any = image
         for kind, size, filter_of in found:
-            image = (
-                resample(image, size, filter_of)
-                if kind == 'PILResize'
-                else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-            )
-        return np.ascontiguousarray(image)
+            if kind == 'PILResize':
+                new = resample(new, size, filter_of)
+            else:
+                new = cv2.resize(new, size, interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(new)
 
     return prepare

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz.cases import damaged
 
 from mmgl import Embedder
 from mmgl.apis.inference.onnx_network import preparation
+from mmgl.apis.inference.seal import seal
 from mmgl.config.loading import load_config
 from mmgl.registry import TRANSFORMS
 from mmgl.utils.compat import registry_scope
@@ -37,6 +39,7 @@ sys.meta_path.insert(0, Blocker())
 """
 PROGRAM = """
 import json
+from importlib.util import find_spec
 import numpy as np
 import mmgl
 from mmgl.cli import main
@@ -53,6 +56,11 @@ weights = ['--weights', visible, '--weights', infrared]
 main(['gallery', 'add', 'people.db', image, '--modality=visible', *weights])
 main(['search', 'people.db', other, '--modality=infrared', *weights])
 main(['compare', image, other, '--modality', 'visible', 'infrared', *weights])
+if find_spec('fastapi'):
+    from mmgl.serving.app import create_app
+    from mmgl.serving.settings import Settings
+
+    create_app(embedder, None, Settings())
 main(['embed', image, '--modality=visible', '-o', 'out.npz', *weights])
 for wanted in (lambda: mmgl.build_model, lambda: mmgl.Embedder('bundle')):
     try:
@@ -136,6 +144,7 @@ def changed(path, out, facts=(), weights=False):
     for prop in network.metadata_props:
         prop.value = dict(facts).get(prop.key, prop.value)
     onnx.save(network, out)
+    seal(out)
     return out
 
 
@@ -185,12 +194,27 @@ def test_other_files(exported, files, bundle, tmp_path):
         Embedder(bundle, bundle)
     with pytest.raises(ConfigError, match='there is no file .*gone.onnx'):
         Embedder(tmp_path / 'gone.onnx')
-    half = tmp_path / 'half.onnx'
-    half.write_bytes(files[0].read_bytes()[:5000])
-    with pytest.raises(ConfigError, match='half.onnx cannot be opened'):
-        Embedder(half)
+    none = tmp_path / 'none.onnx'
+    none.write_bytes(b'no network')
+    seal(none)
+    with pytest.raises(ConfigError, match='none.onnx cannot be opened'):
+        Embedder(none)
     with pytest.raises(ConfigError, match='no network that mmgl export'):
         Embedder(changed(files[0], tmp_path / 'any.onnx', weights=True))
+
+
+def test_a_damaged_file_is_noticed(files, tmp_path):
+    data = files[0].read_bytes()
+    # What reads ONNX reads the sealed file, too.
+    facts = onnx.load(files[0]).metadata_props
+    assert facts[-1].key == 'sha256' and len(facts[-1].value) == 64
+    path = tmp_path / 'visible.onnx'
+    for number in range(12):
+        way, changed_data = damaged(data, np.random.default_rng(number))
+        path.write_bytes(changed_data)
+        with pytest.raises(ConfigError, match='visible.onnx is damaged'):
+            Embedder(path)
+    assert way
 
 
 @pytest.mark.parametrize(
