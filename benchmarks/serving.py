@@ -10,7 +10,6 @@ import itertools
 import random
 import signal
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -104,13 +103,16 @@ def restart(
         name = f'{number}-{count}'
         return add_call(rng.choice(images), name), name, False
 
+    sent: list[int] = []
+
+    def stop(found: Outcome) -> bool:
+        if not sent and len(found.stored) >= requests // 4:
+            sent.append(number)
+            service.process.send_signal(number)
+        return found.statuses[0] > 0
+
     with served(bundle, gallery, log) as service:
-        threading.Timer(
-            requests / 200, service.process.send_signal, [number]
-        ).start()
-        found = run_clients(
-            service, 8, requests, calls, lambda one: one.statuses[0] > 0
-        )
+        found = run_clients(service, 8, requests, calls, stop)
         service.process.wait(60)
     with served(bundle, gallery, log) as service:
         lost = set(found.stored) - stored_names(service)

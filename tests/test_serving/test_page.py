@@ -1,5 +1,8 @@
 """The page in a real browser: search, compare, change, mistakes, two tabs.
 
+Needs chromium, playwright and, to check what all can read and reach,
+axe-playwright-python.
+
 With ``MMGL_SCREENSHOTS=docs/images`` it draws the pictures of the documents:
 ``-k drawn`` is enough for them.
 """
