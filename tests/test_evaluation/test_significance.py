@@ -69,10 +69,10 @@ def test_people_at_two_places_are_one():
 
 def test_intervals_are_those_of_people_drawn_one_by_one():
     *_, scores = scored(3, 3.0)
-    found = bootstrap_intervals(people_of(scores), 4000, seed=7)
+    found = bootstrap_intervals(people_of(scores), 2000, seed=7)
     rng = np.random.default_rng(1)
     drawn = {'r1': [], 'mAP': []}
-    for _ in range(4000):
+    for _ in range(2000):
         chosen = rng.integers(0, 8, 8)
         for name, place in (('r1', 0), ('mAP', -3)):
             means = []
@@ -82,16 +82,16 @@ def test_intervals_are_those_of_people_drawn_one_by_one():
             drawn[name].append(np.mean(means))
     for name, values in drawn.items():
         expected = np.quantile(values, [0.025, 0.975])
-        np.testing.assert_allclose(found[name], expected, atol=0.012)
+        np.testing.assert_allclose(found[name], expected, atol=0.015)
         mean = np.mean([figures_of(one)[name] for one in scores])
         assert found[name][0] < mean < found[name][1]
-    again = bootstrap_intervals(people_of(scores), 4000, seed=7)
-    assert found == again != bootstrap_intervals(people_of(scores), 4000, 8)
+    again = bootstrap_intervals(people_of(scores), 2000, seed=7)
+    assert found == again != bootstrap_intervals(people_of(scores), 2000, 8)
 
 
 def test_the_p_value_is_that_of_all_swaps():
     first, second = scored(4, 2.0)[-1], scored(5, 2.3)[-1]
-    found = compare_people(people_of(first), people_of(second), 10**4)
+    found = compare_people(people_of(first), people_of(second), 300)
     each = np.mean(
         [
             (a.people[1] - b.people[1])[:, -3] / a.num_queries
