@@ -1,6 +1,6 @@
 """Reports of searches of one's own, and of LLCM, which is one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from mmgl.protocols.cross import (
     check_counts,
     check_search,
     draw_galleries,
-    places,
     sides,
 )
 from mmgl.protocols.llcm import PUBLISHED_REVERSE, SEARCH
@@ -89,7 +88,7 @@ def evaluate_cross(
     (roles,) = check_labels(
         features, role=np.full(len(people), BOTH) if role is None else role
     )
-    hidden = places(same_camera, people, cameras)
+    rule = _camera_rule(same_camera, cameras)
     most = 1 if not any(shots) else trials
     report: Trials = [{} for _ in range(most)]
     for direction, (queries, gallery) in sides(
@@ -105,14 +104,30 @@ def evaluate_cross(
                 people[queries],
                 people[rows],
                 members[:, pool],
-                None if hidden is None else hidden[queries],
-                None if hidden is None else hidden[rows],
                 cmc=cmc,
                 ties=ties,
                 share=share,
+                **rule(queries, rows),
             )
             _add(report, f'{direction}{shot_name(shot)}', scores)
     return report
+
+
+def _camera_rule(
+    same_camera: str, cameras: Labels
+) -> Callable[[Any, Any], dict[str, Any]]:
+    """Return what says which images rows of queries and gallery ignore."""
+
+    def rule(queries: Any, gallery: Any) -> dict[str, Any]:
+        if same_camera == 'keep':
+            return {}
+        return dict(
+            query_locations=cameras[queries],
+            gallery_locations=cameras[gallery],
+            own_only=same_camera == 'ignore_person',
+        )
+
+    return rule
 
 
 def _add(report: Trials, name: str, scores: list[RankingScores]) -> None:
@@ -178,7 +193,7 @@ def evaluate_llcm(
     infrared, visible = (
         np.flatnonzero(kinds == one) for one in (INFRARED, VISIBLE)
     )
-    hidden = places(SEARCH['same_camera'], people, cameras)
+    rule = _camera_rule(SEARCH['same_camera'], cameras)
     drawn = draw_galleries(
         people[infrared], cameras[infrared], numbers[infrared], 1, len(report)
     )
@@ -188,12 +203,10 @@ def evaluate_llcm(
             distances_between(matrix[queries], matrix[visible], distance),
             people[queries],
             people[visible],
-            None,
-            None if hidden is None else hidden[queries],
-            None if hidden is None else hidden[visible],
             cmc=SEARCH['cmc'],
             ties=ties,
             share=share,
+            **rule(queries, visible),
         )
         trial.update(scores[0].as_dict(PUBLISHED_REVERSE))
     return report
