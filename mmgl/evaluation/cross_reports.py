@@ -1,6 +1,6 @@
 """Reports of searches of one's own, and of LLCM, which is one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,6 @@ from mmgl.protocols.cross import (
     check_counts,
     check_search,
     draw_galleries,
-    places,
     sides,
 )
 from mmgl.protocols.llcm import PUBLISHED_REVERSE, SEARCH
@@ -86,7 +85,7 @@ def evaluate_cross(
     (roles,) = check_labels(
         features, role=np.full(len(people), BOTH) if role is None else role
     )
-    hidden = places(same_camera, people, cameras)
+    rule = _camera_rule(same_camera, cameras)
     most = 1 if not any(shots) else trials
     report: Trials = [{} for _ in range(most)]
     for direction, (queries, gallery) in sides(
@@ -102,14 +101,30 @@ def evaluate_cross(
                 (matrix[queries], matrix[rows]),
                 (people[queries], people[rows]),
                 members[:, pool],
-                _both(hidden, queries, rows),
-                cmc,
+                cmc=cmc,
+                **rule(queries, rows),
             )
             scores = searches.score(distance, ties, share, details)
             # A search without a draw is the same in each trial.
             for number, trial in enumerate(report):
                 trial.update(scores[number % len(scores)])
     return report
+
+
+def _camera_rule(
+    same_camera: str, cameras: Labels
+) -> Callable[[Any, Any], dict[str, Any]]:
+    """Return what says which images rows of queries and gallery ignore."""
+
+    def rule(queries: Any, gallery: Any) -> dict[str, Any]:
+        if same_camera == 'keep':
+            return {}
+        return dict(
+            locations=(cameras[queries], cameras[gallery]),
+            own_only=same_camera == 'ignore_person',
+        )
+
+    return rule
 
 
 def _images(
@@ -176,7 +191,7 @@ def evaluate_llcm(
     infrared, visible = (
         np.flatnonzero(kinds == one) for one in (INFRARED, VISIBLE)
     )
-    hidden = places(SEARCH['same_camera'], people, cameras)
+    rule = _camera_rule(SEARCH['same_camera'], cameras)
     drawn = draw_galleries(
         people[infrared], cameras[infrared], numbers[infrared], 1, len(report)
     )
@@ -186,18 +201,9 @@ def evaluate_llcm(
             [PUBLISHED_REVERSE],
             (matrix[queries], matrix[visible]),
             (people[queries], people[visible]),
-            None,
-            _both(hidden, queries, visible),
-            SEARCH['cmc'],
+            cmc=SEARCH['cmc'],
+            **rule(queries, visible),
         )
         (figures,) = searches.score(distance, ties, share, beside)
         trial.update(figures)
     return report
-
-
-def _both(
-    hidden: Labels | None, queries: Labels, gallery: Labels
-) -> tuple[Labels | None, Labels | None]:
-    if hidden is None:
-        return None, None
-    return hidden[queries], hidden[gallery]

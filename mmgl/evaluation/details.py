@@ -60,6 +60,7 @@ class Searches:
     members: npt.NDArray[np.bool_] | None = None
     locations: tuple[Any, Any] = (None, None)
     cmc: str = 'unique_identity'
+    own_only: bool = False
 
     def score(
         self,
@@ -80,6 +81,7 @@ class Searches:
             ties=ties,
             share=share,
             by_person=details.by_person,
+            own_only=self.own_only,
         )
         pairs = list(zip(self.names, scores, strict=True))
         result = [score.as_dict(name) for name, score in pairs]
@@ -109,7 +111,11 @@ class Searches:
         self, result: list[Figures], distances: Any, details: Details
     ) -> None:
         found = nearest_of_each(
-            distances, self.pids, self.members, self.locations
+            distances,
+            self.pids,
+            self.members,
+            self.locations,
+            own_only=self.own_only,
         )
         for name, figures, one in zip(self.names, result, found, strict=True):
             details.others.setdefault(name, []).append(one.others)
@@ -150,6 +156,7 @@ class Searches:
                 ties=ties,
                 share=share,
                 by_person=details.by_person,
+                own_only=self.own_only,
             )
             figures.update(score.as_dict(f'{name}{RERANKED}'))
             people.append(score.people)

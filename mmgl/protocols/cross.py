@@ -102,19 +102,6 @@ def sides(
     return found
 
 
-def places(rule: str, pids: Ints, camids: Ints) -> Ints | None:
-    """Number what a query does not see: equal numbers are hidden.
-
-    None hides nothing.
-    """
-    if rule == 'keep':
-        return None
-    if rule == 'ignore_all':
-        return camids
-    pairs = np.stack([pids, camids])
-    return np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
-
-
 def draw_galleries(
     pids: Ints, camids: Ints, index: Ints, shots: int, trials: int
 ) -> npt.NDArray[np.bool_]:

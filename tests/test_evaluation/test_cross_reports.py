@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+import torch
 
 from mmgl.apis.scoring import evaluate_features, run_scoring
 from mmgl.datasets import LLCM
@@ -15,6 +16,8 @@ from mmgl.evaluation.features_io import (
     load_features,
     save_features,
 )
+from mmgl.evaluation.ranking import distances_between, score_galleries
+from mmgl.evaluation.ranking.device_ranks import DeviceDistances
 from mmgl.utils.errors import ConfigError
 
 
@@ -130,6 +133,43 @@ def test_within_a_modality_an_image_does_not_find_itself():
     assert report['visible_to_visible/mAP'] == pytest.approx(expected['mAP'])
     with pytest.raises(ValueError, match='a query would find itself'):
         evaluate_cross(*data, ['visible_to_visible'], same_camera='keep')
+
+
+@pytest.mark.parametrize('cmc', ['standard', 'unique_identity'])
+def test_ties_of_what_a_query_does_not_see(cmc):
+    """Many images at one distance, some of them hidden, in gallery order."""
+    data = make_data(seed=8, infrared=None)
+    corners = np.random.default_rng(0).normal(size=(4, 5))
+    data = (corners[np.arange(len(data[1])) % 4], *data[1:])
+    (report,) = evaluate_cross(*data, ties='gallery_order', cmc=cmc)
+    everything = np.ones(len(data[1]), dtype=bool)
+    args = 'ignore_person', everything, cmc
+    for figure, value in naive(data, 1, 0, *args).items():
+        found = report[f'infrared_to_visible/{figure}']
+        assert found == pytest.approx(value)
+    # In expectation the order of the images does not matter.
+    rows = np.random.default_rng(1).permutation(len(data[1]))
+    (one,), (other,) = (
+        evaluate_cross(*columns, cmc=cmc)
+        for columns in (data, [column[rows] for column in data])
+    )
+    assert one == pytest.approx(other)
+
+
+@pytest.mark.parametrize('own_only', [False, True])
+def test_what_is_hidden_on_the_device_is_that_of_the_host(own_only):
+    features, pids, camids, *_ = make_data(seed=9, infrared=None)
+    features[::7] = features[0]
+    labels = pids, pids, None, camids, camids, 'unique_identity'
+    host, device = (
+        score_galleries(near, *labels, own_only=own_only)[0].as_dict()
+        for near in (
+            distances_between(features, features),
+            DeviceDistances(*2 * [torch.from_numpy(features)]),
+        )
+    )
+    assert host == pytest.approx(device)
+    assert 0 < host['rank1'] < 1
 
 
 def test_roles_part_queries_from_the_gallery():

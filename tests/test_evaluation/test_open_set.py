@@ -22,7 +22,7 @@ def searches(seed, levels=None, n=60, m=50):
     return features, pids, members, places
 
 
-def by_loops(distances, pids, member, places, limits):
+def by_loops(distances, pids, member, places, limits, own_only):
     """TPIR and FPIR at thresholds, query by query."""
     mated = answers = right = searched = 0
     found = []
@@ -32,7 +32,7 @@ def by_loops(distances, pids, member, places, limits):
             seen = [
                 (row[k], pids[1][k])
                 for k in np.flatnonzero(member)
-                if places[1][k] != place
+                if places[1][k] != place or (own_only and pids[1][k] != pid)
             ]
             without = [d for d, other in seen if other != pid]
             searched += 1
@@ -47,17 +47,22 @@ def by_loops(distances, pids, member, places, limits):
     return found
 
 
+@pytest.mark.parametrize('own_only', [False, True])
 @pytest.mark.parametrize('levels', [None, 1])
 @pytest.mark.parametrize('metric', ['cosine', 'euclidean'])
-def test_rates_equal_those_of_loops(metric, levels):
+def test_rates_equal_those_of_loops(metric, levels, own_only):
     features, pids, members, places = searches(4, levels)
     matrix = pairwise_distances(*features, metric)
     distances = MatrixDistances(matrix)
     for memory in (None, 1000):
-        nearest = nearest_of_each(distances, pids, members, places, memory)
+        nearest = nearest_of_each(
+            distances, pids, members, places, memory, own_only
+        )
         for one, member in zip(nearest, members, strict=True):
             limits = thresholds([one.others])
-            loops = by_loops(matrix, pids, member, places, limits.values())
+            loops = by_loops(
+                matrix, pids, member, places, limits.values(), own_only
+            )
             curve = open_set_figures(one)
             chosen = open_set_figures(one, limits)
             assert list(curve) == ['TPIR1', 'TPIR10']

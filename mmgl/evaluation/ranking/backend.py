@@ -41,21 +41,32 @@ class Gallery:
     """A gallery as the queries of one location see it.
 
     ``columns`` are its images in the pool, ascending, (g,); ``pids`` the
-    identities of the pool, (m,).
+    identities of the pool, (m,). Of ``hidden`` images, (m,), only other
+    persons count: a block has them at an infinite distance.
     """
 
-    def __init__(self, columns: Array, pids: Array) -> None:
+    def __init__(
+        self, columns: Array, pids: Array, hidden: Array | None = None
+    ) -> None:
         self.columns, self.whole = columns, len(columns) == len(pids)
         self.people, self.person = np.unique(
             pids[columns], return_inverse=True
         )
-        self.by_person = np.argsort(self.person, kind='stable')
-        self.counts = np.bincount(self.person, minlength=len(self.people))
+        self.seen = None if hidden is None else ~hidden[columns]
+        order = np.argsort(self.person, kind='stable')
+        self.by_person = (
+            order if self.seen is None else order[self.seen[order]]
+        )
+        matches = self.person[self.by_person]
+        self.counts = np.bincount(matches, minlength=len(self.people))
         self.starts = np.cumsum(self.counts) - self.counts
 
     def find(self, query_pids: Array) -> tuple[Array, Array]:
         """Find the queries with a true match, and their place in people."""
-        rows = np.flatnonzero(np.isin(query_pids, self.people))
+        people = self.people
+        if self.seen is not None:
+            people = people[self.counts > 0]
+        rows = np.flatnonzero(np.isin(query_pids, people))
         return rows, np.searchsorted(self.people, query_pids[rows])
 
     def match_columns(self, person: Array) -> tuple[Array, Array]:

@@ -73,6 +73,8 @@ def rank_rows(
         rows = np.flatnonzero(tied.any(axis=1))
         order = np.argsort(part[rows], axis=1, kind='stable')
         hits = gallery.person[order] == person[rows][:, None]
+        if gallery.seen is not None:
+            hits &= gallery.seen[order]
         exact = before[rows]
         exact[inside[rows]] = np.nonzero(hits)[1]
         before[rows], matches.size = exact, None

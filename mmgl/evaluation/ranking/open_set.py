@@ -49,12 +49,13 @@ def nearest_of_each(
         None,
     ),
     memory: int | None = None,
+    own_only: bool = False,
 ) -> list[Nearest]:
     """Find the nearest images in every gallery, as ``score_galleries`` does.
 
     ``pids`` and ``locations`` are those of queries and pool.
     """
-    search = Search(distances, pids, locations, members)
+    search = Search(distances, pids, locations, members, own_only)
     shape = 2, len(search.members), distances.shape[0]
     nearest = np.full(shape, np.inf)
     for index, galleries in search.blocks(memory, by_person=True):
@@ -62,7 +63,8 @@ def nearest_of_each(
         person = search.query_pids[index[0]]
         for number, gallery in enumerate(galleries):
             own = search.gallery_pids[gallery.columns] == person
-            for side, chosen in enumerate((own, ~own)):
+            seen = own if gallery.seen is None else own & gallery.seen
+            for side, chosen in enumerate((seen, ~own)):
                 if chosen.any():
                     part = block[:, gallery.columns[chosen]]
                     nearest[side, number, index] = part.min(axis=1)

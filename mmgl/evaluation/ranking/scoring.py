@@ -101,8 +101,10 @@ class Search:
         pids: tuple[npt.ArrayLike, npt.ArrayLike],
         locations: tuple[npt.ArrayLike | None, npt.ArrayLike | None],
         members: npt.ArrayLike | None,
+        own_only: bool,
     ) -> None:
         n, m = distances.shape
+        self.own_only = own_only
         self.distances = distances
         self.query_pids = _labels('query_pids', pids[0], n)
         self.gallery_pids = _labels('gallery_pids', pids[1], m)
@@ -138,8 +140,13 @@ class Search:
         fitting = (memory or distances.memory) // max(row, 1)
         step = max(1, min(distances.max_rows, fitting))
         for queries, visible in self._location_groups():
+            hidden = None
+            if self.own_only:
+                hidden, visible = ~visible, np.ones_like(visible)
             galleries = [
-                Gallery(np.flatnonzero(member & visible), self.gallery_pids)
+                Gallery(
+                    np.flatnonzero(member & visible), self.gallery_pids, hidden
+                )
                 for member in self.members
             ]
             # Queries of one person have the same matches.
@@ -192,6 +199,11 @@ class Search:
             if buffer is None or len(buffer) < len(block):
                 buffer = block
             pids = self.query_pids[index]
+            if self.own_only and self.locations is not None:
+                own, places = (self.locations[0][index], self.locations[1])
+                same = own[:, None] == places
+                same &= pids[:, None] == self.gallery_pids
+                block[np.nonzero(same)] = np.inf
             for sums, gallery in zip(parts[-1], galleries, strict=True):
                 for matches in self.distances.rank_matches(
                     block, pids, gallery, ties, unique, keep
@@ -214,6 +226,7 @@ def score_galleries(
     memory: int | None = None,
     share: Share | None = None,
     by_person: bool = False,
+    own_only: bool = False,
 ) -> list[RankingScores]:
     """Score every gallery that is a part of one pool of images.
 
@@ -234,6 +247,8 @@ def score_galleries(
         share: Rank only a part of the queries; the other processes, with
             otherwise the same arguments, rank the rest.
         by_person: Keep the sums of each identity, in smaller blocks.
+        own_only: Of its own location a query ignores the images of its own
+            identity alone.
 
     Raises:
         ValueError: For wrong shapes or options, NaN or Inf, or a gallery in
@@ -258,6 +273,7 @@ def score_galleries(
         (query_pids, gallery_pids),
         (query_locations, gallery_locations),
         members,
+        own_only,
     )
     share = share or Share()
     total, pids = search.sums(cmc, ties, max_rank, memory, share, by_person)
