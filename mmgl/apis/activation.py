@@ -27,6 +27,7 @@ from mmgl.config.options import (
     add_picture_option,
     add_trust_option,
 )
+from mmgl.models.reid_model import ReIDModel
 from mmgl.structures import INFRARED, VISIBLE
 from mmgl.utils.arguments import positive, seed
 from mmgl.utils.compat import silence_upstream_warnings
@@ -112,21 +113,58 @@ def choose_pairs(dataset: Any, number: int, seed: int = 0) -> list[Pair]:
     return pairs
 
 
+def maps_of_parts(
+    model: nn.Module, inputs: Tensor, targets: dict[str, Tensor]
+) -> tuple[np.ndarray, list[float]]:
+    """Show where the parts of a model look: maps (2, P, h, w), 0 to 1.
+
+    The learnt masks of MPANet; or the stripes of DDAG with their learnt
+    weights, which are the same for all images.
+
+    Raises:
+        ConfigError: If the neck has no such parts.
+    """
+    neck: Any = model.neck
+    with torch.no_grad():
+        features = model.extract(inputs, targets)  # type: ignore[operator]
+        if 'masks' in features:
+            return features['masks'].numpy(), []
+        if not hasattr(neck, 'gate'):
+            raise ConfigError(
+                f'--parts: {type(neck).__name__} has no parts that are '
+                'weighed; those of MPANet and DDAG have'
+            )
+        weights = neck.gate.softmax(0).tolist()
+    stripes = np.eye(len(weights))[..., None]
+    return np.stack([stripes, stripes]), weights
+
+
 def explain_pairs(
     cfg: Config,
     checkpoint: str,
     loader: DataLoader[Any],
     pairs: Sequence[Pair],
+    parts: bool = False,
 ) -> list[ExplainedPair]:
-    """Explain pairs of images of a loader's data set to a model."""
+    """Explain pairs of images of a loader's data set to a model.
+
+    With ``parts`` the maps are those of :func:`maps_of_parts`.
+    """
     model = build_model(cfg, checkpoint)
+    if not isinstance(model, ReIDModel):
+        raise ConfigError(
+            f'activation maps are those of a ReIDModel, not of a '
+            f'{type(model).__name__}'
+        )
     preprocessor = build_preprocessor(cfg)
     found = []
     for pair in pairs:
         samples = [loader.dataset[place] for place in pair]
         batch = loader.collate_fn(samples)
         data = preprocessor(batch)
-        heat, similarity = heat_of_pair(model, data['inputs'], data['targets'])
+        what = model, data['inputs'], data['targets']
+        heat, similarity = heat_of_pair(*what)
+        maps, weights = maps_of_parts(*what) if parts else (heat[:, None], [])
         size = heat.shape[:0:-1]
         images = [
             cv2.resize(
@@ -138,7 +176,7 @@ def explain_pairs(
         ]
         found.append(
             ExplainedPair(
-                (images[0], images[1]), (heat[0], heat[1]), similarity
+                (images[0], images[1]), (maps[0], maps[1]), similarity, weights
             )
         )
     return found
@@ -158,6 +196,12 @@ def activation_parser() -> argparse.ArgumentParser:
     add('--split', default='test', help='split of the images')
     add('--data-root', help="folder of the images (default: the config's)")
     add('--num-pairs', type=positive, default=4, help='people to draw')
+    add(
+        '--parts',
+        action='store_true',
+        help='where the parts of the model look instead: the masks of MPANet, '
+        'the weighed stripes of DDAG',
+    )
     add('--seed', type=seed, default=0, help='chooses the images')
     add_cfg_options(parser)
     add_trust_option(parser)
@@ -190,6 +234,6 @@ def run_activation(arguments: Sequence[str] | None = None) -> None:
                 args.allow_seen,
             )
             panels[marked(name, seen)] = explain_pairs(
-                cfg, checkpoint, loader, pairs
+                cfg, checkpoint, loader, pairs, args.parts
             )
         print(draw_activation(panels, args.out))

@@ -7,10 +7,22 @@ from deployed import CONFIG
 from torch import nn
 from torch.nn import functional as F
 
-from mmgl.apis.activation import choose_pairs, heat_of_pair, run_activation
+from mmgl.apis.activation import (
+    choose_pairs,
+    heat_of_pair,
+    maps_of_parts,
+    run_activation,
+)
+from mmgl.registry import MODELS
 from mmgl.utils.errors import ConfigError
+from mmgl.visualization import ExplainedPair, activation_figure
 
 pytest.importorskip('pytorch_grad_cam')
+NECKS = [
+    dict(type='PatternAlignmentNeck', num_parts=3),
+    dict(type='PartAttentionNeck', num_parts=3),
+    dict(type='GlobalFeatureNeck'),
+]
 
 
 class TwoFilters(nn.Module):
@@ -70,6 +82,43 @@ def test_several_maps_are_refused():
     model.extra = nn.Linear(1, 1)
     with pytest.raises(ConfigError, match='Several has several'):
         heat_of_pair(model, two_images(), dict(modality=torch.tensor([1, 0])))
+
+
+@pytest.mark.parametrize('neck', NECKS)
+def test_parts_are_masks_or_weighed_stripes(neck):
+    torch.manual_seed(0)
+    backbone = dict(type='OneStreamResNet', depth=18, base_channels=8)
+    model = MODELS.build(dict(type='ReIDModel', backbone=backbone, neck=neck))
+    model.eval()
+    what = model, torch.rand(2, 3, 96, 48), dict(modality=torch.tensor([1, 0]))
+    if neck['type'] == 'GlobalFeatureNeck':
+        with pytest.raises(
+            ConfigError, match='GlobalFeatureNeck has no parts'
+        ):
+            maps_of_parts(*what)
+        return
+    maps, weights = maps_of_parts(*what)
+    assert maps.shape[:2] == (2, 3) and np.isfinite(maps).all()
+    if neck['type'] == 'PatternAlignmentNeck':
+        rough = model.backbone(what[1], what[2]['modality'])
+        expected = torch.sigmoid(model.neck.mask(rough)).detach().numpy()
+        np.testing.assert_allclose(maps, expected, atol=1e-6)
+        assert weights == []
+    else:
+        with torch.no_grad():
+            model.neck.gate.copy_(torch.tensor([0.0, 1.0, 2.0]))
+        _, weights = maps_of_parts(*what)
+        wanted = np.exp([0, 1, 2]) / np.exp([0, 1, 2]).sum()
+        np.testing.assert_allclose(weights, wanted, rtol=1e-5)
+        assert maps[0, 2].ravel().tolist() == [0, 0, 1]
+    image = np.zeros((96, 48, 3), np.uint8)
+    pair = ExplainedPair((image, image), (maps[0], maps[1]), 0.5, weights)
+    figure = activation_figure({'a': [pair], 'b': [pair, pair]})
+    shown = [ax for ax in figure.subfigs[0].axes if ax.images]
+    assert [len(ax.images) for ax in shown] == [1, 2, 2, 2] * 2
+    titles = [ax.get_title() for ax in shown]
+    assert titles[0] == 'infrared' and titles[4] == 'visible'
+    assert titles[3] == (f'{weights[2]:.2f}' if weights else '')
 
 
 class People:
