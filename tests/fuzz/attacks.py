@@ -8,6 +8,6 @@ __all__ = ['ATTACKS']
 
 for name in (
     *('checkpoints', 'splits', 'features', 'images'),
-    *('stores', 'settings', 'commands'),
+    *('stores', 'settings', 'commands', 'tables'),
 ):
     import_module(f'.{name}', __package__)
