@@ -9,6 +9,6 @@ __all__ = ['ATTACKS']
 for name in (
     *('checkpoints', 'splits', 'features', 'images'),
     *('stores', 'bundles', 'photographs', 'people', 'service'),
-    *('settings', 'commands'),
+    *('settings', 'commands', 'tables'),
 ):
     import_module(f'.{name}', __package__)
