@@ -99,7 +99,7 @@ def _attend(
     # Sums over all positions overflow fp16.
     with torch.autocast(device_type=high.device.type, enabled=False):
         query, key, value = (
-            at_least_fp32(x).reshape(len(x), x.shape[1] * parts, -1)
+            at_least_fp32(x).reshape(x.shape[0], x.shape[1] * parts, -1)
             for x in maps
         )
         if by_channel:

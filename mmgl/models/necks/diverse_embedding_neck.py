@@ -41,7 +41,8 @@ class DiverseEmbeddingNeck(nn.Module):
                 f'MultistageAggregation to {needed - 1}'
             )
         pooled = [self.pool(one) for one in maps.values()]
-        normed = self.bn(torch.cat(pooled)).chunk(needed)
+        rows = self.bn(torch.cat(pooled))
+        normed = rows.reshape(needed, -1, rows.shape[1]).unbind()
         unit = [F.normalize(one.float(), dim=1) for one in (*pooled, *normed)]
         return {
             'branches': torch.stack(pooled, dim=1),
