@@ -38,6 +38,7 @@ FULL_SIZE = [leaf for leaf in LEAVES if '_r50_' in leaf]
 # Loss terms of a fine-tuning method, where they differ from AGW's.
 TERMS = {
     'caj-plus': {'id/loss', 'id/loss_consistency', 'triplet/loss'},
+    'deen': {*(f'id/loss_bn_{i}' for i in range(3)), 'embedding/loss'},
     'ddag': {'id/loss_bn', 'id/loss_part', 'triplet/loss', 'graph/loss'},
     'mpanet': {
         'id/loss',
@@ -75,6 +76,7 @@ STREAMS = {
     'agw': 'agw',
     'caj': 'agw',
     'ddag': 'two-stream',
+    'deen': 'two-stream',
     'mpanet': 'one-stream',
     'mutual-info': 'one-stream',
     'nfs': 'two-stream',

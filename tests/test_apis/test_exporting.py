@@ -13,7 +13,7 @@ from mmgl.apis.exporting import DeployedNetwork, export, run_export
 from mmgl.models.pruning import save_pruned
 from mmgl.utils.errors import ConfigError
 
-METHODS = ['one-stream', 'agw', 'ddag', 'nfs', 'caj', 'mutual-info', 'mpanet']
+METHODS = 'one-stream agw ddag nfs caj mutual-info mpanet deen'.split()
 
 
 def lively(model):

@@ -166,7 +166,7 @@ class AnyBackbone(nn.Module):
                 "it is told out_type='featmap' or gap_before_final_norm=False"
             )
         if output.ndim == 3:
-            return self._laid_out(output, *x.shape[2:])
+            return self._laid_out(output, int(x.shape[2]), int(x.shape[3]))
         inner = getattr(self.trunk, 'timm_model', None)
         if getattr(inner, 'output_fmt', '') == 'NHWC':
             return output.permute(0, 3, 1, 2)
@@ -179,7 +179,7 @@ class AnyBackbone(nn.Module):
         if extra is None:
             extra = getattr(inner, 'num_extra_tokens', 0)
         pieces = tokens[:, extra:]
-        count = pieces.shape[1]
+        count = int(pieces.shape[1])
         rows = round(math.sqrt(count * height / width))
         if rows == 0 or count % rows:
             raise ValueError(
@@ -193,7 +193,8 @@ class AnyBackbone(nn.Module):
                     "class token; set it to 'drop'"
                 )
             pieces = pieces + tokens[:, :1]
-        grid = (len(tokens), -1, rows, count // rows)
+        # Not len(), which tracing takes for a constant.
+        grid = (tokens.shape[0], -1, rows, count // rows)
         return pieces.transpose(1, 2).reshape(grid)
 
     def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

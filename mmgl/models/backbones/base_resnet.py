@@ -72,6 +72,7 @@ class BaseReIDResNet(nn.Module):
         require(self, good, rule, inside)
         self.depth = depth
         self.norm_eval = norm_eval
+        self.stem_channels = width
         self.out_channels = width * 8 * ARCHITECTURES[depth][2]
         for name in self.stem_names:
             self.add_module(name, ResNetStem(width))
@@ -91,6 +92,12 @@ class BaseReIDResNet(nn.Module):
         self.plugins = nn.ModuleDict()
         self._build_plugins(plugins or {})
 
+    @property
+    def copies(self) -> int:
+        """Maps that come out for an image."""
+        plugins = self.plugins.values()
+        return max([1, *(getattr(p, 'copies', 1) for p in plugins)])
+
     def stage_channels(self, stage: str) -> int:
         """Channels that a stage, 'layer1' to 'layer4', puts out."""
         return self.out_channels >> (len(STAGES) - 1 - STAGES.index(stage))
@@ -104,10 +111,16 @@ class BaseReIDResNet(nn.Module):
                 f'{type(self).__name__}.plugins: no stage '
                 f'{unknown}; choose among {STAGES}'
             )
+        before = self.stem_channels
         for stage in STAGES:
             if cfg := plugins.get(stage):
                 default = dict(in_channels=self.stage_channels(stage))
+                kind = cfg.get('type')
+                kind = MODELS.get(kind) if isinstance(kind, str) else kind
+                if hasattr(kind, 'takes_input'):
+                    default['low_channels'] = before
                 self.plugins[stage] = MODELS.build({**default, **cfg})
+            before = self.stage_channels(stage)
 
     def auxiliary_losses(self) -> Tensors:
         """``STAGE_KEY`` and scalar of what plugins have, if any."""
@@ -134,6 +147,7 @@ class BaseReIDResNet(nn.Module):
         ``x`` is the output of the stem, or of the stage before the first.
         """
         for stage in stages:
+            before = x
             blocks = self.get_submodule(stage).children()
             for index, block in enumerate(blocks):
                 x = block(x)
@@ -141,7 +155,9 @@ class BaseReIDResNet(nn.Module):
                 if name in self.non_local:
                     x = self.non_local[name](x)
             if stage in self.plugins:
-                x = self.plugins[stage](x, modality)
+                plugin = self.plugins[stage]
+                more = (before,) if hasattr(plugin, 'takes_input') else ()
+                x = plugin(x, modality, *more)
         return x
 
     def stage_modules(self, stage: str) -> list[nn.Module]:
@@ -150,12 +166,17 @@ class BaseReIDResNet(nn.Module):
         own = [added[name] for name in added if name.startswith(stage)]
         return [self.get_submodule(stage), *own]
 
-    def forward(self, x: Tensor, modality: Tensor) -> Tensor:
+    def forward(self, x: Tensor, modality: Tensor) -> Tensor | Tensors:
         """Compute the map, ``(B, 2048, 18, 9)`` of 288x144 by ResNet-50.
 
-        A modality that does not fit the batch is a TypeError or ValueError.
+        A plugin that expands the batch makes several, by name. A modality
+        that does not fit the batch is a TypeError or ValueError.
         """
-        return self.forward_trunk(self.forward_stem(x, modality), modality)
+        x = self.forward_trunk(self.forward_stem(x, modality), modality)
+        if self.copies == 1:
+            return x
+        maps = x.reshape(self.copies, -1, *x.shape[1:]).unbind()
+        return {f'branch_{i}': one for i, one in enumerate(maps)}
 
     def train(self, mode: bool = True) -> Self:
         """Switch the mode; with ``norm_eval`` batch norms stay in eval."""

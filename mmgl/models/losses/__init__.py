@@ -10,6 +10,7 @@ these meet the rows of all ranks. The order of the batch plays no role.
 from .batch_hard_triplet import BatchHardTripletLoss
 from .center_cluster import CenterClusterLoss
 from .cross_modality_contrastive import CrossModalityContrastiveLoss
+from .diverse_embedding import DiverseEmbeddingLoss
 from .enhanced_squared_difference import EnhancedSquaredDifferenceLoss
 from .global_swav import GlobalSwAVLoss
 from .identity_cross_entropy import IdentityCrossEntropyLoss
@@ -21,6 +22,7 @@ from .view_consistency import ViewConsistencyLoss
 from .weighted_regularized_triplet import WeightedRegularizedTripletLoss
 
 __all__ = [
+    'DiverseEmbeddingLoss',
     'BatchHardTripletLoss',
     'CenterClusterLoss',
     'CrossModalityContrastiveLoss',

@@ -299,11 +299,25 @@ def test_a_copy_has_stems_of_its_own():
     model = nn.Module()
     model.heads, model.backbone = nn.ModuleDict(), twin
     single = for_one_modality(model, 1)
+    infrared = torch.ones(4, dtype=torch.long)
     with torch.no_grad():
         got = single.backbone(IMAGES, MIXED)
-        all_infrared = twin(IMAGES, torch.ones(4, dtype=torch.long))
-        torch.testing.assert_close(got, all_infrared)
+        torch.testing.assert_close(got, twin(IMAGES, infrared))
         torch.testing.assert_close(twin(IMAGES, MIXED), want)
+
+
+@pytest.mark.parametrize('name', ['vit', 'deit', 'timm_vit', 'convnext'])
+def test_a_trace_takes_any_number_of_images(name):
+    model = nn.Module()
+    model.heads, model.backbone = nn.ModuleDict(), build(name)
+    single = for_one_modality(model, 1).backbone
+    ones = torch.ones(4, dtype=torch.long)
+    with torch.no_grad():
+        traced = torch.jit.trace(
+            single, (IMAGES[:3], ones[:3]), check_trace=False
+        )
+        want = model.backbone(IMAGES, ones)
+        torch.testing.assert_close(traced(IMAGES, ones), want)
 
 
 def test_sync_batch_norm_replaces_stems_too():

@@ -19,6 +19,7 @@ from mmgl.models.losses import (
     BatchHardTripletLoss,
     CenterClusterLoss,
     CrossModalityContrastiveLoss,
+    DiverseEmbeddingLoss,
     EnhancedSquaredDifferenceLoss,
     RankedListLoss,
     WeightedRegularizedTripletLoss,
@@ -56,6 +57,11 @@ def with_modality(loss):
         with_modality(CrossModalityContrastiveLoss()),
         with_modality(CrossModalityContrastiveLoss('infonce')),
         with_modality(RankedListLoss()),
+        with_modality(
+            lambda x, *labels: DiverseEmbeddingLoss()(
+                x.unflatten(1, (3, 2)), *labels
+            )
+        ),
     ],
 )
 def test_loss_and_gradient_equal_one_process(tmp_path, loss):
