@@ -41,7 +41,7 @@ fail() {
 pinned() {  # NAME
     local version
     version=$(grep -iE "^${1/-headless/}==" "$ROOT/requirements/tested.txt" |
-        grep -v "python_version < " | head -1 | sed 's/^[^=]*==//; s/;.*//')
+        grep -v "version < " | head -1 | sed 's/^[^=]*==//; s/[; \\].*//')
     [ -n "$version" ] || fail "requirements/tested.txt has no version of $1."
     echo "$1==${version// /}"
 }

@@ -8,7 +8,8 @@
 #   active environment       (VIRTUAL_ENV or CONDA_PREFIX) is used as it is.
 #   otherwise                .venv in the root of the repository.
 #
-# .venv gets the exact versions of requirements/tested.txt. An environment of
+# .venv gets the exact versions of requirements/tested.txt, whose hashes are
+# compared (MMGL_NO_HASHES=1: they are not). An environment of
 # your own keeps what fits requirements/runtime.txt, for example its torch.
 # Nothing is installed again until a requirements file or setup.py changes.
 
@@ -82,12 +83,26 @@ mmgl_fix_opencv() {
         mmgl_fail "could not install opencv-python-headless."
 }
 
+# Prints the file of exact versions. pip compares the hashes in it, unless one
+# is missing or MMGL_NO_HASHES is set, for an index with files of its own.
+mmgl_pins() {
+    local pins=requirements/tested.txt bare
+    if [ -z "${MMGL_NO_HASHES:-}" ] && ! grep -qE '^[A-Za-z].*[^\]$' $pins; then
+        echo $pins
+        return
+    fi
+    echo "mmgl set-up: hashes of packages are not compared" >&2
+    bare="$(mktemp -d)/tested.txt"
+    sed -e '/^ *--hash/d' -e 's/ *\\$//' $pins >"$bare"
+    echo "$bare"
+}
+
 mmgl_install() {  # KIND: tested | own
     local pip=("$PYTHON" -m pip install --disable-pip-version-check)
     cd "$MMGL_ROOT" || exit 1
     echo "mmgl set-up: installing packages, this takes some minutes the first time"
     if [ "$1" = tested ]; then
-        "${pip[@]}" -q --no-deps -r requirements/tested.txt
+        "${pip[@]}" -q --no-deps -r "$(mmgl_pins)"
     else
         "${pip[@]}" -q -r requirements/runtime.txt -r requirements/tests.txt
     fi || mmgl_fail "the installation failed, see the messages above; start" \

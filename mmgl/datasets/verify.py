@@ -11,7 +11,7 @@ from mmgl.protocols.regdb import FILE_WORDS, IDX_FOLDER, TRIALS
 from mmgl.protocols.split_files import read_id_list
 from mmgl.protocols.sysu import ALL_CAMERAS, CAMERAS
 from mmgl.structures import MODALITY_NAMES
-from mmgl.utils.images import read_image
+from mmgl.utils.images import read_whole_image
 
 from .checks import check_disjoint
 from .regdb import check_labels, index_file, read_index_file
@@ -189,7 +189,7 @@ def check_files(
         elif not osp.getsize(path):
             report.problems.append(f'{path}: empty file; restore the image')
         elif decode:
-            report.attempt(read_image, path)
+            report.attempt(read_whole_image, path)
 
 
 def _note_strays(report: Report, folder: str, files: Iterable[str]) -> None:

@@ -61,8 +61,7 @@ def sentence(log):
     return line
 
 
-def test_of_two_trainings_one_is_refused(toy_config, tmp_path):
-    config, run = toy_config(), tmp_path / 'run'
+def check_pair(config, run):
     pair = [
         start('train.py', config, '--work-dir', run, TOY_DELAY='0.5')
         for _ in range(2)
@@ -70,6 +69,39 @@ def test_of_two_trainings_one_is_refused(toy_config, tmp_path):
     (_, _), (_, log) = ends = sorted(map(end, pair))
     assert [code for code, _ in ends] == [0, 2], log
     assert re.search('is in use by process [0-9]+ of .*, since', sentence(log))
+    assert (run / 'epoch_3.pth').is_file()
+
+
+def test_of_two_trainings_one_is_refused(toy_config, tmp_path):
+    check_pair(toy_config(), tmp_path / 'run')
+
+
+@pytest.mark.slow  # 24 trainings
+def test_of_twelve_pairs_always_one_is_refused(toy_config, tmp_path):
+    config = toy_config()
+    for number in range(12):
+        check_pair(config, tmp_path / f'run_{number}')
+
+
+@pytest.mark.slow  # four processes that load torch
+def test_of_two_launched_trainings_one_is_refused(toy_config, tmp_path):
+    run = tmp_path / 'run'
+    launcher = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    given = command('train.py', toy_config(), '--work-dir', run)[1:]
+    pair = [
+        subprocess.Popen(
+            [*launcher, *given, '--launcher', 'pytorch'],
+            env=toy_environment(TOY_DELAY='1'),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        for _ in range(2)
+    ]
+    (first, _), (second, log) = sorted(map(end, pair))
+    assert first == 0 and second != 0, log
+    assert len(re.findall('error: .* is in use by process', log)) == 1
     assert (run / 'epoch_3.pth').is_file()
 
 

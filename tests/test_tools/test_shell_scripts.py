@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -234,8 +235,23 @@ def test_venv_is_made_once(checkout):
     assert installs(checkout) == first
     with (checkout / 'requirements/tested.txt').open('a') as file:
         file.write('another==1.0\n')
-    run_tests(checkout, PYTHON=base)
+    result = run_tests(checkout, PYTHON=base)
+    assert 'hashes of packages are not compared' in result.stderr
     assert len(installs(checkout)) == 2 * len(first)
+    bare = Path(installs(checkout)[len(first)].split()[-1]).read_text()
+    assert 'another==1.0' in bare.splitlines()
+    assert not re.search('hash|[\\\\]', bare.partition('addict')[2])
+
+
+def test_every_exact_version_has_hashes():
+    pins = (ROOT / 'requirements/tested.txt').read_text()
+    lines = [one for one in pins.splitlines() if not one.startswith('#')]
+    names = [one for one in lines if not one.startswith(' ')]
+    assert len(names) > 100
+    assert [one for one in names if not re.search(r'==\S+ .*\\$', one)] == []
+    hashes = [one for one in lines if one.startswith(' ')]
+    good = re.compile(r' {4}--hash=sha256:[0-9a-f]{64}( \\)?')
+    assert [one for one in hashes if not good.fullmatch(one)] == []
 
 
 def test_missing_venv_module_is_one_clear_sentence(checkout):

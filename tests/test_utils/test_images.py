@@ -12,7 +12,12 @@ import pytest
 from PIL import Image
 
 from mmgl.utils.errors import ConfigError
-from mmgl.utils.images import decode_image, read_file, read_image
+from mmgl.utils.images import (
+    decode_image,
+    read_file,
+    read_image,
+    read_whole_image,
+)
 
 
 def picture(seed=0, shape=(40, 20, 3)):
@@ -214,3 +219,24 @@ def test_what_is_no_file_does_not_hang(tmp_path):
         file.truncate(2**40)
     with pytest.raises(ConfigError, match='larger than'):
         read_file(large)
+
+
+def test_what_a_decoder_says_of_a_cut_jpeg_is_heard(tmp_path, capfd):
+    rng = np.random.default_rng(0)
+    image = cv2.resize(rng.integers(0, 256, (12, 6, 3), np.uint8), (144, 288))
+    path, told = tmp_path / 'a.jpg', 0
+    data = cv2.imencode('.jpg', image)[1].tobytes()
+    path.write_bytes(data)
+    assert np.array_equal(read_whole_image(path), read_image(path))
+    start = data.index(b'\xff\xda') + 14
+    for place in np.linspace(start, len(data) - 120, 30, dtype=int):
+        path.write_bytes(data[:place] + data[place + 100 :])
+        assert read_image(path).shape == image.shape
+        try:
+            read_whole_image(path)
+        except ConfigError as error:
+            told += 1
+            assert 'Corrupt JPEG data' in str(error) and 'a.jpg' in str(error)
+    if not capfd.readouterr().err:
+        pytest.skip('this decoder says nothing')
+    assert told >= 10

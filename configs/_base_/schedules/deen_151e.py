@@ -1,5 +1,5 @@
-# The recipe of baseline_81e.py with drops at 20 and 80; the public code names a
-# third at 120, which it never reaches.
+# The recipe of baseline_81e.py with drops at 20 and 80; the public code names
+# a third at 120, which it never reaches.
 _base_ = './baseline_81e.py'
 
 param_scheduler = [
