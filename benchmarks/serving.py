@@ -65,7 +65,9 @@ class Traffic:
 
 def load(service: Served, requests: int, traffic: Traffic) -> Outcome:
     """Put a load on a service that is warm."""
-    run_clients(service, 8, 200, Traffic(traffic.images, 'warm'))
+    run_clients(
+        service, 8, min(requests, 200), Traffic(traffic.images, 'warm')
+    )
     return run_clients(service, 32, requests, traffic)
 
 

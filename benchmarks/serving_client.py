@@ -25,6 +25,8 @@ from mmgl.datasets.synthetic import Difficulty, get_preset, sysu_image
 Call = tuple[str, str, bytes]  # method, path, body
 BOUNDARY = 'mmgl-boundary'
 TIMEOUT = 120.0
+# A crowded machine takes minutes to import torch.
+START = 600.0
 CONFIG = 'finetune/agw_r18-narrow_synthetic'
 
 
@@ -94,7 +96,7 @@ def served(bundle: Path, gallery: Path, log: Path) -> Iterator[Served]:
         )
     service = Served(port, process)
     try:
-        end = time.monotonic() + TIMEOUT
+        end = time.monotonic() + START
         while ask(service, ('GET', '/ready', b''))[0] != 200:
             if process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f'the service did not start, see {log}')

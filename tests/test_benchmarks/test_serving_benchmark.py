@@ -14,7 +14,7 @@ def test_the_service_survives_load_garbage_and_kills(tmp_path):
     import serving
 
     out = tmp_path / 'serving.json'
-    found = serving.main(['--requests', '200', '--out', str(out)])
+    found = serving.main(['--requests', '100', '--out', str(out)])
     assert json.loads(out.read_text()) == found
     figures = {one['name']: one for one in found['figures']}
     for name in ('load', 'garbage'):
