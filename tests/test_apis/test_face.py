@@ -54,6 +54,6 @@ def test_model_with_the_weights_of_a_checkpoint(tmp_path):
 
 def test_features_need_a_known_protocol():
     with pytest.raises(ValueError, match='one of'):
-        mmgl.evaluate_features('a.npz', 'llcm')
+        mmgl.evaluate_features('a.npz', 'market')
     with pytest.raises(ValueError, match='data_root'):
         mmgl.evaluate_features('a.npz', 'sysu')
