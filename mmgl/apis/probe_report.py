@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmgl.evaluation.cross_reports import evaluate_cross
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.evaluation.probe import (
     canonical_order,
@@ -63,6 +64,8 @@ def _retrieval(
         trials = evaluate_regdb(
             features, data.pids, data.modality, labels=labels
         )
+    elif metainfo['dataset'] != 'sysu':
+        trials = evaluate_cross(features, *data.labels, partial=True)
     else:
         modes = _searchable_modes(data)
         permutations = metainfo.get('rand_perm_cam')
@@ -197,8 +200,8 @@ def probe_features(
     Args:
         data: Global features (n, d) with labels.
         parts: Stripes of the same images, top to bottom, (n, N, d).
-        metainfo: Of the data set: ``dataset`` ('sysu' or 'regdb') and, for
-            SYSU-MM01, ``rand_perm_cam``.
+        metainfo: Of the data set: ``dataset`` ('sysu', 'regdb', any) and,
+            for SYSU-MM01, ``rand_perm_cam``.
         shuffled: Stripes of shuffled images, for the part consistency.
 
     Returns:
