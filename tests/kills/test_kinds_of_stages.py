@@ -44,18 +44,22 @@ def at_work(kind, folder):
 def kill(kind, run):
     """SIGKILL the job and its stage when that is at work."""
     process, deadline = run.start(), time.monotonic() + TIMEOUT
-    while not at_work(kind, run.folder):
-        assert process.poll() is None, run.log.read_text()[-2000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    tasks = Path(f'/proc/{process.pid}/task/{process.pid}/children')
-    stages = tasks.read_text().split()
+    stages = []
+    try:
+        while not at_work(kind, run.folder):
+            assert process.poll() is None, run.log.read_text()[-2000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for children in Path(f'/proc/{process.pid}/task').glob('*/children'):
+            stages += children.read_text().split()
+    finally:
+        process.kill()
+        for stage in stages:
+            with suppress(ProcessLookupError):
+                os.killpg(int(stage), signal.SIGKILL)
+        code = process.wait()
     assert stages, 'nothing was at work'
-    process.kill()
-    for stage in stages:
-        with suppress(ProcessLookupError):
-            os.killpg(int(stage), signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert code == -signal.SIGKILL
 
 
 def starts(folder, kind):
