@@ -16,13 +16,14 @@ from campaign import TIMEOUT, Run, leftovers, through
 from programs import drawn, plan
 from running import differences
 
-# Where the stages are in the work dir, in the order in which they run.
+# In the order in which they first run: where they are in the work dir, and
+# what is there once they are done.
 STAGES = {
-    'data': 'data',
-    'pretrain': 'pretrain/*',
-    'finetune': '*/finetune',
-    'evaluate': '*/features',
-    'figure': 'figures/*',
+    'data': ('data', ''),
+    'finetune': ('*/finetune', 'epoch_1.pth'),
+    'evaluate': ('*/features', 'features.npz'),
+    'pretrain': ('pretrain/*', 'epoch_2.pth'),
+    'figure': ('figures/*', '../*.png'),
 }
 
 
@@ -30,10 +31,13 @@ def at_work(kind, folder):
     """Whether a stage of a kind is in the middle of its work."""
     if kind == 'data':
         return any((folder / 'data').glob('**/*.jpg'))
-    for path in (folder / 'work').glob(STAGES[kind]):
-        if kind == 'figure' and (path / 'stage.log').is_file():
-            return True
-        if kind == 'pretrain' and not list(path.glob('epoch_1.pth')):
+    where, last = STAGES[kind]
+    for path in (folder / 'work').glob(where):
+        if not path.is_dir() or any(path.glob(last)):
+            continue
+        if kind == 'figure':
+            return (path / 'stage.log').is_file()
+        if kind == 'pretrain' and not (path / 'epoch_1.pth').is_file():
             continue
         with suppress(OSError, ValueError):
             if json.loads((path / 'progress.json').read_text())['done']:
@@ -41,24 +45,28 @@ def at_work(kind, folder):
     return False
 
 
+def children(process):
+    """Numbers of the processes that any of its threads has started."""
+    tasks = Path(f'/proc/{process.pid}/task').glob('*/children')
+    return [int(one) for path in tasks for one in path.read_text().split()]
+
+
 def kill(kind, run):
     """SIGKILL the job and its stage when that is at work."""
     process, deadline = run.start(), time.monotonic() + TIMEOUT
     stages = []
     try:
-        while not at_work(kind, run.folder):
+        while not (at_work(kind, run.folder) and stages):
             assert process.poll() is None, run.log.read_text()[-2000:]
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        for children in Path(f'/proc/{process.pid}/task').glob('*/children'):
-            stages += children.read_text().split()
+            stages = children(process)
     finally:
         process.kill()
         for stage in stages:
             with suppress(ProcessLookupError):
-                os.killpg(int(stage), signal.SIGKILL)
+                os.killpg(stage, signal.SIGKILL)
         code = process.wait()
-    assert stages, 'nothing was at work'
     assert code == -signal.SIGKILL
 
 
@@ -66,7 +74,7 @@ def starts(folder, kind):
     """How often each stage of a kind was started."""
     return [
         path.read_text(errors='replace').count('\n$ ')
-        for path in (folder / 'work').glob(f'{STAGES[kind]}/stage.log')
+        for path in (folder / 'work').glob(f'{STAGES[kind][0]}/stage.log')
     ]
 
 
