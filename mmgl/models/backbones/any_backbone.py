@@ -1,28 +1,22 @@
 """Any feature extractor as a one- or two-stream backbone."""
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.logging import MMLogger
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmgl.checkpoints.compare import some_names
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
-from mmgl.utils.errors import nearest
 
+from .networks import build_network, find_module
 from .routing import check_modality, modality_indices, route
 
 # Layers that classify, in the files of torchvision, timm and others.
 CLASSIFIERS = ('fc.', '_fc.', 'head.', 'head_dist.', 'classifier.')
 # The network inside mmpretrain's adapter of timm.
 TIMM = 'timm_model.'
-# Settings that would load weights past the checks of mmgl.checkpoints.
-LOADING = ('pretrained', 'checkpoint_path', 'pretrained_cfg')
 
 
 class _Streams:
@@ -98,13 +92,13 @@ class AnyBackbone(nn.Module):
         self.class_token = class_token
         self._stem_modules = tuple(stem)
         names = ('visible_stem', 'infrared_stem') if two_stream else ('stem',)
-        networks = [_build(network, stride_one) for _ in names]
+        networks = [build_network(network, stride_one) for _ in names]
         self.trunk = networks[0]
         self._tensors = {
             k: v.shape for k, v in self.trunk.state_dict().items()
         }
         for name, donor in zip(names, networks, strict=True):
-            parts = {_key(m): _find(donor, m, 'stem') for m in stem}
+            parts = {_key(m): find_module(donor, m, 'stem') for m in stem}
             self.add_module(name, nn.ModuleDict(parts))
         self._streams = _Streams([getattr(self, name) for name in names])
         for module in stem:
@@ -249,51 +243,3 @@ class AnyBackbone(nn.Module):
 def _key(module: str) -> str:
     """Name of a module as a key, which has no dots."""
     return module.replace('.', '_')
-
-
-def _build(cfg: Mapping[str, Any], stride_one: Sequence[str]) -> Any:
-    """Build a network with random weights, and make strides 1."""
-    loads = [key for key in LOADING if cfg.get(key)]
-    # timm fetches names with a colon from elsewhere.
-    if loads or "'Pretrained'" in str(cfg) or ':' in cfg.get('model_name', ''):
-        raise ValueError(
-            'AnyBackbone.network must not load weights itself '
-            f'({loads or "init_cfg or model_name"}); give their file by '
-            '--init imagenet --init-checkpoint FILE'
-        )
-    log = MMLogger.get_current_instance()
-    # mmpretrain would write a paragraph about each tensor.
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        network: Any = MODELS.build(dict(cfg))
-        on_meta = any(p.is_meta for p in network.parameters())
-        if isinstance(network, BaseModule) and not on_meta:
-            network.init_weights()
-    finally:
-        log.setLevel(level)
-    for name in stride_one:
-        strided: list[Any] = [
-            layer
-            for layer in _find(network, name, 'stride_one').modules()
-            if getattr(layer, 'stride', 1) not in (1, (1, 1))
-        ]
-        if not strided:
-            raise ValueError(
-                f'AnyBackbone.stride_one: {name!r} has only strides of 1'
-            )
-        for layer in strided:
-            layer.stride = 1 if isinstance(layer.stride, int) else (1, 1)
-    return network
-
-
-def _find(network: nn.Module, name: str, key: str) -> nn.Module:
-    """Find a module by its name; properties do not count."""
-    modules: dict[str, nn.Module] = dict(network.named_modules())
-    if name and name in modules:
-        return modules[name]
-    names = [one for one in modules if one and one.count('.') < 2]
-    raise ValueError(
-        f'AnyBackbone.{key}: {type(network).__name__} has no module '
-        f'{name!r}{nearest(name, names)}; it has {some_names(names, 20)}'
-    )

@@ -1,6 +1,7 @@
 """Networks of mmpretrain and timm as one- and two-stream backbones."""
 
 import copy
+import sys
 
 import numpy as np
 import pytest
@@ -359,6 +360,13 @@ def test_networks_that_are_refused(changes, match):
     stem = ['downsample_layers.0'] if 'arch' in changes else ['conv1']
     with registry_scope(), pytest.raises(ValueError, match=match):
         AnyBackbone(network, stem)
+
+
+def test_timm_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'timm', None)
+    network = dict(type='mmpretrain.TIMMBackbone', model_name='resnet18')
+    with registry_scope(), pytest.raises(ConfigError, match='install timm'):
+        AnyBackbone(network, ['timm_model.conv1'])
 
 
 def test_a_modality_that_does_not_fit():
