@@ -68,10 +68,10 @@ def test_every_marked_block_is_found():
     assert 'docs/get_started.md' in MARKED
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize('name', MARKED)
 def test_marked_blocks_run(name, tmp_path, monkeypatch):
-    # A training of some steps: about ten seconds.
+    # Draws people and trains: seven seconds of one core.
     monkeypatch.chdir(tmp_path)
     block = f'```bash\n{MARKED[name]}```'
     todo = list(test_use_page.commands(block))
