@@ -20,6 +20,14 @@ _FOREIGN = {
     *('LatentPredictHead', 'NonLinearNeck', 'SwAVHead', 'SwAVNeck'),
 }
 _LAYERS = ('torch.nn.', 'mmcv.cnn.', 'mmengine.utils.dl_utils.')
+# Networks that AnyBackbone takes, and what would load weights past it.
+_NETWORKS = {
+    *('ConvNeXt', 'EfficientNet', 'MobileNetV2', 'MobileNetV3', 'RegNet'),
+    *('ResNeXt', 'ResNet', 'SEResNet', 'SEResNeXt', 'ShuffleNetV2'),
+    *('SwinTransformer', 'SwinTransformerV2', 'TIMMBackbone'),
+    'VisionTransformer',
+}
+_LOADING = ('checkpoint_path', 'pretrained', 'pretrained_cfg')
 # More of anything in a model takes all memory, or for ever.
 _MOST = 2**20
 
@@ -95,6 +103,13 @@ def check_types(settings: Any, source: str, most: int = _MOST) -> None:
                     f'{source}: type {value!r:.80} is no model, no part of '
                     'one and no transform that files may name'
                 )
+            # timm fetches names with a colon from elsewhere.
+            elsewhere = key == 'model_name' and ':' in str(value)
+            if (key in _LOADING and value) or elsewhere:
+                raise ConfigError(
+                    f'{source}: {key}={value!r:.80} would load weights from '
+                    'elsewhere'
+                )
             number = isinstance(value, int | float)
             if number and not -most <= value <= most:
                 raise ConfigError(
@@ -122,7 +137,7 @@ def _known(name: str) -> bool:
     """Look a name up in the registries, which then import nothing for it."""
     scope, _, short = name.rpartition('.')
     if scope == 'mmpretrain':
-        return short in _FOREIGN
+        return short in _FOREIGN | _NETWORKS
     if scope not in ('', MODELS.scope):
         return False
     registries: list[Registry] = [MODELS, TRANSFORMS]

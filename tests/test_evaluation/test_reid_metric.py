@@ -5,6 +5,7 @@ import pytest
 import torch
 from matlab_like import as_arrays, random_cells
 
+from mmgl.evaluation import evaluate_cross
 from mmgl.evaluation.details import Details
 from mmgl.evaluation.features_io import load_features
 from mmgl.evaluation.ranking import Reranking
@@ -162,6 +163,27 @@ def test_options_are_handed_on(data):
     report = report_document(trials)['indoor_search_2shot']['mean']
     assert found['indoor_2shot/mAP'] == pytest.approx(100 * report['mAP'])
     assert len(found) == 6
+
+
+def test_own_data_is_scored_as_the_error_says(data, tmp_path):
+    *arrays, _ = data
+    metric = METRICS.build(dict(type='ReIDMetric'))
+    metric.dataset_meta = dict(dataset='mine')
+    with pytest.raises(ValueError, match="set protocol='cross'"):
+        feed(metric, *arrays)
+    files = dict(out=str(tmp_path / 'a.json'), dump=str(tmp_path / 'a.npz'))
+    metric = METRICS.build(dict(type='ReIDMetric', protocol='cross', **files))
+    # Infrared images are queries only, visible ones the gallery.
+    role = np.where(arrays[3] == 1, 1, 2)
+    roles = np.stack([*arrays[1:], role], axis=1)
+    metric.dataset_meta = dict(dataset='mine', roles=roles)
+    found = feed(metric, *arrays)
+    (expected,) = evaluate_cross(*arrays, role=role)
+    assert len(found) == 6
+    assert found == pytest.approx({k: 100 * v for k, v in expected.items()})
+    assert load_features(files['dump']).role.tolist() == role.tolist()
+    settings = json.loads((tmp_path / 'a.json').read_text())['settings']
+    assert settings['same_camera'] == 'ignore_person'
 
 
 def test_errors_say_what_to_do(data):

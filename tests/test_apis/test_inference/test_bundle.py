@@ -185,6 +185,9 @@ def test_nothing_runs_code(checkpoint, copy, tmp_path):
         (dict(type='RandomResize', scale=[9, 9], resize_type='a.B'), 'Random'),
         (dict(type='mmpretrain.HuggingFaceClassifier'), 'Hugging'),
         (dict(type='Resize', scale=[10**5, 10**5]), r'1e\+05'),
+        (dict(type='mmpretrain.TIMMBackbone', pretrained=True), 'elsewhere'),
+        (dict(type='ResNet', checkpoint_path='/x.pth'), 'checkpoint_path'),
+        (dict(type='Resize', model_name='hf-hub:a/b'), 'hf-hub'),
     ],
 )
 def test_what_would_import_or_fill_the_memory_is_refused(copy, part, what):
