@@ -89,6 +89,8 @@ def test_each_kind_of_stage_is_killed_and_goes_on(tmp_path):
     assert run.finish() == ''
     assert differences(expected, program.results(run.folder)) == []
     assert leftovers(run.folder) == []
+    (log,) = run.folder.glob('work/pretrain/*/stage.log')
+    assert 'resumed epoch: 1' in log.read_text()
     # What was done is not done again.
     for kind in STAGES:
         counted = sorted(starts(run.folder, kind))
