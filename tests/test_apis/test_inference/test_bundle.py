@@ -186,7 +186,7 @@ def test_nothing_runs_code(checkpoint, copy, tmp_path):
         (dict(type='mmpretrain.HuggingFaceClassifier'), 'Hugging'),
         (dict(type='Resize', scale=[10**5, 10**5]), r'1e\+05'),
         (dict(type='mmpretrain.TIMMBackbone', pretrained=True), 'elsewhere'),
-        (dict(type='ResNet', checkpoint_path='/x.pth'), 'checkpoint_path'),
+        (dict(type='mmpretrain.ResNet', checkpoint_path='x'), 'checkpoint'),
         (dict(type='Resize', model_name='hf-hub:a/b'), 'hf-hub'),
     ],
 )
