@@ -54,14 +54,19 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
         )
 
 
-def main(argv: Sequence[str] | None = None) -> dict[str, object]:
-    """Measure, print and return the figures."""
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add('--images', type=int, default=384)
     add('--repeats', type=int, default=5)
     add('--out', metavar='FILE', help='JSON file to write')
-    options = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, object]:
+    """Measure, print and return the figures."""
+    options = parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(options, Path(folder))
         return report('From JPEG to unit vectors', figures, options.out)

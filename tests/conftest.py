@@ -52,7 +52,7 @@ LONG = (
     'test_serving/',
     'test_own_data_page.py',
     'test_examples.py',
-    'test_pictures.py',
+    'test_document_pictures.py',
     'test_site.py',
     'test_use_page.py',
     'test_benchmarks/',

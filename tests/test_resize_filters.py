@@ -15,6 +15,7 @@ FILTERS = {
     'agw': 'lanczos',
     'caj': 'lanczos',
     'ddag': 'lanczos',
+    'deen': 'lanczos',
     'mmgl': 'lanczos',
     'mpanet': 'bilinear',
     'mutual-info': 'bilinear',

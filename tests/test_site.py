@@ -46,8 +46,11 @@ def test_links_out_of_the_folder_lead_to_pages(site):
     assert 'href="CONTRIBUTING.html"' in page
     assert (site / 'CONTRIBUTING.html').is_file()
     page = (site / 'reliability.html').read_text()
-    assert 'href="source/tests/fuzz/known.py.html"' in page
-    assert 'def' in (site / 'source/tests/fuzz/known.py.html').read_text()
+    assert 'href="source/tests/fuzz/entrances.py.html"' in page
+    assert (
+        'ENTRANCES'
+        in (site / 'source/tests/fuzz/entrances.py.html').read_text()
+    )
 
 
 def test_nothing_is_asked_of_other_servers(site):

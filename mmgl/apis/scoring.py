@@ -8,14 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mmgl.checkpoints.provenance import (
-    ALLOW_OPTION,
-    SEEN_KEY,
-    Entry,
-    check_seen,
-    entries_of,
-    seen_by,
-)
 from mmgl.evaluation.cross_files import report_cross
 from mmgl.evaluation.details import Details
 from mmgl.evaluation.documents import show_report
@@ -29,6 +21,7 @@ from mmgl.evaluation.significance import bootstrap_intervals, compare_people
 from mmgl.protocols.cross import DIRECTIONS, SAME_CAMERA
 from mmgl.protocols.galleries import DRAWS
 from mmgl.utils.arguments import (
+    ALLOW_OPTION,
     add_rerank_option,
     natural,
     output_file,
@@ -148,7 +141,7 @@ class _Scorer:
     draw: str
     allow_seen: bool
     # Data sets to score, as far as they are more than their name.
-    scored: list[Entry] = field(default_factory=list)
+    scored: list[dict[str, Any]] = field(default_factory=list)
     search: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, file: str | Path, details: Details) -> dict[str, Any]:
@@ -164,12 +157,14 @@ class _Scorer:
 
     def check(self, data: FeatureSet) -> str | None:
         """Refuse, or tell of, features of identities that were seen."""
-        scored: Entry = dict(dataset=self.protocol, trial=data.trial)
+        from mmgl.checkpoints import provenance
+
+        scored: dict[str, Any] = dict(dataset=self.protocol, trial=data.trial)
         if self.protocol in ('sysu', 'llcm'):  # others count anew
             pids = np.unique(data.pids).tolist()
             scored = dict(dataset=self.protocol, split='test', pids=pids)
-        return check_seen(
-            seen_by({SEEN_KEY: data.seen}),
+        return provenance.check_seen(
+            provenance.seen_by({provenance.SEEN_KEY: data.seen}),
             self.scored or [scored],
             'the network',
             self.allow_seen,
@@ -178,6 +173,7 @@ class _Scorer:
     def compare(self, table: str | None) -> None:
         """Compare the images of files with those to test."""
         # It takes seconds.
+        from mmgl.checkpoints.provenance import entries_of
         from mmgl.datasets import LLCM, ReIDTable
 
         root = str(self.data_root)

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmgl.protocols.sysu import ID_FILES
+from mmgl.utils.arguments import ALLOW_OPTION
 from mmgl.utils.errors import ConfigError
 
 from .reader import Source, file_meta
@@ -24,7 +25,6 @@ FIELDS = ('dataset', 'split', 'trial', 'num_pids')
 META_KEY, SEEN_KEY = 'trained_on', 'seen'
 # Where a model, or a part of it, keeps the latter.
 MODEL_KEY = 'seen_in_training'
-ALLOW_OPTION = '--allow-seen'
 TRAINING_SPLITS = ('train', 'trainval')
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import DictAction
 
 from mmgl.utils.arguments import (
+    ALLOW_OPTION,
     TRUST_OPTION,
     add_rerank_option,
     natural,
@@ -19,7 +20,7 @@ from mmgl.utils.compat import AMP_TYPES
 from mmgl.utils.errors import ConfigError
 
 # The name, and an older one.
-ALLOW_SEEN = ('--allow-seen', '--allow-trial-mismatch')
+ALLOW_SEEN = (ALLOW_OPTION, '--allow-trial-mismatch')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 

@@ -25,7 +25,7 @@ from .requests import (
     only_known,
     uploads,
 )
-from .samples import SAMPLES, draw
+from .samples import SAMPLES, draw, listed
 
 model_routes = APIRouter(
     prefix='/v1',
@@ -119,7 +119,7 @@ async def explain(
 def samples(request: Request) -> list[Sample]:
     """List drawn people to try the service with."""
     allow(request, READ)
-    return SAMPLES
+    return listed()
 
 
 @model_routes.get(

@@ -4,9 +4,8 @@ from functools import lru_cache
 
 import cv2
 
-from mmgl.datasets.synthetic import Difficulty, get_preset, sysu_image
+from mmgl.protocols.modality import MODALITY_NAMES
 from mmgl.protocols.sysu import INFRARED_CAMERAS, VISIBLE_CAMERAS
-from mmgl.structures import MODALITY_NAMES
 
 from .answers import Sample
 
@@ -22,9 +21,20 @@ SAMPLES = [
 ]
 
 
+def listed() -> list[Sample]:
+    """List the samples; none where what draws them is not installed."""
+    try:
+        import mmgl.datasets.synthetic  # noqa: F401
+    except ImportError:
+        return []
+    return SAMPLES
+
+
 @lru_cache(maxsize=len(SAMPLES))
 def draw(number: int) -> bytes:
     """Draw a sample, as a PNG file."""
+    from mmgl.datasets.synthetic import Difficulty, get_preset, sysu_image
+
     person, modality = divmod(number, len(_CAMERAS))
     image = sysu_image(
         _SEED,

@@ -8,6 +8,7 @@ from .errors import UnwritableError
 from .files import check_output, check_output_folder
 
 TRUST_OPTION = '--trust-checkpoint'
+ALLOW_OPTION = '--allow-seen'
 
 
 def whole_number(

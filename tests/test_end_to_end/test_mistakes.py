@@ -157,7 +157,7 @@ def test_validation_persons_seen_in_training(
     read = [
         json.loads(Path(p).read_text()) for p in ('metric.json', 'test.json')
     ]
-    assert words in read[0]['settings']['seen'] and words in read[1]['seen']
+    assert all(words in one['settings']['seen'] for one in read)
 
     probe = [config(FINETUNE), 'run/epoch_1.pth', '--data-root', tiny_sysu]
     probe += ['--cfg-options', 'model.backbone.base_channels=8']

@@ -130,7 +130,7 @@ MISTAKES = [
     ('quickstart', ['--work-dir', 'file/x'], '--work-dir: .*not a folder'),
     ('quickstart', ['--wrong'], 'unrecognized arguments: --wrong'),
     ('demo', [], 'required: out'),
-    ('demo', ['file'], 'is no folder'),
+    ('demo', ['file'], 'not a folder'),
     ('demo', ['out', '--workers', '-1'], NUMBER),
     ('reproduce', ['table0'], "invalid choice: 'table0'"),
     ('reproduce', ['all', '--seeds', 'abc'], NUMBER),

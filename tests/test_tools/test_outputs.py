@@ -29,7 +29,7 @@ TOOLS = {
 }
 PLACES = {
     'folder': 'is a folder|is no name of a file|file.*, not a folder',
-    'file/out': 'Not a directory|is no folder',
+    'file/out': 'Not a directory|not a folder',
     'n' * 250: 'name too long',
 }
 

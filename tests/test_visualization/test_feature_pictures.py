@@ -38,7 +38,7 @@ def make_dump(seed=0, ids=6, per_camera=3):
 
 
 def save(path, dump, **changes):
-    arrays = {k: v for k, v in vars(dump).items() if v is not None}
+    arrays = {k: v for k, v in vars(dump).items() if isinstance(v, np.ndarray)}
     np.savez(path, **{**arrays, **changes})
 
 
