@@ -26,6 +26,7 @@ from .components import (
     KEYS_OF_BUILDER,
     PLAIN,
     REGISTRY_OF_KEY,
+    check_backend,
     check_scope,
     find_component,
     type_of,
@@ -218,6 +219,8 @@ def _check_arguments(
             continue
         if (key, item) == (COUNTED, AUTO):
             continue
+        if key == 'backend_args' and item is not None:
+            check_backend(item, f'{path}.{key}')
         if key in signature.parameters:
             if kind := expected_kind(signature, key, item):
                 raise ConfigError(

@@ -5,9 +5,10 @@ from typing import Any
 
 import mmengine.registry as nodes
 from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.fileio import get_file_backend
 from mmengine.registry import Registry
 
-from mmgl.utils.errors import ConfigError, nearest
+from mmgl.utils.errors import ConfigError, nearest, one_line
 
 # Where the `type` under a key is looked up; elsewhere as at the parent.
 REGISTRY_OF_KEY: dict[str, Registry] = {
@@ -114,3 +115,14 @@ def _is_registered(component: Any, registry: Registry) -> bool:
         _is_registered(component, child)
         for child in registry.children.values()
     )
+
+
+def check_backend(value: Any, path: str) -> None:
+    """Check settings of a file backend, as mmengine would read them."""
+    try:
+        get_file_backend(backend_args=dict(value))
+    except Exception as error:  # as its constructor says it
+        raise ConfigError(
+            f"{path} must be such as dict(backend='atomic'), got {value!r} "
+            f'({one_line(error)})'
+        ) from None

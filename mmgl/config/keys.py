@@ -163,6 +163,8 @@ AT_LEAST = {
     **dict.fromkeys(WHOLE, 0),
     **dict.fromkeys(COUNTS, 1),
 }
+# Those that may be lists of numbers, as that of mmcv's RandomFlip.
+LISTS = {'milestones', 'prob'}
 AT_MOST = {'prob': 1, 'erase_prob': 1, 'gray_prob': 1, 'seed': 2**32 - 1}
 BELOW = {'momentum': 1}
 # mmengine's hooks take it for never.

@@ -6,7 +6,7 @@ from typing import Any
 from mmgl.utils.errors import ConfigError
 
 from .classes import AUTO, KEY
-from .keys import AT_LEAST, AT_MOST, BELOW, COUNTS, NEVER, WHOLE
+from .keys import AT_LEAST, AT_MOST, BELOW, COUNTS, LISTS, NEVER, WHOLE
 
 
 def check_numbers(value: Any, path: str, name: str = '') -> None:
@@ -19,6 +19,8 @@ def check_numbers(value: Any, path: str, name: str = '') -> None:
         for key, item in value.items():
             check_numbers(item, f'{path}.{key}', str(key))
     elif isinstance(value, list | tuple):
+        if name in AT_LEAST.keys() - LISTS:
+            raise ConfigError(f'{path} must be a number, got {value!r}')
         for number, item in enumerate(value):
             check_numbers(item, f'{path}.{number}', name)
     elif problem := _problem(value, name):

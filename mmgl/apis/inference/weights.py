@@ -145,7 +145,12 @@ def deployed_settings(cfg: Config, source: str) -> dict[str, Any]:
             raise ConfigError(f'the config of {source} has no {key}')
     check_types(settings['model'], source)
     check_types(settings['test_pipeline'], source, _LARGEST)
-    leave_heads_out(settings['model'])
+    with understood(source):
+        leave_heads_out(settings['model'])
+        names = [str(step['type']) for step in settings['test_pipeline']]
+        around = [name.startswith(('LoadImage', 'Pack')) for name in names]
+        if around != [True, *[False] * (len(names) - 2), True]:
+            raise ValueError('test_pipeline must load, prepare and pack once')
     return settings
 
 
