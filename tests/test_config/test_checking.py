@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmgl.config.checking import check_config
+from mmgl.config.components import check_backend
 from mmgl.config.keys import TOP_KEYS, Loader
 from mmgl.config.loading import derive_loaders, load_config
 from mmgl.config.numbers import check_numbers
@@ -309,12 +310,29 @@ def test_values_and_annotations(hint, value, fine):
 )
 def test_both_ends_of_a_range(name, low, high):
     for value in (low, high):
-        check_numbers({name: [value]}, 'x')
-    with pytest.raises(ConfigError, match=f'^x.{name}.0 must be at least'):
-        check_numbers({name: [low - 1]}, 'x')
+        check_numbers({name: value}, 'x')
+    with pytest.raises(ConfigError, match=f'^x.{name} must be at least'):
+        check_numbers({name: low - 1}, 'x')
+    with pytest.raises(ConfigError, match=f'^x.{name} must be a number'):
+        check_numbers({name: [low, high]}, 'x')
     if name == 'seed':
         with pytest.raises(ConfigError, match='at most 4294967295'):
             check_numbers({name: high + 1}, 'x')
+
+
+def test_each_number_of_a_list_is_checked():
+    check_numbers(dict(milestones=[0, 5], prob=[0.3, 0.7]), 'x')
+    with pytest.raises(ConfigError, match='^x.milestones.1 must be at least'):
+        check_numbers(dict(milestones=[0, -5]), 'x')
+
+
+@pytest.mark.parametrize(
+    'value', [dict(backend='atomic', bakend=1), dict(backend='moon'), 'atomic']
+)
+def test_file_backends_that_cannot_be(value):
+    with pytest.raises(ConfigError, match='^hook.backend_args must be such'):
+        check_backend(value, 'hook.backend_args')
+    check_backend(dict(backend='atomic'), 'hook.backend_args')
 
 
 def test_every_key_of_a_loader_is_known():

@@ -1,6 +1,7 @@
 """The service: rights, limits, what it logs and what it keeps to itself."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -141,16 +142,18 @@ def test_too_much_at_a_time_is_refused_and_passes(start, photographs):
     assert post(client, 'embed', data, modality='visible').is_success
 
 
-def test_images_are_shown_only_from_their_folder(start, photographs):
-    client = start(images=photographs)
-    path = files(photographs)[0]
-    name = str(path.relative_to(photographs))
+def test_images_are_shown_only_from_their_folder(start, photographs, tmp_path):
+    folder = tmp_path / 'shown'
+    shutil.copytree(photographs, folder)
+    client = start(images=folder)
+    path = files(folder)[0]
+    name = str(path.relative_to(folder))
     shown = client.get('/v1/image', params=dict(name=name))
     assert shown.content == path.read_bytes()
-    secret = photographs.parent / 'secret.txt'
+    secret = folder.parent / 'secret.txt'
     secret.write_text('secret')
     service = client.app.state.service
-    (photographs / 'page.html').write_text('<script>')
+    (folder / 'page.html').write_text('<script>')
     names = 'cam0/9.png', 'nobody', 'page.html', 'x' * 300
     for name in ('../secret.txt', str(secret), *names):
         # Even if the gallery has such a name.
