@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -156,6 +157,18 @@ def _meta(base: Path, file: Path, folder: Path) -> object:
     return str(read_checkpoint(file)['meta'])[:50]
 
 
+def _embedder(base: Path, file: Path, folder: Path) -> object:
+    import mmgl
+
+    found = mmgl.Embedder(file, config=base / AGW).network
+    return digest(found.weights.build().state_dict())
+
+
+def _publish(base: Path, file: Path, folder: Path) -> None:
+    words = '--config', base / AGW, '--data-licence', 'free'
+    tool('publish', file, folder / 'out', *words)
+
+
 def _load_pruned(base: Path, file: Path, folder: Path) -> object:
     from mmgl.models.pruning import load_pruned
 
@@ -192,4 +205,8 @@ ENTRANCES: dict[str, Entrance] = {
     'build_backbone': _backbone,
     'export_backbone': _export,
     'read_checkpoint': _meta,
+    'Embedder': _embedder,
+    'publish': _publish,
 }
+if find_spec('pytorch_grad_cam'):
+    ENTRANCES['activation'] = _drawing('activation')
