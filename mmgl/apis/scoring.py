@@ -178,13 +178,11 @@ class _Scorer:
 
         root = str(self.data_root)
         if self.protocol == 'cross':
-            own = ReIDTable(root, 'test', table, lazy_init=True)
-            labels, self.scored = own.labels(), entries_of(own)
+            data = ReIDTable(root, 'test', table, lazy_init=True)
+            self.scored = entries_of(data)
         else:
-            names = ('pid', 'camid', 'modality', 'index')
             data = LLCM(root, 'test')
-            labels = np.stack([data.field(name) for name in names], axis=1)
-        self.search['labels'] = labels
+        self.search['labels'] = data.labels()
 
 
 def _add(

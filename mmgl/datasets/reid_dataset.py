@@ -154,6 +154,11 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         items = (self.get_data_info(i)[name] for i in range(len(self)))
         return np.fromiter(items, dtype=np.int64, count=len(self))
 
+    def labels(self) -> Ints:
+        """Return (n, 4): pid, camid, modality and index."""
+        names = ('pid', 'camid', 'modality', 'index')
+        return np.stack([self.field(name) for name in names], axis=1)
+
     def __getitem__(self, draw: Draw | int) -> Results:
         """Load and transform one image.
 

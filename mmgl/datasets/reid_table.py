@@ -194,7 +194,7 @@ class ReIDTable(ReIDDataset):
         ]
 
     def labels(self) -> Ints:
-        """Return (n, 4) of the split: pid, camid, modality and index."""
+        """Return those of the split without its list; see the base class."""
         return np.stack(self._columns, axis=1)[self._rows]
 
     def field(self, name: str) -> Ints:

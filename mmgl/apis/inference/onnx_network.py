@@ -53,7 +53,7 @@ class OnnxNetwork:
             )
         self.source = files[0]
         self._sessions: dict[int, Any] = {}
-        facts: dict[str, str] = {}
+        facts: dict[str, Any] = {}
         for path in files:
             session, found = _open(path)
             number = MODALITY_NAMES.index(found['modality'])
@@ -71,10 +71,9 @@ class OnnxNetwork:
             self._sessions[number], facts = session, found
         self.modalities = sorted(self._sessions)
         self.sha256 = facts['model_hash']
-        self.seen = json.loads(facts.get('seen', '[]'))
+        self.seen, self.prepare = facts['seen'], facts['prepare']
         known = facts.get('calibration')
         self.info = dict(calibration=json.loads(known)) if known else {}
-        self.prepare = preparation(json.loads(facts['transforms']), files[0])
 
     def run(self, pictures: Picture, modality: Sequence[int]) -> Features:
         """Compute unit features ``(n, D)`` of ``(n, H, W, 3)``, BGR."""
@@ -109,8 +108,11 @@ class OnnxNetwork:
         """Leave the file as it is: it holds what the bundle knew."""
 
 
-def _open(path: Path) -> tuple[Any, dict[str, str]]:
-    """Open a file, and read what it says about itself."""
+def _open(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Open a file, and read what it says about itself.
+
+    ``seen`` is read, and ``prepare`` is what the transforms do.
+    """
     try:
         import onnxruntime
     except ImportError:
@@ -127,14 +129,15 @@ def _open(path: Path) -> tuple[Any, dict[str, str]]:
     except Exception as error:  # each kind of damage has its own
         why = ' '.join(str(error).split())
         raise ConfigError(f'{path} cannot be opened ({why})') from None
-    facts = dict(session.get_modelmeta().custom_metadata_map)
+    facts: dict[str, Any] = dict(session.get_modelmeta().custom_metadata_map)
     try:
         if facts['modality'] not in MODALITY_NAMES:
             raise ValueError
         height, width = ast.literal_eval(facts['size'])
-        json.loads(facts.get('seen', '[]'))
-        steps = json.loads(facts['transforms'])
-        blank = preparation(steps, path)(np.zeros((64, 32, 3), np.uint8))
+        facts['seen'] = json.loads(facts.get('seen', '[]'))
+        prepare = preparation(json.loads(facts['transforms']), path)
+        facts['prepare'] = prepare
+        blank = prepare(np.zeros((64, 32, 3), np.uint8))
         (given,) = session.get_inputs()
         fits = blank.shape == (height, width, 3) and given.name == 'images'
         if not fits or not facts['model_hash']:
