@@ -28,7 +28,7 @@ from mmgl.config.loading import (
     load_config,
 )
 from mmgl.utils.benchmark import peak_memory
-from mmgl.utils.compat import select_amp_wrapper, silence_upstream_warnings
+from mmgl.utils.compat import select_wrapper, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.paths import config_dir
 
@@ -78,7 +78,7 @@ def benchmark_config(
     cfg['work_dir'], cfg['launcher'] = work_dir, 'none'
     cfg['log_level'] = 'WARNING'
     if options.amp:
-        cfg['optim_wrapper'] = select_amp_wrapper(cfg.optim_wrapper)
+        cfg['optim_wrapper'] = select_wrapper(cfg.optim_wrapper, 'bf16')
     derive_loaders(cfg)
     check_config(cfg)
     return cfg

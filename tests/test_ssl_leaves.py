@@ -13,7 +13,7 @@ from mmgl.datasets import Draw
 from mmgl.engine.hooks import read_verdict
 from mmgl.models.backbones import TwoStreamResNet
 from mmgl.registry import DATASETS
-from mmgl.utils.compat import registry_scope, select_amp_wrapper
+from mmgl.utils.compat import registry_scope, select_wrapper
 from mmgl.utils.errors import TrainingDivergedError
 
 LEAVES = [
@@ -196,7 +196,7 @@ def test_queue_of_swav_is_filled_and_resumed(tiny_sysu, tmp_path):
 def test_mixed_precision_is_for_the_backbone(tiny_sysu, tmp_path):
     cfg = small('barlow-twins')
     prepare(cfg, tiny_sysu, tmp_path, iters=1)
-    cfg['optim_wrapper'] = select_amp_wrapper(cfg.optim_wrapper)
+    cfg['optim_wrapper'] = select_wrapper(cfg.optim_wrapper, 'bf16')
     runner = build_runner(cfg)
     kinds = {}
 

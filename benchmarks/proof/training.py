@@ -73,7 +73,6 @@ class Run:
             f'{LOADER}.num_workers={sizes.workers}',
             f'{LOADER}.batch_size={self.images}',
             f'train_cfg.max_epochs={sizes.epochs}',
-            'default_hooks.channels_last.type=ChannelsLastHook',
             'default_hooks.logger.interval=10',
             'env_cfg.cudnn_benchmark=True',
             'param_scheduler.0.end=1',

@@ -4,9 +4,13 @@ Importing them costs nothing.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+# Of a training; 'auto' is the fastest one that the machine has.
+Precision: TypeAlias = Literal['auto', 'fp32', 'bf16', 'fp16']
+PRECISIONS = get_args(Precision)
 
 Part: TypeAlias = dict[str, Any] | None
 Parts: TypeAlias = list[Any] | dict[str, Any] | None
@@ -107,6 +111,7 @@ class Run(TypedDict, total=False):
     test_cfg: Part
     auto_scale_lr: Scaling | None
     optim_wrapper: Part
+    precision: Precision
     param_scheduler: Parts
     val_evaluator: Parts
     test_evaluator: Parts

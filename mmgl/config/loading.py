@@ -15,12 +15,12 @@ from mmgl.checkpoints.resume import resolve_resume
 from mmgl.registry import RUNNERS
 from mmgl.utils.compat import (
     know_own_configs,
-    select_amp_wrapper,
+    select_wrapper,
     setup_cpu_distributed,
 )
 from mmgl.utils.errors import ConfigError, nearest
 from mmgl.utils.paths import config_dir
-from mmgl.utils.precision import allow_tf32
+from mmgl.utils.precision import allow_tf32, fast_precision
 
 from .checking import check_config, check_files, check_sections, check_settings
 from .classes import count_classes, leave_heads_out
@@ -138,6 +138,15 @@ def _apply_common(cfg: Config, options: Namespace) -> None:
     derive_loaders(cfg)
 
 
+def _apply_precision(cfg: Config) -> None:
+    """Let the optimizer wrapper work in the config's precision, if any."""
+    if not cfg.get('precision'):
+        return
+    if cfg.precision == 'auto':
+        cfg['precision'] = fast_precision()
+    cfg['optim_wrapper'] = select_wrapper(cfg.optim_wrapper, cfg.precision)
+
+
 def _require(cfg: Config, config: str, *keys: str) -> None:
     """Refuse a config without what training needs, or left without it."""
     for key in keys:
@@ -169,9 +178,11 @@ def training_config(options: Namespace) -> Config:
     _apply_common(cfg, options)
     choose_epoch(cfg, options.select_every, options.no_validate)
     if options.amp:
-        cfg['optim_wrapper'] = select_amp_wrapper(
-            cfg.optim_wrapper, options.amp
-        )
+        cfg['precision'] = options.amp
+    _apply_precision(cfg)
+    if cfg.get('default_hooks', {}).get('channels_last', '') is None:
+        # The Runner takes None for its own hooks only.
+        del cfg.default_hooks['channels_last']
     resume = options.resume
     if not resume and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'

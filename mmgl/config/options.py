@@ -16,8 +16,9 @@ from mmgl.utils.arguments import (
     positive,
     seed,
 )
-from mmgl.utils.compat import AMP_TYPES
 from mmgl.utils.errors import ConfigError
+
+from .keys import PRECISIONS
 
 # The name, and an older one.
 ALLOW_SEEN = (ALLOW_OPTION, '--allow-trial-mismatch')
@@ -119,9 +120,9 @@ def _new_parser(description: str) -> argparse.ArgumentParser:
 
 def _amp_type(text: str) -> str:
     """Check the value of ``--amp``; the config must not be taken for it."""
-    if text not in AMP_TYPES:
+    if text not in PRECISIONS:
         raise argparse.ArgumentTypeError(
-            f'{text!r} is none of {", ".join(AMP_TYPES)}; a config comes '
+            f'{text!r} is none of {", ".join(PRECISIONS)}; a config comes '
             'before --amp'
         )
     return text
@@ -153,8 +154,8 @@ def training_parser() -> argparse.ArgumentParser:
         const='auto',
         type=_amp_type,
         metavar='TYPE',
-        help='mixed precision, fp16 or bf16; without TYPE, or with "auto", '
-        'fp16 on GPU and bf16 on CPU',
+        help='mixed precision, fp16 or bf16, in place of the config\'s '
+        'precision; without TYPE "auto", the fastest that the machine has',
     )
     scaling = 'scale the learning rate with the batch size'
     add('--auto-scale-lr', action='store_true', help=scaling)

@@ -26,7 +26,7 @@ def bare_backbone(runner: Runner, user: object) -> nn.Module:
     if not isinstance(backbone, nn.Module):
         raise ValueError(
             f'{type(user).__name__}: the model has no backbone; remove the '
-            'hook from custom_hooks'
+            'hook from custom_hooks, or set it to None in default_hooks'
         )
     return backbone
 

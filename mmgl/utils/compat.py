@@ -120,51 +120,47 @@ def setup_cpu_distributed(cfg: MutableMapping[str, Any]) -> bool:
 
 
 # -------------------------------------------------- 2. mixed precision
-AMP_TYPES = ('auto', 'fp16', 'bf16')
 _REPLACED = ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
 # Arguments that only one of the two wrappers has.
 _OF_AMP = ('loss_scale', 'use_fsdp', 'dtype')
 _OF_AUTOCAST = ('device_type',)
 
 
-def select_amp_wrapper(
-    optim_wrapper: Mapping[str, Any], kind: str = 'auto'
+def select_wrapper(
+    optim_wrapper: Mapping[str, Any], kind: str
 ) -> dict[str, Any]:
-    """Turn an optimizer wrapper config into a new one of mixed precision.
+    """Turn an optimizer wrapper config into a new one of a precision.
 
     ``AmpOptimWrapper`` (mmengine 0.10.7, its main branch and onedl alike)
     refuses to work without an accelerator, see
     https://github.com/open-mmlab/mmpretrain/issues/1556. There, and for
-    bfloat16, which needs no loss scale, our own takes its place. ``kind``
-    'auto' is fp16 on a GPU and bf16 without. What cannot be is a ValueError.
+    bfloat16, which needs no loss scale, our own takes its place. ``kind`` is
+    'fp32', 'bf16' or 'fp16'. What cannot be is a ValueError.
     """
     import torch
 
-    if kind not in AMP_TYPES:
-        raise ValueError(
-            f'--amp must be one of {", ".join(AMP_TYPES)}, got {kind!r}'
-        )
     given = optim_wrapper.get('type', 'OptimWrapper')
     if given not in _REPLACED:
         raise ValueError(
-            f'--amp can replace optim_wrapper.type {", ".join(_REPLACED)}, '
-            f'not {given!r}; set the mixed precision in the config instead.'
+            f'precision {kind} can replace optim_wrapper.type '
+            f'{", ".join(_REPLACED)}, not {given!r}; leave precision out and '
+            'let the wrapper choose its own.'
         )
     on_gpu = torch.cuda.is_available()
     if kind == 'fp16' and not on_gpu:
         raise ValueError(
-            '--amp fp16 needs a GPU, and none was found; use --amp bf16'
+            'precision fp16 needs a GPU, and none was found; use bf16'
         )
     new = {k: v for k, v in optim_wrapper.items() if k not in _OF_AUTOCAST}
-    if kind == 'bf16' or not on_gpu:
-        new = {k: v for k, v in new.items() if k not in _OF_AMP}
-        new['type'] = 'AutocastOptimWrapper'
-        if on_gpu:
-            new['device_type'] = 'cuda'
-        return new
-    new = {'loss_scale': 'dynamic', **new, 'type': 'AmpOptimWrapper'}
     if kind == 'fp16':
-        new['dtype'] = 'float16'
+        named = {'type': 'AmpOptimWrapper', 'dtype': 'float16'}
+        return {'loss_scale': 'dynamic', **new, **named}
+    new = {k: v for k, v in new.items() if k not in _OF_AMP}
+    if kind == 'fp32':
+        return {**new, 'type': 'OptimWrapper'}
+    new['type'] = 'AutocastOptimWrapper'
+    if on_gpu:
+        new['device_type'] = 'cuda'
     return new
 
 

@@ -1,6 +1,21 @@
-"""TF32, the reduced precision of fp32 products on NVIDIA GPUs."""
+"""Which precisions a machine has, and TF32 on NVIDIA GPUs."""
 
 import torch
+
+
+def fast_precision() -> str:
+    """Name the precision that trains fastest here without losing results.
+
+    That is 'bf16' on GPUs since Ampere and on processors with AMX, 'fp16' on
+    older GPUs with tensor cores, else 'fp32': by the bf16 instructions of
+    AVX-512 alone a step of a ResNet-50 took 1.4 times as long as in fp32.
+    """
+    if torch.cuda.is_available():
+        major, _ = torch.cuda.get_device_capability()
+        return 'bf16' if major >= 8 else 'fp16' if major == 7 else 'fp32'
+    # No public function of all versions from 2.6 on tells.
+    has_amx = getattr(torch.cpu, '_is_amx_tile_supported', bool)
+    return 'bf16' if has_amx() else 'fp32'
 
 
 def allow_tf32(allowed: bool | None) -> None:

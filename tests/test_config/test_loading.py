@@ -127,24 +127,36 @@ def test_init_names_are_files():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='about the CPU')
 def test_amp_on_cpu(toy_config):
-    for option in ('--amp', '--amp=auto', '--amp=bf16'):
-        cfg = build(toy_config(), option)
-        assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
+    cfg = build(toy_config(), '--amp=bf16')
+    assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
     assert build(toy_config()).optim_wrapper.type == 'OptimWrapper'
     with pytest.raises(ValueError, match='needs a GPU'):
         build(toy_config(), '--amp', 'fp16')
 
 
-def test_type_of_amp_is_passed_on(toy_config, monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        run_config,
-        'select_amp_wrapper',
-        lambda cfg, kind: seen.append(kind) or cfg,
-    )
-    for option in ('--amp', '--amp=fp16', '--amp=bf16'):
-        build(toy_config(), option)
-    assert seen == ['auto', 'fp16', 'bf16']
+def test_precision(toy_config, monkeypatch):
+    monkeypatch.setattr(run_config, 'fast_precision', lambda: 'bf16')
+    auto = ('--cfg-options', 'precision=auto')
+    for options in (('--amp',), ('--amp=auto',), ('--amp=bf16',), auto):
+        cfg = build(toy_config(), *options)
+        assert cfg.precision == 'bf16'
+        assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
+    # The option is stronger than the config, in both directions.
+    cfg = build(toy_config(), '--amp=fp32', *auto)
+    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    with pytest.raises(ConfigError, match="got 'fp8'"):
+        build(toy_config(), '--cfg-options', 'precision=fp8')
+
+
+def test_channels_last_is_the_default_and_can_go(toy_config):
+    full = load_config('finetune/agw_r50_64-81e_sysu').default_hooks
+    assert full.channels_last == dict(type='ChannelsLastHook')
+    # Another order would change recorded figures in their last digits.
+    small = load_config('finetune/agw_r18-narrow_synthetic').default_hooks
+    assert 'channels_last' not in small
+    removed = 'default_hooks.channels_last=None'
+    cfg = build(toy_config(), '--cfg-options', removed)
+    assert 'channels_last' not in cfg.default_hooks
 
 
 def test_deterministic_runs_prepare_cublas(monkeypatch):
@@ -167,7 +179,7 @@ def test_deterministic_runs_prepare_cublas(monkeypatch):
 def test_unknown_type_of_amp(toy_config, capsys):
     with pytest.raises(SystemExit):
         build(toy_config(), '--amp', 'fp8')
-    assert "'fp8' is none of auto, fp16, bf16" in capsys.readouterr().err
+    assert "'fp8' is none of auto, fp32, bf16, fp16" in capsys.readouterr().err
     # A config must not be taken for the type.
     with pytest.raises(SystemExit):
         training_parser().parse_args(['--amp', 'config.py'])

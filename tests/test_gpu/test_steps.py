@@ -7,7 +7,7 @@ from mmengine.optim import build_optim_wrapper
 from small_models import MODELS_UNDER_TEST, global_batch
 
 from mmgl.registry import MODELS
-from mmgl.utils.compat import registry_scope, select_amp_wrapper
+from mmgl.utils.compat import registry_scope, select_wrapper
 
 OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
 # Steps that a loss scale, 65536 in the beginning, may take to fit.
@@ -50,7 +50,7 @@ def test_half_precision(name, kind, device, same_noise):
         key: value.detach().clone() for key, value in model.named_parameters()
     }
     with registry_scope():
-        optim = build_optim_wrapper(model, select_amp_wrapper(OPTIMIZER, kind))
+        optim = build_optim_wrapper(model, select_wrapper(OPTIMIZER, kind))
     dtypes = set()
     model.backbone.layer1[0].conv1.register_forward_hook(
         lambda module, inputs, output: dtypes.add(output.dtype)

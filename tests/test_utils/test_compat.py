@@ -126,46 +126,45 @@ def test_amp_wrapper_still_needed():
         )
 
 
-def test_select_amp_wrapper(monkeypatch):
+def test_select_wrapper(monkeypatch):
     given = dict(type='OptimWrapper', optimizer=1, clip_grad=2)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    assert compat.select_amp_wrapper(given) == dict(
-        type='AutocastOptimWrapper', optimizer=1, clip_grad=2
-    )
-    assert compat.select_amp_wrapper(
-        dict(type='AmpOptimWrapper', loss_scale=512.0, optimizer=1)
-    ) == dict(type='AutocastOptimWrapper', optimizer=1)
+    bf16 = compat.select_wrapper(given, 'bf16')
+    assert bf16 == dict(given, type='AutocastOptimWrapper')
+    assert compat.select_wrapper(bf16, 'fp32') == given
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    assert compat.select_amp_wrapper(given) == dict(
-        type='AmpOptimWrapper', loss_scale='dynamic', optimizer=1, clip_grad=2
+    fp16 = compat.select_wrapper(given, 'fp16')
+    assert fp16 == dict(
+        given,
+        type='AmpOptimWrapper',
+        dtype='float16',
+        loss_scale='dynamic',
     )
+    assert compat.select_wrapper(fp16, 'fp32') == given
     assert given['type'] == 'OptimWrapper'
     with pytest.raises(ValueError, match='ApexOptimWrapper'):
-        compat.select_amp_wrapper(dict(type='ApexOptimWrapper'))
+        compat.select_wrapper(dict(type='ApexOptimWrapper'), 'bf16')
 
 
 def test_type_of_mixed_precision(monkeypatch):
     given = dict(type='AmpOptimWrapper', loss_scale=512.0, optimizer=1)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    bf16 = compat.select_amp_wrapper(given, 'bf16')
+    bf16 = compat.select_wrapper(given, 'bf16')
     assert bf16 == dict(
         type='AutocastOptimWrapper', device_type='cuda', optimizer=1
     )
-    assert compat.select_amp_wrapper(bf16, 'fp16') == dict(
+    assert compat.select_wrapper(bf16, 'fp16') == dict(
         type='AmpOptimWrapper',
         dtype='float16',
         loss_scale='dynamic',
         optimizer=1,
     )
-    assert compat.select_amp_wrapper(given, 'auto') == given
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    assert compat.select_amp_wrapper(bf16, 'bf16') == dict(
+    assert compat.select_wrapper(bf16, 'bf16') == dict(
         type='AutocastOptimWrapper', optimizer=1
     )
-    with pytest.raises(ValueError, match='use --amp bf16'):
-        compat.select_amp_wrapper(given, 'fp16')
-    with pytest.raises(ValueError, match="auto, fp16, bf16, got 'fp8'"):
-        compat.select_amp_wrapper(given, 'fp8')
+    with pytest.raises(ValueError, match='use bf16'):
+        compat.select_wrapper(given, 'fp16')
 
 
 def test_registry_scope_overrides_an_earlier_runner():

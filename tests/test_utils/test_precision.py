@@ -3,7 +3,7 @@ import warnings
 import pytest
 import torch
 
-from mmgl.utils.precision import allow_tf32
+from mmgl.utils.precision import allow_tf32, fast_precision
 
 
 def settings():
@@ -46,3 +46,30 @@ def test_other_values_are_refused(value):
     with pytest.raises(ValueError, match='env_cfg.tf32 must be True'):
         allow_tf32(value)
     assert settings() == before
+
+
+@pytest.mark.parametrize(
+    ('capability', 'expected'),
+    [((6, 1), 'fp32'), ((7, 5), 'fp16'), ((8, 0), 'bf16'), ((12, 0), 'bf16')],
+)
+def test_on_gpus(capability, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(
+        torch.cuda, 'get_device_capability', lambda: capability
+    )
+    assert fast_precision() == expected
+
+
+@pytest.mark.parametrize(('amx', 'expected'), [(True, 'bf16'), (False, 'fp32')])
+def test_on_processors(amx, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(
+        torch.cpu, '_is_amx_tile_supported', lambda: amx, raising=False
+    )
+    assert fast_precision() == expected
+
+
+def test_on_processors_that_nobody_knows(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.delattr(torch.cpu, '_is_amx_tile_supported', raising=False)
+    assert fast_precision() == 'fp32'
