@@ -138,8 +138,13 @@ def _apply_common(cfg: Config, options: Namespace) -> None:
     derive_loaders(cfg)
 
 
-def _apply_precision(cfg: Config) -> None:
-    """Let the optimizer wrapper work in the config's precision, if any."""
+def _apply_modes(cfg: Config, precision: str | None) -> None:
+    """Settle how numbers are kept: order in memory and, if any, precision."""
+    if cfg.get('default_hooks', {}).get('channels_last', '') is None:
+        # The Runner takes None for its own hooks only.
+        del cfg.default_hooks['channels_last']
+    if precision:
+        cfg['precision'] = precision
     if not cfg.get('precision'):
         return
     if cfg.precision == 'auto':
@@ -177,12 +182,7 @@ def training_config(options: Namespace) -> Config:
         cfg.auto_scale_lr['enable'] = True
     _apply_common(cfg, options)
     choose_epoch(cfg, options.select_every, options.no_validate)
-    if options.amp:
-        cfg['precision'] = options.amp
-    _apply_precision(cfg)
-    if cfg.get('default_hooks', {}).get('channels_last', '') is None:
-        # The Runner takes None for its own hooks only.
-        del cfg.default_hooks['channels_last']
+    _apply_modes(cfg, options.amp)
     resume = options.resume
     if not resume and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'

@@ -154,7 +154,7 @@ def training_parser() -> argparse.ArgumentParser:
         const='auto',
         type=_amp_type,
         metavar='TYPE',
-        help='mixed precision, fp16 or bf16, in place of the config\'s '
+        help="mixed precision, fp16 or bf16, in place of the config's "
         'precision; without TYPE "auto", the fastest that the machine has',
     )
     scaling = 'scale the learning rate with the batch size'

@@ -135,10 +135,7 @@ def test_select_wrapper(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     fp16 = compat.select_wrapper(given, 'fp16')
     assert fp16 == dict(
-        given,
-        type='AmpOptimWrapper',
-        dtype='float16',
-        loss_scale='dynamic',
+        given, type='AmpOptimWrapper', dtype='float16', loss_scale='dynamic'
     )
     assert compat.select_wrapper(fp16, 'fp32') == given
     assert given['type'] == 'OptimWrapper'

@@ -60,7 +60,9 @@ def test_on_gpus(capability, expected, monkeypatch):
     assert fast_precision() == expected
 
 
-@pytest.mark.parametrize(('amx', 'expected'), [(True, 'bf16'), (False, 'fp32')])
+@pytest.mark.parametrize(
+    ('amx', 'expected'), [(True, 'bf16'), (False, 'fp32')]
+)
 def test_on_processors(amx, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(
