@@ -23,11 +23,14 @@ MILLION = ('--size', '1000000')
 SCRIPTS = {
     'evaluation.py': ((), ('--device', 'cuda')),
     'data_loading.py': (WORKERS, (*WORKERS, '--only', 'workers')),
-    'step.py': (None, WORKERS),  # a step takes half a minute on a processor
+    # All methods take too long on a processor; AGW beside its peer does not.
+    'step.py': (('--device', 'cpu', '--batch-size', '16'), WORKERS),
     'embedding.py': ((), None),
     'serving.py': (('--requests', '1000'), None),
     'retrieval.py': (MILLION, (*MILLION, '--device', 'gpu')),
 }
+# What compares itself with a checkout of AGW, if one is given.
+WITH_PEER = ('evaluation.py', 'step.py')
 # Of the scratch files of a million features and their indexes.
 LARGE_BYTES = 6 * 2**30
 
@@ -42,7 +45,7 @@ def options_of(name: str, options: argparse.Namespace) -> list[str]:
             'left, so not with a million images; set TMPDIR to a larger disk.'
         )
         del chosen[: len(MILLION)]
-    if name == 'evaluation.py' and options.peer_agw:
+    if name in WITH_PEER and options.peer_agw:
         chosen += ['--peer-agw', options.peer_agw]
     return chosen
 
@@ -75,7 +78,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add('--only', nargs='+', metavar='SCRIPT', help='names without .py')
     add('--out', default='work_dirs/benchmarks', metavar='FOLDER')
-    add('--peer-agw', metavar='PATH', help='checkout for evaluation.py')
+    add('--peer-agw', metavar='PATH', help='checkout to compare with')
     options = parser.parse_args(argv)
     if options.gpu and options.peer_agw:
         parser.error('--peer-agw runs on the processor; leave out --gpu.')
@@ -91,7 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, given in SCRIPTS.items():
         script = HERE / name
         asked = not options.only or script.stem in options.only
-        if asked and given[options.gpu] is not None:
+        alone = name == 'step.py' and not (options.gpu or options.peer_agw)
+        if asked and given[options.gpu] is not None and not alone:
             out, chosen = (
                 folder / f'{script.stem}.json',
                 options_of(name, options),

@@ -27,6 +27,7 @@ from meters import (
 )
 from mmengine.config import DictAction
 from mmengine.logging import MMLogger
+from peer_step import measure_peer
 from step_cases import (
     FASTEST,
     METHODS,
@@ -209,6 +210,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add('--backend', default='inductor', help='of torch.compile')
     add('--seconds', type=float, default=float('inf'), help='of all together')
     add('--batch-size', type=int, help="images, if not the config's")
+    text = 'compare with the step of this checkout, and nothing else'
+    add('--peer-agw', metavar='PATH', help=text)
     add('--out', metavar='JSON', help='file for the figures')
     add('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     return parser.parse_args(argv)
@@ -223,14 +226,21 @@ def main(argv: Sequence[str] | None = None) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_images(folder / 'images', PAIRS)
+        figures = (
+            measure_peer(options, folder)
+            if options.peer_agw
+            else measure(options, folder, rows, notes)
+        )
         found = report(
             'Training step',
-            measure(options, folder, rows, notes),
+            figures,
             options.out,
             tables=[dict(columns=COLUMNS, rows=rows)],
             notes=notes,
             torch=torch.__version__,
         )
+    if options.peer_agw:
+        return found
     if not rows:
         sys.exit('step: no mode could be measured')
     print(f'\n{markdown_table([COLUMNS, *rows])}')

@@ -1,6 +1,8 @@
 """The benchmark of the training step, on narrow networks; nothing is timed."""
 
 import json
+import math
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -188,3 +190,55 @@ def test_waits_and_memory_of_each_method(monkeypatch):
     assert beyond.value == pytest.approx(25) and beyond.verdict == 'missed'
     _, figures = step.measure_mode(case, step.MODES['fp32'], options)
     assert figures == []
+
+
+NETWORK = """
+from torch import nn
+
+
+def resnet50(pretrained, **given):
+    assert not pretrained, 'nothing is downloaded'
+    return nn.Conv2d(3, 8, 3)
+
+
+class embed_net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.stem = resnet50(pretrained=True)
+        self.bottleneck = nn.BatchNorm1d(8)
+        self.classifier = nn.Linear(8, classes, bias=False)
+
+    def forward(self, visible, thermal):
+        pooled = self.stem(torch.cat([visible, thermal])).mean((2, 3))
+        return pooled, self.classifier(self.bottleneck(pooled))
+"""
+LOSS = """
+from torch import nn
+
+
+class TripletLoss_WRT(nn.Module):
+    def forward(self, feature, labels):
+        images = len(feature) // 2
+        assert labels[:images].equal(labels[images:]), 'sorted by modality'
+        return feature.square().mean(), 0
+"""
+
+
+def test_public_step_beside_ours(tmp_path, monkeypatch):
+    import peer_step
+    import step
+
+    monkeypatch.setattr(peer_step, 'fast_precision', lambda: 'bf16')
+    (tmp_path / 'model.py').write_text(f'import torch\n{NETWORK}')
+    (tmp_path / 'loss.py').write_text(LOSS)
+    arguments = ['--device', 'cpu', '--steps', '1', '--workers', '0']
+    arguments += ['--peer-agw', str(tmp_path), *NARROW]
+    try:
+        figures = step.main(arguments)['figures']
+    finally:
+        for name in ('model', 'loss'):
+            sys.modules.pop(name, None)
+    assert [one['target'] for one in figures] == [None, 0.85, 0.45]
+    assert all(0 < one['value'] < math.inf for one in figures)
+    with pytest.raises(SystemExit, match='has no model.py of AGW'):
+        step.main([*arguments, '--peer-agw', str(tmp_path / 'none')])
