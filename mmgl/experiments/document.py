@@ -25,7 +25,7 @@ from .summary import (
 )
 from .tables import TABLES
 
-NOTHING = 'No run of this table is recorded yet.'
+NOTHING = 'Without numbers yet:'
 BEGIN = '<!-- Written by tools/reproduce.py from docs/results. -->'
 END = '<!-- End of what tools/reproduce.py writes. -->'
 # The sentence that a note begins a remark with.
@@ -76,7 +76,7 @@ def write_documents(
     pages = {'mini': document, 'full': real_document(document)}
     for scale, path in pages.items():
         ours = records[scale]
-        tables = [n for n, table in TABLES.items() if scale in table.scales]
+        tables = [n for n in TABLES if _is_told(n, scale, ours, results)]
         name = 'results.md' if scale == 'mini' else 'results_real.md'
         parts = [template(name), _glance(scale, tables, ours, results)]
         for table in tables:
@@ -85,6 +85,16 @@ def write_documents(
                 parts.append(note)
         written.append(write_text(path, '\n'.join(parts)))
     return written
+
+
+def _is_told(name: str, scale: str, records: Records, results: Path) -> bool:
+    """Tell if there are numbers of a table, ours or the paper's, or a note."""
+    if scale not in TABLES[name].scales:
+        return False
+    rows = summarise(name, scale, records)['rows']
+    quoted = scale == 'full' and any(row['paper'] for row in rows)
+    done = any(row['runs'] for row in rows)
+    return quoted or done or bool(_note(results, name, scale))
 
 
 def _note(results: Path, name: str, scale: str) -> str:
@@ -112,6 +122,13 @@ def _glance(
         parts.append(STALE)
     if leads:
         parts += ['Below the tables:', '\n'.join(leads)]
+    waiting = [
+        table.title
+        for name, table in TABLES.items()
+        if scale in table.scales and name not in tables
+    ]
+    if waiting:
+        parts.append(f'{NOTHING} {"; ".join(waiting)}.')
     return '\n\n'.join(parts) + '\n'
 
 
@@ -139,16 +156,10 @@ def write_summaries(results: Path, scale: str, records: Records) -> list[Path]:
 def _section(name: str, scale: str, records: Records, root: Path) -> str:
     """Write one table."""
     table = TABLES[name]
-    summary = summarise(name, scale, records)
-    rows = summary['rows']
-    # The paper's numbers are worth reading without ours.
-    quoted = scale == 'full' and any(row['paper'] for row in rows)
-    done = quoted or any(row['runs'] for row in rows)
-    text = table_text(summary) if done else NOTHING
     lines = [
         f'## {table.title}',
         table.intro,
-        text,
+        table_text(summarise(name, scale, records)),
         f'<details markdown><summary>Configs; <code>python '
         f'tools/reproduce.py {name} --scale {scale}</code></summary>',
         _configs(name, scale, root),
