@@ -6,18 +6,23 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ('SYSU-MM01', 'RegDB', 'own data', 'embedded data set', 'tar shards')
+DATA = (
+    'SYSU-MM01',
+    'RegDB',
+    'LLCM',
+    'own data',
+    'embedded data set',
+    'tar shards',
+)
 HEAD = """# Model zoo
 
-Every config that comes with the package, by method. There are **no weights to
-download**: those trained on photographs carry the photographs' licences, and
-none is measured on photographs yet ([bring your numbers](bring_numbers.md)).
-What the configs reach on drawn people is in [results](results.md); checkpoints
-released by others are read by the [converter](official_checkpoints.md).
-
-A config goes by its name: `mmgl train NAME`. OpenMMLab's `mim` reads the same
-list from `model-index.yml`; each method has a file in
-`configs/mmgl/metafiles/`.
+Every config that comes with the package, by method and training data:
+`mmgl train NAME`. There are **no weights to download**: those trained on
+photographs carry the photographs' licences, and none is measured on
+photographs yet ([bring your numbers](bring_numbers.md)). What the configs
+reach on drawn people is in [results](results.md); the
+[converter](official_checkpoints.md) reads checkpoints released by others.
+OpenMMLab's `mim` reads the same list from `model-index.yml`.
 """
 
 
@@ -35,8 +40,7 @@ def section(path: str) -> str:
     page = os.path.relpath(ROOT / method['README'], ROOT / 'docs')
     lines = [
         f'## {method["Name"]}\n',
-        f'[{paper["Title"]}]({paper["URL"]}); [page]({page}).\n',
-        '| trained on | configs |\n|---|---|',
+        f'[Page]({page}), [paper]({paper["URL"]}).\n',
     ]
     for data in DATA:
         names = [
@@ -45,7 +49,7 @@ def section(path: str) -> str:
             if model['Metadata']['Training Data'] == data
         ]
         if names:
-            lines.append(f'| {data} | {", ".join(names)} |')
+            lines.append(f'- {data}: {", ".join(names)}')
     return '\n'.join(lines) + '\n'
 
 

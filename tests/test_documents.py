@@ -66,6 +66,7 @@ def test_model_zoo_is_that_of_the_metafiles(monkeypatch):
 
     page = (ROOT / 'docs/model_zoo.md').read_text()
     assert page == zoo(), 'run python docs/model_zoo.py'
+    assert not [p for p in LEAVES if f'`{Path(p).stem}`' not in page]
 
 
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda p: p.name)

@@ -15,6 +15,7 @@ from .records import Records
 from .state import write_json
 from .summary import (
     EMPTY,
+    STALE,
     draw,
     our_text,
     runs_text,
@@ -24,7 +25,7 @@ from .summary import (
 )
 from .tables import TABLES
 
-NOTHING = 'No run of this table is recorded yet.'
+NOTHING = 'Without numbers yet:'
 BEGIN = '<!-- Written by tools/reproduce.py from docs/results. -->'
 END = '<!-- End of what tools/reproduce.py writes. -->'
 # The sentence that a note begins a remark with.
@@ -75,7 +76,7 @@ def write_documents(
     pages = {'mini': document, 'full': real_document(document)}
     for scale, path in pages.items():
         ours = records[scale]
-        tables = [n for n, table in TABLES.items() if scale in table.scales]
+        tables = [n for n in TABLES if _is_told(n, scale, ours, results)]
         name = 'results.md' if scale == 'mini' else 'results_real.md'
         parts = [template(name), _glance(scale, tables, ours, results)]
         for table in tables:
@@ -84,6 +85,16 @@ def write_documents(
                 parts.append(note)
         written.append(write_text(path, '\n'.join(parts)))
     return written
+
+
+def _is_told(name: str, scale: str, records: Records, results: Path) -> bool:
+    """Tell if there are numbers of a table, ours or the paper's, or a note."""
+    if scale not in TABLES[name].scales:
+        return False
+    rows = summarise(name, scale, records)['rows']
+    quoted = scale == 'full' and any(row['paper'] for row in rows)
+    done = any(row['runs'] for row in rows)
+    return quoted or done or bool(_note(results, name, scale))
 
 
 def _note(results: Path, name: str, scale: str) -> str:
@@ -98,34 +109,36 @@ def _note(results: Path, name: str, scale: str) -> str:
 def _glance(
     scale: str, tables: Sequence[str], records: Records, results: Path
 ) -> str:
-    """Say first what was found, and how much is behind it."""
-    grid = [['table', 'rows with runs', 'runs']]
+    """Say first what was found."""
     leads = []
     for name in tables:
-        rows = summarise(name, scale, records)['rows']
-        rows = [row for row in rows if row['init'] is not None]
-        link = _link(TABLES[name].title)
-        done = sum(1 for row in rows if row['runs'])
-        runs = sum(row['runs'] for row in rows)
-        grid.append([link, f'{done} of {len(rows)}', str(runs)])
+        anchor = _anchor(TABLES[name].title)
         found = LEAD.findall(_note(results, name, scale))
-        leads += [f'- {_flat(lead)} ({link})' for lead in found]
+        leads += [f'- [{_flat(lead)}](#{anchor})' for lead in found]
     parts = ['## At a glance']
     if records:
         parts.append(findings_text(find(scale, records)))
+    if any(record.get('stale') for record in records.values()):
+        parts.append(STALE)
     if leads:
-        parts += ['What stands below the tables:', '\n'.join(leads)]
-    return '\n\n'.join([*parts, draw(grid, 1)]) + '\n'
+        parts += ['Below the tables:', '\n'.join(leads)]
+    waiting = [
+        table.title
+        for name, table in TABLES.items()
+        if scale in table.scales and name not in tables
+    ]
+    if waiting:
+        parts.append(f'{NOTHING} {"; ".join(waiting)}.')
+    return '\n\n'.join(parts) + '\n'
 
 
 def _flat(text: str) -> str:
     return ' '.join(text.split())
 
 
-def _link(title: str) -> str:
-    """Link to the section of a table, by the rule of GitHub."""
-    anchor = re.sub(r'[^\w -]', '', title.lower()).replace(' ', '-')
-    return f'[{title}](#{anchor})'
+def _anchor(title: str) -> str:
+    """Name the section of a table, by the rule of GitHub."""
+    return re.sub(r'[^\w -]', '', title.lower()).replace(' ', '-')
 
 
 def write_summaries(results: Path, scale: str, records: Records) -> list[Path]:
@@ -143,14 +156,10 @@ def write_summaries(results: Path, scale: str, records: Records) -> list[Path]:
 def _section(name: str, scale: str, records: Records, root: Path) -> str:
     """Write one table."""
     table = TABLES[name]
-    summary = summarise(name, scale, records)
-    done = any(row['runs'] for row in summary['rows'])
-    # The paper's numbers are worth reading without ours.
-    text = table_text(summary) if done or scale == 'full' else NOTHING
     lines = [
         f'## {table.title}',
         table.intro,
-        text,
+        table_text(summarise(name, scale, records)),
         f'<details markdown><summary>Configs; <code>python '
         f'tools/reproduce.py {name} --scale {scale}</code></summary>',
         _configs(name, scale, root),
@@ -162,20 +171,21 @@ def _section(name: str, scale: str, records: Records, root: Path) -> str:
 def _configs(name: str, scale: str, root: Path) -> str:
     """Name the configs and overrides behind a table."""
     rows = [row for row in TABLES[name].rows(scale) if row.init is not None]
-    tuned = [['method', 'fine-tuning', 'overrides']]
+    items = []
     for method, data in dict.fromkeys((r.method, r.data) for r in rows):
-        dataset = DATASETS[scale][data]
-        config = find_config(root, method, dataset.ending)
-        changes = _overrides(dataset.overrides)
-        tuned.append([METHODS[method].title, f'`{config}`', changes])
-    trained = [['initial weights', 'pre-training', 'overrides']]
+        config = find_config(root, method, DATASETS[scale][data].ending)
+        items.append(f'- {METHODS[method].title}: `{config}`')
+    for data in dict.fromkeys(row.data for row in rows):
+        if changes := _overrides(DATASETS[scale][data].overrides):
+            items.append(f'- each with {changes}')
     used = dict.fromkeys((r.init, METHODS[r.method].stream) for r in rows)
     for init, stream in used:
         if about := PRETRAININGS[scale].get(init or ''):
             config = about.config.format(stream=about.stream or stream)
-            changes = _overrides({**about.overrides, **about.start})
-            trained.append([f'`{init}`', f'`{config}`', changes])
-    return '\n\n'.join(draw(grid, len(grid[0])) for grid in (tuned, trained))
+            items.append(f'- `{init}`: `{config}`')
+            if changes := _overrides({**about.overrides, **about.start}):
+                items[-1] += f', {changes}'
+    return '\n'.join(items)
 
 
 def _overrides(overrides: Overrides) -> str:

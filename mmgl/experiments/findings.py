@@ -11,13 +11,13 @@ from .tables import FAIL, TABLES, Row
 AGREES, DIFFERS = 'as the paper', 'against the paper'
 OPEN, ALONE, WAITS = 'undecided', 'one seed', 'not run'
 APART = 'not comparable'
-SHOWN = {'rank1': 'Rank-1', 'mAP': 'mAP'}
+SHOWN = {'mAP': 'mAP'}
 RULE = (
-    'Points by which the first is better than the second (all-search, '
-    'single-shot; RegDB: visible to infrared), here seed by seed, mean ± '
-    f'standard deviation: *{AGREES}* or *{DIFFERS}* where the mAP differs by '
-    f'more than that deviation, *{OPEN}* where it does not, *{APART}* where '
-    'only one of the two was made by the configs of now.'
+    'Points of mAP by which the first is better (all-search, single-shot; '
+    'RegDB: visible to infrared), ours seed by seed, mean ± standard '
+    f'deviation: *{AGREES}* or *{DIFFERS}* where it is more than that '
+    f'deviation, else *{OPEN}*; *{APART}* where only one of the two was made '
+    'by the configs of now.'
 )
 
 

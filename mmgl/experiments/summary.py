@@ -11,9 +11,11 @@ from .records import Record, Records
 from .tables import FAIL, GROUPS, MEASURES, TABLES, Row
 
 EMPTY = '–'
+# Of drawn people the page shows these, without multi-shot; the JSON has all.
+SHOWN = ('rank1', 'mAP')
 STALE = (
-    'outdated: made by other configs, or other --cfg-options, than those '
-    'of now; left out: such runs beside newer ones, not counted.'
+    'outdated: made by configs, or --cfg-options, that have changed since; '
+    'left out: such runs beside newer ones, not counted.'
 )
 
 
@@ -138,21 +140,25 @@ def _grid(
     """Fill the cells of one part of a table, headings first."""
     table = TABLES[summary['table']]
     titles = MEASURES | ({'rank1': 'Rank-1'} if table.across else {})
-    drawn = summary['scale'] == 'mini'
+    drawn = summary['scale'] == 'mini' and not terminal
+    measures = [m for m in table.measures if m in SHOWN or not drawn]
+    waits = not terminal and not any(r['runs'] for r in summary['rows'])
     # Numbers of photographs do not stand beside those of drawn people, but
     # in brackets, for whoever watches a run.
     kinds = [''] if drawn else [' (paper)', ' (ours)']
-    kinds = [' [paper]'] if terminal else kinds
-    heads = [f'{titles[m]}{kind}' for m in table.measures for kind in kinds]
-    grid = [[*table.headers, *heads, 'runs']]
+    kinds = [' [paper]'] if terminal else kinds[:1] if waits else kinds
+    heads = [f'{titles[m]}{kind}' for m in measures for kind in kinds]
+    grid = [[*table.headers, *heads, *([] if waits else ['runs'])]]
     for row in summary['rows']:
+        if drawn and row['init'] is None:
+            continue
         cells = list(row['labels'])
-        for measure in table.measures:
+        for measure in measures:
             key = f'{group}/{measure}'
             paper, ours = _paper_text(row, key), our_text(row, key)
-            both = [ours] if drawn else [paper, ours]
+            both = [ours] if drawn else [paper, ours][: len(kinds)]
             cells += [f'{ours} [{paper}]'] if terminal else both
-        grid.append([*cells, runs_text(row)])
+        grid.append(cells if waits else [*cells, runs_text(row)])
     if table.across:
         return [list(column) for column in zip(*grid, strict=True)]
     return grid
@@ -166,19 +172,22 @@ def table_text(summary: Mapping[str, Any], terminal: bool = False) -> str:
     """
     table = TABLES[summary['table']]
     left = 1 if table.across else len(table.headers)
+    drawn = summary['scale'] == 'mini' and not terminal
+    groups = [g for g in table.groups if not (drawn and '_multi' in g)]
     parts = []
     if terminal:
         parts.append(
             f'{summary["title"]}, scale {summary["scale"]} (percent; in '
             "brackets the paper's numbers, of photographs)"
         )
-    for group in table.groups:
+    for group in groups:
         text = draw(_grid(summary, group, terminal), left, terminal)
         if terminal:
             text = f'{GROUPS[group]}\n{text}'
-        elif len(table.groups) > 1:
+        elif len(groups) > 1:
             text = f'{GROUPS[group]}:\n\n{text}'
         parts.append(text)
-    if any(r.get('outdated') or r.get('left_out') for r in summary['rows']):
+    rows = summary['rows']
+    if terminal and any(r.get('outdated') or r.get('left_out') for r in rows):
         parts.append(STALE)
     return ('\n' if terminal else '\n\n').join(parts)

@@ -13,6 +13,7 @@ from mmgl.experiments.document import (
     readme_table,
     write_readme,
 )
+from mmgl.experiments.summary import summarise, table_text
 from mmgl.utils.paths import config_dir
 
 BEFORE, AFTER = '# Name\n\n', '\n\nMore.\n'
@@ -38,6 +39,19 @@ def record(value, **marks):
         }
     )
     return {'metrics': metrics, 'verdict': None, **marks}
+
+
+@pytest.mark.parametrize('scale, heads', [('mini', 2), ('full', 8)])
+def test_what_is_measured_has_its_columns(scale, heads):
+    """All of photographs, what is compared of drawn people."""
+    records = {Cell(scale, 'agw', 'random', 0): record(4.0)}
+    parts = table_text(summarise('table2', scale, records)).split(':\n\n')
+    assert len(parts) == (3 if scale == 'mini' else 5)
+    grid = parts[1].splitlines()
+    assert len(grid[0].strip('|').split('|')) == 2 + heads + 1
+    (row,) = (line for line in grid if line.count(' 4.00 |'))
+    assert row.count(' 4.00 |') == heads / (1 if scale == 'mini' else 2)
+    assert row.endswith(' 1 |')
 
 
 def test_the_gain_is_that_of_equal_seeds():
