@@ -22,11 +22,7 @@ CALLS = 20  # images in a timed call
 def resize_functions(
     source: tuple[int, int], height: int, width: int, interpolation: str
 ) -> dict[str, Callable[[], object]]:
-    """Return three ways to resize an image, by name.
-
-    'mmgl' and 'PIL' go from array to array; 'PIL alone' leaves out what an
-    array costs on the way to PIL and back.
-    """
+    """Return ways to resize; 'PIL alone' has no arrays to convert."""
     shape, size = (*source, 3), (width, height)
     img = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     ours = PILResize(size, interpolation)

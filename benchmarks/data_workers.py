@@ -38,11 +38,7 @@ def batches(size: int, count: int) -> list[list[Draw]]:
 def measure_workers(
     name: str, dataset: Dataset, workers: int, turns: int | None = None
 ) -> Figure:
-    """Measure what all workers of one loader deliver, on the clock.
-
-    Images per second as they arrive in the process that trains. Only a
-    machine with enough cores has the target.
-    """
+    """Measure images/s as they arrive from all workers of a loader."""
     flight, turns = batches_in_flight(workers), turns or TURNS
     target = RATE if workers == CORES <= usable_cores() else None
     loader = DataLoader(

@@ -93,10 +93,7 @@ def against_limit(
 def identity_features(
     pids: Ints, dims: int, noise: float, seed: int = 0
 ) -> Floats:
-    """Draw unit features around a random centre for each identity.
-
-    ``noise`` is its length over that of the centre.
-    """
+    """Draw unit features around centres, ``noise`` times as long."""
     rng = np.random.default_rng(seed)
     people, person = np.unique(pids, return_inverse=True)
     centres = rng.standard_normal((len(people), dims), dtype=np.float32)
@@ -113,11 +110,7 @@ def identity_features(
 def sysu_case(
     data_root: str | Path | None = None, scale: float = 1
 ) -> SYSUCase:
-    """Build the labels of the SYSU-MM01 test images.
-
-    With the data set, or its ``exp``, numbers of images are the true ones;
-    else they are spread evenly, over a share of the identities.
-    """
+    """Build SYSU-MM01 test labels: true with data, else spread evenly."""
     if data_root is None:
         counts = _even_counts(scale)
         rng = np.random.default_rng(0)

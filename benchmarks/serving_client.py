@@ -211,11 +211,7 @@ def run_clients(
     calls: Callable[[int, random.Random], tuple[Call, str | None, bool]],
     stop: Callable[[Outcome], bool] = lambda _: False,
 ) -> Outcome:
-    """Ask ``requests`` times, by so many clients at a time.
-
-    ``calls(number, rng)`` gives a call, the name that it stores, and whether
-    it is garbage.
-    """
+    """Ask; ``calls(number, rng)``: call, name to store, is it garbage."""
     outcome, numbers = Outcome(), iter(range(requests))
     lock = threading.Lock()
 

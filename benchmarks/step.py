@@ -105,11 +105,7 @@ def measure(
 def measure_mode(
     case: StepCase, mode: Mode, options: argparse.Namespace
 ) -> tuple[list[str], list[Figure]]:
-    """Time whole steps and those of the bare backbone.
-
-    Returns a row of the table and, in the fastest mode, the ratio and the
-    waits of the host.
-    """
+    """Time steps and bare ones: a row, and figures of the fastest mode."""
     case.bare.cpu()  # no part of the method's memory
     device, name, figures = options.device, f'{case.name}, {mode}', []
     whole = partial(time_steps, case.whole_step, options)

@@ -134,11 +134,7 @@ def id_file(data_root: str) -> str:
 
 
 def read_lists(data_root: str) -> dict[int, list[LLCMRow]]:
-    """Read the visible and the infrared training list.
-
-    A broken line, an image named twice or one of the other modality, or of a
-    camera that there is not, is a ValueError.
-    """
+    """Read both training lists; ValueError for what is not as official."""
     return {m: read_list(data_root, m) for m in FILE_WORDS}
 
 
@@ -173,11 +169,7 @@ def read_list(data_root: str, modality: int) -> list[LLCMRow]:
 
 
 def persons_of(rows: Mapping[int, Sequence[LLCMRow]]) -> dict[int, int]:
-    """Return the person of each label, ascending by label.
-
-    A label of several persons, or a person of several labels, is a
-    ValueError.
-    """
+    """Return label -> person, ascending; ValueError unless one to one."""
     pairs = {(row.label, row.pid) for part in rows.values() for row in part}
     persons = dict(sorted(pairs))
     if not len(pairs) == len(persons) == len(set(persons.values())):
@@ -202,10 +194,7 @@ def check_test_folders(data_root: str, modality: int) -> None:
 def person_images(
     data_root: str, modality: int, pid: int
 ) -> dict[int, list[str]]:
-    """List a person's images under each camera that saw them, by name.
-
-    A person whom no camera of the modality saw is a FileNotFoundError.
-    """
+    """List the images by camera; FileNotFoundError if there are none."""
     found = {}
     for camid in CAMERAS[modality]:
         folder = camera_folder(modality, camid, pid)

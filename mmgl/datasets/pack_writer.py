@@ -227,10 +227,7 @@ def broken_rows(out: str, index: PackIndex) -> list[int]:
 
 
 def verify_pack(out: str) -> int:
-    """Return the number of images in a pack after comparing all checksums.
-
-    An unfinished pack or a damaged row is a ValueError.
-    """
+    """Count the images; ValueError for an unfinished or damaged pack."""
     index = PackIndex.load(out)
     broken = broken_rows(out, index)
     if broken or index.num_done < len(index):

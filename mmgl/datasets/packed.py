@@ -220,11 +220,7 @@ class PackedImages:
 def find_rows(
     folder: str, root: str, paths: Sequence[str]
 ) -> list[tuple[int, tuple[int, int]]]:
-    """Return row, and height and width of the source, of images in a pack.
-
-    An image that is not in the pack, or whose file has changed since it was
-    packed, is a ValueError.
-    """
+    """Return row, and source size, of images; ValueError if lost, stale."""
     index = PackIndex.load(folder)
     numbers = {path: row for row, path in enumerate(index.paths)}
     names = [relative_path(root, path) for path in paths]

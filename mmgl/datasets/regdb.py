@@ -139,11 +139,7 @@ def read_half(
 
 
 def read_index_file(path: str, modality: int) -> list[RegDBRow]:
-    """Read one split file: lines of an image path and a label.
-
-    A broken line, an image named twice, one of the other modality or an empty
-    file is a ValueError.
-    """
+    """Read a split file; ValueError for what is not as official."""
     wrong = FILE_WORDS[INFRARED if modality == VISIBLE else VISIBLE]
     rows = []
     for number, line in enumerate(read_text(Path(path)).splitlines(), 1):
@@ -187,11 +183,7 @@ def check_halves(
 def check_labels(
     rows: Mapping[int, Sequence[RegDBRow]], where: str
 ) -> list[int]:
-    """Return the person of each label of the visible and infrared rows.
-
-    Labels with gaps or of several persons, and modalities that disagree, are
-    a ValueError.
-    """
+    """Return the person of each label; ValueError unless one to one."""
     persons = {
         modality: {(row.label, row.raw_pid) for row in its_rows}
         for modality, its_rows in rows.items()

@@ -224,10 +224,7 @@ def run_pipeline(
 def load_from_pack(
     key: str, steps: Sequence[Callable[..., Any]], folder: str
 ) -> list[Callable[..., Any]]:
-    """Replace the first steps of a pipeline, which made a pack, by it.
-
-    If others made it, the ValueError names the config key.
-    """
+    """Replace the steps that made a pack by it; ValueError for others."""
     # Lists and tuples look alike.
     packed, given = (
         [repr(step).replace('[', '(').replace(']', ')') for step in these]

@@ -156,10 +156,7 @@ class ReIDTable(ReIDDataset):
         return rows[np.isin(persons[rows], both)]
 
     def _fill_columns(self, persons: Ints, labels: Ints | None) -> None:
-        """Number the persons; (pid, camid, modality, index) of each image.
-
-        ``labels`` are the persons of a training split, in order.
-        """
+        """Number images; ``labels`` are persons of a training split."""
         listing = self._listing
         known = listing.persons is not None
         numbers = person_numbers(listing.names)
@@ -225,10 +222,7 @@ def person_numbers(names: list[str]) -> Ints:
 
 
 def persons_to_test(names: list[str], share: float) -> list[int]:
-    """Choose persons for tests by a hash of their names.
-
-    At least one is kept for either purpose, unless the share is 1.
-    """
+    """Choose persons by a hash; both parts get one unless it is 1."""
     order = sorted(
         range(len(names)),
         key=lambda i: hashlib.sha256(names[i].encode()).digest(),

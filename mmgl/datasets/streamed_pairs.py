@@ -28,11 +28,7 @@ from .types import Results, Steps
 
 
 class StreamPlan(NamedTuple):
-    """How an epoch is shared out, set by the sampler.
-
-    ``batch_size`` is the images per rank and iteration, ``num_iters`` the
-    iterations of an epoch.
-    """
+    """How an epoch of batches is shared out, set by the sampler."""
 
     batch_size: int
     num_iters: int

@@ -44,11 +44,7 @@ T = TypeVar('T')
 
 @dataclass
 class Report:
-    """What a check found.
-
-    ``problems`` are one sentence each, naming the place; ``notes`` are no
-    faults, such as stray files.
-    """
+    """Counts, problems in a sentence each, and notes, which are no faults."""
 
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -193,11 +189,7 @@ def check_files(
 
 
 def _note_strays(report: Report, folder: str, files: Iterable[str]) -> None:
-    """Note files of a folder that the data set leaves out.
-
-    A stray that looks like an image is a problem, since it was probably
-    meant to be one.
-    """
+    """Note what is left out; what looks like an image is a problem."""
     if not osp.isdir(folder):
         return
     for file in sorted(set(os.listdir(folder)) - set(files)):

@@ -27,11 +27,7 @@ from .verify import Report, check_files
 def verify_llcm(
     data_root: str, official: bool = False, decode: bool = False
 ) -> Report:
-    """Check lists, folders and images of LLCM; see :func:`verify_sysu`.
-
-    ``official`` compares the persons of each half and the number of all
-    images, which sources agree about.
-    """
+    """Check lists, folders and images of LLCM; see :func:`verify_sysu`."""
     check_root('--root', osp.join(data_root, IDX_FOLDER))
     report = Report()
     test = report.attempt(read_id_list, id_file(data_root)) or []

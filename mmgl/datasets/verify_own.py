@@ -16,10 +16,7 @@ from .verify import Report, check_files
 def verify_own(
     data_root: str, table: str | None = None, decode: bool = False
 ) -> Report:
-    """Check a table, or the folders, and the images; see :class:`ReIDTable`.
-
-    ``decode`` also decodes every image, which finds truncated ones.
-    """
+    """Check a table, or folders, and images; see :func:`verify_sysu`."""
     check_root('--root', data_root)
     report = Report()
     listing = report.attempt(read_listing, data_root, table)

@@ -48,11 +48,7 @@ class Details:
 
 @dataclass(frozen=True)
 class Searches:
-    """Queries (n) and the galleries that are parts of a pool of images (m).
-
-    ``names`` are those of the galleries' searches; what has two entries is of
-    queries and pool. The others are arguments of ``score_galleries``.
-    """
+    """Queries, pool and galleries, as ``score_galleries`` takes them."""
 
     names: Sequence[str]
     features: tuple[Any, Any]

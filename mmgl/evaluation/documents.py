@@ -31,11 +31,7 @@ def searches_of(report: Report) -> dict[str, Any]:
 def joined_report(
     parts: Mapping[str, Report], metrics: Mapping[str, float], settings: Report
 ) -> dict[str, Any]:
-    """Join the reports of a test, by the prefix of their metric, in one.
-
-    ``metrics`` are all that were logged; what no report tells is kept as
-    'metrics'.
-    """
+    """Join reports by their prefixes; other ``metrics`` are kept beside."""
     document: dict[str, Any] = {}
     about: dict[str, Any] = {}
     for prefix, report in parts.items():
@@ -59,11 +55,7 @@ def _logged(report: Report) -> dict[str, float]:
 
 
 def read_report(path: str | Path) -> tuple[dict[str, float], dict[str, Any]]:
-    """Read the means of a report, in percent as they are logged; settings.
-
-    'all_search_1shot' with 'r1' is 'all_single/rank1'. Files of earlier
-    versions are read, too; another one is a ConfigError.
-    """
+    """Read means in percent as logged, and settings; else a ConfigError."""
     try:
         report = json.loads(Path(path).read_text(encoding='utf-8'))
         metrics = report.pop('metrics', {})

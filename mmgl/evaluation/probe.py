@@ -23,20 +23,14 @@ _MAX_STEPS = 500
 
 
 def canonical_order(*labels: Array) -> Array:
-    """Order of images (n,) that depends on their labels alone.
-
-    The first label counts most; together they must tell all images apart.
-    """
+    """Order of images (n,) by their labels, the first one above all."""
     return np.lexsort(tuple(reversed(labels)))
 
 
 def standardise(
     features: Values, groups: npt.ArrayLike
 ) -> npt.NDArray[np.float64]:
-    """Give the features of each group, such as a modality, mean 0, variance 1.
-
-    float64 (n, d); dimensions that do not vary in a group are 0 there.
-    """
+    """Give each group mean 0 and variance 1 (0 where nothing varies)."""
     result = check_features(features).astype(np.float64)
     for group in np.unique(groups):
         rows = np.asarray(groups) == group
@@ -50,10 +44,7 @@ def standardise(
 
 
 def half_split(index: Array, *groups: Array) -> Array:
-    """Put every other image of each group into the training half, bool (n,).
-
-    Images of equal labels, in the order of their numbers; the first trains.
-    """
+    """Put every other image of each group, by number, in training."""
     labels = np.stack(groups, axis=1)
     group = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
     order = np.lexsort((index, group))

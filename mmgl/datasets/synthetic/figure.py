@@ -137,11 +137,7 @@ def _add_trunk(sketch: Sketch) -> None:
 def build_figure(
     person: Identity, pose: Pose, missing: Collection[str] = ()
 ) -> list[Part]:
-    """Build the parts of one person in one pose, in painting order.
-
-    Coordinates are those of the picture plane with y down, in body heights.
-    ``missing`` names accessories left at home: ``bag``, ``scarf``, ``hat``.
-    """
+    """Build the parts of a person in painting order, y down."""
     sketch = Sketch(person, pose, missing)
     for side in (-1, 1):
         _add_leg(sketch, side)

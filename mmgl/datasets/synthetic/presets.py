@@ -49,11 +49,7 @@ class Difficulty:
 
 
 class Span(NamedTuple):
-    """``total`` images of camera ``camid`` over ids ``start:stop``.
-
-    The ids of a split are numbered from 0 in a drawn order, so an id that
-    lies outside every span of a camera was never seen by that camera.
-    """
+    """``total`` images of a camera over ids ``start:stop`` of a split."""
 
     camid: int
     start: int
@@ -82,11 +78,7 @@ class RegDBPreset(NamedTuple):
 
 
 class LLCMPreset(NamedTuple):
-    """Ids and crop sizes in the layout of LLCM.
-
-    Three cameras see a person, each in ``images`` of either modality that it
-    takes. The counts are of the order of LLCM's, not equal to them.
-    """
+    """Ids and crop sizes; three cameras see a person ``images`` times."""
 
     ids: dict[str, int]
     images: int

@@ -33,11 +33,7 @@ class Shot(NamedTuple):
 def plan_sysu(
     preset: SYSUPreset, seed: int
 ) -> tuple[dict[str, list[int]], list[Shot]]:
-    """List the pids of each split and all shots, ascending, of a layout.
-
-    Raw person numbers are drawn without replacement, so splits are disjoint
-    and, as in the real set, neither contiguous nor in blocks.
-    """
+    """List the pids of each split, neither in blocks, and all shots."""
     rng = np.random.default_rng([seed, 1])
     order = iter((rng.permutation(preset.max_pid) + 1).tolist())
     pids = {s: list(islice(order, n)) for s, n in preset.ids.items()}
@@ -64,13 +60,7 @@ def sysu_split_files(preset: SYSUPreset, seed: int) -> dict[str, bytes]:
 
 
 def rand_perm_mat(shots: Sequence[Shot], seed: int) -> bytes:
-    """Make ``rand_perm_cam.mat``: ten orders of the images of every folder.
-
-    The variable ``rand_perm_cam`` is a 6 x 1 cell of (number of ids) x 1
-    cells of 10 x n permutations that count from 1, as in SYSU-MM01; a cell
-    is empty where the camera did not see the person. The time stamp in the
-    header of the file is overwritten.
-    """
+    """Make ``rand_perm_cam.mat``, cells (6, 1) of (ids, 1) of (10, n)."""
     from scipy.io import savemat
 
     height = max(shot.pid for shot in shots)
@@ -106,11 +96,7 @@ def regdb_name(pid: int, modality: int, frame: int, heading: float) -> str:
 def regdb_split_files(
     preset: RegDBPreset, seed: int, heading: Callable[[int], float]
 ) -> dict[str, bytes]:
-    """Make the files of the ``idx`` folder: name -> content.
-
-    Every trial halves the ids anew and numbers them in drawn order.
-    ``heading`` gives that of a person's sequence.
-    """
+    """Make the files of ``idx``, halved anew in every trial."""
     files, half = {}, preset.num_ids // 2
     for trial in range(1, preset.trials + 1):
         rng = np.random.default_rng([seed, 3, trial])

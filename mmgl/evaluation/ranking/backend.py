@@ -70,11 +70,7 @@ class Gallery:
         return rows, np.searchsorted(self.people, query_pids[rows])
 
     def match_columns(self, person: Array) -> tuple[Array, Array]:
-        """List the columns of the true matches of each query, (k, p).
-
-        The last one of a row is repeated; the second array is True where it
-        is no repetition.
-        """
+        """List columns of matches, (k, p), and which are no repetition."""
         count = self.counts[person][:, None]
         slot = np.arange(count.max())
         columns = self.starts[person][:, None] + np.minimum(slot, count - 1)

@@ -57,10 +57,7 @@ def expected_inverse_last(before: int, size: int, hits: int) -> float:
 
 @lru_cache(maxsize=65536)
 def first_hit_distribution(size: int, hits: int, limit: int) -> Array:
-    """Chance of each place in a tied group to be that of its first hit.
-
-    Read only, (limit,); place 0 is the group's first.
-    """
+    """Chance of each place in a tie to be the first hit; read only."""
     result = np.zeros(limit)
     count = min(limit, size - hits + 1)
     places = np.arange(1, count)
