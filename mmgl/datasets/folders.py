@@ -14,13 +14,7 @@ from .sysu_mm01 import IMAGE_SUFFIXES
 
 
 def read_folder(root: str) -> Listing:
-    """List ``[SPLIT/]{visible,infrared}/PERSON/IMAGE``, sorted by path.
-
-    Images directly in ``visible`` and ``infrared`` have no identities.
-
-    Raises:
-        ConfigError: For any other arrangement, in one sentence.
-    """
+    """List ``[SPLIT/]{visible,infrared}/[PERSON/]IMAGE``, sorted by path."""
     splits = [w for w in SPLIT_WORDS if osp.isdir(osp.join(root, w))]
     direct = [w for w in MODALITY_NAMES if osp.isdir(osp.join(root, w))]
     if bool(splits) == bool(direct):

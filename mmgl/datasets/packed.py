@@ -71,14 +71,11 @@ def relative_path(root: str, path: str) -> str:
 
 @dataclass
 class PackIndex:
-    """What ``index.npz`` holds; ``shape`` is height and width of a row.
-
-    Indexes are equal if they are of the same images and loading steps.
-    """
+    """What ``index.npz`` holds; equal if of the same images and steps."""
 
     paths: list[str]
     steps: list[dict[str, Any]]
-    shape: tuple[int, int]
+    shape: tuple[int, int]  # height and width of a row
     columns: dict[str, npt.NDArray[Any]] = field(
         default_factory=dict, compare=False
     )
@@ -187,12 +184,7 @@ def map_images(
 
 
 class PackedImages:
-    """Read access to a finished pack; a broken one is a ValueError.
-
-    The images are mapped into memory when the first row is asked for, in
-    each process anew, and never pickled: data loaders send the reader to
-    their workers.
-    """
+    """Read access to a finished pack; each process maps it anew."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -207,7 +199,7 @@ class PackedImages:
         self._map: Image | None = map_images(folder, self.shape)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the mapped file out of pickles."""
+        """Leave the mapped file out: loaders send this to their workers."""
         return dict(self.__dict__, _map=None)
 
     def __getitem__(self, row: int) -> Image:

@@ -87,7 +87,6 @@ class RegDB(ReIDDataset):
         check_halves(self.data_root, pids, other, self.trial)
         return dict(
             dataset='regdb',
-            split=self.split,
             trial=self.trial,
             direction=self.direction,
             num_pids=len(pids),

@@ -99,7 +99,8 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         )
         # Not passed to the base class, which would look for files named as
         # the values.
-        self._metainfo.update(self.read_metainfo())
+        meta = dict(split=split, trial=None) | self.read_metainfo()
+        self._metainfo.update(meta)
         if not lazy_init:
             self.full_init()
 

@@ -80,9 +80,7 @@ class ReIDTable(ReIDDataset):
         """Read the list of images and choose the rows of the split."""
         self._listing = listing = read_listing(self.data_root, self.table)
         testing = self.split in _TEST
-        meta: dict[str, Any] = dict(
-            dataset=self.name, split=self.split, trial=None
-        )
+        meta: dict[str, Any] = dict(dataset=self.name)
         self._rows = self._rows_of(testing)
         if listing.persons is None:
             if testing:

@@ -215,9 +215,8 @@ def write_shards(
 ) -> dict[str, int]:
     """Write the images of a data set, each modality into shards of its own.
 
-    The files are copied as they are, in a random order; equal arguments give
-    equal shards. ``visible.json`` and ``infrared.json`` are written last.
-    Returns the number of images by name of the modality.
+    Files are copied in a random order, equal for equal arguments, and indexes
+    written last. Returns the number of images by name of the modality.
     """
     check_positive('write_shards', images_per_shard=images_per_shard)
     check_seed(seed)

@@ -64,11 +64,7 @@ class SYSUMM01(ReIDDataset):
         """Read the ids of the split and, where needed, the permutations."""
         self._pids = read_split_ids(self.data_root, ID_FILES[self.split])
         meta: dict[str, Any] = dict(
-            dataset='sysu',
-            split=self.split,
-            trial=None,
-            num_pids=len(self._pids),
-            pids=self._pids,
+            dataset='sysu', num_pids=len(self._pids), pids=self._pids
         )
         self._relabel = self.split in self.TRAIN_SPLITS
         self._permutations: Permutations | None = None

@@ -13,15 +13,7 @@ NEEDED = ('path', 'modality')
 
 
 def read_table(path: str) -> Listing:
-    """Read a CSV file (UTF-8, commas, a header) or a Parquet file.
-
-    Columns are those of ``COLUMNS``, in any order; path and modality are
-    needed, others are not read.
-
-    Raises:
-        ConfigError: In one sentence with the row, for what is no such table.
-        FileNotFoundError: If there is no such file.
-    """
+    """Read a CSV file (UTF-8, commas, a header) or a Parquet file."""
     if not osp.isfile(path):
         raise FileNotFoundError(
             f'there is no table {path!r}; name a CSV or Parquet file, below '

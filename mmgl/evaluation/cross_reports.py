@@ -7,13 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.protocols.cross import (
-    BOTH,
-    check_counts,
-    check_search,
-    draw_galleries,
-    sides,
-)
+from mmgl.protocols import cross
 from mmgl.protocols.llcm import PUBLISHED_REVERSE, SEARCH
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.protocols.sysu import TRIALS
@@ -77,23 +71,24 @@ def evaluate_cross(
         ValueError: For inconsistent arrays or options, NaN or Inf, gaps in
             ``index``, or a direction without queries or true matches.
     """
-    check_search(directions, same_camera, shots, trials)
+    cross.check_search(directions, same_camera, shots, trials)
     check_choice('cmc', cmc, CMC_KINDS)
     matrix, people, cameras, kinds, numbers = _images(
         features, distance, partial, pids, camids, modality, index
     )
     (roles,) = check_labels(
-        features, role=np.full(len(people), BOTH) if role is None else role
+        features,
+        role=np.full(len(people), cross.BOTH) if role is None else role,
     )
     rule = _camera_rule(same_camera, cameras)
     most = 1 if not any(shots) else trials
     report: Trials = [{} for _ in range(most)]
-    for direction, (queries, gallery) in sides(
+    for direction, (queries, gallery) in cross.sides(
         directions, kinds, roles
     ).items():
         labels = people[gallery], cameras[gallery], numbers[gallery]
         for shot in shots:
-            members = draw_galleries(*labels, shot, trials)
+            members = cross.draw_galleries(*labels, shot, trials)
             pool = members.any(axis=0)
             rows = gallery[pool]
             searches = Searches(
@@ -145,7 +140,7 @@ def _images(
     matrix = checked_features(features, distance, image)
     numbers = numbers + (numbers.min(initial=1) == 0)
     if not partial:
-        check_counts(people, cameras, kinds, numbers)
+        cross.check_counts(people, cameras, kinds, numbers)
     return matrix, people, cameras, kinds, numbers
 
 
@@ -192,7 +187,7 @@ def evaluate_llcm(
         np.flatnonzero(kinds == one) for one in (INFRARED, VISIBLE)
     )
     rule = _camera_rule(SEARCH['same_camera'], cameras)
-    drawn = draw_galleries(
+    drawn = cross.draw_galleries(
         people[infrared], cameras[infrared], numbers[infrared], 1, len(report)
     )
     for trial, members in zip(report, drawn, strict=True):

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mmgl.protocols import sysu
 from mmgl.protocols.completeness import (
     check_regdb_images,
     check_regdb_paths,
@@ -19,13 +20,6 @@ from mmgl.protocols.completeness import (
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
-from mmgl.protocols.sysu import (
-    ALL_CAMERAS,
-    GALLERY_CAMERAS,
-    find_split_files,
-    id_file_name,
-    sysu_locations,
-)
 from mmgl.utils.errors import ConfigError
 
 from .details import Details
@@ -46,11 +40,7 @@ DEFAULT_TIES = {
 def _drop_absent(
     feature_set: FeatureSet, rand_perm_cam: Permutations
 ) -> FeatureSet:
-    """Leave out images that the official permutations do not know.
-
-    The official code skips an identity under a camera for which it has no
-    permutation, in the gallery and among the queries alike.
-    """
+    """Leave out queries and images that the permutations do not know."""
     columns = feature_set.camids.tolist(), feature_set.pids.tolist()
     pairs = list(zip(*columns, strict=True))
     known = np.array([p in rand_perm_cam.get(cam, {}) for cam, p in pairs])
@@ -76,12 +66,8 @@ def report_sysu(
 ) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
-    ``features`` is what ``load_features`` reads, ``data_root`` what
-    ``find_split_files`` does; ``ties`` is 'gallery_order' by default.
-    Returns a :func:`report_document` with ``settings``. Features of some of
-    the test images are scored only as ``partial``, which the names of the
-    searches then say. ``details`` are what else to find out; ``check`` looks
-    at the features first.
+    Returns a :func:`report_document` with ``settings``. Some of the test
+    images are scored only as ``partial``, which names of searches then say.
     """
     ties = ties or DEFAULT_TIES['sysu']
     how = distance, draw, ties, partial, details, check
@@ -102,19 +88,21 @@ def sysu_trials(
     check: Check | None = None,
 ) -> tuple[Trials, dict[str, Any]]:
     """Score the 'test' or the 'val' identities of files; notes of them."""
-    id_file, permutation_file = find_split_files(data_root)
+    id_file, permutation_file = sysu.find_split_files(data_root)
     rand_perm_cam = load_rand_perm_cam(permutation_file)
-    if set(rand_perm_cam) != set(ALL_CAMERAS):
+    if set(rand_perm_cam) != set(sysu.ALL_CAMERAS):
         raise ConfigError(
             f'{permutation_file} has {len(rand_perm_cam)} cameras, not 6; '
             'restore the official file.'
         )
-    ids = read_id_list(id_file.with_name(id_file_name(split, id_file.suffix)))
+    ids = read_id_list(
+        id_file.with_name(sysu.id_file_name(split, id_file.suffix))
+    )
     with naming(features):
         data = load_features(features, ids)
         if data.trial is not None:
             raise ValueError('the field trial says that it is of RegDB.')
-        sysu_locations(data.camids)  # knows the cameras
+        sysu.sysu_locations(data.camids)  # knows the cameras
         if data.img_paths is not None:
             check_sysu_paths(data.img_paths.tolist(), data.camids, data.pids)
         if draw == 'official':
@@ -123,7 +111,7 @@ def sysu_trials(
         # No indoor visible camera saw the validation identities.
         modes = [
             mode
-            for mode, cameras in GALLERY_CAMERAS.items()
+            for mode, cameras in sysu.GALLERY_CAMERAS.items()
             if split == 'test' or np.isin(data.camids, cameras).any()
         ]
         trials = evaluate_sysu(
@@ -193,14 +181,11 @@ def report_regdb(
     data_root: str | Path | None = None,
     check: Check | None = None,
 ) -> dict[str, Any]:
-    """Score RegDB features in files, one .npz a trial.
+    """Score RegDB features in files, one .npz a trial; see `report_sysu`.
 
-    ``features`` is an .npz, a folder of them, or a pattern with wildcards.
-    Several files need the field ``trial``, each another one, in whose order
-    they are reported. ``data_root`` holds the lists (``idx``) to compare
-    with; without it all labels must have equally many images. Returns a
-    :func:`report_document` with ``settings``; see :func:`report_sysu` for
-    ``partial`` and ``details``.
+    ``features`` is an .npz, a folder of them, or a pattern. ``data_root``
+    holds the lists to compare with; without it all labels must have equally
+    many images.
     """
     ties = ties or DEFAULT_TIES['regdb']
     path = Path(features)

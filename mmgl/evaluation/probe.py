@@ -100,16 +100,12 @@ def knn_accuracy(
 ) -> tuple[float, float]:
     """Share of images whose identity a vote of their neighbours names.
 
-    The nearest labelled images by cosine similarity s vote with the weight
-    exp(s / temperature). Identities with equal votes share the credit, and
-    images tied for the last place share it, so collapsed features score at
-    chance. A query does not see labelled images of its own group: with the
-    cameras for camera-disjoint neighbours, with a number an image for
-    leave-one-out.
+    The nearest images by cosine similarity s, none of the query's own group,
+    vote with the weight exp(s / temperature). Ties share the credit, so that
+    collapsed features score at chance.
 
-    Returns the accuracy from 0 to 1 over the queries that see their identity,
-    each identity counting alike, and that of naming one of the identities at
-    random. Options out of range, or no such query, are a ValueError.
+    Returns the accuracy over the queries that see their identity, each
+    identity counting alike, and that of guessing.
     """
     if neighbours < 1 or temperature <= 0:
         raise ValueError(
@@ -154,10 +150,8 @@ def linear_accuracy(
 ) -> tuple[float, float]:
     """Accuracy of a linear classifier on frozen features, and of guessing.
 
-    Multinomial logistic regression (L2, C = 1) on features standardised by
-    the training half, all labels of the same weight. Queries of labels that
-    were not trained are left out. Fewer than two labels to learn, or none to
-    test, are a ValueError.
+    Multinomial logistic regression (L2, C = 1) on standardised features, all
+    labels of the same weight; queries of unknown labels are left out.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

@@ -10,24 +10,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mmgl.protocols import galleries, sysu
 from mmgl.protocols.completeness import (
     check_regdb_images,
     check_sysu_images,
     count_images,
 )
-from mmgl.protocols.galleries import (
-    Permutations,
-    group_images,
-    one_based_index,
-)
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
 from mmgl.protocols.regdb import regdb_directions
-from mmgl.protocols.sysu import (
-    GALLERY_CAMERAS,
-    TRIALS,
-    sysu_locations,
-    sysu_modality,
-)
 from mmgl.version import __version__
 
 from .details import RERANKED, Details, Searches
@@ -60,7 +50,7 @@ def document_key(search: str) -> str:
     """Name a search as files do: 'all_single' is 'all_search_1shot'."""
     name, suffix, _ = search.partition(RERANKED)
     mode, _, shots = name.partition('_')
-    if mode in GALLERY_CAMERAS:
+    if mode in sysu.GALLERY_CAMERAS:
         numbers = {name: f'{n}shot' for n, name in SHOT_NAMES.items()}
         name = f'{mode}_search_{numbers.get(shots, shots)}'
     return name + suffix
@@ -121,8 +111,8 @@ def _sysu_images(
         return f'{row}: {place}, image {numbers[row]}'
 
     matrix = checked_features(features, distance, image)
-    sysu_locations(cameras)  # knows the cameras
-    wrong = np.flatnonzero(kinds != sysu_modality(cameras))
+    sysu.sysu_locations(cameras)  # knows the cameras
+    wrong = np.flatnonzero(kinds != sysu.sysu_modality(cameras))
     if wrong.size:
         row = int(wrong[0])
         raise ValueError(
@@ -133,7 +123,7 @@ def _sysu_images(
     queries = np.flatnonzero(kinds == INFRARED)
     if not len(queries):
         raise ValueError('there is no query: no image of cameras 3 and 6.')
-    numbers = one_based_index(people, cameras, numbers)
+    numbers = galleries.one_based_index(people, cameras, numbers)
     return matrix, people, cameras, numbers, queries
 
 
@@ -143,10 +133,10 @@ def evaluate_sysu(
     camids: Values,
     modality: Values,
     index: Values,
-    rand_perm_cam: Permutations | None = None,
+    rand_perm_cam: galleries.Permutations | None = None,
     modes: Sequence[str] = ('all', 'indoor'),
     shots: Sequence[int] = (1, 10),
-    trials: int = TRIALS,
+    trials: int = sysu.TRIALS,
     draw: str = 'official',
     distance: str = 'cosine',
     ties: str = 'expected',
@@ -194,14 +184,14 @@ def evaluate_sysu(
         index=index,
     )
     if rand_perm_cam is not None and not partial:
-        images = group_images(people, cameras, numbers)
+        images = galleries.group_images(people, cameras, numbers)
         wanted = set(people.tolist()).union(identities or ())
         check_sysu_images(images, rand_perm_cam, wanted)
     drawn = sysu_galleries(
         people, cameras, numbers, rand_perm_cam, modes, shots, trials, draw
     )
     pool, members = pool_of(drawn.values(), people, cameras, numbers, draw)
-    places = sysu_locations(cameras)
+    places = sysu.sysu_locations(cameras)
     searches = Searches(
         [f'{mode}{shot_name(shot)}' for mode, shot, _ in drawn],
         (matrix[queries], matrix[pool]),

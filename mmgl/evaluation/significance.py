@@ -86,11 +86,7 @@ def compare_people(
     """Test whether figures differ from those of other features.
 
     By name of the figure: ``difference``, first minus second; ``interval``,
-    by a bootstrap in which both have the same people; ``p``, two-sided, by
-    swapping the features of random people (of all subsets of few people).
-
-    Raises:
-        ValueError: If the queries are not the same.
+    by a bootstrap of the same people; two-sided ``p``, by swapping people.
     """
     from scipy.stats import permutation_test
 

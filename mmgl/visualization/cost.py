@@ -10,14 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from .style import (
-    NEUTRAL_COLOUR,
-    PALETTE,
-    StrPath,
-    drawn_to_file,
-    figure_style,
-    new_figure,
-)
+from . import style
 
 _UNITS = (('days', 86400), ('hours', 3600), ('minutes', 60), ('seconds', 1))
 _MARKERS = 'os^Dv'
@@ -45,7 +38,7 @@ _MOST = dict(seconds=3.2e10, accuracy=100.0, spread=100.0)
 
 
 def read_cost_records(
-    source: StrPath | Sequence[Mapping[str, Any]],
+    source: style.StrPath | Sequence[Mapping[str, Any]],
 ) -> list[CostRecord]:
     """Read records from a JSON list of objects, or check such a list.
 
@@ -117,7 +110,7 @@ def _log_axis(ax: Axes) -> None:
 
 def _line_across(ax: Axes, record: CostRecord) -> None:
     """Draw what costs nothing."""
-    y, colour = record.accuracy, NEUTRAL_COLOUR
+    y, colour = record.accuracy, style.NEUTRAL_COLOUR
     ax.axhline(y, color=colour, linestyle='--', linewidth=1.2)
     ax.annotate(
         f'{record.label} (no pre-training)',
@@ -135,7 +128,7 @@ def _point(
     ax: Axes, record: CostRecord, x: float, number: int, side: int
 ) -> None:
     """Draw a point; its name stands right (1) or left (-1) of it, or not."""
-    colour = PALETTE[number % len(PALETTE)]
+    colour = style.PALETTE[number % len(style.PALETTE)]
     ax.errorbar(
         [x],
         [record.accuracy],
@@ -183,8 +176,8 @@ def cost_figure(
     place = np.log if log_time else np.asarray
     middle = (place(max(times)) + place(min(times))) / 2 if times else 0.0
     crowded = len(times) > _MOST_NAMES
-    with figure_style():
-        figure = new_figure(6.2 if crowded else 5.0, 3.4)
+    with style.figure_style():
+        figure = style.new_figure(6.2 if crowded else 5.0, 3.4)
         ax = figure.subplots()
         for number, record in enumerate(records):
             if not record.seconds:
@@ -204,4 +197,4 @@ def cost_figure(
     return figure
 
 
-draw_cost = drawn_to_file(cost_figure)
+draw_cost = style.drawn_to_file(cost_figure)

@@ -7,15 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmgl.protocols import sysu
 from mmgl.protocols.llcm import FILE_WORDS as LLCM_WORDS
 from mmgl.protocols.llcm import TEST_ID_NAME, camera_folder, list_name
 from mmgl.protocols.regdb import FILE_WORDS, split_file_name
-from mmgl.protocols.sysu import (
-    ALL_CAMERAS,
-    RAND_PERM_NAME,
-    TRIALS,
-    id_file_name,
-)
 
 from .presets import LLCMPreset, RegDBPreset, SYSUPreset
 
@@ -52,10 +47,10 @@ def sysu_split_files(preset: SYSUPreset, seed: int) -> dict[str, bytes]:
     """Make the files of the ``exp`` folder: name -> content."""
     pids, shots = plan_sysu(preset, seed)
     pids = dict(pids, available=sum(pids.values(), []))
-    files = {RAND_PERM_NAME: rand_perm_mat(shots, seed)}
+    files = {sysu.RAND_PERM_NAME: rand_perm_mat(shots, seed)}
     for split, values in pids.items():
         text = ','.join(str(v) for v in sorted(values)) + '\n'
-        files[id_file_name(split)] = text.encode()
+        files[sysu.id_file_name(split)] = text.encode()
     return files
 
 
@@ -64,14 +59,14 @@ def rand_perm_mat(shots: Sequence[Shot], seed: int) -> bytes:
     from scipy.io import savemat
 
     height = max(shot.pid for shot in shots)
-    cells = np.empty((len(ALL_CAMERAS), 1), object)
+    cells = np.empty((len(sysu.ALL_CAMERAS), 1), object)
     for row in cells:
         row[0] = np.empty((height, 1), object)
         for cell in row[0]:
             cell[0] = np.zeros((0, 0), np.uint8)
     for pid, camid, count in shots:
         rng = np.random.default_rng([seed, 2, pid, camid])
-        draws = [rng.permutation(count) + 1 for _ in range(TRIALS)]
+        draws = [rng.permutation(count) + 1 for _ in range(sysu.TRIALS)]
         kind = np.uint8 if count < 256 else np.uint16
         cells[camid - 1, 0][pid - 1, 0] = np.stack(draws).astype(kind)
     buffer = io.BytesIO()

@@ -3,14 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from . import tie_expectation as tie
 from .backend import Matches
 from .feature_arrays import Array
-from .tie_expectation import (
-    expected_inverse_last,
-    expected_precision,
-    first_hit_distribution,
-    identity_rank_distribution,
-)
 
 Sums = npt.NDArray[np.float64]
 
@@ -54,7 +49,7 @@ def _add_people(hits: Sums, matches: Matches, people: Array) -> None:
     for row, (own, others) in tied.items():
         ahead = people[row]
         if ahead < limit:
-            chances = identity_rank_distribution(own, others, limit)
+            chances = tie.identity_rank_distribution(own, others, limit)
             hits[ahead:] += chances[: limit - ahead]
 
 
@@ -71,7 +66,7 @@ def _sum_tied(
     groups, hits = _runs(row, before)
     group_of = np.repeat(np.arange(len(groups)), hits)
     hits_before = groups - np.repeat(starts, count)[groups]
-    precision = expected_precision(
+    precision = tie.expected_precision(
         before, size, hits_before[group_of], hits[group_of]
     )
     sums[max_rank] = (np.add.reduceat(precision, starts) / count).sum()
@@ -81,7 +76,7 @@ def _sum_tied(
     # A tie matters for the last match if it mixes in other people.
     for query in np.flatnonzero(size[ends] > hits[ends]):
         end = ends[query]
-        inverse[query] = expected_inverse_last(
+        inverse[query] = tie.expected_inverse_last(
             int(before[end]), int(size[end]), int(hits[end])
         )
     sums[max_rank + 1] = (count * inverse).sum()
@@ -99,7 +94,7 @@ def _add_tied_hits(
     _add_ranks(total, before[~mixed])
     for query in np.flatnonzero(mixed & (before < limit)):
         ahead = before[query]
-        total[ahead:] += first_hit_distribution(
+        total[ahead:] += tie.first_hit_distribution(
             int(size[query]), int(hits[query]), limit
         )[: limit - ahead]
 

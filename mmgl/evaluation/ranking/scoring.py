@@ -131,7 +131,7 @@ class Search:
     def blocks(
         self, memory: int | None, by_person: bool = False
     ) -> Iterator[tuple[Array, list[Gallery]]]:
-        """Queries, a person together (or alone); galleries as they see them."""
+        """Queries, a person together or alone; galleries as they see them."""
         distances = self.distances
         row = distances.shape[1] * distances.itemsize
         fitting = (memory or distances.memory) // max(row, 1)
