@@ -11,6 +11,7 @@ import random
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import serving_client as client
@@ -25,11 +26,13 @@ GROWTH = 1.05
 IMAGES = 24
 
 
+@dataclass
 class Traffic:
     """A mixture of calls: searches, features, new people, lists."""
 
-    def __init__(self, images: list[bytes], prefix: str, bad: int = 0) -> None:
-        self.images, self.prefix, self.bad = images, prefix, bad
+    images: list[bytes]
+    prefix: str
+    bad: int = 0
 
     def __call__(
         self, number: int, rng: random.Random
@@ -62,16 +65,9 @@ def load(
 
 def judge(name: str, found: client.Outcome) -> Iterator[Figure]:
     """Tell errors, times and memory of a load."""
-    wrong = sum(
-        count
-        for status, count in found.statuses.items()
-        if status != 200 and status not in FULL
-    )
-    wrong += sum(
-        count
-        for status, count in found.broken.items()
-        if not 400 <= status < 500 and status not in FULL
-    )
+    refused = {*range(400, 500), *FULL}
+    wrong = sum(n for s, n in found.statuses.items() if s not in {200, *FULL})
+    wrong += sum(n for s, n in found.broken.items() if s not in refused)
     said = f'{dict(found.statuses)}, of garbage {dict(found.broken)}'
     yield Figure(f'{name}, errors', wrong, 0, 'requests', note=said)
     for share in (0.5, 0.95, 0.99):
@@ -124,19 +120,15 @@ def measure(
         if 'latency' in options.only:
             load(service, 100, Traffic(images, 'first'))
             kinds = dict(embed=client.embed_call, search=client.search_call)
-            for (kind, make), clients in itertools.product(
-                kinds.items(), CLIENTS
-            ):
-                found = client.run_clients(
-                    service,
-                    clients,
-                    min(options.requests, 100 * clients),
-                    lambda n, rng, make=make: (
-                        make(rng.choice(images)),
-                        None,
-                        False,
-                    ),
-                )
+            for kind, clients in itertools.product(kinds, CLIENTS):
+
+                def calls(
+                    number: int, rng: random.Random, kind: str = kind
+                ) -> tuple[client.Call, None, bool]:
+                    return kinds[kind](rng.choice(images)), None, False
+
+                most = min(options.requests, 100 * clients)
+                found = client.run_clients(service, clients, most, calls)
                 note = f'{found.work():.1f} ms of processor time a request'
                 for share in (0.5, 0.95):
                     name = f'{kind}, {clients} clients, p{100 * share:.0f}'

@@ -94,7 +94,9 @@ def _section(part: dict) -> list[str]:
         blocks.append('Last lines of its output:')
         blocks.append(_fenced('text', part['tail']))
     for table in part['tables']:
-        rows = [[_cell(one) for one in row] for row in table['rows']]
+        # Nothing in the text may end its cell.
+        ends = str.maketrans({'|': '\\|', '\n': ' '})
+        rows = [[one.translate(ends) for one in row] for row in table['rows']]
         blocks.append(markdown_table([table['columns'], *rows]))
     if part['figures']:
         blocks.append(format_table([_figure(one) for one in part['figures']]))
@@ -106,8 +108,3 @@ def _section(part: dict) -> list[str]:
 def _figure(entry: dict) -> Figure:
     """The figure of an entry in a JSON file, which has its verdict, too."""
     return Figure(**{one.name: entry[one.name] for one in fields(Figure)})
-
-
-def _cell(text: str) -> str:
-    """Keep text from ending its cell."""
-    return text.replace('|', '\\|').replace('\n', ' ')

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
@@ -136,11 +137,6 @@ def steps(
     return [command('benchmarks/step.py', only=('mmgl', 'agw'), **options)]
 
 
-def compiled_steps(context: Context, seconds: float) -> list[Command]:
-    """Time the steps through ``torch.compile``."""
-    return steps(context, seconds, compiled=True)
-
-
 def load(context: Context, seconds: float) -> list[Command]:
     """Measure what all workers deliver together."""
     options = dict(
@@ -232,7 +228,7 @@ PARTS = (
         'Training steps, compiled',
         45,
         400,
-        compiled_steps,
+        partial(steps, compiled=True),
         asked=True,
     ),
 )

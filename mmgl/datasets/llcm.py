@@ -15,9 +15,9 @@ from mmgl.structures import INFRARED, VISIBLE
 from mmgl.utils.errors import ConfigError
 
 from .checks import check_choice, check_disjoint
-from .folders import image_entries
 from .listing import count_images, missing_files
 from .reid_dataset import ReIDDataset
+from .sources import image_entries
 from .types import Results
 
 

@@ -70,7 +70,7 @@ class RowWriter:
         return number, (size, time, source_sum, row_sum, height, width, True)
 
 
-_writer: RowWriter | None = None
+_writer: RowWriter
 
 
 def _start_worker(out: str, root: str, index: packed.PackIndex) -> None:
@@ -84,9 +84,7 @@ def _start_worker(out: str, root: str, index: packed.PackIndex) -> None:
 
 
 def _write_row(number: int) -> Row:
-    """Write one row in a worker process."""
-    if _writer is None:
-        raise RuntimeError('this process has not been started as a worker')
+    """Write one row in a worker process, once it is started."""
     return _writer(number)
 
 
@@ -107,7 +105,11 @@ def write_pack(
     Goes on where an earlier call was stopped, and rewrites rows whose source
     has changed since. ``progress`` is called with (done, total).
     """
-    _check_numbers(height, width, workers)
+    check_positive('pack', height=height, width=width, workers=workers)
+    limit = f'at most {MAX_PIXELS} pixels'
+    check('pack.height', height, height * width <= MAX_PIXELS, limit)
+    limit = f'at most {MAX_WORKERS}'
+    check('pack.workers', workers, workers <= MAX_WORKERS, limit)
     check_outside(out, root)
     names = sorted({packed.relative_path(root, path) for path in paths})
     steps = loading_steps(height, width, interpolation, window)
@@ -128,15 +130,6 @@ def write_pack(
             progress(index.num_done, len(index))
     index.save(out)
     return index
-
-
-def _check_numbers(height: int, width: int, workers: int) -> None:
-    """Raise ValueError for numbers that no machine could work with."""
-    check_positive('pack', height=height, width=width, workers=workers)
-    limit = f'at most {MAX_PIXELS} pixels'
-    check('pack.height', height, height * width <= MAX_PIXELS, limit)
-    limit = f'at most {MAX_WORKERS}'
-    check('pack.workers', workers, workers <= MAX_WORKERS, limit)
 
 
 def _written_blocks(

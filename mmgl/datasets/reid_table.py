@@ -13,10 +13,9 @@ from mmgl.structures import INFRARED, VISIBLE
 from mmgl.utils.errors import ConfigError
 
 from .checks import check, check_probability
-from .folders import read_folder
 from .listing import SPLIT_WORDS, Listing, count_images, missing_files
 from .reid_dataset import ReIDDataset
-from .tables import read_table
+from .sources import read_folder, read_table
 from .types import Ints, Results
 
 # Split -> the words of its rows.

@@ -1,7 +1,7 @@
 """Reports from files: what ``tools/analysis_tools/eval_features.py`` runs."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
@@ -138,15 +138,6 @@ def notes_of(
     return {name: note for name, note in notes.items() if note}
 
 
-def _add_notes(notes: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Count rows of several files together."""
-    zeros = 'zero_features'
-    total = notes.get(zeros, 0) + more.get(zeros, 0)
-    notes.update(more)
-    if total:
-        notes[zeros] = total
-
-
 @contextmanager
 def naming(source: str | Path) -> Iterator[None]:
     """Name the file in errors of what it holds."""
@@ -195,10 +186,13 @@ def report_regdb(
         raise FileNotFoundError(f'no feature file matches {pattern}.')
     reports: dict[int | None, Trials] = {}
     notes: dict[str, Any] = {}
+    zeros = 0  # rows of all files together
     for file in files:
         with naming(file):
             data = load_features(file)
-            _add_notes(notes, notes_of(data, distance, check))
+            more = notes_of(data, distance, check)
+            zeros += more.get('zero_features', 0)
+            notes.update(more)
             if data.trial is None and (len(files) > 1 or data_root):
                 raise ValueError(
                     f'{file} has no field trial; RegDB labels count anew in '
@@ -217,6 +211,8 @@ def report_regdb(
                 ties,
                 details=details,
             )
+    if zeros:
+        notes['zero_features'] = zeros
     numbers = sorted(reports, key=lambda trial: trial or 0)
     trials = [one for number in numbers for one in reports[number]]
     order = [list(reports).index(number) for number in numbers]

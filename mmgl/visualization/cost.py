@@ -95,11 +95,6 @@ def _record(one: Mapping[str, Any], where: str) -> CostRecord:
     return CostRecord(**one)
 
 
-def _time_unit(seconds: float) -> tuple[str, int]:
-    """Choose the unit in which a time is a handy number."""
-    return next((u for u in _UNITS if seconds >= 2 * u[1]), _UNITS[-1])
-
-
 def _log_axis(ax: Axes) -> None:
     """Make the time axis logarithmic, with plain numbers at its ticks."""
     ax.set_xscale('log')
@@ -170,7 +165,9 @@ def cost_figure(
     if not records:
         raise ValueError('Nothing to draw: no records given.')
     times = [r.seconds for r in records if r.seconds] or [0.0]
-    unit, length = _time_unit(min(times) if log_time else max(times))
+    shown = min(times) if log_time else max(times)
+    handy = (one for one in _UNITS if shown >= 2 * one[1])
+    unit, length = next(handy, _UNITS[-1])
     times = [r.seconds / length for r in records if r.seconds]
     # Names stand right of their points, but left in the right part.
     place = np.log if log_time else np.asarray

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmgl.evaluation.features_io import FeatureSet
+from mmgl.evaluation.features_io import FeatureSet, load_features
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.utils.images import read_image
 
@@ -230,3 +230,17 @@ def ranking_figure(
 
 
 draw_ranking = style.drawn_to_file(ranking_figure)
+
+
+def load_feature_dump(path: style.StrPath) -> FeatureSet:
+    """Read features (n, d) whose images have paths."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'No feature dump {path}; write one with tools/test.py CONFIG '
+            f'CHECKPOINT --cfg-options test_evaluator.dump={path}.'
+        )
+    dump = load_features(path)
+    if dump.img_paths is None:
+        raise ValueError(f'Feature dump {path} lacks img_paths.')
+    return dump

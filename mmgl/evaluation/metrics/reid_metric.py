@@ -182,7 +182,13 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
     def _gather(self, size: int) -> FeatureSet:
         """Put together what :meth:`process` kept in all processes."""
         meta = self.dataset_meta or {}
-        self._check_protocol(meta.get('dataset', self.protocol))
+        dataset = meta.get('dataset', self.protocol)
+        right = dataset if dataset in SHOTS else 'cross'
+        if self.protocol not in (right, 'cross'):
+            raise ConfigError(
+                f'protocol={self.protocol!r} but the data set is '
+                f'{dataset!r}; set protocol={right!r} in the evaluator.'
+            )
         batches, label_batches, paths = (
             [batch[part] for batch in self.results] for part in range(3)
         )
@@ -208,15 +214,6 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             role=find_roles(labels, meta.get('roles')),
             seen=meta.get('history', ()),
         )
-
-    def _check_protocol(self, dataset: str) -> None:
-        """Refuse a benchmark's protocol for another data set."""
-        right = dataset if dataset in SHOTS else 'cross'
-        if self.protocol not in (right, 'cross'):
-            raise ConfigError(
-                f'protocol={self.protocol!r} but the data set is '
-                f'{dataset!r}; set protocol={right!r} in the evaluator.'
-            )
 
     def _report(
         self, data: FeatureSet, meta: Mapping[str, Any]
