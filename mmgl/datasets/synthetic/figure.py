@@ -4,11 +4,10 @@ from collections.abc import Collection
 
 import numpy as np
 
-from .accessories import add_accessories
-from .head import add_head
 from .identity import Identity
 from .parts import Level, Part, Sketch
 from .skeleton import ANKLE, NECK, Point, Pose
+from .worn import add_accessories, add_head
 
 
 def _torso_levels(sketch: Sketch, hem: float) -> list[Level]:
