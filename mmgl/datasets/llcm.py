@@ -59,7 +59,7 @@ class LLCM(ReIDDataset):
 
     def read_metainfo(self) -> dict[str, Any]:
         """Read the persons of the split; those of the other are others."""
-        rows = read_lists(self.data_root)
+        rows = {m: read_list(self.data_root, m) for m in protocol.FILE_WORDS}
         persons = persons_of(rows)
         test = read_id_list(id_file(self.data_root))
         where = f'LLCM: the training lists and {protocol.TEST_ID_NAME} in'
@@ -119,13 +119,8 @@ def id_file(data_root: str) -> str:
     return osp.join(data_root, protocol.IDX_FOLDER, protocol.TEST_ID_NAME)
 
 
-def read_lists(data_root: str) -> dict[int, list[protocol.LLCMRow]]:
-    """Read both training lists; ValueError for what is not as official."""
-    return {m: read_list(data_root, m) for m in protocol.FILE_WORDS}
-
-
 def read_list(data_root: str, modality: int) -> list[protocol.LLCMRow]:
-    """Read the training list of one modality; see :func:`read_lists`."""
+    """Read the training list of one modality; ValueError for others."""
     path = osp.join(
         data_root, protocol.IDX_FOLDER, protocol.list_name('train', modality)
     )

@@ -3,7 +3,7 @@
 import os.path as osp
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,12 +79,18 @@ class RegDB(ReIDDataset):
 
     def read_metainfo(self) -> dict[str, Any]:
         """Read the two split files of the trial."""
+        root, trial = self.data_root, self.trial
         half, other = 'train', 'test'
         if self.split != 'train':
             half, other = other, half
-        self._rows = read_half(self.data_root, half, self.trial)
-        pids = check_labels(self._rows, f'{half} of trial {self.trial}')
-        check_halves(self.data_root, pids, other, self.trial)
+        self._rows = read_half(root, half, trial)
+        pids = check_labels(self._rows, f'{half} of trial {trial}')
+        files = [index_file(root, other, m, trial) for m in FILE_WORDS]
+        if all(map(osp.exists, files)):
+            rows = read_half(root, other, trial).values()
+            where = f'RegDB: train and test of trial {trial} in {root!r}'
+            theirs = (row.raw_pid for part in rows for row in part)
+            check_disjoint(where, pids, theirs)
         return dict(
             dataset='regdb',
             trial=self.trial,
@@ -165,18 +171,6 @@ def read_index_file(path: str, modality: int) -> list[RegDBRow]:
             'official file.'
         )
     return rows
-
-
-def check_halves(
-    data_root: str, pids: Iterable[int], other: str, trial: int
-) -> None:
-    """Raise ValueError if the other half, where it is, shares persons."""
-    files = [index_file(data_root, other, m, trial) for m in FILE_WORDS]
-    if all(map(osp.exists, files)):
-        rows = read_half(data_root, other, trial)
-        theirs = (row.raw_pid for half in rows.values() for row in half)
-        where = f'RegDB: train and test of trial {trial} in {data_root!r}'
-        check_disjoint(where, pids, theirs)
 
 
 def check_labels(
