@@ -1,6 +1,6 @@
 """Reports of searches of one's own, and of LLCM, which is one of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -80,7 +80,6 @@ def evaluate_cross(
         features,
         role=np.full(len(people), cross.BOTH) if role is None else role,
     )
-    rule = _camera_rule(same_camera, cameras)
     most = 1 if not any(shots) else trials
     report: Trials = [{} for _ in range(most)]
     for direction, (queries, gallery) in cross.sides(
@@ -97,7 +96,7 @@ def evaluate_cross(
                 (people[queries], people[rows]),
                 members[:, pool],
                 cmc=cmc,
-                **rule(queries, rows),
+                **_ignored(same_camera, cameras, queries, rows),
             )
             scores = searches.score(distance, ties, share, details)
             # A search without a draw is the same in each trial.
@@ -106,20 +105,16 @@ def evaluate_cross(
     return report
 
 
-def _camera_rule(
-    same_camera: str, cameras: Labels
-) -> Callable[[Any, Any], dict[str, Any]]:
-    """Return what says which images rows of queries and gallery ignore."""
-
-    def rule(queries: Any, gallery: Any) -> dict[str, Any]:
-        if same_camera == 'keep':
-            return {}
-        return dict(
-            locations=(cameras[queries], cameras[gallery]),
-            own_only=same_camera == 'ignore_person',
-        )
-
-    return rule
+def _ignored(
+    same_camera: str, cameras: Labels, queries: Any, gallery: Any
+) -> dict[str, Any]:
+    """Say which images of the gallery the queries do not see."""
+    if same_camera == 'keep':
+        return {}
+    return dict(
+        locations=(cameras[queries], cameras[gallery]),
+        own_only=same_camera == 'ignore_person',
+    )
 
 
 def _images(
@@ -168,25 +163,18 @@ def evaluate_llcm(
     how: dict[str, Any] = dict(
         distance=distance, ties=ties, share=share, partial=partial
     )
+    labels = pids, camids, modality, index
     report = evaluate_cross(
-        features,
-        pids,
-        camids,
-        modality,
-        index,
-        details=details,
-        **SEARCH,
-        **how,
+        features, *labels, details=details, **SEARCH, **how
     )
     # Each trial asks for other images of the same people.
     beside = details and replace(details, by_person=False)
     matrix, people, cameras, kinds, numbers = _images(
-        features, distance, partial, pids, camids, modality, index
+        features, distance, partial, *labels
     )
     infrared, visible = (
         np.flatnonzero(kinds == one) for one in (INFRARED, VISIBLE)
     )
-    rule = _camera_rule(SEARCH['same_camera'], cameras)
     drawn = cross.draw_galleries(
         people[infrared], cameras[infrared], numbers[infrared], 1, len(report)
     )
@@ -197,7 +185,7 @@ def evaluate_llcm(
             (matrix[queries], matrix[visible]),
             (people[queries], people[visible]),
             cmc=SEARCH['cmc'],
-            **rule(queries, visible),
+            **_ignored(SEARCH['same_camera'], cameras, queries, visible),
         )
         (figures,) = searches.score(distance, ties, share, beside)
         trial.update(figures)

@@ -106,6 +106,10 @@ def _range(ends: Sequence[float]) -> str:
     return ' to '.join(f'{100 * end:.2f}' for end in ends)
 
 
+def _interval(part: Report, key: str) -> str:
+    return _range(part['interval'][key])
+
+
 def _gap(part: Report, key: str) -> str:
     found = part['against'][key]
     gap, p = 100 * found['difference'], found['p']
@@ -132,19 +136,11 @@ def show_report(report: Report) -> str:
             else 'Thresholds are chosen on these very searches: points of '
             'the operating curve, not a calibrated system.'
         )
-    ranges = {
-        'interval': lambda part, key: _range(part['interval'][key]),
-        'against': _gap,
-    }
-    titles = {
-        'interval': '95 % intervals, over people',
-        'against': f'against {settings.get("against")}',
-    }
-    for name, cell in ranges.items():
-        some = {
-            key: part
-            for key, part in searches_of(report).items()
-            if name in part
-        }
-        tables.append(_table(some, titles[name], _MAIN.__contains__, cell))
+    for name, title, cell in (
+        ('interval', '95 % intervals, over people', _interval),
+        ('against', f'against {settings.get("against")}', _gap),
+    ):
+        searches = searches_of(report).items()
+        some = {key: part for key, part in searches if name in part}
+        tables.append(_table(some, title, _MAIN.__contains__, cell))
     return '\n'.join(table for table in tables if table)

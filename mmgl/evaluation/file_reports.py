@@ -114,17 +114,10 @@ def sysu_trials(
             for mode, cameras in sysu.GALLERY_CAMERAS.items()
             if split == 'test' or np.isin(data.camids, cameras).any()
         ]
+        how: dict[str, Any] = dict(draw=draw, distance=distance, ties=ties)
+        how.update(identities=ids, partial=partial, details=details)
         trials = evaluate_sysu(
-            data.features,
-            *data.labels,
-            rand_perm_cam,
-            modes,
-            draw=draw,
-            distance=distance,
-            ties=ties,
-            identities=ids,
-            partial=partial,
-            details=details,
+            data.features, *data.labels, rand_perm_cam, modes, **how
         )
     return trials, notes
 
@@ -203,13 +196,9 @@ def report_regdb(
                     f'trial {data.trial} is given by another file too.'
                 )
             _check_regdb(data, data_root, partial)
+            images = data.features, data.pids, data.modality
             reports[data.trial] = evaluate_regdb(
-                data.features,
-                data.pids,
-                data.modality,
-                distance,
-                ties,
-                details=details,
+                *images, distance, ties, details=details
             )
     if zeros:
         notes['zero_features'] = zeros

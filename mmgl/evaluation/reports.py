@@ -21,6 +21,7 @@ from mmgl.protocols.regdb import regdb_directions
 from mmgl.version import __version__
 
 from .details import RERANKED, Details, Searches
+from .features_io import NPZ_FIELDS
 from .labels import Labels, check_labels
 from .ranking import Share, Values, check_features, check_where_it_is
 from .sysu_searches import pool_of, sysu_galleries
@@ -101,10 +102,12 @@ def checked_features(
 
 
 def _sysu_images(
-    features: Values, distance: str, **labels: Values
+    features: Values, distance: str, *labels: Values
 ) -> tuple[Any, Labels, Labels, Labels, Labels]:
     """Check features and labels; image numbers from 1, rows of the queries."""
-    people, cameras, kinds, numbers = check_labels(features, **labels)
+    people, cameras, kinds, numbers = check_labels(
+        features, **dict(zip(NPZ_FIELDS[1:], labels, strict=True))
+    )
 
     def image(row: int) -> str:
         place = f'camera {cameras[row]}, identity {people[row]}'
@@ -176,12 +179,7 @@ def evaluate_sysu(
             images, or a gallery that cannot be drawn.
     """
     matrix, people, cameras, numbers, queries = _sysu_images(
-        features,
-        distance,
-        pids=pids,
-        camids=camids,
-        modality=modality,
-        index=index,
+        features, distance, pids, camids, modality, index
     )
     if rand_perm_cam is not None and not partial:
         images = galleries.group_images(people, cameras, numbers)

@@ -14,6 +14,7 @@ from . import style
 
 _UNITS = (('days', 86400), ('hours', 3600), ('minutes', 60), ('seconds', 1))
 _MARKERS = 'os^Dv'
+_NEAR: dict[str, Any] = dict(textcoords='offset points', fontsize=8)
 # Points that are named where they stand.
 _MOST_NAMES = 5
 
@@ -107,16 +108,12 @@ def _line_across(ax: Axes, record: CostRecord) -> None:
     """Draw what costs nothing."""
     y, colour = record.accuracy, style.NEUTRAL_COLOUR
     ax.axhline(y, color=colour, linestyle='--', linewidth=1.2)
-    ax.annotate(
+    text, across = (
         f'{record.label} (no pre-training)',
-        (1, y),
-        (-2, 3),
-        fontsize=8,
-        ha='right',
-        xycoords=ax.get_yaxis_transform(),
-        textcoords='offset points',
-        color=colour,
+        ax.get_yaxis_transform(),
     )
+    how: dict[str, Any] = dict(xycoords=across, ha='right', **_NEAR)
+    ax.annotate(text, (1, y), (-2, 3), color=colour, **how)
 
 
 def _point(
@@ -124,28 +121,14 @@ def _point(
 ) -> None:
     """Draw a point; its name stands right (1) or left (-1) of it, or not."""
     colour = style.PALETTE[number % len(style.PALETTE)]
-    ax.errorbar(
-        [x],
-        [record.accuracy],
-        yerr=None if record.spread is None else [record.spread],
-        fmt=_MARKERS[number % len(_MARKERS)],
-        markersize=6,
-        capsize=3,
-        color=colour,
-        label=record.label,
-    )
+    y, marker = record.accuracy, _MARKERS[number % len(_MARKERS)]
+    bars = None if record.spread is None else [record.spread]
+    how: dict[str, Any] = dict(color=colour, label=record.label, capsize=3)
+    ax.errorbar([x], [y], yerr=bars, fmt=marker, markersize=6, **how)
     if side:
-        ax.annotate(
-            record.label,
-            (x, record.accuracy),
-            (7 * side, 5),
-            textcoords='offset points',
-            fontsize=8,
-            fontweight='bold',
-            color=colour,
-            ha='left' if side > 0 else 'right',
-            va='bottom',
-        )
+        where = 'left' if side > 0 else 'right'
+        how = dict(ha=where, va='bottom', fontweight='bold', **_NEAR)
+        ax.annotate(record.label, (x, y), (7 * side, 5), color=colour, **how)
 
 
 def cost_figure(

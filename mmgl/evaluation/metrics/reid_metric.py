@@ -219,39 +219,22 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
         self, data: FeatureSet, meta: Mapping[str, Any]
     ) -> reports.Trials:
         how = self.distance, self.ties, share_of_rank()
-        pids = meta.get('pids')
+        images = data.features, *data.labels
+        pids, details = meta.get('pids'), self.details
         if self.protocol == 'regdb':
             labels = None if pids is None else len(pids)
             columns = data.features, data.pids, data.modality
-            return reports.evaluate_regdb(*columns, *how, labels, self.details)
+            return reports.evaluate_regdb(*columns, *how, labels, details)
         if self.protocol == 'llcm':
-            return evaluate_llcm(
-                data.features, *data.labels, *how, details=self.details
-            )
+            return evaluate_llcm(*images, *how, details=details)
         if self.protocol == 'cross':
+            search = self.directions, self.same_camera, self.shots, self.trials
             return evaluate_cross(
-                data.features,
-                *data.labels,
-                self.directions,
-                self.same_camera,
-                self.shots,
-                self.trials,
-                self.cmc,
-                *how,
-                data.role,
-                details=self.details,
+                *images, *search, self.cmc, *how, data.role, details=details
             )
+        drawn = meta.get('rand_perm_cam'), self.modes, self.shots, self.trials
         return reports.evaluate_sysu(
-            data.features,
-            *data.labels,
-            meta.get('rand_perm_cam'),
-            self.modes,
-            self.shots,
-            self.trials,
-            self.gallery_draw,
-            *how,
-            pids,
-            details=self.details,
+            *images, *drawn, self.gallery_draw, *how, pids, details=details
         )
 
     def _settings(self, meta: Mapping[str, Any]) -> dict[str, Any]:
