@@ -1,5 +1,6 @@
 """Reports from files of any searches, and their thresholds."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .file_reports import (
     sysu_trials,
 )
 from .ranking.open_set import thresholds
+from .reports import Trials
 
 
 def report_cross(
@@ -49,7 +51,7 @@ def report_cross(
         how: dict[str, Any] = dict(
             distance=distance, ties=ties, partial=partial, details=details
         )
-        evaluate = evaluate_llcm
+        evaluate: Callable[..., Trials] = evaluate_llcm
         if protocol == 'cross':
             evaluate = evaluate_cross
             how.update(search, role=data.role)

@@ -163,14 +163,12 @@ def evaluate_llcm(
     how: dict[str, Any] = dict(
         distance=distance, ties=ties, share=share, partial=partial
     )
-    labels = pids, camids, modality, index
-    report = evaluate_cross(
-        features, *labels, details=details, **SEARCH, **how
-    )
+    more: dict[str, Any] = dict(SEARCH, details=details, **how)
+    report = evaluate_cross(features, pids, camids, modality, index, **more)
     # Each trial asks for other images of the same people.
     beside = details and replace(details, by_person=False)
     matrix, people, cameras, kinds, numbers = _images(
-        features, distance, partial, *labels
+        features, distance, partial, pids, camids, modality, index
     )
     infrared, visible = (
         np.flatnonzero(kinds == one) for one in (INFRARED, VISIBLE)

@@ -108,11 +108,8 @@ def _line_across(ax: Axes, record: CostRecord) -> None:
     """Draw what costs nothing."""
     y, colour = record.accuracy, style.NEUTRAL_COLOUR
     ax.axhline(y, color=colour, linestyle='--', linewidth=1.2)
-    text, across = (
-        f'{record.label} (no pre-training)',
-        ax.get_yaxis_transform(),
-    )
-    how: dict[str, Any] = dict(xycoords=across, ha='right', **_NEAR)
+    text = f'{record.label} (no pre-training)'
+    how = dict(_NEAR, xycoords=ax.get_yaxis_transform(), ha='right')
     ax.annotate(text, (1, y), (-2, 3), color=colour, **how)
 
 

@@ -235,7 +235,7 @@ def _draw_all(
     chunks = [images[i : i + _CHUNK] for i in range(0, len(images), _CHUNK)]
     done, draw = total - len(images), partial(draw_chunk, job)
     with ExitStack() as stack:
-        numbers = map(draw, chunks)
+        numbers: Iterator[int] = map(draw, chunks)
         if min(workers, len(chunks)) > 1:
             # One thread of OpenCV each.
             pool = process_pool(
