@@ -15,7 +15,7 @@ QUALITY = 95  # of JPEG
 
 
 def large_and_noisy() -> Callable[[np.ndarray], np.ndarray]:
-    """Make what gives drawn images real sizes and noise, so file sizes."""
+    """Make what gives drawn images sizes and noise as of a camera."""
     rng = np.random.default_rng(0)
 
     def retouch(image: np.ndarray) -> np.ndarray:

@@ -208,7 +208,7 @@ def run_clients(
     calls: Callable[[int, random.Random], tuple[Call, str | None, bool]],
     stop: Callable[[Outcome], bool] = lambda _: False,
 ) -> Outcome:
-    """Ask; ``calls(number, rng)``: call, name to store, is it garbage."""
+    """Ask what ``calls`` gives: a call, its name to store, if garbage."""
     outcome, numbers = Outcome(), iter(range(requests))
     lock = threading.Lock()
 

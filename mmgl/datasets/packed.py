@@ -212,7 +212,7 @@ class PackedImages:
 def find_rows(
     folder: str, root: str, paths: Sequence[str]
 ) -> list[tuple[int, tuple[int, int]]]:
-    """Return row, and source size, of images; ValueError if lost, stale."""
+    """Return row and source shape of images; ValueError for stale ones."""
     index = PackIndex.load(folder)
     numbers = {path: row for row, path in enumerate(index.paths)}
     names = [relative_path(root, path) for path in paths]

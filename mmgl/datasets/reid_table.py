@@ -219,7 +219,7 @@ def person_numbers(names: list[str]) -> Ints:
 
 
 def persons_to_test(names: list[str], share: float) -> list[int]:
-    """Choose persons by a hash; both parts get one unless it is 1."""
+    """Choose a share by a hash of names; below 1 some person is left."""
     order = sorted(
         range(len(names)),
         key=lambda i: hashlib.sha256(names[i].encode()).digest(),

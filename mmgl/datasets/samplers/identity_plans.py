@@ -74,7 +74,7 @@ class IdentityPlan(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
-        """Draw images, ``(num_iters, world_size * P, 2, K)``."""
+        """Draw images, (num_iters, world_size * P, 2, K), visible first."""
 
 
 class UniformPlan(IdentityPlan):

@@ -28,7 +28,7 @@ class Shot(NamedTuple):
 def plan_sysu(
     preset: SYSUPreset, seed: int
 ) -> tuple[dict[str, list[int]], list[Shot]]:
-    """List the pids of each split, neither in blocks, and all shots."""
+    """List the pids of each split, drawn at random, and sorted shots."""
     rng = np.random.default_rng([seed, 1])
     order = iter((rng.permutation(preset.max_pid) + 1).tolist())
     pids = {s: list(islice(order, n)) for s, n in preset.ids.items()}

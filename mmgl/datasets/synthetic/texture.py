@@ -41,7 +41,7 @@ def _step(distance: Array) -> Array:
 
 
 def pattern(tex: Texture, u: Array, v: Array) -> Array | float:
-    """Return the share of the second colour around (u), down (v) cloth."""
+    """Share of the second colour, u around the body, v down the cloth."""
     match tex.kind:
         case 'stripes':
             return _wave(v * np.cos(tex.angle) + u * np.sin(tex.angle), tex)
