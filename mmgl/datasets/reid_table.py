@@ -81,24 +81,30 @@ class ReIDTable(ReIDDataset):
         testing = self.split in _TEST
         meta: dict[str, Any] = dict(dataset=self.name)
         self._rows = self._rows_of(testing)
-        if listing.persons is None:
+        persons = listing.persons
+        if persons is None:
             if testing:
                 raise ConfigError(
                     f'ReIDTable: {listing.source!r} has no identities, so '
                     'there is nothing to test; add the column pid, or a '
                     'folder for each person.'
                 )
-            self._fill_columns(np.full(len(listing.paths), -1), None)
-            return meta
-        if self.paired:
-            self._rows = self._only_paired(listing.persons)
-        people = np.unique(listing.persons[self._rows])
-        names = [listing.names[person] for person in people]
-        self._fill_columns(listing.persons, None if testing else people)
+            persons = pids = self._raw_pids = np.full(len(listing.paths), -1)
+        else:
+            if self.paired:
+                self._rows = self._only_paired(persons)
+            people = np.unique(persons[self._rows])
+            names = [listing.names[person] for person in people]
+            meta.update(num_pids=len(names), pids=names)
+            pids = self._raw_pids = person_numbers(listing.names)[persons]
+            if not testing:
+                pids = np.searchsorted(people, persons)
+        index = count_images(persons, listing.camids, listing.modality)
+        self._columns = pids, listing.camids, listing.modality, index
         if testing and listing.splits is not None:
             roles = np.array(ROLES)[listing.splits]
             meta['roles'] = np.c_[self.labels(), roles[self._rows]]
-        return dict(meta, num_pids=len(names), pids=names)
+        return meta
 
     def _rows_of(self, testing: bool) -> Ints:
         """Rows of the split; no person may be in two."""
@@ -151,21 +157,6 @@ class ReIDTable(ReIDDataset):
                 'left out; pre-training uses them.'
             )
         return rows[np.isin(persons[rows], both)]
-
-    def _fill_columns(self, persons: Ints, labels: Ints | None) -> None:
-        """Number images; ``labels`` are persons of a training split."""
-        listing = self._listing
-        known = listing.persons is not None
-        numbers = person_numbers(listing.names)
-        self._raw_pids = numbers[persons] if known else persons
-        self._columns = (
-            self._raw_pids
-            if labels is None
-            else np.searchsorted(labels, persons),
-            listing.camids,
-            listing.modality,
-            count_images(persons, listing.camids, listing.modality),
-        )
 
     def load_data_list(self) -> list[Results]:
         """List the images in the order of the table."""

@@ -63,37 +63,30 @@ def read_cost_records(
             raise ValueError(f'{where} is no JSON ({error}).') from error
     if not isinstance(records, Sequence) or not records:
         raise ValueError(f'{where} must be a list with at least one record.')
-    return [
-        _record(one, f'{where}, record {number}')
-        for number, one in enumerate(records, 1)
-    ]
+    for number, one in enumerate(records, 1):
+        if fault := _fault(one):
+            raise ValueError(f'{where}, record {number}: {fault}')
+    return [CostRecord(**one) for one in records]
 
 
-def _record(one: Mapping[str, Any], where: str) -> CostRecord:
+def _fault(one: Any) -> str:
+    """Say what is wrong with a record."""
     if not isinstance(one, Mapping) or not set(_FIELDS[:3]) <= set(one):
-        raise ValueError(f'{where}: needs {_NEEDED}, got {one!r}.')
+        return f'needs {_NEEDED}, got {one!r}.'
     unknown = sorted(set(one) - set(_FIELDS))
     if unknown:
-        known = ', '.join(_FIELDS)
-        raise ValueError(
-            f'{where}: unknown fields {unknown}; known are {known}.'
-        )
+        return f'unknown fields {unknown}; known are {", ".join(_FIELDS)}.'
     if one['seconds'] is None or one['accuracy'] is None:
-        raise ValueError(
-            f'{where}: seconds and accuracy must be numbers; '
-            'give 0 seconds for no pre-training.'
-        )
+        advice = 'give 0 seconds for no pre-training.'
+        return f'seconds and accuracy must be numbers; {advice}'
     if not isinstance(one['label'], str):
-        raise ValueError(f'{where}: label must be text, got {one["label"]!r}.')
+        return f'label must be text, got {one["label"]!r}.'
     for name, most in _MOST.items():
         value = one.get(name)
         number = isinstance(value, int | float) and 0 <= value <= most
         if value is not None and (not number or isinstance(value, bool)):
-            raise ValueError(
-                f'{where}: {name} must be a number of 0 to {most:g},'
-                f' got {value!r}.'
-            )
-    return CostRecord(**one)
+            return f'{name} must be a number of 0 to {most:g}, got {value!r}.'
+    return ''
 
 
 def _log_axis(ax: Axes) -> None:
