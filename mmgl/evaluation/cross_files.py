@@ -19,7 +19,7 @@ from .file_reports import (
     naming,
     notes_of,
     report_regdb,
-    sysu_trials,
+    report_sysu,
 )
 from .ranking.open_set import thresholds
 from .reports import Trials
@@ -78,8 +78,8 @@ def open_set_limits(
     """
     found = Details(open_set=True)
     if protocol == 'sysu' and data_root is not None:
-        how = distance, draw, 'expected', False
-        sysu_trials(features, data_root, 'val', *how, found)
+        how: dict[str, Any] = dict(draw=draw, split='val', details=found)
+        report_sysu(features, data_root, distance, 'expected', **how)
     elif protocol in ('llcm', 'cross'):
         report_cross(features, protocol, distance, None, True, found, **search)
     else:

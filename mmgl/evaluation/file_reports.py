@@ -63,31 +63,15 @@ def report_sysu(
     details: Details | None = None,
     draw: str = 'official',
     check: Check | None = None,
+    split: str = 'test',
 ) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
-    Returns a :func:`report_document` with ``settings``. Some of the test
-    images are scored only as ``partial``, which names of searches then say.
+    Returns a :func:`report_document` with ``settings``. Some of the images
+    of the identities of a split, 'test' or 'val', are scored only as
+    ``partial``, which names of searches then say.
     """
     ties = ties or DEFAULT_TIES['sysu']
-    how = distance, draw, ties, partial, details, check
-    trials, notes = sysu_trials(features, data_root, 'test', *how)
-    settings = dict(protocol='sysu', distance=distance, ties=ties, draw=draw)
-    return lay_out(trials, {**settings, **notes}, partial)
-
-
-def sysu_trials(
-    features: str | Path,
-    data_root: str | Path,
-    split: str,
-    distance: str,
-    draw: str,
-    ties: str,
-    partial: bool,
-    details: Details | None,
-    check: Check | None = None,
-) -> tuple[Trials, dict[str, Any]]:
-    """Score the 'test' or the 'val' identities of files; notes of them."""
     id_file, permutation_file = sysu.find_split_files(data_root)
     rand_perm_cam = load_rand_perm_cam(permutation_file)
     if set(rand_perm_cam) != set(sysu.ALL_CAMERAS):
@@ -95,9 +79,8 @@ def sysu_trials(
             f'{permutation_file} has {len(rand_perm_cam)} cameras, not 6; '
             'restore the official file.'
         )
-    ids = read_id_list(
-        id_file.with_name(sysu.id_file_name(split, id_file.suffix))
-    )
+    id_file = id_file.with_name(sysu.id_file_name(split, id_file.suffix))
+    ids = read_id_list(id_file)
     with naming(features):
         data = load_features(features, ids)
         if data.trial is not None:
@@ -114,12 +97,18 @@ def sysu_trials(
             for mode, cameras in sysu.GALLERY_CAMERAS.items()
             if split == 'test' or np.isin(data.camids, cameras).any()
         ]
-        how: dict[str, Any] = dict(draw=draw, distance=distance, ties=ties)
-        how.update(identities=ids, partial=partial, details=details)
+        how: dict[str, Any] = dict(distance=distance, ties=ties, draw=draw)
         trials = evaluate_sysu(
-            data.features, *data.labels, rand_perm_cam, modes, **how
+            data.features,
+            *data.labels,
+            rand_perm_cam,
+            modes,
+            identities=ids,
+            partial=partial,
+            details=details,
+            **how,
         )
-    return trials, notes
+    return lay_out(trials, dict(protocol='sysu', **how, **notes), partial)
 
 
 def notes_of(
