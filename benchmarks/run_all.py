@@ -92,10 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         script = HERE / name
         asked = not options.only or script.stem in options.only
         if asked and given[options.gpu] is not None:
-            out, chosen = (
-                folder / f'{script.stem}.json',
-                options_of(name, options),
-            )
+            out = folder / f'{script.stem}.json'
+            chosen = options_of(name, options)
             ends[script.stem] = run_script(script, chosen, out)
     minutes = (time.perf_counter() - start) / 60
     print(f'\n## Summary, {minutes:.1f} minutes\n')

@@ -180,10 +180,8 @@ def measure_end_to_end(
     label = f'{name}, {FASTEST}: rate with loading'
     yield Figure(label, rate, None, 'images/s', True, note)
     if name == 'mmgl':
-        label, minutes = (
-            f'{name}: {PROJECTED}, projected',
-            STEPS * seconds / 60,
-        )
+        label = f'{name}: {PROJECTED}, projected'
+        minutes = STEPS * seconds / 60
         yield Figure(label, minutes, GOAL_MINUTES, 'min', note=PAPER)
 
 

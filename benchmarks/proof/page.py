@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from mmgl.utils.benchmark import Figure, format_table, markdown_table
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import write_text
 
 # States of a part.
 DONE, CUT, FAILED = 'done', 'cut off', 'failed'
@@ -37,12 +37,8 @@ def read_findings(path: Path) -> Findings:
 
 def write_report(report: dict, out: Path) -> None:
     """Write ``report.json`` and ``report.md``, each in one step."""
-    for name, text in (
-        ('report.json', json.dumps(report, indent=1) + '\n'),
-        ('report.md', page(report)),
-    ):
-        with replace_whole(out / name) as partial:
-            partial.write_text(text)
+    write_text(out / 'report.json', json.dumps(report, indent=1) + '\n')
+    write_text(out / 'report.md', page(report))
 
 
 def summary(parts: list[dict]) -> str:

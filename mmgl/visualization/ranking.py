@@ -206,10 +206,8 @@ def ranking_figure(
     top = max(len(q.gallery_paths) for part in panels.values() for q in part)
     rows = max(len(part) for part in panels.values())
     tile = 0.52  # inches, and twice that high
-    width, height = (
-        (top + 1.7) * (tile + 0.05),
-        rows * (2 * tile + 0.16) + 0.42,
-    )
+    width = (top + 1.7) * (tile + 0.05)
+    height = rows * (2 * tile + 0.16) + 0.42
     down, across = (len(panels), 1) if stacked else (1, len(panels))
     with style.figure_style():
         figure = style.new_figure(across * width, down * height)
