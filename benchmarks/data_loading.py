@@ -16,10 +16,11 @@ from timeit import timeit
 
 import cv2
 import numpy as np
-from data_workers import CORES, RATE, in_worker, measure_workers
 from images import large_and_noisy, write_images
-from meters import countdown
+from meters import PREFETCH, batches_in_flight, countdown, time_loaded
+from mmengine.dataset import pseudo_collate
 from PIL import Image
+from torch.utils.data import DataLoader, Dataset
 
 from mmgl.config.loading import load_config
 from mmgl.datasets import SYSUMM01, Draw, StreamedPairs
@@ -27,10 +28,13 @@ from mmgl.datasets.pack_writer import write_pack
 from mmgl.datasets.samplers import StreamSampler
 from mmgl.datasets.shards import write_shards
 from mmgl.datasets.transforms import PILResize
-from mmgl.utils.benchmark import Figure, alternate, report
+from mmgl.utils.benchmark import Figure, alternate, report, usable_cores
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.paths import config_dir
 
+RATE, CORES = 3000, 16  # images per second of a GPU, and its cores
+BATCH = 96  # images
+TURNS = 20  # as many batches are timed as are in flight, times this
 SIZE = (288, 144)  # height, width
 KINDS = ('fine-tuning', 'pre-training')
 SUBJECTS = ('workers', 'pipelines', 'resize')
@@ -42,6 +46,47 @@ SOURCES = ((128, 64), (200, 80), (350, 150), (480, 240))
 RESULTS = (288, 144, 'lanczos'), (256, 128, 'bilinear'), (384, 128, 'bilinear')
 TARGET = 2  # times the rate of PIL
 CALLS = 20  # images in a timed call
+
+
+def one_thread(number: int) -> None:
+    """Keep a worker to one thread, as training does."""
+    cv2.setNumThreads(0)
+
+
+HOW = dict(worker_init_fn=one_thread, multiprocessing_context='fork')
+
+
+def in_worker(function: Callable[[], object]) -> object:
+    """Return what a function returns in a worker of a data loader."""
+    how = dict(num_workers=1, collate_fn=lambda item: item(), **HOW)
+    return next(iter(DataLoader([function], batch_size=None, **how)))
+
+
+def batches(size: int, count: int) -> list[list[Draw]]:
+    """Return batches of draws, the data set again and again."""
+    draws = [Draw(n % size, 0, 0, n, n // 2) for n in range(count * BATCH)]
+    return [draws[n : n + BATCH] for n in range(0, len(draws), BATCH)]
+
+
+def measure_workers(
+    name: str, dataset: Dataset, workers: int, turns: int | None = None
+) -> Figure:
+    """Measure images/s as they arrive from all workers of a loader."""
+    flight, turns = batches_in_flight(workers), turns or TURNS
+    target = RATE if workers == CORES <= usable_cores() else None
+    loader = DataLoader(
+        dataset,
+        num_workers=workers,
+        prefetch_factor=PREFETCH,
+        batch_sampler=batches(len(dataset), (turns + 3) * flight + 1),
+        collate_fn=pseudo_collate,
+        **HOW,
+    )
+    counts = 2 * flight + 1, turns * flight
+    rate = BATCH / time_loaded(loader, lambda batch: None, *counts)
+    note = f'{rate / workers:.0f} a worker, {usable_cores()} cores'
+    name = f'{name}, {workers} workers'
+    return Figure(name, rate, target, 'images/s', True, note)
 
 
 def steps_of(kind: str) -> list[dict]:
