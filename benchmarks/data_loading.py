@@ -6,32 +6,87 @@ processor time; ``--workers`` adds what several deliver together.
 """
 
 import argparse
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from timeit import timeit
 
 import cv2
-from data_resize import measure_resize
-from data_workers import CORES, RATE, in_worker, measure_workers
+import numpy as np
 from images import large_and_noisy, write_images
-from meters import countdown
+from meters import PREFETCH, batches_in_flight, countdown, time_loaded
+from mmengine.dataset import pseudo_collate
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
 
 from mmgl.config.loading import load_config
 from mmgl.datasets import SYSUMM01, Draw, StreamedPairs
 from mmgl.datasets.pack_writer import write_pack
 from mmgl.datasets.samplers import StreamSampler
 from mmgl.datasets.shards import write_shards
-from mmgl.utils.benchmark import Figure, alternate, report
+from mmgl.datasets.transforms import PILResize
+from mmgl.utils.benchmark import Figure, alternate, report, usable_cores
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.paths import config_dir
 
+RATE, CORES = 3000, 16  # images per second of a GPU, and its cores
+BATCH = 96  # images
+TURNS = 20  # as many batches are timed as are in flight, times this
 SIZE = (288, 144)  # height, width
 KINDS = ('fine-tuning', 'pre-training')
 SUBJECTS = ('workers', 'pipelines', 'resize')
 IMAGES_EACH = 5  # of a person and camera
 ENOUGH = 3  # seconds to begin with another loader
+# Height and width of RegDB's images, and of crops as SYSU-MM01 has them.
+SOURCES = ((128, 64), (200, 80), (350, 150), (480, 240))
+# Height, width and filter of the pipelines.
+RESULTS = (288, 144, 'lanczos'), (256, 128, 'bilinear'), (384, 128, 'bilinear')
+TARGET = 2  # times the rate of PIL
+CALLS = 20  # images in a timed call
+
+
+def one_thread(number: int) -> None:
+    """Keep a worker to one thread, as training does."""
+    cv2.setNumThreads(0)
+
+
+HOW = dict(worker_init_fn=one_thread, multiprocessing_context='fork')
+
+
+def in_worker(function: Callable[[], object]) -> object:
+    """Return what a function returns in a worker of a data loader."""
+    how = dict(num_workers=1, collate_fn=lambda item: item(), **HOW)
+    return next(iter(DataLoader([function], batch_size=None, **how)))
+
+
+def batches(size: int, count: int) -> list[list[Draw]]:
+    """Return batches of draws, the data set again and again."""
+    draws = [Draw(n % size, 0, 0, n, n // 2) for n in range(count * BATCH)]
+    return [draws[n : n + BATCH] for n in range(0, len(draws), BATCH)]
+
+
+def measure_workers(
+    name: str, dataset: Dataset, workers: int, turns: int | None = None
+) -> Figure:
+    """Measure images/s as they arrive from all workers of a loader."""
+    flight, turns = batches_in_flight(workers), turns or TURNS
+    target = RATE if workers == CORES <= usable_cores() else None
+    loader = DataLoader(
+        dataset,
+        num_workers=workers,
+        prefetch_factor=PREFETCH,
+        batch_sampler=batches(len(dataset), (turns + 3) * flight + 1),
+        collate_fn=pseudo_collate,
+        **HOW,
+    )
+    counts = 2 * flight + 1, turns * flight
+    rate = BATCH / time_loaded(loader, lambda batch: None, *counts)
+    note = f'{rate / workers:.0f} a worker, {usable_cores()} cores'
+    name = f'{name}, {workers} workers'
+    return Figure(name, rate, target, 'images/s', True, note)
 
 
 def steps_of(kind: str) -> list[dict]:
@@ -50,18 +105,13 @@ def data_sets(root: str, folder: Path, kind: str) -> dict[str, SYSUMM01]:
     }
 
 
-def load_all(dataset: SYSUMM01, draws: list[Draw]) -> list[dict]:
-    """Load all draws."""
-    return [dataset[draw] for draw in draws]
-
-
 def pipelines(root: str, folder: Path, kind: str) -> dict[str, Callable]:
     """Return functions that load every image once, by its source."""
     datasets, functions = data_sets(root, folder, kind), {}
     size = len(datasets['packed'])
     draws = [Draw(n, 0, 0, n, n // 2) for n in range(size)]
     for source, dataset in datasets.items():
-        functions[source] = partial(load_all, dataset, draws)
+        functions[source] = lambda data=dataset: [data[one] for one in draws]
     if find_spec('webdataset'):
         steps = [dict(type='LoadImageFromBytes'), *steps_of(kind)[1:]]
         stream = StreamedPairs(str(folder / 'shards'), pipeline=steps)
@@ -85,6 +135,42 @@ def measure_pipelines(
             rate = len(dataset) / one
             note = f'{rate:.0f} images/s'
             yield Figure(name, RATE / rate, CORES, 'cores', note=note)
+
+
+def resize_functions(
+    source: tuple[int, int], height: int, width: int, interpolation: str
+) -> dict[str, Callable[[], object]]:
+    """Return ways to resize; 'PIL alone' has no arrays to convert."""
+    shape, size = (*source, 3), (width, height)
+    img = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    ours = PILResize(size, interpolation)
+    kind = Image.Resampling[interpolation.upper()]
+    picture = Image.fromarray(img)
+
+    def by_pil() -> np.ndarray:
+        return np.asarray(Image.fromarray(img).resize(size, kind))
+
+    return {
+        'mmgl': lambda: ours(dict(img=img)),
+        'PIL': by_pil,
+        'PIL alone': lambda: picture.resize(size, kind),
+    }
+
+
+def measure_resize(repeats: int) -> Iterator[Figure]:
+    """Time all pairs of a source and a result in one worker."""
+    for result, source in itertools.product(RESULTS, SOURCES):
+        functions = {
+            name: partial(timeit, one, number=CALLS)
+            for name, one in resize_functions(source, *result).items()
+        }
+        seconds = in_worker(partial(alternate, functions, repeats))
+        ours, pil, alone = (1e3 / CALLS * one for one in seconds.values())
+        note = f'{ours:.2f} against {pil:.2f} ms; PIL alone {alone:.2f}'
+        height, width, interpolation = result
+        sizes = f'{source[0]} x {source[1]} to {height} x {width}'
+        name = f'{interpolation}, {sizes}, against PIL'
+        yield Figure(name, pil / ours, TARGET, at_least=True, note=note)
 
 
 def measure_together(

@@ -9,14 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mmgl.evaluation.ranking import RankingScores, score_galleries
+from mmgl.protocols import sysu
 from mmgl.protocols.galleries import group_images, official_gallery
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
-from mmgl.protocols.sysu import (
-    GALLERY_CAMERAS,
-    INFRARED_CAMERAS,
-    find_split_files,
-    sysu_locations,
-)
 from mmgl.utils.benchmark import Figure, alternate
 
 # Identities under each camera, and images in all, of the SYSU-MM01 test set.
@@ -42,7 +37,7 @@ class Search:
         """Score distances (n, m) by the rules of the data set."""
         places, cmc = (None, None), 'standard'
         if self.camids is not None:
-            places = tuple(map(sysu_locations, self.camids))
+            places = tuple(map(sysu.sysu_locations, self.camids))
             cmc = 'unique_identity'
         pids = self.query_pids, self.gallery_pids
         return score_galleries(distances, *pids, None, *places, cmc)[0]
@@ -60,12 +55,12 @@ class SYSUCase:
     @property
     def infrared(self) -> npt.NDArray[np.bool_]:
         """Which images are infrared."""
-        return np.isin(self.camids, INFRARED_CAMERAS)
+        return np.isin(self.camids, sysu.INFRARED_CAMERAS)
 
     def trial(self, shots: int) -> Search:
         """Build the all-search gallery of the first trial, 2048-d."""
         labels = self.pids.tolist(), self.camids.tolist(), self.index.tolist()
-        images, cameras = group_images(*labels), GALLERY_CAMERAS['all']
+        images, cameras = group_images(*labels), sysu.GALLERY_CAMERAS['all']
         permutations = self.rand_perm_cam
         drawn = official_gallery(permutations, images, cameras, shots, 0)
         pids, camids = self.pids[self.infrared], self.camids[self.infrared]
@@ -93,10 +88,7 @@ def against_limit(
 def identity_features(
     pids: Ints, dims: int, noise: float, seed: int = 0
 ) -> Floats:
-    """Draw unit features around a random centre for each identity.
-
-    ``noise`` is its length over that of the centre.
-    """
+    """Draw unit features around centres, ``noise`` times as long."""
     rng = np.random.default_rng(seed)
     people, person = np.unique(pids, return_inverse=True)
     centres = rng.standard_normal((len(people), dims), dtype=np.float32)
@@ -113,11 +105,7 @@ def identity_features(
 def sysu_case(
     data_root: str | Path | None = None, scale: float = 1
 ) -> SYSUCase:
-    """Build the labels of the SYSU-MM01 test images.
-
-    With the data set, or its ``exp``, numbers of images are the true ones;
-    else they are spread evenly, over a share of the identities.
-    """
+    """Build SYSU-MM01 test labels: true with data, else spread evenly."""
     if data_root is None:
         counts = _even_counts(scale)
         rng = np.random.default_rng(0)
@@ -126,7 +114,7 @@ def sysu_case(
             drawn = [rng.permutation(count) + 1 for _ in range(10)]
             permutations[camid][pid] = np.stack(drawn)
     else:
-        id_file, permutation_file = find_split_files(data_root)
+        id_file, permutation_file = sysu.find_split_files(data_root)
         permutations = load_rand_perm_cam(permutation_file)
         ids = read_id_list(id_file)
         counts = {
@@ -149,7 +137,7 @@ def _even_counts(scale: float) -> dict[tuple[int, int], int]:
     ]
     counts = {}
     for infrared, total in ((False, POOL), (True, QUERIES)):
-        own = [p for p in pairs if (p[0] in INFRARED_CAMERAS) == infrared]
+        own = [p for p in pairs if (p[0] in sysu.INFRARED_CAMERAS) == infrared]
         ends = np.linspace(0, round(total * scale), len(own) + 1).round()
         for pair, count in zip(own, np.diff(ends), strict=True):
             counts[pair] = max(10, int(count))

@@ -66,10 +66,7 @@ def measure_large(options: Namespace) -> Iterator[Figure]:
 
 
 def nearest(distances: Any, count: int) -> Tensor:
-    """Find the nearest images of all queries, a block at a time, (n, count).
-
-    ``distances`` are those of :func:`distances_between`.
-    """
+    """Find the nearest images of all queries by blocks, (n, count)."""
     found, block = [], None
     for start in range(0, distances.shape[0], BLOCK):
         rows = np.arange(start, min(start + BLOCK, distances.shape[0]))

@@ -19,14 +19,8 @@ from mmengine.config import Config, DictAction
 from mmengine.hooks import Hook
 from torch import Tensor
 
+from mmgl.config import loading
 from mmgl.config.checking import check_config
-from mmgl.config.loading import (
-    TESTING,
-    VALIDATION,
-    build_runner,
-    derive_loaders,
-    load_config,
-)
 from mmgl.utils.benchmark import peak_memory
 from mmgl.utils.compat import select_wrapper, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
@@ -58,12 +52,12 @@ def benchmark_config(
     options: argparse.Namespace, root: str, work_dir: str
 ) -> Config:
     """Load and check the config of the options, of a few steps only."""
-    cfg = load_config(options.config)
+    cfg = loading.load_config(options.config)
     if 'init_from' in cfg.model:
         cfg.model['init_from'] = None
     if options.cfg_options:
         cfg.merge_from_dict(options.cfg_options)
-    for key in (*TESTING, *VALIDATION):
+    for key in (*loading.TESTING, *loading.VALIDATION):
         cfg[key] = None
     loader = cfg.train_dataloader
     loader['num_workers'] = 0
@@ -79,7 +73,7 @@ def benchmark_config(
     cfg['log_level'] = 'WARNING'
     if options.amp:
         cfg['optim_wrapper'] = select_wrapper(cfg.optim_wrapper, 'bf16')
-    derive_loaders(cfg)
+    loading.derive_loaders(cfg)
     check_config(cfg)
     return cfg
 
@@ -88,7 +82,10 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     """Train the steps and return what was measured."""
     root = options.data_root
     if root is None:
-        pairs = load_config(options.config).train_dataloader.batch_size // 2
+        pairs = (
+            loading.load_config(options.config).train_dataloader.batch_size
+            // 2
+        )
         root = str(folder / 'data')
         write_images(Path(root), pairs)
     with report_errors():
@@ -96,7 +93,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
         loader = cfg.train_dataloader
         if options.data_root is None and loader.dataset.type != 'SYSUMM01':
             raise ConfigError('name images of this data set by --data-root')
-        runner = build_runner(cfg)
+        runner = loading.build_runner(cfg)
     timer = StepTimer()
     runner.register_hook(timer)
     runner.train()

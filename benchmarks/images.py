@@ -15,10 +15,7 @@ QUALITY = 95  # of JPEG
 
 
 def large_and_noisy() -> Callable[[np.ndarray], np.ndarray]:
-    """Make what gives drawn images other sizes and the noise of a sensor.
-
-    Without it their files are too small.
-    """
+    """Make what gives drawn images sizes and noise as of a camera."""
     rng = np.random.default_rng(0)
 
     def retouch(image: np.ndarray) -> np.ndarray:
@@ -37,10 +34,7 @@ def write_images(
     retouch: Callable[[np.ndarray], np.ndarray] = np.asarray,
     quality: int = QUALITY,
 ) -> None:
-    """Write JPEG files for training, of whole persons, to a new folder.
-
-    ``num_pairs`` images of each modality are rounded up to whole persons.
-    """
+    """Write pairs of JPEG files, rounded up to whole persons."""
     preset, difficulty = get_preset('sysu', 'full'), Difficulty()
     last = -(-num_pairs // images_each) + 1  # of the validation split
     *persons, _ = everyone = range(1, last + 1)

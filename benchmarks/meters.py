@@ -33,10 +33,7 @@ def countdown(seconds: float) -> Callable[[], float]:
 def with_peak(
     function: Callable[[], Result], device: str
 ) -> tuple[Result, float | None]:
-    """Return a result and the most memory of the device meanwhile.
-
-    That is in GiB, with the tensors from before; None where nobody counts.
-    """
+    """Return a result and the peak memory, in GiB, if anyone counts."""
     if not device.startswith('cuda'):
         return function(), None
     gc.collect()

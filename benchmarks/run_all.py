@@ -96,10 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked = not options.only or script.stem in options.only
         alone = name == 'step.py' and not (options.gpu or options.peer_agw)
         if asked and given[options.gpu] is not None and not alone:
-            out, chosen = (
-                folder / f'{script.stem}.json',
-                options_of(name, options),
-            )
+            out = folder / f'{script.stem}.json'
+            chosen = options_of(name, options)
             ends[script.stem] = run_script(script, chosen, out)
     minutes = (time.perf_counter() - start) / 60
     print(f'\n## Summary, {minutes:.1f} minutes\n')

@@ -11,22 +11,10 @@ import random
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from serving_client import (
-    Call,
-    Outcome,
-    Served,
-    add_call,
-    draw_images,
-    embed_call,
-    garbage,
-    make_bundle,
-    run_clients,
-    search_call,
-    served,
-    stored_names,
-)
+import serving_client as client
 
 from mmgl.utils.benchmark import Figure, report
 
@@ -38,51 +26,48 @@ GROWTH = 1.05
 IMAGES = 24
 
 
+@dataclass
 class Traffic:
     """A mixture of calls: searches, features, new people, lists."""
 
-    def __init__(self, images: list[bytes], prefix: str, bad: int = 0) -> None:
-        self.images, self.prefix, self.bad = images, prefix, bad
+    images: list[bytes]
+    prefix: str
+    bad: int = 0
 
     def __call__(
         self, number: int, rng: random.Random
-    ) -> tuple[Call, str | None, bool]:
+    ) -> tuple[client.Call, str | None, bool]:
         """Make a call; every ``bad``-th is garbage."""
         image = rng.choice(self.images)
         if self.bad and number % self.bad == 0:
-            return garbage(image, rng), None, True
+            return client.garbage(image, rng), None, True
         kind = rng.random()
         if kind < 0.1:
             name = f'{self.prefix}-{number}'
-            return add_call(image, name), name, False
+            return client.add_call(image, name), name, False
         if kind < 0.3:
-            return embed_call(image), None, False
+            return client.embed_call(image), None, False
         if kind < 0.35:
             path = f'/v1/persons?offset={rng.randrange(100)}&limit=50'
             return ('GET', path, b''), None, False
-        return search_call(image), None, False
+        return client.search_call(image), None, False
 
 
-def load(service: Served, requests: int, traffic: Traffic) -> Outcome:
+def load(
+    service: client.Served, requests: int, traffic: Traffic
+) -> client.Outcome:
     """Put a load on a service that is warm."""
-    run_clients(
+    client.run_clients(
         service, 8, min(requests, 200), Traffic(traffic.images, 'warm')
     )
-    return run_clients(service, 32, requests, traffic)
+    return client.run_clients(service, 32, requests, traffic)
 
 
-def judge(name: str, found: Outcome) -> Iterator[Figure]:
+def judge(name: str, found: client.Outcome) -> Iterator[Figure]:
     """Tell errors, times and memory of a load."""
-    wrong = sum(
-        count
-        for status, count in found.statuses.items()
-        if status != 200 and status not in FULL
-    )
-    wrong += sum(
-        count
-        for status, count in found.broken.items()
-        if not 400 <= status < 500 and status not in FULL
-    )
+    refused = {*range(400, 500), *FULL}
+    wrong = sum(n for s, n in found.statuses.items() if s not in {200, *FULL})
+    wrong += sum(n for s, n in found.broken.items() if s not in refused)
     said = f'{dict(found.statuses)}, of garbage {dict(found.broken)}'
     yield Figure(f'{name}, errors', wrong, 0, 'requests', note=said)
     for share in (0.5, 0.95, 0.99):
@@ -101,23 +86,25 @@ def restart(
     """Stop a service that takes in people; look for them afterwards."""
     gallery, log = folder / f'{number}.db', folder / 'service.log'
 
-    def calls(count: int, rng: random.Random) -> tuple[Call, str | None, bool]:
+    def calls(
+        count: int, rng: random.Random
+    ) -> tuple[client.Call, str | None, bool]:
         name = f'{number}-{count}'
-        return add_call(rng.choice(images), name), name, False
+        return client.add_call(rng.choice(images), name), name, False
 
     sent: list[int] = []
 
-    def stop(found: Outcome) -> bool:
+    def stop(found: client.Outcome) -> bool:
         if not sent and len(found.stored) >= requests // 4:
             sent.append(number)
             service.process.send_signal(number)
         return found.statuses[0] > 0
 
-    with served(bundle, gallery, log) as service:
-        found = run_clients(service, 8, requests, calls, stop)
+    with client.served(bundle, gallery, log) as service:
+        found = client.run_clients(service, 8, requests, calls, stop)
         service.process.wait(60)
-    with served(bundle, gallery, log) as service:
-        lost = set(found.stored) - stored_names(service)
+    with client.served(bundle, gallery, log) as service:
+        lost = set(found.stored) - client.stored_names(service)
     name = f'{signal.Signals(number).name}, acknowledged and lost'
     note = f'of {len(found.stored)}; {dict(found.statuses)}'
     return Figure(name, len(lost), 0, 'people', note=note)
@@ -127,25 +114,21 @@ def measure(
     options: argparse.Namespace, folder: Path
 ) -> Iterator[Figure | None]:
     """Yield all figures."""
-    bundle, images = make_bundle(folder), draw_images(IMAGES)
+    bundle, images = client.make_bundle(folder), client.draw_images(IMAGES)
     where = bundle, folder / 'people.db', folder / 'service.log'
-    with served(*where) as service:
+    with client.served(*where) as service:
         if 'latency' in options.only:
             load(service, 100, Traffic(images, 'first'))
-            kinds = dict(embed=embed_call, search=search_call)
-            for (kind, make), clients in itertools.product(
-                kinds.items(), CLIENTS
-            ):
-                found = run_clients(
-                    service,
-                    clients,
-                    min(options.requests, 100 * clients),
-                    lambda n, rng, make=make: (
-                        make(rng.choice(images)),
-                        None,
-                        False,
-                    ),
-                )
+            kinds = dict(embed=client.embed_call, search=client.search_call)
+            for kind, clients in itertools.product(kinds, CLIENTS):
+
+                def calls(
+                    number: int, rng: random.Random, kind: str = kind
+                ) -> tuple[client.Call, None, bool]:
+                    return kinds[kind](rng.choice(images)), None, False
+
+                most = min(options.requests, 100 * clients)
+                found = client.run_clients(service, clients, most, calls)
                 note = f'{found.work():.1f} ms of processor time a request'
                 for share in (0.5, 0.95):
                     name = f'{kind}, {clients} clients, p{100 * share:.0f}'

@@ -135,15 +135,12 @@ def send(
 
 def form(files: list[tuple[str, bytes]], **fields: str) -> bytes:
     """Write a multipart form."""
-    parts = []
-    for name, value in fields.items():
-        head = f'Content-Disposition: form-data; name="{name}"'
-        parts.append(f'{head}\r\n\r\n{value}'.encode())
-    for name, data in files:
-        head = f'Content-Disposition: form-data; name="{name}"; filename="x"'
-        parts.append(f'{head}\r\n\r\n'.encode() + data)
-    start = f'--{BOUNDARY}\r\n'.encode()
-    body = b''.join(start + part + b'\r\n' for part in parts)
+    parts = [(f'"{name}"', text.encode()) for name, text in fields.items()]
+    parts += [(f'"{name}"; filename="x"', data) for name, data in files]
+    body = b''
+    for name, data in parts:
+        head = f'Content-Disposition: form-data; name={name}\r\n\r\n'
+        body += f'--{BOUNDARY}\r\n{head}'.encode() + data + b'\r\n'
     return body + f'--{BOUNDARY}--\r\n'.encode()
 
 
@@ -211,11 +208,7 @@ def run_clients(
     calls: Callable[[int, random.Random], tuple[Call, str | None, bool]],
     stop: Callable[[Outcome], bool] = lambda _: False,
 ) -> Outcome:
-    """Ask ``requests`` times, by so many clients at a time.
-
-    ``calls(number, rng)`` gives a call, the name that it stores, and whether
-    it is garbage.
-    """
+    """Ask what ``calls`` gives: a call, its name to store, if garbage."""
     outcome, numbers = Outcome(), iter(range(requests))
     lock = threading.Lock()
 

@@ -106,11 +106,7 @@ def measure(
 def measure_mode(
     case: StepCase, mode: Mode, options: argparse.Namespace
 ) -> tuple[list[str], list[Figure]]:
-    """Time whole steps and those of the bare backbone.
-
-    Returns a row of the table and, in the fastest mode, the ratio and the
-    waits of the host.
-    """
+    """Time steps and bare ones: a row, and figures of the fastest mode."""
     case.bare.cpu()  # no part of the method's memory
     device, name, figures = options.device, f'{case.name}, {mode}', []
     whole = partial(time_steps, case.whole_step, options)
@@ -185,10 +181,8 @@ def measure_end_to_end(
     label = f'{name}, {FASTEST}: rate with loading'
     yield Figure(label, rate, None, 'images/s', True, note)
     if name == 'mmgl':
-        label, minutes = (
-            f'{name}: {PROJECTED}, projected',
-            STEPS * seconds / 60,
-        )
+        label = f'{name}: {PROJECTED}, projected'
+        minutes = STEPS * seconds / 60
         yield Figure(label, minutes, GOAL_MINUTES, 'min', note=PAPER)
 
 

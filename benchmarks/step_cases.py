@@ -39,11 +39,7 @@ PAIRS = 96  # 16 persons, as many as a batch of MutualInfo has
 
 @dataclass
 class StepCase:
-    """One method with a batch of its own size.
-
-    ``bare`` is a two-stream ResNet of the same depth and stride without
-    modules; ``autocast`` makes the context of its forward pass.
-    """
+    """A method, its batch, and a bare ResNet of equal depth and stride."""
 
     name: str
     model: nn.Module
@@ -73,11 +69,7 @@ def build_case(
     options: Namespace,
     bf16: bool = False,
 ) -> StepCase:
-    """Build a method as tools/train.py does, in training mode on the device.
-
-    Reads ``steps`` of the loader, ``workers``, ``device``, ``cfg_options``
-    and ``batch_size`` from the options; ``bf16`` is by autocast.
-    """
+    """Build a method as tools/train.py does, in training mode."""
     given = dict(config=config_dir() / 'mmgl' / METHODS[name], amp=False)
     given = Namespace(**vars(options) | given)
     cfg = benchmark_config(given, data_root, str(work_dir))
@@ -123,11 +115,7 @@ def _shrink(loader: ConfigDict, images: int, steps: int) -> None:
 
 @dataclass(frozen=True)
 class Mode:
-    """How numbers lie, and ``torch.compile`` on the backbone or not.
-
-    ``tries`` lets cuDNN try its algorithms. The bare backbone is never
-    compiled.
-    """
+    """Precision, layout, compiled backbone, cuDNN trying algorithms."""
 
     name: str
     channels_last: bool = False

@@ -19,7 +19,6 @@ from .page import (
     FAILED,
     NOT_REACHED,
     RUNNING,
-    Findings,
     empty_findings,
     summary,
     write_report,
@@ -105,9 +104,16 @@ class Proof:
         if seconds < part.least:
             entry['notes'] = ['No time was left.']
             return
-        commands = self.begin(part, seconds)
-        if not commands:
+        try:
+            commands = part.commands(self.context, seconds)
+        except NotReadyError as error:
+            entry['notes'] = [f'Left out: {error}.']
             return
+        except Exception:
+            self._note_error(part)
+            return
+        shown = [shlex.join(['python', *command]) for command in commands]
+        entry.update(state=RUNNING, commands=self.scrub(shown))
         print(f'gpu_proof: {part.title}, at most {seconds:.0f} s', flush=True)
         self.write()
         end = time.monotonic() + seconds
@@ -117,37 +123,18 @@ class Proof:
                 self.background.append((part, running, end))
             else:
                 self._end(part, running, end)
-        if not part.background:
-            entry.update(self.read(part))
-
-    def begin(self, part: Part, seconds: float) -> list[Command]:
-        """Put the commands of a part together; none if it cannot begin."""
-        entry = self.entries[part.name]
+        if part.background:
+            return
         try:
-            commands = part.commands(self.context, seconds)
-        except NotReadyError as error:
-            entry['notes'] = [f'Left out: {error}.']
-            return []
-        except Exception:
+            entry.update(part.read(self.context, part.name))
+        except Exception:  # what it has left may be broken
             self._note_error(part)
-            return []
-        shown = [shlex.join(['python', *command]) for command in commands]
-        entry.update(state=RUNNING, commands=self.scrub(shown))
-        return commands
 
     def join(self) -> None:
         """Wait for what runs beside."""
         for part, running, end in self.background:
             self._end(part, running, min(end, time.monotonic() + self.left()))
         self.background = []
-
-    def read(self, part: Part) -> Findings:
-        """Read what a part has left, which may be broken."""
-        try:
-            return part.read(self.context, part.name)
-        except Exception:
-            self._note_error(part)
-            return empty_findings()
 
     def _note_error(self, part: Part) -> None:
         """Let the present exception be the end of a part, and no more."""

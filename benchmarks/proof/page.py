@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from mmgl.utils.benchmark import Figure, format_table, markdown_table
-from mmgl.utils.files import replace_whole
+from mmgl.utils.files import write_text
 
 # States of a part.
 DONE, CUT, FAILED = 'done', 'cut off', 'failed'
@@ -37,12 +37,8 @@ def read_findings(path: Path) -> Findings:
 
 def write_report(report: dict, out: Path) -> None:
     """Write ``report.json`` and ``report.md``, each in one step."""
-    for name, text in (
-        ('report.json', json.dumps(report, indent=1) + '\n'),
-        ('report.md', page(report)),
-    ):
-        with replace_whole(out / name) as partial:
-            partial.write_text(text)
+    write_text(out / 'report.json', json.dumps(report, indent=1) + '\n')
+    write_text(out / 'report.md', page(report))
 
 
 def summary(parts: list[dict]) -> str:
@@ -94,7 +90,9 @@ def _section(part: dict) -> list[str]:
         blocks.append('Last lines of its output:')
         blocks.append(_fenced('text', part['tail']))
     for table in part['tables']:
-        rows = [[_cell(one) for one in row] for row in table['rows']]
+        # Nothing in the text may end its cell.
+        ends = str.maketrans({'|': '\\|', '\n': ' '})
+        rows = [[one.translate(ends) for one in row] for row in table['rows']]
         blocks.append(markdown_table([table['columns'], *rows]))
     if part['figures']:
         blocks.append(format_table([_figure(one) for one in part['figures']]))
@@ -106,8 +104,3 @@ def _section(part: dict) -> list[str]:
 def _figure(entry: dict) -> Figure:
     """The figure of an entry in a JSON file, which has its verdict, too."""
     return Figure(**{one.name: entry[one.name] for one in fields(Figure)})
-
-
-def _cell(text: str) -> str:
-    """Keep text from ending its cell."""
-    return text.replace('|', '\\|').replace('\n', ' ')

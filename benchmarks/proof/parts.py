@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
@@ -62,22 +63,16 @@ def read_json(context: Context, name: str) -> Findings:
 
 @dataclass(frozen=True)
 class Part:
-    """One part.
-
-    It is not worth starting below ``least`` seconds and cut off after
-    ``limit``. ``commands`` are for the seconds it has; ``read`` gets its
-    name, after a cut, too. The next part may run beside one in the
-    ``background``; one that is ``asked`` for runs only where it is named.
-    """
+    """One part."""
 
     name: str
     title: str
-    least: float
-    limit: float
-    commands: Callable[[Context, float], list[Command]]
-    read: Callable[[Context, str], Findings] = read_json
-    background: bool = False
-    asked: bool = False
+    least: float  # seconds below which it is not worth starting
+    limit: float  # seconds after which it is cut off
+    commands: Callable[[Context, float], list[Command]]  # by its seconds
+    read: Callable[[Context, str], Findings] = read_json  # by name; after cuts
+    background: bool = False  # whether the next part may run beside it
+    asked: bool = False  # whether it runs only where it is named
 
 
 def draw(context: Context, seconds: float) -> list[Command]:
@@ -140,11 +135,6 @@ def steps(
         out=context.json(name),
     )
     return [command('benchmarks/step.py', only=('mmgl', 'agw'), **options)]
-
-
-def compiled_steps(context: Context, seconds: float) -> list[Command]:
-    """Time the steps through ``torch.compile``."""
-    return steps(context, seconds, compiled=True)
 
 
 def load(context: Context, seconds: float) -> list[Command]:
@@ -238,7 +228,7 @@ PARTS = (
         'Training steps, compiled',
         45,
         400,
-        compiled_steps,
+        partial(steps, compiled=True),
         asked=True,
     ),
 )

@@ -21,14 +21,10 @@ class Running:
     ) -> None:
         self.log, self.started, self.ended = log, time.monotonic(), None
         with log.open('w') as stream:
+            both = dict(stdout=stream, stderr=subprocess.STDOUT)
+            how = dict(stdin=subprocess.DEVNULL, start_new_session=True)
             self.process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=env,
-                cwd=cwd,
-                start_new_session=True,
+                list(command), env=env, cwd=cwd, **both, **how
             )
         threading.Thread(target=self._watch, daemon=True).start()
 

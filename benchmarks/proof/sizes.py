@@ -13,19 +13,13 @@ PRECISIONS, FORMATS = ('bf16', 'tf32', 'fp32'), ('+channels-last', '')
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of a run.
-
-    Device 'cpu:0' lets the benchmarks take the way of a GPU; ``modes`` and
-    ``compiled`` are those of step.py, most wanted first; ``images`` of a
-    batch and ``learning_rate`` are the configs' if None; ``stretch`` is a
-    factor of the limits of the parts.
-    """
+    """Sizes of a run; modes are those of step.py, most wanted first."""
 
     device: str = 'cuda'
     workers: int = 16
     preset: str = 'full'
     model: tuple[str, ...] = ()
-    images: int | None = None
+    images: int | None = None  # of a batch, if not the config's
     modes: tuple[str, ...] = (
         *(one + last for one in PRECISIONS for last in FORMATS),
         'bf16+channels-last+cudnn-benchmark',
@@ -38,14 +32,14 @@ class Sizes:
     loaded_steps: int = 100
     turns: int = 6
     epochs: int = 6
-    learning_rate: float | None = None
+    learning_rate: float | None = None  # if not the config's
     scale: float = 1
     repeats: int = 3
-    stretch: float = 1
+    stretch: float = 1  # factor of the limits of the parts
 
 
 REHEARSAL = Sizes(
-    device='cpu:0',
+    device='cpu:0',  # lets the benchmarks take the way of a GPU
     workers=1,
     preset='tiny',
     model=('model.backbone.depth=18', 'model.backbone.base_channels=4'),

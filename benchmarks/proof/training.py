@@ -55,10 +55,7 @@ class Run:
         return self.sizes.images or BATCH[self.method]
 
     def iterations_within(self, seconds: float, rate: float | None) -> int:
-        """Tell how many iterations of an epoch let the run end in time.
-
-        ``rate`` is in images per second with loading, if it was measured.
-        """
+        """Iterations of an epoch that end in time at images/s, if known."""
         if self.sizes.images:
             return 2  # a rehearsal
         left = max(0, seconds - OVERHEAD_SECONDS[self.method])

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mmgl.evaluation.cross_files import report_cross
+from mmgl.evaluation.cross_files import open_set_limits, report_cross
 from mmgl.evaluation.details import Details
 from mmgl.evaluation.documents import show_report
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.evaluation.file_reports import naming, report_regdb, report_sysu
-from mmgl.evaluation.open_set_files import open_set_limits
 from mmgl.evaluation.ranking import DISTANCES, TIE_RULES, Reranking
 from mmgl.evaluation.ranking.options import CMC_KINDS
 from mmgl.evaluation.reports import document_key

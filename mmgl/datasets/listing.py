@@ -31,109 +31,83 @@ CHOICES: Mapping[str, Mapping[str, int]] = dict(
 
 @dataclass
 class Listing:
-    """Images in the order of their source.
-
-    ``paths`` are below the root or absolute. ``persons`` are numbers of
-    ``names``, ``splits`` of ``SPLIT_WORDS``; either is None where the source
-    has none. Without cameras each modality is one: 1 and 2. ``unread`` are
-    columns that nothing reads.
-    """
+    """Images in the order of their source."""
 
     source: str
-    paths: list[str]
+    paths: list[str]  # below the root or absolute
     modality: Ints
-    camids: Ints
+    camids: Ints  # without cameras each modality is one: 1 and 2
     names: list[str]
-    persons: Ints | None = None
-    splits: Ints | None = None
-    unread: list[str] = field(default_factory=list)
+    persons: Ints | None = None  # numbers of names
+    splits: Ints | None = None  # numbers of SPLIT_WORDS
+    unread: list[str] = field(default_factory=list)  # columns
 
 
-class Words:
+class Column:
     """One column: texts to numbers, each distinct text judged once."""
 
-    def __init__(self, column: str) -> None:
-        self.column = column
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.known: dict[str, int] = {}
         self.numbers = array('q')
+        # Persons are numbered as they appear.
+        self.people: dict[str, int] = {}
 
     def add(self, text: str, where: str) -> None:
         """Append the number of a cell; ``where`` names it in errors."""
         number = self.known.get(text)
         if number is None:
-            stripped = text.strip()
-            if stripped in MISSING:
-                raise ConfigError(
-                    f'{where} has no {self.column}; fill the cell or leave '
-                    'the row out.'
-                )
-            number = self.known[text] = self.judge(stripped, where)
+            number = self.known[text] = self._judge(text.strip(), where)
         self.numbers.append(number)
 
-    def judge(self, text: str, where: str) -> int:
+    def _judge(self, text: str, where: str) -> int:
         """Return the number that a text stands for."""
-        choices = CHOICES[self.column]
+        if text in MISSING:
+            raise ConfigError(
+                f'{where} has no {self.name}; fill the cell or leave the row '
+                'out.'
+            )
+        # 7.0 is how some programs write 7.
+        whole = re.fullmatch(r'([0-9]+)(\.0+)?', text)
+        if self.name == 'pid':
+            person = whole[1] if whole else text
+            return self.people.setdefault(person, len(self.people))
+        if self.name == 'camid':
+            if not whole or len(whole[1]) > 9:
+                raise ConfigError(
+                    f'{where}: camid must be a whole number from 0, got '
+                    f'{text[:40]!r}; number the cameras.'
+                )
+            return int(whole[1])
+        choices = CHOICES[self.name]
         if text not in choices:
             words = ', '.join(w for w in choices if not w.isdigit())
             raise ConfigError(
-                f'{where}: {self.column} must be one of {words}, got '
+                f'{where}: {self.name} must be one of {words}, got '
                 f'{text[:40]!r}{nearest(text, choices)}.'
             )
         return choices[text]
 
-    def values(self) -> Ints:
-        """All numbers, in the order of the rows."""
-        return np.array(self.numbers, dtype=np.int64)
 
-
-class Cameras(Words):
-    """The column of cameras."""
-
-    def judge(self, text: str, where: str) -> int:
-        """Return the number; 7.0 is how some programs write 7."""
-        whole = re.fullmatch(r'([0-9]{1,9})(\.0+)?', text)
-        if not whole:
-            raise ConfigError(
-                f'{where}: {self.column} must be a whole number from 0, got '
-                f'{text[:40]!r}; number the cameras.'
-            )
-        return int(whole[1])
-
-
-class Persons(Words):
-    """The column of identities, numbered as they appear."""
-
-    def __init__(self, column: str) -> None:
-        super().__init__(column)
-        self.names: dict[str, int] = {}
-
-    def judge(self, text: str, where: str) -> int:
-        """Number a name; 7.0 is how some programs write 7."""
-        whole = re.fullmatch(r'([0-9]+)\.0+', text)
-        name = whole[1] if whole else text
-        return self.names.setdefault(name, len(self.names))
-
-
-KINDS = dict(modality=Words, split=Words, camid=Cameras, pid=Persons)
-
-
-def make_columns(names: Iterable[str]) -> dict[str, Words]:
+def make_columns(names: Iterable[str]) -> dict[str, Column]:
     """Begin the columns of some names, but for paths."""
-    return {name: KINDS[name](name) for name in names if name != 'path'}
+    return {name: Column(name) for name in names if name != 'path'}
 
 
 def make_listing(
     source: str,
     paths: list[str],
-    columns: Mapping[str, Words],
+    columns: Mapping[str, Column],
     unread: Sequence[str] = (),
 ) -> Listing:
     """Put columns together; persons get numbers in the order of names."""
-    values = {name: column.values() for name, column in columns.items()}
+    values = {
+        name: np.array(column.numbers, dtype=np.int64)
+        for name, column in columns.items()
+    }
     names: list[str] = []
-    people = columns.get('pid')
-    if isinstance(people, Persons):
-        found = list(people.names)
+    if 'pid' in columns:
+        found = list(columns['pid'].people)
         order = sorted(range(len(found)), key=lambda i: _natural(found[i]))
         names = [found[i] for i in order]
         values['pid'] = np.argsort(order)[values['pid']]

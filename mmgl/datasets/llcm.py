@@ -7,16 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgl.protocols.llcm import (
-    CAMERAS,
-    FILE_WORDS,
-    IDX_FOLDER,
-    TEST_ID_NAME,
-    LLCMRow,
-    camera_folder,
-    list_name,
-    read_row,
-)
+from mmgl.protocols import llcm as protocol
 from mmgl.protocols.regdb import DIRECTIONS
 from mmgl.protocols.split_files import read_id_list, read_text
 from mmgl.registry import DATASETS
@@ -24,9 +15,9 @@ from mmgl.structures import INFRARED, VISIBLE
 from mmgl.utils.errors import ConfigError
 
 from .checks import check_choice, check_disjoint
-from .folders import image_entries
 from .listing import count_images, missing_files
 from .reid_dataset import ReIDDataset
+from .sources import image_entries
 from .types import Results
 
 
@@ -68,21 +59,16 @@ class LLCM(ReIDDataset):
 
     def read_metainfo(self) -> dict[str, Any]:
         """Read the persons of the split; those of the other are others."""
-        rows = read_lists(self.data_root)
+        rows = {m: read_list(self.data_root, m) for m in protocol.FILE_WORDS}
         persons = persons_of(rows)
         test = read_id_list(id_file(self.data_root))
-        where = f'LLCM: the training lists and {TEST_ID_NAME} in'
+        where = f'LLCM: the training lists and {protocol.TEST_ID_NAME} in'
         check_disjoint(f'{where} {self.data_root!r}', persons.values(), test)
         self._train = self.split == 'train'
         self._lists, self._persons = rows, persons
         self._pids = list(persons.values()) if self._train else test
-        return dict(
-            dataset='llcm',
-            split=self.split,
-            trial=None,
-            num_pids=len(self._pids),
-            pids=self._pids,
-        )
+        pids = self._pids
+        return dict(dataset='llcm', num_pids=len(pids), pids=pids)
 
     def load_data_list(self) -> list[Results]:
         """List the images, visible first; see the class for the order."""
@@ -97,7 +83,7 @@ class LLCM(ReIDDataset):
             if lost:
                 raise FileNotFoundError(
                     f'LLCM: {len(lost)} images of '
-                    f'{list_name("train", modality)} are missing in '
+                    f'{protocol.list_name("train", modality)} are missing in '
                     f'{self.data_root!r}, such as {lost[0]!r}; restore them, '
                     'or correct data_root.'
                 )
@@ -130,35 +116,28 @@ class LLCM(ReIDDataset):
 
 def id_file(data_root: str) -> str:
     """Return the path of the list of the test persons."""
-    return osp.join(data_root, IDX_FOLDER, TEST_ID_NAME)
+    return osp.join(data_root, protocol.IDX_FOLDER, protocol.TEST_ID_NAME)
 
 
-def read_lists(data_root: str) -> dict[int, list[LLCMRow]]:
-    """Read the visible and the infrared training list.
-
-    A broken line, an image named twice or one of the other modality, or of a
-    camera that there is not, is a ValueError.
-    """
-    return {m: read_list(data_root, m) for m in FILE_WORDS}
-
-
-def read_list(data_root: str, modality: int) -> list[LLCMRow]:
-    """Read the training list of one modality; see :func:`read_lists`."""
-    path = osp.join(data_root, IDX_FOLDER, list_name('train', modality))
+def read_list(data_root: str, modality: int) -> list[protocol.LLCMRow]:
+    """Read the training list of one modality; ValueError for others."""
+    path = osp.join(
+        data_root, protocol.IDX_FOLDER, protocol.list_name('train', modality)
+    )
     rows = []
     for number, line in enumerate(read_text(Path(path)).splitlines(), 1):
         if not line.strip():
             continue
-        row = read_row(line)
+        row = protocol.read_row(line)
         folder = row.path.split('/')[0] if row else ''
-        if row is None or folder != FILE_WORDS[modality]:
+        if row is None or folder != protocol.FILE_WORDS[modality]:
             raise ConfigError(
                 f'LLCM: line {number} of {path!r} must be '
-                f'"{FILE_WORDS[modality]}/0001/0001_c01_s000000_f0000_'
-                f'{FILE_WORDS[modality]}.jpg label", got '
+                f'"{protocol.FILE_WORDS[modality]}/0001/0001_c01_s000000_f0000_'
+                f'{protocol.FILE_WORDS[modality]}.jpg label", got '
                 f'{line.strip()[:80]!r}; restore the official file.'
             )
-        if row.camid not in CAMERAS[modality]:
+        if row.camid not in protocol.CAMERAS[modality]:
             raise ConfigError(
                 f'LLCM: line {number} of {path!r} names camera {row.camid}, '
                 f'which takes no such images; restore the official file.'
@@ -172,12 +151,10 @@ def read_list(data_root: str, modality: int) -> list[LLCMRow]:
     return rows
 
 
-def persons_of(rows: Mapping[int, Sequence[LLCMRow]]) -> dict[int, int]:
-    """Return the person of each label, ascending by label.
-
-    A label of several persons, or a person of several labels, is a
-    ValueError.
-    """
+def persons_of(
+    rows: Mapping[int, Sequence[protocol.LLCMRow]],
+) -> dict[int, int]:
+    """Return label -> person, ascending; ValueError unless one to one."""
     pairs = {(row.label, row.pid) for part in rows.values() for row in part}
     persons = dict(sorted(pairs))
     if not len(pairs) == len(persons) == len(set(persons.values())):
@@ -190,8 +167,8 @@ def persons_of(rows: Mapping[int, Sequence[LLCMRow]]) -> dict[int, int]:
 
 def check_test_folders(data_root: str, modality: int) -> None:
     """Raise FileNotFoundError for the first missing camera folder."""
-    for camid in CAMERAS[modality]:
-        folder = camera_folder(modality, camid)
+    for camid in protocol.CAMERAS[modality]:
+        folder = protocol.camera_folder(modality, camid)
         if not osp.isdir(osp.join(data_root, folder)):
             raise FileNotFoundError(
                 f'LLCM: folder {folder} is missing in {data_root!r}; '
@@ -202,13 +179,10 @@ def check_test_folders(data_root: str, modality: int) -> None:
 def person_images(
     data_root: str, modality: int, pid: int
 ) -> dict[int, list[str]]:
-    """List a person's images under each camera that saw them, by name.
-
-    A person whom no camera of the modality saw is a FileNotFoundError.
-    """
+    """List the images by camera; FileNotFoundError if there are none."""
     found = {}
-    for camid in CAMERAS[modality]:
-        folder = camera_folder(modality, camid, pid)
+    for camid in protocol.CAMERAS[modality]:
+        folder = protocol.camera_folder(modality, camid, pid)
         names = [
             f'{folder}/{name}'
             for name, is_dir in image_entries(osp.join(data_root, folder))
@@ -219,7 +193,7 @@ def person_images(
     if not found:
         raise FileNotFoundError(
             f'LLCM: test person {pid:04d} has no image in '
-            f'test_{FILE_WORDS[modality]} of {data_root!r}; restore the '
-            f'folders, or remove the id from {TEST_ID_NAME}.'
+            f'test_{protocol.FILE_WORDS[modality]} of {data_root!r}; restore '
+            f'the folders, or remove the id from {protocol.TEST_ID_NAME}.'
         )
     return found

@@ -18,18 +18,8 @@ from mmgl.utils.images import MAX_PIXELS, read_file
 from mmgl.utils.resampling import KERNELS
 from mmgl.utils.workers import process_pool
 
+from . import packed
 from .checks import check, check_outside, check_positive, readable
-from .packed import (
-    COLUMNS,
-    IMAGES,
-    INDEX,
-    TOOL,
-    PackIndex,
-    checksum,
-    map_images,
-    relative_path,
-    stat_source,
-)
 from .reid_dataset import build_pipeline
 
 MAX_WORKERS = 512
@@ -58,32 +48,32 @@ def loading_steps(
 class RowWriter:
     """Decode one image below ``root`` and write it into the pack ``out``."""
 
-    def __init__(self, out: str, root: str, index: PackIndex) -> None:
+    def __init__(self, out: str, root: str, index: packed.PackIndex) -> None:
         self.root, self.index = root, index
         self.steps = build_pipeline(index.steps)
-        self.images = map_images(out, index.images_shape, 'r+')
+        self.images = packed.map_images(out, index.images_shape, 'r+')
 
     def __call__(self, number: int) -> Row:
         """Write a row and return what the index keeps about it."""
         path = self.index.source(self.root, number)
-        size, time = stat_source(path) or (0, 0)
+        size, time = packed.stat_source(path) or (0, 0)
         remedy = 'restore it, then run the same command again'
         kinds = OSError, AssertionError, cv2.error
         with readable(f'image {path!r}', remedy, *kinds):
-            source_sum = checksum(read_file(path))
+            source_sum = packed.checksum(read_file(path))
             results: dict[str, Any] = dict(img_path=path)
             for step in self.steps:
                 results = step(results)
         self.images[number] = results['img']
-        row_sum = checksum(results['img'])
+        row_sum = packed.checksum(results['img'])
         height, width = results['ori_shape']
         return number, (size, time, source_sum, row_sum, height, width, True)
 
 
-_writer: RowWriter | None = None
+_writer: RowWriter
 
 
-def _start_worker(out: str, root: str, index: PackIndex) -> None:
+def _start_worker(out: str, root: str, index: packed.PackIndex) -> None:
     """Build the row writer of a worker process."""
     global _writer
     # Not 1, which ends OpenCV's threads: waits for ever where a fork has
@@ -94,9 +84,7 @@ def _start_worker(out: str, root: str, index: PackIndex) -> None:
 
 
 def _write_row(number: int) -> Row:
-    """Write one row in a worker process."""
-    if _writer is None:
-        raise RuntimeError('this process has not been started as a worker')
+    """Write one row in a worker process, once it is started."""
     return _writer(number)
 
 
@@ -111,28 +99,31 @@ def write_pack(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
     window: Sequence[float] | None = None,
-) -> PackIndex:
+) -> packed.PackIndex:
     """Decode and resize images below a root into one memory-mapped file.
 
     Goes on where an earlier call was stopped, and rewrites rows whose source
-    has changed since. ``progress`` is called with (done, total), ``window``
-    is that of ``LoadImageFromFile``. Another pack in ``out``, unless it may
-    be overwritten, or an image that cannot be read is a ValueError, a disk
-    too small an OSError.
+    has changed since. ``progress`` is called with (done, total).
     """
-    _check_numbers(height, width, workers)
+    check_positive('pack', height=height, width=width, workers=workers)
+    limit = f'at most {MAX_PIXELS} pixels'
+    check('pack.height', height, height * width <= MAX_PIXELS, limit)
+    limit = f'at most {MAX_WORKERS}'
+    check('pack.workers', workers, workers <= MAX_WORKERS, limit)
     check_outside(out, root)
-    names = sorted({relative_path(root, path) for path in paths})
+    names = sorted({packed.relative_path(root, path) for path in paths})
     steps = loading_steps(height, width, interpolation, window)
     build_pipeline(steps)  # a mistake in them costs no disk
-    index = _prepare(out, PackIndex(names, steps, (height, width)), overwrite)
+    index = _prepare(
+        out, packed.PackIndex(names, steps, (height, width)), overwrite
+    )
     _refresh(out, root, index)
     for block in _written_blocks(out, root, index, workers):
         for number, values in block:
-            for name, value in zip(COLUMNS, values, strict=True):
+            for name, value in zip(packed.COLUMNS, values, strict=True):
                 index.columns[name][number] = value
         # To the disk before the index speaks of them.
-        with open(osp.join(out, IMAGES), 'r+b') as file:
+        with open(osp.join(out, packed.IMAGES), 'r+b') as file:
             os.fsync(file.fileno())
         index.save(out)
         if progress:
@@ -141,17 +132,8 @@ def write_pack(
     return index
 
 
-def _check_numbers(height: int, width: int, workers: int) -> None:
-    """Raise ValueError for numbers that no machine could work with."""
-    check_positive('pack', height=height, width=width, workers=workers)
-    limit = f'at most {MAX_PIXELS} pixels'
-    check('pack.height', height, height * width <= MAX_PIXELS, limit)
-    limit = f'at most {MAX_WORKERS}'
-    check('pack.workers', workers, workers <= MAX_WORKERS, limit)
-
-
 def _written_blocks(
-    out: str, root: str, index: PackIndex, workers: int
+    out: str, root: str, index: packed.PackIndex, workers: int
 ) -> Iterator[list[Row]]:
     """Write missing rows, in this process or in several; yield what was."""
     job = out, root, index
@@ -169,11 +151,13 @@ def _written_blocks(
             yield block
 
 
-def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
+def _prepare(
+    out: str, job: packed.PackIndex, overwrite: bool
+) -> packed.PackIndex:
     """Return the index to go on with; reserve the disk for a new pack."""
     os.makedirs(out, exist_ok=True)
-    if osp.isfile(osp.join(out, INDEX)) and not overwrite:
-        index = PackIndex.load(out)
+    if osp.isfile(osp.join(out, packed.INDEX)) and not overwrite:
+        index = packed.PackIndex.load(out)
         if index != job:
             raise ConfigError(
                 f'{out!r} holds a pack of {len(index)} images of '
@@ -182,11 +166,11 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
                 'ones or another interpolation; choose another folder, or '
                 'replace it by --overwrite'
             )
-        if osp.isfile(osp.join(out, IMAGES)):
+        if osp.isfile(osp.join(out, packed.IMAGES)):
             return index
     # The old images go first, an index without rows comes before the new
     # ones: a kill in between leaves no wrong pair.
-    images = Path(out, IMAGES)
+    images = Path(out, packed.IMAGES)
     images.unlink(missing_ok=True)
     job.save(out)
     with replace_whole(images) as path:
@@ -198,46 +182,46 @@ def _prepare(out: str, job: PackIndex, overwrite: bool) -> PackIndex:
     return job
 
 
-def _refresh(out: str, root: str, index: PackIndex) -> None:
+def _refresh(out: str, root: str, index: packed.PackIndex) -> None:
     """Mark rows undone whose source or contents are not as recorded."""
     columns = index.columns
     finished = index.num_done == len(index)
     for number in np.flatnonzero(columns['done']).tolist():
         path = index.source(root, number)
-        state = stat_source(path)
+        state = packed.stat_source(path)
         if state == (columns['sizes'][number], columns['times'][number]):
             continue
         columns['done'][number] = False
         if state is not None:
-            same = checksum(read_file(path)) == columns['source_sums'][number]
+            same = (
+                packed.checksum(read_file(path))
+                == columns['source_sums'][number]
+            )
             columns['done'][number] = same
             columns['sizes'][number], columns['times'][number] = state
     if not finished:
         columns['done'][broken_rows(out, index)] = False
 
 
-def broken_rows(out: str, index: PackIndex) -> list[int]:
+def broken_rows(out: str, index: packed.PackIndex) -> list[int]:
     """Return the written rows whose contents do not have their checksum."""
-    images = map_images(out, index.images_shape)
+    images = packed.map_images(out, index.images_shape)
     return [
         number
         for number in np.flatnonzero(index.columns['done']).tolist()
-        if checksum(images[number]) != index.columns['row_sums'][number]
+        if packed.checksum(images[number]) != index.columns['row_sums'][number]
     ]
 
 
 def verify_pack(out: str) -> int:
-    """Return the number of images in a pack after comparing all checksums.
-
-    An unfinished pack or a damaged row is a ValueError.
-    """
-    index = PackIndex.load(out)
+    """Count the images; ValueError for an unfinished or damaged pack."""
+    index = packed.PackIndex.load(out)
     broken = broken_rows(out, index)
     if broken or index.num_done < len(index):
         first = f', the first is {index.paths[broken[0]]!r}' if broken else ''
         raise ConfigError(
             f'{out!r}: {index.num_done} of {len(index)} images are packed, '
             f'{len(broken)} of them damaged{first}; pack the data set again '
-            f'by {TOOL}' + (' --overwrite' if broken else '')
+            f'by {packed.TOOL}' + (' --overwrite' if broken else '')
         )
     return len(index)

@@ -71,14 +71,11 @@ def relative_path(root: str, path: str) -> str:
 
 @dataclass
 class PackIndex:
-    """What ``index.npz`` holds; ``shape`` is height and width of a row.
-
-    Indexes are equal if they are of the same images and loading steps.
-    """
+    """What ``index.npz`` holds; equal if of the same images and steps."""
 
     paths: list[str]
     steps: list[dict[str, Any]]
-    shape: tuple[int, int]
+    shape: tuple[int, int]  # height and width of a row
     columns: dict[str, npt.NDArray[Any]] = field(
         default_factory=dict, compare=False
     )
@@ -187,12 +184,7 @@ def map_images(
 
 
 class PackedImages:
-    """Read access to a finished pack; a broken one is a ValueError.
-
-    The images are mapped into memory when the first row is asked for, in
-    each process anew, and never pickled: data loaders send the reader to
-    their workers.
-    """
+    """Read access to a finished pack; each process maps it anew."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -207,7 +199,7 @@ class PackedImages:
         self._map: Image | None = map_images(folder, self.shape)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the mapped file out of pickles."""
+        """Leave the mapped file out: loaders send this to their workers."""
         return dict(self.__dict__, _map=None)
 
     def __getitem__(self, row: int) -> Image:
@@ -220,11 +212,7 @@ class PackedImages:
 def find_rows(
     folder: str, root: str, paths: Sequence[str]
 ) -> list[tuple[int, tuple[int, int]]]:
-    """Return row, and height and width of the source, of images in a pack.
-
-    An image that is not in the pack, or whose file has changed since it was
-    packed, is a ValueError.
-    """
+    """Return row and source shape of images; ValueError for stale ones."""
     index = PackIndex.load(folder)
     numbers = {path: row for row, path in enumerate(index.paths)}
     names = [relative_path(root, path) for path in paths]

@@ -9,6 +9,8 @@ whole key with each index instead, and the data set reseeds from it.
 
 import random
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +66,8 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
-class rng_scope:
+@contextmanager
+def rng_scope(draw: Draw | int | None) -> Iterator[None]:
     """Seed the global generators for one image and restore them after.
 
     mmcv's and mmpretrain's transforms draw from numpy's global generator,
@@ -74,31 +77,24 @@ class rng_scope:
     does nothing else, it is left out, being two thirds of the cost. A plain
     index or None instead of a draw changes nothing.
     """
-
-    def __init__(self, draw: Draw | int | None) -> None:
-        self.draw = draw if isinstance(draw, Draw) else None
-
-    def __enter__(self) -> None:
-        """Remember the three states and seed them."""
-        self.states = None
-        if self.draw is None:
-            return
-        if get_worker_info() is None:
-            self.states = (
-                random.getstate(),
-                np.random.get_state(legacy=False),
-                default_generator.get_state(),
-            )
-        words = seed_sequence(self.draw[1:4], 'augment').generate_state(6)
-        random.seed(int(words[0]))
-        np.random.seed(words[1:5])
-        default_generator.manual_seed(int(words[5]))
-
-    def __exit__(self, *_: object) -> None:
-        """Restore the three states, also after an error."""
-        if self.states is None:
-            return
-        python_state, numpy_state, torch_state = self.states
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        default_generator.set_state(torch_state)
+    if not isinstance(draw, Draw):
+        yield
+        return
+    states = None
+    if get_worker_info() is None:
+        states = (
+            random.getstate(),
+            np.random.get_state(legacy=False),
+            default_generator.get_state(),
+        )
+    words = seed_sequence(draw[1:4], 'augment').generate_state(6)
+    random.seed(int(words[0]))
+    np.random.seed(words[1:5])
+    default_generator.manual_seed(int(words[5]))
+    try:
+        yield
+    finally:
+        if states is not None:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+            default_generator.set_state(states[2])

@@ -3,7 +3,7 @@
 import os.path as osp
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,15 +79,20 @@ class RegDB(ReIDDataset):
 
     def read_metainfo(self) -> dict[str, Any]:
         """Read the two split files of the trial."""
+        root, trial = self.data_root, self.trial
         half, other = 'train', 'test'
         if self.split != 'train':
             half, other = other, half
-        self._rows = read_half(self.data_root, half, self.trial)
-        pids = check_labels(self._rows, f'{half} of trial {self.trial}')
-        check_halves(self.data_root, pids, other, self.trial)
+        self._rows = read_half(root, half, trial)
+        pids = check_labels(self._rows, f'{half} of trial {trial}')
+        files = [index_file(root, other, m, trial) for m in FILE_WORDS]
+        if all(map(osp.exists, files)):
+            rows = read_half(root, other, trial).values()
+            where = f'RegDB: train and test of trial {trial} in {root!r}'
+            theirs = (row.raw_pid for part in rows for row in part)
+            check_disjoint(where, pids, theirs)
         return dict(
             dataset='regdb',
-            split=self.split,
             trial=self.trial,
             direction=self.direction,
             num_pids=len(pids),
@@ -139,11 +144,7 @@ def read_half(
 
 
 def read_index_file(path: str, modality: int) -> list[RegDBRow]:
-    """Read one split file: lines of an image path and a label.
-
-    A broken line, an image named twice, one of the other modality or an empty
-    file is a ValueError.
-    """
+    """Read a split file; ValueError for what is not as official."""
     wrong = FILE_WORDS[INFRARED if modality == VISIBLE else VISIBLE]
     rows = []
     for number, line in enumerate(read_text(Path(path)).splitlines(), 1):
@@ -172,26 +173,10 @@ def read_index_file(path: str, modality: int) -> list[RegDBRow]:
     return rows
 
 
-def check_halves(
-    data_root: str, pids: Iterable[int], other: str, trial: int
-) -> None:
-    """Raise ValueError if the other half, where it is, shares persons."""
-    files = [index_file(data_root, other, m, trial) for m in FILE_WORDS]
-    if all(map(osp.exists, files)):
-        rows = read_half(data_root, other, trial)
-        theirs = (row.raw_pid for half in rows.values() for row in half)
-        where = f'RegDB: train and test of trial {trial} in {data_root!r}'
-        check_disjoint(where, pids, theirs)
-
-
 def check_labels(
     rows: Mapping[int, Sequence[RegDBRow]], where: str
 ) -> list[int]:
-    """Return the person of each label of the visible and infrared rows.
-
-    Labels with gaps or of several persons, and modalities that disagree, are
-    a ValueError.
-    """
+    """Return the person of each label; ValueError unless one to one."""
     persons = {
         modality: {(row.label, row.raw_pid) for row in its_rows}
         for modality, its_rows in rows.items()

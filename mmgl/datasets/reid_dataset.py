@@ -99,7 +99,8 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         )
         # Not passed to the base class, which would look for files named as
         # the values.
-        self._metainfo.update(self.read_metainfo())
+        meta = dict(split=split, trial=None) | self.read_metainfo()
+        self._metainfo.update(meta)
         if not lazy_init:
             self.full_init()
 
@@ -224,10 +225,7 @@ def run_pipeline(
 def load_from_pack(
     key: str, steps: Sequence[Callable[..., Any]], folder: str
 ) -> list[Callable[..., Any]]:
-    """Replace the first steps of a pipeline, which made a pack, by it.
-
-    If others made it, the ValueError names the config key.
-    """
+    """Replace the steps that made a pack by it; ValueError for others."""
     # Lists and tuples look alike.
     packed, given = (
         [repr(step).replace('[', '(').replace(']', ')') for step in these]

@@ -13,10 +13,9 @@ from mmgl.structures import INFRARED, VISIBLE
 from mmgl.utils.errors import ConfigError
 
 from .checks import check, check_probability
-from .folders import read_folder
 from .listing import SPLIT_WORDS, Listing, count_images, missing_files
 from .reid_dataset import ReIDDataset
-from .tables import read_table
+from .sources import read_folder, read_table
 from .types import Ints, Results
 
 # Split -> the words of its rows.
@@ -80,28 +79,32 @@ class ReIDTable(ReIDDataset):
         """Read the list of images and choose the rows of the split."""
         self._listing = listing = read_listing(self.data_root, self.table)
         testing = self.split in _TEST
-        meta: dict[str, Any] = dict(
-            dataset=self.name, split=self.split, trial=None
-        )
+        meta: dict[str, Any] = dict(dataset=self.name)
         self._rows = self._rows_of(testing)
-        if listing.persons is None:
+        persons = listing.persons
+        if persons is None:
             if testing:
                 raise ConfigError(
                     f'ReIDTable: {listing.source!r} has no identities, so '
                     'there is nothing to test; add the column pid, or a '
                     'folder for each person.'
                 )
-            self._fill_columns(np.full(len(listing.paths), -1), None)
-            return meta
-        if self.paired:
-            self._rows = self._only_paired(listing.persons)
-        people = np.unique(listing.persons[self._rows])
-        names = [listing.names[person] for person in people]
-        self._fill_columns(listing.persons, None if testing else people)
+            persons = pids = self._raw_pids = np.full(len(listing.paths), -1)
+        else:
+            if self.paired:
+                self._rows = self._only_paired(persons)
+            people = np.unique(persons[self._rows])
+            names = [listing.names[person] for person in people]
+            meta.update(num_pids=len(names), pids=names)
+            pids = self._raw_pids = person_numbers(listing.names)[persons]
+            if not testing:
+                pids = np.searchsorted(people, persons)
+        index = count_images(persons, listing.camids, listing.modality)
+        self._columns = pids, listing.camids, listing.modality, index
         if testing and listing.splits is not None:
             roles = np.array(ROLES)[listing.splits]
             meta['roles'] = np.c_[self.labels(), roles[self._rows]]
-        return dict(meta, num_pids=len(names), pids=names)
+        return meta
 
     def _rows_of(self, testing: bool) -> Ints:
         """Rows of the split; no person may be in two."""
@@ -155,24 +158,6 @@ class ReIDTable(ReIDDataset):
             )
         return rows[np.isin(persons[rows], both)]
 
-    def _fill_columns(self, persons: Ints, labels: Ints | None) -> None:
-        """Number the persons; (pid, camid, modality, index) of each image.
-
-        ``labels`` are the persons of a training split, in order.
-        """
-        listing = self._listing
-        known = listing.persons is not None
-        numbers = person_numbers(listing.names)
-        self._raw_pids = numbers[persons] if known else persons
-        self._columns = (
-            self._raw_pids
-            if labels is None
-            else np.searchsorted(labels, persons),
-            listing.camids,
-            listing.modality,
-            count_images(persons, listing.camids, listing.modality),
-        )
-
     def load_data_list(self) -> list[Results]:
         """List the images in the order of the table."""
         listing = self._listing
@@ -225,10 +210,7 @@ def person_numbers(names: list[str]) -> Ints:
 
 
 def persons_to_test(names: list[str], share: float) -> list[int]:
-    """Choose persons for tests by a hash of their names.
-
-    At least one is kept for either purpose, unless the share is 1.
-    """
+    """Choose a share by a hash of names; below 1 some person is left."""
     order = sorted(
         range(len(names)),
         key=lambda i: hashlib.sha256(names[i].encode()).digest(),

@@ -76,10 +76,7 @@ class ShardList:
 
     @classmethod
     def load(cls, location: str, name: str) -> 'ShardList':
-        """Read the index of a file name; for ``location`` see `shard_url`.
-
-        A file that is no index is a ValueError.
-        """
+        """Read the index of a file name; ValueError for what is none."""
         url = shard_url(location, name)
         if not is_remote(url) and not osp.isfile(url):
             raise FileNotFoundError(
@@ -105,11 +102,7 @@ class ShardList:
     def segments(
         self, key: tuple[int, ...], stream: str, first: int, last: int
     ) -> Iterator[Segment]:
-        """Cut the images ``first`` to ``last`` out of endless passes.
-
-        A pass goes through all shards once, in an order of its own, which
-        key and purpose decide.
-        """
+        """Cut images ``first`` to ``last`` out of endless shuffled passes."""
         while first < last:
             number, begin = divmod(first, len(self))
             rng = keyed_generator((*key, number), stream)
@@ -125,10 +118,7 @@ class ShardList:
 
 
 def _check_row(name: Any, images: Any) -> None:
-    """Raise ValueError unless an index may name this shard.
-
-    A name becomes part of a path, a URL or a command of the shell.
-    """
+    """Check a shard, whose name is part of a path, URL or command."""
     if not isinstance(name, str) or not re.fullmatch(SHARD_NAME, name):
         raise ValueError(f'the shard {name!r} is no plain name of a file')
     if type(images) is not int or not 0 < images < 2**40:
@@ -150,10 +140,7 @@ def is_remote(location: str) -> bool:
 
 
 def _members(url: str) -> Iterator[tuple[str, str, bytes]]:
-    """Yield key, suffix and contents of the files of a shard.
-
-    The key of ``folder/0001.seg.png`` is ``folder/0001``, as for webdataset.
-    """
+    """Yield key, suffix, bytes; ``a/1.seg.png`` is 'a/1', 'seg.png'."""
     if not is_remote(url) and not osp.isfile(url):
         raise FileNotFoundError('there is no such file')
     stream = require_webdataset().gopen(url)
@@ -193,11 +180,7 @@ def samples_of(url: str) -> Iterator[Sample]:
 
 
 def read_segment(segment: Segment) -> Iterator[Sample]:
-    """Read some images of a shard.
-
-    One that holds another number of images than its index says is a
-    ValueError.
-    """
+    """Read some images; ValueError if the shard has not as many."""
     read, more = 0, False
     for sample in samples_of(segment.url):
         if read == segment.stop:
@@ -232,9 +215,8 @@ def write_shards(
 ) -> dict[str, int]:
     """Write the images of a data set, each modality into shards of its own.
 
-    The files are copied as they are, in a random order; equal arguments give
-    equal shards. ``visible.json`` and ``infrared.json`` are written last.
-    Returns the number of images by name of the modality.
+    Files are copied in a random order, equal for equal arguments, and indexes
+    written last. Returns the number of images by name of the modality.
     """
     check_positive('write_shards', images_per_shard=images_per_shard)
     check_seed(seed)

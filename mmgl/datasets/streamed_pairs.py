@@ -13,26 +13,15 @@ from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.utils.errors import ConfigError
 
+from . import shards as tar
 from .checks import check, readable
 from .randomness import Draw, seed_sequence
 from .reid_dataset import build_pipeline, run_pipeline
-from .shards import (
-    ANNOTATIONS,
-    Sample,
-    ShardList,
-    image_of,
-    read_segment,
-    require_webdataset,
-)
 from .types import Results, Steps
 
 
 class StreamPlan(NamedTuple):
-    """How an epoch is shared out, set by the sampler.
-
-    ``batch_size`` is the images per rank and iteration, ``num_iters`` the
-    iterations of an epoch.
-    """
+    """How an epoch of batches is shared out, set by the sampler."""
 
     batch_size: int
     num_iters: int
@@ -96,7 +85,7 @@ class StreamedPairs(Dataset[Results]):
         key = 'StreamedPairs.shuffle_buffer'
         check(key, shuffle_buffer, shuffle_buffer >= 0, '0 or more')
         names = visible, infrared
-        self.lists = [ShardList.load(shards, name) for name in names]
+        self.lists = [tar.ShardList.load(shards, name) for name in names]
         self.pipeline = Compose(build_pipeline(pipeline))
         self.shuffle_buffer = shuffle_buffer
         self.metainfo = dict(
@@ -173,14 +162,16 @@ class StreamedPairs(Dataset[Results]):
             (draw.seed,), purpose, first, last
         )
         samples = (
-            sample for segment in segments for sample in read_segment(segment)
+            sample
+            for segment in segments
+            for sample in tar.read_segment(segment)
         )
         if self.shuffle_buffer > 1:
             # The first pair tells one worker from the other.
             key = draw.seed, draw.epoch, first % 2**32, first >> 32
             words = seed_sequence(key, f'buffer of {purpose}')
             rng = random.Random(words.generate_state(4).tobytes())
-            samples = require_webdataset().shuffle(
+            samples = tar.require_webdataset().shuffle(
                 self.shuffle_buffer, initial=self.shuffle_buffer, rng=rng
             )(samples)
         return (_entry(sample, modality) for sample in samples)
@@ -192,13 +183,13 @@ class StreamedPairs(Dataset[Results]):
         return run_pipeline(self.pipeline, results, draw, what)
 
 
-def _entry(sample: Sample, modality: int) -> Results:
+def _entry(sample: tar.Sample, modality: int) -> Results:
     """Return what a pipeline needs of a sample; numbers may be unknown."""
     path = f'{sample["__url__"]}/{sample["__key__"]}'
     remedy = 'write the shard again'
     with readable(f'the notes of {path!r}', remedy, Exception):
         notes = json.loads(sample.get('json', b'{}'))
-        numbers = {key: notes.get(key, -1) for key in ANNOTATIONS}
+        numbers = {key: notes.get(key, -1) for key in tar.ANNOTATIONS}
         for key, number in numbers.items():
             if type(number) is not int:
                 raise ValueError(f'{key} is {number!r}')
@@ -213,5 +204,5 @@ def _entry(sample: Sample, modality: int) -> Results:
         modality=modality,
         img_path=str(notes.get('img_path', path)),
         shard_path=path,
-        img_bytes=image_of(sample),
+        img_bytes=tar.image_of(sample),
     )

@@ -64,11 +64,7 @@ class SYSUMM01(ReIDDataset):
         """Read the ids of the split and, where needed, the permutations."""
         self._pids = read_split_ids(self.data_root, ID_FILES[self.split])
         meta: dict[str, Any] = dict(
-            dataset='sysu',
-            split=self.split,
-            trial=None,
-            num_pids=len(self._pids),
-            pids=self._pids,
+            dataset='sysu', num_pids=len(self._pids), pids=self._pids
         )
         self._relabel = self.split in self.TRAIN_SPLITS
         self._permutations: Permutations | None = None
@@ -152,11 +148,7 @@ def person_folder(camid: int, pid: int) -> str:
 
 
 def read_split_ids(data_root: str, names: Collection[str]) -> list[int]:
-    """Return the persons, ascending, of some id files.
-
-    Files that share a person, with one another or with those of other splits,
-    are a ValueError.
-    """
+    """Return the persons, ascending; ValueError if splits share any."""
     paths = {name: id_file(data_root, name) for name in ID_NAMES}
     pids = {
         name: read_id_list(path)
@@ -170,10 +162,7 @@ def read_split_ids(data_root: str, names: Collection[str]) -> list[int]:
 
 
 def read_permutations(data_root: str, pids: Iterable[int]) -> Permutations:
-    """Read ``exp/rand_perm_cam.mat`` for some persons.
-
-    An entry that is not ten permutations of 1 to n is a ValueError.
-    """
+    """Read ``rand_perm_cam.mat``; ValueError if they are none."""
     path = osp.join(data_root, RAND_PERM_FILE)
     wanted = set(pids)
     permutations = {
@@ -211,11 +200,7 @@ def check_camera_folders(data_root: str, cameras: Iterable[int]) -> None:
 
 
 def list_numbered_images(folder: str) -> dict[int, str]:
-    """Return number and file of the numbered images of a folder, ascending.
-
-    It need not exist, since not every person was seen by every camera. Two
-    files of the same number are a ValueError.
-    """
+    """Return number -> file, ascending; ValueError for twins."""
     images: dict[int, str] = {}
     for file in os.listdir(folder) if osp.isdir(folder) else ():
         stem, suffix = osp.splitext(file)

@@ -13,20 +13,10 @@ from mmgl.protocols.sysu import ALL_CAMERAS, CAMERAS
 from mmgl.structures import MODALITY_NAMES
 from mmgl.utils.images import read_whole_image
 
+from . import sysu_mm01 as sysu
 from .checks import check_disjoint
 from .regdb import check_labels, index_file, read_index_file
 from .reid_dataset import check_root
-from .sysu_mm01 import (
-    ID_NAMES,
-    IMAGE_SUFFIXES,
-    Permutations,
-    check_camera_folders,
-    check_numbering,
-    id_file,
-    list_numbered_images,
-    person_folder,
-    read_permutations,
-)
 
 # Ids of the official split files, and the images that belong to them.
 OFFICIAL_SYSU = {
@@ -44,11 +34,7 @@ T = TypeVar('T')
 
 @dataclass
 class Report:
-    """What a check found.
-
-    ``problems`` are one sentence each, naming the place; ``notes`` are no
-    faults, such as stray files.
-    """
+    """Counts, problems in a sentence each, and notes, which are no faults."""
 
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -82,16 +68,16 @@ def verify_sysu(
     """
     check_root('--root', data_root)
     report = Report()
-    report.attempt(check_camera_folders, data_root, ALL_CAMERAS)
+    report.attempt(sysu.check_camera_folders, data_root, ALL_CAMERAS)
     ids = {
-        name: report.attempt(read_id_list, id_file(data_root, name)) or []
-        for name in ID_NAMES
+        name: report.attempt(read_id_list, sysu.id_file(data_root, name)) or []
+        for name in sysu.ID_NAMES
     }
     for one, other in combinations(ids, 2):
         where = f'exp: {one}_id.txt and {other}_id.txt'
         report.attempt(check_disjoint, where, ids[one], ids[other])
     everyone = set().union(*ids.values())
-    permutations = report.attempt(read_permutations, data_root, everyone)
+    permutations = report.attempt(sysu.read_permutations, data_root, everyone)
     counts = report.counts
     for name, pids in ids.items():
         counts[f'{name} ids'] = len(pids)
@@ -151,7 +137,7 @@ def _check_sysu_split(
     data_root: str,
     split: str,
     pids: Iterable[int],
-    permutations: Permutations | None,
+    permutations: sysu.Permutations | None,
     decode: bool,
 ) -> None:
     """Check the folders of one split and count its images."""
@@ -161,12 +147,14 @@ def _check_sysu_split(
         for pid in pids:
             of_person = 0
             for camid in cameras:
-                folder = osp.join(data_root, person_folder(camid, pid))
-                images = report.attempt(list_numbered_images, folder) or {}
+                folder = osp.join(data_root, sysu.person_folder(camid, pid))
+                images = (
+                    report.attempt(sysu.list_numbered_images, folder) or {}
+                )
                 of_person += len(images)
                 if permutations is not None:
                     place = data_root, permutations, camid, pid
-                    report.attempt(check_numbering, *place, images)
+                    report.attempt(sysu.check_numbering, *place, images)
                 files = list(images.values())
                 _note_strays(report, folder, files)
                 check_files(report, folder, files, decode)
@@ -193,16 +181,12 @@ def check_files(
 
 
 def _note_strays(report: Report, folder: str, files: Iterable[str]) -> None:
-    """Note files of a folder that the data set leaves out.
-
-    A stray that looks like an image is a problem, since it was probably
-    meant to be one.
-    """
+    """Note what is left out; what looks like an image is a problem."""
     if not osp.isdir(folder):
         return
     for file in sorted(set(os.listdir(folder)) - set(files)):
         path = osp.join(folder, file)
-        is_image = osp.splitext(file)[1].lower() in IMAGE_SUFFIXES
+        is_image = osp.splitext(file)[1].lower() in sysu.IMAGE_SUFFIXES
         if is_image and not file.startswith('.'):
             report.problems.append(
                 f'{path}: image without a number for a name, left out; '

@@ -2,13 +2,7 @@
 
 import os.path as osp
 
-from mmgl.protocols.llcm import (
-    FILE_WORDS,
-    IDX_FOLDER,
-    OFFICIAL_IDS,
-    OFFICIAL_IMAGES,
-    TEST_ID_NAME,
-)
+from mmgl.protocols import llcm as protocol
 from mmgl.protocols.split_files import read_id_list
 from mmgl.structures import MODALITY_NAMES
 
@@ -27,16 +21,12 @@ from .verify import Report, check_files
 def verify_llcm(
     data_root: str, official: bool = False, decode: bool = False
 ) -> Report:
-    """Check lists, folders and images of LLCM; see :func:`verify_sysu`.
-
-    ``official`` compares the persons of each half and the number of all
-    images, which sources agree about.
-    """
-    check_root('--root', osp.join(data_root, IDX_FOLDER))
+    """Check lists, folders and images of LLCM; see :func:`verify_sysu`."""
+    check_root('--root', osp.join(data_root, protocol.IDX_FOLDER))
     report = Report()
     test = report.attempt(read_id_list, id_file(data_root)) or []
     rows, total = {}, 0
-    for modality in FILE_WORDS:
+    for modality in protocol.FILE_WORDS:
         name = MODALITY_NAMES[modality]
         rows[modality] = report.attempt(read_list, data_root, modality) or []
         paths = [row.path for row in rows[modality]]
@@ -51,12 +41,15 @@ def verify_llcm(
         check_files(report, data_root, images, decode)
         total += len(paths) + len(images)
     persons = report.attempt(persons_of, rows) or {}
-    where = f'idx: the training lists and {TEST_ID_NAME}'
+    where = f'idx: the training lists and {protocol.TEST_ID_NAME}'
     report.attempt(check_disjoint, where, persons.values(), test)
     report.counts.update(
         {'train ids': len(persons), 'test ids': len(test), 'images': total}
     )
     if official:
-        ids = {f'{half} ids': number for half, number in OFFICIAL_IDS.items()}
-        report.compare({**ids, 'images': OFFICIAL_IMAGES})
+        ids = {
+            f'{half} ids': number
+            for half, number in protocol.OFFICIAL_IDS.items()
+        }
+        report.compare({**ids, 'images': protocol.OFFICIAL_IMAGES})
     return report

@@ -16,10 +16,7 @@ from .verify import Report, check_files
 def verify_own(
     data_root: str, table: str | None = None, decode: bool = False
 ) -> Report:
-    """Check a table, or the folders, and the images; see :class:`ReIDTable`.
-
-    ``decode`` also decodes every image, which finds truncated ones.
-    """
+    """Check a table, or folders, and images; see :func:`verify_sysu`."""
     check_root('--root', data_root)
     report = Report()
     listing = report.attempt(read_listing, data_root, table)
@@ -57,17 +54,12 @@ def _count(report: Report, listing: Listing) -> None:
     if listing.persons is None:
         report.notes.append('no identities: for pre-training only')
         return
-    visible, infrared = (
-        np.unique(listing.persons[listing.modality == number])
-        for number in (VISIBLE, INFRARED)
-    )
-    for one, other, word in (
-        (visible, infrared, MODALITY_NAMES[INFRARED]),
-        (infrared, visible, MODALITY_NAMES[VISIBLE]),
-    ):
-        alone = np.setdiff1d(one, other)
+    for lacking in (INFRARED, VISIBLE):
+        seen = np.unique(listing.persons[listing.modality == lacking])
+        alone = np.setdiff1d(listing.persons, seen)
         if len(alone):
             report.notes.append(
-                f'{len(alone)} persons have no {word} image, such as '
-                f'{listing.names[alone[0]]!r}: fine-tuning leaves them out'
+                f'{len(alone)} persons have no {MODALITY_NAMES[lacking]} '
+                f'image, such as {listing.names[alone[0]]!r}: fine-tuning '
+                'leaves them out'
             )

@@ -1,5 +1,6 @@
-"""Reports from files of searches of one's own, and of LLCM."""
+"""Reports from files of any searches, and their thresholds."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,17 @@ from mmgl.protocols.cross import check_complete
 from .cross_reports import evaluate_cross, evaluate_llcm
 from .details import Details
 from .features_io import load_features
-from .file_reports import DEFAULT_TIES, Check, lay_out, naming, notes_of
+from .file_reports import (
+    DEFAULT_TIES,
+    Check,
+    lay_out,
+    naming,
+    notes_of,
+    report_regdb,
+    report_sysu,
+)
+from .ranking.open_set import thresholds
+from .reports import Trials
 
 
 def report_cross(
@@ -27,11 +38,9 @@ def report_cross(
 ) -> dict[str, Any]:
     """Score features in an .npz by a search of one's own, or that of LLCM.
 
-    ``search`` is for :func:`evaluate_cross`; 'llcm' takes none. ``labels``
-    (n, 4), of the images that must be there, are pid, camid, modality and
-    index; without them, gaps in ``index`` are what tells that images are
-    missing. Returns a :func:`report_document` with ``settings``; see
-    :func:`.file_reports.report_sysu` for ``partial``, ``details``, ``check``.
+    ``search`` is for :func:`evaluate_cross`; ``labels`` (n, 4), pid, camid,
+    modality and index, are of the images that must be there. For the rest
+    see :func:`.file_reports.report_sysu`.
     """
     ties = ties or DEFAULT_TIES[protocol]
     with naming(features):
@@ -42,12 +51,37 @@ def report_cross(
         how: dict[str, Any] = dict(
             distance=distance, ties=ties, partial=partial, details=details
         )
-        images = data.features, data.pids, data.camids
-        if protocol == 'llcm':
-            trials = evaluate_llcm(*images, data.modality, data.index, **how)
-        else:
+        evaluate: Callable[..., Trials] = evaluate_llcm
+        if protocol == 'cross':
+            evaluate = evaluate_cross
             how.update(search, role=data.role)
-            trials = evaluate_cross(*images, data.modality, data.index, **how)
+        trials = evaluate(data.features, *data.labels, **how)
     settings = dict(protocol=protocol, distance=distance, ties=ties)
     kept = {k: v for k, v in search.items() if k in ('same_camera', 'cmc')}
     return lay_out(trials, {**settings, **kept, **notes}, partial)
+
+
+def open_set_limits(
+    features: str | Path,
+    protocol: str,
+    data_root: str | Path | None,
+    distance: str,
+    draw: str,
+    labels: object = None,
+    check: object = None,
+    **search: Any,
+) -> dict[str, dict[str, float]]:
+    """Choose ``Details.limits`` by other identities than are tested.
+
+    Those of SYSU-MM01 are all validation images; of other data any file of
+    its form is taken, so ``labels`` and ``check``, of the test, are ignored.
+    """
+    found = Details(open_set=True)
+    if protocol == 'sysu' and data_root is not None:
+        how: dict[str, Any] = dict(draw=draw, split='val', details=found)
+        report_sysu(features, data_root, distance, 'expected', **how)
+    elif protocol in ('llcm', 'cross'):
+        report_cross(features, protocol, distance, None, True, found, **search)
+    else:
+        report_regdb(features, distance, partial=True, details=found)
+    return {name: thresholds(one) for name, one in found.others.items()}

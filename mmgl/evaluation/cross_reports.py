@@ -1,19 +1,13 @@
 """Reports of searches of one's own, and of LLCM, which is one of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.protocols.cross import (
-    BOTH,
-    check_counts,
-    check_search,
-    draw_galleries,
-    sides,
-)
+from mmgl.protocols import cross
 from mmgl.protocols.llcm import PUBLISHED_REVERSE, SEARCH
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.protocols.sysu import TRIALS
@@ -77,23 +71,23 @@ def evaluate_cross(
         ValueError: For inconsistent arrays or options, NaN or Inf, gaps in
             ``index``, or a direction without queries or true matches.
     """
-    check_search(directions, same_camera, shots, trials)
+    cross.check_search(directions, same_camera, shots, trials)
     check_choice('cmc', cmc, CMC_KINDS)
     matrix, people, cameras, kinds, numbers = _images(
         features, distance, partial, pids, camids, modality, index
     )
     (roles,) = check_labels(
-        features, role=np.full(len(people), BOTH) if role is None else role
+        features,
+        role=np.full(len(people), cross.BOTH) if role is None else role,
     )
-    rule = _camera_rule(same_camera, cameras)
     most = 1 if not any(shots) else trials
     report: Trials = [{} for _ in range(most)]
-    for direction, (queries, gallery) in sides(
+    for direction, (queries, gallery) in cross.sides(
         directions, kinds, roles
     ).items():
         labels = people[gallery], cameras[gallery], numbers[gallery]
         for shot in shots:
-            members = draw_galleries(*labels, shot, trials)
+            members = cross.draw_galleries(*labels, shot, trials)
             pool = members.any(axis=0)
             rows = gallery[pool]
             searches = Searches(
@@ -102,7 +96,7 @@ def evaluate_cross(
                 (people[queries], people[rows]),
                 members[:, pool],
                 cmc=cmc,
-                **rule(queries, rows),
+                **_ignored(same_camera, cameras, queries, rows),
             )
             scores = searches.score(distance, ties, share, details)
             # A search without a draw is the same in each trial.
@@ -111,20 +105,16 @@ def evaluate_cross(
     return report
 
 
-def _camera_rule(
-    same_camera: str, cameras: Labels
-) -> Callable[[Any, Any], dict[str, Any]]:
-    """Return what says which images rows of queries and gallery ignore."""
-
-    def rule(queries: Any, gallery: Any) -> dict[str, Any]:
-        if same_camera == 'keep':
-            return {}
-        return dict(
-            locations=(cameras[queries], cameras[gallery]),
-            own_only=same_camera == 'ignore_person',
-        )
-
-    return rule
+def _ignored(
+    same_camera: str, cameras: Labels, queries: Any, gallery: Any
+) -> dict[str, Any]:
+    """Say which images of the gallery the queries do not see."""
+    if same_camera == 'keep':
+        return {}
+    return dict(
+        locations=(cameras[queries], cameras[gallery]),
+        own_only=same_camera == 'ignore_person',
+    )
 
 
 def _images(
@@ -145,7 +135,7 @@ def _images(
     matrix = checked_features(features, distance, image)
     numbers = numbers + (numbers.min(initial=1) == 0)
     if not partial:
-        check_counts(people, cameras, kinds, numbers)
+        cross.check_counts(people, cameras, kinds, numbers)
     return matrix, people, cameras, kinds, numbers
 
 
@@ -173,16 +163,8 @@ def evaluate_llcm(
     how: dict[str, Any] = dict(
         distance=distance, ties=ties, share=share, partial=partial
     )
-    report = evaluate_cross(
-        features,
-        pids,
-        camids,
-        modality,
-        index,
-        details=details,
-        **SEARCH,
-        **how,
-    )
+    more: dict[str, Any] = dict(SEARCH, details=details, **how)
+    report = evaluate_cross(features, pids, camids, modality, index, **more)
     # Each trial asks for other images of the same people.
     beside = details and replace(details, by_person=False)
     matrix, people, cameras, kinds, numbers = _images(
@@ -191,8 +173,7 @@ def evaluate_llcm(
     infrared, visible = (
         np.flatnonzero(kinds == one) for one in (INFRARED, VISIBLE)
     )
-    rule = _camera_rule(SEARCH['same_camera'], cameras)
-    drawn = draw_galleries(
+    drawn = cross.draw_galleries(
         people[infrared], cameras[infrared], numbers[infrared], 1, len(report)
     )
     for trial, members in zip(report, drawn, strict=True):
@@ -202,7 +183,7 @@ def evaluate_llcm(
             (matrix[queries], matrix[visible]),
             (people[queries], people[visible]),
             cmc=SEARCH['cmc'],
-            **rule(queries, visible),
+            **_ignored(SEARCH['same_camera'], cameras, queries, visible),
         )
         (figures,) = searches.score(distance, ties, share, beside)
         trial.update(figures)

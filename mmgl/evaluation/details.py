@@ -23,36 +23,23 @@ RERANKED = '_reranked'
 
 @dataclass
 class Details:
-    """What else to find out, and what was found.
+    """What else to find out, and what was found, by name of the search."""
 
-    Attributes:
-        rerank: Score each gallery re-ranked, too, under names of searches
-            that end in '_reranked'.
-        open_set: TPIR of each gallery as it was before that.
-        limits: Name of a search -> thresholds of other people, see
-            ``open_set_figures``.
-        by_person: Keep the sums of each query identity.
-        people: Name of a search -> one entry a set of people: their numbers,
-            (p,), and the sums in each trial, (p, t, max_rank + 3).
-        others: Name of a search -> distances of the queries to the nearest
-            other person, one entry a trial.
-    """
-
+    # Score each gallery re-ranked, too, as '..._reranked'.
     rerank: Reranking | None = None
+    # TPIR of each gallery as it was before that, by thresholds of others.
     open_set: bool = False
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    # Sets of people: numbers (p,), sums in each trial (p, t, max_rank + 3).
     by_person: bool = False
     people: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
+    # Distances of queries to the nearest other person, for each trial.
     others: dict[str, list[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Searches:
-    """Queries (n) and the galleries that are parts of a pool of images (m).
-
-    ``names`` are those of the galleries' searches; what has two entries is of
-    queries and pool. The others are arguments of ``score_galleries``.
-    """
+    """Queries, pool and galleries, as ``score_galleries`` takes them."""
 
     names: Sequence[str]
     features: tuple[Any, Any]
@@ -72,16 +59,10 @@ class Searches:
         """Score every gallery: names such as 'all_single/rank1', fractions."""
         details = details or Details()
         distances = distances_between(*self.features, distance)
+        how: dict[str, Any] = dict(cmc=self.cmc, ties=ties, share=share)
+        how.update(by_person=details.by_person, own_only=self.own_only)
         scores = score_galleries(
-            distances,
-            *self.pids,
-            self.members,
-            *self.locations,
-            cmc=self.cmc,
-            ties=ties,
-            share=share,
-            by_person=details.by_person,
-            own_only=self.own_only,
+            distances, *self.pids, self.members, *self.locations, **how
         )
         pairs = list(zip(self.names, scores, strict=True))
         result = [score.as_dict(name) for name, score in pairs]
@@ -90,48 +71,36 @@ class Searches:
         if details.open_set:
             self._add_open_set(result, distances, details)
         if details.rerank:
-            words = result, distance, ties, share
-            self._add_reranked(details.rerank, *words, details)
+            self._add_reranked(result, distance, details, details.rerank, how)
         return result
 
     def _keep(
         self, people: Sequence[Any], details: Details, suffix: str = ''
     ) -> None:
-        for name in dict.fromkeys(self.names):
-            mine = [
-                one
-                for one, own in zip(people, self.names, strict=True)
-                if own == name
-            ]
+        trials: dict[str, list[Any]] = {}
+        for name, one in zip(self.names, people, strict=True):
+            trials.setdefault(f'{name}{suffix}', []).append(one)
+        for name, mine in trials.items():
             sums = np.stack([sums for _, sums in mine], axis=1)
-            found = details.people.setdefault(f'{name}{suffix}', [])
-            found.append((mine[0][0], sums))
+            details.people.setdefault(name, []).append((mine[0][0], sums))
 
     def _add_open_set(
         self, result: list[Figures], distances: Any, details: Details
     ) -> None:
-        found = nearest_of_each(
-            distances,
-            self.pids,
-            self.members,
-            self.locations,
-            own_only=self.own_only,
-        )
+        sides = self.pids, self.members, self.locations
+        found = nearest_of_each(distances, *sides, own_only=self.own_only)
         for name, figures, one in zip(self.names, result, found, strict=True):
             details.others.setdefault(name, []).append(one.others)
-            for key, value in open_set_figures(
-                one, details.limits.get(name)
-            ).items():
-                figures[f'{name}/{key}'] = value
+            rates = open_set_figures(one, details.limits.get(name))
+            figures.update({f'{name}/{k}': rate for k, rate in rates.items()})
 
     def _add_reranked(
         self,
-        how: Reranking,
         result: list[Figures],
         distance: str,
-        ties: str,
-        share: Share | None,
         details: Details,
+        reranking: Reranking,
+        how: Mapping[str, Any],
     ) -> None:
         """Score each gallery re-ranked by its own images alone."""
         query, pool = map(to_numpy, self.features)
@@ -146,17 +115,15 @@ class Searches:
         ):
             gallery = np.flatnonzero(member)
             (score,) = score_galleries(
-                RerankedDistances(squares, queries, len(query) + gallery, how),
+                RerankedDistances(
+                    squares, queries, len(query) + gallery, reranking
+                ),
                 self.pids[0],
                 np.asarray(self.pids[1])[gallery],
                 None,
                 own,
                 None if places is None else places[gallery],
-                cmc=self.cmc,
-                ties=ties,
-                share=share,
-                by_person=details.by_person,
-                own_only=self.own_only,
+                **how,
             )
             figures.update(score.as_dict(f'{name}{RERANKED}'))
             people.append(score.people)

@@ -31,11 +31,7 @@ def searches_of(report: Report) -> dict[str, Any]:
 def joined_report(
     parts: Mapping[str, Report], metrics: Mapping[str, float], settings: Report
 ) -> dict[str, Any]:
-    """Join the reports of a test, by the prefix of their metric, in one.
-
-    ``metrics`` are all that were logged; what no report tells is kept as
-    'metrics'.
-    """
+    """Join reports by their prefixes; other ``metrics`` are kept beside."""
     document: dict[str, Any] = {}
     about: dict[str, Any] = {}
     for prefix, report in parts.items():
@@ -59,11 +55,7 @@ def _logged(report: Report) -> dict[str, float]:
 
 
 def read_report(path: str | Path) -> tuple[dict[str, float], dict[str, Any]]:
-    """Read the means of a report, in percent as they are logged; settings.
-
-    'all_search_1shot' with 'r1' is 'all_single/rank1'. Files of earlier
-    versions are read, too; another one is a ConfigError.
-    """
+    """Read means in percent as logged, and settings; else a ConfigError."""
     try:
         report = json.loads(Path(path).read_text(encoding='utf-8'))
         metrics = report.pop('metrics', {})
@@ -114,6 +106,10 @@ def _range(ends: Sequence[float]) -> str:
     return ' to '.join(f'{100 * end:.2f}' for end in ends)
 
 
+def _interval(part: Report, key: str) -> str:
+    return _range(part['interval'][key])
+
+
 def _gap(part: Report, key: str) -> str:
     found = part['against'][key]
     gap, p = 100 * found['difference'], found['p']
@@ -140,19 +136,11 @@ def show_report(report: Report) -> str:
             else 'Thresholds are chosen on these very searches: points of '
             'the operating curve, not a calibrated system.'
         )
-    ranges = {
-        'interval': lambda part, key: _range(part['interval'][key]),
-        'against': _gap,
-    }
-    titles = {
-        'interval': '95 % intervals, over people',
-        'against': f'against {settings.get("against")}',
-    }
-    for name, cell in ranges.items():
-        some = {
-            key: part
-            for key, part in searches_of(report).items()
-            if name in part
-        }
-        tables.append(_table(some, titles[name], _MAIN.__contains__, cell))
+    for name, title, cell in (
+        ('interval', '95 % intervals, over people', _interval),
+        ('against', f'against {settings.get("against")}', _gap),
+    ):
+        searches = searches_of(report).items()
+        some = {key: part for key, part in searches if name in part}
+        tables.append(_table(some, title, _MAIN.__contains__, cell))
     return '\n'.join(table for table in tables if table)

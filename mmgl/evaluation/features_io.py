@@ -95,20 +95,19 @@ class FeatureSet:
         """
         zero = to_numpy((self.features == 0).all(1))
         count = int(zero.sum())
+        if not count:
+            return 0
         text = (
             f'features are zero in {count} of {len(zero)} rows '
             f'(first: {self._image(int(zero.argmax()))}) and have no '
-            if count
-            else ''
         )
         advice = 'check that training did not diverge.'
-        if count and distance == 'cosine':
+        if distance == 'cosine':
             raise ValueError(f'{text}cosine; {advice}')
-        if count:
-            warnings.warn(
-                f'{text}direction; their distances count as in the official '
-                f'evaluation. Yet {advice}'
-            )
+        warnings.warn(
+            f'{text}direction; their distances count as in the official '
+            f'evaluation. Yet {advice}'
+        )
         return count
 
     def _image(self, row: int) -> str:

@@ -1,7 +1,7 @@
 """Reports from files: what ``tools/analysis_tools/eval_features.py`` runs."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mmgl.protocols import sysu
 from mmgl.protocols.completeness import (
     check_regdb_images,
     check_regdb_paths,
@@ -19,13 +20,6 @@ from mmgl.protocols.completeness import (
 from mmgl.protocols.galleries import Permutations
 from mmgl.protocols.regdb import OFFICIAL_SIZE, TRIALS
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
-from mmgl.protocols.sysu import (
-    ALL_CAMERAS,
-    GALLERY_CAMERAS,
-    find_split_files,
-    id_file_name,
-    sysu_locations,
-)
 from mmgl.utils.errors import ConfigError
 
 from .details import Details
@@ -46,11 +40,7 @@ DEFAULT_TIES = {
 def _drop_absent(
     feature_set: FeatureSet, rand_perm_cam: Permutations
 ) -> FeatureSet:
-    """Leave out images that the official permutations do not know.
-
-    The official code skips an identity under a camera for which it has no
-    permutation, in the gallery and among the queries alike.
-    """
+    """Leave out queries and images that the permutations do not know."""
     columns = feature_set.camids.tolist(), feature_set.pids.tolist()
     pairs = list(zip(*columns, strict=True))
     known = np.array([p in rand_perm_cam.get(cam, {}) for cam, p in pairs])
@@ -73,48 +63,29 @@ def report_sysu(
     details: Details | None = None,
     draw: str = 'official',
     check: Check | None = None,
+    split: str = 'test',
 ) -> dict[str, Any]:
     """Score SYSU-MM01 features in files as the official MATLAB code does.
 
-    ``features`` is what ``load_features`` reads, ``data_root`` what
-    ``find_split_files`` does; ``ties`` is 'gallery_order' by default.
-    Returns a :func:`report_document` with ``settings``. Features of some of
-    the test images are scored only as ``partial``, which the names of the
-    searches then say. ``details`` are what else to find out; ``check`` looks
-    at the features first.
+    Returns a :func:`report_document` with ``settings``. Some of the images
+    of the identities of a split, 'test' or 'val', are scored only as
+    ``partial``, which names of searches then say.
     """
     ties = ties or DEFAULT_TIES['sysu']
-    how = distance, draw, ties, partial, details, check
-    trials, notes = sysu_trials(features, data_root, 'test', *how)
-    settings = dict(protocol='sysu', distance=distance, ties=ties, draw=draw)
-    return lay_out(trials, {**settings, **notes}, partial)
-
-
-def sysu_trials(
-    features: str | Path,
-    data_root: str | Path,
-    split: str,
-    distance: str,
-    draw: str,
-    ties: str,
-    partial: bool,
-    details: Details | None,
-    check: Check | None = None,
-) -> tuple[Trials, dict[str, Any]]:
-    """Score the 'test' or the 'val' identities of files; notes of them."""
-    id_file, permutation_file = find_split_files(data_root)
+    id_file, permutation_file = sysu.find_split_files(data_root)
     rand_perm_cam = load_rand_perm_cam(permutation_file)
-    if set(rand_perm_cam) != set(ALL_CAMERAS):
+    if set(rand_perm_cam) != set(sysu.ALL_CAMERAS):
         raise ConfigError(
             f'{permutation_file} has {len(rand_perm_cam)} cameras, not 6; '
             'restore the official file.'
         )
-    ids = read_id_list(id_file.with_name(id_file_name(split, id_file.suffix)))
+    id_file = id_file.with_name(sysu.id_file_name(split, id_file.suffix))
+    ids = read_id_list(id_file)
     with naming(features):
         data = load_features(features, ids)
         if data.trial is not None:
             raise ValueError('the field trial says that it is of RegDB.')
-        sysu_locations(data.camids)  # knows the cameras
+        sysu.sysu_locations(data.camids)  # knows the cameras
         if data.img_paths is not None:
             check_sysu_paths(data.img_paths.tolist(), data.camids, data.pids)
         if draw == 'official':
@@ -123,22 +94,21 @@ def sysu_trials(
         # No indoor visible camera saw the validation identities.
         modes = [
             mode
-            for mode, cameras in GALLERY_CAMERAS.items()
+            for mode, cameras in sysu.GALLERY_CAMERAS.items()
             if split == 'test' or np.isin(data.camids, cameras).any()
         ]
+        how: dict[str, Any] = dict(distance=distance, ties=ties, draw=draw)
         trials = evaluate_sysu(
             data.features,
             *data.labels,
             rand_perm_cam,
             modes,
-            draw=draw,
-            distance=distance,
-            ties=ties,
             identities=ids,
             partial=partial,
             details=details,
+            **how,
         )
-    return trials, notes
+    return lay_out(trials, dict(protocol='sysu', **how, **notes), partial)
 
 
 def notes_of(
@@ -148,15 +118,6 @@ def notes_of(
     zeros = data.check_directions(distance)
     notes = dict(zero_features=zeros, seen=check and check(data))
     return {name: note for name, note in notes.items() if note}
-
-
-def _add_notes(notes: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Count rows of several files together."""
-    zeros = 'zero_features'
-    total = notes.get(zeros, 0) + more.get(zeros, 0)
-    notes.update(more)
-    if total:
-        notes[zeros] = total
 
 
 @contextmanager
@@ -193,14 +154,11 @@ def report_regdb(
     data_root: str | Path | None = None,
     check: Check | None = None,
 ) -> dict[str, Any]:
-    """Score RegDB features in files, one .npz a trial.
+    """Score RegDB features in files, one .npz a trial; see `report_sysu`.
 
-    ``features`` is an .npz, a folder of them, or a pattern with wildcards.
-    Several files need the field ``trial``, each another one, in whose order
-    they are reported. ``data_root`` holds the lists (``idx``) to compare
-    with; without it all labels must have equally many images. Returns a
-    :func:`report_document` with ``settings``; see :func:`report_sysu` for
-    ``partial`` and ``details``.
+    ``features`` is an .npz, a folder of them, or a pattern. ``data_root``
+    holds the lists to compare with; without it all labels must have equally
+    many images.
     """
     ties = ties or DEFAULT_TIES['regdb']
     path = Path(features)
@@ -210,10 +168,13 @@ def report_regdb(
         raise FileNotFoundError(f'no feature file matches {pattern}.')
     reports: dict[int | None, Trials] = {}
     notes: dict[str, Any] = {}
+    zeros = 0  # rows of all files together
     for file in files:
         with naming(file):
             data = load_features(file)
-            _add_notes(notes, notes_of(data, distance, check))
+            more = notes_of(data, distance, check)
+            zeros += more.get('zero_features', 0)
+            notes.update(more)
             if data.trial is None and (len(files) > 1 or data_root):
                 raise ValueError(
                     f'{file} has no field trial; RegDB labels count anew in '
@@ -224,14 +185,12 @@ def report_regdb(
                     f'trial {data.trial} is given by another file too.'
                 )
             _check_regdb(data, data_root, partial)
+            images = data.features, data.pids, data.modality
             reports[data.trial] = evaluate_regdb(
-                data.features,
-                data.pids,
-                data.modality,
-                distance,
-                ties,
-                details=details,
+                *images, distance, ties, details=details
             )
+    if zeros:
+        notes['zero_features'] = zeros
     numbers = sorted(reports, key=lambda trial: trial or 0)
     trials = [one for number in numbers for one in reports[number]]
     order = [list(reports).index(number) for number in numbers]

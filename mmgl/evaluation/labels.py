@@ -14,11 +14,7 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 
 
 def check_labels(features: Any, **arrays: Values) -> list[Labels]:
-    """Check labels (n,) of features (n, d), in the order of their names.
-
-    Other shapes, numbers that are not whole or below 0, and modalities other
-    than 0 and 1 are a ValueError.
-    """
+    """Check labels (n,), whole from 0, of features (n, d), or ValueError."""
     shape, result = np.shape(features), []
     if not shape:
         raise ValueError('features is one number; give one row an image.')

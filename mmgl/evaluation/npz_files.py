@@ -18,10 +18,7 @@ _MOST_TIMES, _FREE_BYTES = 50, 2**26
 def load_npz(
     path: str | Path, names: Collection[str]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Read the arrays of some names that are there; runs no code.
-
-    A file that is damaged or something else is a ConfigError.
-    """
+    """Read some arrays, running no code; ConfigError if it is damaged."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'feature file {path} does not exist.')

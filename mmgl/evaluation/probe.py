@@ -23,20 +23,14 @@ _MAX_STEPS = 500
 
 
 def canonical_order(*labels: Array) -> Array:
-    """Order of images (n,) that depends on their labels alone.
-
-    The first label counts most; together they must tell all images apart.
-    """
+    """Order of images (n,) by their labels, the first one above all."""
     return np.lexsort(tuple(reversed(labels)))
 
 
 def standardise(
     features: Values, groups: npt.ArrayLike
 ) -> npt.NDArray[np.float64]:
-    """Give the features of each group, such as a modality, mean 0, variance 1.
-
-    float64 (n, d); dimensions that do not vary in a group are 0 there.
-    """
+    """Give each group mean 0 and variance 1 (0 where nothing varies)."""
     result = check_features(features).astype(np.float64)
     for group in np.unique(groups):
         rows = np.asarray(groups) == group
@@ -50,10 +44,7 @@ def standardise(
 
 
 def half_split(index: Array, *groups: Array) -> Array:
-    """Put every other image of each group into the training half, bool (n,).
-
-    Images of equal labels, in the order of their numbers; the first trains.
-    """
+    """Put every other image of each group, by number, in training."""
     labels = np.stack(groups, axis=1)
     group = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
     order = np.lexsort((index, group))
@@ -109,16 +100,12 @@ def knn_accuracy(
 ) -> tuple[float, float]:
     """Share of images whose identity a vote of their neighbours names.
 
-    The nearest labelled images by cosine similarity s vote with the weight
-    exp(s / temperature). Identities with equal votes share the credit, and
-    images tied for the last place share it, so collapsed features score at
-    chance. A query does not see labelled images of its own group: with the
-    cameras for camera-disjoint neighbours, with a number an image for
-    leave-one-out.
+    The nearest images by cosine similarity s, none of the query's own group,
+    vote with the weight exp(s / temperature). Ties share the credit, so that
+    collapsed features score at chance.
 
-    Returns the accuracy from 0 to 1 over the queries that see their identity,
-    each identity counting alike, and that of naming one of the identities at
-    random. Options out of range, or no such query, are a ValueError.
+    Returns the accuracy over the queries that see their identity, each
+    identity counting alike, and that of guessing.
     """
     if neighbours < 1 or temperature <= 0:
         raise ValueError(
@@ -163,10 +150,8 @@ def linear_accuracy(
 ) -> tuple[float, float]:
     """Accuracy of a linear classifier on frozen features, and of guessing.
 
-    Multinomial logistic regression (L2, C = 1) on features standardised by
-    the training half, all labels of the same weight. Queries of labels that
-    were not trained are left out. Fewer than two labels to learn, or none to
-    test, are a ValueError.
+    Multinomial logistic regression (L2, C = 1) on standardised features, all
+    labels of the same weight; queries of unknown labels are left out.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

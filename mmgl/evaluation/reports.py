@@ -10,27 +10,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mmgl.protocols import galleries, sysu
 from mmgl.protocols.completeness import (
     check_regdb_images,
     check_sysu_images,
     count_images,
 )
-from mmgl.protocols.galleries import (
-    Permutations,
-    group_images,
-    one_based_index,
-)
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
 from mmgl.protocols.regdb import regdb_directions
-from mmgl.protocols.sysu import (
-    GALLERY_CAMERAS,
-    TRIALS,
-    sysu_locations,
-    sysu_modality,
-)
 from mmgl.version import __version__
 
 from .details import RERANKED, Details, Searches
+from .features_io import NPZ_FIELDS
 from .labels import Labels, check_labels
 from .ranking import Share, Values, check_features, check_where_it_is
 from .sysu_searches import pool_of, sysu_galleries
@@ -60,7 +51,7 @@ def document_key(search: str) -> str:
     """Name a search as files do: 'all_single' is 'all_search_1shot'."""
     name, suffix, _ = search.partition(RERANKED)
     mode, _, shots = name.partition('_')
-    if mode in GALLERY_CAMERAS:
+    if mode in sysu.GALLERY_CAMERAS:
         numbers = {name: f'{n}shot' for n, name in SHOT_NAMES.items()}
         name = f'{mode}_search_{numbers.get(shots, shots)}'
     return name + suffix
@@ -111,18 +102,20 @@ def checked_features(
 
 
 def _sysu_images(
-    features: Values, distance: str, **labels: Values
+    features: Values, distance: str, *labels: Values
 ) -> tuple[Any, Labels, Labels, Labels, Labels]:
     """Check features and labels; image numbers from 1, rows of the queries."""
-    people, cameras, kinds, numbers = check_labels(features, **labels)
+    people, cameras, kinds, numbers = check_labels(
+        features, **dict(zip(NPZ_FIELDS[1:], labels, strict=True))
+    )
 
     def image(row: int) -> str:
         place = f'camera {cameras[row]}, identity {people[row]}'
         return f'{row}: {place}, image {numbers[row]}'
 
     matrix = checked_features(features, distance, image)
-    sysu_locations(cameras)  # knows the cameras
-    wrong = np.flatnonzero(kinds != sysu_modality(cameras))
+    sysu.sysu_locations(cameras)  # knows the cameras
+    wrong = np.flatnonzero(kinds != sysu.sysu_modality(cameras))
     if wrong.size:
         row = int(wrong[0])
         raise ValueError(
@@ -133,7 +126,7 @@ def _sysu_images(
     queries = np.flatnonzero(kinds == INFRARED)
     if not len(queries):
         raise ValueError('there is no query: no image of cameras 3 and 6.')
-    numbers = one_based_index(people, cameras, numbers)
+    numbers = galleries.one_based_index(people, cameras, numbers)
     return matrix, people, cameras, numbers, queries
 
 
@@ -143,10 +136,10 @@ def evaluate_sysu(
     camids: Values,
     modality: Values,
     index: Values,
-    rand_perm_cam: Permutations | None = None,
+    rand_perm_cam: galleries.Permutations | None = None,
     modes: Sequence[str] = ('all', 'indoor'),
     shots: Sequence[int] = (1, 10),
-    trials: int = TRIALS,
+    trials: int = sysu.TRIALS,
     draw: str = 'official',
     distance: str = 'cosine',
     ties: str = 'expected',
@@ -186,22 +179,17 @@ def evaluate_sysu(
             images, or a gallery that cannot be drawn.
     """
     matrix, people, cameras, numbers, queries = _sysu_images(
-        features,
-        distance,
-        pids=pids,
-        camids=camids,
-        modality=modality,
-        index=index,
+        features, distance, pids, camids, modality, index
     )
     if rand_perm_cam is not None and not partial:
-        images = group_images(people, cameras, numbers)
+        images = galleries.group_images(people, cameras, numbers)
         wanted = set(people.tolist()).union(identities or ())
         check_sysu_images(images, rand_perm_cam, wanted)
     drawn = sysu_galleries(
         people, cameras, numbers, rand_perm_cam, modes, shots, trials, draw
     )
     pool, members = pool_of(drawn.values(), people, cameras, numbers, draw)
-    places = sysu_locations(cameras)
+    places = sysu.sysu_locations(cameras)
     searches = Searches(
         [f'{mode}{shot_name(shot)}' for mode, shot, _ in drawn],
         (matrix[queries], matrix[pool]),

@@ -29,18 +29,13 @@ def _figure_sums(sums: Floats) -> Floats:
     return np.concatenate([hits[..., ranks], sums[..., most:]], axis=-1)
 
 
-def _asked(sums: Floats) -> Floats:
-    """Figure sums of the people with a query that counts."""
-    found = _figure_sums(sums)
-    return found[(found[..., -1] > 0).any(axis=1)]
-
-
 def _replicates(people: PeopleSums, samples: int, seed: int) -> Floats:
     """Figures of resampled people, the mean over all trials, (samples, 6)."""
     rng = np.random.default_rng(seed)
     trials = []
     for _, sums in people:
-        found = _asked(sums)
+        found = _figure_sums(sums)
+        found = found[(found[..., -1] > 0).any(axis=1)]  # who asked
         count = len(found)
         weights = rng.multinomial(count, np.full(count, 1 / count), samples)
         total = np.einsum('sp,ptf->tsf', weights, found, optimize=True)
@@ -86,11 +81,7 @@ def compare_people(
     """Test whether figures differ from those of other features.
 
     By name of the figure: ``difference``, first minus second; ``interval``,
-    by a bootstrap in which both have the same people; ``p``, two-sided, by
-    swapping the features of random people (of all subsets of few people).
-
-    Raises:
-        ValueError: If the queries are not the same.
+    by a bootstrap of the same people; two-sided ``p``, by swapping people.
     """
     from scipy.stats import permutation_test
 

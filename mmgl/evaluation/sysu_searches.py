@@ -6,14 +6,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.protocols.galleries import (
-    DRAWS,
-    Permutations,
-    gallery_order,
-    group_images,
-    official_gallery,
-    random_seeded_gallery,
-)
+from mmgl.protocols import galleries
 from mmgl.protocols.sysu import GALLERY_CAMERAS
 
 from .labels import Labels
@@ -39,7 +32,7 @@ def sysu_galleries(
     pids: Labels,
     camids: Labels,
     index: Labels,
-    rand_perm_cam: Permutations | None,
+    rand_perm_cam: galleries.Permutations | None,
     modes: Sequence[str],
     shots: Sequence[int],
     trials: int,
@@ -47,22 +40,22 @@ def sysu_galleries(
 ) -> dict[tuple[str, int, int], npt.NDArray[np.intp]]:
     """Draw all galleries: (mode, shots, trial) -> rows, in gallery order."""
     check_searches(modes, shots, trials)
-    check_choice('draw', draw, DRAWS)
+    check_choice('draw', draw, galleries.DRAWS)
     if draw == 'official' and rand_perm_cam is None:
         raise ValueError(
             "draw='official' needs rand_perm_cam; read it with "
             "load_rand_perm_cam, or choose draw='random_seeded'."
         )
-    images = group_images(pids, camids, index)
+    images = galleries.group_images(pids, camids, index)
     keys = zip(camids.tolist(), pids.tolist(), index.tolist(), strict=True)
     row_of = {key: row for row, key in enumerate(keys)}
     result = {}
     for mode, shot, trial in product(modes, shots, range(trials)):
         args = (images, GALLERY_CAMERAS[mode], shot, trial)
         if draw == 'official' and rand_perm_cam is not None:
-            drawn = official_gallery(rand_perm_cam, *args)
+            drawn = galleries.official_gallery(rand_perm_cam, *args)
         else:
-            drawn = random_seeded_gallery(*args)
+            drawn = galleries.random_seeded_gallery(*args)
         result[mode, shot, trial] = np.array(
             [row_of[tuple(key)] for key in drawn.tolist()], dtype=np.intp
         )
@@ -82,6 +75,8 @@ def pool_of(
         raise ValueError(
             'every gallery is empty: no image of cameras 1, 2, 4, 5.'
         )
-    order = gallery_order(cameras[pool], people[pool], numbers[pool], draw)
+    order = galleries.gallery_order(
+        cameras[pool], people[pool], numbers[pool], draw
+    )
     pool = pool[order]
     return pool, np.array([np.isin(pool, rows) for rows in drawn])

@@ -23,12 +23,12 @@ from .embedding import (
     select_identities,
     tsne_embed,
 )
-from .feature_dump import load_feature_dump
 from .ranking import (
     RankedQuery,
     choose_queries,
     draw_ranking,
     find_image,
+    load_feature_dump,
     rank_gallery,
     ranking_figure,
 )

@@ -6,14 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import (
-    INK,
-    NEUTRAL_COLOUR,
-    PALETTE,
-    drawn_to_file,
-    figure_style,
-    new_figure,
-)
+from . import style
 
 
 def _bars(
@@ -30,7 +23,7 @@ def _bars(
     for x, seeds, mean in zip(place, values, means, strict=True):
         if len(seeds) > 1:
             dots = ax.scatter(np.full(len(seeds), x), seeds, s=9, zorder=3)
-            dots.set(facecolor='white', edgecolor=INK, linewidth=0.7)
+            dots.set(facecolor='white', edgecolor=style.INK, linewidth=0.7)
         top = seeds.max() if len(seeds) > 1 else mean
         text = ax.annotate(
             f'{mean:.1f}', (x, top), (0, 3), textcoords='offset points'
@@ -58,10 +51,10 @@ def comparison_figure(
                 f'Run {name!r} has the metrics {sorted(results[name])}, run '
                 f'{names[0]!r} has {sorted(metrics)}; they must agree.'
             )
-    colours = [NEUTRAL_COLOUR, *PALETTE]
+    colours = [style.NEUTRAL_COLOUR, *style.PALETTE]
     width = 0.8 / len(names)
-    with figure_style():
-        figure = new_figure(max(4.0, 0.9 * len(metrics) + 1.2), 3.0)
+    with style.figure_style():
+        figure = style.new_figure(max(4.0, 0.9 * len(metrics) + 1.2), 3.0)
         ax = figure.subplots()
         for n, name in enumerate(names):
             place = np.arange(len(metrics), dtype=float)
@@ -77,4 +70,4 @@ def comparison_figure(
     return figure
 
 
-draw_comparison = drawn_to_file(comparison_figure)
+draw_comparison = style.drawn_to_file(comparison_figure)

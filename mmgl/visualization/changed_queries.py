@@ -14,10 +14,7 @@ Ranks = npt.NDArray[np.float64]
 def first_match_ranks(
     dump: FeatureSet, single_shot: bool = True, seed: int = 0
 ) -> Ranks:
-    """Rank of the first match of every image as ``rank_gallery`` has it, (n,).
-
-    NaN for visible images, and for queries without a match.
-    """
+    """Rank of the first match (n,), NaN for visible and unmatched."""
     gallery = np.flatnonzero(dump.modality == VISIBLE)
     if single_shot:
         gallery = one_shot(dump, gallery, seed)

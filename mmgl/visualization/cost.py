@@ -10,17 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from .style import (
-    NEUTRAL_COLOUR,
-    PALETTE,
-    StrPath,
-    drawn_to_file,
-    figure_style,
-    new_figure,
-)
+from . import style
 
 _UNITS = (('days', 86400), ('hours', 3600), ('minutes', 60), ('seconds', 1))
 _MARKERS = 'os^Dv'
+_NEAR: dict[str, Any] = dict(textcoords='offset points', fontsize=8)
 # Points that are named where they stand.
 _MOST_NAMES = 5
 
@@ -45,7 +39,7 @@ _MOST = dict(seconds=3.2e10, accuracy=100.0, spread=100.0)
 
 
 def read_cost_records(
-    source: StrPath | Sequence[Mapping[str, Any]],
+    source: style.StrPath | Sequence[Mapping[str, Any]],
 ) -> list[CostRecord]:
     """Read records from a JSON list of objects, or check such a list.
 
@@ -69,42 +63,30 @@ def read_cost_records(
             raise ValueError(f'{where} is no JSON ({error}).') from error
     if not isinstance(records, Sequence) or not records:
         raise ValueError(f'{where} must be a list with at least one record.')
-    return [
-        _record(one, f'{where}, record {number}')
-        for number, one in enumerate(records, 1)
-    ]
+    for number, one in enumerate(records, 1):
+        if fault := _fault(one):
+            raise ValueError(f'{where}, record {number}: {fault}')
+    return [CostRecord(**one) for one in records]
 
 
-def _record(one: Mapping[str, Any], where: str) -> CostRecord:
+def _fault(one: Any) -> str:
+    """Say what is wrong with a record."""
     if not isinstance(one, Mapping) or not set(_FIELDS[:3]) <= set(one):
-        raise ValueError(f'{where}: needs {_NEEDED}, got {one!r}.')
+        return f'needs {_NEEDED}, got {one!r}.'
     unknown = sorted(set(one) - set(_FIELDS))
     if unknown:
-        known = ', '.join(_FIELDS)
-        raise ValueError(
-            f'{where}: unknown fields {unknown}; known are {known}.'
-        )
+        return f'unknown fields {unknown}; known are {", ".join(_FIELDS)}.'
     if one['seconds'] is None or one['accuracy'] is None:
-        raise ValueError(
-            f'{where}: seconds and accuracy must be numbers; '
-            'give 0 seconds for no pre-training.'
-        )
+        advice = 'give 0 seconds for no pre-training.'
+        return f'seconds and accuracy must be numbers; {advice}'
     if not isinstance(one['label'], str):
-        raise ValueError(f'{where}: label must be text, got {one["label"]!r}.')
+        return f'label must be text, got {one["label"]!r}.'
     for name, most in _MOST.items():
         value = one.get(name)
         number = isinstance(value, int | float) and 0 <= value <= most
         if value is not None and (not number or isinstance(value, bool)):
-            raise ValueError(
-                f'{where}: {name} must be a number of 0 to {most:g},'
-                f' got {value!r}.'
-            )
-    return CostRecord(**one)
-
-
-def _time_unit(seconds: float) -> tuple[str, int]:
-    """Choose the unit in which a time is a handy number."""
-    return next((u for u in _UNITS if seconds >= 2 * u[1]), _UNITS[-1])
+            return f'{name} must be a number of 0 to {most:g}, got {value!r}.'
+    return ''
 
 
 def _log_axis(ax: Axes) -> None:
@@ -117,47 +99,26 @@ def _log_axis(ax: Axes) -> None:
 
 def _line_across(ax: Axes, record: CostRecord) -> None:
     """Draw what costs nothing."""
-    y, colour = record.accuracy, NEUTRAL_COLOUR
+    y, colour = record.accuracy, style.NEUTRAL_COLOUR
     ax.axhline(y, color=colour, linestyle='--', linewidth=1.2)
-    ax.annotate(
-        f'{record.label} (no pre-training)',
-        (1, y),
-        (-2, 3),
-        fontsize=8,
-        ha='right',
-        xycoords=ax.get_yaxis_transform(),
-        textcoords='offset points',
-        color=colour,
-    )
+    text = f'{record.label} (no pre-training)'
+    how = dict(_NEAR, xycoords=ax.get_yaxis_transform(), ha='right')
+    ax.annotate(text, (1, y), (-2, 3), color=colour, **how)
 
 
 def _point(
     ax: Axes, record: CostRecord, x: float, number: int, side: int
 ) -> None:
     """Draw a point; its name stands right (1) or left (-1) of it, or not."""
-    colour = PALETTE[number % len(PALETTE)]
-    ax.errorbar(
-        [x],
-        [record.accuracy],
-        yerr=None if record.spread is None else [record.spread],
-        fmt=_MARKERS[number % len(_MARKERS)],
-        markersize=6,
-        capsize=3,
-        color=colour,
-        label=record.label,
-    )
+    colour = style.PALETTE[number % len(style.PALETTE)]
+    y, marker = record.accuracy, _MARKERS[number % len(_MARKERS)]
+    bars = None if record.spread is None else [record.spread]
+    how: dict[str, Any] = dict(color=colour, label=record.label, capsize=3)
+    ax.errorbar([x], [y], yerr=bars, fmt=marker, markersize=6, **how)
     if side:
-        ax.annotate(
-            record.label,
-            (x, record.accuracy),
-            (7 * side, 5),
-            textcoords='offset points',
-            fontsize=8,
-            fontweight='bold',
-            color=colour,
-            ha='left' if side > 0 else 'right',
-            va='bottom',
-        )
+        where = 'left' if side > 0 else 'right'
+        how = dict(ha=where, va='bottom', fontweight='bold', **_NEAR)
+        ax.annotate(record.label, (x, y), (7 * side, 5), color=colour, **how)
 
 
 def cost_figure(
@@ -177,14 +138,16 @@ def cost_figure(
     if not records:
         raise ValueError('Nothing to draw: no records given.')
     times = [r.seconds for r in records if r.seconds] or [0.0]
-    unit, length = _time_unit(min(times) if log_time else max(times))
+    shown = min(times) if log_time else max(times)
+    handy = (one for one in _UNITS if shown >= 2 * one[1])
+    unit, length = next(handy, _UNITS[-1])
     times = [r.seconds / length for r in records if r.seconds]
     # Names stand right of their points, but left in the right part.
     place = np.log if log_time else np.asarray
     middle = (place(max(times)) + place(min(times))) / 2 if times else 0.0
     crowded = len(times) > _MOST_NAMES
-    with figure_style():
-        figure = new_figure(6.2 if crowded else 5.0, 3.4)
+    with style.figure_style():
+        figure = style.new_figure(6.2 if crowded else 5.0, 3.4)
         ax = figure.subplots()
         for number, record in enumerate(records):
             if not record.seconds:
@@ -204,4 +167,4 @@ def cost_figure(
     return figure
 
 
-draw_cost = drawn_to_file(cost_figure)
+draw_cost = style.drawn_to_file(cost_figure)

@@ -40,11 +40,11 @@ def _line(
     colour: str | None = None,
 ) -> None:
     colour = colour or PALETTE[number % len(PALETTE)]
-    style = _DASHES[number % len(_DASHES)]
+    dashes = _DASHES[number % len(_DASHES)]
     if smoothing and len(y) > 4:
         ax.plot(x, y, color=colour, alpha=0.22, linewidth=0.9)
         y = smooth(y, smoothing * len(y))
-    (line,) = ax.plot(x, y, color=colour, linestyle=style, label=label)
+    (line,) = ax.plot(x, y, color=colour, linestyle=dashes, label=label)
     if len(y) < 15:
         line.set(marker='o', markersize=3)
 

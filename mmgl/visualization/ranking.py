@@ -10,19 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmgl.evaluation.features_io import FeatureSet
+from mmgl.evaluation.features_io import FeatureSet, load_features
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
 from mmgl.utils.images import read_image
 
-from .style import (
-    INK,
-    MATCH_COLOUR,
-    MISMATCH_COLOUR,
-    StrPath,
-    drawn_to_file,
-    figure_style,
-    new_figure,
-)
+from . import style
 
 _TILE = (64, 128)  # width and height of an image in pixels
 
@@ -79,7 +71,7 @@ def one_shot(dump: FeatureSet, gallery: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(order[first])
 
 
-def find_image(path: str, root: StrPath | None = None) -> str:
+def find_image(path: str, root: style.StrPath | None = None) -> str:
     """Find an image of a dump, also if the data have been moved since.
 
     The first that exists of the path below the root, the path itself, and
@@ -99,7 +91,7 @@ def rank_gallery(
     top_k: int = 10,
     single_shot: bool = True,
     seed: int = 0,
-    image_root: StrPath | None = None,
+    image_root: style.StrPath | None = None,
 ) -> RankedQuery:
     """Rank the visible images for one infrared query by cosine similarity.
 
@@ -181,7 +173,7 @@ def _row(axes: np.ndarray, query: RankedQuery, heading: bool) -> None:
     image = _read(query.query_path)
     known = query.first is not None
     note = f'match at {query.first}' if known else MODALITY_NAMES[INFRARED]
-    _tile(axes[0], image, INK, '', note)
+    _tile(axes[0], image, style.INK, '', note)
     axes[1].set_axis_off()
     tiles, rest = np.split(axes[2:], [len(query.gallery_paths)])
     for ax in rest:
@@ -189,13 +181,13 @@ def _row(axes: np.ndarray, query: RankedQuery, heading: bool) -> None:
     for k, ax in enumerate(tiles):
         image = _read(query.gallery_paths[k])
         right = query.matches[k]
-        colour = MATCH_COLOUR if right else MISMATCH_COLOUR
+        colour = style.MATCH_COLOUR if right else style.MISMATCH_COLOUR
         _tile(ax, image, colour, '✓' if right else '✗', _note(query, k))
     if heading:
-        style: dict[str, Any] = dict(loc='center', fontsize=8, pad=3)
-        axes[0].set_title('query', **style)
+        how: dict[str, Any] = dict(loc='center', fontsize=8, pad=3)
+        axes[0].set_title('query', **how)
         for k, ax in enumerate(tiles, 1):
-            ax.set_title(str(k), **style, fontweight=400)
+            ax.set_title(str(k), **how, fontweight=400)
 
 
 def ranking_figure(
@@ -214,13 +206,11 @@ def ranking_figure(
     top = max(len(q.gallery_paths) for part in panels.values() for q in part)
     rows = max(len(part) for part in panels.values())
     tile = 0.52  # inches, and twice that high
-    width, height = (
-        (top + 1.7) * (tile + 0.05),
-        rows * (2 * tile + 0.16) + 0.42,
-    )
+    width = (top + 1.7) * (tile + 0.05)
+    height = rows * (2 * tile + 0.16) + 0.42
     down, across = (len(panels), 1) if stacked else (1, len(panels))
-    with figure_style():
-        figure = new_figure(across * width, down * height)
+    with style.figure_style():
+        figure = style.new_figure(across * width, down * height)
         layout: Any = figure.get_layout_engine()
         layout.set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
         parts = figure.subfigures(down, across, squeeze=False, wspace=0.03)
@@ -237,4 +227,18 @@ def ranking_figure(
     return figure
 
 
-draw_ranking = drawn_to_file(ranking_figure)
+draw_ranking = style.drawn_to_file(ranking_figure)
+
+
+def load_feature_dump(path: style.StrPath) -> FeatureSet:
+    """Read features (n, d) whose images have paths."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'No feature dump {path}; write one with tools/test.py CONFIG '
+            f'CHECKPOINT --cfg-options test_evaluator.dump={path}.'
+        )
+    dump = load_features(path)
+    if dump.img_paths is None:
+        raise ValueError(f'Feature dump {path} lacks img_paths.')
+    return dump

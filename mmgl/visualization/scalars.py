@@ -105,11 +105,7 @@ def _is_number(value: object) -> bool:
 
 
 def find_scalars(source: StrPath) -> list[Path]:
-    """List the scalar files of a run, oldest first.
-
-    ``source`` is a ``scalars.json`` or a work dir, whose sub-folders (one a
-    start, named by the time) are searched.
-    """
+    """List ``scalars.json`` of a work dir, or itself, oldest first."""
     source = Path(source)
     if source.is_file():
         return [source]

@@ -111,10 +111,7 @@ def save_figure(figure: Figure, path: StrPath, dpi: int = 200) -> Path:
 def drawn_to_file(
     make: Callable[Concatenate[Drawn, P], Figure],
 ) -> Callable[Concatenate[Drawn, StrPath, P], Path]:
-    """Make ``draw_*(what, path, ...)`` of ``*_figure(what, ...)``.
-
-    It returns the path, and checks its suffix before it draws.
-    """
+    """Make ``draw_*(what, path, ...)`` of ``*_figure(what, ...)``."""
 
     @wraps(make)
     def draw(

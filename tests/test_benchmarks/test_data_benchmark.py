@@ -28,9 +28,8 @@ def test_data_loading(tmp_path, capsys):
 
 def test_workers_together(monkeypatch):
     import data_loading
-    import data_workers
 
-    monkeypatch.setattr(data_workers, 'BATCH', 4)
+    monkeypatch.setattr(data_loading, 'BATCH', 4)
     arguments = ['--images', '10', '--turns', '1', '--workers', '1']
     arguments += ['--only', 'workers']
     found = data_loading.main(arguments)
@@ -45,14 +44,14 @@ def test_workers_together(monkeypatch):
 
 
 def test_only_sixteen_cores_have_the_target(monkeypatch):
-    import data_workers
+    import data_loading
 
-    monkeypatch.setattr(data_workers, 'DataLoader', lambda *_, **__: [])
-    monkeypatch.setattr(data_workers, 'time_loaded', lambda *_: 96 / 3200)
+    monkeypatch.setattr(data_loading, 'DataLoader', lambda *_, **__: [])
+    monkeypatch.setattr(data_loading, 'time_loaded', lambda *_: 96 / 3200)
 
     def target(workers, cores):
-        monkeypatch.setattr(data_workers, 'usable_cores', lambda: cores)
-        figure = data_workers.measure_workers('packed', range(5), workers)
+        monkeypatch.setattr(data_loading, 'usable_cores', lambda: cores)
+        figure = data_loading.measure_workers('packed', range(5), workers)
         assert figure.value == pytest.approx(3200)
         return figure.target
 
@@ -61,10 +60,10 @@ def test_only_sixteen_cores_have_the_target(monkeypatch):
 
 
 def test_batches_go_on(monkeypatch):
-    import data_workers
+    import data_loading
 
-    monkeypatch.setattr(data_workers, 'BATCH', 4)
-    batches = data_workers.batches(3, 2)
+    monkeypatch.setattr(data_loading, 'BATCH', 4)
+    batches = data_loading.batches(3, 2)
     assert [[one.index for one in batch] for batch in batches] == [
         [0, 1, 2, 0],
         [1, 2, 0, 1],

@@ -1,7 +1,6 @@
 from .base import EpochSampler
 from .identity_sampler import IdentitySampler
-from .pair_sampler import CrossModalPairSampler
-from .stream_sampler import StreamSampler
+from .pair_samplers import CrossModalPairSampler, StreamSampler
 
 __all__ = [
     'CrossModalPairSampler',

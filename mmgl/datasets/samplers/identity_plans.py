@@ -21,11 +21,7 @@ NUM_ROUNDS = 8
 
 
 class IdentityGroups(NamedTuple):
-    """Images of one modality, sorted by identity.
-
-    ``members`` are indices into the data set; ``starts`` is the first place
-    of each identity in them, ``counts`` its number of images, at least 1.
-    """
+    """Indices of images by identity; where each starts, how many it has."""
 
     members: Ints
     starts: Ints
@@ -33,11 +29,7 @@ class IdentityGroups(NamedTuple):
 
 
 def identity_groups(pids: Ints, modalities: Ints) -> Groups:
-    """Sort visible and infrared images by identity, in the same order.
-
-    Takes identity and modality of each image, ``(N, )``. An identity without
-    one of the modalities is a ValueError.
-    """
+    """Sort images (N, ) by identity; ValueError without a modality."""
     classes, labels = np.unique(pids, return_inverse=True)
     groups = []
     for modality in (VISIBLE, INFRARED):
@@ -82,19 +74,11 @@ class IdentityPlan(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, num_iters: int) -> Ints:
-        """Draw images of ``num_iters`` iterations, be they an epoch or not.
-
-        Indices of shape ``(num_iters, world_size * P, 2, K)``, visible
-        before infrared; no identity twice in an iteration.
-        """
+        """Draw images, (num_iters, world_size * P, 2, K), visible first."""
 
 
 class UniformPlan(IdentityPlan):
-    """Draw the identities of each iteration uniformly, as AGW does.
-
-    P identities without replacement, of each K visible and K infrared images
-    independently with replacement.
-    """
+    """Draw identities uniformly and images with replacement, as AGW."""
 
     stream = 'identities'
 
@@ -180,10 +164,7 @@ class ImagePassPlan(IdentityPlan):
         self._num_groups = np.maximum(fewer // num_instances, 1)
 
     def length(self) -> int:
-        """Return the average length of rounds drawn by a seed of their own.
-
-        The seed of the run plays no part: all runs have the same schedule.
-        """
+        """Return the average length of rounds, the same for all seeds."""
         rng = keyed_generator((0,), 'length of a round')
         lengths = [len(self.draw_round(rng)[0]) for _ in range(NUM_ROUNDS)]
         return round(sum(lengths) / NUM_ROUNDS)
@@ -200,11 +181,7 @@ class ImagePassPlan(IdentityPlan):
         return np.concatenate(rounds)[:num_iters]
 
     def draw_round(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
-        """Draw identities as long as enough of them have a group left.
-
-        Returns identities and the number of the group each of them gives,
-        both of shape ``(iterations, world_size * P)``.
-        """
+        """Draw identities, and which group each gives, (n, world P)."""
         left = self._num_groups.copy()
         ids, turns = [], []
         while len(having := np.flatnonzero(left)) >= self.num_ids:
@@ -215,10 +192,7 @@ class ImagePassPlan(IdentityPlan):
         return np.stack(ids), np.stack(turns)
 
     def _cut(self, group: IdentityGroups, rng: np.random.Generator) -> Ints:
-        """Cut one modality into random groups, ``(identities, groups, K)``.
-
-        Places behind an identity's last group are never read.
-        """
+        """Cut into random groups, ``(identities, groups, K)``; rest is 0."""
         size = self.num_instances
         most = self._num_groups.max()
         cut = np.zeros((self.num_classes, most * size), dtype=np.int64)

@@ -56,12 +56,8 @@ class IdentitySampler(EpochSampler):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        check_positive(
-            'IdentitySampler',
-            num_ids=num_ids,
-            num_instances=num_instances,
-            num_iters=num_iters,
-        )
+        sizes = dict(num_ids=num_ids, num_instances=num_instances)
+        check_positive('IdentitySampler', num_iters=num_iters, **sizes)
         fits = epoch in IDENTITY_PLANS
         rule = f'one of {", ".join(map(repr, IDENTITY_PLANS))}'
         check('IdentitySampler.epoch', epoch, fits, rule)

@@ -4,11 +4,10 @@ from collections.abc import Collection
 
 import numpy as np
 
-from .accessories import add_accessories
-from .head import add_head
 from .identity import Identity
 from .parts import Level, Part, Sketch
 from .skeleton import ANKLE, NECK, Point, Pose
+from .worn import add_accessories, add_head
 
 
 def _torso_levels(sketch: Sketch, hem: float) -> list[Level]:
@@ -137,11 +136,7 @@ def _add_trunk(sketch: Sketch) -> None:
 def build_figure(
     person: Identity, pose: Pose, missing: Collection[str] = ()
 ) -> list[Part]:
-    """Build the parts of one person in one pose, in painting order.
-
-    Coordinates are those of the picture plane with y down, in body heights.
-    ``missing`` names accessories left at home: ``bag``, ``scarf``, ``hat``.
-    """
+    """Build the parts of a person in painting order, y down."""
     sketch = Sketch(person, pose, missing)
     for side in (-1, 1):
         _add_leg(sketch, side)

@@ -220,12 +220,6 @@ def _draw_materials(
     return materials
 
 
-def _draw_hem(rng: Generator, upper: str) -> float:
-    coat, jacket = rng.uniform(0.46, 0.62), rng.uniform(0.3, 0.38)
-    hems = dict(coat=coat, jacket=jacket, hoodie=rng.uniform(0.31, 0.36))
-    return hems[upper] if upper in hems else rng.uniform(0.3, 0.37)
-
-
 def draw_identity(seed: int, pid: int, difficulty: Difficulty) -> Identity:
     """Draw the attributes of one person.
 
@@ -241,7 +235,9 @@ def draw_identity(seed: int, pid: int, difficulty: Difficulty) -> Identity:
     upper = _pick(rng, **_UPPER)
     lower = _pick(rng, trousers=0.58, shorts=0.18, skirt=0.16, long=0.08)
     lower = 'skirt' if upper == 'dress' else lower
-    hem = _draw_hem(rng, upper)
+    coat, jacket = rng.uniform(0.46, 0.62), rng.uniform(0.3, 0.38)
+    hems = dict(coat=coat, jacket=jacket, hoodie=rng.uniform(0.31, 0.36))
+    hem = hems[upper] if upper in hems else rng.uniform(0.3, 0.37)
     hood = 0.2 if upper in ('hoodie', 'coat') else 0.0
     loose = dict(coat=0.018, jacket=0.016, hoodie=0.014).get(upper, 0.004)
     return Identity(

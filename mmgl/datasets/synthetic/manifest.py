@@ -39,11 +39,7 @@ def remove_scratch(root: Path) -> None:
 def check_root(
     root: Path, settings: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Return the manifest of a root, or None for an absent or empty one.
-
-    A ValueError says that the root holds other files, an unreadable manifest,
-    or a data set made with other settings.
-    """
+    """Return the manifest, None for an empty root; else ValueError."""
     if root.exists() and not root.is_dir():
         raise ValueError(f'{str(root)!r} is a file; choose another root.')
     path = root / MANIFEST

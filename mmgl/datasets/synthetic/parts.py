@@ -40,11 +40,7 @@ _BOX = np.sign(_CIRCLE) * np.abs(_CIRCLE) ** 0.55  # with rounded corners
 
 
 class Sketch:
-    """One person in one pose: what the parts depend on, and the parts.
-
-    Its methods append to ``parts``. Half-widths and places are in body
-    heights; ``missing`` names accessories left at home.
-    """
+    """Collects ``parts`` of a person in a pose, in body heights."""
 
     def __init__(
         self, person: Identity, pose: Pose, missing: Collection[str]
@@ -70,11 +66,7 @@ class Sketch:
         order: float,
         skip: float = 0.0,
     ) -> None:
-        """Add a tapered, round-ended limb with half-widths at both ends.
-
-        ``skip`` is the length of the garment above ``start``, so that a
-        pattern continues over a joint.
-        """
+        """Add a tapered limb; ``skip`` of its garment lies above ``start``."""
         p0, p1 = np.asarray(start), np.asarray(end)
         step = p1 - p0
         axis = step / max(float(np.hypot(*step)), 1e-4)
@@ -117,11 +109,7 @@ class Sketch:
         lean: float = 0.0,
         panel: Panel | None = None,
     ) -> None:
-        """Add a garment that wraps around the trunk.
-
-        ``levels`` go from top to bottom; ``lean`` is the forward offset per
-        body height above the hip.
-        """
+        """Add a garment, from top to bottom, that leans above the hip."""
         rows = np.empty((len(levels), 3))
         for row, (y, wide, deep, ahead) in zip(rows, levels, strict=True):
             forward = ahead + lean * max(0.0, y - 0.5)

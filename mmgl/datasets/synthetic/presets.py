@@ -49,11 +49,7 @@ class Difficulty:
 
 
 class Span(NamedTuple):
-    """``total`` images of camera ``camid`` over ids ``start:stop``.
-
-    The ids of a split are numbered from 0 in a drawn order, so an id that
-    lies outside every span of a camera was never seen by that camera.
-    """
+    """``total`` images of a camera over ids ``start:stop`` of a split."""
 
     camid: int
     start: int
@@ -82,11 +78,7 @@ class RegDBPreset(NamedTuple):
 
 
 class LLCMPreset(NamedTuple):
-    """Ids and crop sizes in the layout of LLCM.
-
-    Three cameras see a person, each in ``images`` of either modality that it
-    takes. The counts are of the order of LLCM's, not equal to them.
-    """
+    """Ids and crop sizes; three cameras see a person ``images`` times."""
 
     ids: dict[str, int]
     images: int
@@ -199,21 +191,6 @@ def get_preset(layout: str, preset: str) -> Preset:
     return table[preset]
 
 
-def _count_llcm(spec: LLCMPreset) -> dict[str, Any]:
-    """Count the ids and images of each half."""
-    counts: dict[str, Any] = {'images': 0}
-    for half, ids in spec.ids.items():
-        visible, infrared = (
-            spec.images * sum(map(len, seen))
-            for seen in zip(
-                *(spec.cameras_of(i).values() for i in range(ids)), strict=True
-            )
-        )
-        counts[half] = dict(ids=ids, visible=visible, infrared=infrared)
-        counts['images'] += visible + infrared
-    return counts
-
-
 def preset_counts(layout: str, preset: str) -> dict[str, Any]:
     """Count the ids and images a preset writes, whatever the seed.
 
@@ -238,19 +215,25 @@ def preset_counts(layout: str, preset: str) -> dict[str, Any]:
             trials=spec.trials,
             images=2 * images,
         )
-    if isinstance(spec, LLCMPreset):
-        return _count_llcm(spec)
-    counts: dict[str, Any] = {'images': 0}
-    for split, spans in spec.spans.items():
+    counts: dict[str, Any] = {}
+    for split, ids in spec.ids.items():
+        if isinstance(spec, LLCMPreset):
+            seen = [spec.cameras_of(place) for place in range(ids)]
+            visible, infrared = (
+                spec.images * sum(len(taken[m]) for taken in seen)
+                for m in CAMERAS
+            )
+            counts[split] = dict(ids=ids, visible=visible, infrared=infrared)
+            continue
         cameras = {cam: dict(ids=0, images=0) for cam in ALL_CAMERAS}
-        for span in spans:
-            cameras[span.camid]['ids'] += span.stop - span.start
-            cameras[span.camid]['images'] += span.total
+        for camid, start, stop, total in spec.spans[split]:
+            cameras[camid]['ids'] += stop - start
+            cameras[camid]['images'] += total
         visible = sum(cameras[c]['images'] for c in VISIBLE_CAMERAS)
         infrared = sum(cameras[c]['images'] for c in INFRARED_CAMERAS)
-        ids = spec.ids[split]
         counts[split] = dict(
             ids=ids, visible=visible, infrared=infrared, cameras=cameras
         )
-        counts['images'] += visible + infrared
-    return counts
+    parts = counts.values()
+    images = sum(part['visible'] + part['infrared'] for part in parts)
+    return dict(counts, images=images)

@@ -64,9 +64,8 @@ def paint(
 ) -> None:
     """Paint parts, in painting order, on a (H, W, 3 or 1) picture in place.
 
-    ``scale`` is in pixels a body height, ``shift`` the pixel (x, y) of the
-    body's origin. ``light`` is the sideways light in [-1, 1] and the strength
-    of the rounding shade; ``folds`` (H, W) factors, the unevenness of cloth.
+    ``scale`` is pixels a body height, ``shift`` the pixel of the origin,
+    ``light`` from the side and its rounding shade, ``folds`` (H, W) factors.
     """
     height, width = canvas.shape[:2]
     for part in parts:

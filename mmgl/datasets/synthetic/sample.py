@@ -31,10 +31,7 @@ def draw_pose(
     difficulty: Difficulty,
     heading: float | None = None,
 ) -> Pose:
-    """Draw how a person walks past a camera, with a usual heading if None.
-
-    Of the difficulty, ``pose`` and ``view`` matter.
-    """
+    """Draw how a person walks past, with a usual heading if None."""
     amount = difficulty.pose
     if heading is None:
         pick = np.searchsorted(np.cumsum(camera.aim.views), rng.random())
@@ -204,11 +201,7 @@ def llcm_image(
     preset: LLCMPreset,
     difficulty: Difficulty,
 ) -> NDArray[np.uint8]:
-    """Draw image ``number`` (from 1) of a person in the LLCM layout.
-
-    As :func:`sysu_image`; ``source`` is that of :func:`llcm_source`. The
-    sensors are those of SYSU-MM01's cameras, at places of their own.
-    """
+    """Draw an image by the sensors of SYSU-MM01, at places of its own."""
     modality, camid = divmod(source - _LLCM_SOURCE, _LLCM_SOURCE)
     twins = (3, 6) if modality else (1, 2, 4, 5)
     camera = SYSU_CAMERAS[twins[camid % len(twins)]]

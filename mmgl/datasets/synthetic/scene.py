@@ -126,11 +126,7 @@ def _outdoor(brush: _Brush) -> None:
 
 @lru_cache(maxsize=24)
 def background(seed: int, place: Place, spectrum: int) -> Picture:
-    """Draw the wide background of a place: (420, 900, 3 or 1), in [0, 1].
-
-    It looks alike from all cameras of the place, up to the tones of the
-    spectrum. The picture is shared and read-only.
-    """
+    """Draw the wide, shared, read-only background of a place, 0 to 1."""
     brush = _Brush(seed, place.number, spectrum)
     (_indoor if place.indoor else _outdoor)(brush)
     rng = np.random.default_rng([seed, 23, place.number])
@@ -153,11 +149,7 @@ def crop_background(
     feet: float,
     clutter: float,
 ) -> Picture:
-    """Cut the surroundings of one person from a :func:`background`.
-
-    The result has the (height, width) of ``shape`` and is writable. ``feet``
-    is their row over the height, ``clutter`` a factor of the contrast.
-    """
+    """Cut a writable ``shape``; ``feet`` is their row over the height."""
     height, width = shape
     high = int(rng.uniform(200, 280))
     wide_px = max(8, int(high * width / height))

@@ -25,10 +25,7 @@ def resize(
 def illuminate(
     image: Picture, sensor: Sensor, rng: Generator, lighting: float
 ) -> Picture:
-    """Apply exposure, colour cast, hot spot and gamma to (H, W, C) radiance.
-
-    The image, in [0, 1], is overwritten.
-    """
+    """Apply exposure, cast, spot and gamma to radiance, overwritten."""
     height, width = image.shape[:2]
     gain = np.asarray(sensor.gain, np.float32)
     gain = 1 + (gain - 1) * min(lighting, 1)
@@ -69,11 +66,7 @@ def _smear(
 def expose(
     image: Picture, sensor: Sensor, rng: Generator, difficulty: Difficulty
 ) -> NDArray[np.uint8]:
-    """Turn a picture, (H, W, C) in [0, 1], into 8-bit blue-green-red.
-
-    Of the difficulty, ``blur`` and ``noise`` matter. Three channels are
-    equal unless the camera sees visible light.
-    """
+    """Turn a picture, (H, W, C) in [0, 1], into 8-bit blue-green-red."""
     image = _smear(image, rng, sensor, difficulty.blur)
     image = image.reshape(*image.shape[:2], -1)
     sigma = difficulty.noise * sensor.noise * rng.uniform(0.5, 1.6)

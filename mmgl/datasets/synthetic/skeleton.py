@@ -14,10 +14,7 @@ Joint = tuple[float, float, float]  # x to the side, y up, z to the front
 
 
 class Pose(NamedTuple):
-    """How a person stands and from where the camera looks.
-
-    Angles are in radians, lengths in body heights.
-    """
+    """How a person stands and is seen, in radians and body heights."""
 
     yaw: float  # heading; 0 faces the camera, pi shows the back
     phase: float  # of the walk
@@ -67,11 +64,7 @@ def _bone(
 
 
 def joints(body: Body, pose: Pose) -> dict[str, Joint]:
-    """Place the joints of a walking person, in body heights.
-
-    They are called ``hip``, ``knee``, ``ankle``, ``toe``, ``shoulder``,
-    ``elbow``, ``wrist``, ``hand`` with suffix ``-1`` or ``1`` for the side.
-    """
+    """Place the joints, such as 'hip-1' and 'hip1', in body heights."""
     points = {}
     bone = (body.leg - ANKLE) / 2
     for side in (-1, 1):

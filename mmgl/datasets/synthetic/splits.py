@@ -7,15 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmgl.protocols import sysu
 from mmgl.protocols.llcm import FILE_WORDS as LLCM_WORDS
 from mmgl.protocols.llcm import TEST_ID_NAME, camera_folder, list_name
 from mmgl.protocols.regdb import FILE_WORDS, split_file_name
-from mmgl.protocols.sysu import (
-    ALL_CAMERAS,
-    RAND_PERM_NAME,
-    TRIALS,
-    id_file_name,
-)
 
 from .presets import LLCMPreset, RegDBPreset, SYSUPreset
 
@@ -33,11 +28,7 @@ class Shot(NamedTuple):
 def plan_sysu(
     preset: SYSUPreset, seed: int
 ) -> tuple[dict[str, list[int]], list[Shot]]:
-    """List the pids of each split and all shots, ascending, of a layout.
-
-    Raw person numbers are drawn without replacement, so splits are disjoint
-    and, as in the real set, neither contiguous nor in blocks.
-    """
+    """List the pids of each split, drawn at random, and sorted shots."""
     rng = np.random.default_rng([seed, 1])
     order = iter((rng.permutation(preset.max_pid) + 1).tolist())
     pids = {s: list(islice(order, n)) for s, n in preset.ids.items()}
@@ -56,32 +47,26 @@ def sysu_split_files(preset: SYSUPreset, seed: int) -> dict[str, bytes]:
     """Make the files of the ``exp`` folder: name -> content."""
     pids, shots = plan_sysu(preset, seed)
     pids = dict(pids, available=sum(pids.values(), []))
-    files = {RAND_PERM_NAME: rand_perm_mat(shots, seed)}
+    files = {sysu.RAND_PERM_NAME: rand_perm_mat(shots, seed)}
     for split, values in pids.items():
         text = ','.join(str(v) for v in sorted(values)) + '\n'
-        files[id_file_name(split)] = text.encode()
+        files[sysu.id_file_name(split)] = text.encode()
     return files
 
 
 def rand_perm_mat(shots: Sequence[Shot], seed: int) -> bytes:
-    """Make ``rand_perm_cam.mat``: ten orders of the images of every folder.
-
-    The variable ``rand_perm_cam`` is a 6 x 1 cell of (number of ids) x 1
-    cells of 10 x n permutations that count from 1, as in SYSU-MM01; a cell
-    is empty where the camera did not see the person. The time stamp in the
-    header of the file is overwritten.
-    """
+    """Make ``rand_perm_cam.mat``, cells (6, 1) of (ids, 1) of (10, n)."""
     from scipy.io import savemat
 
     height = max(shot.pid for shot in shots)
-    cells = np.empty((len(ALL_CAMERAS), 1), object)
+    cells = np.empty((len(sysu.ALL_CAMERAS), 1), object)
     for row in cells:
         row[0] = np.empty((height, 1), object)
         for cell in row[0]:
             cell[0] = np.zeros((0, 0), np.uint8)
     for pid, camid, count in shots:
         rng = np.random.default_rng([seed, 2, pid, camid])
-        draws = [rng.permutation(count) + 1 for _ in range(TRIALS)]
+        draws = [rng.permutation(count) + 1 for _ in range(sysu.TRIALS)]
         kind = np.uint8 if count < 256 else np.uint16
         cells[camid - 1, 0][pid - 1, 0] = np.stack(draws).astype(kind)
     buffer = io.BytesIO()
@@ -106,11 +91,7 @@ def regdb_name(pid: int, modality: int, frame: int, heading: float) -> str:
 def regdb_split_files(
     preset: RegDBPreset, seed: int, heading: Callable[[int], float]
 ) -> dict[str, bytes]:
-    """Make the files of the ``idx`` folder: name -> content.
-
-    Every trial halves the ids anew and numbers them in drawn order.
-    ``heading`` gives that of a person's sequence.
-    """
+    """Make the files of ``idx``, halved anew in every trial."""
     files, half = {}, preset.num_ids // 2
     for trial in range(1, preset.trials + 1):
         rng = np.random.default_rng([seed, 3, trial])

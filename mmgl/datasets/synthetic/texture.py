@@ -41,11 +41,7 @@ def _step(distance: Array) -> Array:
 
 
 def pattern(tex: Texture, u: Array, v: Array) -> Array | float:
-    """Return the share of the second colour, (h, w); 0.0 if plain.
-
-    ``u`` is the place around the body, 0 at the front, ``v`` that down the
-    garment, 0 at its top; both (h, w).
-    """
+    """Share of the second colour, u around the body, v down the cloth."""
     match tex.kind:
         case 'stripes':
             return _wave(v * np.cos(tex.angle) + u * np.sin(tex.angle), tex)

@@ -7,8 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -234,24 +233,19 @@ def _draw_all(
     for folder in sorted({os.path.dirname(image.path) for image in images}):
         (job.root / folder).mkdir(parents=True, exist_ok=True)
     chunks = [images[i : i + _CHUNK] for i in range(0, len(images), _CHUNK)]
-    done = total - len(images)
-    for number in _draw_chunks(job, chunks, min(int(workers), len(chunks))):
-        done += number
-        if progress is not None:
-            progress(done, total)
-
-
-def _draw_chunks(
-    job: Job, chunks: Sequence[Sequence[Image]], workers: int
-) -> Iterator[int]:
-    """Draw chunks; yield how many images each had as soon as it is done."""
-    if workers < 2:
-        yield from (draw_chunk(job, chunk) for chunk in chunks)
-        return
-    # One thread of OpenCV each.
-    with process_pool(workers, 'spawn', cv2.setNumThreads, 1) as pool:
-        futures = [pool.submit(draw_chunk, job, chunk) for chunk in chunks]
-        yield from (future.result() for future in as_completed(futures))
+    done, draw = total - len(images), partial(draw_chunk, job)
+    with ExitStack() as stack:
+        numbers: Iterator[int] = map(draw, chunks)
+        if min(workers, len(chunks)) > 1:
+            # One thread of OpenCV each.
+            pool = process_pool(
+                min(int(workers), len(chunks)), 'spawn', cv2.setNumThreads, 1
+            )
+            numbers = stack.enter_context(pool).map(draw, chunks)
+        for number in numbers:
+            done += number
+            if progress is not None:
+                progress(done, total)
 
 
 def draw_chunk(job: Job, images: Sequence[Image]) -> int:

@@ -32,10 +32,7 @@ MAX_DEGREES, MAX_SHEAR, MAX_SHIFT = 30, 0.3, 1 / 3
 def apply_operation(
     img: Image, name: str, strength: float, forward: bool, interpolation: str
 ) -> Image:
-    """Apply one operation, strength 0 to 1, to a uint8 image ``(H, W, 3)``.
-
-    ``forward`` is the direction, for those operations that have one.
-    """
+    """Apply one, strength 0 to 1, in a direction if it has any."""
     height, width = img.shape[:2]
     sign = 1 if forward else -1
     if name == 'posterize':

@@ -119,10 +119,7 @@ def translate(img: Image, right: int = 0, down: int = 0) -> Image:
 
 
 def _blend(img: Image, other: Image | float, factor: float) -> Image:
-    """Mix ``factor`` of an image with the rest of another or of a level.
-
-    PIL rounds toward zero, hence the half.
-    """
+    """Mix with another or a level; the half makes it round as PIL."""
     if isinstance(other, np.ndarray):
         return cv2.addWeighted(img, factor, other, 1 - factor, -0.5)
     table = np.trunc(LEVELS * factor + other * (1 - factor))

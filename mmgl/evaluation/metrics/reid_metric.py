@@ -9,6 +9,7 @@ import torch
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 
+from mmgl.evaluation import reports
 from mmgl.evaluation.cross_reports import evaluate_cross, evaluate_llcm
 from mmgl.evaluation.details import Details
 from mmgl.evaluation.features_io import NPZ_FIELDS, FeatureSet, save_features
@@ -19,13 +20,6 @@ from mmgl.evaluation.ranking import (
     check_choice,
 )
 from mmgl.evaluation.ranking.options import CMC_KINDS
-from mmgl.evaluation.reports import (
-    Trials,
-    evaluate_regdb,
-    evaluate_sysu,
-    mean_over_trials,
-    report_document,
-)
 from mmgl.evaluation.sysu_searches import check_searches
 from mmgl.protocols.cross import check_search, find_roles
 from mmgl.protocols.galleries import DRAWS
@@ -179,16 +173,22 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             save_features(self.dump, results)
         results.check_directions(self.distance)
         trials = self._report(results, meta)
-        self.document = report_document(trials, self._settings(meta))
+        self.document = reports.report_document(trials, self._settings(meta))
         if self.out and is_main_process():
             write_json(self.out, self.document)
-        means = mean_over_trials(trials)
+        means = reports.mean_over_trials(trials)
         return {name: 100 * value for name, value in means.items()}
 
     def _gather(self, size: int) -> FeatureSet:
         """Put together what :meth:`process` kept in all processes."""
         meta = self.dataset_meta or {}
-        self._check_protocol(meta.get('dataset', self.protocol))
+        dataset = meta.get('dataset', self.protocol)
+        right = dataset if dataset in SHOTS else 'cross'
+        if self.protocol not in (right, 'cross'):
+            raise ConfigError(
+                f'protocol={self.protocol!r} but the data set is '
+                f'{dataset!r}; set protocol={right!r} in the evaluator.'
+            )
         batches, label_batches, paths = (
             [batch[part] for batch in self.results] for part in range(3)
         )
@@ -215,50 +215,26 @@ class ReIDMetric(BaseMetric):  # type: ignore[misc]
             seen=meta.get('history', ()),
         )
 
-    def _check_protocol(self, dataset: str) -> None:
-        """Refuse a benchmark's protocol for another data set."""
-        right = dataset if dataset in SHOTS else 'cross'
-        if self.protocol not in (right, 'cross'):
-            raise ConfigError(
-                f'protocol={self.protocol!r} but the data set is '
-                f'{dataset!r}; set protocol={right!r} in the evaluator.'
-            )
-
-    def _report(self, data: FeatureSet, meta: Mapping[str, Any]) -> Trials:
+    def _report(
+        self, data: FeatureSet, meta: Mapping[str, Any]
+    ) -> reports.Trials:
         how = self.distance, self.ties, share_of_rank()
-        pids = meta.get('pids')
+        images = data.features, *data.labels
+        pids, details = meta.get('pids'), self.details
         if self.protocol == 'regdb':
             labels = None if pids is None else len(pids)
             columns = data.features, data.pids, data.modality
-            return evaluate_regdb(*columns, *how, labels, self.details)
+            return reports.evaluate_regdb(*columns, *how, labels, details)
         if self.protocol == 'llcm':
-            return evaluate_llcm(
-                data.features, *data.labels, *how, details=self.details
-            )
+            return evaluate_llcm(*images, *how, details=details)
         if self.protocol == 'cross':
+            search = self.directions, self.same_camera, self.shots, self.trials
             return evaluate_cross(
-                data.features,
-                *data.labels,
-                self.directions,
-                self.same_camera,
-                self.shots,
-                self.trials,
-                self.cmc,
-                *how,
-                data.role,
-                details=self.details,
+                *images, *search, self.cmc, *how, data.role, details=details
             )
-        return evaluate_sysu(
-            data.features,
-            *data.labels,
-            meta.get('rand_perm_cam'),
-            self.modes,
-            self.shots,
-            self.trials,
-            self.gallery_draw,
-            *how,
-            pids,
-            details=self.details,
+        drawn = meta.get('rand_perm_cam'), self.modes, self.shots, self.trials
+        return reports.evaluate_sysu(
+            *images, *drawn, self.gallery_draw, *how, pids, details=details
         )
 
     def _settings(self, meta: Mapping[str, Any]) -> dict[str, Any]:

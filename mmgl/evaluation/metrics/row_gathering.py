@@ -16,10 +16,9 @@ _CHUNK_ROWS = 1024
 def gather_rows(batches: list[Tensor], size: int) -> Tensor:
     """Put together the rows, (size, d), that the ranks hold as (b, d) batches.
 
-    Rank r of w holds the rows r, r + w, r + 2 w, ... as mmengine's samplers
-    deal them out, and possibly repeated ones at the end, which are left out.
-    Rows travel in chunks and leave ``batches`` as they go, so a rank holds
-    each row once. Too few rows of a rank are a ValueError.
+    Rank r of w holds the rows r, r + w, ... as mmengine's samplers deal them
+    out; repeated ones at the end are left out. Rows travel in chunks and
+    leave ``batches`` as they go, so a rank holds each row once.
     """
     world_size = get_world_size()
     width = batches[0].shape[1] if batches else 0

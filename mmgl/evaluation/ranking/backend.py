@@ -13,25 +13,17 @@ Block = TypeVar('Block')
 
 @dataclass
 class Matches:
-    """Ranks of the true matches of n queries, each of which has one.
+    """Ranks of the true matches of n queries, each of which has one."""
 
-    Attributes:
-        count: True matches of each query, (n,).
-        before: Images nearer than each match, from the nearest match on,
-            (n, p); only the first ``count`` of a row count.
-        size: Images at the distance of each match, itself included, (n, p);
-            None if one for all.
-        people: Identities with an image nearer than the first match, (n,);
-            for the unique-identity CMC.
-        tied_people: Where the first match is tied with identities not in
-            ``people``: row of the query -> tied images of its own identity,
-            and of each other one, sorted.
-    """
-
-    count: Array
+    count: Array  # true matches of each query, (n,)
+    # Images nearer than each match, nearest first, (n, p); ``count`` of a row.
     before: Array
+    # Images at the distance of each match, itself included; None is one.
     size: Array | None
+    # Identities ahead of the first match, (n,), for the unique-identity CMC.
     people: Array | None
+    # Where others tie with the first match: row of the query -> tied images
+    # of its own identity, and of each other one not in ``people``, sorted.
     tied_people: dict[int, tuple[int, tuple[int, ...]]] = field(
         default_factory=dict
     )
@@ -70,11 +62,7 @@ class Gallery:
         return rows, np.searchsorted(self.people, query_pids[rows])
 
     def match_columns(self, person: Array) -> tuple[Array, Array]:
-        """List the columns of the true matches of each query, (k, p).
-
-        The last one of a row is repeated; the second array is True where it
-        is no repetition.
-        """
+        """List columns of matches, (k, p), and which are no repetition."""
         count = self.counts[person][:, None]
         slot = np.arange(count.max())
         columns = self.starts[person][:, None] + np.minimum(slot, count - 1)

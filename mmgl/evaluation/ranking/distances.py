@@ -27,10 +27,7 @@ _FIRST_COLUMNS = 32  # tell most rows apart
 
 
 def unique_rows(array: Array) -> tuple[Array, Array]:
-    """Find the distinct rows of a float matrix, in order of appearance.
-
-    ``first`` and ``inverse``: ``array[first][inverse]`` equals ``array``.
-    """
+    """Find ``first`` and ``inverse``, with array[first][inverse] == array."""
     # + 0 makes -0.0 and 0.0 alike.
     starts = {row.tobytes() for row in array[:, :_FIRST_COLUMNS] + 0}
     if len(starts) == len(array):

@@ -31,10 +31,7 @@ RATES = {'1': 0.01, '10': 0.1}
 
 @dataclass(frozen=True)
 class Nearest:
-    """Distance of each query to the nearest image, inf if there is none.
-
-    Of its own person and of all others that it sees, (n,) each.
-    """
+    """Distance to the nearest image of the own and of any other person."""
 
     own: Floats
     others: Floats
@@ -51,10 +48,7 @@ def nearest_of_each(
     memory: int | None = None,
     own_only: bool = False,
 ) -> list[Nearest]:
-    """Find the nearest images in every gallery, as ``score_galleries`` does.
-
-    ``pids`` and ``locations`` are those of queries and pool.
-    """
+    """Find the nearest in every gallery, as ``score_galleries`` does."""
     search = Search(distances, pids, locations, members, own_only)
     shape = 2, len(search.members), distances.shape[0]
     nearest = np.full(shape, np.inf)
@@ -72,10 +66,7 @@ def nearest_of_each(
 
 
 def thresholds(others: Sequence[Floats]) -> dict[str, float]:
-    """Choose the largest distances that keep the FPIR, one for each rate.
-
-    ``others`` are those of :class:`Nearest`, of one or several galleries.
-    """
+    """Choose the largest distances of others that keep each FPIR."""
     ordered = np.sort(np.concatenate(others))
     # 0.1 * 30 is a little more than 3.
     allowed = {n: int(r * len(ordered) + 1e-9) for n, r in RATES.items()}

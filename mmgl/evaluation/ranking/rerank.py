@@ -157,10 +157,7 @@ def _expanded(nearest: Array, k1: int) -> Sparse:
 
 
 class RerankedDistances(HostRanks):
-    """Re-ranked distances (n, m), by rows of ``squares``.
-
-    The neighbours of an image are sought among all queries and the gallery.
-    """
+    """Re-ranked distances (n, m) by neighbours of queries and gallery."""
 
     itemsize = 4
 

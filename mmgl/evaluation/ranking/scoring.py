@@ -131,10 +131,7 @@ class Search:
     def blocks(
         self, memory: int | None, by_person: bool = False
     ) -> Iterator[tuple[Array, list[Gallery]]]:
-        """Queries to handle together, and the galleries as they see them.
-
-        Those of one person come together; ``by_person`` no others with them.
-        """
+        """Queries, a person together or alone; galleries as they see them."""
         distances = self.distances
         row = distances.shape[1] * distances.itemsize
         fitting = (memory or distances.memory) // max(row, 1)
@@ -181,10 +178,7 @@ class Search:
         share: Share,
         by_person: bool,
     ) -> tuple[Array, Array]:
-        """Sums of the scores in each block and gallery that are ours.
-
-        Also the identity of the first query of each block.
-        """
+        """Sums of our blocks and galleries; first identity of each block."""
         unique, keep = cmc == 'unique_identity', len(self.members) > 1
         parts: list[Array] = []
         first: list[Any] = []
