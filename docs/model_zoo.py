@@ -6,7 +6,14 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ('SYSU-MM01', 'RegDB', 'own data', 'embedded data set', 'tar shards')
+DATA = (
+    'SYSU-MM01',
+    'RegDB',
+    'LLCM',
+    'own data',
+    'embedded data set',
+    'tar shards',
+)
 HEAD = """# Model zoo
 
 Every config that comes with the package, by method. There are **no weights to

@@ -77,9 +77,7 @@ def test_new_clusters_are_drawn_from_in_the_next_epoch():
     first = draws(sampler, 0)
     assert draws(sampler, 0) == first != draws(sampler, 1)
     sampler.assign(np.where(labels < 0, -1, labels + 7))
-    assert [d.label - 7 for d in draws(sampler, 0)] == [
-        d.label for d in first
-    ]
+    assert [d.label - 7 for d in draws(sampler, 0)] == [d.label for d in first]
 
 
 def test_the_label_stands_for_the_pid(tiny_sysu):

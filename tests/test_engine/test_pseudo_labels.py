@@ -69,8 +69,8 @@ def test_true_pids_play_no_part(tiny_sysu, tmp_path, monkeypatch):
     assert pids[0] == order[0] != 0
     assert same(first, runner.model.state_dict())
     # Neither is there anything that could know them.
-    entry = runner.message_hub
-    assert entry.get_scalar('train/clusters_visible').current() >= 2
+    found = runner.message_hub.get_scalar('train/clusters_visible')
+    assert found.current() >= 2
     path = tmp_path / 'second' / 'epoch_2.pth'
     saved = torch.load(path, weights_only=False)
     assert saved['meta']['seen'][-1]['labels'] is False
@@ -78,8 +78,8 @@ def test_true_pids_play_no_part(tiny_sysu, tmp_path, monkeypatch):
 
 def test_clusters_reach_memory_and_sampler(tiny_sysu, tmp_path):
     runner = train(small(tiny_sysu, tmp_path, epochs=1))
-    memory, sampler = runner.model.heads.memory, runner.train_dataloader.sampler
-    hub = runner.message_hub
+    sampler, hub = runner.train_dataloader.sampler, runner.message_hub
+    memory = runner.model.heads.memory
     visible, infrared = (
         int(hub.get_scalar(f'train/clusters_{name}').current())
         for name in ('visible', 'infrared')

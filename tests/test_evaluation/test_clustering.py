@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
-from sklearn.metrics import (
-    adjusted_rand_score,
-    normalized_mutual_info_score,
-)
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from mmgl.evaluation.clustering import cluster_images
 from mmgl.evaluation.ranking import Reranking, jaccard_graph, rerank

@@ -1,6 +1,6 @@
-# Fine-tuning without labels, in the line of ADCA (Yang et al., ACM MM 2022) and
-# PGM (Wu and Ye, CVPR 2023): the network and the views of CAJ, and a memory of
-# clusters. The leaf config adds the backbone, the sampler and the hooks.
+# Fine-tuning without labels, in the line of ADCA (Yang et al., ACM MM 2022)
+# and PGM (Wu and Ye, CVPR 2023): the network and the views of CAJ, and a
+# memory of clusters. The leaf config adds the backbone, the sampler and hooks.
 _base_ = './caj.py'
 
 model = dict(

@@ -14,6 +14,6 @@ train_dataloader = dict(
     dataset=dict(pipeline=pipeline + _base_.pack))
 model = dict(backbone=_base_.backbone, init_from=None)
 custom_hooks = _base_.custom_hooks + [
-    dict(_base_.pseudo_labels, pipeline=_base_.test_pipeline),
-    dict(_base_.cross_modality, begin=3, end=6),
+    dict(_base_.pseudo_labels, pipeline=_base_.test_pipeline, k1=8),
+    dict(_base_.cross_modality, begin=1, end=2),
 ]
