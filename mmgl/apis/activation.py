@@ -65,7 +65,7 @@ class _Embedding(nn.Module):
             return joined
         joined = self.joint(torch.cat(list(maps.values()), dim=1))
         sizes = [one.shape[1] for one in maps.values()]
-        return dict(zip(maps, joined.split(sizes, dim=1), strict=True))
+        return dict(zip(maps, torch.split(joined, sizes, dim=1), strict=True))
 
     def forward(self, inputs: Tensor) -> Tensor:
         feature = self.model(inputs, self.targets, mode='tensor')

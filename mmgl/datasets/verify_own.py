@@ -55,7 +55,7 @@ def _count(report: Report, listing: Listing) -> None:
             )
     report.counts['cameras'] = len(np.unique(listing.camids))
     if listing.persons is None:
-        report.notes.append('no identities: for pre-training only')
+        report.notes.append('no identities: to train without labels')
         return
     visible, infrared = (
         np.unique(listing.persons[listing.modality == number])

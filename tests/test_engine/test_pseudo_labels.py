@@ -6,6 +6,7 @@ A run of four steps takes two seconds.
 import numpy as np
 import pytest
 import torch
+from own_data import rows_of, write_table
 
 from mmgl.config.loading import build_runner, derive_loaders, load_config
 from mmgl.datasets import ReIDDataset
@@ -101,6 +102,18 @@ def test_a_resumed_run_is_the_uninterrupted_one(tiny_sysu, tmp_path):
     runner = build_runner(cfg)
     runner.train()
     assert same(whole.model.state_dict(), runner.model.state_dict())
+
+
+def test_images_without_identities_will_do(tiny_sysu, tmp_path):
+    rows = [(path, kind) for path, _, _, kind, _ in rows_of(tiny_sysu)]
+    table = write_table(tmp_path / 'images.csv', rows, ('path', 'modality'))
+    cfg = small(tiny_sysu, tmp_path, epochs=1)
+    cfg.train_dataloader.dataset.update(
+        type='ReIDTable', table=str(table), split='train'
+    )
+    dataset = train(cfg).train_dataloader.dataset
+    with pytest.raises(ConfigError, match='has no identities'):
+        dataset.field('pid')
 
 
 def test_too_few_clusters_end_the_run(tiny_sysu, tmp_path):

@@ -1,6 +1,6 @@
 """Labels of one's own making, anew in each epoch."""
 
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +60,9 @@ class PseudoLabelHook(Hook):  # type: ignore[misc]
     ) -> None:
         self.pipeline = pipeline
         self.head = head
-        self.clustering = dict(eps=eps, min_samples=min_samples, k1=k1, k2=k2)
+        self.clustering: dict[str, Any] = dict(
+            eps=eps, min_samples=min_samples, k1=k1, k2=k2
+        )
         self.epsilon = epsilon
         self.batch_size = batch_size
 

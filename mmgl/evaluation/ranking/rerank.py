@@ -292,9 +292,8 @@ def jaccard_graph(
     Sparse, with those up to ``radius`` only, zeros included; the weight of
     ``how`` is not used. For ``memory`` see :func:`reranked_distances`.
     """
+    features = check_features(features)
     squares = SquaredDistances(features, metric, memory)
     every = np.arange(len(features))
-    distances = RerankedDistances(
-        squares, every[:0], every, how or Reranking()
-    )
-    return distances.graph(radius)
+    how = how or Reranking()
+    return RerankedDistances(squares, every[:0], every, how).graph(radius)
