@@ -6,10 +6,12 @@ A run of four steps takes two seconds.
 import numpy as np
 import pytest
 import torch
+from forked_ranks import run_ranks
 from own_data import rows_of, write_table
 
 from mmgl.config.loading import build_runner, derive_loaders, load_config
 from mmgl.datasets import ReIDDataset
+from mmgl.engine.hooks import PseudoLabelHook
 from mmgl.utils.errors import ConfigError, TrainingDivergedError
 from mmgl.utils.paths import config_dir
 
@@ -93,6 +95,27 @@ def test_clusters_reach_memory_and_sampler(tiny_sysu, tmp_path):
     assert labels <= set(enumerate(memory.modality.tolist()))
     share = hub.get_scalar('train/clustered').current()
     assert share == pytest.approx((sampler._labels >= 0).mean())
+
+
+def labels_of(rank, root, folder):
+    """What the hook makes of the images, on one of some ranks."""
+    cfg = small(root, folder / str(rank), epochs=1)
+    cfg.train_dataloader.sampler['num_ids'] = 1
+    runner = build_runner(cfg)
+    hook = next(h for h in runner.hooks if isinstance(h, PseudoLabelHook))
+    hook.before_train(runner)
+    hook.before_train_epoch(runner)
+    memory = runner.model.heads.memory
+    labels = runner.train_dataloader.sampler._labels
+    return labels.tolist(), memory.centers.tolist(), memory.partner.tolist()
+
+
+def test_ranks_label_as_one_process_does(tiny_sysu, tmp_path):
+    labels, centers, partner = labels_of(0, tiny_sysu, tmp_path / 'one')
+    assert max(labels) + 1 == len(centers) == len(partner) >= 4
+    for found in run_ranks(tmp_path, labels_of, tiny_sysu, tmp_path):
+        assert found[0] == labels and found[2] == partner
+        np.testing.assert_allclose(found[1], centers, atol=1e-5)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(tiny_sysu, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from forked_ranks import run_ranks
 from torch.nn import functional as F
 
 from mmgl.models.heads import ClusterMemoryHead
@@ -94,6 +95,31 @@ def test_centers_move_after_the_loss_and_only_those_met():
     loss.backward()
     assert torch.isfinite(features['x'].grad).all()
     assert not head.centers.requires_grad
+
+
+def _share(rank, state, rows, pids, world):
+    """Losses and centers of a rank with every second of the rows."""
+    head = ClusterMemoryHead(6, feature='x').double()
+    head.fill(*state)
+    own = slice(rank, None, world)
+    targets = dict(pid=pids[own], modality=head.modality[pids[own]])
+    losses = head.loss(dict(x=rows[own]), targets)
+    return {k: v.item() for k, v in losses.items()}, head.centers.tolist()
+
+
+def test_ranks_have_one_memory(tmp_path):
+    head = memory()
+    state = head.centers, head.modality, head.partner
+    # Each rank has as many rows of each modality.
+    pids = torch.tensor([0, 0, 1, 3, 4, 6, 5, 5])
+    rows = torch.randn(8, 6, dtype=torch.float64)
+    losses, centers = _share(0, state, rows, pids, 1)
+    found = run_ranks(tmp_path, _share, state, rows, pids, 2)
+    for name, value in losses.items():
+        mean = sum(one[name] for one, _ in found) / 2
+        assert value > 0 and mean == pytest.approx(value)
+    for _, moved in found:
+        torch.testing.assert_close(moved, centers)
 
 
 def test_modalities_weigh_the_same_whatever_their_numbers_of_rows():
