@@ -39,6 +39,7 @@ FULL_SIZE = [leaf for leaf in LEAVES if '_r50_' in leaf]
 TERMS = {
     'caj-plus': {'id/loss', 'id/loss_consistency', 'triplet/loss'},
     'deen': {*(f'id/loss_bn_{i}' for i in range(3)), 'embedding/loss'},
+    'label-free': {'memory/loss_within', 'memory/loss_across'},
     'ddag': {'id/loss_bn', 'id/loss_part', 'triplet/loss', 'graph/loss'},
     'mpanet': {
         'id/loss',
@@ -77,6 +78,7 @@ STREAMS = {
     'caj': 'agw',
     'ddag': 'two-stream',
     'deen': 'two-stream',
+    'label-free': 'agw',
     'mpanet': 'one-stream',
     'mutual-info': 'one-stream',
     'nfs': 'two-stream',
@@ -152,7 +154,7 @@ def use_tiny_data(cfg, roots, work_dir):
             loader.dataset['table'] = roots['table']
     loader = cfg.train_dataloader
     loader['batch_size'] = 8
-    if loader.sampler.type == 'IdentitySampler':
+    if loader.sampler.type in ('IdentitySampler', 'PseudoLabelSampler'):
         loader.sampler.update(num_ids=2, num_instances=2, num_iters=1)
         # 8 + 4 ids of tiny SYSU-MM01, 6 of each half of tiny RegDB.
         classes = {'SYSUMM01': 12, 'RegDB': 6, 'LLCM': 6}.get(
@@ -164,6 +166,9 @@ def use_tiny_data(cfg, roots, work_dir):
                 head['num_classes'] = classes
     else:
         loader.sampler.update(batch_size=8, num_pairs_per_epoch=4)
+    for hook in cfg.get('custom_hooks') or ():
+        if hook.type == 'PseudoLabelHook':
+            hook.update(k1=8, k2=3, min_samples=3)
     cfg.train_cfg['max_epochs'] = 1
     derive_loaders(cfg)
 
@@ -182,6 +187,8 @@ def shrink(cfg):
     for name in LOADERS:
         if cfg.get(name) is not None:
             shrink_images(cfg[name]['dataset']['pipeline'])
+    # Some load images, too.
+    shrink_images(cfg.get('custom_hooks'))
 
 
 def shrink_heads(value):

@@ -27,6 +27,7 @@ from mmgl.config.options import (
     add_picture_option,
     add_trust_option,
 )
+from mmgl.models.protocols import Tensors
 from mmgl.models.reid_model import ReIDModel
 from mmgl.structures import INFRARED, VISIBLE
 from mmgl.utils.arguments import positive, seed
@@ -45,11 +46,26 @@ Pair = tuple[int, int]
 
 
 class _Embedding(nn.Module):
-    """The test feature of images whose modality is known."""
+    """The test feature of images whose modality is known.
+
+    ``joint`` sees the maps of the backbone; of several, all channels.
+    """
 
     def __init__(self, model: nn.Module, targets: dict[str, Tensor]) -> None:
         super().__init__()
         self.model, self.targets = model, targets
+        self.joint = nn.Identity()
+
+    def join(
+        self, backbone: nn.Module, images: Any, maps: Tensor | Tensors
+    ) -> Tensor | Tensors:
+        """Lead the output of the backbone through ``joint``."""
+        if isinstance(maps, Tensor):
+            joined: Tensor = self.joint(maps)
+            return joined
+        joined = self.joint(torch.cat(list(maps.values()), dim=1))
+        sizes = [one.shape[1] for one in maps.values()]
+        return dict(zip(maps, torch.split(joined, sizes, dim=1), strict=True))
 
     def forward(self, inputs: Tensor) -> Tensor:
         feature = self.model(inputs, self.targets, mode='tensor')
@@ -61,12 +77,11 @@ def heat_of_pair(
 ) -> tuple[np.ndarray, float]:
     """Explain the similarity of two images (2, 3, h, w) by Grad-CAM.
 
-    Where the last feature map of each raises the cosine with the feature of
-    the other one: heat (2, h, w), 0 to 1, by the library grad-cam, and the
-    cosine.
+    Where the last feature map of each, or all maps of a backbone with
+    several, raise the cosine with the feature of the other one: heat
+    (2, h, w), 0 to 1, by the library grad-cam, and the cosine.
 
     Raises:
-        ConfigError: If the backbone has several maps.
         ImportError: Without the library.
     """
     try:
@@ -76,21 +91,17 @@ def heat_of_pair(
             'activation maps need grad-cam: pip install grad-cam'
         ) from error
     network = _Embedding(model, targets).eval()
-    maps: list[Any] = []
-    backbone: Any = model.backbone
-    hook = backbone.register_forward_hook(lambda *all: maps.append(all[-1]))
     with torch.no_grad():
         one, other = network(inputs)
-    hook.remove()
-    if not isinstance(maps[0], Tensor):
-        raise ConfigError(
-            'activation maps need a backbone with one feature map; '
-            f'{type(backbone).__name__} has several'
-        )
     partners = [other, one]
     goals = [lambda feature, p=partner: feature @ p for partner in partners]
-    with torch.enable_grad(), GradCAM(network, [backbone]) as explain:
-        heat = explain(inputs, goals)
+    backbone: Any = model.backbone
+    hook = backbone.register_forward_hook(network.join)
+    try:
+        with torch.enable_grad(), GradCAM(network, [network.joint]) as explain:
+            heat = explain(inputs, goals)
+    finally:
+        hook.remove()
     return np.asarray(heat), float(one @ other)
 
 

@@ -74,9 +74,10 @@ def load_backbone(
     """Load pre-trained weights into a one- or two-stream backbone.
 
     Every tensor of the backbone must be found with the same shape, and every
-    backbone tensor of the checkpoint be used, or nothing is loaded. Heads are
-    dropped. A backbone of several ``networks`` takes the checkpoint into each
-    of them; one of several networks, each into its own.
+    backbone tensor of the checkpoint be used (but for stages that a shorter
+    backbone has not), or nothing is loaded. Heads are dropped. A backbone of
+    several ``networks`` takes the checkpoint into each of them; one of several
+    networks, each into its own.
 
     Args:
         backbone: A ``OneStreamResNet``, ``TwoStreamResNet``, or several of
@@ -150,6 +151,7 @@ def _load(
     if kind == 'imagenet':
         may_miss += ADDED
     fresh = _may_be_absent(source, target, kind, may_miss)
+    may_stay += tuple(getattr(backbone, 'left_out', ()))
     left = [name for name in source if name not in target]
     problems = misfit(
         source,

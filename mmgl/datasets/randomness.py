@@ -27,7 +27,8 @@ class Draw(NamedTuple):
 
     ``position`` is the place in the epoch's sequence, which no two draws of
     an epoch share; ``pair`` numbers the groups of draws that belong together,
-    such as a cross-modal pair. Both are counted over all ranks.
+    such as a cross-modal pair. Both are counted over all ranks. A ``label``
+    stands for the pid of the image, which then stays in the data set.
     """
 
     index: int  # type: ignore[assignment]
@@ -35,6 +36,7 @@ class Draw(NamedTuple):
     epoch: int
     position: int
     pair: int
+    label: int | None = None
 
     def generator(self, stream: str) -> np.random.Generator:
         """Return a fresh generator that all draws of one pair share.

@@ -1,5 +1,6 @@
 """Base class of the re-identification data sets."""
 
+import copy
 import os.path as osp
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, Compose
 from mmengine.registry import DefaultScope
 
 from mmgl.registry import TRANSFORMS
@@ -86,12 +87,9 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         self.modality = modality
         self.listing = listing
         self.packed = packed
-        steps = build_pipeline(pipeline)
-        if packed is not None:
-            steps = load_from_pack(f'{name}.packed', steps, packed)
         super().__init__(
             data_root=data_root,
-            pipeline=steps,
+            pipeline=self._steps(pipeline),
             indices=indices,
             serialize_data=serialize_data,
             test_mode=test_mode,
@@ -103,6 +101,20 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         self._metainfo.update(meta)
         if not lazy_init:
             self.full_init()
+
+    def with_pipeline(self, pipeline: Steps) -> 'ReIDDataset':
+        """Return the same images with other transforms."""
+        other = copy.copy(self)
+        other.pipeline = Compose(self._steps(pipeline))
+        return other
+
+    def _steps(self, pipeline: Steps) -> list[Callable[..., Any]]:
+        """Build transforms, which may begin with a pack."""
+        steps = build_pipeline(pipeline)
+        if self.packed is None:
+            return steps
+        key = f'{type(self).__name__}.packed'
+        return load_from_pack(key, steps, self.packed)
 
     @abstractmethod
     def read_metainfo(self) -> dict[str, Any]:
@@ -170,6 +182,8 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
         """
         if isinstance(draw, Draw):
             results = self.get_data_info(draw.index) | dict(draw=draw)
+            if draw.label is not None:
+                results['pid'] = draw.label
         else:
             results = self.get_data_info(int(draw))
         what = f'{type(self).__name__}: image {results["img_path"]!r}'

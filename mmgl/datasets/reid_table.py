@@ -187,7 +187,8 @@ class ReIDTable(ReIDDataset):
         if self._listing.persons is None and name in ('pid', 'raw_pid'):
             raise ConfigError(
                 f'ReIDTable: {self._listing.source!r} has no identities: it '
-                'can be pre-trained on and embedded; to fine-tune, add the '
+                'can be pre-trained on, trained on without labels '
+                '(label-free_*) and embedded; for other fine-tuning, add the '
                 'column pid, or a folder for each person.'
             )
         return super().field(name)

@@ -52,7 +52,7 @@ def _count(report: Report, listing: Listing) -> None:
             )
     report.counts['cameras'] = len(np.unique(listing.camids))
     if listing.persons is None:
-        report.notes.append('no identities: for pre-training only')
+        report.notes.append('no identities: to train without labels')
         return
     for lacking in (INFRARED, VISIBLE):
         seen = np.unique(listing.persons[listing.modality == lacking])

@@ -69,19 +69,35 @@ def test_the_heat_is_grad_cam_of_the_similarity():
         assert np.corrcoef(coarse.ravel(), expected.ravel())[0, 1] > 0.9
 
 
-def test_several_maps_are_refused():
-    class Several(nn.Module):
-        def forward(self, inputs):
-            return dict(a=inputs, b=inputs)
+def test_several_maps_count_as_the_channels_of_one():
+    class Several(TwoFilters):
+        def __init__(self):
+            super().__init__()
+            self.whole, self.backbone = self.backbone, Split(self.backbone)
 
-    model = TwoFilters()
-    model.forward = lambda inputs, targets, mode: model.backbone(inputs)[
-        'a'
-    ].mean(dim=(2, 3))
-    model.backbone = Several()
-    model.extra = nn.Linear(1, 1)
-    with pytest.raises(ConfigError, match='Several has several'):
-        heat_of_pair(model, two_images(), dict(modality=torch.tensor([1, 0])))
+        def forward(self, inputs, targets, mode):
+            maps = self.backbone(inputs)
+            assert set(maps) == {'bright', 'dark'}
+            vectors = [one.relu().mean(dim=(2, 3)) for one in maps.values()]
+            return torch.cat(vectors, dim=1)
+
+    class Split(nn.Module):
+        def __init__(self, whole):
+            super().__init__()
+            self.whole = whole
+
+        def forward(self, inputs):
+            maps = self.whole(inputs)
+            return dict(bright=maps[:, :1], dark=maps[:, 1:])
+
+    targets = dict(modality=torch.tensor([1, 0]))
+    one, several = TwoFilters(), Several()
+    expected, cosine = heat_of_pair(one, two_images(), targets)
+    heat, similarity = heat_of_pair(several, two_images(), targets)
+    assert similarity == cosine and np.isfinite(heat).all()
+    np.testing.assert_allclose(heat, expected, atol=1e-6)
+    # The model is as it was.
+    assert not several.backbone._forward_hooks
 
 
 @pytest.mark.parametrize('neck', NECKS)

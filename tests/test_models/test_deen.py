@@ -5,10 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmgl.checkpoints.fit import load_backbone
 from mmgl.models.backbones import TwoStreamResNet
 from mmgl.models.layers import MultistageAggregation
 from mmgl.models.losses import DiverseEmbeddingLoss
 from mmgl.models.necks import DiverseEmbeddingNeck
+from mmgl.utils.errors import ConfigError
 
 PLUGIN = dict(type='MultistageAggregation')
 
@@ -196,3 +198,35 @@ def test_a_neck_for_another_number_of_maps():
     maps = backbone(torch.rand(2, 3, 96, 48), torch.tensor([0, 1]))
     with pytest.raises(ValueError, match='expansions of .* to 2'):
         DiverseEmbeddingNeck(backbone.out_channels)(maps)
+
+
+def test_a_short_backbone_is_the_first_stages_of_a_whole_one():
+    whole = TwoStreamResNet(depth=18, base_channels=8).double().eval()
+    short = TwoStreamResNet(depth=18, base_channels=8, num_stages=3).double()
+    assert short.out_channels == short.stage_channels('layer3') == 32
+    assert whole.stage_channels('layer3') == 32 and whole.out_channels == 64
+    state = whole.state_dict(prefix='backbone.')
+    report = load_backbone(short, dict(state_dict=state), 'mmgl')
+    assert {name.split('.')[0] for name in report.dropped} == {'layer4'}
+    images, modality = double(4, 3, 48, 24), torch.tensor([0, 1, 1, 0])
+    stem = whole.forward_stem(images, modality)
+    stages = ['layer1', 'layer2', 'layer3']
+    expected = whole.forward_trunk(stem, modality, stages)
+    torch.testing.assert_close(short.eval()(images, modality), expected)
+    # A whole one misses what a short one has not.
+    state = short.state_dict(prefix='backbone.')
+    with pytest.raises(ConfigError, match='layer4'):
+        load_backbone(whole, dict(state_dict=state), 'mmgl')
+
+
+def test_a_short_backbone_expands_behind_its_second_stage():
+    plugins = dict(layer2=dict(PLUGIN, expansions=2), layer3=None)
+    short = TwoStreamResNet(
+        depth=18, base_channels=8, num_stages=3, plugins=plugins
+    )
+    maps = short(torch.randn(4, 3, 48, 32), torch.tensor([0, 1, 1, 0]))
+    assert [one.shape for one in maps.values()] == 3 * [(4, 32, 3, 2)]
+    with pytest.raises(ValueError, match="no stage.*'layer4'"):
+        TwoStreamResNet(num_stages=3, plugins=dict(layer4=PLUGIN))
+    with pytest.raises(ValueError, match='num_stages'):
+        TwoStreamResNet(num_stages=5)

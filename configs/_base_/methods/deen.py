@@ -15,6 +15,8 @@ erase_large = dict(
     prob=0.5,
     area_range=(0.2, 0.8),
     fill=(0.485, 0.456, 0.406))
+# On RegDB and LLCM.
+erase_small = dict(erase_large, area_range=(0.02, 0.4))
 model = dict(
     type='ReIDModel',
     data_preprocessor=dict(type='ReIDDataPreprocessor'),
@@ -41,3 +43,10 @@ model = dict(
                 orthogonal_weight=0.01))),
     test_feature='concat',
     init_from=dict(kind='imagenet', checkpoint='torchvision://resnet50'))
+# RegDB: no layer4, and the branches behind layer2.
+short_backbone = dict(
+    num_stages=3,
+    plugins=dict(
+        layer1=aggregation,
+        layer2=dict(aggregation, expansions=2),
+        layer3=None))

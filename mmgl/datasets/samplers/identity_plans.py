@@ -15,7 +15,7 @@ from mmgl.utils.errors import ConfigError
 from ..randomness import keyed_generator
 from ..types import Ints
 
-Groups: TypeAlias = 'tuple[IdentityGroups, IdentityGroups]'
+Groups: TypeAlias = 'tuple[IdentityGroups, ...]'
 # Rounds averaged for the length of an epoch over the images.
 NUM_ROUNDS = 8
 
@@ -28,25 +28,30 @@ class IdentityGroups(NamedTuple):
     counts: Ints
 
 
+def group_images(members: Ints, labels: Ints, number: int) -> IdentityGroups:
+    """Sort images ``(n,)`` by their labels ``(n,)``, 0 to ``number - 1``."""
+    counts = np.bincount(labels, minlength=number)
+    members = members[labels.argsort(kind='stable')]
+    return IdentityGroups(members, np.cumsum(counts) - counts, counts)
+
+
 def identity_groups(pids: Ints, modalities: Ints) -> Groups:
     """Sort images (N, ) by identity; ValueError without a modality."""
     classes, labels = np.unique(pids, return_inverse=True)
     groups = []
     for modality in (VISIBLE, INFRARED):
         members = np.flatnonzero(modalities == modality)
-        counts = np.bincount(labels[members], minlength=len(classes))
-        if not counts.all():
-            lacking = classes[counts == 0]
+        group = group_images(members, labels[members], len(classes))
+        if not group.counts.all():
+            lacking = classes[group.counts == 0]
             raise ConfigError(
                 f'IdentitySampler: {len(lacking)} identities have no '
                 f'{MODALITY_NAMES[modality]} image, such as '
                 f'{lacking[:5].tolist()}; build the data set with modality='
                 "'both', check it with tools/misc/verify_dataset.py."
             )
-        members = members[labels[members].argsort(kind='stable')]
-        starts = np.cumsum(counts) - counts
-        groups.append(IdentityGroups(members, starts, counts))
-    return groups[0], groups[1]
+        groups.append(group)
+    return tuple(groups)
 
 
 class IdentityPlan(ABC):

@@ -12,6 +12,7 @@ from .feature_spread import FeatureSpreadHook
 from .iteration_seed import IterationSeedHook
 from .loss_ramp import LossRampHook
 from .progress import ProgressHook
+from .pseudo_labels import PseudoLabelHook
 from .search_phase import SearchPhaseHook
 from .swav_queue import SwAVQueueHook
 
@@ -28,6 +29,7 @@ __all__ = [
     'IterationSeedHook',
     'LossRampHook',
     'ProgressHook',
+    'PseudoLabelHook',
     'SearchPhaseHook',
     'SwAVQueueHook',
     'read_verdict',

@@ -23,6 +23,7 @@ from mmgl.checkpoints.provenance import (
 from mmgl.engine.bare_model import bare_model
 from mmgl.models import ReIDModel
 from mmgl.models.heads import (
+    ClusterMemoryHead,
     ColorizationHead,
     JigsawHead,
     PartHead,
@@ -32,6 +33,7 @@ from mmgl.registry import HOOKS
 
 LABEL_FREE = (
     BaseSelfSupervisor,
+    ClusterMemoryHead,
     ColorizationHead,
     JigsawHead,
     PartHead,

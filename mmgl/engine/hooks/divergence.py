@@ -22,6 +22,10 @@ from mmgl.utils.files import replace_whole, write_json
 # Written to the work dir; tools read it where they look for metrics.
 VERDICT_FILE = 'diverged.json'
 LAST_GOOD = 'last_good.pth'
+REMEDY = (
+    'Lower the learning rate, lengthen the warm-up or clip the gradient '
+    '(optim_wrapper.clip_grad)'
+)
 # Set by torchrun: how often it has started the processes again.
 RESTARTS_VARIABLE = 'TORCHELASTIC_RESTART_COUNT'
 
@@ -156,7 +160,11 @@ def collapse_verdict(spreads: Mapping[str, float], min_spread: float) -> str:
 
 
 def stop_run(
-    runner: Runner, verdict: str, terms: Mapping[str, float], since: int
+    runner: Runner,
+    verdict: str,
+    terms: Mapping[str, float],
+    since: int,
+    remedy: str = REMEDY,
 ) -> None:
     """Record a verdict and stop the run; an empty verdict is none.
 
@@ -187,8 +195,7 @@ def stop_run(
     raise TrainingDivergedError(
         f'training diverged, {verdict} at iteration {runner.iter + 1} '
         f'(epoch {runner.epoch + 1}); all terms: {listing}. {state} '
-        'Lower the learning rate, lengthen the warm-up or clip the '
-        'gradient (optim_wrapper.clip_grad).'
+        f'{remedy}.'
     )
 
 

@@ -10,7 +10,7 @@ from .feature_arrays import (
     unit_rows,
 )
 from .options import DISTANCES, TIE_RULES, check_choice
-from .rerank import Reranking, reranked_distances
+from .rerank import Reranking, jaccard_graph, reranked_distances
 from .scoring import RankingScores, Share, score_galleries
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     'check_features',
     'check_where_it_is',
     'distances_between',
+    'jaccard_graph',
     'pairwise_distances',
     'reranked_distances',
     'score_galleries',

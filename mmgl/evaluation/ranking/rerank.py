@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from .distances import unique_rows
 from .feature_arrays import (
@@ -209,13 +209,26 @@ class RerankedDistances(HostRanks):
 
     def rows(self, index: Array, out: Array | None = None) -> Array:
         """See :class:`Distances`."""
-        common = self._common(self._encoded[index])
         block = self._squares.rows(self._queries[index], self._gallery)
         block *= self._how.weight / self._farthest[index][:, None]
-        jaccard = 1 - common / (2 - common)
+        jaccard = self._jaccard(self._encoded[index])
         jaccard *= 1 - self._how.weight
         block += jaccard
         return block
+
+    def graph(self, radius: float) -> Sparse:
+        """Jaccard distances (m, m) within the gallery, up to a radius."""
+        vectors, blocks = self._columns.tocsr(), []
+        step = max(1, _BLOCK_BYTES // (8 * self.shape[1]))
+        for start in range(0, self.shape[1], step):
+            block = self._jaccard(vectors[start : start + step]).clip(0)
+            near = np.nonzero(block <= radius)
+            blocks.append(csr_array((block[near], near), shape=block.shape))
+        return vstack(blocks, format='csr')
+
+    def _jaccard(self, vectors: Sparse) -> Array:
+        common = self._common(vectors)
+        return np.asarray(1 - common / (2 - common))
 
     def _common(self, vectors: Sparse) -> Array:
         """Sum the minima of encodings of queries and gallery, (b, m)."""
@@ -262,3 +275,22 @@ def reranked_distances(
         np.arange(len(query) + len(gallery)), [len(query)]
     )
     return RerankedDistances(squares, queries, rest, how or Reranking())
+
+
+def jaccard_graph(
+    features: Values,
+    radius: float,
+    metric: str = 'cosine',
+    how: Reranking | None = None,
+    memory: int | None = None,
+) -> Sparse:
+    """Jaccard distances (n, n) of the k-reciprocal neighbours of features.
+
+    Sparse, with those up to ``radius`` only, zeros included; the weight of
+    ``how`` is not used. For ``memory`` see :func:`reranked_distances`.
+    """
+    features = check_features(features)
+    squares = SquaredDistances(features, metric, memory)
+    every = np.arange(len(features))
+    how = how or Reranking()
+    return RerankedDistances(squares, every[:0], every, how).graph(radius)

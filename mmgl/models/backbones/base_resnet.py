@@ -41,6 +41,8 @@ class BaseReIDResNet(nn.Module):
         plugins: Stage name and config (None for none) of a layer behind that
             stage, called as ``layer(x, modality)``, which keeps the shape; a
             missing ``in_channels`` is filled in.
+        num_stages: Stages from the first on, 2 to 4; initial weights may have
+            the others.
         norm_eval: Keep batch norm statistics frozen while training; scale
             and shift stay trainable.
     """
@@ -56,6 +58,7 @@ class BaseReIDResNet(nn.Module):
         non_local_channels: int | str = 1,
         plugins: Mapping[str, Mapping[str, Any] | None] | None = None,
         norm_eval: bool = False,
+        num_stages: int = len(STAGES),
     ) -> None:
         super().__init__()
         depths, width = tuple(ARCHITECTURES), base_channels
@@ -70,21 +73,28 @@ class BaseReIDResNet(nn.Module):
         good = inside == 'half' or _is_count(inside)
         rule = "non_local_channels as positive int or 'half'"
         require(self, good, rule, inside)
+        good = num_stages in range(2, len(STAGES) + 1)
+        require(self, good, 'num_stages 2 to 4', num_stages)
         self.depth = depth
         self.norm_eval = norm_eval
         self.stem_channels = width
-        self.out_channels = width * 8 * ARCHITECTURES[depth][2]
+        self.stages, left_out = STAGES[:num_stages], STAGES[num_stages:]
+        # What a checkpoint may have besides.
+        self.left_out = tuple(f'{name}.' for name in left_out)
+        self.out_channels = (width * ARCHITECTURES[depth][2]) << num_stages - 1
         for name in self.stem_names:
             self.add_module(name, ResNetStem(width))
         stages = build_stages(depth, width, last_stride)
-        for name, stage in zip(STAGES, stages, strict=True):
+        for name, stage in zip(self.stages, stages, strict=False):
             self.add_module(name, stage)
-        for name in (*self.stem_names, *STAGES):
+        for name in (*self.stem_names, *self.stages):
             init_residual(self.get_submodule(name))
         # Empty ones stay: they add nothing to a checkpoint.
         self.non_local = nn.ModuleDict()
         places = non_local_places(depth) if non_local == 'agw' else []
         for stage_name, index in places:
+            if stage_name not in self.stages:
+                continue
             channels = self.stage_channels(stage_name)
             self.non_local[f'{stage_name}_{index}'] = NonLocalBlock(
                 channels, inside if isinstance(inside, int) else channels // 2
@@ -100,19 +110,21 @@ class BaseReIDResNet(nn.Module):
 
     def stage_channels(self, stage: str) -> int:
         """Channels that a stage, 'layer1' to 'layer4', puts out."""
-        return self.out_channels >> (len(STAGES) - 1 - STAGES.index(stage))
+        behind = len(self.stages) - 1 - self.stages.index(stage)
+        return self.out_channels >> behind
 
     def _build_plugins(
         self, plugins: Mapping[str, Mapping[str, Any] | None]
     ) -> None:
-        unknown = sorted(set(plugins) - set(STAGES))
+        named = {stage for stage, cfg in plugins.items() if cfg}
+        unknown = sorted(named - set(self.stages) | set(plugins) - set(STAGES))
         if unknown:
             raise ValueError(
                 f'{type(self).__name__}.plugins: no stage '
-                f'{unknown}; choose among {STAGES}'
+                f'{unknown}; choose among {self.stages}'
             )
         before = self.stem_channels
-        for stage in STAGES:
+        for stage in self.stages:
             if cfg := plugins.get(stage):
                 default = dict(in_channels=self.stage_channels(stage))
                 kind = cfg.get('type')
@@ -140,13 +152,13 @@ class BaseReIDResNet(nn.Module):
         raise NotImplementedError
 
     def forward_trunk(
-        self, x: Tensor, modality: Tensor, stages: Sequence[str] = STAGES
+        self, x: Tensor, modality: Tensor, stages: Sequence[str] | None = None
     ) -> Tensor:
-        """Run shared stages with their non-local blocks and plugins.
+        """Run shared stages, by default all, with blocks and plugins.
 
         ``x`` is the output of the stem, or of the stage before the first.
         """
-        for stage in stages:
+        for stage in self.stages if stages is None else stages:
             before = x
             blocks = self.get_submodule(stage).children()
             for index, block in enumerate(blocks):

@@ -1,4 +1,5 @@
 from .classifier_head import ClassifierHead
+from .cluster_memory_head import ClusterMemoryHead
 from .colorization_head import ColorizationHead
 from .global_contrastive_head import GlobalContrastiveHead
 from .global_cross_correlation_head import GlobalCrossCorrelationHead
@@ -12,6 +13,7 @@ from .variational_distillation_head import VariationalDistillationHead
 
 __all__ = [
     'ClassifierHead',
+    'ClusterMemoryHead',
     'ColorizationHead',
     'GlobalContrastiveHead',
     'GlobalCrossCorrelationHead',

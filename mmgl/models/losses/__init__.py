@@ -9,6 +9,7 @@ these meet the rows of all ranks. The order of the batch plays no role.
 
 from .batch_hard_triplet import BatchHardTripletLoss
 from .center_cluster import CenterClusterLoss
+from .cluster_contrastive import ClusterContrastiveLoss
 from .cross_modality_contrastive import CrossModalityContrastiveLoss
 from .diverse_embedding import DiverseEmbeddingLoss
 from .enhanced_squared_difference import EnhancedSquaredDifferenceLoss
@@ -25,6 +26,7 @@ __all__ = [
     'DiverseEmbeddingLoss',
     'BatchHardTripletLoss',
     'CenterClusterLoss',
+    'ClusterContrastiveLoss',
     'CrossModalityContrastiveLoss',
     'EnhancedSquaredDifferenceLoss',
     'GlobalSwAVLoss',

@@ -1,0 +1,13 @@
+_base_ = [
+    '../../_base_/datasets/llcm_pretrain.py',
+    '../../_base_/models/two_stream_r50.py',
+    '../../_base_/methods/mmgl.py',
+    '../../_base_/schedules/mmgl_100e.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=_base_.backbone,
+    heads=dict(
+        permutation=dict(num_stripes=_base_.num_stripes),
+        part=dict(num_stripes=_base_.num_stripes)))
