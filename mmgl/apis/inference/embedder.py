@@ -50,7 +50,8 @@ class Embedder:
             ``.onnx`` files, which need no torch.
         more: The second ``.onnx`` file.
         config: For a checkpoint that does not carry its config.
-        device: 'auto' takes the GPU if there is one.
+        device: 'auto' takes the GPU if there is one; files of ``mmgl export``
+            need onnxruntime-gpu for that.
         precision: 'fp32', 'bf16' or 'fp16'; 'auto' is fp32, whose features do
             not depend on the batch.
         batch_size: Images that go through the network at a time.

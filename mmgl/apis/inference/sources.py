@@ -26,6 +26,8 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 Modality: TypeAlias = str | int | Sequence[str | int]
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png')
+# Side of the pictures that weights may ask for.
+LARGEST = 4096
 _DEEPEST = 8  # of lists in lists
 
 

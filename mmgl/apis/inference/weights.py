@@ -23,12 +23,10 @@ from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError, understood
 
 from ..features.images import test_pipeline
-from .sources import Picture
+from .sources import LARGEST, Picture
 
 # How a model starts, which loaded weights replace.
 _STARTS = ('init_cfg', 'init_from')
-# Side of the pictures that a pipeline may make.
-_LARGEST = 4096
 
 
 @dataclass
@@ -144,7 +142,7 @@ def deployed_settings(cfg: Config, source: str) -> dict[str, Any]:
         if not value:
             raise ConfigError(f'the config of {source} has no {key}')
     check_types(settings['model'], source)
-    check_types(settings['test_pipeline'], source, _LARGEST)
+    check_types(settings['test_pipeline'], source, LARGEST)
     with understood(source):
         leave_heads_out(settings['model'])
         names = [str(step['type']) for step in settings['test_pipeline']]
