@@ -15,7 +15,6 @@ from mmgl.utils.files import replace_whole
 
 from .inference.network import Features
 
-SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt', 'openvino': '.xml'}
 # No batch that is checked: a constant of the trace would show.
 _EXAMPLE = 3
 

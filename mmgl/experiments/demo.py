@@ -1,6 +1,5 @@
 """``mmgl demo``: a small model of drawn people, with pictures to try it on."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_lowercase
@@ -14,12 +13,12 @@ from mmgl.checkpoints.resume import find_resumable
 from mmgl.datasets import SYSUMM01
 from mmgl.datasets.synthetic import write_sysu
 from mmgl.protocols.modality import INFRARED, VISIBLE
-from mmgl.utils.arguments import natural, output_folder
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import replace_whole
 from mmgl.utils.images import read_image
 from mmgl.utils.progress import ImageProgress
 
+from .commands import demo_parser
 from .methods import SCALES, Scale
 
 PRETRAIN = 'pretrain/mmgl_two-stream_r18-narrow_synthetic'
@@ -27,21 +26,6 @@ FINETUNE = 'finetune/agw_r18-narrow_synthetic'
 # A quarter of ResNet-18's width: fp16 weights of less than 2 MB.
 WIDTH = 16
 PERSONS = 8
-
-
-def demo_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl demo``."""
-    parser = argparse.ArgumentParser(
-        description='Draw people, train a small model on some of them, and '
-        'leave it as a bundle with pictures of others. Started again, it '
-        'goes on where it stopped.'
-    )
-    add = parser.add_argument
-    add('out', type=output_folder, help='folder to write')
-    add(
-        '--workers', type=natural, default=1, help='processes that load images'
-    )
-    return parser
 
 
 def run_demo(arguments: Sequence[str] | None = None) -> None:

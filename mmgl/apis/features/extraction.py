@@ -18,13 +18,14 @@ from mmgl.checkpoints.provenance import (
     read_meta,
     seen_by,
 )
+from mmgl.config.options import FEATURES, RANDOM
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.structures import routing_modality
 from mmgl.utils.errors import ConfigError
 
 from ..models import build_model
 from .images import build_images
-from .network import FEATURES, RANDOM, build_backbone, build_preprocessor
+from .network import build_backbone, build_preprocessor
 
 Array: TypeAlias = npt.NDArray[Any]
 FeatureMap: TypeAlias = Tensor | dict[str, Tensor] | Sequence[Tensor]

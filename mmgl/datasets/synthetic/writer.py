@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import cv2
 
+from mmgl.protocols.difficulty import Difficulty
 from mmgl.utils.workers import process_pool
 
 from .manifest import (
@@ -27,7 +28,6 @@ from .manifest import (
 )
 from .presets import (
     GENERATOR_VERSION,
-    Difficulty,
     LLCMPreset,
     Preset,
     SYSUPreset,
