@@ -11,12 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from mmgl.checkpoints.provenance import (
-    check_seen,
-    entries_of,
-    read_meta,
-    seen_by,
-)
+from mmgl.checkpoints.provenance import check_unseen
 from mmgl.checkpoints.reader import trust
 from mmgl.config.keys import VARIABLES
 from mmgl.config.loading import checked_config
@@ -189,12 +184,7 @@ def run_activation(arguments: Sequence[str] | None = None) -> None:
         pairs = choose_pairs(loader.dataset, args.num_pairs, args.seed)
         panels = {}
         for name, checkpoint in zip(names, args.checkpoints, strict=True):
-            seen = check_seen(
-                seen_by(read_meta(checkpoint)),
-                entries_of(loader.dataset),
-                f'checkpoint {checkpoint}',
-                args.allow_seen,
-            )
+            seen = check_unseen(checkpoint, loader.dataset, args.allow_seen)
             panels[marked(name, seen)] = explain_pairs(
                 cfg, checkpoint, loader, pairs, args.parts
             )

@@ -7,8 +7,9 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmgl.checkpoints.fit import ADDED, PREFIX, STEMS, load_backbone
+from mmgl.checkpoints.fit import ADDED, PREFIX, load_backbone
 from mmgl.checkpoints.reader import read_state_dict
+from mmgl.checkpoints.stems import STEMS
 from mmgl.config.options import INIT_KINDS, RANDOM
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
