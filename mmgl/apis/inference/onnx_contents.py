@@ -10,11 +10,14 @@ from typing import TypeAlias
 Field: TypeAlias = tuple[int, int | memoryview]
 
 # Numbers of the fields in onnx.proto.
-_GRAPH, _OPSETS, _FUNCTIONS = 7, 8, 25
+_GRAPH, _FUNCTIONS = 7, 25
 _NODE, _TENSOR, _SPARSE = 1, 5, 15
 _ATTRIBUTE, _DOMAIN = 5, 7
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS = 5, 10
-_INNER = {6: 'a graph', 11: 'graphs', 22: 'sparse', 23: 'sparse'}
+# Attributes that an operator must not have.
+_INNER = {6: 'a graph', 11: 'graphs', 22: 'sparse data', 23: 'sparse data'}
+# Names of ONNX's own domain.
+_OWN = (b'', b'ai.onnx')
 _ELSEWHERE = (13, 14)  # external_data, data_location
 
 
@@ -41,7 +44,7 @@ def check_contents(data: bytes) -> None:
 
 def _check_node(node: int | memoryview) -> None:
     for number, value in _fields(node):
-        if number == _DOMAIN and bytes(_message(value)) not in (b'', _OWN):
+        if number == _DOMAIN and bytes(_message(value)) not in _OWN:
             raise ValueError('it has operators that are not of ONNX')
         if number != _ATTRIBUTE:
             continue
@@ -50,9 +53,6 @@ def _check_node(node: int | memoryview) -> None:
                 raise ValueError(f'an operator has {_INNER[kind]} inside')
             if kind in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
                 _check_tensor(part)
-
-
-_OWN = b'ai.onnx'
 
 
 def _check_tensor(tensor: int | memoryview) -> None:

@@ -16,7 +16,7 @@ from mmgl.utils.resampling import KERNELS, resample
 
 from .network import Features, UnexplainedError
 from .seal import read_sealed
-from .sources import LARGEST, Picture
+from .sources import LARGEST, Picture, window_of
 
 SUFFIX = '.onnx'
 # What both files of a model have in common.
@@ -76,6 +76,7 @@ class OnnxNetwork:
         self.modalities = sorted(self._sessions)
         self.sha256 = facts['model_hash']
         self.seen, self.prepare = facts['seen'], facts['prepare']
+        self.window = facts['window']
         self.info = dict(calibration=facts['known'])
 
     def run(self, pictures: Picture, modality: Sequence[int]) -> Features:
@@ -128,7 +129,7 @@ def _open(path: Path, device: str) -> tuple[Any, dict[str, Any]]:
     """Open a file, and read what it says about itself.
 
     ``seen`` and ``known``, the calibration, are read; ``prepare`` is what the
-    transforms do.
+    transforms do, ``window`` what is done before.
     """
     try:
         import onnxruntime
@@ -151,7 +152,8 @@ def _open(path: Path, device: str) -> tuple[Any, dict[str, Any]]:
         ) from None
     if device.startswith('cuda') and _CUDA not in session.get_providers():
         raise ConfigError(
-            f'onnxruntime cannot use device {device!r}; its log says why'
+            f'onnxruntime cannot use device {device!r}; install CUDA and '
+            'cuDNN of the versions that onnxruntime-gpu names'
         )
     try:
         facts = _facts(session, path)
@@ -191,8 +193,9 @@ def _facts(session: Any, path: Path) -> dict[str, Any]:
     height, width = ast.literal_eval(facts['size'])
     facts['seen'] = json.loads(facts.get('seen', '[]'))
     facts['known'] = json.loads(facts.get('calibration', 'null'))
-    prepare = preparation(json.loads(facts['transforms']), path)
-    facts['prepare'] = prepare
+    steps = json.loads(facts['transforms'])
+    facts['prepare'] = prepare = preparation(steps, path)
+    facts['window'] = window_of(steps)
     blank = prepare(np.zeros((64, 32, 3), np.uint8))
     (given,), (got,) = session.get_inputs(), session.get_outputs()
     if not (

@@ -23,7 +23,7 @@ from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError, understood
 
 from ..features.images import test_pipeline
-from .sources import LARGEST, Picture
+from .sources import LARGEST, Picture, Window, window_of
 
 # How a model starts, which loaded weights replace.
 _STARTS = ('init_cfg', 'init_from')
@@ -49,6 +49,12 @@ class Weights:
     def seen(self) -> list[Entry]:
         """Data that the weights have seen since they were random."""
         return seen_by({META_KEY: self.info.get('data_seen'), **self.info})
+
+    @property
+    def window(self) -> Window:
+        """What the test pipeline makes of images of 16 bits."""
+        with understood(str(self.source)):
+            return window_of(self.test_pipeline)
 
     def build(self) -> nn.Module:
         """Build the model with the weights, on the CPU, for testing."""
