@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import ConfigError
+from .errors import ConfigError, one_line
 
 Pixels: TypeAlias = npt.NDArray[Any]
 
@@ -163,10 +163,9 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # decoders raise what they like
-        why = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f'image {name!r} cannot be read: it cannot be decoded ({why}); '
-            'restore the file'
+            f'image {name!r} cannot be read: it cannot be decoded '
+            f'({one_line(error)}); restore the file'
         ) from error
 
 

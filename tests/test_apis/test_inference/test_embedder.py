@@ -150,7 +150,8 @@ def test_what_lies_in_folders_beside_images(embedder, photographs, tmp_path):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(files(photographs)[0], tmp_path / name)
-    with pytest.warns(UserWarning, match=r'1 of 2 pictures left out, .*b\.webp'):
+    left_out = r'1 of 2 pictures left out, .*b\.webp'
+    with pytest.warns(UserWarning, match=left_out):
         assert len(embedder.embed(tmp_path, 0)) == 1
     (tmp_path / 'b.webp').unlink()
     with warnings.catch_warnings():
