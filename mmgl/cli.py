@@ -97,7 +97,7 @@ COMMANDS = {
         'the whole job on embedded data',
     ),
     'demo': (
-        'mmgl.experiments.commands:run_demo',
+        'mmgl.experiments.demo:run_demo',
         'train a small model of drawn people, with pictures to try',
     ),
     'reproduce': (

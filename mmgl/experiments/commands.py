@@ -1,10 +1,9 @@
-"""The commands ``mmgl quickstart``, ``demo`` and ``reproduce``."""
+"""The commands ``mmgl quickstart`` and ``mmgl reproduce``."""
 
 import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from mmgl.apis.commands import door
 from mmgl.config.options import CfgOptions
 from mmgl.utils.arguments import natural, output_folder, positive
 from mmgl.utils.errors import report_errors
@@ -70,24 +69,6 @@ def run_quickstart(arguments: Sequence[str] | None = None) -> int:
         data_root={'sysu': args.data_root} if args.data_root else {},
         workers=args.workers,
     )
-
-
-def demo_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl demo``."""
-    parser = argparse.ArgumentParser(
-        description='Draw people, train a small model on some of them, and '
-        'leave it as a bundle with pictures of others. Started again, it '
-        'goes on where it stopped.'
-    )
-    add = parser.add_argument
-    add('out', type=output_folder, help='folder to write')
-    add(
-        '--workers', type=natural, default=1, help='processes that load images'
-    )
-    return parser
-
-
-run_demo = door(demo_parser, 'mmgl.experiments.demo:run_demo')
 
 
 def _folder_of(text: str) -> tuple[str, str]:
