@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz.cases import damaged
+from fuzz.exports import BYTES, GRAPHS
 
 from mmgl import Embedder
+from mmgl.apis.inference.onnx_contents import check_contents
 from mmgl.apis.inference.onnx_network import preparation
 from mmgl.apis.inference.seal import seal
 from mmgl.config.loading import load_config
@@ -250,6 +252,38 @@ def test_features_of_all_in_one_row(files, tmp_path, photographs):
     assert small.embed(image, 0).shape == (1, 256)
     with pytest.raises(ConfigError, match=r'no features .*\(1, 512\)'):
         small.embed([image] * 2, 0)
+
+
+@pytest.mark.parametrize(
+    'kind, what',
+    [
+        ('tensor of /etc/passwd', 'tensors in other files'),
+        ('tensor beside', 'tensors in other files'),
+        ('foreign operator', 'not of ONNX'),
+        ('operator of Microsoft', 'not of ONNX'),
+        ('function', 'functions'),
+        ('endless loop', 'an operator has a graph inside'),
+    ],
+)
+def test_no_more_than_a_plain_network(files, tmp_path, kind, what):
+    """Refused by whoever writes it, too: a seal says nothing of an author."""
+    network = onnx.load(files[0])
+    check_contents(network.SerializeToString())
+    GRAPHS[kind](network)
+    path = tmp_path / 'visible.onnx'
+    path.write_bytes(network.SerializeToString())
+    with pytest.raises(ConfigError, match=f'is no plain network .*{what}'):
+        seal(path)
+
+
+@pytest.mark.parametrize('kind', BYTES)
+def test_bytes_that_are_no_messages(files, kind):
+    data = BYTES[kind](files[0].read_bytes())
+    if kind == 'empty':  # a message that says nothing
+        check_contents(data)
+        return
+    with pytest.raises(ValueError, match='it is damaged'):
+        check_contents(data)
 
 
 def test_other_files(exported, files, bundle, tmp_path):
