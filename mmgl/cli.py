@@ -32,7 +32,7 @@ COMMANDS = {
         'add people to a gallery, list, count, delete',
     ),
     'export': (
-        'mmgl.apis.exporting:run_export',
+        'mmgl.apis.commands:run_export',
         'write networks for ONNX Runtime, OpenVINO, TorchScript',
     ),
     'serve': (
@@ -40,11 +40,11 @@ COMMANDS = {
         'serve a model and a gallery over HTTP, with a page',
     ),
     'publish': (
-        'mmgl.apis.publishing:run_publish',
+        'mmgl.apis.commands:run_publish',
         'make a bundle of a run, to deploy and share',
     ),
     'probe': (
-        'mmgl.apis.probe:run_probe',
+        'mmgl.apis.commands:run_probe',
         'judge pre-trained features without fine-tuning',
     ),
     'eval-features': (
@@ -52,11 +52,11 @@ COMMANDS = {
         'score exported features of any code base',
     ),
     'convert': (
-        'mmgl.apis.conversion:run_conversion',
+        'mmgl.apis.commands:run_conversion',
         'translate a released checkpoint, or back',
     ),
     'export-pruned': (
-        'mmgl.apis.pruning:run_pruning',
+        'mmgl.apis.commands:run_pruning',
         'write an NFS-style model without closed channels',
     ),
     'make-synthetic': (
@@ -83,13 +83,13 @@ COMMANDS = {
         'mmgl.apis.curves:run_cost',
         'draw accuracy against the cost of pre-training',
     ),
-    'tsne': ('mmgl.apis.pictures:run_tsne', 'draw t-SNE of features'),
+    'tsne': ('mmgl.apis.commands:run_tsne', 'draw t-SNE of features'),
     'ranking': (
-        'mmgl.apis.pictures:run_ranking',
+        'mmgl.apis.commands:run_ranking',
         'draw queries and their best matches',
     ),
     'activation': (
-        'mmgl.apis.activation:run_activation',
+        'mmgl.apis.commands:run_activation',
         'draw what makes images of a person alike for a model',
     ),
     'quickstart': (

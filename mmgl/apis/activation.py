@@ -1,6 +1,5 @@
 """Heat maps of what makes the images of a person alike for a model."""
 
-import argparse
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,25 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from mmgl.checkpoints.provenance import (
-    check_seen,
-    entries_of,
-    read_meta,
-    seen_by,
-)
+from mmgl.checkpoints.provenance import check_unseen
 from mmgl.checkpoints.reader import trust
 from mmgl.config.keys import VARIABLES
 from mmgl.config.loading import checked_config
-from mmgl.config.options import (
-    ALLOW_SEEN,
-    add_cfg_options,
-    add_picture_option,
-    add_trust_option,
-)
 from mmgl.models.protocols import Tensors
 from mmgl.models.reid_model import ReIDModel
 from mmgl.structures import INFRARED, VISIBLE
-from mmgl.utils.arguments import positive, seed
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 from mmgl.utils.images import read_image
@@ -41,6 +28,7 @@ from .features.images import build_images
 from .features.inputs import marked, panel_names
 from .features.network import build_preprocessor
 from .models import build_model
+from .parsers import activation_parser
 
 Pair = tuple[int, int]
 
@@ -193,37 +181,6 @@ def explain_pairs(
     return found
 
 
-def activation_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl activation``."""
-    parser = argparse.ArgumentParser(
-        description='Draw what makes an infrared and a visible image of the '
-        'same people alike for fine-tuned models, by Grad-CAM.'
-    )
-    add = parser.add_argument
-    add('checkpoints', nargs='+', help='of the config')
-    add('--config', required=True, help='config of all checkpoints')
-    add_picture_option(parser)
-    add('--names', nargs='+', help='titles (default: the folders)')
-    add('--split', default='test', help='split of the images')
-    add('--data-root', help="folder of the images (default: the config's)")
-    add('--num-pairs', type=positive, default=4, help='people to draw')
-    add(
-        '--parts',
-        action='store_true',
-        help='where the parts of the model look instead: the masks of MPANet, '
-        'the weighed stripes of DDAG',
-    )
-    add('--seed', type=seed, default=0, help='chooses the images')
-    add_cfg_options(parser)
-    add_trust_option(parser)
-    add(
-        *ALLOW_SEEN,
-        action='store_true',
-        help='use checkpoints that have seen the identities in training',
-    )
-    return parser
-
-
 def run_activation(arguments: Sequence[str] | None = None) -> None:
     """Draw the same pairs for every checkpoint."""
     args = activation_parser().parse_args(arguments)
@@ -238,12 +195,7 @@ def run_activation(arguments: Sequence[str] | None = None) -> None:
         pairs = choose_pairs(loader.dataset, args.num_pairs, args.seed)
         panels = {}
         for name, checkpoint in zip(names, args.checkpoints, strict=True):
-            seen = check_seen(
-                seen_by(read_meta(checkpoint)),
-                entries_of(loader.dataset),
-                f'checkpoint {checkpoint}',
-                args.allow_seen,
-            )
+            seen = check_unseen(checkpoint, loader.dataset, args.allow_seen)
             panels[marked(name, seen)] = explain_pairs(
                 cfg, checkpoint, loader, pairs, args.parts
             )

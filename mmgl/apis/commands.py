@@ -1,35 +1,50 @@
-"""Doors of ``mmgl train`` and ``mmgl test``, which answer at once.
+"""Doors of the commands whose work takes seconds to import.
 
-What they need takes seconds to import: only when the arguments are right.
+They answer at once: what they need is imported when arguments are right.
 """
 
-from __future__ import annotations
-
 import gc
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, TypeAlias
 
 from mmgl.config.options import evaluation_parser, training_parser
 
-if TYPE_CHECKING:
-    from mmengine.runner import Runner
+from . import parsers
+
+Door: TypeAlias = Callable[[Sequence[str] | None], Any]
 
 
-def run_training(arguments: Sequence[str] | None = None) -> Runner:
-    """Train by command line arguments, by default those of the program."""
-    training_parser().parse_args(arguments)
-    from . import training
+def door(parser: Callable[[], ArgumentParser], target: str) -> Door:
+    """Return a command: ``target``, MODULE:FUNCTION, once options are right.
 
-    # mmengine has all garbage collected with each data set that it builds,
-    # 0.2 s each; what is imported is none.
-    gc.freeze()
-    return training.run_training(arguments)
+    Like that function it takes arguments, by default those of the program.
+    """
+
+    def run(arguments: Sequence[str] | None = None) -> Any:
+        parser().parse_args(arguments)
+        module, _, function = target.partition(':')
+        command = getattr(import_module(module), function)
+        # mmengine has all garbage collected with each data set that it
+        # builds, 0.2 s each; what is imported is none.
+        gc.freeze()
+        return command(arguments)
+
+    return run
 
 
-def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
-    """Evaluate by command line arguments and return the metrics."""
-    evaluation_parser().parse_args(arguments)
-    from . import evaluation
-
-    gc.freeze()
-    return evaluation.run_evaluation(arguments)
+run_training = door(training_parser, 'mmgl.apis.training:run_training')
+run_evaluation = door(evaluation_parser, 'mmgl.apis.evaluation:run_evaluation')
+run_probe = door(parsers.probe_parser, 'mmgl.apis.probe:run_probe')
+run_tsne = door(parsers.tsne_parser, 'mmgl.apis.pictures:run_tsne')
+run_ranking = door(parsers.ranking_parser, 'mmgl.apis.pictures:run_ranking')
+run_activation = door(
+    parsers.activation_parser, 'mmgl.apis.activation:run_activation'
+)
+run_conversion = door(
+    parsers.conversion_parser, 'mmgl.apis.conversion:run_conversion'
+)
+run_pruning = door(parsers.pruning_parser, 'mmgl.apis.pruning:run_pruning')
+run_export = door(parsers.export_parser, 'mmgl.apis.exporting:run_export')
+run_publish = door(parsers.publish_parser, 'mmgl.apis.publishing:run_publish')

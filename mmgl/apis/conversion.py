@@ -1,6 +1,6 @@
 """Translation of released checkpoints, as the tool does it."""
 
-import argparse
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,70 +14,22 @@ from mmgl.checkpoints.converters import (
     translate,
 )
 from mmgl.checkpoints.converters.backbone_shape import resnet_settings
-from mmgl.checkpoints.converters.methods import STEMS
 from mmgl.checkpoints.converters.rules import OneSided, Rule, Tensors, Work
 from mmgl.checkpoints.provenance import META_KEY, kept_meta, read_meta
 from mmgl.checkpoints.reader import read_state_dict, trust
 from mmgl.config.loading import checked_config, forget_init
-from mmgl.config.options import add_trust_option
 from mmgl.registry import MODELS
-from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import registry_scope, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import check_output, replace_whole
 from mmgl.utils.paths import config_dir
 
+from .parsers import RESNET, conversion_parser
+
 # What was done, and what the file to write holds.
 Converted: TypeAlias = tuple[Work, dict[str, Any]]
 
-RESNET = 'resnet'
 CONTAINERS = ('state_dict', 'net', 'model')
-
-
-def conversion_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl convert``."""
-    parser = argparse.ArgumentParser(
-        description='Translate a released checkpoint to mmgl, or back.'
-    )
-    add = parser.add_argument
-    add('method', choices=(*METHODS, RESNET))
-    add('source', metavar='IN', help='file to read')
-    add('out', metavar='OUT', type=output_file, help='file to write')
-    add('--reverse', action='store_true', help='from mmgl to the release')
-    add(
-        '--config',
-        help='config whose model the tensors must fit (default: ResNet-50 '
-        'on SYSU-MM01, with the number of identities of the file)',
-    )
-    add('--num-classes', type=positive, help='identities the file must have')
-    add(
-        '--trial',
-        type=int,
-        choices=range(1, 11),
-        help='trial of RegDB it was trained on; kept in the file, so that '
-        'tools/test.py refuses other trials',
-    )
-    add(
-        '--two-stream',
-        action='store_true',
-        help=f'{RESNET}: to a backbone with two equal stems',
-    )
-    add(
-        '--stem',
-        choices=STEMS,
-        default=STEMS[0],
-        help=f'{RESNET} --reverse: which of two stems to take',
-    )
-    add(
-        '--drop',
-        nargs='+',
-        default=[],
-        metavar='PREFIX',
-        help='tensors of IN to leave out, such as backbone.non_local.',
-    )
-    add_trust_option(parser)
-    add('--debug', action='store_true', help='show tracebacks of mistakes')
-    return parser
 
 
 def run_conversion(arguments: Sequence[str] | None = None) -> Path:
@@ -111,7 +63,7 @@ def run_conversion(arguments: Sequence[str] | None = None) -> Path:
     return out
 
 
-def _method(state: Tensors, options: argparse.Namespace) -> Converted:
+def _method(state: Tensors, options: Namespace) -> Converted:
     """Translate a whole model."""
     method = METHODS[options.method]
     work, ours, theirs = _translated(state, method.rules, options)
@@ -164,7 +116,7 @@ def _meta_tensors(cfg: dict[str, Any]) -> Tensors:
         return dict(MODELS.build(cfg).state_dict())
 
 
-def _resnet(state: Tensors, options: argparse.Namespace) -> Converted:
+def _resnet(state: Tensors, options: Namespace) -> Converted:
     """Translate a backbone."""
     two_stream = options.two_stream
     if options.reverse:
@@ -185,7 +137,7 @@ def _resnet(state: Tensors, options: argparse.Namespace) -> Converted:
 
 
 def _translated(
-    state: Tensors, rules: tuple[Rule, ...], options: argparse.Namespace
+    state: Tensors, rules: tuple[Rule, ...], options: Namespace
 ) -> tuple[Work, Tensors, Tensors]:
     """Translate; also the tensors of this package and of the release."""
     drops = tuple(
@@ -198,9 +150,7 @@ def _translated(
     return work, work.done, state
 
 
-def _packed(
-    work: Work, options: argparse.Namespace, **meta: Any
-) -> dict[str, Any]:
+def _packed(work: Work, options: Namespace, **meta: Any) -> dict[str, Any]:
     """State dict and plain meta of a checkpoint of this package."""
     meta.update(
         kept_meta(read_meta(options.source)),

@@ -202,9 +202,15 @@ def run_compare(arguments: Sequence[str] | None = None) -> None:
     options = compare_parser().parse_args(arguments)
     with report_errors():
         embedder = build_embedder(options)
-        (score,) = embedder.compare(
+        scores = embedder.compare(
             options.first, options.second, options.modality
         )
+        if len(scores) > 1:
+            raise ConfigError(
+                f'compare takes two images, got {len(scores)} of each side; '
+                'put one side into a gallery (mmgl gallery) and search it'
+            )
+        (score,) = scores
     text = f'similarity {score:.4f}'
     if embedder.calibration is not None:
         known = embedder.calibration

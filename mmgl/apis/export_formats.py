@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, one_line
 from mmgl.utils.files import replace_whole
 
 from .inference.network import Features
 
-SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt', 'openvino': '.xml'}
 # No batch that is checked: a constant of the trace would show.
 _EXAMPLE = 3
 
@@ -76,7 +75,7 @@ def _write_onnx(
 ) -> None:
     import onnx
 
-    with _quiet(), replace_whole(path) as partial:
+    with _quiet(), _expressed(), replace_whole(path) as partial:
         torch.onnx.export(
             network,
             (_example(size),),
@@ -125,6 +124,18 @@ def _open_openvino(path: Path) -> Callable[[Any], Features]:
         path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'}
     )
     return lambda images: network([images])[0]
+
+
+@contextmanager
+def _expressed() -> Iterator[None]:
+    """Say in a sentence what ONNX cannot."""
+    try:
+        yield
+    except torch.onnx.OnnxExporterError as error:
+        raise ConfigError(
+            f'a part of the model cannot be written as ONNX '
+            f'({one_line(error)}); use --format torchscript'
+        ) from error
 
 
 @contextmanager

@@ -5,7 +5,6 @@ gives features ``(N, D)`` of length 1: normalisation is inside. Nothing stays
 that has not been compared with torch.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,16 +18,16 @@ from torch.nn import functional as F
 
 from mmgl.models.single_modality import for_one_modality
 from mmgl.structures import MODALITY_NAMES
-from mmgl.utils.arguments import output_folder
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.version import __version__
 
-from .export_formats import SUFFIXES, open_backend
+from .export_formats import open_backend
 from .inference.network import Features
 from .inference.seal import seal
 from .inference.sources import Images
 from .inference.weights import Weights, open_weights
+from .parsers import EXPORTS, export_parser
 from .shrinking import pictures_of, quantize, store_half
 
 # Largest difference of a feature, whose length is 1.
@@ -86,9 +85,9 @@ def export(
         ConfigError: If the format or its packages are not there, or a
             network gives other features than torch.
     """
-    if format not in SUFFIXES:
+    if format not in EXPORTS:
         raise ConfigError(
-            f'--format must be one of {", ".join(SUFFIXES)}, got {format!r}'
+            f'--format must be one of {", ".join(EXPORTS)}, got {format!r}'
         )
     kind = 'int8' if int8 else 'fp16' if fp16 else 'fp32'
     if kind != 'fp32' and (format != 'onnx' or (fp16 and int8)):
@@ -114,7 +113,7 @@ def export(
     reports = []
     for modality, name in enumerate(MODALITY_NAMES):
         network = DeployedNetwork(model, modality).eval()
-        path = Path(out) / f'{name}{SUFFIXES[format]}'
+        path = Path(out) / f'{name}{EXPORTS[format]}'
         backend.write(network, size, path, dict(facts, modality=name))
         report = compare(network, backend.open(path), size)
         _accept(path, report['difference'] < TOLERANCE, report, 'difference')
@@ -209,28 +208,6 @@ def _time(run: Callable[[], Any], repeats: int = 5) -> float:
         run()
         times.append(1e3 * (time.perf_counter() - start))
     return float(np.median(times))
-
-
-def export_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl export``."""
-    parser = argparse.ArgumentParser(
-        description='Write a network for each modality, and compare it with '
-        'torch.'
-    )
-    add = parser.add_argument
-    add('weights', help='bundle or checkpoint')
-    add('out', type=output_folder, help='folder to write')
-    add('--format', default='onnx', choices=SUFFIXES)
-    add('--config', help='config, if the checkpoint does not carry it')
-    add('--fp16', action='store_true', help='store half precision (onnx)')
-    add(
-        '--int8',
-        nargs=2,
-        metavar=('VISIBLE', 'INFRARED'),
-        help='compute in 8 bits (onnx), with ranges measured on these images: '
-        'files, folders or patterns of persons like those to come',
-    )
-    return parser
 
 
 def run_export(arguments: Sequence[str] | None = None) -> None:

@@ -7,13 +7,12 @@ files have changed.
 import argparse
 from collections.abc import Sequence
 
-from mmgl.datasets import LLCM, SYSUMM01, RegDB
-from mmgl.datasets.pack_writer import INTERPOLATIONS, verify_pack, write_pack
 from mmgl.protocols.regdb import TRIALS
 from mmgl.utils.arguments import output_folder, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import report_errors
 from mmgl.utils.progress import ImageProgress
+from mmgl.utils.resampling import INTERPOLATIONS
 
 SPLITS = {
     'sysu': ('trainval', 'test'),
@@ -24,6 +23,8 @@ SPLITS = {
 
 def image_paths(root: str, layout: str, splits: Sequence[str]) -> set[str]:
     """Return the paths of the images of a data set, of all trials together."""
+    from mmgl.datasets import LLCM, SYSUMM01, RegDB
+
     datasets = (
         RegDB(root, split, trial, listing='protocol')
         if layout == 'regdb'
@@ -77,6 +78,8 @@ def run_packing(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if not args.verify and not args.root:
         parser.error('--root is required')
+    from mmgl.datasets.pack_writer import verify_pack, write_pack
+
     silence_upstream_warnings()
     with report_errors():
         if args.verify:

@@ -1,13 +1,10 @@
 """Pictures of features: t-SNE, and queries with their best matches."""
 
-import argparse
 from collections.abc import Sequence
 
 import numpy as np
 
-from mmgl.config.options import add_picture_option
 from mmgl.evaluation.features_io import FeatureSet
-from mmgl.utils.arguments import natural, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 from mmgl.visualization import (
@@ -22,32 +19,8 @@ from mmgl.visualization import (
 )
 from mmgl.visualization.style import checked_path
 
-from .features import add_input_options, load_inputs
-
-_INPUTS = (
-    'Inputs are feature dumps (.npz of tools/test.py) or, with --config, '
-    'checkpoints of any kind: pre-trained, fine-tuned, ImageNet or random.'
-)
-
-
-def tsne_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl tsne``."""
-    parser = argparse.ArgumentParser(
-        description='Draw t-SNE of features: colour is identity, marker is '
-        f'modality. {_INPUTS}'
-    )
-    add_input_options(parser)
-    add_picture_option(parser)
-    add = parser.add_argument
-    add('--num-ids', type=positive, default=10, help='identities to draw')
-    add(
-        '--per-modality',
-        type=natural,
-        default=30,
-        help='most images of an identity in a modality; 0 for all',
-    )
-    add('--no-labels', action='store_true', help='no numbers of identities')
-    return parser
+from .features import load_inputs
+from .parsers import ranking_parser, tsne_parser
 
 
 def run_tsne(arguments: Sequence[str] | None = None) -> None:
@@ -66,33 +39,6 @@ def run_tsne(arguments: Sequence[str] | None = None) -> None:
                 tsne_embed(dump.features, args.seed), dump.pids, dump.modality
             )
         print(draw_embedding(panels, args.out, not args.no_labels))
-
-
-def ranking_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl ranking``."""
-    parser = argparse.ArgumentParser(
-        description='Draw queries and their best matches, the same queries '
-        f'for every run. {_INPUTS}'
-    )
-    add_input_options(parser)
-    add_picture_option(parser)
-    add = parser.add_argument
-    add('--num-queries', type=positive, default=5)
-    add('--top-k', type=positive, default=10)
-    add(
-        '--multi-shot',
-        action='store_true',
-        help='all images in the gallery, as RegDB does, not one an identity '
-        'and camera',
-    )
-    add('--side-by-side', action='store_true', help='not one above another')
-    add(
-        '--against',
-        metavar='INPUT',
-        help='another model: of the queries those whose first match moved '
-        'most, up and down alike',
-    )
-    return parser
 
 
 def _check_same_images(dumps: dict[str, FeatureSet]) -> None:

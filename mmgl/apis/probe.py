@@ -2,53 +2,21 @@
 
 import json
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from terminaltables import AsciiTable
 
-from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 from mmgl.utils.files import check_output, write_json
 from mmgl.version import __version__
 
-from .features.inputs import (
-    add_extraction_options,
-    extract_by_options,
-    marked,
-    panel_names,
-)
+from .features.inputs import extract_by_options, marked, panel_names
+from .parsers import probe_parser
 from .probe_report import probe_features
-
-
-def probe_parser() -> ArgumentParser:
-    """Return the parser of ``mmgl probe``."""
-    parser = ArgumentParser(
-        description='Judge pre-trained features without fine-tuning.'
-    )
-    add = parser.add_argument
-    add('config', help='config with the backbone and the data')
-    add('checkpoints', nargs='*', help="files, torchvision:// or 'random'")
-    add('--names', nargs='+', help='names in the table (default: the folders)')
-    add('--out', type=output_file, metavar='JSON', help='file for the figures')
-    add(
-        '--compare',
-        nargs='+',
-        default=[],
-        metavar='JSON',
-        help='earlier outputs to put into the same table',
-    )
-    add(
-        '--split',
-        help='default: held-out identities, val_test of SYSU-MM01 '
-        'and test of RegDB',
-    )
-    add('--num-parts', type=positive, default=6, help='horizontal stripes')
-    add_extraction_options(parser)
-    return parser
 
 
 def probe_checkpoint(

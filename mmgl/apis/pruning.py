@@ -5,7 +5,6 @@ The file holds one network a modality and loads by
 features of the checkpoint; docs/methods/nfs.md says what is removed.
 """
 
-import argparse
 import copy
 from collections.abc import Sequence
 from typing import Any
@@ -16,39 +15,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmgl.checkpoints.reader import trust
 from mmgl.config.loading import checked_config
-from mmgl.config.options import add_trust_option
 from mmgl.models.backbones.base_resnet import STAGES
 from mmgl.models.pruned_backbone import STREAMS, channel_subsets
 from mmgl.models.pruning import prune_model, save_pruned
-from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import report_errors
 from mmgl.utils.files import check_output
 
 from .models import build_model
+from .parsers import pruning_parser
 
 # Largest difference of the feature maps in fp64, relative to the largest
 # value: the same products are added in another order.
 TOLERANCE = 1e-9
-
-
-def pruning_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl export-pruned``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    add('config', help='config of the training run')
-    add('checkpoint', help='a checkpoint of it')
-    add('out', type=output_file, help='file to write')
-    add(
-        '--size',
-        type=positive,
-        nargs=2,
-        default=(288, 144),
-        metavar=('HEIGHT', 'WIDTH'),
-        help='image size of the report',
-    )
-    add_trust_option(parser)
-    return parser
 
 
 def build_headless(config: str, checkpoint: str) -> tuple[Any, dict[str, Any]]:

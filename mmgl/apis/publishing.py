@@ -1,6 +1,5 @@
 """Make a bundle of a run: weights to deploy, their settings and a card."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,37 +11,15 @@ from mmgl.checkpoints.provenance import FIELDS, META_KEY, seen_by
 from mmgl.checkpoints.resume import find_resumable
 from mmgl.checkpoints.whole import HEADS
 from mmgl.evaluation.documents import read_report
-from mmgl.utils.arguments import output_folder
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.utils.files import write_text
 from mmgl.utils.versions import package_versions
 from mmgl.version import __version__
 
 from .inference.weights import open_weights
+from .parsers import publish_parser
 
 _CARD = Path(__file__).with_name('model_card.md')
-
-
-def publish_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl publish``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    add('run', help='work dir of a training, or one of its checkpoints')
-    add('out', type=output_folder, help='folder to write')
-    add(
-        '--data-licence',
-        required=True,
-        help='terms of the training data that bind who uses the weights',
-    )
-    add('--config', help='config, if the checkpoint does not carry it')
-    add('--metrics', help='metrics.json of mmgl test, to publish with it')
-    add('--fp16', action='store_true', help='store half precision')
-    add(
-        '--with-heads',
-        action='store_true',
-        help='keep classifiers and the like, which features do not need',
-    )
-    return parser
 
 
 def find_checkpoint(run: str | Path) -> Path:

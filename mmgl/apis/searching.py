@@ -153,6 +153,8 @@ def add_images(options: argparse.Namespace) -> None:
                 names, rows = zip(*good, strict=True)
                 gallery.upsert(np.stack(rows), names, [known] * len(names))
                 count += len(names)
+        if not count:
+            raise ConfigError('none of the images could be read')
         print(f'added {count} images, {gallery.count()} in all')
 
 
@@ -163,7 +165,8 @@ def change(gallery: Gallery, options: argparse.Namespace) -> None:
     elif options.command == 'list':
         for name in gallery.names(_where(options)):
             (record,) = gallery.get([name])
-            print(f'{name}  {json.dumps(record.metadata)}')
+            known = json.dumps(record.metadata, ensure_ascii=False)
+            print(f'{name}  {known}')
     elif options.command == 'copy':
         with Gallery.open(options.target, gallery.model_hash) as target:
             print(f'copied {gallery.copy_to(target)} images')

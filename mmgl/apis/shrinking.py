@@ -27,7 +27,8 @@ def pictures_of(weights: Weights, modality: int, images: Images) -> Picture:
     sources = list(expand(images, modality))
     step = -(-len(sources) // MOST_IMAGES)
     prepare = weights.preparation()
-    chosen = [prepare(source.load()) for source in sources[::step]]
+    window = weights.window
+    chosen = [prepare(source.load(window)) for source in sources[::step]]
     rgb: Picture = np.ascontiguousarray(np.stack(chosen)[..., ::-1])
     return rgb
 

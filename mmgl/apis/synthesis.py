@@ -4,18 +4,11 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 
-from mmgl.datasets.synthetic import (
-    Difficulty,
-    preset_counts,
-    write_llcm,
-    write_regdb,
-    write_sysu,
-)
+from mmgl.protocols.difficulty import Difficulty
 from mmgl.utils.arguments import output_folder, positive, seed
 from mmgl.utils.errors import report_errors
 from mmgl.utils.progress import ImageProgress
 
-WRITE = {'sysu': write_sysu, 'regdb': write_regdb, 'llcm': write_llcm}
 DIFFICULTY = dataclasses.fields(Difficulty)
 
 
@@ -24,7 +17,7 @@ def synthesis_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('--root', type=output_folder, required=True, help='folder to write')
-    add('--layout', choices=tuple(WRITE), default='sysu')
+    add('--layout', choices=('sysu', 'regdb', 'llcm'), default='sysu')
     add('--preset', choices=('tiny', 'mini', 'full'), default='mini')
     add('--seed', type=seed, default=0)
     add('--workers', type=positive, default=1, help='number of processes')
@@ -44,8 +37,11 @@ def synthesis_parser() -> argparse.ArgumentParser:
 def run_synthesis(arguments: Sequence[str] | None = None) -> None:
     """Write the data set and print what it holds."""
     args = synthesis_parser().parse_args(arguments)
+    from mmgl.datasets import synthetic
+
+    write = getattr(synthetic, f'write_{args.layout}')
     with report_errors():
-        WRITE[args.layout](
+        write(
             args.root,
             args.preset,
             args.seed,
@@ -53,7 +49,7 @@ def run_synthesis(arguments: Sequence[str] | None = None) -> None:
             ImageProgress(args.quiet),
             Difficulty(**{f.name: getattr(args, f.name) for f in DIFFICULTY}),
         )
-    images = preset_counts(args.layout, args.preset)['images']
+    images = synthetic.preset_counts(args.layout, args.preset)['images']
     print(
         f'{args.root}: {images} images in the {args.layout} layout '
         f'(preset {args.preset}, seed {args.seed}).'

@@ -15,15 +15,13 @@ from mmgl.utils.errors import ConfigError
 
 from .compare import misfit, some_names
 from .provenance import MODEL_KEY, read_meta, seen_by
-from .reader import INIT, Source, read_network, read_state_dict
+from .reader import INIT, Source, part_of_network, read_state_dict
+from .stems import STEM, STEM_MODES, STEMS, map_stems
 
 PREFIX = 'backbone.'
-STEM = 'stem.'
-STEMS = {'visible': 'visible_stem.', 'infrared': 'infrared_stem.'}
 # Layers an ordinary ResNet has not, with initial values of their own.
 ADDED = ('non_local.', 'plugins.')
 KINDS = ('imagenet', 'mmgl')
-STEM_MODES = ('exact', 'duplicate', *STEMS)
 SETTINGS = ('kind', 'checkpoint', 'stems', 'allow_missing', 'allow_unused')
 
 
@@ -103,16 +101,18 @@ def load_backbone(
     check_init_from(dict(kind=kind, stems=stems))
     missing, unused = _prefixes(allow_missing), _prefixes(allow_unused)
     networks = dict(backbone.named_children()).get('networks')
-    settings = (kind, stems, missing, unused)
+    where = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
+    settings = (str(where), kind, stems, missing, unused)
+    state = read_state_dict(checkpoint)
     if isinstance(networks, nn.ModuleDict):
         report = _merge_reports(
             {
-                name: _load(network, read_network(checkpoint, name), *settings)
+                name: _load(network, part_of_network(state, name), *settings)
                 for name, network in networks.items()
             }
         )
     else:
-        report = _load(backbone, checkpoint, *settings)
+        report = _load(backbone, state, *settings)
     vars(backbone)[MODEL_KEY] = seen_by(read_meta(checkpoint))
     return report
 
@@ -137,17 +137,17 @@ def _prefixes(names: Sequence[str] | str) -> tuple[str, ...]:
 
 def _load(
     backbone: nn.Module,
-    checkpoint: Source,
+    state: Mapping[str, Tensor],
+    where: str,
     kind: str,
     stems: str,
     may_miss: tuple[str, ...],
     may_stay: tuple[str, ...],
 ) -> LoadReport:
     """Load the weights of one network."""
-    where = 'the given dict' if isinstance(checkpoint, dict) else checkpoint
     target = backbone.state_dict()
-    source, dropped = _source_tensors(checkpoint, kind, backbone)
-    source, unused_stem = _map_stems(source, target, kind, stems)
+    source, dropped = _source_tensors(state, kind, backbone)
+    source, unused_stem = map_stems(source, target, kind, stems)
     if kind == 'imagenet':
         may_miss += ADDED
     fresh = _may_be_absent(source, target, kind, may_miss)
@@ -171,9 +171,7 @@ def _load(
     with torch.no_grad():
         for name in matched:
             target[name].copy_(source[name])
-    report = LoadReport(
-        str(where), matched, fresh, (*dropped, *unused_stem, *left)
-    )
+    report = LoadReport(where, matched, fresh, (*dropped, *unused_stem, *left))
     print_log(str(report), logger='current')
     return report
 
@@ -209,10 +207,9 @@ def check_init_from(init_from: Mapping[str, Any] | None) -> None:
 
 
 def _source_tensors(
-    checkpoint: Source, kind: str, backbone: nn.Module
+    state: Mapping[str, Tensor], kind: str, backbone: nn.Module
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Backbone tensors in this package's names, and the names dropped."""
-    state = read_state_dict(checkpoint)
     own = {
         name.removeprefix(PREFIX): value
         for name, value in state.items()
@@ -241,53 +238,6 @@ def _source_tensors(
         if not name.startswith('fc.')
     }
     return tensors, [*dropped, *(k for k in state if k.startswith('fc.'))]
-
-
-def _map_stems(
-    source: dict[str, Tensor], target: dict[str, Tensor], kind: str, stems: str
-) -> tuple[dict[str, Tensor], list[str]]:
-    """Rename the stems of the source as asked; also names then unused."""
-    from_two, to_two = (
-        any(name.startswith(STEMS['visible']) for name in names)
-        for names in (source, target)
-    )
-    fitting: tuple[str, ...] = ('exact',)
-    if from_two != to_two:
-        fitting = ('duplicate',) if to_two else tuple(STEMS)
-    if kind == 'imagenet':
-        stems = 'duplicate' if to_two else 'exact'
-    if stems not in fitting:
-        words = {False: 'one stem', True: 'two stems'}
-        raise ConfigError(
-            f'{INIT}: the checkpoint has {words[from_two]} and the backbone '
-            f'{words[to_two]}, which does not go with model.init_from.stems='
-            f"'{stems}'; set it to {' or '.join(map(repr, fitting))}"
-        )
-    places = _places(stems)
-    mapped: dict[str, Tensor] = {}
-    unused = []
-    for name, value in source.items():
-        old = next(
-            (prefix for prefix in places if name.startswith(prefix)), ''
-        )
-        new = places.get(old, ('',))
-        for prefix in new:
-            mapped[prefix + name.removeprefix(old)] = value
-        if not new:
-            unused.append(name)
-    return mapped, unused
-
-
-def _places(stems: str) -> dict[str, tuple[str, ...]]:
-    """Say for a stem of the source where it goes: to two, one or none."""
-    if stems == 'duplicate':
-        return {STEM: tuple(STEMS.values())}
-    if stems in STEMS:
-        return {
-            prefix: (STEM,) if modality == stems else ()
-            for modality, prefix in STEMS.items()
-        }
-    return {}
 
 
 def _may_be_absent(

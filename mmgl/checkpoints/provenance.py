@@ -147,6 +147,16 @@ def _shared(seen: Entry, scored: Entry) -> str:
     return f'{trained} and has seen {which} {where}' if number else ''
 
 
+def check_unseen(source: Source, dataset: Any, allow: bool) -> str | None:
+    """Do as :func:`check_seen` for a checkpoint and a data set."""
+    return check_seen(
+        seen_by(read_meta(source)),
+        entries_of(dataset),
+        f'checkpoint {source}',
+        allow,
+    )
+
+
 def check_seen(
     history: Iterable[Entry],
     scored: Iterable[Entry],

@@ -187,19 +187,19 @@ def read_state_dict(
     return {name: value.detach() for name, value in own.items()}
 
 
-def read_network(checkpoint: Source, name: str) -> Source:
-    """Read the part for one network of a backbone made of several.
+def part_of_network(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Take the part for one network of a backbone made of several.
 
-    Its tensors are named as those of a backbone of one network; a checkpoint
+    Its tensors are named as those of a backbone of one network; a state dict
     that is not of several networks is returned as it is.
     """
     prefix = f'backbone.networks.{name}.'
     part = {
         f'backbone.{tensor.removeprefix(prefix)}': value
-        for tensor, value in read_state_dict(checkpoint).items()
+        for tensor, value in state.items()
         if tensor.startswith(prefix)
     }
-    return part or checkpoint
+    return part or state
 
 
 def _holds_tensors(state: object) -> TypeGuard[dict[str, Tensor]]:

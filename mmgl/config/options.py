@@ -22,6 +22,10 @@ from .keys import PRECISIONS
 
 # The name, and an older one.
 ALLOW_SEEN = (ALLOW_OPTION, '--allow-trial-mismatch')
+RANDOM = 'random'
+INIT_KINDS = ('mmgl', 'imagenet', RANDOM)
+# What is extracted from a checkpoint.
+FEATURES = ('backbone', 'test')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -77,6 +81,75 @@ def add_trust_option(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='let the checkpoints named here run the code they hold',
     )
+
+
+def _device(text: str) -> str:
+    import torch  # which takes seconds
+
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:
+        problem = str(error).partition('\n')[0]
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no device ({problem})'
+        ) from error
+    return text
+
+
+def add_extraction_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options with which features are extracted."""
+    add = parser.add_argument
+    add(
+        '--data-root',
+        default='',
+        help="folder of the images (default: the config's)",
+    )
+    add(
+        '--init-kind',
+        choices=INIT_KINDS,
+        help='what the checkpoints are (default: found out)',
+    )
+    add('--seed', type=seed, default=0, help='seed of everything random')
+    add(
+        '--workers', type=natural, default=0, help='processes that load images'
+    )
+    add('--device', type=_device, help='default: the GPU if there is one')
+    add_cfg_options(parser)
+    add_trust_option(parser)
+    add(
+        *ALLOW_SEEN,
+        action='store_true',
+        help='use checkpoints that have seen the identities in training',
+    )
+
+
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of tools that draw checkpoints and feature dumps."""
+    add = parser.add_argument
+    add(
+        'inputs',
+        nargs='+',
+        help='feature dumps (.npz of tools/test.py); or, with --config, '
+        "checkpoints, 'random' or torchvision://resnetNN",
+    )
+    add(
+        '--config',
+        nargs='+',
+        default=[],
+        help='config of the checkpoints, or one for each',
+    )
+    add(
+        '--names', nargs='+', help='titles (default: the folder of each input)'
+    )
+    add('--split', default='test', help='images to draw from checkpoints')
+    add(
+        '--feature',
+        choices=FEATURES,
+        default='backbone',
+        help='of checkpoints: pooled backbone features, or those that the '
+        'fine-tuned model is tested with',
+    )
+    add_extraction_options(parser)
 
 
 def distinct_names(

@@ -15,7 +15,7 @@ import torch
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import replace_whole
 from mmgl.utils.images import MAX_PIXELS, read_file
-from mmgl.utils.resampling import KERNELS
+from mmgl.utils.resampling import OPENCV
 from mmgl.utils.workers import process_pool
 
 from . import packed
@@ -25,9 +25,6 @@ from .reid_dataset import build_pipeline
 MAX_WORKERS = 512
 # Rows between two writes of the index: what a kill costs.
 BLOCK = 512
-# mmcv's Resize, for pipelines without PILResize.
-OPENCV = 'opencv'
-INTERPOLATIONS = (*KERNELS, OPENCV)
 # Number of a row, and what the index keeps of it in the order of COLUMNS.
 Row = tuple[int, tuple[int, ...]]
 

@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 
 from mmgl.registry import TRANSFORMS
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, one_line
 
 from .checks import check_choice
 from .packed import PackedImages, find_rows
@@ -195,9 +195,9 @@ class ReIDDataset(BaseDataset):  # type: ignore[misc]
                 f'data_root={self.data_root!r}.'
             ) from error
         except (AssertionError, cv2.error) as error:
-            why = ' '.join(str(error).split())
             raise ConfigError(
-                f'{what} cannot be transformed ({why}); check the pipeline.'
+                f'{what} cannot be transformed ({one_line(error)}); check '
+                'the pipeline.'
             ) from error
 
 

@@ -1,8 +1,9 @@
 """mmengine's Runner, strict about checkpoints."""
 
 import warnings
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -32,6 +33,21 @@ class ReIDRunner(Runner):  # type: ignore[misc]
     one from the beginning. It has one optimizer and schedules of epochs and
     iterations alone.
     """
+
+    # Names that runs of this process have had.
+    _begun: ClassVar[Counter[str]] = Counter()
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Set up the environment, and name the run after the second.
+
+        mmengine keeps logs, figures and the checkpoints to delete by that
+        name; of two runs that a process begins in one second it takes the
+        second for the first.
+        """
+        super().setup_env(env_cfg)
+        self._begun[self._timestamp] += 1
+        if (number := self._begun[self._timestamp]) > 1:
+            self._timestamp += f'_{number}'
 
     def dump_config(self) -> None:
         """Leave no record of a run that is not started."""

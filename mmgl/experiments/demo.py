@@ -1,4 +1,7 @@
-"""``mmgl demo``: a small model of drawn people, with pictures to try it on."""
+"""``mmgl demo``: a small model of drawn people, with pictures to try it on.
+
+What takes seconds to import is imported when it is needed.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -7,12 +10,6 @@ from string import ascii_lowercase
 
 import cv2
 
-from mmgl.apis.evaluation import run_evaluation
-from mmgl.apis.publishing import publish
-from mmgl.apis.training import run_training
-from mmgl.checkpoints.resume import find_resumable
-from mmgl.datasets import SYSUMM01
-from mmgl.datasets.synthetic import write_sysu
 from mmgl.protocols.modality import INFRARED, VISIBLE
 from mmgl.utils.arguments import natural, output_folder
 from mmgl.utils.errors import ConfigError, report_errors
@@ -62,6 +59,10 @@ def make_demo(
     out: Path, scale: Scale = SCALES['mini'], workers: int = 1
 ) -> None:
     """Write data, train, publish and choose pictures; see the command."""
+    from mmgl.apis.evaluation import run_evaluation
+    from mmgl.apis.publishing import publish
+    from mmgl.datasets.synthetic import write_sysu
+
     if (out / 'people-model').exists():
         raise ConfigError(f'{out}/people-model is there; choose a new folder')
     work = out / 'work'
@@ -97,6 +98,9 @@ def make_demo(
 
 def _train(words: list[str], folder: Path, options: list[str]) -> Path:
     """Train, or go on, and return the last checkpoint."""
+    from mmgl.apis.training import run_training
+    from mmgl.checkpoints.resume import find_resumable
+
     place = '--work-dir', str(folder), '--resume', 'auto'
     run_training([*words, *place, '--cfg-options', *options])
     found = find_resumable(folder)
@@ -111,6 +115,8 @@ def choose_pictures(data: str, out: Path) -> None:
     Each person has a letter: ``day/a.png`` and ``night/a.png`` are one, and
     ``night.png`` is the first.
     """
+    from mmgl.datasets import SYSUMM01
+
     images = SYSUMM01(data, 'test', lazy_init=False)
     found: dict[int, dict[int, str]] = {}
     for number in range(len(images)):

@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import ConfigError
+from .errors import ConfigError, one_line
 
 Pixels: TypeAlias = npt.NDArray[Any]
 
@@ -91,14 +91,14 @@ def decode_image(
             raise ValueError(
                 'it has 16 bits; set the argument window of '
                 'LoadImageFromFile or LoadImageFromBytes (pack-dataset '
-                '--window) to two percentiles, such as 1 and 99'
+                '--window) to two percentiles, such as 1 and 99, or save eight'
             )
         if deep:
             flags |= cv2.IMREAD_ANYDEPTH
         img = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if img is None:
             raise ValueError('it is damaged')
-    return img if window is None or not deep else _eight_bits(img, window)
+    return img if window is None or not deep else eight_bits(img, window)
 
 
 def read_image(
@@ -144,7 +144,8 @@ def convert_image(image: Image.Image) -> Pixels:
             f'it has the mode {image.mode}; convert it to RGB with eight bits'
         )
     _check_kind(image, lambda: image)
-    rgb = np.asarray(image.convert('RGB'))
+    # As a decoder turns what a camera was held to.
+    rgb = np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
     return np.ascontiguousarray(rgb[..., ::-1])
 
 
@@ -162,10 +163,9 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # decoders raise what they like
-        why = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f'image {name!r} cannot be read: it cannot be decoded ({why}); '
-            'restore the file'
+            f'image {name!r} cannot be read: it cannot be decoded '
+            f'({one_line(error)}); restore the file'
         ) from error
 
 
@@ -212,8 +212,8 @@ def _check_kind(image: Image.Image, copied: Callable[[], Image.Image]) -> None:
             raise ValueError('it is transparent, save it without alpha')
 
 
-def _eight_bits(img: Pixels, window: Sequence[float]) -> Pixels:
-    """Spread the levels between two percentiles over 0 to 255."""
+def eight_bits(img: Pixels, window: Sequence[float]) -> Pixels:
+    """Spread the levels between two percentiles over 0 to 255: uint8."""
     low, high = np.percentile(img, window)
     scaled = (img - low) * (255 / max(high - low, 1))
     levels: Pixels = np.rint(scaled).clip(0, 255).astype(np.uint8)

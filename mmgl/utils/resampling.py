@@ -55,6 +55,9 @@ KERNELS: dict[str, tuple[Callable[[Values], Values], int]] = {
     'bilinear': (_triangle, 1),
     'bicubic': (_cubic, 2),
 }
+# By these, or as OpenCV does, for pipelines without PILResize.
+OPENCV = 'opencv'
+INTERPOLATIONS = (*KERNELS, OPENCV)
 
 
 class Taps(NamedTuple):

@@ -8,7 +8,7 @@ __all__ = ['ATTACKS']
 
 for name in (
     *('checkpoints', 'splits', 'features', 'images'),
-    *('stores', 'bundles', 'photographs', 'people', 'service'),
-    *('settings', 'commands', 'tables'),
+    *('stores', 'bundles', 'exports', 'photographs', 'people'),
+    *('service', 'settings', 'commands', 'tables'),
 ):
     import_module(f'.{name}', __package__)

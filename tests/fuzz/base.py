@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def _stores(base: Path) -> None:
 
 
 def _deployed(base: Path) -> None:
-    """A bundle, a photograph, and galleries of it and of drawn vectors."""
+    """A bundle, its export, a photograph, and two galleries."""
     import mmgl
     from mmgl.apis.publishing import publish
     from mmgl.gallery.gallery import Gallery
@@ -124,6 +125,10 @@ def _deployed(base: Path) -> None:
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (90, 40, 3), dtype=np.uint8)
     Image.fromarray(picture).save(base / 'person.png')
+    if find_spec('onnx') and find_spec('onnxruntime'):
+        from mmgl.apis.exporting import export
+
+        export(base / 'bundle', base / 'exported')
     embedder = mmgl.Embedder(base / 'bundle')
     row = embedder.embed(base / 'person.png', 'visible')
     known = [

@@ -9,7 +9,14 @@ import torch
 
 import mmgl
 from mmgl.apis import export_formats
-from mmgl.apis.exporting import DeployedNetwork, export, run_export
+from mmgl.apis.exporting import (
+    TOLERANCE,
+    DeployedNetwork,
+    compare,
+    export,
+    run_export,
+)
+from mmgl.apis.inference.seal import read_sealed, seal
 from mmgl.models.pruning import save_pruned
 from mmgl.utils.errors import ConfigError
 
@@ -73,6 +80,36 @@ def test_one_modality_alone_is_the_model(method):
             got = traced(images)
         assert torch.isfinite(got).all()
         torch.testing.assert_close(got, want, atol=1e-6, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('method', METHODS)
+def test_every_method_is_a_plain_network(method, tmp_path):
+    """Two seconds each: written, looked into, and compared with torch."""
+    torch.manual_seed(0)
+    model = mmgl.build_model(f'finetune/{method}_r18-narrow_synthetic')
+    network = DeployedNetwork(lively(model), 1).eval()
+    backend = export_formats.open_backend('onnx')
+    path = tmp_path / 'infrared.onnx'
+    backend.write(network, (96, 48), path, {})
+    seal(path)
+    assert read_sealed(path)
+    report = compare(network, backend.open(path), (96, 48))
+    assert report['difference'] < TOLERANCE
+
+
+class Odd(torch.nn.Module):
+    """Has a part that no exporter knows."""
+
+    def forward(self, images):
+        return torch.special.i1e(images[:, 0, 0].float())
+
+
+def test_what_onnx_cannot_is_one_sentence(tmp_path):
+    write = export_formats.open_backend('onnx').write
+    with pytest.raises(ConfigError, match='i1e.* use --format torchscript'):
+        write(Odd(), (8, 4), tmp_path / 'odd.onnx', {})
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_pruned_network(photographs, tmp_path):
@@ -170,7 +207,9 @@ def test_the_command_reports(bundle, tmp_path, capsys):
     with pytest.raises(ConfigError, match='--format must be one of'):
         export(bundle, tmp_path, 'tflite')
     for name in ('visible', 'infrared'):
-        assert (tmp_path / f'{name}.pt').is_file()
+        # Programs, which nothing here opens.
+        with pytest.raises(ConfigError, match='TorchScript'):
+            mmgl.Embedder(tmp_path / f'{name}.pt')
 
 
 def test_openvino(bundle, exported, tmp_path):

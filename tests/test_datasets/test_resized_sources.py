@@ -7,7 +7,8 @@ import pytest
 from streaming import DECODE, epoch, loader
 
 from mmgl.datasets import SYSUMM01
-from mmgl.datasets.pack_writer import INTERPOLATIONS, OPENCV, write_pack
+from mmgl.datasets.pack_writer import write_pack
+from mmgl.utils.resampling import INTERPOLATIONS, OPENCV
 
 LOAD = dict(type='LoadImageFromFile')
 WIDTH, HEIGHT = 20, 30

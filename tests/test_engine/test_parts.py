@@ -1,11 +1,26 @@
 import os
+import time
+from collections import Counter
 
 import pytest
 import torch
 from mmengine.fileio import get_file_backend
 
 from mmgl.engine import AutocastOptimWrapper
+from mmgl.engine.runner import ReIDRunner
 from mmgl.registry import OPTIM_WRAPPERS
+
+
+def test_runs_of_one_second_have_names_of_their_own(monkeypatch):
+    monkeypatch.setattr(time, 'time', lambda: 1e9)
+    monkeypatch.setattr(ReIDRunner, '_begun', Counter())
+    names = []
+    for _ in range(3):
+        run = object.__new__(ReIDRunner)
+        run._distributed, run._launcher = False, 'none'
+        run.setup_env(dict(mp_cfg=dict(mp_start_method='fork')))
+        names.append(run.timestamp)
+    assert names == [names[0], f'{names[0]}_2', f'{names[0]}_3']
 
 
 def atomic():

@@ -1,5 +1,6 @@
 """Images hold the versions that were tested, and the service they compose."""
 
+import json
 import re
 from pathlib import Path
 
@@ -27,6 +28,23 @@ def test_versions_are_the_tested_ones(name):
     for package, version in named:
         package = {'pytorch': 'torch'}.get(package, package)
         assert tested[package.removesuffix('-headless')] == version, package
+
+
+def test_what_an_image_starts_is_a_service():
+    """The command, and the address that says whether it is ready."""
+    text = (ROOT / 'docker/Dockerfile').read_text().replace('\\\n', '')
+    lists = re.findall(r'^(?:ENTRYPOINT|CMD) (\[.*\])', text, re.M)
+    entry, (command, *options) = map(json.loads, lists)
+    given = serve_parser().parse_args(options)
+    assert [*entry, command] == ['mmgl', 'serve']
+    assert (given.host, given.port) == ('0.0.0.0', 8000)
+    assert re.search(r'^EXPOSE 8000$', text, re.M)
+    assert 'http://127.0.0.1:8000/ready' in text
+    assert "'/ready'" in (ROOT / 'mmgl/serving/app.py').read_text()
+    # Written by its user, who is not root.
+    volume = re.search(r'^VOLUME (.+)$', text, re.M)[1]
+    assert str(given.gallery).startswith(f'{volume}/')
+    assert re.search(r'^USER 1000$', text, re.M)
 
 
 def test_what_is_composed_starts():

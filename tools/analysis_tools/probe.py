@@ -1,6 +1,6 @@
 """Judge pre-trained features without fine-tuning (docs/probe.md)."""
 
-from mmgl.apis.probe import run_probe
+from mmgl.apis.commands import run_probe
 
 if __name__ == '__main__':
     run_probe()

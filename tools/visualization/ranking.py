@@ -1,6 +1,6 @@
 """Draw queries and their best matches."""
 
-from mmgl.apis.pictures import run_ranking as main
+from mmgl.apis.commands import run_ranking as main
 
 if __name__ == '__main__':
     main()

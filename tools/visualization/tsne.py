@@ -1,6 +1,6 @@
 """Draw t-SNE of features."""
 
-from mmgl.apis.pictures import run_tsne as main
+from mmgl.apis.commands import run_tsne as main
 
 if __name__ == '__main__':
     main()

@@ -12,19 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from mmgl.checkpoints.provenance import (
-    check_seen,
-    entries_of,
-    read_meta,
-    seen_by,
-)
+from mmgl.checkpoints.provenance import check_unseen
+from mmgl.config.options import FEATURES, RANDOM
 from mmgl.evaluation.features_io import FeatureSet
 from mmgl.structures import routing_modality
 from mmgl.utils.errors import ConfigError
 
 from ..models import build_model
 from .images import build_images
-from .network import FEATURES, RANDOM, build_backbone, build_preprocessor
+from .network import build_backbone, build_preprocessor
 
 Array: TypeAlias = npt.NDArray[Any]
 FeatureMap: TypeAlias = Tensor | dict[str, Tensor] | Sequence[Tensor]
@@ -180,12 +176,9 @@ def extract_features(
         network, kind = build_model(cfg, checkpoint), 'mmgl'
     else:
         network, kind = build_backbone(cfg, checkpoint, kind, seed)
-    seen = check_seen(
-        seen_by(read_meta(checkpoint) if kind != RANDOM else {}),
-        entries_of(loader.dataset),
-        f'checkpoint {checkpoint}',
-        allow_seen,
-    )
+    seen = None
+    if kind != RANDOM:
+        seen = check_unseen(checkpoint, loader.dataset, allow_seen)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     on_device = (network.to(device), build_preprocessor(cfg).to(device))
     images, parts, _ = _run(*on_device, loader, stripes)

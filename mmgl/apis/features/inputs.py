@@ -1,95 +1,19 @@
 """What the picture tools draw: feature dumps and checkpoints alike."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mmgl.checkpoints.reader import trust
 from mmgl.config.keys import VARIABLES
 from mmgl.config.loading import checked_config
-from mmgl.config.options import (
-    ALLOW_SEEN,
-    add_cfg_options,
-    add_trust_option,
-    distinct_names,
-)
+from mmgl.config.options import distinct_names
 from mmgl.evaluation.features_io import FeatureSet
-from mmgl.utils.arguments import natural, seed
 from mmgl.utils.errors import ConfigError
 from mmgl.visualization import load_feature_dump
 
 from .extraction import ExtractedFeatures, extract_features
-from .network import FEATURES, KINDS
-
-
-def _device(text: str) -> str:
-    try:
-        torch.empty(0, device=text)
-    except (RuntimeError, AssertionError) as error:
-        problem = str(error).partition('\n')[0]
-        raise ArgumentTypeError(
-            f'{text!r} is no device ({problem})'
-        ) from error
-    return text
-
-
-def add_extraction_options(parser: ArgumentParser) -> None:
-    """Add the options of :func:`extract_features`."""
-    add = parser.add_argument
-    add(
-        '--data-root',
-        default='',
-        help="folder of the images (default: the config's)",
-    )
-    add(
-        '--init-kind',
-        choices=KINDS,
-        help='what the checkpoints are (default: found out)',
-    )
-    add('--seed', type=seed, default=0, help='seed of everything random')
-    add(
-        '--workers', type=natural, default=0, help='processes that load images'
-    )
-    add('--device', type=_device, help='default: the GPU if there is one')
-    add_cfg_options(parser)
-    add_trust_option(parser)
-    add(
-        *ALLOW_SEEN,
-        action='store_true',
-        help='use checkpoints that have seen the identities in training',
-    )
-
-
-def add_input_options(parser: ArgumentParser) -> None:
-    """Add the options that :func:`load_inputs` reads."""
-    add = parser.add_argument
-    add(
-        'inputs',
-        nargs='+',
-        help='feature dumps (.npz of tools/test.py); or, with --config, '
-        "checkpoints, 'random' or torchvision://resnetNN",
-    )
-    add(
-        '--config',
-        nargs='+',
-        default=[],
-        help='config of the checkpoints, or one for each',
-    )
-    add(
-        '--names', nargs='+', help='titles (default: the folder of each input)'
-    )
-    add('--split', default='test', help='images to draw from checkpoints')
-    add(
-        '--feature',
-        choices=FEATURES,
-        default='backbone',
-        help='of checkpoints: pooled backbone features, or those that the '
-        'fine-tuned model is tested with',
-    )
-    add_extraction_options(parser)
 
 
 def panel_names(

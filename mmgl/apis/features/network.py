@@ -7,15 +7,14 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmgl.checkpoints.fit import ADDED, PREFIX, STEMS, load_backbone
+from mmgl.checkpoints.fit import ADDED, PREFIX, load_backbone
 from mmgl.checkpoints.reader import read_state_dict
+from mmgl.checkpoints.stems import STEMS
+from mmgl.config.options import INIT_KINDS, RANDOM
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError, nearest
 
-RANDOM = 'random'
-KINDS = ('mmgl', 'imagenet', RANDOM)
-FEATURES = ('backbone', 'test')
 PREPROCESSOR = 'ReIDDataPreprocessor'
 
 
@@ -59,10 +58,10 @@ def build_backbone(
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it does not fit the backbone.
     """
-    if kind is not None and kind not in KINDS:
+    if kind is not None and kind not in INIT_KINDS:
         raise ConfigError(
-            f'--init-kind must be one of {", ".join(KINDS)}, '
-            f'got {kind!r}{nearest(kind, KINDS)}'
+            f'--init-kind must be one of {", ".join(INIT_KINDS)}, '
+            f'got {kind!r}{nearest(kind, INIT_KINDS)}'
         )
     names: Collection[str] = ()
     if RANDOM not in (kind, checkpoint):

@@ -50,7 +50,8 @@ class Embedder:
             ``.onnx`` files, which need no torch.
         more: The second ``.onnx`` file.
         config: For a checkpoint that does not carry its config.
-        device: 'auto' takes the GPU if there is one.
+        device: 'auto' takes the GPU if there is one; files of ``mmgl export``
+            need onnxruntime-gpu for that.
         precision: 'fp32', 'bf16' or 'fp16'; 'auto' is fp32, whose features do
             not depend on the batch.
         batch_size: Images that go through the network at a time.
@@ -121,8 +122,9 @@ class Embedder:
         of them; generators are read as they are needed. ``modality`` is
         'visible' or 'infrared', or one for each image; ``boxes`` has for
         each image a list of boxes (x1, y1, x2, y2 in pixels), each a row of
-        the result. ``on_error`` 'raise' stops at the first image that cannot
-        be read; 'report' gives it a row of NaN and names all in one warning.
+        the result, which may have none. ``on_error`` 'raise' stops at the
+        first image that cannot be read; 'report' gives it a row of NaN and
+        names all in one warning.
 
         Raises:
             ImageError: For an image that cannot be read.
@@ -140,6 +142,8 @@ class Embedder:
                 broken.append(str(result))
                 result = np.full(self.dimensions, np.nan, np.float32)
             rows.append(result)
+        if not rows and boxes is not None:
+            return np.empty((0, self.dimensions), np.float32)
         if not rows:
             raise ConfigError('there are no images to embed')
         if broken:
@@ -257,7 +261,7 @@ class Embedder:
         Raises:
             ImageError: If it cannot be decoded.
         """
-        return self.network.prepare(source.load())
+        return self.network.prepare(source.load(self.network.window))
 
     def run_prepared(
         self, images: list[Picture], modality: Sequence[int]

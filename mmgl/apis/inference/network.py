@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mmgl.utils.errors import ConfigError
 
-from .sources import Picture
+from .sources import Picture, Window
 
 Features: TypeAlias = npt.NDArray[np.float32]
 
@@ -22,12 +22,14 @@ class Network(Protocol):
     """A model with the way its pictures are prepared.
 
     ``sha256`` is that of the weights; ``info`` may hold a ``calibration``;
-    ``explains`` says whether it shows what it looked at.
+    ``explains`` says whether it shows what it looked at, ``window`` what it
+    makes of images of 16 bits.
     """
 
     source: Path
     sha256: str
     explains: bool
+    window: Window
 
     @property
     def info(self) -> Mapping[str, Any]:

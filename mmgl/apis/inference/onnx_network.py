@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,20 @@ import cv2
 import numpy as np
 
 from mmgl.protocols.modality import MODALITY_NAMES
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, one_line
 from mmgl.utils.resampling import KERNELS, resample
 
 from .network import Features, UnexplainedError
-from .seal import check_seal
-from .sources import Picture
+from .seal import read_sealed
+from .sources import LARGEST, Picture, window_of
 
 SUFFIX = '.onnx'
 # What both files of a model have in common.
 _SHARED = ('model_hash', 'precision', 'size', 'transforms', 'calibration')
+# What :meth:`OnnxNetwork.run` gives a file.
+_INPUT = dict(colours='RGB', layout='NHWC uint8')
+_HASH = re.compile('[0-9a-f]{64}')
+_CUDA = 'CUDAExecutionProvider'
 
 
 def exported_files(weights: Sequence[str | Path]) -> list[Path]:
@@ -45,17 +50,16 @@ class OnnxNetwork:
     def __init__(
         self, files: Sequence[Path], device: str, precision: str
     ) -> None:
-        if device not in ('auto', 'cpu') or precision not in ('auto', 'fp32'):
+        if precision not in ('auto', 'fp32'):
             raise ConfigError(
-                'exported networks run on the CPU, in the precision of the '
-                f'file; leave out device {device!r} and precision '
-                f'{precision!r}'
+                'exported networks run in the precision of the file; leave '
+                f'out precision {precision!r}'
             )
         self.source = files[0]
         self._sessions: dict[int, Any] = {}
         facts: dict[str, Any] = {}
         for path in files:
-            session, found = _open(path)
+            session, found = _open(path, device)
             number = MODALITY_NAMES.index(found['modality'])
             if number in self._sessions:
                 raise ConfigError(
@@ -72,14 +76,14 @@ class OnnxNetwork:
         self.modalities = sorted(self._sessions)
         self.sha256 = facts['model_hash']
         self.seen, self.prepare = facts['seen'], facts['prepare']
-        known = facts.get('calibration')
-        self.info = dict(calibration=json.loads(known)) if known else {}
+        self.window = facts['window']
+        self.info = dict(calibration=facts['known'])
 
     def run(self, pictures: Picture, modality: Sequence[int]) -> Features:
         """Compute unit features ``(n, D)`` of ``(n, H, W, 3)``, BGR."""
         rgb = np.ascontiguousarray(pictures[..., ::-1])
         numbers = np.asarray(modality)
-        parts = []
+        parts = {}
         for number in np.unique(numbers):
             session = self._sessions.get(int(number))
             if session is None:
@@ -87,13 +91,26 @@ class OnnxNetwork:
                     f'there is no network for {MODALITY_NAMES[number]} '
                     f'images beside {self.source}; give its file, too'
                 )
-            parts.append(session.run(None, {'images': rgb[numbers == number]}))
-        result: Features = np.empty(
-            (len(rgb), parts[0][0].shape[1]), np.float32
-        )
-        for number, (part,) in zip(np.unique(numbers), parts, strict=True):
+            parts[number] = self._features(session, rgb[numbers == number])
+        width = min(part.shape[1] for part in parts.values())
+        result: Features = np.empty((len(rgb), width), np.float32)
+        for number, part in parts.items():
             result[numbers == number] = part
         return result
+
+    def _features(self, session: Any, rgb: Picture) -> Features:
+        """Compute those of one modality."""
+        try:
+            (part,) = session.run(None, {'images': rgb})
+            if part.ndim != 2 or len(part) != len(rgb):
+                raise ValueError(f'features are {part.shape}')
+        except Exception as error:  # a runtime raises what it likes
+            raise ConfigError(
+                f'{self.source} and the file beside it compute no features '
+                f'({one_line(error)}); export them again'
+            ) from None
+        found: Features = part
+        return found
 
     def explain(
         self, pictures: Picture, modality: Sequence[int]
@@ -108,10 +125,11 @@ class OnnxNetwork:
         """Leave the file as it is: it holds what the bundle knew."""
 
 
-def _open(path: Path) -> tuple[Any, dict[str, Any]]:
+def _open(path: Path, device: str) -> tuple[Any, dict[str, Any]]:
     """Open a file, and read what it says about itself.
 
-    ``seen`` is read, and ``prepare`` is what the transforms do.
+    ``seen`` and ``known``, the calibration, are read; ``prepare`` is what the
+    transforms do, ``window`` what is done before.
     """
     try:
         import onnxruntime
@@ -121,34 +139,76 @@ def _open(path: Path) -> tuple[Any, dict[str, Any]]:
         ) from None
     if not path.is_file():
         raise ConfigError(f'there is no file {path}')
-    check_seal(path)
+    data, providers = read_sealed(path), _providers(device, onnxruntime)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised as well
     try:
         session = onnxruntime.InferenceSession(
-            str(path), providers=['CPUExecutionProvider']
+            data, options, providers=providers
         )
     except Exception as error:  # each kind of damage has its own
-        why = ' '.join(str(error).split())
-        raise ConfigError(f'{path} cannot be opened ({why})') from None
-    facts: dict[str, Any] = dict(session.get_modelmeta().custom_metadata_map)
+        raise ConfigError(
+            f'{path} cannot be opened ({one_line(error)})'
+        ) from None
+    if device.startswith('cuda') and _CUDA not in session.get_providers():
+        raise ConfigError(
+            f'onnxruntime cannot use device {device!r}; install CUDA and '
+            'cuDNN of the versions that onnxruntime-gpu names'
+        )
     try:
-        if facts['modality'] not in MODALITY_NAMES:
-            raise ValueError
-        height, width = ast.literal_eval(facts['size'])
-        facts['seen'] = json.loads(facts.get('seen', '[]'))
-        prepare = preparation(json.loads(facts['transforms']), path)
-        facts['prepare'] = prepare
-        blank = prepare(np.zeros((64, 32, 3), np.uint8))
-        (given,) = session.get_inputs()
-        fits = blank.shape == (height, width, 3) and given.name == 'images'
-        if not fits or not facts['model_hash']:
-            raise ValueError
+        facts = _facts(session, path)
     except ConfigError:
         raise
-    except (KeyError, ValueError, TypeError, SyntaxError, cv2.error):
+    except Exception:  # whatever a file may say
         raise ConfigError(
             f'{path} is no network that mmgl export wrote; export it again'
         ) from None
     return session, facts
+
+
+def _providers(device: str, onnxruntime: Any) -> list[Any]:
+    """Choose what computes; the CPU takes what a GPU cannot."""
+    kind, _, number = device.partition(':')
+    if kind not in ('auto', 'cpu', 'cuda') or not (number or '0').isdecimal():
+        raise ConfigError(
+            'exported networks run on the devices auto, cpu, cuda or cuda:1 '
+            f'and so on, got {device!r}'
+        )
+    there = _CUDA in onnxruntime.get_available_providers()
+    if kind == 'cuda' and not there:
+        raise ConfigError(
+            f'device {device!r} needs ONNX Runtime for NVIDIA GPUs: pip '
+            'uninstall onnxruntime, then pip install onnxruntime-gpu'
+        )
+    cpu = 'CPUExecutionProvider'
+    if kind == 'cpu' or not there:
+        return [cpu]
+    # With TF32 features would be those of ten bits.
+    return [(_CUDA, dict(device_id=number or '0', use_tf32='0')), cpu]
+
+
+def _facts(session: Any, path: Path) -> dict[str, Any]:
+    """Read the metadata; any error says that they are none of ours."""
+    facts: dict[str, Any] = dict(session.get_modelmeta().custom_metadata_map)
+    height, width = ast.literal_eval(facts['size'])
+    facts['seen'] = json.loads(facts.get('seen', '[]'))
+    facts['known'] = json.loads(facts.get('calibration', 'null'))
+    steps = json.loads(facts['transforms'])
+    facts['prepare'] = prepare = preparation(steps, path)
+    facts['window'] = window_of(steps)
+    blank = prepare(np.zeros((64, 32, 3), np.uint8))
+    (given,), (got,) = session.get_inputs(), session.get_outputs()
+    if not (
+        blank.shape == (height, width, 3) == (*given.shape[1:],)
+        and (given.name, given.type) == ('images', 'tensor(uint8)')
+        and got.type == 'tensor(float)'
+        and facts['modality'] in MODALITY_NAMES
+        and isinstance(facts['seen'], list)
+        and _INPUT.items() <= facts.items()
+        and _HASH.fullmatch(facts['model_hash'])
+    ):
+        raise ValueError
+    return facts
 
 
 def preparation(steps: Any, path: Path) -> Callable[[Picture], Picture]:
@@ -175,6 +235,8 @@ def preparation(steps: Any, path: Path) -> Callable[[Picture], Picture]:
                 'use the bundle'
             )
         width, height = step['scale']
+        if not (0 < width <= LARGEST and 0 < height <= LARGEST):
+            raise ValueError(f'pictures of {width} x {height}')
         found.append((kind, (width, height), filter_of))
 
     def prepare(image: Picture) -> Picture:

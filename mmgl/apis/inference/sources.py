@@ -1,6 +1,7 @@
 """Whatever a user calls images, as a stream of named decoded pictures."""
 
 import glob
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from mmgl.utils.images import (
     check_size,
     convert_image,
     decode_image,
+    eight_bits,
     read_image,
 )
 
@@ -24,8 +26,12 @@ Images: TypeAlias = Any
 Picture: TypeAlias = npt.NDArray[np.uint8]
 # A name, a number (0 visible, 1 infrared), or one for each image.
 Modality: TypeAlias = str | int | Sequence[str | int]
+# Percentiles that become 0 and 255 where images have 16 bits.
+Window: TypeAlias = tuple[float, float] | None
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png')
+# Side of the pictures that weights may ask for.
+LARGEST = 4096
 _DEEPEST = 8  # of lists in lists
 
 
@@ -42,14 +48,14 @@ class Source:
     modality: int
     box: Sequence[float] | None = None
 
-    def load(self) -> Picture:
+    def load(self, window: Window = None) -> Picture:
         """Decode and crop: uint8, BGR, ``(H, W, 3)``.
 
         Raises:
             ImageError: If it cannot be decoded, or the box leaves nothing.
         """
         try:
-            image = _decode(self.picture, self.name)
+            image = _decode(self.picture, self.name, window)
         except Exception as error:  # decoders raise what they like
             text = one_line(error)
             named = text if self.name in text else f'{self.name}: {text}'
@@ -78,14 +84,31 @@ class Source:
         return image[y1:y2, x1:x2]
 
 
-def _decode(picture: Any, name: str) -> Picture:
+def window_of(pipeline: Sequence[Mapping[str, Any]]) -> Window:
+    """Find the window of the step of a test pipeline that reads images.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    (step,) = (p for p in pipeline if p['type'].startswith('LoadImage'))
+    if step.get('window') is None:
+        return None
+    low, high = map(float, step['window'])
+    if not 0 <= low < high <= 100:
+        raise ValueError(f'window {low}, {high} are no two percentiles')
+    return low, high
+
+
+def _decode(picture: Any, name: str, window: Window) -> Picture:
     """Turn one picture of any kind into BGR."""
     if isinstance(picture, Path):
-        return read_image(picture)
+        return read_image(picture, window)
     if isinstance(picture, bytes | bytearray | memoryview):
-        return decode_image(bytes(picture), name)
+        return decode_image(bytes(picture), name, window)
     if isinstance(picture, Image.Image):
-        return convert_image(picture)
+        if window is None or not picture.mode.startswith('I;16'):
+            return convert_image(picture)
+        picture = np.asarray(picture)
     if not isinstance(picture, np.ndarray):
         raise ValueError(
             f'a {type(picture).__name__} is no image; give a path, bytes, a '
@@ -95,6 +118,8 @@ def _decode(picture: Any, name: str) -> Picture:
         check_size(picture.shape[1], picture.shape[0])
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
+    if picture.dtype == np.uint16 and window is not None:
+        picture = eight_bits(picture, window)
     if picture.dtype != np.uint8 or picture.shape[2:] != (3,):
         raise ValueError(
             'an array must be uint8 (H, W, 3) in RGB or (H, W) in grey, got '
@@ -184,8 +209,9 @@ def _walk(
 
 def _is_one(images: Any) -> bool:
     if isinstance(images, np.ndarray):
-        return images.ndim < 4
-    return isinstance(
+        return images.ndim < 4 and images.dtype.kind != 'U'  # are paths
+    # A tensor is none, which decoding says.
+    return hasattr(images, '__dlpack__') or isinstance(
         images, bytes | bytearray | memoryview | Image.Image | Mapping
     )
 
@@ -203,11 +229,23 @@ def _files(path: str | Path) -> list[Path]:
 def _found(path: str | Path) -> list[Path]:
     found = Path(path).expanduser()
     if found.is_dir():
-        files = sorted(
+        # Names that begin with a dot are of systems, not of people.
+        inside = sorted(
             file
             for file in found.rglob('*')
-            if file.suffix.lower() in SUFFIXES and file.is_file()
+            if file.suffix.lower() in Image.registered_extensions()
+            and not any(n[0] == '.' for n in file.relative_to(found).parts)
+            and file.is_file()
         )
+        files = [f for f in inside if f.suffix.lower() in SUFFIXES]
+        if files and len(files) < len(inside):
+            other = next(f for f in inside if f not in files)
+            warnings.warn(
+                f'folder {found}: {len(inside) - len(files)} of '
+                f'{len(inside)} pictures left out, which are none of '
+                f'{", ".join(SUFFIXES)}, such as {other}',
+                stacklevel=2,
+            )
         if not files:
             raise ConfigError(
                 f'folder {found} holds no image ({", ".join(SUFFIXES)})'

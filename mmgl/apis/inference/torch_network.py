@@ -48,6 +48,7 @@ class TorchNetwork:
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f'device {device!r}: {error}') from None
         self.prepare = self.weights.preparation()
+        self.window = self.weights.window
 
     @torch.inference_mode()
     def run(self, pictures: Picture, modality: Sequence[int]) -> Features:

@@ -23,12 +23,10 @@ from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError, understood
 
 from ..features.images import test_pipeline
-from .sources import Picture
+from .sources import LARGEST, Picture, Window, window_of
 
 # How a model starts, which loaded weights replace.
 _STARTS = ('init_cfg', 'init_from')
-# Side of the pictures that a pipeline may make.
-_LARGEST = 4096
 
 
 @dataclass
@@ -51,6 +49,12 @@ class Weights:
     def seen(self) -> list[Entry]:
         """Data that the weights have seen since they were random."""
         return seen_by({META_KEY: self.info.get('data_seen'), **self.info})
+
+    @property
+    def window(self) -> Window:
+        """What the test pipeline makes of images of 16 bits."""
+        with understood(str(self.source)):
+            return window_of(self.test_pipeline)
 
     def build(self) -> nn.Module:
         """Build the model with the weights, on the CPU, for testing."""
@@ -144,7 +148,7 @@ def deployed_settings(cfg: Config, source: str) -> dict[str, Any]:
         if not value:
             raise ConfigError(f'the config of {source} has no {key}')
     check_types(settings['model'], source)
-    check_types(settings['test_pipeline'], source, _LARGEST)
+    check_types(settings['test_pipeline'], source, LARGEST)
     with understood(source):
         leave_heads_out(settings['model'])
         names = [str(step['type']) for step in settings['test_pipeline']]

@@ -4,18 +4,18 @@ A rule takes what it knows out of the tensors that are left and puts it under
 the other name; forward is from released names to those of this package.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # whoever lists the rules needs no torch
+    from torch import Tensor
 
-from mmgl.checkpoints.compare import misfit, some_names
-
-Tensors = dict[str, Tensor]
+Tensors: TypeAlias = 'dict[str, Tensor]'
 # From the tensors translated so far and a prefix: what to put under it.
-Fill = Callable[[Tensors, str], Tensors]
+Fill: TypeAlias = 'Callable[[Tensors, str], Tensors]'
 
 
 @dataclass
@@ -97,6 +97,8 @@ class Stack:
 
     def apply(self, work: Work) -> None:
         """Stack, or take apart."""
+        import torch
+
         if work.reverse:
             for stacked in work.take(self.ours).values():
                 for i, head in enumerate(stacked):
@@ -156,7 +158,8 @@ def zeros_like(name: str) -> Fill:
     """Fill one tensor with zeros of the shape of another, if that is there."""
 
     def fill(done: Tensors, target: str) -> Tensors:
-        return {target: torch.zeros_like(done[name])} if name in done else {}
+        found = done.get(name)
+        return {} if found is None else {target: found.new_zeros(found.shape)}
 
     return fill
 
@@ -177,6 +180,8 @@ def imagenet_classifier(norm: str) -> Fill:
 
 def scalar_one(done: Tensors, target: str) -> Tensors:
     """Fill one tensor with the number one."""
+    import torch
+
     return {target: torch.ones(())}
 
 
@@ -189,6 +194,10 @@ def translate(
     none knows. Counters of batch norms, unused with a fixed momentum, start
     from 0 where the source has none: files from before PyTorch 0.4.1.
     """
+    import torch
+
+    from mmgl.checkpoints.compare import some_names
+
     work = Work(reverse, dict(state))
     for rule in rules:
         rule.apply(work)
@@ -209,5 +218,7 @@ def check_tensors(
 
     ValueError names what is missing, has another shape, or has no place.
     """
+    from mmgl.checkpoints.compare import misfit
+
     if problems := misfit(state, expected):
         raise ValueError(problems)

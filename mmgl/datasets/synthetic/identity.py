@@ -6,7 +6,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from .presets import Difficulty
+from mmgl.protocols.difficulty import Difficulty
+
 from .texture import Texture
 
 # (3,) blue-green-red or (1,) reflectance, in [0, 1].

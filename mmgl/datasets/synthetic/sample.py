@@ -7,11 +7,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mmgl.protocols.difficulty import Difficulty
+
 from .cameras import REGDB_CAMERAS, SYSU_CAMERAS, Camera, Place
 from .figure import build_figure
 from .identity import THERMAL, draw_identity
 from .parts import Part
-from .presets import Difficulty, LLCMPreset, Preset, RegDBPreset, SYSUPreset
+from .presets import LLCMPreset, Preset, RegDBPreset, SYSUPreset
 from .render import paint
 from .scene import background, crop_background
 from .sensor import Picture, expose, illuminate, resize

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mmgl.protocols.difficulty import Difficulty
+
 from .cameras import Sensor
 from .identity import INFRARED, VISIBLE
-from .presets import Difficulty
 
 Picture = NDArray[Any]  # float32; the stubs of OpenCV know no more
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import cv2
 
+from mmgl.protocols.difficulty import Difficulty
 from mmgl.utils.workers import process_pool
 
 from .manifest import (
@@ -26,7 +27,6 @@ from .manifest import (
 )
 from .presets import (
     GENERATOR_VERSION,
-    Difficulty,
     LLCMPreset,
     Preset,
     SYSUPreset,

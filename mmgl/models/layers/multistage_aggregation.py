@@ -103,9 +103,9 @@ def _attend(
             for x in maps
         )
         if by_channel:
-            found = (query @ key.mT / key.shape[1]) @ value
+            found = (query @ key.transpose(1, 2) / key.shape[1]) @ value
         else:
-            found = (value @ key.mT / key.shape[2]) @ query
+            found = (value @ key.transpose(1, 2) / key.shape[2]) @ query
     found = found.to(maps[0].dtype).reshape(maps[0].shape)
     attended: Tensor = layers['bn'](layers['out'](found))
     return high + attended

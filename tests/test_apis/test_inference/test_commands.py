@@ -91,6 +91,10 @@ def test_compare_prints_cosine_and_probability(
     run_compare([*call, f'--weights={bundle}'])
     (score,) = embedder.compare(*paths, (0, 1))
     assert capsys.readouterr().out == f'similarity {score:.4f}\n'
+    folders = [str(photographs), str(photographs), *call[2:]]
+    with pytest.raises(SystemExit):
+        run_compare([*folders, f'--weights={bundle}'])
+    assert 'takes two images, got 7 of each' in capsys.readouterr().err
     folder = shutil.copytree(bundle, tmp_path / 'copy')
     settings = read_settings(folder)
     settings['calibration'] = dict(

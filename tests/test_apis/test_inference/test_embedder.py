@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import shutil
 import warnings
 from pathlib import Path
 
@@ -100,10 +101,62 @@ def test_every_kind_of_image_is_the_same_image(embedder, photographs):
         'generator': (one for one in [array]),
         'pattern': f'{path.parent}/{path.stem}*',
         'batch': array[None],
+        'names': np.array([str(path)]),
     }
     for name, image in kinds.items():
         got = embedder.embed(image, 'visible')
         assert np.array_equal(got, want), name
+
+
+def turned(image):
+    """A JPEG of a camera that was held upright, as PIL opens it."""
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[274] = 6
+    image = image.rotate(90, expand=True)
+    image.save(file, 'JPEG', exif=exif, quality=98)
+    return file.getvalue()
+
+
+def test_pictures_stand_as_the_camera_was_held(embedder, photographs):
+    upright = Image.open(files(photographs)[2])
+    data = turned(upright)
+    want = embedder.embed(upright, 0)
+    for image in (data, Image.open(io.BytesIO(data))):
+        assert embedder.embed(image, 0) @ want.T > 0.999
+    lying = upright.rotate(90, expand=True)
+    assert embedder.embed(lying, 0) @ want.T < 0.999
+
+
+def test_a_window_of_sixteen_bits_is_that_of_training(checkpoint, tmp_path):
+    levels = np.linspace(7000, 9040, 96 * 48).reshape(96, 48)
+    deep = levels.round().astype(np.uint16)
+    cv2.imwrite(str(tmp_path / 'deep.png'), deep)
+    cfg = mmgl.get_config(CONFIG)
+    cfg.test_pipeline[0]['window'] = (0, 100)
+    thermal = Embedder(checkpoint, config=cfg)
+    eight = np.rint((deep - 7000.0) * 255 / 2040).astype(np.uint8)
+    want = thermal.embed(eight, 1)
+    kinds = tmp_path / 'deep.png', deep, Image.fromarray(deep)
+    for image in kinds:
+        assert np.array_equal(thermal.embed(image, 1), want)
+    assert np.array_equal(thermal.embed(deep, 1, [[(0, 0, 48, 96)]]), want)
+    cfg.test_pipeline[0]['window'] = (99, 1)
+    with pytest.raises(ConfigError, match='window 99.0, 1.0 are no two perce'):
+        Embedder(checkpoint, config=cfg)
+
+
+def test_what_lies_in_folders_beside_images(embedder, photographs, tmp_path):
+    names = 'a.PNG', 'b.webp', 'notes.txt', '.hidden.png', '.sync/c.png'
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(files(photographs)[0], tmp_path / name)
+    left_out = r'1 of 2 pictures left out, .*b\.webp'
+    with pytest.warns(UserWarning, match=left_out):
+        assert len(embedder.embed(tmp_path, 0)) == 1
+    (tmp_path / 'b.webp').unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert len(embedder.embed(tmp_path, 0)) == 1
 
 
 def test_folders_are_sorted_and_nested(embedder, photographs):
@@ -137,6 +190,9 @@ def test_boxes_cut_persons_out_of_frames(embedder, photographs):
     got = embedder.embed(frames, 'visible', boxes=boxes)
     crops = [frames[0][3:61, 0:20], frames[0][10:, 10:], frames[2][0:50, 0:30]]
     assert np.array_equal(got, embedder.embed(crops, 'visible'))
+    # A detector that has found nobody.
+    nobody = embedder.embed(frames[:2], 0, boxes=[[], np.empty((0, 4))])
+    assert nobody.shape == (0, embedder.dimensions)
 
 
 def test_grey_arrays_are_three_equal_channels(embedder):
@@ -155,6 +211,7 @@ def test_grey_arrays_are_three_equal_channels(embedder):
         (np.zeros((0, 9, 3), np.uint8), 'no pixels'),
         (3, 'a int is no image'),
         ([None], 'a NoneType is no image'),
+        (torch.zeros(9, 9, 3), 'a Tensor is no image'),
     ],
 )
 def test_what_is_no_image_is_named(embedder, image, what):

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz.cases import damaged
+from fuzz.exports import BYTES, GRAPHS
 
 from mmgl import Embedder
+from mmgl.apis.inference.onnx_contents import check_contents
 from mmgl.apis.inference.onnx_network import preparation
 from mmgl.apis.inference.seal import seal
 from mmgl.config.loading import load_config
@@ -18,7 +20,7 @@ from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
 
 onnx = pytest.importorskip('onnx')
-pytest.importorskip('onnxruntime')
+onnxruntime = pytest.importorskip('onnxruntime')
 
 # What mmgl-lite does not bring.
 BLOCKED = (
@@ -177,14 +179,111 @@ def test_files_that_do_not_fit(files, tmp_path, facts, what):
 @pytest.mark.parametrize(
     'arguments, what',
     [
-        (dict(device='cuda'), 'run on the CPU'),
-        (dict(precision='bf16'), 'run on the CPU'),
+        (dict(device='cuda'), 'pip install onnxruntime-gpu'),
+        (dict(device='mps'), 'on the devices auto, cpu, cuda'),
+        (dict(device='cuda:x'), 'on the devices auto, cpu, cuda'),
+        (dict(precision='bf16'), 'in the precision of the file'),
         (dict(config='agw.py'), 'need no config'),
     ],
 )
 def test_what_exported_networks_cannot(exported, arguments, what):
     with pytest.raises(ConfigError, match=what):
         Embedder(exported, **arguments)
+
+
+class GpuRuntime:
+    """What onnxruntime-gpu tells; the first session has no GPU, if not."""
+
+    SessionOptions = onnxruntime.SessionOptions
+
+    def __init__(self, works):
+        self.works, self.asked = works, []
+
+    def get_available_providers(self):
+        return ['CUDAExecutionProvider', 'CPUExecutionProvider']
+
+    def InferenceSession(self, data, options, providers):
+        self.asked.append(providers)
+        session = onnxruntime.InferenceSession(
+            data, options, providers=['CPUExecutionProvider']
+        )
+        if self.works:
+            session.get_providers = self.get_available_providers
+        return session
+
+
+@pytest.mark.parametrize('device, number', [('auto', '0'), ('cuda:1', '1')])
+def test_a_gpu_is_used_where_there_is_one(
+    exported, embedder, photographs, monkeypatch, device, number
+):
+    runtime = GpuRuntime(works=True)
+    monkeypatch.setitem(sys.modules, 'onnxruntime', runtime)
+    image = next(photographs.rglob('*.png'))
+    rows = Embedder(exported, device=device).embed(image, 0)
+    np.testing.assert_allclose(rows, embedder.embed(image, 0), atol=1e-6)
+    how = dict(device_id=number, use_tf32='0')
+    assert runtime.asked == 2 * [
+        [('CUDAExecutionProvider', how), 'CPUExecutionProvider']
+    ]
+    Embedder(exported, device='cpu')
+    assert runtime.asked[-1] == ['CPUExecutionProvider']
+
+
+def test_a_gpu_that_does_not_work(exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', GpuRuntime(works=False))
+    with pytest.raises(ConfigError, match="cannot use device 'cuda'"):
+        Embedder(exported, device='cuda')
+    assert Embedder(exported).dimensions == 256  # on the CPU
+
+
+def test_features_of_all_in_one_row(files, tmp_path, photographs):
+    """Right for one picture, and no features of two."""
+    network = onnx.load(files[0])
+    network.graph.node[-1].output[0] = 'last'
+    shape = onnx.helper.make_tensor('shape', 7, [2], [1, -1])
+    network.graph.initializer.append(shape)
+    network.graph.node.append(
+        onnx.helper.make_node('Reshape', ['last', 'shape'], ['features'])
+    )
+    onnx.save(network, tmp_path / 'visible.onnx')
+    seal(tmp_path / 'visible.onnx')
+    small = Embedder(tmp_path / 'visible.onnx')
+    image = next(photographs.rglob('*.png'))
+    assert small.embed(image, 0).shape == (1, 256)
+    with pytest.raises(ConfigError, match=r'no features .*\(1, 512\)'):
+        small.embed([image] * 2, 0)
+
+
+@pytest.mark.parametrize(
+    'kind, what',
+    [
+        ('tensor of /etc/passwd', 'tensors in other files'),
+        ('tensor beside', 'tensors in other files'),
+        ('foreign operator', 'not of ONNX'),
+        ('operator of Microsoft', 'not of ONNX'),
+        ('function', 'functions'),
+        ('endless loop', 'an operator has a graph inside'),
+    ],
+)
+def test_no_more_than_a_plain_network(files, tmp_path, kind, what):
+    """Refused by whoever writes it, too: a seal says nothing of an author."""
+    network = onnx.load(files[0])
+    check_contents(network.SerializeToString())
+    GRAPHS[kind](network)
+    path = tmp_path / 'visible.onnx'
+    path.write_bytes(network.SerializeToString())
+    with pytest.raises(ConfigError, match=f'is no plain network .*{what}'):
+        seal(path)
+
+
+@pytest.mark.parametrize('kind', BYTES)
+def test_bytes_that_are_no_messages(files, kind):
+    data = BYTES[kind](files[0].read_bytes())
+    if kind == 'empty':  # a message that says nothing
+        check_contents(data)
+        return
+    with pytest.raises(ValueError, match='it is damaged'):
+        check_contents(data)
 
 
 def test_other_files(exported, files, bundle, tmp_path):
@@ -196,9 +295,8 @@ def test_other_files(exported, files, bundle, tmp_path):
         Embedder(tmp_path / 'gone.onnx')
     none = tmp_path / 'none.onnx'
     none.write_bytes(b'no network')
-    seal(none)
-    with pytest.raises(ConfigError, match='none.onnx cannot be opened'):
-        Embedder(none)
+    with pytest.raises(ConfigError, match='none.onnx is no plain network'):
+        seal(none)
     with pytest.raises(ConfigError, match='no network that mmgl export'):
         Embedder(changed(files[0], tmp_path / 'any.onnx', weights=True))
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mmgl.checkpoints import reader
 from mmgl.checkpoints.export import export_backbone
 from mmgl.checkpoints.fit import load_backbone
 from mmgl.models.backbones import MutualNetworks, OneStreamResNet
@@ -90,6 +91,17 @@ def test_mmgl_goes_into_every_network():
         backbone, state, 'mmgl', allow_missing=('plugins.',)
     )
     check_loaded(backbone, source, report)
+
+
+@pytest.mark.parametrize('several', [False, True])
+def test_a_file_for_every_network_is_read_once(tmp_path, monkeypatch, several):
+    model = torch.nn.Module()
+    model.backbone = build() if several else OneStreamResNet(18, 4)
+    path, read = export_backbone(model, tmp_path / 'a.pth'), []
+    once = reader._read
+    monkeypatch.setattr(reader, '_read', lambda *a: read.append(a) or once(*a))
+    report = load_backbone(build(), path, 'mmgl')
+    assert report.source == str(path) and len(read) == 1
 
 
 def test_a_misfit_is_refused():
