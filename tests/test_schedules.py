@@ -95,6 +95,13 @@ def test_learning_rates_of_the_baselines(leaf):
     assert backbone == pytest.approx([lr / 10 for lr in rest])
 
 
+@pytest.mark.parametrize('leaf', leaves('finetune/label-free*100e*'))
+def test_learning_rates_of_two_stages_without_labels(leaf):
+    backbone, rest = learning_rates(load(leaf), 1)
+    stage = [3.5e-4] * 20 + [3.5e-5] * 20 + [3.5e-6] * 10
+    assert backbone == rest == pytest.approx(2 * stage)
+
+
 @pytest.mark.parametrize('leaf', leaves('finetune/*600e*'))
 def test_learning_rates_of_mutual_info(leaf):
     backbone, rest = learning_rates(load(leaf), 1)

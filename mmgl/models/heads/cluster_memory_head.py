@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+from mmgl.structures import INFRARED, VISIBLE
 from mmgl.utils.checks import require
 
 from ..functional.clusters import moved_centers
@@ -118,5 +119,5 @@ class ClusterMemoryHead(nn.Module):
 
 def _by_modality(losses: Tensor, modality: Tensor) -> Tensor:
     """Sum of the means over the rows of each modality."""
-    means = [masked_mean(losses, modality == number) for number in (0, 1)]
-    return means[0] + means[1]
+    visible = masked_mean(losses, modality == VISIBLE)
+    return visible + masked_mean(losses, modality == INFRARED)
