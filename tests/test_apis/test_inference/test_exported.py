@@ -261,7 +261,7 @@ def test_features_of_all_in_one_row(files, tmp_path, photographs):
         ('tensor beside', 'tensors in other files'),
         ('foreign operator', 'not of ONNX'),
         ('operator of Microsoft', 'not of ONNX'),
-        ('function', 'functions'),
+        ('function', 'not of ONNX'),
         ('endless loop', 'an operator has a graph inside'),
     ],
 )
