@@ -1,7 +1,7 @@
 """The results document and the README's table, written from records."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmgl.utils.errors import ConfigError
@@ -15,14 +15,14 @@ from .records import Records
 from .state import write_json
 from .summary import (
     EMPTY,
+    Results,
     draw,
-    our_text,
-    runs_text,
-    statistics,
+    mean_text,
+    results_of,
     summarise,
     table_text,
 )
-from .tables import TABLES
+from .tables import TABLES, tables_of
 
 NOTHING = 'No run of this table is recorded yet.'
 BEGIN = '<!-- Written by tools/reproduce.py from docs/results. -->'
@@ -70,56 +70,42 @@ def write_documents(
     From records, stale ones marked, by scale. Notes lie beside the records;
     ``root`` is the folder with ``configs``.
     """
-    written = []
     document = Path(document).resolve()
-    pages = {'mini': document, 'full': real_document(document)}
-    for scale, path in pages.items():
-        ours = records[scale]
-        tables = [n for n, table in TABLES.items() if scale in table.scales]
-        name = 'results.md' if scale == 'mini' else 'results_real.md'
-        parts = [template(name), _glance(scale, tables, ours, results)]
-        for table in tables:
-            parts.append(_section(table, scale, ours, root))
-            if note := _note(results, table, scale):
-                parts.append(note)
-        written.append(write_text(path, '\n'.join(parts)))
-    return written
+    drawn = _document('mini', 'results.md', results, root, records['mini'])
+    real = _document('full', 'results_real.md', results, root, records['full'])
+    return [
+        write_text(document, drawn),
+        write_text(real_document(document), real),
+    ]
 
 
-def _note(results: Path, name: str, scale: str) -> str:
-    """Read the remarks below a table."""
-    ending = '' if scale == 'mini' else f'-{scale}'
-    note = results / f'notes/{name}{ending}.md'
-    if not note.is_file():
-        return ''
-    return note.read_text(encoding='utf-8').strip() + '\n'
-
-
-def _glance(
-    scale: str, tables: Sequence[str], records: Records, results: Path
+def _document(
+    scale: str, head: str, folder: Path, root: Path, records: Records
 ) -> str:
-    """Say first what was found, and how much is behind it."""
-    grid = [['table', 'rows with runs', 'runs']]
-    leads = []
-    for name in tables:
-        rows = summarise(name, scale, records)['rows']
-        rows = [row for row in rows if row['init'] is not None]
-        link = _link(TABLES[name].title)
-        done = sum(1 for row in rows if row['runs'])
-        runs = sum(row['runs'] for row in rows)
-        grid.append([link, f'{done} of {len(rows)}', str(runs)])
-        found = LEAD.findall(_note(results, name, scale))
-        leads += [f'- {_flat(lead)} ({link})' for lead in found]
+    """Write all tables of a scale; first what was found, and by how many."""
+    grid, leads, sections = [['table', 'rows with runs', 'runs']], [], []
+    for name, table in tables_of(scale).items():
+        results = results_of(name, scale, records)
+        sections.append(_section(name, scale, results, root))
+        ours = [r for r in results.values() if r.row.init is not None]
+        done = sum(bool(result.runs) for result in ours)
+        runs = sum(len(result.runs) for result in ours)
+        link = _link(table.title)
+        grid.append([link, f'{done} of {len(ours)}', str(runs)])
+        ending = '' if scale == 'mini' else f'-{scale}'
+        note = folder / f'notes/{name}{ending}.md'
+        if note.is_file():
+            text = note.read_text(encoding='utf-8').strip() + '\n'
+            sections.append(text)
+            for lead in LEAD.findall(text):
+                leads.append(f'- {" ".join(lead.split())} ({link})')
     parts = ['## At a glance']
     if records:
         parts.append(findings_text(find(scale, records)))
     if leads:
         parts += ['What stands below the tables:', '\n'.join(leads)]
-    return '\n\n'.join([*parts, draw(grid, 1)]) + '\n'
-
-
-def _flat(text: str) -> str:
-    return ' '.join(text.split())
+    glance = '\n\n'.join([*parts, draw(grid, 1)]) + '\n'
+    return '\n'.join([template(head), glance, *sections])
 
 
 def _link(title: str) -> str:
@@ -131,37 +117,34 @@ def _link(title: str) -> str:
 def write_summaries(results: Path, scale: str, records: Records) -> list[Path]:
     """Write as JSON the tables of a scale of which something is recorded."""
     written = []
-    for name, table in TABLES.items():
-        if scale in table.scales:
-            summary = summarise(name, scale, records)
-            if any(row['runs'] for row in summary['rows']):
-                path = results / scale / f'tables/{name}.json'
-                written.append(write_json(path, summary))
+    for name in tables_of(scale):
+        found = results_of(name, scale, records)
+        if any(result.runs for result in found.values()):
+            path = results / scale / f'tables/{name}.json'
+            written.append(write_json(path, summarise(name, scale, found)))
     return written
 
 
-def _section(name: str, scale: str, records: Records, root: Path) -> str:
-    """Write one table."""
-    table = TABLES[name]
-    summary = summarise(name, scale, records)
-    done = any(row['runs'] for row in summary['rows'])
+def _section(name: str, scale: str, results: Results, root: Path) -> str:
+    """Write one table, and the configs and overrides behind it."""
+    done = any(result.runs for result in results.values())
     # The paper's numbers are worth reading without ours.
-    text = table_text(summary) if done or scale == 'full' else NOTHING
+    shown = done or scale == 'full'
     lines = [
-        f'## {table.title}',
-        table.intro,
-        text,
+        f'## {TABLES[name].title}',
+        TABLES[name].intro,
+        table_text(name, scale, results) if shown else NOTHING,
         f'<details markdown><summary>Configs; <code>python '
         f'tools/reproduce.py {name} --scale {scale}</code></summary>',
-        _configs(name, scale, root),
+        *_configs(scale, results, root),
         '</details>',
     ]
     return '\n\n'.join(lines) + '\n'
 
 
-def _configs(name: str, scale: str, root: Path) -> str:
-    """Name the configs and overrides behind a table."""
-    rows = [row for row in TABLES[name].rows(scale) if row.init is not None]
+def _configs(scale: str, results: Results, root: Path) -> list[str]:
+    """Draw what is fine-tuned and what is pre-trained, each by what."""
+    rows = [r.row for r in results.values() if r.row.init is not None]
     tuned = [['method', 'fine-tuning', 'overrides']]
     for method, data in dict.fromkeys((r.method, r.data) for r in rows):
         dataset = DATASETS[scale][data]
@@ -175,7 +158,7 @@ def _configs(name: str, scale: str, root: Path) -> str:
             config = about.config.format(stream=about.stream or stream)
             changes = _overrides({**about.overrides, **about.start})
             trained.append([f'`{init}`', f'`{config}`', changes])
-    return '\n\n'.join(draw(grid, len(grid[0])) for grid in (tuned, trained))
+    return [draw(grid, len(grid[0])) for grid in (tuned, trained)]
 
 
 def _overrides(overrides: Overrides) -> str:
@@ -187,25 +170,18 @@ def readme_table(records: Records) -> str:
 
     The gain is that of equal seeds, averaged after.
     """
-    grid = [['method', 'initial weights', *COLUMNS, 'runs']]
-    for row in summarise('table2', 'mini', records)['rows']:
-        if row['method'] == 'agw' and row['init'] in INITS:
-            numbers = [our_text(row, key) for key in COLUMNS.values()]
-            grid.append([*row['labels'], *numbers, runs_text(row)])
-    return draw([*grid, ['gain', '', *_gain(records)]], 2)
-
-
-def _gain(records: Records) -> list[str]:
-    """MMGL minus random weights, seed by seed, and how many seeds."""
-    rows = TABLES['table2'].keyed_rows('mini')
+    results = results_of('table2', 'mini', records)
+    rows = [results[f'agw/{init}'] for init in INITS]
     keys = list(COLUMNS.values())
-    gains = differences(rows['agw/mmgl'], rows['agw/random'], keys, records)
-    seeds = len(gains[COLUMNS['Rank-1 all']])
-    if not seeds:
-        return [EMPTY] * (len(COLUMNS) + 1)
-    found = [statistics(values) for values in gains.values()]
-    texts = [f'{gain["mean"]:+.2f} ± {gain["std"]:.2f}' for gain in found]
-    return [*texts, str(seeds)]
+    grid = [['method', 'initial weights', *COLUMNS, 'runs']]
+    for one in rows:
+        numbers = [one.text(key) for key in keys]
+        grid.append([*one.row.labels, *numbers, one.runs_text()])
+    gains = differences(rows[1], rows[0], keys)
+    texts = [mean_text(values, '+') for values in gains.values()]
+    seeds = len(gains[keys[0]])
+    grid.append(['gain', '', *texts, str(seeds) if seeds else EMPTY])
+    return draw(grid, 2)
 
 
 def write_readme(path: Path, records: Records) -> Path:

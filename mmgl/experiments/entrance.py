@@ -24,10 +24,10 @@ def run(
 ) -> int:
     """Run what is not done yet, then write tables, figures and reports.
 
-    ``runner`` runs one stage, by default as a subprocess; ``display`` shows
-    messages, by default on the standard output. Returns the exit code: 0
-    done, 1 a stage failed, 2 a mistake in options or files, 130 interrupted,
-    143 terminated.
+    ``runner`` runs one stage and yields its progress, by default that of a
+    subprocess; ``display`` shows messages, by default on the standard output.
+    Returns the exit code: 0 done, 1 a stage failed, 2 a mistake in options or
+    files, 130 interrupted, 143 terminated.
     """
     display = display or Display()
     try:

@@ -41,7 +41,7 @@ class Estimator:
     def __init__(
         self, stages: Sequence[Stage], after: float = 0.0, parallel: int = 1
     ) -> None:
-        self.stages = list(stages)
+        self.stages = {stage.name: stage for stage in stages}
         self.after = after
         self.parallel = parallel
         # Seconds by name of the stage, over all its starts.
@@ -51,15 +51,14 @@ class Estimator:
         self, stage: Stage, now: tuple[float, float] = (0.0, 0.0)
     ) -> float:
         """Guess a duration; ``now`` measured and expected of the current."""
-        known = self.measured
-        done = [(s, known[s.name]) for s in self.stages if s.name in known]
+        done = [(self.stages[name], v) for name, v in self.measured.items()]
         pace = stage.kind, stage.config
         same = [v for s, v in done if (s.kind, s.config) == pace]
         if same:
             return mean(same)
         # A tenth of the whole job counts as done at the expected speed, so
         # that a short first stage does not sway the rest.
-        prior = 0.1 * sum(s.seconds for s in self.stages)
+        prior = 0.1 * sum(s.seconds for s in self.stages.values())
         measured = prior + now[0] + sum(v for _, v in done)
         expected = prior + now[1] + sum(s.seconds for s, _ in done)
         return stage.seconds * measured / expected
@@ -71,7 +70,7 @@ class Estimator:
 
         It has run for ``elapsed`` seconds and is ``fraction`` of it done.
         """
-        stage = next(s for s in self.stages if s.name == current)
+        stage = self.stages[current]
         total = self._predict(stage)
         # What the stage itself shows counts fully from a fifth of it on; the
         # first seconds are start-up and would mislead.
@@ -81,13 +80,12 @@ class Estimator:
         left = max(total - elapsed, 0.0)
         now = (total, stage.seconds) if trust == 1 else (0.0, 0.0)
         known = {**self.measured, current: elapsed}
-        later = sum(
-            self._predict(s, now) for s in self.stages if s.name not in known
-        )
-        later = later / self.parallel + self.after
+        later = [s for name, s in self.stages.items() if name not in known]
+        ahead = sum(self._predict(s, now) for s in later)
+        left_all = left + ahead / self.parallel + self.after
         spent = sum(known.values())
-        whole = spent + left + later
-        return Outlook(spent / whole if whole else 0.0, left, left + later)
+        whole = spent + left_all
+        return Outlook(spent / whole if whole else 0.0, left, left_all)
 
 
 class Display:
