@@ -15,11 +15,11 @@ To be read in this order:
    ``chain`` of all;
 4. what comes out: ``records``, ``summary`` of tables, ``findings``,
    ``document``, ``quickstart`` with ``pictures``;
-5. the doors: ``driver``, ``entrance``, ``commands``; and ``demo``.
+5. the way in: ``driver`` and ``commands``; and ``demo``.
 """
 
 from .cells import Cell
-from .entrance import run
+from .commands import run
 from .options import TARGETS, Options
 from .tables import FIGURES, TABLES, cells_of
 

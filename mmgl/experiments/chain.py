@@ -39,6 +39,11 @@ class Chain:
         on_end: Callable[[Stage, 'Chain'], None] = lambda *_: None,
     ) -> None:
         self.stages = list(stages)
+        # Each with its number among how many.
+        self._places = {
+            stage.name: f'{number}/{len(stages)}'
+            for number, stage in enumerate(stages, 1)
+        }
         self.runner = runner
         self.display = display
         self.slots = list(slots)
@@ -105,13 +110,10 @@ class Chain:
             self.diverged[stage.name] = verdict
         self.on_end(stage, self)
 
-    def _place(self, stage: Stage) -> str:
-        return f'{self.stages.index(stage) + 1}/{len(self.stages)}'
-
     def _bring_to_end(self, stage: Stage) -> Work:
         """Run a stage unless it is done, and say what became of it."""
         state = StageState(stage)
-        heading = f'[{self._place(stage)}] {stage.title}'
+        heading = f'[{self._places[stage.name]}] {stage.title}'
         if stage.seed is not None:
             heading += f' (seed {stage.seed})'
         outcome, verdict = 'already done', state.verdict
@@ -166,5 +168,5 @@ class Chain:
     def _show(self, state: StageState, fraction: float, text: str) -> None:
         stage = state.stage
         look = self.estimator.outlook(stage.name, state.seconds, fraction)
-        place = self._place(stage)
+        place = self._places[stage.name]
         self.display.progress(place, stage.title, fraction, look, text)
