@@ -21,7 +21,8 @@ class Stage:
     'pretrain', 'finetune', 'evaluate' or 'figure'; ``ingredients`` are all
     that its result depends on, as plain JSON; ``outputs`` exist when it is
     done; ``seconds`` is its expected duration. Parts of the command that are
-    functions are called when the stage starts; ``config`` may be none.
+    functions are called when the stage starts; ``config`` is empty for data
+    and figures.
     """
 
     name: str
