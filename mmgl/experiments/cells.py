@@ -35,10 +35,9 @@ class Cell:
     @property
     def name(self) -> str:
         """Name of its record, without the ending."""
-        parts = [self.method, self.init]
-        parts += [] if self.data == 'sysu' else [self.data]
-        parts += [] if self.trial is None else [f'trial{self.trial}']
-        return '_'.join([*parts, f'seed{self.seed}'])
+        data = '' if self.data == 'sysu' else f'_{self.data}'
+        trial = '' if self.trial is None else f'_trial{self.trial}'
+        return f'{self.method}_{self.init}{data}{trial}_seed{self.seed}'
 
     @property
     def title(self) -> str:

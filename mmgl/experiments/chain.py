@@ -1,17 +1,18 @@
 """Running the stages of a job: in order, several at once, and again."""
 
-import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent import futures
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
-from .launch import StageDiverged, StageError, Tick
+from .launch import Progress, StageDiverged, StageError
 from .progress import Display, Estimator, clock
 from .stage import Stage
 from .state import StageState
 
-StageRunner = Callable[[Stage, Tick], None]
-_FIRST = futures.FIRST_COMPLETED
+StageRunner = Callable[[Stage], Progress]
+# A stage under way, which goes on when it is asked for the next step.
+Work = Generator[None, None, None]
 
 
 class Chain:
@@ -37,9 +38,10 @@ class Chain:
         keep_going: bool = False,
         on_end: Callable[[Stage, 'Chain'], None] = lambda *_: None,
     ) -> None:
+        self.stages = list(stages)
         # Each with its number among how many.
-        self.stages = {
-            f'{number}/{len(stages)}': stage
+        self._places = {
+            stage.name: f'{number}/{len(stages)}'
             for number, stage in enumerate(stages, 1)
         }
         self.runner = runner
@@ -49,8 +51,6 @@ class Chain:
         self.on_end = on_end
         self.failures: dict[str, str] = {}
         self.diverged: dict[str, str] = {}
-        self._lock = threading.RLock()
-        self._stopping = threading.Event()
         self.estimator = Estimator(stages, after, len(self.slots))
         for stage in stages:
             self._is_finished(StageState(stage))
@@ -60,29 +60,30 @@ class Chain:
 
         A StageError is raised if a stage fails, unless ``keep_going``.
         """
-        waiting, ended = dict(self.stages), set[str]()
-        running: dict[futures.Future[None], tuple[Stage, dict[str, str]]] = {}
-        with futures.ThreadPoolExecutor(len(self.slots)) as pool:
-            try:
-                while waiting or running:
-                    for place, stage in list(waiting.items()):
-                        ready = ended.issuperset(n.name for n in stage.needs)
-                        if self._is_hopeless(stage):
-                            del waiting[place]
-                        elif self.slots and ready:
-                            del waiting[place]
-                            slot = self.slots.pop(0)
-                            stage.env = {**stage.env, **slot}
-                            task = pool.submit(self._bring_to_end, place)
-                            running[task] = stage, slot
-                    for task in futures.wait(running, 1, _FIRST).done:
-                        stage, slot = running.pop(task)
+        waiting, ended = list(self.stages), set[str]()
+        running: list[tuple[Stage, Work, dict[str, str]]] = []
+        try:
+            while waiting or running:
+                for stage in list(waiting):
+                    ready = ended.issuperset(n.name for n in stage.needs)
+                    if self._is_hopeless(stage):
+                        waiting.remove(stage)
+                    elif self.slots and ready:
+                        waiting.remove(stage)
+                        slot = self.slots.pop(0)
+                        stage.env = {**stage.env, **slot}
+                        work = self._bring_to_end(stage)
+                        running.append((stage, work, slot))
+                for one in list(running):
+                    stage, work, slot = one
+                    if next(work, StopIteration) is StopIteration:
+                        running.remove(one)
                         self.slots.append(slot)
-                        task.result()
                         ended.add(stage.name)
-            except BaseException:
-                self._stopping.set()
-                raise
+        finally:
+            # All at a time, as each has some seconds to end in order.
+            with ThreadPoolExecutor(len(running) or 1) as pool:
+                list(pool.map(lambda one: one[1].close(), running))
         return dict(self.estimator.measured)
 
     def _is_finished(self, state: StageState) -> bool:
@@ -109,71 +110,63 @@ class Chain:
             self.diverged[stage.name] = verdict
         self.on_end(stage, self)
 
-    def _bring_to_end(self, place: str) -> None:
-        stage = self.stages[place]
+    def _bring_to_end(self, stage: Stage) -> Work:
+        """Run a stage unless it is done, and say what became of it."""
         state = StageState(stage)
-        heading = f'[{place}] {stage.title}'
+        heading = f'[{self._places[stage.name]}] {stage.title}'
         if stage.seed is not None:
             heading += f' (seed {stage.seed})'
-        try:
-            if self._is_finished(state):
-                verdict, outcome = state.verdict, 'already done'
-            else:
-                resumed, reason = state.claim()
-                if reason:
-                    self.display.say(reason)
-                verdict = self._watch(place, state)
-                outcome = f'diverged ({verdict})' if verdict else 'done'
-                outcome += f' in {clock(state.seconds)}'
-                outcome += ' (continued)' if resumed else ''
-        except StageError as error:
-            if not self.keep_going:
-                raise
-            with self._lock:
-                self.failures[stage.name] = str(error)
-                self.display.say(f'{heading}: failed. {error}')
-            return
-        with self._lock:
-            self.display.say(f'{heading}: {outcome}')
-            self._note(stage, verdict)
+        outcome, verdict = 'already done', state.verdict
+        if not self._is_finished(state):
+            resumed, reason = state.claim()
+            if reason:
+                self.display.say(reason)
+            try:
+                yield from self._watch(state)
+                outcome = f'done in {clock(state.seconds)}'
+            except StageError as error:
+                if not self.keep_going:
+                    raise
+                if not isinstance(error, StageDiverged):
+                    self.failures[stage.name] = str(error)
+                    self.display.say(f'{heading}: failed. {error}')
+                    return
+                verdict = error.verdict
+                outcome = f'diverged ({verdict}) in {clock(state.seconds)}'
+            outcome += ' (continued)' if resumed else ''
+            state.save('diverged' if verdict else 'done', verdict)
+            self.estimator.measured[stage.name] = state.seconds
+        self.display.say(f'{heading}: {outcome}')
+        self._note(stage, verdict)
 
-    def _watch(self, place: str, state: StageState) -> str | None:
-        """Run a stage, save its state, and return its verdict if it fails."""
+    def _watch(self, state: StageState) -> Work:
+        """Run a stage, show how far it is, and keep its time on disk."""
         stage, before = state.stage, state.seconds
         begin = saved = time.monotonic()
-
-        def tick(fraction: float, text: str) -> None:
-            nonlocal saved
-            if self._stopping.is_set():
-                raise KeyboardInterrupt
-            now = time.monotonic()
-            state.seconds = before + now - begin
-            if now - saved > 10:
-                # The time spent so far survives a kill.
-                saved = now
-                state.save('running')
-            how_far = stage.name, state.seconds, fraction
-            with self._lock:
-                look = self.estimator.outlook(*how_far)
-                self.display.progress(place, stage.title, fraction, look, text)
-
         self.display.begin()
-        tick(0.0, 'starting')
-        verdict = None
+        self._show(state, 0.0, 'starting')
         try:
-            self.runner(stage, tick)
-        except StageDiverged as error:
-            if not self.keep_going:
-                raise
-            verdict = error.verdict
+            with closing(self.runner(stage)) as steps:
+                for fraction, text in steps:
+                    now = time.monotonic()
+                    state.seconds = before + now - begin
+                    if now - saved > 10:
+                        # The time spent so far survives a kill.
+                        saved = now
+                        state.save('running')
+                    self._show(state, fraction, text)
+                    yield
         finally:
             state.seconds = before + time.monotonic() - begin
             state.save('running')
-        if stage.missing and not verdict:
+        if stage.missing:
             raise StageError(
                 f'Stage {stage.name} ended without '
                 f'{", ".join(stage.missing)}; see {stage.log}.'
             )
-        state.save('diverged' if verdict else 'done', verdict)
-        self.estimator.measured[stage.name] = state.seconds
-        return verdict
+
+    def _show(self, state: StageState, fraction: float, text: str) -> None:
+        stage = state.stage
+        look = self.estimator.outlook(stage.name, state.seconds, fraction)
+        place = self._places[stage.name]
+        self.display.progress(place, stage.title, fraction, look, text)

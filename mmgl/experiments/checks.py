@@ -9,6 +9,8 @@ from mmengine.config import Config
 from mmgl.datasets import SYSUMM01, RegDB, ReIDDataset
 from mmgl.datasets.verify import verify_regdb, verify_sysu
 
+from .options import Options
+
 _BASES = {'sysu': 'sysu_mm01', 'regdb': 'regdb'}
 TITLES = {'sysu': 'SYSU-MM01', 'regdb': 'RegDB'}
 _REMEDY = (
@@ -17,10 +19,13 @@ _REMEDY = (
 )
 
 
-def default_root(root: Path, layout: str) -> Path:
-    """Return where the configs below ``root`` look for a data set."""
-    base = root / f'configs/_base_/datasets/{_BASES[layout]}.py'
-    return root / str(Config.fromfile(base, lazy_import=False).data_root)
+def data_folder(options: Options, layout: str) -> Path:
+    """Return the folder of a data set, given or that of the configs."""
+    if given := options.data_root.get(layout):
+        return given
+    base = options.root / f'configs/_base_/datasets/{_BASES[layout]}.py'
+    found = Config.fromfile(base, lazy_import=False).data_root
+    return options.root / str(found)
 
 
 def describe_splits(
@@ -61,16 +66,17 @@ def _count(sets: Collection[ReIDDataset]) -> str:
 
 
 def check_data(
-    needed: Mapping[str, tuple[Path, set[int | None]]], images: bool
+    options: Options, reads: Mapping[str, Collection[int | None]], images: bool
 ) -> list[str]:
-    """Count the identities of all data sets of a plan, by layout.
+    """Count the identities of the data sets of a plan, trials by layout.
 
     Also looks for each image if told so.
     """
     lines = []
-    for layout, (folder, wanted) in needed.items():
+    for layout in sorted(reads, reverse=True):
+        folder = data_folder(options, layout)
         # Without a trial of its own, a config takes trial 1.
-        trials = sorted({trial or 1 for trial in wanted})
+        trials = sorted({trial or 1 for trial in reads[layout]})
         lines += describe_splits(layout, folder, trials)
         if not images:
             continue

@@ -1,15 +1,81 @@
-"""The commands ``mmgl quickstart`` and ``mmgl reproduce``."""
+"""The way in: ``mmgl quickstart``, ``mmgl reproduce``, and how they end."""
 
 import argparse
+import shlex
+import sys
 from collections.abc import Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
-from mmgl.config.options import CfgOptions
-from mmgl.utils.arguments import natural, output_folder, positive
-from mmgl.utils.errors import report_errors
+from mmgl.utils.arguments import output_folder
+from mmgl.utils.errors import (
+    BAD_INPUT,
+    INTERRUPTED,
+    TERMINATED,
+    TerminatedError,
+    full_disk,
+    report_errors,
+    terminate_like_interrupt,
+)
 
-from .entrance import run
-from .options import TARGETS, Options
+from .chain import StageRunner
+from .options import QUICKSTART, TARGETS, Options
+from .progress import Display
+
+# Where the command line has another name than ``Options``.
+_NAMES = {'overrides': 'cfg-options'}
+_OF_QUICKSTART = ('smoke', 'seeds', 'work_dir', 'workers')
+_NOT_OF_REPRODUCE = ('smoke', 'workers')
+
+
+def run(
+    options: Options,
+    runner: StageRunner | None = None,
+    display: Display | None = None,
+) -> int:
+    """Run what is not done yet, then write tables, figures and reports.
+
+    ``runner`` runs one stage and yields its progress, by default that of a
+    subprocess; ``display`` shows messages, by default on the standard output.
+    Returns the exit code: 0 done, 1 a stage failed, 2 a mistake in options or
+    files, 130 interrupted, 143 terminated.
+    """
+    display = display or Display()
+    try:
+        with terminate_like_interrupt(), full_disk():
+            # It takes seconds, in which one may be interrupted, too.
+            from .driver import make
+
+            failures = make(options, runner, display)
+    except KeyboardInterrupt as error:
+        again = shlex.join(sys.orig_argv)
+        words = 'Interrupted. Give the same command again to continue'
+        display.say(f'{words}: {again}')
+        terminated = isinstance(error, TerminatedError)
+        return TERMINATED if terminated else INTERRUPTED
+    except (OSError, ValueError, RuntimeError) as error:
+        text = str(error)
+        if isinstance(error, OSError) and error.errno:
+            # The system's own words name no remedy.
+            text = f'{error.filename}: {error.strerror}; put that right, then '
+            text += 'give the same command again.'
+        display.say(f'Error: {text}')
+        return BAD_INPUT if isinstance(error, OSError | ValueError) else 1
+    finally:
+        display.close()
+    for name, reason in failures.items():
+        display.say(f'failed: {name}: {reason.splitlines()[0]}')
+    return 1 if failures else 0
+
+
+def _add(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Add options as the fields of ``Options`` describe them."""
+    for one in fields(Options):
+        if one.name in names:
+            name = _NAMES.get(one.name, one.name.replace('_', '-'))
+            default = {} if one.default is MISSING else one.default
+            how: dict[str, Any] = {**one.metadata, 'default': default}
+            parser.add_argument(f'--{name}', dest=one.name, **how)
 
 
 def _start(**settings: Any) -> int:
@@ -19,66 +85,27 @@ def _start(**settings: Any) -> int:
     return run(options)
 
 
-def quickstart_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl quickstart``."""
+def run_quickstart(arguments: Sequence[str] | None = None) -> int:
+    """Run the quickstart and return its exit code."""
     parser = argparse.ArgumentParser(
         description='Write the embedded data set, pre-train by MMGL, '
         'fine-tune AGW from MMGL and from random weights, evaluate both and '
         'report. Started again, it continues where it stopped.'
     )
-    parser.add_argument(
-        '--smoke',
-        action='store_true',
-        help='do all of it in about two minutes, too briefly for the numbers '
-        'to mean anything',
-    )
-    parser.add_argument(
-        '--seeds',
-        type=positive,
-        default=1,
-        help='repeat it with the seeds 0 ... N-1 and report mean and spread',
-    )
-    parser.add_argument(
-        '--work-dir',
-        type=output_folder,
-        help='folder of the results (default: work_dirs/quickstart, with '
-        '--smoke work_dirs/quickstart_smoke)',
-    )
+    _add(parser, _OF_QUICKSTART)
     parser.add_argument(
         '--data-root',
         type=output_folder,
-        help='folder of the embedded data set (default: '
-        'data/synthetic/<preset>)',
+        help='folder of the embedded data set (default: in data/synthetic)',
     )
-    parser.add_argument(
-        '--workers',
-        type=natural,
-        help='processes that load images (default: as the configs say)',
-    )
-    return parser
+    args = vars(parser.parse_args(arguments))
+    root = args.pop('data_root')
+    places = {'sysu': root} if root else {}
+    return _start(targets=[QUICKSTART], data_root=places, **args)
 
 
-def run_quickstart(arguments: Sequence[str] | None = None) -> int:
-    """Run the quickstart and return its exit code."""
-    args = quickstart_parser().parse_args(arguments)
-    return _start(
-        targets=['quickstart'],
-        smoke=args.smoke,
-        seeds=args.seeds,
-        work_dir=args.work_dir,
-        data_root={'sysu': args.data_root} if args.data_root else {},
-        workers=args.workers,
-    )
-
-
-def _folder_of(text: str) -> tuple[str, str]:
-    """Read ``LAYOUT=PATH``; a path alone is that of SYSU-MM01's layout."""
-    layout, equals, path = text.partition('=')
-    return (layout, path) if equals else ('sysu', text)
-
-
-def reproduction_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl reproduce``."""
+def run_reproduction(arguments: Sequence[str] | None = None) -> int:
+    """Run the targets and return the exit code."""
     parser = argparse.ArgumentParser(
         description='Run the experiments of tables and figures and write the '
         'results. What is recorded is skipped and what was interrupted goes '
@@ -91,90 +118,7 @@ def reproduction_parser() -> argparse.ArgumentParser:
         choices=TARGETS,
         help=f'one or more of {", ".join(TARGETS)}',
     )
-    parser.add_argument(
-        '--scale',
-        choices=('mini', 'full'),
-        default='mini',
-        help='mini: embedded data on a CPU; full: the real data sets',
-    )
-    parser.add_argument(
-        '--seeds', type=positive, help='seeds 0 ... N-1 (default: 3, full: 1)'
-    )
-    parser.add_argument(
-        '--only',
-        nargs='+',
-        default=(),
-        metavar='NAME',
-        help='leave it at these methods and initial weights, for example '
-        'agw ddag or agw random mmgl',
-    )
-    parser.add_argument(
-        '--data-root',
-        nargs='+',
-        type=_folder_of,
-        default=(),
-        metavar='LAYOUT=PATH',
-        help='folders of the data sets: sysu=PATH regdb=PATH',
-    )
-    _add_machine_options(parser)
-    logs = 'folder of logs and checkpoints'
-    parser.add_argument('--work-dir', type=output_folder, help=logs)
-    parser.add_argument(
-        '--results', default='docs/results', help='folder of the records'
-    )
-    parser.add_argument(
-        '--document', default='docs/results.md', help='file of the tables'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        default={},
-        metavar='KEY=VALUE',
-        help='change every training; needs other --results and --document',
-    )
-    parser.add_argument(
-        '--dry-run', action='store_true', help='show the plan only'
-    )
-    parser.add_argument(
-        '--write-only',
-        action='store_true',
-        help='write the document from the records there are',
-    )
-    return parser
-
-
-def _add_machine_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where stages run, and how many at a time."""
-    parser.add_argument(
-        '--jobs',
-        type=positive,
-        help='stages that run at a time (default: one a GPU, without GPUs '
-        'one a core, with SLURM 8)',
-    )
-    parser.add_argument(
-        '--gpus',
-        type=natural,
-        nargs='+',
-        metavar='N',
-        help='GPUs to share out (default: all)',
-    )
-    parser.add_argument(
-        '--slurm',
-        metavar='PARTITION',
-        help='run every stage as a job of this partition',
-    )
-    parser.add_argument(
-        '--slurm-args',
-        default='',
-        metavar='TEXT',
-        help='more options of srun: --slurm-args="--qos=long --time=2-0"',
-    )
-
-
-def run_reproduction(arguments: Sequence[str] | None = None) -> int:
-    """Run the targets and return the exit code."""
-    args = vars(reproduction_parser().parse_args(arguments))
-    args['overrides'] = args.pop('cfg_options')
-    args['data_root'] = dict(args['data_root'])
-    return _start(**args)
+    told = [one.name for one in fields(Options) if one.metadata]
+    _add(parser, [name for name in told if name not in _NOT_OF_REPRODUCE])
+    args = vars(parser.parse_args(arguments))
+    return _start(**{**args, 'data_root': dict(args['data_root'])})

@@ -26,24 +26,17 @@ WIDTH = 16
 PERSONS = 8
 
 
-def demo_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``mmgl demo``."""
+def run_demo(arguments: Sequence[str] | None = None) -> None:
+    """Make the demo by command line arguments."""
     parser = argparse.ArgumentParser(
         description='Draw people, train a small model on some of them, and '
         'leave it as a bundle with pictures of others. Started again, it '
         'goes on where it stopped.'
     )
-    add = parser.add_argument
-    add('out', type=output_folder, help='folder to write')
-    add(
-        '--workers', type=natural, default=1, help='processes that load images'
-    )
-    return parser
-
-
-def run_demo(arguments: Sequence[str] | None = None) -> None:
-    """Make the demo by command line arguments."""
-    options = demo_parser().parse_args(arguments)
+    parser.add_argument('out', type=output_folder, help='folder to write')
+    words = 'processes that load images'
+    parser.add_argument('--workers', type=natural, default=1, help=words)
+    options = parser.parse_args(arguments)
     with report_errors():
         make_demo(Path(options.out), workers=options.workers)
     print(

@@ -1,7 +1,7 @@
 """The results document and the README's table, written from records."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmgl.utils.errors import ConfigError
@@ -16,14 +16,14 @@ from .state import write_json
 from .summary import (
     EMPTY,
     STALE,
+    Results,
     draw,
-    our_text,
-    runs_text,
-    statistics,
+    mean_text,
+    results_of,
     summarise,
     table_text,
 )
-from .tables import TABLES
+from .tables import TABLES, tables_of
 
 NOTHING = 'Without numbers yet:'
 BEGIN = '<!-- Written by tools/reproduce.py from docs/results. -->'
@@ -71,50 +71,57 @@ def write_documents(
     From records, stale ones marked, by scale. Notes lie beside the records;
     ``root`` is the folder with ``configs``.
     """
-    written = []
     document = Path(document).resolve()
     pages = {'mini': document, 'full': real_document(document)}
-    for scale, path in pages.items():
-        ours = records[scale]
-        tables = [n for n in TABLES if _is_told(n, scale, ours, results)]
-        name = 'results.md' if scale == 'mini' else 'results_real.md'
-        parts = [template(name), _glance(scale, tables, ours, results)]
-        for table in tables:
-            parts.append(_section(table, scale, ours, root))
-            if note := _note(results, table, scale):
-                parts.append(note)
-        written.append(write_text(path, '\n'.join(parts)))
-    return written
+    return [
+        _document(scale, path, records[scale], results, root)
+        for scale, path in pages.items()
+    ]
 
 
-def _is_told(name: str, scale: str, records: Records, results: Path) -> bool:
-    """Tell if there are numbers of a table, ours or the paper's, or a note."""
-    if scale not in TABLES[name].scales:
-        return False
-    rows = summarise(name, scale, records)['rows']
-    quoted = scale == 'full' and any(row['paper'] for row in rows)
-    done = any(row['runs'] for row in rows)
-    return quoted or done or bool(_note(results, name, scale))
+def _document(
+    scale: str, path: Path, records: Records, folder: Path, root: Path
+) -> Path:
+    """Write all tables of a scale; first what was found."""
+    names = tables_of(scale)
+    found = {name: results_of(name, scale, records) for name in names}
+    notes = {name: _note(folder, name, scale) for name in names}
+    told = [n for n in names if notes[n] or _has_numbers(scale, found[n])]
+    sections = []
+    for name in told:
+        sections.append(_section(name, scale, found[name], root))
+        sections += [notes[name]] if notes[name] else []
+    head = template('results.md' if scale == 'mini' else 'results_real.md')
+    glance = _glance(scale, {name: notes[name] for name in told}, records)
+    return write_text(path, '\n'.join([head, glance, *sections]))
 
 
-def _note(results: Path, name: str, scale: str) -> str:
+def _has_numbers(scale: str, results: Results) -> bool:
+    """Tell if a table has numbers, ours or, of photographs, the paper's."""
+    return any(
+        result.runs or (scale == 'full' and result.row.paper)
+        for result in results.values()
+    )
+
+
+def _note(folder: Path, name: str, scale: str) -> str:
     """Read the remarks below a table."""
     ending = '' if scale == 'mini' else f'-{scale}'
-    note = results / f'notes/{name}{ending}.md'
+    note = folder / f'notes/{name}{ending}.md'
     if not note.is_file():
         return ''
     return note.read_text(encoding='utf-8').strip() + '\n'
 
 
-def _glance(
-    scale: str, tables: Sequence[str], records: Records, results: Path
-) -> str:
+def _glance(scale: str, notes: Mapping[str, str], records: Records) -> str:
     """Say first what was found."""
     leads = []
-    for name in tables:
+    for name, note in notes.items():
         anchor = _anchor(TABLES[name].title)
-        found = LEAD.findall(_note(results, name, scale))
-        leads += [f'- [{_flat(lead)}](#{anchor})' for lead in found]
+        leads += [
+            f'- [{" ".join(lead.split())}](#{anchor})'
+            for lead in LEAD.findall(note)
+        ]
     parts = ['## At a glance']
     if records:
         parts.append(findings_text(find(scale, records)))
@@ -124,16 +131,12 @@ def _glance(
         parts += ['Below the tables:', '\n'.join(leads)]
     waiting = [
         table.title
-        for name, table in TABLES.items()
-        if scale in table.scales and name not in tables
+        for name, table in tables_of(scale).items()
+        if name not in notes
     ]
     if waiting:
         parts.append(f'{NOTHING} {"; ".join(waiting)}.')
     return '\n\n'.join(parts) + '\n'
-
-
-def _flat(text: str) -> str:
-    return ' '.join(text.split())
 
 
 def _anchor(title: str) -> str:
@@ -144,33 +147,31 @@ def _anchor(title: str) -> str:
 def write_summaries(results: Path, scale: str, records: Records) -> list[Path]:
     """Write as JSON the tables of a scale of which something is recorded."""
     written = []
-    for name, table in TABLES.items():
-        if scale in table.scales:
-            summary = summarise(name, scale, records)
-            if any(row['runs'] for row in summary['rows']):
-                path = results / scale / f'tables/{name}.json'
-                written.append(write_json(path, summary))
+    for name in tables_of(scale):
+        found = results_of(name, scale, records)
+        if any(result.runs for result in found.values()):
+            path = results / scale / f'tables/{name}.json'
+            written.append(write_json(path, summarise(name, scale, found)))
     return written
 
 
-def _section(name: str, scale: str, records: Records, root: Path) -> str:
-    """Write one table."""
-    table = TABLES[name]
+def _section(name: str, scale: str, results: Results, root: Path) -> str:
+    """Write one table, and the configs and overrides behind it."""
     lines = [
-        f'## {table.title}',
-        table.intro,
-        table_text(summarise(name, scale, records)),
+        f'## {TABLES[name].title}',
+        TABLES[name].intro,
+        table_text(name, scale, results),
         f'<details markdown><summary>Configs; <code>python '
         f'tools/reproduce.py {name} --scale {scale}</code></summary>',
-        _configs(name, scale, root),
+        _configs(scale, results, root),
         '</details>',
     ]
     return '\n\n'.join(lines) + '\n'
 
 
-def _configs(name: str, scale: str, root: Path) -> str:
+def _configs(scale: str, results: Results, root: Path) -> str:
     """Name the configs and overrides behind a table."""
-    rows = [row for row in TABLES[name].rows(scale) if row.init is not None]
+    rows = [r.row for r in results.values() if r.row.init is not None]
     items = []
     for method, data in dict.fromkeys((r.method, r.data) for r in rows):
         config = find_config(root, method, DATASETS[scale][data].ending)
@@ -197,25 +198,18 @@ def readme_table(records: Records) -> str:
 
     The gain is that of equal seeds, averaged after.
     """
-    grid = [['method', 'initial weights', *COLUMNS, 'runs']]
-    for row in summarise('table2', 'mini', records)['rows']:
-        if row['method'] == 'agw' and row['init'] in INITS:
-            numbers = [our_text(row, key) for key in COLUMNS.values()]
-            grid.append([*row['labels'], *numbers, runs_text(row)])
-    return draw([*grid, ['gain', '', *_gain(records)]], 2)
-
-
-def _gain(records: Records) -> list[str]:
-    """MMGL minus random weights, seed by seed, and how many seeds."""
-    rows = TABLES['table2'].keyed_rows('mini')
+    results = results_of('table2', 'mini', records)
+    rows = [results[f'agw/{init}'] for init in INITS]
     keys = list(COLUMNS.values())
-    gains = differences(rows['agw/mmgl'], rows['agw/random'], keys, records)
-    seeds = len(gains[COLUMNS['Rank-1 all']])
-    if not seeds:
-        return [EMPTY] * (len(COLUMNS) + 1)
-    found = [statistics(values) for values in gains.values()]
-    texts = [f'{gain["mean"]:+.2f} ± {gain["std"]:.2f}' for gain in found]
-    return [*texts, str(seeds)]
+    grid = [['method', 'initial weights', *COLUMNS, 'runs']]
+    for one in rows:
+        numbers = [one.text(key) for key in keys]
+        grid.append([*one.row.labels, *numbers, one.runs_text()])
+    gains = differences(rows[1], rows[0], keys)
+    texts = [mean_text(values, '+') for values in gains.values()]
+    seeds = len(gains[keys[0]])
+    grid.append(['gain', '', *texts, str(seeds) if seeds else EMPTY])
+    return draw(grid, 2)
 
 
 def write_readme(path: Path, records: Records) -> Path:

@@ -2,44 +2,39 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from shutil import which
 
 from mmgl.config.overrides import refuse_unread
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import check_output_folder
 
-from .cells import Cell
 from .chain import Chain, StageRunner
-from .checks import check_data, default_root
+from .checks import check_data
 from .document import (
     check_document,
     write_documents,
     write_readme,
     write_summaries,
 )
-from .figures import FigurePlanner
+from .figures import plan_cost, plan_figure
 from .launch import launch_stage
-from .methods import DATASETS, SCALES
-from .options import LAYOUTS, QUICKSTART, Options
+from .methods import SCALES
+from .options import QUICKSTART, Options
 from .plan import Planner
-from .pretrainings import PRETRAININGS
 from .progress import Display, clock
 from .quickstart import REPORT_SECONDS, plan_quickstart, write_quickstart
 from .records import (
-    Record,
     is_recorded,
     load_records,
-    mark_stale,
+    marked_records,
     measured_seconds,
     record_path,
     write_record,
 )
 from .stage import Stage, with_needs
 from .state import StageState, at_work
-from .summary import summarise, table_text
+from .summary import results_of, table_text
 from .tables import FIGURES, FROM_RECORDS, TABLES
 
 Failures = dict[str, str]
@@ -53,8 +48,24 @@ def make(
     ``runner`` runs one stage, by default as a subprocess. Returns what failed
     while other stages went on, and why, by stage.
     """
-    job = _quickstart if QUICKSTART in options.targets else _reproduce
-    return job(options, runner, display)
+    if QUICKSTART in options.targets:
+        _quickstart(options, runner, display)
+        return {}
+    refuse_unread({}, options.overrides)
+    if not options.dry_run:
+        check_output_folder(options.results)
+        if options.document is not None:
+            check_document(options.document)
+    failures: Failures = {}
+    if not options.write_only:
+        plan = _Plan(options)
+        plan.show(display.say)
+        if options.dry_run:
+            return failures
+        with _at_work(options, plan.stages, runner) as run_stage:
+            failures = plan.run(run_stage, display)
+    _write(options, display.say)
+    return failures
 
 
 @contextmanager
@@ -63,12 +74,12 @@ def _at_work(
 ) -> Iterator[StageRunner]:
     """Keep others out of the work dir; gives what runs a stage."""
     job = QUICKSTART if QUICKSTART in options.targets else 'reproduce'
-    data = options.data_root.values()
     if runner is None and options.slurm is not None and not which('srun'):
         raise ConfigError(
             f'slurm={options.slurm!r}, and there is no srun on this machine; '
             'start it where the cluster takes jobs, or leave out --slurm.'
         )
+    data = options.data_root.values()
     with at_work(options.work_dir, job, stages, data) as lock:
         yield runner or partial(
             launch_stage,
@@ -80,7 +91,7 @@ def _at_work(
 
 def _quickstart(
     options: Options, runner: StageRunner | None, display: Display
-) -> Failures:
+) -> None:
     """Run the stages of the quickstart, one at a time, and report."""
     stages = plan_quickstart(options)
     with _at_work(options, stages, runner) as run_stage:
@@ -92,49 +103,25 @@ def _quickstart(
         seconds = Chain(stages, run_stage, display, REPORT_SECONDS).run()
         display.say('Drawing the pictures and writing the report ...')
         display.say(write_quickstart(options, stages, seconds))
-    return {}
 
 
-def _reproduce(
-    options: Options, runner: StageRunner | None, display: Display
-) -> Failures:
-    """Run what tables and figures need, and write them; returns failures."""
-    failures: Failures = {}
-    refuse_unread({}, options.overrides)
-    if not options.dry_run:
-        check_output_folder(options.results)
-        if options.document is not None:
-            check_document(options.document)
-    if not options.write_only:
-        plan = _Plan(options)
-        plan.show(display.say)
-        if options.dry_run:
-            return failures
-        with _at_work(options, plan.stages, runner) as run_stage:
-            failures = plan.run(run_stage, display)
+def _write(options: Options, say: Callable[[str], None]) -> None:
+    """Write tables, documents and README from the records there are."""
     records = {scale: marked_records(options, scale) for scale in SCALES}
     ours = records[options.scale]
     for name in options.chosen(TABLES):
-        summary = summarise(name, options.scale, ours)
-        display.say('\n' + table_text(summary, terminal=True))
+        results = results_of(name, options.scale, ours)
+        say('\n' + table_text(name, options.scale, results, terminal=True))
     write_summaries(options.results, options.scale, ours)
+    written = []
     if options.document is not None:
-        for written in write_documents(
-            options.results, options.document, options.root, records
-        ):
-            display.say(f'Wrote {written}')
+        places = options.results, options.document, options.root
+        written = write_documents(*places, records)
     if options.official:
-        readme = write_readme(options.root / 'README.md', records['mini'])
-        display.say(f'Wrote {readme}')
-    return failures
-
-
-def marked_records(options: Options, scale: str) -> dict[Cell, Record]:
-    """Read the records of a scale, those of other configs marked ``stale``."""
-    # Where the data lie does not matter to a fingerprint.
-    planner = Planner(replace(options, scale=scale, data_root={}))
-    records = load_records(options.results, scale)
-    return mark_stale(records, scale, planner.evaluation)
+        readme = options.root / 'README.md'
+        written.append(write_readme(readme, records['mini']))
+    for path in written:
+        say(f'Wrote {path}')
 
 
 class _Plan:
@@ -144,7 +131,6 @@ class _Plan:
         self.options = options
         records = load_records(options.results, options.scale)
         self.planner = Planner(options, measured_seconds(records))
-        self.figures = FigurePlanner(self.planner, self._folder('sysu'))
         drawn = options.chosen(FIGURES)
         self.wanted = [*options.chosen(TABLES), *drawn]
         self.cells = options.cells()
@@ -156,30 +142,10 @@ class _Plan:
             if not is_recorded(options.results, cell, stage)
         }
         wanted = [last[cell] for cell in self.left.values()]
-        wanted += [self.figures.stage(n) for n in drawn if n != FROM_RECORDS]
+        for name in drawn:
+            if name != FROM_RECORDS:
+                wanted.append(plan_figure(self.planner, name))
         self.stages = with_needs(wanted)
-
-    def _folder(self, layout: str) -> Path:
-        """Folder of a data set, given or that of the configs."""
-        given = self.options.data_root.get(layout)
-        return given or default_root(self.options.root, layout)
-
-    def _needed_data(self) -> dict[str, tuple[Path, set[int | None]]]:
-        """List the real data sets that the stages read, with their trials."""
-        if self.options.size.preset is not None:
-            return {}
-        uses: dict[str, set[int | None]] = {key: set() for key in LAYOUTS}
-        if set(self.wanted) & set(FIGURES):
-            uses['sysu'].add(None)
-        for cell in self.cells:
-            uses[DATASETS[cell.scale][cell.data].root].add(cell.trial)
-            if about := PRETRAININGS[cell.scale].get(cell.init):
-                uses[about.source].add(cell.trial)
-        return {
-            layout: (self._folder(layout), trials)
-            for layout, trials in uses.items()
-            if trials
-        }
 
     def show(self, say: Callable[[str], None]) -> None:
         """Say what is recorded and what is left, and how long that takes."""
@@ -189,21 +155,26 @@ class _Plan:
             f'{options.scale}: {len(self.cells) - len(self.left)} recorded, '
             f'{len(self.left)} left, in {len(stages)} stages'
         )
-        images = bool(stages) and not options.dry_run
-        for line in check_data(self._needed_data(), images):
-            say(f'  {line}')
+        if options.size.preset is None:
+            images = bool(stages) and not options.dry_run
+            for line in check_data(options, self.planner.reads, images):
+                say(f'  {line}')
         slots = len(options.slots())
         _, seconds = _standing(stages, slots)
         say(
             f'About {clock(seconds)} left with '
             f'{slots} stages at a time, longer or shorter by the machine'
         )
-        if not options.dry_run:
-            return
+        if options.dry_run:
+            self._list(stages, say)
+
+    def _list(self, stages: list[Stage], say: Callable[[str], None]) -> None:
+        """Say of every stage how far it is, and which cells need none."""
+        options = self.options
         if FROM_RECORDS in self.wanted:
             records = marked_records(options, options.scale)
-            stages.append(self.figures.cost(records, write=False))
-        standing, _ = _standing(stages, slots)
+            stages = [*stages, plan_cost(self.planner, records, write=False)]
+        standing, _ = _standing(stages, 1)
         for stage in stages:
             seed = '' if stage.seed is None else f'seed {stage.seed}, '
             how_far = standing[stage.name]
@@ -232,7 +203,7 @@ class _Plan:
         if FROM_RECORDS in self.wanted:
             records = marked_records(options, options.scale)
             try:
-                last = run([self.figures.cost(records)])
+                last = run([plan_cost(self.planner, records)])
             except ValueError as error:
                 # Tables and document are written all the same.
                 return {**failures, f'figures/{FROM_RECORDS}': str(error)}

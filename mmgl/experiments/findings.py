@@ -1,12 +1,12 @@
 """What the paper says of its tables, and whether it comes out here."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .records import Record, Records
-from .summary import EMPTY, came_through, counted, draw, statistics
-from .tables import FAIL, TABLES, Row
+from .records import Records
+from .summary import EMPTY, Result, draw, mean_text, results_of, statistics
+from .tables import FAIL, Row, Table, tables_of
 
 AGREES, DIFFERS = 'as the paper', 'against the paper'
 OPEN, ALONE, WAITS = 'undecided', 'one seed', 'not run'
@@ -30,6 +30,7 @@ class Finding:
     """
 
     table: str
+    title: str
     better: Row
     worse: Row
     ours: Mapping[str, Sequence[float]]
@@ -38,7 +39,7 @@ class Finding:
     @property
     def keys(self) -> list[str]:
         """The metrics that are compared."""
-        return [f'{TABLES[self.table].groups[0]}/{m}' for m in SHOWN]
+        return list(self.ours)
 
     @property
     def verdict(self) -> str:
@@ -53,12 +54,31 @@ class Finding:
             return OPEN
         return AGREES if value['mean'] > 0 else DIFFERS
 
+    def paper(self, key: str) -> str:
+        """Write by how much the first is better in the paper."""
+        better, worse = self.better.paper, self.worse.paper
+        if isinstance(better, dict) and isinstance(worse, dict):
+            return f'{better[key] - worse[key]:+.2f}'
+        return FAIL if FAIL in (better, worse) else EMPTY
+
+    def cells(self) -> list[str]:
+        """Write what stands in a row of a table of findings."""
+        sides = [
+            ' from '.join(row.labels) for row in (self.better, self.worse)
+        ]
+        cells = [self.title.partition(':')[0], *sides]
+        for key, values in self.ours.items():
+            cells += [self.paper(key), mean_text(values, '+')]
+        marks = ' (outdated)' if self.outdated == 2 else ''
+        runs = len(self.ours[self.keys[0]])
+        return [*cells, str(runs), self.verdict + marks]
+
 
 def differences(
-    better: Row, worse: Row, keys: Sequence[str], records: Records
+    better: Result, worse: Result, keys: Sequence[str]
 ) -> dict[str, list[float]]:
     """Subtract row from row, seed by seed, where both came through."""
-    first, second = (_by_seed(row, records) for row in (better, worse))
+    first, second = better.sound, worse.sound
     pairs = [(first[s], second[s]) for s in sorted(first.keys() & second)]
     return {
         key: [a['metrics'][key] - b['metrics'][key] for a, b in pairs]
@@ -66,59 +86,29 @@ def differences(
     }
 
 
-def _by_seed(row: Row, records: Records) -> dict[tuple[int, int], Record]:
-    return {
-        (cell.seed, cell.trial or 0): record
-        for cell, record in came_through(counted(row, records)[0]).items()
-    }
-
-
 def find(scale: str, records: Records) -> list[Finding]:
     """Judge every statement of the tables that a scale can make."""
     return [
         finding
-        for name, table in TABLES.items()
-        if scale in table.scales
-        for finding in _of_table(name, scale, records)
+        for table in tables_of(scale).values()
+        for finding in _of_table(table, results_of(table.name, scale, records))
     ]
 
 
-def _of_table(name: str, scale: str, records: Records) -> Iterator[Finding]:
-    table = TABLES[name]
-    rows = table.keyed_rows(scale)
+def _of_table(table: Table, results: Mapping[str, Result]) -> list[Finding]:
+    found = []
+    keys = [f'{table.groups[0]}/{measure}' for measure in SHOWN]
     for claim in table.claims:
-        better, worse = (rows[key.strip()] for key in claim.split('>'))
-        keys = [f'{table.groups[0]}/{measure}' for measure in SHOWN]
-        ours = differences(better, worse, keys, records)
-        stale = sum(
-            any(r.get('stale') for r in _by_seed(row, records).values())
-            for row in (better, worse)
-        )
-        yield Finding(name, better, worse, ours, stale)
-
-
-def _paper(finding: Finding, key: str) -> str:
-    better, worse = finding.better.paper, finding.worse.paper
-    if isinstance(better, dict) and isinstance(worse, dict):
-        return f'{better[key] - worse[key]:+.2f}'
-    return FAIL if FAIL in (better, worse) else EMPTY
-
-
-def _ours(values: Sequence[float]) -> str:
-    if not values:
-        return EMPTY
-    value = statistics(values)
-    spread = f' ± {value["std"]:.2f}' if len(values) > 1 else ''
-    return f'{value["mean"]:+.2f}{spread}'
-
-
-def _labels(row: Row) -> str:
-    return ' from '.join(row.labels)
+        better, worse = (results[key.strip()] for key in claim.split('>'))
+        ours = differences(better, worse, keys)
+        rows, old = (better.row, worse.row), better.outdated + worse.outdated
+        found.append(Finding(table.name, table.title, *rows, ours, old))
+    return found
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
     """Count the verdicts and draw what has been run."""
-    counts = Counter(f.verdict for f in findings)
+    counts = Counter(finding.verdict for finding in findings)
     words = ', '.join(
         f'{counts[verdict]} {verdict}'
         for verdict in (AGREES, DIFFERS, OPEN, ALONE, APART, WAITS)
@@ -129,15 +119,6 @@ def findings_text(findings: Sequence[Finding]) -> str:
         for whose in ('paper, photographs', 'ours, drawn')
     ]
     grid = [['table', 'better', 'than', *heads, 'seeds', 'here']]
-    for finding in findings:
-        if finding.verdict == WAITS:
-            continue
-        title = TABLES[finding.table].title.partition(':')[0]
-        cells = [title, _labels(finding.better), _labels(finding.worse)]
-        for key in finding.keys:
-            cells += [_paper(finding, key), _ours(finding.ours[key])]
-        marks = ' (outdated)' if finding.outdated == 2 else ''
-        runs = len(finding.ours[finding.keys[0]])
-        grid.append([*cells, str(runs), finding.verdict + marks])
+    grid += [one.cells() for one in findings if one.verdict != WAITS]
     total = f'Of {len(findings)} statements of the paper: {words}.'
     return '\n\n'.join([total, RULE, draw(grid, 3)])

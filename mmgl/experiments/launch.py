@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from mmgl.utils.progress import PROGRESS_VARIABLE
 from .stage import THREADS, Stage
 from .state import read_json
 
-# Told the share done in [0, 1] and the words of the stage itself.
-Tick = Callable[[float, str], None]
+# While a stage runs: the share done in [0, 1], and words of its own.
+Progress = Generator[tuple[float, str], None, None]
 
 
 class StageError(RuntimeError):
@@ -80,18 +79,17 @@ def _progress(path: Path) -> tuple[float, str]:
 
 def launch_stage(
     stage: Stage,
-    tick: Tick,
     root: Path,
     keep_open: Sequence[int] = (),
-    poll: float = 0.5,
+    poll: float = 0.1,
     prefix: Callable[[Stage], Sequence[str]] = lambda stage: (),
-) -> None:
+) -> Progress:
     """Run a stage to its end in ``root``; its log is ``stage.log``.
 
-    ``tick`` is called every ``poll`` seconds; ``keep_open`` are descriptors
-    that the child inherits. What ``prefix`` puts before the command, such as
-    ``srun``, must wait for it, hand signals on and end with its exit code. A
-    failure is a StageError; the child is stopped before ours passes on.
+    Tells the progress every ``poll`` seconds; closed before the end, it stops
+    the child. ``keep_open`` are descriptors that the child inherits. What
+    ``prefix`` puts before the command, such as ``srun``, must wait for it,
+    hand signals on and end with its exit code. A failure is a StageError.
     """
     progress = stage.work_dir / 'progress.json'
     progress.unlink(missing_ok=True)
@@ -110,9 +108,10 @@ def launch_stage(
             preexec_fn=_die_with_parent(),
         )
     try:
-        while process.poll() is None:
-            tick(*_progress(progress))
-            time.sleep(poll)
+        while process.returncode is None:
+            yield _progress(progress)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(poll)
     except BaseException:
         _stop(process)
         raise
@@ -125,11 +124,9 @@ def _failure(stage: Stage, code: int) -> StageError:
     from mmgl.engine.hooks.divergence import read_verdict
 
     text = stage.log.read_text(encoding='utf-8', errors='replace')
-    message = (
-        f'Stage {stage.name} failed with exit code {code}. '
-        f'The end of its log {stage.log}:\n'
-        + '\n'.join(text.splitlines()[-20:])
-    )
+    end = '\n'.join(text.splitlines()[-20:])
+    message = f'Stage {stage.name} failed with exit code {code}. '
+    message += f'The end of its log {stage.log}:\n{end}'
     verdict = read_verdict(stage.work_dir)
     if code == DIVERGED and verdict:
         return StageDiverged(message, verdict)

@@ -66,6 +66,7 @@ EMBEDDED_REGDB = {
     'test_evaluator.protocol': 'regdb',
     '*.num_classes': 40,
 }
+TEN_TRIALS = tuple(range(1, 11))
 # 'sysu-select' has validation identities to look at after each epoch.
 DATASETS = {
     'mini': {
@@ -78,9 +79,7 @@ DATASETS = {
         'sysu': Dataset('sysu'),
         'sysu-select': Dataset('sysu-select'),
         # A tenth of SYSU-MM01's images.
-        'regdb': Dataset(
-            'regdb', 'regdb', trials=tuple(range(1, 11)), share=0.1
-        ),
+        'regdb': Dataset('regdb', 'regdb', trials=TEN_TRIALS, share=0.1),
     },
 }
 
@@ -96,45 +95,41 @@ class Scale:
     measured; ``changes`` are overrides by kind of training.
     """
 
-    title: str
     inits: tuple[str, ...]
     seeds: int
-    preset: str | None
-    roots: Mapping[str, str]
     seconds: Mapping[str, float]
+    preset: str | None = None
+    roots: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, Overrides] = field(default_factory=dict)
 
 
 SCALES = {
     'full': Scale(
-        'Real data sets (`--scale full`)',
         ('random', 'imagenet'),
         seeds=1,
-        preset=None,
-        roots={},
         seconds=dict(pretrain=20000, finetune=20000, evaluate=300, figure=300),
     ),
     # No ImageNet weights fit the narrow network.
     'mini': Scale(
-        'Embedded data sets (`--scale mini`)',
         ('random',),
         seeds=3,
-        preset='mini',
-        roots=dict(
-            sysu='data/synthetic/mini', regdb='data/synthetic/mini-regdb'
-        ),
         seconds=dict(
             data=30, pretrain=180, finetune=130, evaluate=20, figure=40
         ),
+        preset='mini',
+        roots={
+            'sysu': 'data/synthetic/mini',
+            'regdb': 'data/synthetic/mini-regdb',
+        },
     ),
 }
 # The quickstart at its shortest, too briefly for its numbers to mean anything:
 # half as many steps an epoch as there are images for.
 SMOKE = replace(
     SCALES['mini'],
+    seconds=dict(data=5, pretrain=15, finetune=15, evaluate=10, figure=10),
     preset='tiny',
     roots=dict(sysu='data/synthetic/tiny'),
-    seconds=dict(data=5, pretrain=15, finetune=15, evaluate=10, figure=10),
     changes={
         'pretrain': {
             'train_cfg.max_epochs': 2,

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmgl.config.options import CfgOptions
+from mmgl.utils.arguments import natural, output_folder, positive
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.paths import config_dir
 
 from .cells import Cell
 from .methods import METHODS, SCALES, SMOKE, Scale
-from .pretrainings import is_mmgl
+from .pretrainings import names_of
 from .stage import THREADS, Stage
 from .tables import FIGURES, FROM_RECORDS, TABLES, cells_of
 
@@ -28,42 +30,78 @@ MOST = 1000
 MOST_CPU_JOBS = SLURM_JOBS = SLURM_CORES = 8
 
 
+def _folder(text: str) -> tuple[str, str]:
+    """Read ``LAYOUT=PATH``; a path alone is that of SYSU-MM01's layout."""
+    layout, equals, path = text.partition('=')
+    return (layout, path) if equals else ('sysu', text)
+
+
+def _option(words: str, default: Any = None, **how: Any) -> Any:
+    """Make a field that the command line has, too, with these words."""
+    if default is False:
+        how['action'] = 'store_true'
+    if default in ((), {}):
+        how['nargs'] = '+'
+    told = {'help': words, **how}
+    if default == {}:
+        return field(default_factory=dict, metadata=told)
+    return field(default=default, metadata=told)
+
+
 @dataclass
 class Options:
-    """What to make and where.
+    """What to make, where, and on which machine.
 
     ``targets`` are keys of ``TABLES`` and ``FIGURES``, 'all', or 'quickstart'
-    alone, which ``smoke`` makes short. ``seeds`` are 0 ... N-1, by default as
-    many as the scale says. ``only`` leaves it at these methods and initial
-    weights; with some of both, at these methods from these weights, where
-    'mmgl' is the plain method by each name that a table has for it.
-
-    ``jobs`` stages run at a time, by default one a GPU, one a core without
-    GPUs, or eight with SLURM, of which ``slurm`` is the partition;
-    ``workers`` are processes that load images, by default as in the configs.
-    ``data_root`` are folders by layout. ``overrides`` are dotted config keys
-    that change every training; results and document, where None writes none,
-    must then be others than the default ones. ``root`` is the folder with
-    ``tools`` and ``configs``.
+    alone. What the command line has, too, is told by the words of its help;
+    None for ``document`` writes none, ``root`` is the folder with ``tools``
+    and ``configs``.
     """
 
     targets: Sequence[str]
-    scale: str = 'mini'
-    smoke: bool = False
-    seeds: int | None = None
-    only: Sequence[str] = ()
-    jobs: int | None = None
-    gpus: Sequence[int] | None = None
-    slurm: str | None = None
-    slurm_args: str = ''
-    workers: int | None = None
-    work_dir: Path = None  # type: ignore[assignment]  # follows the scale
-    results: Path = Path(RESULTS)
-    document: Path | None = Path(DOCUMENT)
-    data_root: Mapping[str, Path] = field(default_factory=dict)
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    dry_run: bool = False
-    write_only: bool = False
+    scale: str = _option(
+        'mini: embedded data on a CPU; full: the real data sets', 'mini'
+    )
+    smoke: bool = _option(
+        'so short, two minutes, that its numbers mean nothing', False
+    )
+    seeds: int | None = _option(
+        'seeds 0 ... N-1 (default: 3; quickstart and full: 1)', type=positive
+    )
+    only: Sequence[str] = _option(
+        'leave it at these methods and initial weights: agw random mmgl', ()
+    )
+    data_root: Mapping[str, Path] = _option(
+        'folders of the data sets: sysu=PATH regdb=PATH', {}, type=_folder
+    )
+    workers: int | None = _option(
+        'processes that load images (default: as in configs)', type=natural
+    )
+    jobs: int | None = _option(
+        'stages that run at a time (default: one a GPU, without GPUs one a '
+        'core, with SLURM 8)',
+        type=positive,
+    )
+    gpus: Sequence[int] | None = _option(
+        'GPUs to share out (default: all)', type=natural, nargs='+'
+    )
+    slurm: str | None = _option('partition that runs each stage as a job')
+    slurm_args: str = _option(
+        'more options of srun: --slurm-args="--qos=long --time=2-0"', ''
+    )
+    work_dir: Path = _option(
+        'folder of logs and checkpoints (default: below work_dirs)',
+        type=output_folder,
+    )
+    results: Path = _option('folder of the records', Path(RESULTS))
+    document: Path | None = _option('file of the tables', Path(DOCUMENT))
+    overrides: Mapping[str, Any] = _option(
+        'KEY=VALUE changes every training; needs other --results, --document',
+        {},
+        action=CfgOptions,
+    )
+    dry_run: bool = _option('show the plan only', False)
+    write_only: bool = _option('write the pages from the records', False)
     root: Path = field(default_factory=lambda: config_dir().parent)
 
     def __post_init__(self) -> None:
@@ -154,7 +192,7 @@ class Options:
         if FROM_RECORDS in self.chosen(FIGURES):
             tables.append('table4')
         names = {
-            cell: self._names(cell)
+            cell: {cell.method, *names_of(cell.init, self.scale)}
             for table in tables
             for cell in cells_of(table, self.scale, self.seeds)
         }
@@ -175,11 +213,6 @@ class Options:
                 f'{", ".join(sorted(known)) or "other targets"}'
             )
         return sorted(chosen, key=lambda cell: cell.seed)
-
-    def _names(self, cell: Cell) -> set[str]:
-        """Names by which ``only`` may mean a cell."""
-        plain = {'mmgl'} if is_mmgl(cell.init, self.scale) else set()
-        return {cell.method, cell.init} | plain
 
     def slots(self) -> list[dict[str, str]]:
         """Environment of each stage that may run at a time."""
@@ -209,14 +242,7 @@ class Options:
         """
         if self.slurm is None:
             return []
-        return [
-            'srun',
-            f'--partition={self.slurm}',
-            '--ntasks=1',
-            '--gres=gpu:1',
-            f'--cpus-per-task={SLURM_CORES}',
-            '--kill-on-bad-exit=1',
-            '--disable-status',
-            f'--job-name={stage.name}',
-            *shlex.split(self.slurm_args),
-        ]
+        words = f'srun --partition={self.slurm} --ntasks=1 --gres=gpu:1 '
+        words += f'--cpus-per-task={SLURM_CORES} --kill-on-bad-exit=1 '
+        words += f'--disable-status --job-name={stage.name}'
+        return [*words.split(), *shlex.split(self.slurm_args)]

@@ -50,10 +50,10 @@ RIVALS = {
 }
 # What tables call the settings of the method itself.
 USUAL = ('mmgl-plain', 'mmgl-n6', 'mmgl-tau0.07', 'mmgl-lambda0.2')
-_PART, _CONTRAST = 'model.heads.part', 'model.heads.part.contrast'
-_NO_NORM = dict.fromkeys(
-    ('model.heads.permutation.norm', f'{_PART}.norm'), 'none'
-)
+_HEADS = 'model.heads.'
+_PART, _CONTRAST = _HEADS + 'part', _HEADS + 'part.contrast'
+_NO_NORM = {f'{_HEADS}permutation.norm': 'none', f'{_PART}.norm': 'none'}
+_PER_MODALITY = {f'{_PART}.norm': 'modality_bn'}
 
 # Title and overrides by key; the whole of MMGL is P + C + E.
 _Ablations = dict[str, tuple[str, Overrides]]
@@ -62,10 +62,7 @@ PARTS: _Ablations = {
     'mmgl-p': ('P', {_PART: None}),
     'mmgl-pe': ('P + E', {_CONTRAST: None}),
     'mmgl-pc': ('P + C', {f'{_PART}.position': False}),
-    'mmgl-modality-bn': (
-        'MMGL, a norm per modality',
-        {f'{_PART}.norm': 'modality_bn'},
-    ),
+    'mmgl-modality-bn': ('MMGL, a norm per modality', _PER_MODALITY),
     'mmgl-literal': ('MMGL, no norm in the heads', _NO_NORM),
 }
 TEMPERATURES: _Ablations = {
@@ -102,10 +99,9 @@ def _rivals(config: str, words: str = '') -> dict[str, Pretraining]:
     }
 
 
+_FOLDER = 'configs/mmgl/pretrain/'
 _LONG = Pretraining(
-    'MMGL',
-    'configs/mmgl/pretrain/mmgl_{stream}_r18-narrow_synthetic.py',
-    share=5,
+    'MMGL', _FOLDER + 'mmgl_{stream}_r18-narrow_synthetic.py', share=5
 )
 # A sixth of the epochs; Tables IV and VI to VIII compare at this budget. At
 # that of Table V the pretext is solved.
@@ -113,34 +109,26 @@ _SHORT = Pretraining(
     'MMGL, 10 epochs',
     'configs/mmgl/ablation/mmgl_two-stream_r18-narrow-10e_synthetic.py',
 )
-_FULL = Pretraining(
-    'MMGL', 'configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_sysu.py'
-)
+_FULL = Pretraining('MMGL', _FOLDER + 'mmgl_{stream}_r50_96-100e_sysu.py')
 _STREAM: dict[str, Any] = dict(
     title='MMGL, one-stream', stream='one-stream', init={'stems': 'duplicate'}
 )
 _REGDB: dict[str, Any] = dict(title='MMGL on RegDB', source='regdb')
+_EMBEDDED_REGDB = {
+    'train_dataloader.dataset.type': 'RegDB',
+    'train_dataloader.dataset.trial': 1,
+    'val_dataloader.dataset.type': 'RegDB',
+    'val_dataloader.dataset.split': 'test',
+    'val_dataloader.dataset.trial': 1,
+}
+_ONE_STREAM = {'model.backbone.type': 'OneStreamResNet'}
 
 PRETRAININGS: dict[str, dict[str, Pretraining]] = {
     'mini': {
         'mmgl': _LONG,
         'mmgl-10e': _SHORT,
-        'mmgl-one-stream': replace(
-            _SHORT,
-            overrides={'model.backbone.type': 'OneStreamResNet'},
-            **_STREAM,
-        ),
-        'mmgl-regdb': replace(
-            _SHORT,
-            overrides={
-                'train_dataloader.dataset.type': 'RegDB',
-                'train_dataloader.dataset.trial': 1,
-                'val_dataloader.dataset.type': 'RegDB',
-                'val_dataloader.dataset.split': 'test',
-                'val_dataloader.dataset.trial': 1,
-            },
-            **_REGDB,
-        ),
+        'mmgl-one-stream': replace(_SHORT, overrides=_ONE_STREAM, **_STREAM),
+        'mmgl-regdb': replace(_SHORT, overrides=_EMBEDDED_REGDB, **_REGDB),
         **_ablations(_LONG, PARTS),
         **_ablations(_SHORT, TEMPERATURES | COEFFICIENTS),
         **_ablations(_SHORT, STRIPES, ROWS_18),
@@ -151,7 +139,7 @@ PRETRAININGS: dict[str, dict[str, Pretraining]] = {
         'mmgl-one-stream': replace(_FULL, run='mmgl', **_STREAM),
         'mmgl-regdb': replace(
             _FULL,
-            config='configs/mmgl/pretrain/mmgl_{stream}_r50_96-100e_regdb.py',
+            config=_FOLDER + 'mmgl_{stream}_r50_96-100e_regdb.py',
             trials=True,
             share=0.1,
             **_REGDB,
@@ -179,6 +167,7 @@ def plain(init: str, scale: str) -> str:
     return PLAIN[scale] if usual else init
 
 
-def is_mmgl(init: str, scale: str) -> bool:
-    """Whether that is the method with the settings of the paper."""
-    return init in ('mmgl', PLAIN[scale], *USUAL)
+def names_of(init: str, scale: str) -> set[str]:
+    """Names of initial weights, of which that of the method is 'mmgl'."""
+    usual = init in ('mmgl', PLAIN[scale], *USUAL)
+    return {init, 'mmgl'} if usual else {init}

@@ -1,7 +1,8 @@
 """Progress of a job: its remaining time, and how that is shown."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import mean
 from typing import NamedTuple, TextIO
 
@@ -41,28 +42,32 @@ class Estimator:
     def __init__(
         self, stages: Sequence[Stage], after: float = 0.0, parallel: int = 1
     ) -> None:
-        self.stages = list(stages)
+        self.stages = {stage.name: stage for stage in stages}
         self.after = after
         self.parallel = parallel
         # Seconds by name of the stage, over all its starts.
         self.measured: dict[str, float] = {}
 
-    def _predict(
-        self, stage: Stage, now: tuple[float, float] = (0.0, 0.0)
-    ) -> float:
-        """Guess a duration; ``now`` measured and expected of the current."""
-        known = self.measured
-        done = [(s, known[s.name]) for s in self.stages if s.name in known]
-        pace = stage.kind, stage.config
-        same = [v for s, v in done if (s.kind, s.config) == pace]
-        if same:
-            return mean(same)
+    def _predictor(
+        self, now: tuple[float, float] = (0.0, 0.0)
+    ) -> Callable[[Stage], float]:
+        """Return what guesses durations.
+
+        ``now`` are the measured and expected seconds of the current stage.
+        """
+        paces: dict[tuple[str, Path], list[float]] = {}
+        expected, measured = now[1], now[0]
+        for name, seconds in self.measured.items():
+            stage = self.stages[name]
+            paces.setdefault((stage.kind, stage.config), []).append(seconds)
+            expected += stage.seconds
+            measured += seconds
         # A tenth of the whole job counts as done at the expected speed, so
         # that a short first stage does not sway the rest.
-        prior = 0.1 * sum(s.seconds for s in self.stages)
-        measured = prior + now[0] + sum(v for _, v in done)
-        expected = prior + now[1] + sum(s.seconds for s, _ in done)
-        return stage.seconds * measured / expected
+        prior = 0.1 * sum(s.seconds for s in self.stages.values())
+        ratio = (prior + measured) / (prior + expected)
+        known = {pace: mean(values) for pace, values in paces.items()}
+        return lambda s: known.get((s.kind, s.config), s.seconds * ratio)
 
     def outlook(
         self, current: str, elapsed: float, fraction: float
@@ -71,8 +76,8 @@ class Estimator:
 
         It has run for ``elapsed`` seconds and is ``fraction`` of it done.
         """
-        stage = next(s for s in self.stages if s.name == current)
-        total = self._predict(stage)
+        stage = self.stages[current]
+        total = self._predictor()(stage)
         # What the stage itself shows counts fully from a fifth of it on; the
         # first seconds are start-up and would mislead.
         trust = min(1.0, 5 * fraction)
@@ -81,13 +86,12 @@ class Estimator:
         left = max(total - elapsed, 0.0)
         now = (total, stage.seconds) if trust == 1 else (0.0, 0.0)
         known = {**self.measured, current: elapsed}
-        later = sum(
-            self._predict(s, now) for s in self.stages if s.name not in known
-        )
-        later = later / self.parallel + self.after
+        later = [s for name, s in self.stages.items() if name not in known]
+        ahead = sum(map(self._predictor(now), later))
+        left_all = left + ahead / self.parallel + self.after
         spent = sum(known.values())
-        whole = spent + left + later
-        return Outlook(spent / whole if whole else 0.0, left, left + later)
+        whole = spent + left_all
+        return Outlook(spent / whole if whole else 0.0, left, left_all)
 
 
 class Display:

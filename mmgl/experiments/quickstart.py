@@ -31,28 +31,22 @@ SHUFFLED = ('stripe_acc', 'exact_acc')
 # The report shows them.
 PICTURES = re.findall(r'!\[.*\]\((.*)\)', template('report.md'))
 SMOKE_WORDS = 'briefly for its numbers to mean anything.'
-
-
-class _Planner(Planner):
-    """Plans the cells of the quickstart in folders of its own."""
-
-    def name_of(self, cell: Cell, step: str) -> str:
-        step = 'evaluate' if step == 'features' else step
-        return f'seed_{cell.seed}/{step}_{cell.init}'
-
-    def name_of_pretraining(self, name: str, seed: int) -> str:
-        return f'seed_{seed}/pretrain'
+Metrics = Mapping[str, Any]
 
 
 def plan_quickstart(options: Options) -> list[Stage]:
     """Plan all stages in the order they run."""
-    planner = _Planner(options)
+    planner = Planner(
+        options,
+        of_cells='seed_{cell.seed}/{step}_{cell.init}',
+        of_pretrainings='seed_{seed}/pretrain',
+    )
     wanted = []
     for seed in range(options.seeds or 1):
         cells = [Cell(options.scale, 'agw', init, seed) for init in INITS]
         wanted.append(planner.pretraining('mmgl', 'two-stream', seed))
         wanted += [planner.finetuning(cell) for cell in cells]
-        wanted += [planner.evaluation(cell, dump=True) for cell in cells]
+        wanted += [planner.evaluation(cell, 'evaluate') for cell in cells]
     return with_needs(wanted)
 
 
@@ -68,23 +62,20 @@ def write_quickstart(
     draw_pictures(options.work_dir, options.data_root['sysu'], metrics)
     report = write_text(options.work_dir / 'report.md', _report(metrics))
     retrieval, permutation = _tables(metrics, terminal=True)
-    text = (
+    seeds = len(metrics['seeds'])
+    lines = [
         '\nAGW from random weights and from MMGL on unseen identities '
-        f'(percent)\n{retrieval}\n\n'
-        'Permutation recovery on held-out identities (percent)\n'
-        f'{permutation}\n'
-    )
-    if len(metrics['seeds']) > 1:
-        text += (
-            f'mean ± standard deviation over {len(metrics["seeds"])} '
-            'seeds; below it smallest/largest\n'
-        )
+        f'(percent)\n{retrieval}',
+        f'\nPermutation recovery on held-out identities (percent)\n'
+        f'{permutation}',
+    ]
+    if seeds > 1:
+        words = 'seeds; below it smallest/largest'
+        lines.append(f'mean ± standard deviation over {seeds} {words}')
     if options.smoke:
-        text += (
-            'A smoke run shows that everything works; it trains too '
-            f'{SMOKE_WORDS}\n'
-        )
-    return f'{text}\nReport and pictures: {report}'
+        words = f'it trains too {SMOKE_WORDS}'
+        lines.append(f'A smoke run shows that everything works; {words}')
+    return '\n'.join([*lines, f'\nReport and pictures: {report}'])
 
 
 def _read_seed(folder: Path) -> dict[str, dict[str, float]]:
@@ -101,7 +92,7 @@ def _read_seed(folder: Path) -> dict[str, dict[str, float]]:
                 f'{path} lacks percentages of {", ".join(missing)}; the test '
                 'of the config must score all modes and shots.'
             )
-        result[init] = {key: float(values[key]) for key in KEYS}
+        result[init] = {key: values[key] for key in KEYS}
     random, mmgl = result.values()
     result['difference'] = {key: mmgl[key] - random[key] for key in KEYS}
     log = load_run_log(folder / 'pretrain')
@@ -141,7 +132,7 @@ def collect(
         'per_seed': dict(zip(map(str, seeds), results, strict=True)),
         'stages': {
             s.name: {
-                'config': s.config and Path(s.config).name,
+                'config': s.config.name or None,
                 'fingerprint': s.fingerprint,
                 'seconds': round(seconds[s.name], 1),
             }
@@ -157,19 +148,21 @@ def collect(
     }
 
 
-def _tables(metrics: Mapping[str, Any], terminal: bool) -> tuple[str, str]:
+def _tables(metrics: Metrics, terminal: bool) -> tuple[str, str]:
     """Draw retrieval and permutation recovery, or for 80 columns."""
     several = len(metrics['seeds']) > 1
-    spread = '{mean} ± {std}' if several else '{mean}'
-    if several:
-        spread += '\n{min}/{max}' if terminal else ' ({min} to {max})'
 
-    def cell(name: str, key: str, sign: str = '') -> str:
-        value = metrics['summary'][name][key]
-        signs = {'mean': sign, 'std': '', 'min': sign, 'max': sign}
-        return spread.format(**{k: f'{value[k]:{signs[k]}.1f}' for k in signs})
+    def cells(name: str, keys: Sequence[str], sign: str = '') -> list[str]:
+        texts = []
+        for value in (metrics['summary'][name][key] for key in keys):
+            text, low, high = (
+                f'{value[k]:{sign}.1f}' for k in ('mean', 'min', 'max')
+            )
+            spread = f'\n{low}/{high}' if terminal else f' ({low} to {high})'
+            text += f' ± {value["std"]:.1f}{spread}' if several else ''
+            texts.append(text)
+        return texts
 
-    titles = {**INITS, 'difference': 'gain'}
     grid = [['search', 'init', *MEASURES]]
     for group in SEARCHES:
         search = GROUPS[group].replace('-search', '').lower()
@@ -178,24 +171,26 @@ def _tables(metrics: Mapping[str, Any], terminal: bool) -> tuple[str, str]:
             search = search.replace(', ', ',\n')
         if terminal and len(grid) > 1:
             grid.append([''] * len(grid[0]))
-        for name, title in titles.items():
-            sign = '+' if name == 'difference' else ''
-            keys = [f'{group}/{measure}' for measure in MEASURES.values()]
-            cells = [cell(name, key, sign) for key in keys]
-            grid.append([search if name == 'random' else '', title, *cells])
+        keys = [f'{group}/{measure}' for measure in MEASURES.values()]
+        random, mmgl = INITS
+        grid += [
+            [search, INITS[random], *cells(random, keys)],
+            ['', INITS[mmgl], *cells(mmgl, keys)],
+            ['', 'gain', *cells('difference', keys, '+')],
+        ]
+    n = metrics['num_stripes']
     shuffled = [
         ['held-out images', 'stripes right', 'whole permutation right']
     ]
     for title, part in PARTS.items():
-        cells = [cell('permutation', f'{part}{m}') for m in SHUFFLED]
-        shuffled.append([title, *cells])
-    n = metrics['num_stripes']
+        keys = [f'{part}{m}' for m in SHUFFLED]
+        shuffled.append([title, *cells('permutation', keys)])
     chance = [f'{100 / n:.1f}', f'{100 / factorial(n):.2f}']
     shuffled.append(['chance', *chance])
     return draw(grid, 2, terminal), draw(shuffled, 1, terminal)
 
 
-def _report(metrics: Mapping[str, Any]) -> str:
+def _report(metrics: Metrics) -> str:
     """Write the report in Markdown."""
     retrieval, permutation = _tables(metrics, terminal=False)
     spread = ' One seed; run with `--seeds 3` for a spread.'

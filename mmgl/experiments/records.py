@@ -1,7 +1,8 @@
 """One small JSON file for each finished cell."""
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from statistics import mean
@@ -13,9 +14,10 @@ from mmgl.utils.versions import package_versions
 
 from .cells import Cell
 from .options import Options
+from .plan import Planner
 from .stage import Stage, with_needs
 from .state import StageState, read_json, write_json
-from .tables import FAIL, GROUPS, MEASURES, TABLES
+from .tables import FAIL, GROUPS, MEASURES, tables_of
 
 Record = dict[str, Any]
 Records = Mapping[Cell, Record]
@@ -49,12 +51,21 @@ def write_record(
     about: dict[str, Any] = {}
     if failed is None:
         metrics, about = read_report(stage.outputs[0])
+    configs = {s.kind: s.config.name for s in line}
+    timed = [s for s in line if s.name in seconds]
+    threads = {n for s in line for n in StageState(s).saved.get('threads', ())}
     record = {
         'cell': cell.to_dict(),
         'metrics': metrics,
         'verdict': failed and diverged[failed.name],
         'failed_stage': failed and failed.kind,
-        **_circumstances(line, seconds),
+        'config': configs['evaluate'],
+        'pretraining': configs.get('pretrain'),
+        'fingerprint': stage.fingerprint,
+        'seconds': {s.kind: round(seconds[s.name], 1) for s in timed},
+        'threads': sorted(threads),
+        'versions': package_versions(),
+        'machine': platform.platform(),
         'device': about.get('device'),
     }
     if options.overrides:
@@ -65,27 +76,8 @@ def write_record(
             f'{stage.work_dir} away and give the same command again.'
         )
     if failed is None:
-        found = record['metrics']
-        record['metrics'] = {k: round(float(found[k]), 4) for k in found}
+        record['metrics'] = {k: round(v, 4) for k, v in metrics.items()}
     return write_json(record_path(options.results, cell), record)
-
-
-def _circumstances(
-    line: list[Stage], seconds: Mapping[str, float]
-) -> dict[str, Any]:
-    """Say how the stages of a cell were run, of which the last tests it."""
-    configs = {s.kind: Path(str(s.config)).name for s in line}
-    timed = [s for s in line if s.name in seconds]
-    threads = {n for s in line for n in StageState(s).saved.get('threads', ())}
-    return {
-        'config': configs['evaluate'],
-        'pretraining': configs.get('pretrain'),
-        'fingerprint': line[-1].fingerprint,
-        'seconds': {s.kind: round(seconds[s.name], 1) for s in timed},
-        'threads': sorted(threads),
-        'versions': package_versions(),
-        'machine': platform.platform(),
-    }
 
 
 def measured_seconds(records: Records) -> dict[tuple[str, str], float]:
@@ -99,23 +91,6 @@ def measured_seconds(records: Records) -> dict[tuple[str, str], float]:
             if record.get(key):
                 found.setdefault((kind, record[key]), []).append(seconds)
     return {key: mean(values) for key, values in found.items()}
-
-
-def mark_stale(
-    records: Records, scale: str, plan: Callable[[Cell], Stage]
-) -> dict[Cell, Record]:
-    """Say of each record that some table shows whether it is ``stale``.
-
-    That is one whose fingerprint is not that of the evaluation planned now.
-    """
-    tables = [table for table in TABLES.values() if scale in table.scales]
-    shown = {row.run for table in tables for row in table.rows(scale)}
-    marked = {}
-    for cell, record in records.items():
-        if cell.run in shown:
-            stale = record.get('fingerprint') != plan(cell).fingerprint
-            marked[cell] = {**record, 'stale': stale}
-    return marked
 
 
 def load_records(folder: Path, scale: str) -> dict[Cell, Record]:
@@ -137,6 +112,24 @@ def load_records(folder: Path, scale: str) -> dict[Cell, Record]:
             )
         records[cell] = record
     return records
+
+
+def marked_records(options: Options, scale: str) -> dict[Cell, Record]:
+    """Read the records that tables of a scale show, each marked ``stale``.
+
+    That is one whose fingerprint is not that of the evaluation planned now.
+    """
+    # Where the data lie does not matter to a fingerprint.
+    planner = Planner(replace(options, scale=scale, data_root={}))
+    tables = tables_of(scale).values()
+    shown = {row.run for t in tables for row in t.rows(scale).values()}
+    marked = {}
+    for cell, record in load_records(options.results, scale).items():
+        if cell.run in shown:
+            now = planner.evaluation(cell).fingerprint
+            stale = record.get('fingerprint') != now
+            marked[cell] = {**record, 'stale': stale}
+    return marked
 
 
 def _fault(cell: Cell, record: Record) -> str:

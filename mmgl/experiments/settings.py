@@ -28,9 +28,8 @@ def what_decides(config: Mapping[str, Any]) -> dict[str, Any]:
     keys = TOP_KEYS.difference(_REPORTING)
     kept = {key: value for key, value in config.items() if key in keys}
     if hooks := kept.get('default_hooks'):
-        kept['default_hooks'] = {
-            key: hooks[key] for key in hooks if key not in _REPORTING_HOOKS
-        }
+        names = [name for name in hooks if name not in _REPORTING_HOOKS]
+        kept['default_hooks'] = {name: hooks[name] for name in names}
     return kept
 
 
@@ -43,22 +42,22 @@ class Settings:
     def __init__(self, roots: Mapping[str, Path], workers: int | None) -> None:
         self.roots = roots
         self.workers = workers
-        self._read: dict[str, Config] = {}
+        self._read: dict[Path, Config] = {}
 
     def read(
-        self, path: str, changes: Overrides
+        self, path: Path, changes: Overrides
     ) -> tuple[Config, dict[str, Any]]:
         """Read a config and change it; gives the changes without ``*.KEY``.
 
         Files are read once, since many stages change the same few.
         """
         if path not in self._read:
-            if not Path(path).is_file():
+            if not path.is_file():
                 raise FileNotFoundError(f'Config {path} does not exist.')
             self._read[path] = Config.fromfile(path, lazy_import=False)
         config = copy.deepcopy(self._read[path])
-        apply_overrides(config, changes, path)
-        return config, expand(config, changes, path)
+        apply_overrides(config, changes, str(path))
+        return config, expand(config, changes, str(path))
 
     def place(
         self, config: Config, changes: Overrides, layout: str

@@ -21,7 +21,8 @@ class Stage:
     'pretrain', 'finetune', 'evaluate' or 'figure'; ``ingredients`` are all
     that its result depends on, as plain JSON; ``outputs`` exist when it is
     done; ``seconds`` is its expected duration. Parts of the command that are
-    functions are called when the stage starts.
+    functions are called when the stage starts; ``config`` is empty for data
+    and figures.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Stage:
     command: list[Any] = field(default_factory=list)
     outputs: list[Path] = field(default_factory=list)
     seconds: float = 1.0
-    config: str | None = None
+    config: Path = Path()
     seed: int | None = None
     env: dict[str, str] = field(default_factory=dict)
 
@@ -71,9 +72,7 @@ class Stage:
 
     def build_command(self) -> list[str]:
         """Resolve the command line; checkpoints are looked up only now."""
-        return [
-            str(part() if callable(part) else part) for part in self.command
-        ]
+        return [str(p() if callable(p) else p) for p in self.command]
 
 
 def with_needs(last: Iterable[Stage]) -> list[Stage]:

@@ -18,10 +18,10 @@ from .stage import Stage
 
 # They mark the folders of stages and of whole jobs.
 STAGE, JOB = 'stage.json', 'job.json'
-
-
 # What is compared with earlier files, in the same order always.
 write_json = partial(files.write_json, sort_keys=True, default=str)
+# A stage that outlived a killed job still holds the lock, which it inherits.
+locked = partial(locked_folder, patience=20.0, inherited=True)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -53,11 +53,11 @@ def changes(
     )
     lines = []
     for key in sorted({*before, *after}):
-        texts = [str(p.get(key, '(absent)'))[:60] for p in (before, after)]
         if before.get(key) != after.get(key):
-            lines.append(
-                f'{key.removeprefix("config.")}: {" -> ".join(texts)}'
+            first, second = (
+                str(side.get(key, '(absent)'))[:60] for side in (before, after)
             )
+            lines.append(f'{key.removeprefix("config.")}: {first} -> {second}')
     more = len(lines) - limit
     return lines[:limit] + ([f'and {more} more'] if more > 0 else [])
 
@@ -124,7 +124,7 @@ class StageState:
         elif self.saved:
             reason = f'{self._why_anew()}; starting it again, what was there '
             reason += f'is kept as {self._set_aside()}.'
-        elif _others(folder, ()):
+        elif _others(folder):
             raise ValueError(
                 f'{folder} holds files that no job has written; move '
                 'them away or choose another --work-dir.'
@@ -166,10 +166,6 @@ class StageState:
         write_json(self.path, content)
 
 
-# A stage that outlived a killed job still holds the lock, which it inherits.
-locked = partial(locked_folder, patience=20.0, inherited=True)
-
-
 def check_work_dir(
     work_dir: Path, job: str, stages: Sequence[Stage], data: Iterable[Path]
 ) -> None:
@@ -179,26 +175,23 @@ def check_work_dir(
     ConfigError says what the folder is instead.
     """
     check_output_folder(work_dir)
-    marked = read_json(work_dir / JOB)
+    marked, reason = read_json(work_dir / JOB), ''
     if marked is None:
-        names = {stage.name.split('/')[0] for stage in stages}
-        reason = _why_foreign(work_dir, names)
-    else:
-        mine = marked.get('job') == job
-        reason = '' if mine else f'is that of {marked.get("job")}'
+        reason = _why_foreign(work_dir, stages)
+    elif marked.get('job') != job:
+        reason = f'is that of {marked.get("job")}'
     for folder in data:
         if work_dir.is_relative_to(folder):
             reason = f'lies in {folder}, which is for a data set'
-        for stage in stages:
-            if folder.is_relative_to(stage.work_dir):
-                reason = f'has a data set in {folder}, which is for a stage'
+        if any(folder.is_relative_to(stage.work_dir) for stage in stages):
+            reason = f'has a data set in {folder}, which is for a stage'
     if reason:
         raise ConfigError(
             f'The work dir {work_dir} {reason}; choose another --work-dir.'
         )
 
 
-def _why_foreign(work_dir: Path, names: set[str]) -> str:
+def _why_foreign(work_dir: Path, stages: Sequence[Stage]) -> str:
     """Say why a folder without the mark of a job may not become one's."""
     for folder in work_dir.parents:
         if (folder / JOB).exists() or (folder / STAGE).exists():
@@ -208,16 +201,17 @@ def _why_foreign(work_dir: Path, names: set[str]) -> str:
         (work_dir / LOCK).exists() and any(work_dir.glob(f'*/*/{STAGE}'))
     ):
         return ''
-    found = _others(work_dir, names)
+    ours = {stage.name.split('/')[0] for stage in stages}
+    found = _others(work_dir) - ours
     return f'holds {min(found)}, which no job has written' if found else ''
 
 
-def _others(folder: Path, names: Iterable[str]) -> set[str]:
-    """Name what is in a folder besides ``names`` and our marks."""
+def _others(folder: Path) -> set[str]:
+    """Name what is in a folder besides our marks."""
     there = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
     # A kill may leave a mark half written, under a hidden name.
     marks = (LOCK, JOB, STAGE, f'.{JOB}.', f'.{STAGE}.')
-    return {n for n in there.difference(names) if not n.startswith(marks)}
+    return {name for name in there if not name.startswith(marks)}
 
 
 @contextmanager

@@ -1,14 +1,14 @@
-"""From records to a table in the paper's layout, as data and as text."""
+"""A table in the paper's layout: the runs behind its rows, JSON and text."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
 from terminaltables import AsciiTable, GithubFlavoredMarkdownTable
 
-from .cells import Cell
 from .records import Record, Records
-from .tables import FAIL, GROUPS, MEASURES, TABLES, Row
+from .tables import FAIL, GROUPS, MEASURES, TABLES, Row, Table
 
 EMPTY = '–'
 # Of drawn people the page shows these, without multi-shot; the JSON has all.
@@ -35,159 +35,185 @@ def statistics(values: Sequence[float]) -> dict[str, float]:
     return {'mean': mean(values), 'std': spread}
 
 
-def summarise(name: str, scale: str, records: Records) -> dict[str, Any]:
+def mean_text(values: Sequence[float], sign: str = '') -> str:
+    """Write the mean, and the spread of several; a dash for none.
+
+    ``sign`` is '+' for differences.
+    """
+    if not values:
+        return EMPTY
+    value = statistics(values)
+    spread = f' ± {value["std"]:.2f}' if len(values) > 1 else ''
+    return f'{value["mean"]:{sign}.2f}{spread}'
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row and the runs that count for it, by seed and trial.
+
+    Stale ones count only where there is nothing else; ``left_out`` do not.
+    """
+
+    row: Row
+    runs: Mapping[tuple[int, int], Record]
+    left_out: int
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the runs are of other configs than those of now."""
+        return any(r.get('stale') for r in self.runs.values())
+
+    @property
+    def sound(self) -> dict[tuple[int, int], Record]:
+        """The runs that did not diverge."""
+        return {k: r for k, r in self.runs.items() if r['metrics'] != FAIL}
+
+    def values(self, key: str) -> list[float]:
+        """Percent of a metric, run by run."""
+        return [record['metrics'][key] for record in self.sound.values()]
+
+    def text(self, key: str) -> str:
+        """Write our mean, or 'fail' if all runs diverged."""
+        failed = self.runs and not self.sound
+        return FAIL if failed else mean_text(self.values(key))
+
+    def paper_text(self, key: str) -> str:
+        """Write the paper's number, 'fail', or a dash where it has none."""
+        paper = self.row.paper or {}
+        if isinstance(paper, str):
+            return paper
+        return f'{paper[key]:.2f}' if key in paper else EMPTY
+
+    def runs_text(self) -> str:
+        """Write how many runs there are, and what is wrong with them."""
+        failed = len(self.runs) - len(self.sound)
+        notes = [f'{FAIL}: {failed}'] if failed else []
+        notes += ['outdated'] if self.outdated else []
+        notes += [f'left out: {self.left_out}'] if self.left_out else []
+        text = f'{len(self.runs)}' if self.runs else EMPTY
+        return text + (f' ({", ".join(notes)})' if notes else '')
+
+    def to_dict(self, keys: Sequence[str]) -> dict[str, Any]:
+        """Return labels, what was run, how often, and percent by metric."""
+        row, paper = self.row, self.row.paper
+        ours: Any = FAIL if self.runs else None
+        if isinstance(paper, dict):
+            paper = {key: paper[key] for key in keys if key in paper}
+        if self.sound:
+            columns = {key: self.values(key) for key in keys}
+            ours = {
+                k: {**statistics(v), 'values': v} for k, v in columns.items()
+            }
+        verdicts = {r['verdict'] for r in self.runs.values() if r['verdict']}
+        found = {
+            'labels': row.labels,
+            'method': row.method,
+            'init': row.init,
+            'data': row.data,
+            'paper': paper,
+            'ours': ours,
+            'runs': len(self.runs),
+            'failed': len(self.runs) - len(self.sound),
+            'seeds': sorted({seed for seed, _ in self.runs}),
+            'verdicts': sorted(verdicts),
+        }
+        found |= {'outdated': True} if self.outdated else {}
+        return found | ({'left_out': self.left_out} if self.left_out else {})
+
+
+Results = Mapping[str, Result]
+
+
+def results_of(table: str, scale: str, records: Records) -> Results:
+    """Find the runs of every row of a table, by its key."""
+    return {
+        key: _result(row, records)
+        for key, row in TABLES[table].rows(scale).items()
+    }
+
+
+def _result(row: Row, records: Records) -> Result:
+    found = {
+        (cell.seed, cell.trial or 0): record
+        for cell, record in records.items()
+        if cell.run == row.run
+    }
+    fresh = {key: r for key, r in found.items() if not r.get('stale')}
+    counted = dict(sorted((fresh or found).items()))
+    return Result(row, counted, len(found) - len(counted))
+
+
+def summarise(name: str, scale: str, results: Results) -> dict[str, Any]:
     """Gather a table: the paper's numbers and ours, as plain JSON.
 
-    Each row has its labels, what was run, how often, and percent by metric:
-    the paper's, and mean, standard deviation and single values of ours.
     'fail' stands for runs that diverged. ``outdated`` says that all runs are,
     ``left_out`` how many are not counted because others are not.
     """
     table = TABLES[name]
-    keys = [f'{g}/{m}' for g in table.groups for m in table.measures]
     return {
         'table': name,
         'title': table.title,
         'scale': scale,
         'unit': 'percent',
-        'rows': [_row(keys, row, records) for row in table.rows(scale)],
+        'rows': [result.to_dict(table.keys) for result in results.values()],
     }
-
-
-def counted(
-    row: Row, records: Records
-) -> tuple[list[tuple[Cell, Record]], int]:
-    """Find the runs that count for a row, by seed and trial.
-
-    Stale ones count only where there is nothing else; gives also how many do
-    not count.
-    """
-    found = sorted(
-        (pair for pair in records.items() if pair[0].run == row.run),
-        key=lambda pair: (pair[0].seed, pair[0].trial or 0),
-    )
-    fresh = [pair for pair in found if not pair[1].get('stale')]
-    return (fresh, len(found) - len(fresh)) if fresh else (found, 0)
-
-
-def came_through(found: Sequence[tuple[Cell, Record]]) -> dict[Cell, Record]:
-    """Leave out the runs that diverged."""
-    return {cell: r for cell, r in found if r['metrics'] != FAIL}
-
-
-def _row(keys: list[str], row: Row, records: Records) -> dict[str, Any]:
-    found, left_out = counted(row, records)
-    paper = row.paper
-    if isinstance(paper, dict):
-        paper = {key: paper[key] for key in keys if key in paper}
-    values = [r['metrics'] for r in came_through(found).values()]
-    ours: Any = FAIL if found else None
-    if values:
-        columns = {key: [v[key] for v in values] for key in keys}
-        ours = {k: {**statistics(v), 'values': v} for k, v in columns.items()}
-    summary = {
-        'labels': row.labels,
-        'method': row.method,
-        'init': row.init,
-        'data': row.data,
-        'paper': paper,
-        'ours': ours,
-        'runs': len(found),
-        'failed': len(found) - len(values),
-        'seeds': sorted({cell.seed for cell, _ in found}),
-        'verdicts': sorted({r['verdict'] for _, r in found if r['verdict']}),
-    }
-    if any(r.get('stale') for _, r in found):
-        summary['outdated'] = True
-    if left_out:
-        summary['left_out'] = left_out
-    return summary
-
-
-def _paper_text(row: Mapping[str, Any], key: str) -> str:
-    """The paper's number, 'fail', or a dash where it has none."""
-    if row['paper'] in (None, FAIL):
-        return row['paper'] or EMPTY
-    number = row['paper'].get(key)
-    return EMPTY if number is None else f'{number:.2f}'
-
-
-def our_text(row: Mapping[str, Any], key: str) -> str:
-    """Write our mean, and the spread if there are several runs.
-
-    'fail' stands if all diverged, a dash where nothing was run.
-    """
-    if row['ours'] in (None, FAIL):
-        return row['ours'] or EMPTY
-    value = row['ours'][key]
-    spread = f' ± {value["std"]:.2f}' if len(value['values']) > 1 else ''
-    return f'{value["mean"]:.2f}{spread}'
-
-
-def runs_text(row: Mapping[str, Any]) -> str:
-    """Write how many runs stand behind a row, and what is wrong with them."""
-    if not row['runs']:
-        return EMPTY
-    notes = [f'{FAIL}: {row["failed"]}'] if row['failed'] else []
-    notes += ['outdated'] if row.get('outdated') else []
-    notes += [f'left out: {row["left_out"]}'] if row.get('left_out') else []
-    return f'{row["runs"]}' + (f' ({", ".join(notes)})' if notes else '')
 
 
 def _grid(
-    summary: Mapping[str, Any], group: str, terminal: bool
+    table: Table, group: str, drawn: bool, results: Results, terminal: bool
 ) -> list[list[str]]:
     """Fill the cells of one part of a table, headings first."""
-    table = TABLES[summary['table']]
     titles = MEASURES | ({'rank1': 'Rank-1'} if table.across else {})
-    drawn = summary['scale'] == 'mini' and not terminal
-    measures = [m for m in table.measures if m in SHOWN or not drawn]
-    waits = not terminal and not any(r['runs'] for r in summary['rows'])
     # Numbers of photographs do not stand beside those of drawn people, but
     # in brackets, for whoever watches a run.
+    measures = [m for m in table.measures if m in SHOWN or not drawn]
+    waits = not terminal and not any(r.runs for r in results.values())
     kinds = [''] if drawn else [' (paper)', ' (ours)']
     kinds = [' [paper]'] if terminal else kinds[:1] if waits else kinds
     heads = [f'{titles[m]}{kind}' for m in measures for kind in kinds]
     grid = [[*table.headers, *heads, *([] if waits else ['runs'])]]
-    for row in summary['rows']:
-        if drawn and row['init'] is None:
+    for result in results.values():
+        if drawn and result.row.init is None:
             continue
-        cells = list(row['labels'])
+        cells = list(result.row.labels)
         for measure in measures:
             key = f'{group}/{measure}'
-            paper, ours = _paper_text(row, key), our_text(row, key)
+            paper, ours = result.paper_text(key), result.text(key)
             both = [ours] if drawn else [paper, ours][: len(kinds)]
             cells += [f'{ours} [{paper}]'] if terminal else both
-        grid.append(cells if waits else [*cells, runs_text(row)])
+        grid.append(cells if waits else [*cells, result.runs_text()])
     if table.across:
         return [list(column) for column in zip(*grid, strict=True)]
     return grid
 
 
-def table_text(summary: Mapping[str, Any], terminal: bool = False) -> str:
+def table_text(
+    name: str, scale: str, results: Results, terminal: bool = False
+) -> str:
     """Draw a table, in Markdown or for the terminal.
 
     The paper's numbers stand beside ours of photographs, and in the terminal
     in brackets behind ours of whatever.
     """
-    table = TABLES[summary['table']]
+    table = TABLES[name]
     left = 1 if table.across else len(table.headers)
-    drawn = summary['scale'] == 'mini' and not terminal
+    drawn = scale == 'mini' and not terminal
     groups = [g for g in table.groups if not (drawn and '_multi' in g)]
     parts = []
     if terminal:
         parts.append(
-            f'{summary["title"]}, scale {summary["scale"]} (percent; in '
-            "brackets the paper's numbers, of photographs)"
+            f'{table.title}, scale {scale} (percent; in brackets the '
+            "paper's numbers, of photographs)"
         )
     for group in groups:
-        text = draw(_grid(summary, group, terminal), left, terminal)
+        grid = _grid(table, group, drawn, results, terminal)
+        text = draw(grid, left, terminal)
         if terminal:
             text = f'{GROUPS[group]}\n{text}'
         elif len(groups) > 1:
             text = f'{GROUPS[group]}:\n\n{text}'
         parts.append(text)
-    rows = summary['rows']
-    if terminal and any(r.get('outdated') or r.get('left_out') for r in rows):
+    stale = any(r.outdated or r.left_out for r in results.values())
+    if terminal and stale:
         parts.append(STALE)
     return ('\n' if terminal else '\n\n').join(parts)

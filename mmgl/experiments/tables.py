@@ -1,13 +1,13 @@
 """The tables, which cells make a row and what is printed, and figures."""
 
-from collections.abc import Mapping
 from configparser import ConfigParser, ExtendedInterpolation, SectionProxy
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from .cells import Cell, Run
 from .methods import DATASETS, METHODS, SCALES
-from .pretrainings import PRETRAININGS, TITLES, is_mmgl, plain
+from .pretrainings import PRETRAININGS, TITLES, names_of, plain
 
 FAIL = 'fail'
 # Printed by the paper, not run here.
@@ -46,28 +46,35 @@ class Row:
         return self.method, self.init, self.data
 
 
-@dataclass(frozen=True)
 class Table:
-    """A table, as ``tables.ini`` describes it."""
+    """A table, as a section of ``tables.ini`` describes it."""
 
-    name: str
-    title: str
-    intro: str
-    headers: list[str]
-    groups: list[str]
-    measures: list[str]
-    across: bool
-    scales: list[str]
-    lines: list[str]
-    claims: list[str]
-    paper: Mapping[str, Numbers]
+    def __init__(self, section: SectionProxy) -> None:
+        self.name = section.name
+        self.title, self.intro = section['title'], section['intro']
+        self.headers = section['headers'].split(', ')
+        self.groups = section['groups'].split()
+        self.measures = section['measures'].split()
+        self.across = section['across'] == 'yes'
+        self.scales = section['scales'].split()
+        self.claims = _lines(section, 'claims')
+        self.keys = [f'{g}/{m}' for g in self.groups for m in self.measures]
+        self.lines = [
+            pair for line in _lines(section, 'rows') for pair in _expand(line)
+        ]
+        self.paper = dict(map(self._printed, _lines(section, 'paper')))
 
-    def rows(self, scale: str) -> list[Row]:
-        """Make the rows that are within reach of a scale."""
-        return list(self.keyed_rows(scale).values())
+    def _printed(self, line: str) -> tuple[str, Numbers]:
+        """Read the paper's numbers of a row, group by group."""
+        name, *numbers = line.split()
+        if numbers == [FAIL]:
+            return name, FAIL
+        # Too few or too many numbers are an error.
+        pairs = zip(self.keys, numbers, strict=True)
+        return name, {key: float(n) for key, n in pairs if n != '-'}
 
-    def keyed_rows(self, scale: str) -> dict[str, Row]:
-        """Make the rows by their keys in ``tables.ini``."""
+    def rows(self, scale: str) -> dict[str, Row]:
+        """Make the rows within reach of a scale, by key in ``tables.ini``."""
         data = 'regdb' if 'infrared_to_visible' in self.groups else 'sysu'
         if self.name == 'table6' and scale == 'mini':
             data = 'sysu-18rows'
@@ -76,81 +83,84 @@ class Table:
             paper = {**TABLES['table5'].paper, **paper}
         within = {QUOTED, *SCALES[scale].inits, *PRETRAININGS[scale]}
         rows = {}
-        for line in self.lines:
-            key, _, label = line.partition(' ')
-            *methods, name = key.split('/')
+        for key, label in self.lines:
+            method, slash, name = key.rpartition('/')
             init = plain(name, scale)
             if init not in within:
                 continue
-            printed = 'mmgl' if is_mmgl(init, scale) else init
-            printed = '/'.join([*methods, printed.removesuffix('-native')])
-            labels = [label]
-            if methods:
-                labels = [METHODS[methods[0]].title, TITLES[init]]
-            start = None if init == QUOTED else init
-            method = methods[0] if methods else 'agw'
-            rows[key] = Row(labels, method, start, data, paper.get(printed))
+            printed = 'mmgl' if 'mmgl' in names_of(init, scale) else init
+            printed = method + slash + printed.removesuffix('-native')
+            labels = [label or TITLES[init]]
+            rows[key] = Row(
+                [METHODS[method].title, *labels] if method else labels,
+                method or 'agw',
+                None if init == QUOTED else init,
+                data,
+                paper.get(printed),
+            )
         return rows
 
 
-def _numbers(section: SectionProxy) -> dict[str, Numbers]:
-    """Read the paper's numbers, row by row and group by group."""
-    keys = [
-        f'{group}/{measure}'
-        for group in section['groups'].split()
-        for measure in section['measures'].split()
-    ]
-    rows: dict[str, Numbers] = {}
-    for line in section.get('paper', '').strip().splitlines():
-        name, *numbers = line.split()
-        # Too few or too many numbers are an error.
-        pairs = [] if numbers == [FAIL] else zip(keys, numbers, strict=True)
-        rows[name] = {k: float(n) for k, n in pairs if n != '-'} or FAIL
-    return rows
+def _lines(section: SectionProxy, key: str) -> list[str]:
+    return section.get(key, '').strip().splitlines()
+
+
+def _expand(line: str) -> list[tuple[str, str]]:
+    """Read METHOD,.../WEIGHTS,... and a label, if any; gives both by row."""
+    names, _, label = line.partition(' ')
+    *methods, inits = [part.split(',') for part in names.split('/')]
+    keys = map('/'.join, product(*methods, inits))
+    return [(key, label) for key in keys]
 
 
 def _read_tables() -> dict[str, Table]:
     parser = ConfigParser(interpolation=ExtendedInterpolation())
     text = Path(__file__).with_name('tables.ini').read_text(encoding='utf-8')
     parser.read_string(text)
-    return {
-        name: Table(
-            name,
-            section['title'],
-            section['intro'],
-            section['headers'].split(', '),
-            section['groups'].split(),
-            section['measures'].split(),
-            section['across'] == 'yes',
-            section['scales'].split(),
-            section['rows'].strip().splitlines(),
-            section.get('claims', '').strip().splitlines(),
-            _numbers(section),
-        )
-        for name in parser.sections()
-        for section in [parser[name]]
-    }
+    return {name: Table(parser[name]) for name in parser.sections()}
 
 
 TABLES = _read_tables()
 
-# Title, and the tool under tools/visualization that draws it.
+_CURVES = 'plot_curves'
+# Title, the tool under tools/visualization that draws it, and its words.
 FIGURES = {
-    'fig1': ('accuracy against the cost of pre-training', 'cost'),
-    'fig3': ('t-SNE of pre-learned features', 'tsne'),
-    'fig4': ('t-SNE of fine-tuned features', 'tsne'),
-    'fig5': ('the ten best matches of the same queries', 'ranking'),
-    'fig6': ('losses of the pre-training', 'plot_curves'),
-    'fig7': ('permutation accuracy on held-out identities', 'plot_curves'),
-    'fig8': ('Rank-1 of DDAG on the validation identities', 'plot_curves'),
+    'fig1': ('accuracy against the cost of pre-training', 'cost', '--log'),
+    'fig3': (
+        't-SNE of pre-learned features',
+        'tsne',
+        '--config {config} --split test {both} {images}',
+    ),
+    'fig4': ('t-SNE of fine-tuned features', 'tsne', '{both} {images}'),
+    'fig5': ('the ten best matches of the same queries', 'ranking', '{both}'),
+    'fig6': (
+        'losses of the pre-training',
+        _CURVES,
+        '--names MMGL --kind loss --overlay',
+    ),
+    'fig7': (
+        'permutation accuracy on held-out identities',
+        _CURVES,
+        '--names MMGL --kind permutation --num-stripes 6',
+    ),
+    'fig8': (
+        'Rank-1 of DDAG on the validation identities',
+        _CURVES,
+        '{both} --kind metric --keys all_single/rank1',
+    ),
 }
 # Drawn from records, once all others are done.
 FROM_RECORDS = 'fig1'
 
 
+def tables_of(scale: str) -> dict[str, Table]:
+    """The tables that a scale has."""
+    return {k: table for k, table in TABLES.items() if scale in table.scales}
+
+
 def cells_of(table: str, scale: str, seeds: int | None = None) -> list[Cell]:
     """List the cells of a table, those of seed 0 first."""
-    if table not in TABLES or scale not in TABLES[table].scales:
+    if table not in tables_of(scale):
         raise ValueError(
             f'no table {table!r} at scale {scale!r}; choose of '
             f'{", ".join(TABLES)} and {", ".join(SCALES)}'
@@ -160,7 +170,7 @@ def cells_of(table: str, scale: str, seeds: int | None = None) -> list[Cell]:
     return [
         Cell(scale, row.method, row.init, seed, row.data, trial)
         for seed in range(seeds or SCALES[scale].seeds)
-        for row in TABLES[table].rows(scale)
+        for row in TABLES[table].rows(scale).values()
         if row.init is not None
         for trial in DATASETS[scale][row.data].trials
     ]

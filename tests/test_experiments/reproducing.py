@@ -38,9 +38,9 @@ class FakeRunner:
         self.ran, self.envs, self.commands = [], [], {}
         self.fail, self.diverge = fail, diverge
 
-    def __call__(self, stage, tick):
+    def __call__(self, stage):
         self.commands[stage.name] = stage.build_command()
-        tick(0.5, 'half')
+        yield 0.5, 'half'
         self.ran.append(stage.name)
         self.envs.append(stage.env)
         if stage.name in self.fail:

@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
+from mmgl.experiments.chain import Chain
 from mmgl.experiments.launch import StageError, launch_stage
 from mmgl.experiments.progress import Display, Estimator, Outlook, clock
 from mmgl.experiments.stage import Stage
@@ -63,13 +65,10 @@ def test_child_progress_arrives_and_output_is_logged(tmp_path):
         '    time.sleep(0.02)\n'
     )
     stage, seen = make_stage(tmp_path / 's', code), []
-
-    def tick(*state):
+    for state in launch_stage(stage, tmp_path, poll=0.01):
         seen.append(state)
         if state[0] == 0.75:
             (tmp_path / 'seen').touch()
-
-    launch_stage(stage, tick, tmp_path, poll=0.01)
     assert (0.75, 'epoch 3/4') in seen
     assert 'hello' in (tmp_path / 's/stage.log').read_text()
 
@@ -77,12 +76,7 @@ def test_child_progress_arrives_and_output_is_logged(tmp_path):
 def test_failure_shows_the_end_of_the_log_and_its_path(tmp_path):
     code = 'for i in range(30): print("line", i)\nraise SystemExit(3)'
     with pytest.raises(StageError) as error:
-        launch_stage(
-            make_stage(tmp_path / 's', code),
-            lambda *_: None,
-            tmp_path,
-            poll=0.02,
-        )
+        list(launch_stage(make_stage(tmp_path / 's', code), tmp_path))
     text = str(error.value)
     assert 'exit code 3' in text and str(tmp_path / 's/stage.log') in text
     assert 'line 29' in text and 'line 10\n' in text
@@ -100,15 +94,12 @@ def test_interrupt_stops_the_child_and_its_children(tmp_path):
         f'os.replace({str(pids)!r} + ".new", {str(pids)!r})\n'
         'time.sleep(60)\n'
     )
-
-    def tick(*_):
-        if pids.exists():
-            raise KeyboardInterrupt
-
+    stage = make_stage(tmp_path / 's', code)
     with pytest.raises(KeyboardInterrupt):
-        launch_stage(
-            make_stage(tmp_path / 's', code), tick, tmp_path, poll=0.05
-        )
+        with closing(launch_stage(stage, tmp_path)) as steps:
+            for _ in steps:
+                if pids.exists():
+                    raise KeyboardInterrupt
     for pid in map(int, pids.read_text().split()):
         assert wait_for(lambda pid=pid: gone(pid))
 
@@ -132,7 +123,7 @@ def test_child_dies_with_a_killed_parent(tmp_path):
         f'd = Path({str(tmp_path)!r})\n'
         's = Stage("s", "s", "data", d, {}, '
         f'command=[sys.executable, "-c", {child!r}])\n'
-        'launch_stage(s, lambda *_: None, d)\n'
+        'list(launch_stage(s, d))\n'
     )
     process = subprocess.Popen([sys.executable, '-c', parent])
     try:
@@ -209,8 +200,36 @@ def test_estimate_follows_the_running_stage(tmp_path):
     assert look.total_left == pytest.approx(20 + later)
     assert look.fraction == pytest.approx(20 / (40 + later))
     assert estimator.outlook('s0', 15, 0).stage_left == 0
-    more = Estimator(estimator.stages, after=7).outlook('s0', 20, 0.5)
+    more = Estimator([*estimator.stages.values()], after=7).outlook(
+        's0', 20, 0.5
+    )
     assert more.total_left == pytest.approx(20 + later + 7)
+
+
+def test_a_failure_stops_what_runs_beside_it(tmp_path):
+    closed = []
+
+    def runner(stage):
+        try:
+            yield 0.1, 'begun'
+            while stage.name == 'slow':
+                yield 0.5, 'half'
+            raise StageError('the log says no')
+        finally:
+            closed.append(stage.name)
+
+    slow, bad, more = (
+        make_stage(tmp_path / name, '', name) for name in ('slow', 'bad', 'c')
+    )
+    more.needs = [slow]
+    stages, slots = [slow, bad, more], [{'GPU': '0'}, {'GPU': '1'}]
+    chain = Chain(stages, runner, Display(io.StringIO()), slots=slots)
+    with pytest.raises(StageError, match='says no'):
+        chain.run()
+    # Both were under way, each with an environment of its own.
+    assert closed == ['bad', 'slow'] and more.env == {}
+    assert [stage.env for stage in (slow, bad)] == slots
+    assert read_json(tmp_path / 'slow/stage.json')['state'] == 'running'
 
 
 def test_clock():

@@ -59,14 +59,14 @@ class FakeRunner:
     def __init__(self, fail=None):
         self.ran, self.commands, self.fail = [], {}, fail
 
-    def __call__(self, stage, tick):
+    def __call__(self, stage):
         self.ran.append(stage.name)
         self.commands[stage.name] = stage.build_command()
-        tick(0.5, 'half')
+        yield 0.5, 'half'
         if stage.name == self.fail:
             raise StageError('the log says no')
         getattr(self, stage.kind)(stage)
-        tick(1.0, 'all')
+        yield 1.0, 'all'
 
     def data(self, stage):
         (manifest,) = stage.outputs
@@ -264,7 +264,7 @@ def test_foreign_files_are_left_alone(project, monkeypatch):
 
 
 def test_interrupt_is_reported(project, monkeypatch):
-    def runner(stage, tick):
+    def runner(stage):
         raise KeyboardInterrupt
 
     code, text = run_stages(make_options(project), runner, monkeypatch)
@@ -272,9 +272,10 @@ def test_interrupt_is_reported(project, monkeypatch):
 
 
 def test_stage_without_its_output_fails(project, monkeypatch):
-    code, text = run_stages(
-        make_options(project), lambda stage, tick: None, monkeypatch
-    )
+    def runner(stage):
+        yield 1.0, 'all'
+
+    code, text = run_stages(make_options(project), runner, monkeypatch)
     assert code == 1 and 'ended without' in text
 
 

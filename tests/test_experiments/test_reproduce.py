@@ -208,9 +208,7 @@ def test_srun_goes_before_every_command(tmp_path, monkeypatch):
         {},
         command=[sys.executable, '-c', f'open({str(folder / "out")!r}, "w")'],
     )
-    launch_stage(
-        stage, lambda *_: None, tmp_path, poll=0.01, prefix=options.prefix
-    )
+    list(launch_stage(stage, tmp_path, prefix=options.prefix))
     assert (folder / 'out').exists()
     calls = (tmp_path / 'calls').read_text()
     for word in (

@@ -109,7 +109,7 @@ def test_mmgl_means_the_plain_method_in_every_table(
     )
     (wanted,) = {
         row.init
-        for row in TABLES[target].rows(scale)
+        for row in TABLES[target].rows(scale).values()
         if row.labels[-1] == label
     }
     assert {cell.init for cell in options.cells()} == {wanted}

@@ -31,10 +31,10 @@ from mmgl.experiments import state
 from mmgl.experiments.tables import GROUPS, MEASURES
 state.locked.keywords['patience'] = 1
 folder = Path(sys.argv[1])
-def runner(stage, tick):
+def runner(stage):
     (folder / 'begun').touch()
     while not (folder / 'go').exists():
-        tick(0.5, 'waiting')
+        yield 0.5, 'waiting'
         time.sleep(0.05)
     for path in stage.outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -261,8 +261,8 @@ def test_a_full_disk_leaves_what_there_was(tmp_path):
 
 def test_a_disk_that_fills_up_costs_no_stage(tmp_path):
     class Filling(FakeRunner):
-        def __call__(self, stage, tick):
-            super().__call__(stage, tick)
+        def __call__(self, stage):
+            yield from super().__call__(stage)
             if stage.kind == 'finetune':
                 limit.__enter__()
 
@@ -411,8 +411,8 @@ def test_a_damaged_state_of_a_stage_is_told_from_a_stage(changed, tmp_path):
 
 def test_a_number_that_cannot_be_is_not_recorded(tmp_path):
     class Broken(FakeRunner):
-        def __call__(self, stage, tick):
-            super().__call__(stage, tick)
+        def __call__(self, stage):
+            yield from super().__call__(stage)
             if stage.kind == 'evaluate':
                 text = stage.outputs[0].read_text()
                 stage.outputs[0].write_text(text.replace('5.0', 'NaN', 1))
