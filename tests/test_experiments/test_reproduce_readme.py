@@ -13,7 +13,7 @@ from mmgl.experiments.document import (
     readme_table,
     write_readme,
 )
-from mmgl.experiments.summary import summarise, table_text
+from mmgl.experiments.summary import results_of, table_text
 from mmgl.utils.paths import config_dir
 
 BEFORE, AFTER = '# Name\n\n', '\n\nMore.\n'
@@ -45,7 +45,8 @@ def record(value, **marks):
 def test_what_is_measured_has_its_columns(scale, heads):
     """All of photographs, what is compared of drawn people."""
     records = {Cell(scale, 'agw', 'random', 0): record(4.0)}
-    parts = table_text(summarise('table2', scale, records)).split(':\n\n')
+    results = results_of('table2', scale, records)
+    parts = table_text('table2', scale, results).split(':\n\n')
     assert len(parts) == (3 if scale == 'mini' else 5)
     grid = parts[1].splitlines()
     assert len(grid[0].strip('|').split('|')) == 2 + heads + 1
