@@ -9,8 +9,8 @@ from mmgl.utils.paths import config_dir
 
 # AGW, CAJ, DDAG: Image.ANTIALIAS (Lanczos), when SYSU-MM01 is prepared, when
 # RegDB is read, and in tests. One-Stream and NFS are fine-tuned by MMGL, whose
-# code is made of AGW's; label-free training has CAJ's views. MPANet, MutualInfo: torchvision's Resize of PIL
-# images, bilinear by default.
+# code is made of AGW's; label-free training has CAJ's views. MPANet,
+# MutualInfo: torchvision's Resize of PIL images, bilinear by default.
 FILTERS = {
     'agw': 'lanczos',
     'caj': 'lanczos',
