@@ -7,11 +7,11 @@ from argparse import ArgumentParser
 
 from mmgl.checkpoints.converters.methods import METHODS, STEMS
 from mmgl.config.options import (
-    ALLOW_SEEN,
     add_cfg_options,
     add_extraction_options,
     add_input_options,
     add_picture_option,
+    add_seen_option,
     add_trust_option,
 )
 from mmgl.utils.arguments import (
@@ -129,11 +129,7 @@ def activation_parser() -> ArgumentParser:
     add('--seed', type=seed, default=0, help='chooses the images')
     add_cfg_options(parser)
     add_trust_option(parser)
-    add(
-        *ALLOW_SEEN,
-        action='store_true',
-        help='use checkpoints that have seen the identities in training',
-    )
+    add_seen_option(parser)
     return parser
 
 

@@ -134,15 +134,16 @@ def _apply_common(cfg: Config, options: Namespace) -> None:
     cfg['launcher'] = options.launcher
     os.environ.setdefault('LOCAL_RANK', str(options.local_rank))
     apply_overrides(cfg, options.cfg_options, f'config {options.config}')
+    hooks = cfg.get('default_hooks') or {}
+    if hooks.get('channels_last', '') is None:
+        # The Runner takes None for its own hooks only.
+        del hooks['channels_last']
     check_sections(cfg)
     derive_loaders(cfg)
 
 
-def _apply_modes(cfg: Config, precision: str | None) -> None:
-    """Settle how numbers are kept: order in memory and, if any, precision."""
-    if cfg.get('default_hooks', {}).get('channels_last', '') is None:
-        # The Runner takes None for its own hooks only.
-        del cfg.default_hooks['channels_last']
+def _apply_precision(cfg: Config, precision: str | None) -> None:
+    """Let the optimizer wrapper work in the precision asked for, if any."""
     if precision:
         cfg['precision'] = precision
     if not cfg.get('precision'):
@@ -182,7 +183,7 @@ def training_config(options: Namespace) -> Config:
         cfg.auto_scale_lr['enable'] = True
     _apply_common(cfg, options)
     choose_epoch(cfg, options.select_every, options.no_validate)
-    _apply_modes(cfg, options.amp)
+    _apply_precision(cfg, options.amp)
     resume = options.resume
     if not resume and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'

@@ -83,6 +83,15 @@ def add_trust_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_seen_option(parser: argparse.ArgumentParser) -> None:
+    """Add what tools that look into checkpoints allow on demand."""
+    parser.add_argument(
+        *ALLOW_SEEN,
+        action='store_true',
+        help='use checkpoints that have seen the identities in training',
+    )
+
+
 def _device(text: str) -> str:
     import torch  # which takes seconds
 
@@ -116,11 +125,7 @@ def add_extraction_options(parser: argparse.ArgumentParser) -> None:
     add('--device', type=_device, help='default: the GPU if there is one')
     add_cfg_options(parser)
     add_trust_option(parser)
-    add(
-        *ALLOW_SEEN,
-        action='store_true',
-        help='use checkpoints that have seen the identities in training',
-    )
+    add_seen_option(parser)
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:

@@ -157,6 +157,12 @@ def test_channels_last_is_the_default_and_can_go(toy_config):
     removed = 'default_hooks.channels_last=None'
     cfg = build(toy_config(), '--cfg-options', removed)
     assert 'channels_last' not in cfg.default_hooks
+    given = [toy_config(), toy_config(), '--cfg-options']  # any file
+    options = evaluation_parser().parse_args([*given, removed])
+    tested = run_config.evaluation_config(options)
+    assert 'channels_last' not in tested.default_hooks
+    # A config may have no hooks of its own at all.
+    assert build(toy_config(), '--cfg-options', 'default_hooks=None')
 
 
 def test_deterministic_runs_prepare_cublas(monkeypatch):
