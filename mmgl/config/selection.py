@@ -55,7 +55,7 @@ def select_every(cfg: Config, epochs: int) -> None:
 
     Raises:
         ConfigError: If the data set has no validation identities, or the
-            config no test to score them by.
+            config no test to score them by or hook to keep the epoch.
     """
     data = _dataset(cfg, LOADERS[0])
     kind = data.get('type')
@@ -63,6 +63,12 @@ def select_every(cfg: Config, epochs: int) -> None:
         raise ConfigError(
             f'--select-every: {kind} has no validation identities, and test '
             'identities must not choose; without it the last epoch is kept'
+        )
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
+    if not hook:
+        raise ConfigError(
+            '--select-every needs default_hooks.checkpoint, which keeps the '
+            'best epoch; this config has none'
         )
     whole, part, held_out = _SPLITS[kind]
     validating = bool(cfg.get(LOADERS[1]))
@@ -78,7 +84,7 @@ def select_every(cfg: Config, epochs: int) -> None:
         _shrink_classifiers(cfg, data['data_root'], whole, part)
         data['split'] = part
     cfg.train_cfg['val_interval'] = epochs
-    cfg.default_hooks.checkpoint.setdefault('save_best', BEST)
+    hook.setdefault('save_best', BEST)
 
 
 def _validate_as_tested(

@@ -117,6 +117,14 @@ def test_where_nobody_is_held_out_it_is_refused(leaf, problem):
         training_config(options(leaf, '--select-every', '2'))
 
 
+@pytest.mark.parametrize('hooks', [None, dict(checkpoint=None)])
+def test_who_keeps_no_checkpoints_is_told(hooks):
+    cfg = load(SMALL[0])
+    cfg['default_hooks'] = hooks
+    with pytest.raises(ConfigError, match='default_hooks.checkpoint, which'):
+        select_every(cfg, 1)
+
+
 def test_test_identities_never_choose():
     leaf = 'finetune/agw_r50_64-81e_sysu-select'
     for split in ('test', 'query', 'gallery'):
