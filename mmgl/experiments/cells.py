@@ -54,7 +54,8 @@ class Cell:
 
 def find_config(root: Path, method: str, ending: str) -> str:
     """Find the one config of a method on a data set, relative to the root."""
-    pattern = f'configs/mmgl/finetune/{method}_r*_{ending}.py'
+    name = METHODS[method].configs or f'{method}_r*'
+    pattern = f'configs/mmgl/finetune/{name}_{ending}.py'
     found = sorted(root.glob(pattern))
     if len(found) != 1:
         raise FileNotFoundError(

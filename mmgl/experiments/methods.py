@@ -10,11 +10,18 @@ Overrides = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Method:
-    """A method, the backbone pre-trained for it, and what it varies."""
+    """A method, the backbone pre-trained for it, and what it varies.
+
+    ``configs`` is how the names of its configs begin, where that is not its
+    key and a ResNet; ``imagenet`` are its weights of that name, where they
+    are not those of the scale.
+    """
 
     title: str
     stream: str = 'two-stream'
     variant_of: str | None = None
+    configs: str | None = None
+    imagenet: str | None = None
 
 
 METHODS = {
@@ -29,6 +36,13 @@ METHODS = {
     'caj-exact': Method('CAJ, loss of agw-exact', variant_of='caj'),
     'mutual-info-paper': Method(
         'MutualInfo, terms of the paper', 'one-stream', 'mutual-info'
+    ),
+    'deen': Method('DEEN'),
+    'label-free': Method('Label-free'),
+    'agw-mobilenetv2': Method(
+        'AGW, MobileNetV2',
+        configs='agw_mobilenetv2*',
+        imagenet='torchvision://mobilenet_v2',
     ),
 }
 
@@ -88,11 +102,11 @@ DATASETS = {
 class Scale:
     """How large the runs are.
 
-    ``inits`` are the initial weights within reach besides the pre-trainings,
-    ``preset`` is the size of embedded data sets and None for real ones,
-    ``roots`` the folders of data sets that do not stand in the configs.
-    ``seconds`` are expected for each kind of stage, until one has been
-    measured; ``changes`` are overrides by kind of training.
+    ``inits`` are the initial weights within reach besides the pre-trainings
+    and a method's own, ``preset`` is the size of embedded data sets and None
+    for real ones, ``roots`` the folders of data sets that do not stand in the
+    configs. ``seconds`` are expected for each kind of stage, until one has
+    been measured; ``changes`` are overrides by kind of training.
     """
 
     inits: tuple[str, ...]

@@ -74,6 +74,11 @@ class Options:
     data_root: Mapping[str, Path] = _option(
         'folders of the data sets: sysu=PATH regdb=PATH', {}, type=_folder
     )
+    imagenet: Path | None = _option(
+        'file of the weights of the network from ImageNet (default: fetched '
+        'from torchvision)',
+        type=Path,
+    )
     workers: int | None = _option(
         'processes that load images (default: as in configs)', type=natural
     )
@@ -119,6 +124,8 @@ class Options:
             self.document = Path(self.document).resolve()
         roots: dict[str, Any] = {**self.size.roots, **self.data_root}
         self.data_root = {k: Path(path).resolve() for k, path in roots.items()}
+        if self.imagenet is not None:
+            self.imagenet = Path(self.imagenet).resolve()
         usual = {'results': RESULTS, 'document': DOCUMENT}
         for name, path in usual.items() if self.overrides else ():
             if getattr(self, name) in (Path(path).resolve(), self.root / path):
@@ -148,6 +155,9 @@ class Options:
             ),
             f'data_root of {sorted(layouts)}: there are sysu and regdb': (
                 layouts
+            ),
+            f'imagenet={self.imagenet} is no file of weights': (
+                self.imagenet and not Path(self.imagenet).is_file()
             ),
         }
         for name, least in (('seeds', 1), ('jobs', 1), ('workers', 0)):

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mmgl.datasets.synthetic import GENERATOR_VERSION
@@ -84,6 +85,8 @@ class Planner:
             words += ['--init-checkpoint', checkpoint]
             if about.init:
                 stage.ingredients['init_options'] = dict(about.init)
+        elif weights := self._imagenet(cell):
+            words += ['--init-checkpoint', weights]
         start = about.start if about else {}
         return self._train(stage, dataset.root, changes, words, start)
 
@@ -105,6 +108,12 @@ class Planner:
         config = config.format(stream=stream)
         stage = self._new('pretrain', name, title, config, seed, about.share)
         return self._train(stage, about.source, changes)
+
+    def _imagenet(self, cell: Cell) -> Path | str | None:
+        """Weights that `--init imagenet` does not take by itself."""
+        if cell.init != 'imagenet':
+            return None
+        return self.options.imagenet or METHODS[cell.method].imagenet
 
     def _data(self, layout: str) -> list[Stage]:
         """Stages that write an embedded data set: one, or none."""

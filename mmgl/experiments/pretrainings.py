@@ -110,6 +110,8 @@ _SHORT = Pretraining(
     'configs/mmgl/ablation/mmgl_two-stream_r18-narrow-10e_synthetic.py',
 )
 _FULL = Pretraining('MMGL', _FOLDER + 'mmgl_{stream}_r50_96-100e_sysu.py')
+_MOBILE = _FOLDER + 'mmgl_two-stream_mobilenetv2_{}.py'
+_OF_MOBILE: dict[str, Any] = dict(title='MMGL, MobileNetV2')
 _STREAM: dict[str, Any] = dict(
     title='MMGL, one-stream', stream='one-stream', init={'stems': 'duplicate'}
 )
@@ -129,6 +131,9 @@ PRETRAININGS: dict[str, dict[str, Pretraining]] = {
         'mmgl-10e': _SHORT,
         'mmgl-one-stream': replace(_SHORT, overrides=_ONE_STREAM, **_STREAM),
         'mmgl-regdb': replace(_SHORT, overrides=_EMBEDDED_REGDB, **_REGDB),
+        'mmgl-mobilenetv2': replace(
+            _SHORT, config=_MOBILE.format('synthetic'), **_OF_MOBILE
+        ),
         **_ablations(_LONG, PARTS),
         **_ablations(_SHORT, TEMPERATURES | COEFFICIENTS),
         **_ablations(_SHORT, STRIPES, ROWS_18),
@@ -143,6 +148,9 @@ PRETRAININGS: dict[str, dict[str, Pretraining]] = {
             trials=True,
             share=0.1,
             **_REGDB,
+        ),
+        'mmgl-mobilenetv2': replace(
+            _FULL, config=_MOBILE.format('96-100e_sysu'), **_OF_MOBILE
         ),
         **_ablations(_FULL, PARTS | TEMPERATURES | COEFFICIENTS | STRIPES),
         **_rivals('configs/mmgl/ssl/*_two-stream_r50_96-100e_sysu.py'),

@@ -86,7 +86,8 @@ class Table:
         for key, label in self.lines:
             method, slash, name = key.rpartition('/')
             init = plain(name, scale)
-            if init not in within:
+            own = init == 'imagenet' and METHODS[method or 'agw'].imagenet
+            if init not in within and not own:
                 continue
             printed = 'mmgl' if 'mmgl' in names_of(init, scale) else init
             printed = method + slash + printed.removesuffix('-native')

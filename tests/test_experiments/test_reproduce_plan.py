@@ -135,10 +135,11 @@ def test_names_are_unique_and_those_of_old_records_stay():
 @pytest.mark.parametrize('scale', ['mini', 'full'])
 @pytest.mark.parametrize('method', METHODS)
 def test_every_method_has_one_config(method, scale):
-    for data in ('sysu', 'regdb'):
+    rows = [row for t in TABLES.values() for row in t.rows(scale).values()]
+    for data in {row.data for row in rows if row.method == method}:
         assert find_config(ROOT, method, DATASETS[scale][data].ending)
     with pytest.raises(FileNotFoundError, match='0 configs'):
-        find_config(ROOT, 'unknown', 'sysu')
+        find_config(ROOT, method, 'unknown')
 
 
 @pytest.mark.parametrize('scale', ['mini', 'full'])
@@ -303,6 +304,25 @@ def test_embedded_regdb_at_mini_scale():
     needs = {stage.name for stage in with_needs([tested])}
     # Pre-trained on the other layout, with the runs of Table II.
     assert {'data', 'data-regdb', 'pretrain/mmgl_one-stream_seed0'} < needs
+
+
+def test_imagenet_weights_of_a_network_of_its_own(tmp_path):
+    cell = Cell('mini', 'agw-mobilenetv2', 'imagenet', 0)
+    assert cell in cells_of('later', 'mini')
+    assert not [c for c in cells_of('table2', 'mini') if c.init == 'imagenet']
+    weights = tmp_path / 'weights.pt'
+    with pytest.raises(ConfigError, match='weights.pt is no file'):
+        make_planner(imagenet=weights)
+    weights.touch()
+    fetched, given = (
+        make_planner(**more).finetuning(cell)
+        for more in ({}, {'imagenet': weights})
+    )
+    for stage, name in ((fetched, 'torchvision'), (given, str(weights))):
+        word = stage.command.index('--init-checkpoint') + 1
+        assert str(stage.command[word]).startswith(name)
+    # The same weights, wherever they lie.
+    assert fetched.fingerprint == given.fingerprint
 
 
 def test_one_stem_is_copied_into_both():

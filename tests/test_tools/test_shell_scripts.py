@@ -325,7 +325,7 @@ def test_two_processes_on_the_cpu(tmp_path, monkeypatch):
         'train_cfg.max_epochs=2',
         **shared,
     )
-    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.returncode == 0, result.stderr
     folder = tmp_path / 'work_dirs/toy_config'
     # 32 images, two ranks with batches of 4.
     assert (
@@ -341,7 +341,7 @@ def test_two_processes_on_the_cpu(tmp_path, monkeypatch):
         'two.json',
         **shared,
     )
-    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.returncode == 0, result.stderr
     monkeypatch.chdir(tmp_path)
     run_evaluation(
         [str(config), str(folder / 'epoch_2.pth'), '--out', 'one.json']
