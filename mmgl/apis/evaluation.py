@@ -19,13 +19,13 @@ from mmgl.config.loading import build_runner, evaluation_config
 from mmgl.config.options import evaluation_parser
 from mmgl.engine.bare_model import bare_model
 from mmgl.evaluation.documents import joined_report, show_report
-from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.compat import leave_group, silence_upstream_warnings
 from mmgl.utils.device import device_name
 from mmgl.utils.errors import report_errors, report_outcome
 from mmgl.utils.files import check_output, write_json
 from mmgl.version import __version__
 
-from .training import check_loader, leave_group, sole_writer
+from .training import check_loader, sole_writer
 
 
 def prepare_evaluation(

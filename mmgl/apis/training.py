@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -27,7 +26,11 @@ from mmgl.engine.bare_model import bare_model
 from mmgl.engine.hooks.dataset_meta import DatasetMetaHook, uses_labels
 from mmgl.models.protocols import Classifier
 from mmgl.utils.checks import check_workers
-from mmgl.utils.compat import launched_rank, silence_upstream_warnings
+from mmgl.utils.compat import (
+    launched_rank,
+    leave_group,
+    silence_upstream_warnings,
+)
 from mmgl.utils.errors import ConfigError, report_errors, report_outcome
 from mmgl.utils.files import check_output_folder
 from mmgl.utils.locks import locked_folder
@@ -158,9 +161,3 @@ def sole_writer(cfg: Config) -> Iterator[None]:
     check_output_folder(cfg.work_dir)
     with locked_folder(cfg.work_dir):
         yield
-
-
-def leave_group() -> None:
-    """Leave the process group, so that torch has nothing to warn about."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()

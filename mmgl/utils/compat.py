@@ -7,7 +7,9 @@ The one that has to be a class, bf16 autocast, is ``AutocastOptimWrapper`` in
 """
 
 import ast
+import atexit
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -117,6 +119,21 @@ def setup_cpu_distributed(cfg: MutableMapping[str, Any]) -> bool:
         )
         cfg['sync_bn'] = None
     return True
+
+
+def leave_group() -> None:
+    """Leave the process group, and let its threads end with the program.
+
+    One of gloo that is still there when the interpreter goes may abort the
+    process (https://github.com/pytorch/pytorch/pull/179291). Whatever holds
+    the group keeps them, and a Runner with the wrapped model lives in a
+    circle of references until it is collected.
+    """
+    import torch
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+        atexit.register(gc.collect)
 
 
 # -------------------------------------------------- 2. mixed precision
