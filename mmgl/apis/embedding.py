@@ -74,7 +74,7 @@ def embed_parser() -> argparse.ArgumentParser:
     add(
         '-o',
         '--out',
-        type=output_file,
+        type=output_file(*FORMATS),
         required=True,
         help=f'file: {", ".join(FORMATS)}',
     )
@@ -94,8 +94,6 @@ def run_embed(arguments: Sequence[str] | None = None) -> None:
     options = embed_parser().parse_args(arguments)
     with report_errors():
         out = Path(options.out)
-        if out.suffix not in FORMATS:
-            raise ConfigError(f'--out {out} must end in {", ".join(FORMATS)}')
         embedder = build_embedder(options)
         names, rows = [], []
         for source, result in embedder.stream(

@@ -14,6 +14,8 @@ from .errors import UnwritableError, full_disk
 from .locks import opened, try_lock
 
 StrPath = str | os.PathLike[str]
+# What pictures are written as.
+PICTURES = ('.png', '.svg', '.pdf')
 _OLD = 3600.0  # seconds
 
 
