@@ -82,7 +82,8 @@ class FeatureSet:
                 f'{source}: img_paths is {paths.dtype} {paths.shape}; give '
                 'one text an image.'
             )
-        return replace(self, **dict(zip(named, labels, strict=False)))
+        valid: dict[str, Any] = dict(zip(named, labels, strict=False))
+        return replace(self, **valid)
 
     def check_directions(self, distance: str) -> int:
         """Count features of zeros; a ValueError if cosines are asked for.
@@ -117,10 +118,8 @@ class FeatureSet:
 
     def select(self, rows: Array) -> 'FeatureSet':
         """Keep some images: bool (n,) or row numbers."""
-        kept = {name: getattr(self, name)[rows] for name in NPZ_FIELDS}
-        for name in _BESIDE:
-            if getattr(self, name) is not None:
-                kept[name] = getattr(self, name)[rows]
+        columns = {k: getattr(self, k) for k in (*NPZ_FIELDS, *_BESIDE)}
+        kept = {k: v[rows] for k, v in columns.items() if v is not None}
         return replace(self, **kept)
 
 
