@@ -32,12 +32,12 @@ def check_output(
         reason = 'this is a folder; name a file in it'
     elif os.path.exists(path) and not os.path.isfile(path):
         reason = 'this is no ordinary file'
-    elif suffixes and path.suffix.lower() not in suffixes:
-        reason = f'the name must end in {" or ".join(suffixes)}'
     elif os.path.realpath(path) in map(os.path.realpath, inputs):
         reason = 'this is an input, which would be lost'
     else:
         reason = _why_not_into(path.parent, f'.{path.name}.12345678.part')
+    if not reason and suffixes and path.suffix.lower() not in suffixes:
+        reason = f'the name must end in {" or ".join(suffixes)}'
     if reason:
         raise UnwritableError(f'cannot write {path}: {reason}')
 

@@ -48,7 +48,7 @@ MISTAKES = [
     ('probe', [CONFIG, 'random', '--num-parts', '0'], NUMBER),
     ('probe', [CONFIG, 'random', '--device', 'x'], "'x' is no device"),
     ('probe', [CONFIG, 'random', '--data-root', 'gone'], "no folder 'gone'"),
-    ('probe', [CONFIG, 'random', '--out', 'file/x.json'], 'not a folder'),
+    ('probe', [CONFIG, 'random', '--out', 'file/x'], '--out: .*not a folder'),
     ('probe', [CONFIG, '--compare', 'bad.json'], 'bad.json is no output'),
     ('probe', [CONFIG, 'random', '--cfg-options', 'lr=1'], "reads 'lr'"),
     ('eval-features', [], 'required: --protocol'),
