@@ -24,6 +24,7 @@ from mmgl.config.checking import check_config
 from mmgl.utils.benchmark import peak_memory
 from mmgl.utils.compat import select_wrapper, silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
+from mmgl.utils.files import write_json
 from mmgl.utils.paths import config_dir
 
 DEFAULT_CONFIG = 'mmgl/pretrain/mmgl_agw_r50_96-100e_sysu.py'
@@ -135,10 +136,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, object]:
     silence_upstream_warnings()
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options, Path(folder))
-    text = json.dumps(result, indent=2)
-    print(text)
+    print(json.dumps(result, indent=2))
     if options.out:
-        Path(options.out).write_text(f'{text}\n')
+        write_json(options.out, result)
     return result
 
 

@@ -18,26 +18,33 @@ from mmgl.utils.benchmark import run_python, usable_cores
 HERE = Path(__file__).parent
 WORKERS = ('--workers', str(min(16, usable_cores())))
 MILLION = ('--size', '1000000')
-# Name of the script, and its options on a processor and on a GPU, if it is
-# run there.
+# Name of the script, and its options on a processor and on a GPU, None where
+# it takes too long.
 SCRIPTS = {
     'evaluation.py': ((), ('--device', 'cuda')),
     'data_loading.py': (WORKERS, (*WORKERS, '--only', 'workers')),
-    # All methods take too long on a processor; AGW beside its peer does not.
-    'step.py': (('--device', 'cpu', '--batch-size', '16'), WORKERS),
+    'step.py': (None, WORKERS),
     'embedding.py': ((), None),
     'serving.py': (('--requests', '1000'), None),
     'retrieval.py': (MILLION, (*MILLION, '--device', 'gpu')),
 }
-# What compares itself with a checkout of AGW, if one is given.
-WITH_PEER = ('evaluation.py', 'step.py')
+# What compares itself with a checkout of AGW, on a processor: its options.
+WITH_PEER = {
+    'evaluation.py': (),
+    'step.py': ('--device', 'cpu', '--batch-size', '16'),
+}
 # Of the scratch files of a million features and their indexes.
 LARGE_BYTES = 6 * 2**30
 
 
-def options_of(name: str, options: argparse.Namespace) -> list[str]:
-    """Put together the options of one benchmark."""
-    chosen = list(SCRIPTS[name][options.gpu])
+def options_of(name: str, options: argparse.Namespace) -> list[str] | None:
+    """Put together the options of one benchmark, None to leave it out."""
+    given = SCRIPTS[name][options.gpu]
+    if options.peer_agw and name in WITH_PEER:
+        given = (*WITH_PEER[name], '--peer-agw', options.peer_agw)
+    if given is None:
+        return None
+    chosen = list(given)
     scratch = tempfile.gettempdir()
     if '--size' in chosen and shutil.disk_usage(scratch).free < LARGE_BYTES:
         print(
@@ -45,8 +52,6 @@ def options_of(name: str, options: argparse.Namespace) -> list[str]:
             'left, so not with a million images; set TMPDIR to a larger disk.'
         )
         del chosen[: len(MILLION)]
-    if name in WITH_PEER and options.peer_agw:
-        chosen += ['--peer-agw', options.peer_agw]
     return chosen
 
 
@@ -91,13 +96,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     start, ends = time.perf_counter(), {}
-    for name, given in SCRIPTS.items():
+    for name in SCRIPTS:
         script = HERE / name
-        asked = not options.only or script.stem in options.only
-        alone = name == 'step.py' and not (options.gpu or options.peer_agw)
-        if asked and given[options.gpu] is not None and not alone:
+        if options.only and script.stem not in options.only:
+            continue
+        chosen = options_of(name, options)
+        if chosen is not None:
             out = folder / f'{script.stem}.json'
-            chosen = options_of(name, options)
             ends[script.stem] = run_script(script, chosen, out)
     minutes = (time.perf_counter() - start) / 60
     print(f'\n## Summary, {minutes:.1f} minutes\n')

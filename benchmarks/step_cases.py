@@ -2,7 +2,6 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,7 +47,7 @@ class StepCase:
     loader: DataLoader
     optim: OptimWrapper
     bare_optim: torch.optim.Optimizer
-    autocast: Callable = nullcontext
+    autocast: Callable
 
     def whole_step(self) -> None:
         """A step of the training."""
@@ -70,7 +69,7 @@ def build_case(
     bf16: bool = False,
 ) -> StepCase:
     """Build a method as tools/train.py does, in training mode."""
-    given = dict(config=config_dir() / 'mmgl' / METHODS[name], amp=False)
+    given = dict(config=config_dir() / 'mmgl' / METHODS[name], amp=bf16)
     given = Namespace(**vars(options) | given)
     cfg = benchmark_config(given, data_root, str(work_dir))
     loader = cfg.train_dataloader
@@ -82,12 +81,7 @@ def build_case(
         loader = Runner.build_dataloader(loader, seed=0)
         torch.manual_seed(0)
         model = MODELS.build(cfg.model).to(options.device).train()
-        wrapper, autocast = dict(cfg.optim_wrapper), nullcontext
-        if bf16:
-            kind = torch.device(options.device).type
-            wrapper.update(type='AutocastOptimWrapper', device_type=kind)
-            autocast = partial(torch.autocast, kind, torch.bfloat16)
-        optim = build_optim_wrapper(model, wrapper)
+        optim = build_optim_wrapper(model, cfg.optim_wrapper)
     network = cfg.model.backbone
     network = network.get('network', network)
     bare = TwoStreamResNet(
@@ -98,6 +92,8 @@ def build_case(
     bare = bare.to(options.device).train()
     sgd = dict(lr=1e-4, momentum=0.9, weight_decay=5e-4)
     bare_optim = torch.optim.SGD(bare.parameters(), **sgd)
+    kind = torch.device(options.device).type
+    autocast = partial(torch.autocast, kind, torch.bfloat16, enabled=bf16)
     loaded = next(iter(loader)), loader
     return StepCase(name, model, bare, *loaded, optim, bare_optim, autocast)
 

@@ -149,7 +149,7 @@ def _run(arguments: Sequence[str]) -> int:
     # As the command reads it, and names itself in its help.
     sys.argv = [f'mmgl {command}', *rest]
     module, _, function = COMMANDS[command][0].partition(':')
-    with report_errors(), missing_packages(f'mmgl {command}'):
+    with report_errors(), missing_packages(f'mmgl {command}', 'mmgl'):
         run = getattr(import_module(module), function)
     result = run()
     return result if isinstance(result, int) else 0

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from mmgl.utils.benchmark import Figure, format_table, markdown_table
-from mmgl.utils.files import write_text
+from mmgl.utils.files import write_json, write_text
 
 # States of a part.
 DONE, CUT, FAILED = 'done', 'cut off', 'failed'
@@ -37,7 +37,7 @@ def read_findings(path: Path) -> Findings:
 
 def write_report(report: dict, out: Path) -> None:
     """Write ``report.json`` and ``report.md``, each in one step."""
-    write_text(out / 'report.json', json.dumps(report, indent=1) + '\n')
+    write_json(out / 'report.json', report)
     write_text(out / 'report.md', page(report))
 
 

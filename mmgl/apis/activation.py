@@ -19,10 +19,14 @@ from mmgl.models.protocols import Tensors
 from mmgl.models.reid_model import ReIDModel
 from mmgl.structures import INFRARED, VISIBLE
 from mmgl.utils.compat import silence_upstream_warnings
-from mmgl.utils.errors import ConfigError, report_errors, report_outcome
+from mmgl.utils.errors import (
+    ConfigError,
+    missing_packages,
+    report_errors,
+    report_outcome,
+)
 from mmgl.utils.images import read_image
 from mmgl.visualization import ExplainedPair, draw_activation
-from mmgl.visualization.style import checked_path
 
 from .features.images import build_images
 from .features.inputs import marked, panel_names
@@ -72,12 +76,8 @@ def heat_of_pair(
     Raises:
         ImportError: Without the library.
     """
-    try:
+    with missing_packages('mmgl activation'):
         from pytorch_grad_cam import GradCAM
-    except ImportError as error:
-        raise ImportError(
-            'activation maps need grad-cam: pip install grad-cam'
-        ) from error
     network = _Embedding(model, targets).eval()
     with torch.no_grad():
         one, other = network(inputs)
@@ -186,7 +186,6 @@ def run_activation(arguments: Sequence[str] | None = None) -> None:
     args = activation_parser().parse_args(arguments)
     silence_upstream_warnings()
     with report_outcome(), report_errors():
-        checked_path(args.out)
         if args.trust_checkpoint:
             trust(*args.checkpoints)
         names = panel_names(args.checkpoints, args.names)

@@ -41,10 +41,8 @@ def run_curves(arguments: Sequence[str] | None = None) -> None:
         draw_permutation_accuracy,
         load_run_log,
     )
-    from mmgl.visualization.style import checked_path
 
     with report_errors():
-        checked_path(args.out)
         folders = [Path(run).resolve().name for run in args.runs]
         names = distinct_names(args.names, folders)
         logs = dict(zip(names, map(load_run_log, args.runs), strict=True))
@@ -79,10 +77,8 @@ def run_cost(arguments: Sequence[str] | None = None) -> None:
     """Draw the records that the command line names."""
     args = cost_parser().parse_args(arguments)
     from mmgl.visualization import draw_cost, read_cost_records
-    from mmgl.visualization.style import checked_path
 
     with report_errors():
-        checked_path(args.out)
         words = (args.ylabel, args.xlabel, args.title)
         records = read_cost_records(args.records)
         print(draw_cost(records, args.out, args.log, *words))

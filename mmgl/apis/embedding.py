@@ -5,7 +5,7 @@ import csv
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,12 @@ import numpy as np
 from mmgl.protocols.modality import MODALITY_NAMES
 from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
-from mmgl.utils.errors import ConfigError, report_errors
+from mmgl.utils.errors import ConfigError, missing_packages, report_errors
 from mmgl.utils.files import replace_whole
 
 from .inference.embedder import ON_ERROR, PRECISIONS, Embedder
 from .inference.network import Features
-from .inference.sources import ImageError
+from .inference.sources import ImageError, Source
 
 FORMATS = ('.csv', '.npz', '.parquet')
 
@@ -56,9 +56,25 @@ def build_embedder(options: argparse.Namespace) -> Embedder:
     )
 
 
-def left_out(error: ImageError) -> None:
-    """Name an image that was left out."""
-    print(f'warning: left out: {error}', file=sys.stderr)
+def readable(
+    stream: Iterable[tuple[Source, Features | ImageError]], on_error: str
+) -> Iterator[tuple[str, Features]]:
+    """Yield names and features of the images that can be read.
+
+    Others end it or, with ``on_error`` 'report', are named and left out; none
+    at all is an error.
+    """
+    empty = True
+    for source, result in stream:
+        if not isinstance(result, ImageError):
+            empty = False
+            yield source.name, result
+        elif on_error == 'raise':
+            raise result
+        else:
+            print(f'warning: left out: {result}', file=sys.stderr)
+    if empty:
+        raise ConfigError('none of the images could be read')
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -74,7 +90,7 @@ def embed_parser() -> argparse.ArgumentParser:
     add(
         '-o',
         '--out',
-        type=output_file,
+        type=output_file(*FORMATS),
         required=True,
         help=f'file: {", ".join(FORMATS)}',
     )
@@ -94,22 +110,12 @@ def run_embed(arguments: Sequence[str] | None = None) -> None:
     options = embed_parser().parse_args(arguments)
     with report_errors():
         out = Path(options.out)
-        if out.suffix not in FORMATS:
-            raise ConfigError(f'--out {out} must end in {", ".join(FORMATS)}')
         embedder = build_embedder(options)
-        names, rows = [], []
-        for source, result in embedder.stream(
+        stream = embedder.stream(
             options.images, options.modality, progress=sys.stderr.isatty()
-        ):
-            if not isinstance(result, ImageError):
-                names.append(source.name)
-                rows.append(result)
-            elif options.on_error == 'raise':
-                raise result
-            else:
-                left_out(result)
-        if not rows:
-            raise ConfigError('none of the images could be read')
+        )
+        found = readable(stream, options.on_error)
+        names, rows = zip(*found, strict=True)
         write_features(out, names, np.stack(rows), options.modality, embedder)
     print(f'wrote {len(rows)} features of {embedder.dimensions} to {out}')
 
@@ -122,8 +128,9 @@ def write_features(
     embedder: Embedder,
 ) -> None:
     """Write names and features, in the format of the suffix."""
+    suffix = out.suffix.lower()
     with replace_whole(out) as partial:
-        if out.suffix == '.npz':
+        if suffix == '.npz':
             with open(partial, 'wb') as file:
                 np.savez(
                     file,
@@ -133,7 +140,7 @@ def write_features(
                     model_hash=np.array(embedder.model_hash),
                     seen=np.array(json.dumps(embedder.network.seen)),
                 )
-        elif out.suffix == '.csv':
+        elif suffix == '.csv':
             with open(partial, 'w', newline='', encoding='utf-8') as text:
                 writer = csv.writer(text)
                 columns = range(features.shape[1])
@@ -151,14 +158,9 @@ def _write_parquet(
     modality: str,
     embedder: Embedder,
 ) -> None:
-    try:
+    with missing_packages(f'{FORMATS[-1]} (.npz and .csv do not)'):
         import pyarrow as pa
         from pyarrow import parquet
-    except ImportError:
-        raise ConfigError(
-            'Parquet files need pyarrow (pip install pyarrow); .npz and .csv '
-            'do not'
-        ) from None
     flat = pa.array(features.ravel())
     table = pa.table(
         {

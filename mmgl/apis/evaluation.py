@@ -22,7 +22,7 @@ from mmgl.evaluation.documents import joined_report, show_report
 from mmgl.utils.compat import leave_group, silence_upstream_warnings
 from mmgl.utils.device import device_name
 from mmgl.utils.errors import report_errors, report_outcome
-from mmgl.utils.files import check_output, write_json
+from mmgl.utils.files import write_json
 from mmgl.version import __version__
 
 from .training import check_loader, sole_writer
@@ -91,8 +91,6 @@ def run_evaluation(arguments: Sequence[str] | None = None) -> dict[str, float]:
     with ExitStack() as ends, report_outcome(options.debug):
         ends.callback(leave_group)
         with report_errors(options.debug):
-            if options.out:
-                check_output(options.out, ('.json',))
             cfg = evaluation_config(options)
             ends.enter_context(sole_writer(cfg))
             runner, seen = prepare_evaluation(options, cfg)

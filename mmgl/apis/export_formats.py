@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmgl.utils.errors import ConfigError, one_line
+from mmgl.utils.errors import ConfigError, missing_packages, one_line
 from mmgl.utils.files import replace_whole
 
 from .inference.network import Features
@@ -32,9 +32,9 @@ def open_backend(format: str) -> Backend:
     Raises:
         ConfigError: If its packages are not installed.
     """
-    try:
-        if format == 'torchscript':
-            return Backend(_write_torchscript, _open_torchscript)
+    if format == 'torchscript':
+        return Backend(_write_torchscript, _open_torchscript)
+    with missing_packages(f'--format {format}'):
         import onnx  # noqa: F401
 
         if format == 'onnx':
@@ -42,12 +42,7 @@ def open_backend(format: str) -> Backend:
 
             return Backend(_write_onnx, _open_onnx)
         import openvino  # noqa: F401
-
-        return Backend(_write_openvino, _open_openvino)
-    except ImportError as error:
-        raise ConfigError(
-            f'--format {format} needs {error.name}: pip install {error.name}'
-        ) from None
+    return Backend(_write_openvino, _open_openvino)
 
 
 def _example(size: tuple[int, int]) -> Tensor:

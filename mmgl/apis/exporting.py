@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from mmgl.models.single_modality import for_one_modality
 from mmgl.structures import MODALITY_NAMES
+from mmgl.utils.benchmark import alternate
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 from mmgl.version import __version__
@@ -179,14 +180,13 @@ def compare(
             if got.shape != want.shape or not np.isfinite(got).all():
                 return dict(difference=float('inf'))
             difference = max(difference, float(np.abs(got - want).max()))
-    times = {
+    runs: dict[str, Callable[[], object]] = {
         'ms': lambda: other(images),
         'torch_ms': lambda: network(torch.from_numpy(images)),
     }
-    return dict(
-        difference=difference,
-        **{name: _time(run) / _BATCHES[-1] for name, run in times.items()},
-    )
+    times = alternate(runs, clock=time.perf_counter)
+    each = {name: 1e3 * span / len(images) for name, span in times.items()}
+    return dict(each, difference=difference)
 
 
 def _images(
@@ -198,16 +198,6 @@ def _images(
     rows = np.linspace(0, 255, size[0])[:, None, None]
     yield np.broadcast_to(rows, shape).astype(np.uint8)
     yield np.full(shape, rng.integers(0, 256), np.uint8)
-
-
-def _time(run: Callable[[], Any], repeats: int = 5) -> float:
-    """Return the median of the milliseconds that a call takes."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(1e3 * (time.perf_counter() - start))
-    return float(np.median(times))
 
 
 def run_export(arguments: Sequence[str] | None = None) -> None:

@@ -20,6 +20,7 @@ from mmgl.utils.arguments import (
     output_folder,
     positive,
     seed,
+    trial,
 )
 
 # A method beside METHODS: a backbone alone.
@@ -41,7 +42,8 @@ def probe_parser() -> ArgumentParser:
     add('config', help='config with the backbone and the data')
     add('checkpoints', nargs='*', help="files, torchvision:// or 'random'")
     add('--names', nargs='+', help='names in the table (default: the folders)')
-    add('--out', type=output_file, metavar='JSON', help='file for the figures')
+    text = 'file for the figures'
+    add('--out', type=output_file('.json'), metavar='JSON', help=text)
     add(
         '--compare',
         nargs='+',
@@ -141,7 +143,7 @@ def conversion_parser() -> ArgumentParser:
     add = parser.add_argument
     add('method', choices=(*METHODS, RESNET))
     add('source', metavar='IN', help='file to read')
-    add('out', metavar='OUT', type=output_file, help='file to write')
+    add('out', metavar='OUT', type=output_file(), help='file to write')
     add('--reverse', action='store_true', help='from mmgl to the release')
     add(
         '--config',
@@ -151,8 +153,7 @@ def conversion_parser() -> ArgumentParser:
     add('--num-classes', type=positive, help='identities the file must have')
     add(
         '--trial',
-        type=int,
-        choices=range(1, 11),
+        type=trial,
         help='trial of RegDB it was trained on; kept in the file, so that '
         'tools/test.py refuses other trials',
     )
@@ -189,7 +190,7 @@ def pruning_parser() -> ArgumentParser:
     add = parser.add_argument
     add('config', help='config of the training run')
     add('checkpoint', help='a checkpoint of it')
-    add('out', type=output_file, help='file to write')
+    add('out', type=output_file(), help='file to write')
     add(
         '--size',
         type=positive,

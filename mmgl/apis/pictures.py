@@ -17,7 +17,6 @@ from mmgl.visualization import (
     select_identities,
     tsne_embed,
 )
-from mmgl.visualization.style import checked_path
 
 from .features import load_inputs
 from .parsers import ranking_parser, tsne_parser
@@ -28,7 +27,6 @@ def run_tsne(arguments: Sequence[str] | None = None) -> None:
     args = tsne_parser().parse_args(arguments)
     silence_upstream_warnings()
     with report_outcome(), report_errors():
-        checked_path(args.out)
         panels = {}
         for name, dump in load_inputs(args).items():
             limits = (args.num_ids, args.per_modality or None, args.seed)
@@ -60,7 +58,6 @@ def run_ranking(arguments: Sequence[str] | None = None) -> None:
     args = ranking_parser().parse_args(arguments)
     silence_upstream_warnings()
     with report_outcome(), report_errors():
-        checked_path(args.out)
         if args.against:
             if len(args.inputs) > 1:
                 raise ConfigError(

@@ -98,7 +98,7 @@ def run_probe(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     silence_upstream_warnings()
     with report_outcome(), report_errors():
         if options.out:
-            check_output(options.out, ('.json',), options.compare)
+            check_output(options.out, inputs=options.compare)
         if not options.checkpoints and not options.compare:
             raise ConfigError(
                 "nothing to probe: name a checkpoint, 'random' "

@@ -16,7 +16,7 @@ from mmgl.evaluation.ranking import Reranking
 from mmgl.evaluation.reports import document_key
 from mmgl.evaluation.significance import bootstrap_intervals, compare_people
 from mmgl.utils.errors import ConfigError, report_errors
-from mmgl.utils.files import check_output, write_json
+from mmgl.utils.files import write_json
 
 from .scoring_options import DEFAULT_SAMPLES, PROTOCOLS, scoring_parser
 
@@ -201,8 +201,6 @@ def run_scoring(arguments: Sequence[str] | None = None) -> None:
         parser.error('--table needs --data-root')
     out = options.pop('out')
     with report_errors():
-        if out:
-            check_output(out, ('.json',))
         report = evaluate_features(**options, **search)
         print(show_report(report))
         if out:

@@ -41,7 +41,7 @@ def scoring_parser() -> argparse.ArgumentParser:
         'root of RegDB, or its idx/, of LLCM or of your data, to compare the '
         'images with its lists',
     )
-    add('--out', type=output_file, help='JSON file to write')
+    add('--out', type=output_file('.json'), help='JSON file to write')
     add('--distance', choices=DISTANCES, default='euclidean')
     add('--draw', choices=DRAWS, default='official', help='sysu only')
     add(

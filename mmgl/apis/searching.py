@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,7 @@ from mmgl.protocols.modality import MODALITY_NAMES
 from mmgl.utils.arguments import positive
 from mmgl.utils.errors import ConfigError, report_errors
 
-from .embedding import add_embedder_options, build_embedder, left_out
-from .inference.sources import ImageError
+from .embedding import add_embedder_options, build_embedder, readable
 
 _BLOCK = 1024
 _DAY = 24 * 3600
@@ -66,17 +65,14 @@ def run_search(arguments: Sequence[str] | None = None) -> None:
         embedder = build_embedder(options)
         known = embedder.model_hash
         with Gallery.open(options.gallery, known, create=False) as gallery:
-            for source, result in embedder.stream(
-                options.images, options.modality
-            ):
-                if isinstance(result, ImageError):
-                    raise result
-                (found,) = gallery.search(result, options.top, _where(options))
+            stream = embedder.stream(options.images, options.modality)
+            for name, row in readable(stream, 'raise'):
+                (found,) = gallery.search(row, options.top, _where(options))
                 if options.json:
                     matches = [vars(match) for match in found]
-                    print(json.dumps(dict(image=source.name, matches=matches)))
+                    print(json.dumps(dict(image=name, matches=matches)))
                     continue
-                print(source.name)
+                print(name)
                 for match in found:
                     known = ', '.join(
                         f'{k} {v}' for k, v in match.metadata.items()
@@ -140,21 +136,14 @@ def add_images(options: argparse.Namespace) -> None:
     stream = embedder.stream(
         options.images, options.modality, progress=sys.stderr.isatty()
     )
-    count = 0
+    found = readable(stream, 'report')
+    # A gallery is begun when there is something to put into it.
+    found, count = chain([next(found)], found), 0
     with Gallery.open(options.gallery, embedder.model_hash) as gallery:
-        while block := list(islice(stream, _BLOCK)):
-            good = []
-            for source, result in block:
-                if isinstance(result, ImageError):
-                    left_out(result)
-                else:
-                    good.append((source.name, result))
-            if good:
-                names, rows = zip(*good, strict=True)
-                gallery.upsert(np.stack(rows), names, [known] * len(names))
-                count += len(names)
-        if not count:
-            raise ConfigError('none of the images could be read')
+        while block := list(islice(found, _BLOCK)):
+            names, rows = zip(*block, strict=True)
+            gallery.upsert(np.stack(rows), names, [known] * len(names))
+            count += len(names)
         print(f'added {count} images, {gallery.count()} in all')
 
 

@@ -4,7 +4,7 @@ import argparse
 import os.path as osp
 from collections.abc import Sequence
 
-from mmgl.utils.arguments import output_folder, positive, seed, whole_number
+from mmgl.utils.arguments import output_folder, positive, seed, trial
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 
@@ -16,7 +16,7 @@ def sharding_parser() -> argparse.ArgumentParser:
     add('--root', help='folder of the data set')
     add('--layout', choices=('sysu', 'regdb', 'llcm'), default='sysu')
     add('--split', default='train')
-    add('--trial', type=whole_number(1, 10), default=1, help='of RegDB')
+    add('--trial', type=trial, default=1, help='of RegDB')
     add('--out', type=output_folder, help='folder to write')
     add(
         '--images-per-shard',

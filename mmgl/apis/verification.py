@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mmgl.utils.arguments import natural
+from mmgl.utils.arguments import natural, trial
 from mmgl.utils.errors import report_errors
 
 # Module and function, imported when asked for: torch takes seconds.
@@ -42,12 +42,7 @@ def verification_parser() -> argparse.ArgumentParser:
         action='store_true',
         help='decode every image to find truncated ones (slow)',
     )
-    add(
-        '--trial',
-        type=int,
-        choices=range(1, 11),
-        help='RegDB: check this trial only',
-    )
+    add('--trial', type=trial, help='RegDB: check this trial only')
     add(
         '--max-problems',
         type=natural,

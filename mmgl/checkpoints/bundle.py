@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, missing_packages
 from mmgl.utils.files import replace_whole, write_json
 
 from .compare import check_finite
@@ -120,12 +120,8 @@ def read_bundle(
 
 def _safetensors() -> Any:
     """Import safetensors, an optional requirement."""
-    try:
+    with missing_packages('a bundle'):
         import safetensors.torch
-    except ImportError:
-        raise ConfigError(
-            'bundles need safetensors: pip install safetensors'
-        ) from None
     return safetensors
 
 

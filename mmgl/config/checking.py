@@ -101,11 +101,8 @@ def check_settings(cfg: Mapping[str, Any]) -> None:
             registry = nodes.OPTIM_WRAPPER_CONSTRUCTORS
             find_component(wrapper['constructor'], registry, 'optim_wrapper')
         if 'paramwise_cfg' in wrapper:
-            value, path = (
-                wrapper['paramwise_cfg'],
-                'optim_wrapper.paramwise_cfg',
-            )
-            _check_keys(value, ByParameter, path)
+            path = 'optim_wrapper.paramwise_cfg'
+            _check_keys(wrapper['paramwise_cfg'], ByParameter, path)
         check_schedule(sections)
     try:
         check_init_from((sections.get('model') or {}).get('init_from'))
@@ -179,11 +176,8 @@ def _check_named(
         raise ConfigError(f'{path} has no type')
     hooks = key == 'default_hooks'
     for name, item in value.items():
-        if (
-            isinstance(item, Mapping)
-            and name not in typed
-            and (typed or hooks)
-        ):
+        untyped = isinstance(item, Mapping) and name not in typed
+        if untyped and (typed or hooks):
             hint = nearest(name, typed)
             raise ConfigError(f'{path}.{name} has no type{hint}')
         if hooks and item is None and name not in HOOKS:

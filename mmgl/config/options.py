@@ -17,6 +17,7 @@ from mmgl.utils.arguments import (
     seed,
 )
 from mmgl.utils.errors import ConfigError
+from mmgl.utils.files import PICTURES
 
 from .keys import PRECISIONS
 
@@ -33,9 +34,9 @@ def add_picture_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--out`` of a tool that draws."""
     parser.add_argument(
         '--out',
-        type=output_file,
+        type=output_file(*PICTURES),
         required=True,
-        help='picture to write: .png, .svg or .pdf',
+        help=f'picture to write: {", ".join(PICTURES)}',
     )
 
 
@@ -88,7 +89,8 @@ def add_seen_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         *ALLOW_SEEN,
         action='store_true',
-        help='use checkpoints that have seen the identities in training',
+        help='use checkpoints that have seen the identities to score, such as '
+        'those of another RegDB trial; the numbers are marked',
     )
 
 
@@ -181,12 +183,7 @@ def _new_parser(description: str) -> argparse.ArgumentParser:
     launched = 'how several processes were started; by gloo without GPUs'
     add('--launcher', choices=LAUNCHERS, default='none', help=launched)
     add('--local-rank', '--local_rank', type=natural, default=0)
-    add(
-        *ALLOW_SEEN,
-        action='store_true',
-        help='use a checkpoint that has seen the identities to score, such '
-        'as one of another RegDB trial; the numbers are marked',
-    )
+    add_seen_option(parser)
     add_trust_option(parser)
     add(
         '--debug',
@@ -254,7 +251,7 @@ def evaluation_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('checkpoint', help='checkpoint to evaluate')
     metrics = 'file for the metrics'
-    add('--out', type=output_file, metavar='JSON', help=metrics)
+    add('--out', type=output_file('.json'), metavar='JSON', help=metrics)
     add(
         '--flip-test',
         action='store_true',

@@ -4,7 +4,7 @@ import os.path as osp
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, one_line
 
 
 def check(key: str, value: object, fits: bool, rule: str) -> None:
@@ -63,7 +63,6 @@ def readable(
     try:
         yield
     except kinds as error:
-        why = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise ConfigError(
-            f'{what} cannot be read ({why}); {remedy}'
+            f'{what} cannot be read ({one_line(error)}); {remedy}'
         ) from error

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmgl.protocols import llcm as protocol
-from mmgl.protocols.regdb import DIRECTIONS
+from mmgl.protocols.cross import CROSS_MODAL, DIRECTIONS
 from mmgl.protocols.split_files import read_id_list, read_text
 from mmgl.registry import DATASETS
 from mmgl.structures import INFRARED, VISIBLE
@@ -53,7 +53,7 @@ class LLCM(ReIDDataset):
         direction: str = 'infrared_to_visible',
         **kwargs: Any,
     ) -> None:
-        check_choice('LLCM.direction', direction, DIRECTIONS)
+        check_choice('LLCM.direction', direction, CROSS_MODAL)
         self.direction = direction
         super().__init__(data_root, split, **kwargs)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mmgl.protocols.cross import CROSS_MODAL, DIRECTIONS
 from mmgl.protocols.regdb import (
-    DIRECTIONS,
     FILE_WORDS,
     IDX_FOLDER,
     TRIALS,
@@ -72,7 +72,7 @@ class RegDB(ReIDDataset):
     ) -> None:
         fits = type(trial) is int and trial in TRIALS
         check('RegDB.trial', trial, fits, 'a whole number from 1 to 10')
-        check_choice('RegDB.direction', direction, DIRECTIONS)
+        check_choice('RegDB.direction', direction, CROSS_MODAL)
         self.trial = trial
         self.direction = direction
         super().__init__(data_root, split, **kwargs)

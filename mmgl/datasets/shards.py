@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
-from mmgl.utils.errors import ConfigError
-from mmgl.utils.files import replace_whole
+from mmgl.utils.errors import ConfigError, missing_packages
+from mmgl.utils.files import replace_whole, write_json
 from mmgl.utils.images import MAX_BYTES, check_image, read_file
 
 from .checks import check_outside, check_positive, readable
@@ -40,12 +40,8 @@ Sample = dict[str, Any]
 
 def require_webdataset() -> Any:
     """Import webdataset, which only streaming needs."""
-    try:
+    with missing_packages('a data set of shards'):
         import webdataset
-    except ImportError as error:
-        raise ImportError(
-            'streamed data need webdataset; pip install webdataset'
-        ) from error
     return webdataset
 
 
@@ -271,9 +267,7 @@ def write_index(path: str, counts: Mapping[str, int]) -> None:
         for name, images in counts.items():
             _check_row(name, images)
     shards = [dict(name=n, images=count) for n, count in counts.items()]
-    text = json.dumps(dict(format=FORMAT, shards=shards), indent=1)
-    with replace_whole(path) as partial:
-        partial.write_text(text + '\n')
+    write_json(path, dict(format=FORMAT, shards=shards))
 
 
 def count_images(url: str) -> int:

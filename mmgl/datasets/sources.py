@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmgl.structures import MODALITY_NAMES
-from mmgl.utils.errors import ConfigError, nearest
+from mmgl.utils.errors import ConfigError, missing_packages, nearest, one_line
 
 from .listing import (
     COLUMNS,
@@ -182,14 +182,9 @@ def _csv_rows(path: str) -> Iterator[tuple[int, list[str]]]:
 
 def _parquet_rows(path: str) -> Iterator[tuple[int, list[str]]]:
     """Yield header and rows, in texts, with their numbers from 1."""
-    try:
+    with missing_packages(f'table {path!r}, unless saved as CSV,'):
         import pyarrow
         import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise ConfigError(
-            f'table {path!r} is Parquet, which needs pyarrow: pip install '
-            'pyarrow, or save it as CSV.'
-        ) from error
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
@@ -200,8 +195,7 @@ def _parquet_rows(path: str) -> Iterator[tuple[int, list[str]]]:
                     number += 1
                     yield number, ['' if c is None else str(c) for c in row]
     except (pyarrow.ArrowException, OSError) as error:
-        why = ' '.join(str(error).split())
         raise ConfigError(
-            f'table {path!r} is no sound Parquet file ({why[:120]}); write '
-            'it anew.'
+            f'table {path!r} is no sound Parquet file '
+            f'({one_line(error):.120}); write it anew.'
         ) from error

@@ -1,15 +1,15 @@
 """Reports of searches of one's own, and of LLCM, which is one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mmgl.protocols import cross
 from mmgl.protocols.llcm import PUBLISHED_REVERSE, SEARCH
-from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.protocols.modality import MODALITY_NAMES
 from mmgl.protocols.sysu import TRIALS
 
 from .details import Details, Searches
@@ -73,18 +73,41 @@ def evaluate_cross(
     """
     cross.check_search(directions, same_camera, shots, trials)
     check_choice('cmc', cmc, CMC_KINDS)
-    matrix, people, cameras, kinds, numbers = _images(
+    images = _images(
         features, distance, partial, pids, camids, modality, index
     )
     (roles,) = check_labels(
         features,
-        role=np.full(len(people), cross.BOTH) if role is None else role,
+        role=np.full(len(images.kinds), cross.BOTH) if role is None else role,
     )
-    most = 1 if not any(shots) else trials
-    report: Trials = [{} for _ in range(most)]
-    for direction, (queries, gallery) in cross.sides(
-        directions, kinds, roles
-    ).items():
+    sides = cross.sides(directions, images.kinds, roles)
+    how = distance, ties, share, details
+    return _search(images, sides, same_camera, shots, trials, cmc, *how)
+
+
+class _Images(NamedTuple):
+    """Checked features and labels; image numbers from 1."""
+
+    matrix: Any
+    people: Labels
+    cameras: Labels
+    kinds: Labels
+    numbers: Labels
+
+
+def _search(
+    images: _Images,
+    sides: Mapping[str, tuple[Any, Any]],
+    same_camera: str,
+    shots: Sequence[int],
+    trials: int,
+    cmc: str,
+    *how: Any,
+) -> Trials:
+    """Search in each direction, whose queries and gallery are ``sides``."""
+    matrix, people, cameras, _, numbers = images
+    report: Trials = [{} for _ in range(trials if any(shots) else 1)]
+    for direction, (queries, gallery) in sides.items():
         labels = people[gallery], cameras[gallery], numbers[gallery]
         for shot in shots:
             members = cross.draw_galleries(*labels, shot, trials)
@@ -98,7 +121,7 @@ def evaluate_cross(
                 cmc=cmc,
                 **_ignored(same_camera, cameras, queries, rows),
             )
-            scores = searches.score(distance, ties, share, details)
+            scores = searches.score(*how)
             # A search without a draw is the same in each trial.
             for number, trial in enumerate(report):
                 trial.update(scores[number % len(scores)])
@@ -119,8 +142,8 @@ def _ignored(
 
 def _images(
     features: Values, distance: str, partial: bool, *labels: Values
-) -> tuple[Any, Labels, Labels, Labels, Labels]:
-    """Check features and labels; image numbers from 1."""
+) -> _Images:
+    """Check features and labels."""
     people, cameras, kinds, numbers = check_labels(
         features, **dict(zip(NPZ_FIELDS[1:], labels, strict=True))
     )
@@ -136,7 +159,7 @@ def _images(
     numbers = numbers + (numbers.min(initial=1) == 0)
     if not partial:
         cross.check_counts(people, cameras, kinds, numbers)
-    return matrix, people, cameras, kinds, numbers
+    return _Images(matrix, people, cameras, kinds, numbers)
 
 
 def evaluate_llcm(
@@ -160,19 +183,18 @@ def evaluate_llcm(
     'visible_to_infrared_published/...'. Arguments and errors are those of
     :func:`evaluate_cross`.
     """
-    how: dict[str, Any] = dict(
-        distance=distance, ties=ties, share=share, partial=partial
-    )
-    more: dict[str, Any] = dict(SEARCH, details=details, **how)
-    report = evaluate_cross(features, pids, camids, modality, index, **more)
-    # Each trial asks for other images of the same people.
-    beside = details and replace(details, by_person=False)
-    matrix, people, cameras, kinds, numbers = _images(
+    images = _images(
         features, distance, partial, pids, camids, modality, index
     )
-    infrared, visible = (
-        np.flatnonzero(kinds == one) for one in (INFRARED, VISIBLE)
-    )
+    both = np.full(len(images.kinds), cross.BOTH)
+    sides = cross.sides(SEARCH['directions'], images.kinds, both)
+    rules = (SEARCH[k] for k in ('same_camera', 'shots', 'trials', 'cmc'))
+    how = distance, ties, share
+    report = _search(images, sides, *rules, *how, details)
+    # Each trial asks for other images of the same people.
+    beside = details and replace(details, by_person=False)
+    matrix, people, cameras, _, numbers = images
+    visible, infrared = sides['visible_to_infrared']
     drawn = cross.draw_galleries(
         people[infrared], cameras[infrared], numbers[infrared], 1, len(report)
     )
@@ -185,6 +207,6 @@ def evaluate_llcm(
             cmc=SEARCH['cmc'],
             **_ignored(SEARCH['same_camera'], cameras, queries, visible),
         )
-        (figures,) = searches.score(distance, ties, share, beside)
+        (figures,) = searches.score(*how, beside)
         trial.update(figures)
     return report

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmgl.protocols.matfile import load_mat
 from mmgl.protocols.sysu import ALL_CAMERAS, sysu_modality
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, missing_packages
 from mmgl.utils.files import replace_whole
-from mmgl.utils.matfile import load_mat
 
 from .labels import check_labels
 from .npz_files import load_npz, read_rows
@@ -74,18 +74,16 @@ class FeatureSet:
                 f'{source}: {(counts - 1).sum()} of {counts.sum()} images are '
                 f'repeated, such as row {self._image(row)}; write each once.'
             )
-        pids, camids, modality, index = labels
         paths = self.img_paths
         if paths is not None and (
-            paths.dtype.kind != 'U' or paths.shape != pids.shape
+            paths.dtype.kind != 'U' or paths.shape != labels[0].shape
         ):
             raise ConfigError(
                 f'{source}: img_paths is {paths.dtype} {paths.shape}; give '
                 'one text an image.'
             )
-        return replace(
-            self, pids=pids, camids=camids, modality=modality, index=index
-        )
+        valid: dict[str, Any] = dict(zip(named, labels, strict=False))
+        return replace(self, **valid)
 
     def check_directions(self, distance: str) -> int:
         """Count features of zeros; a ValueError if cosines are asked for.
@@ -94,8 +92,7 @@ class FeatureSet:
         tells of them.
         """
         zero = to_numpy((self.features == 0).all(1))
-        count = int(zero.sum())
-        if not count:
+        if not (count := int(zero.sum())):
             return 0
         text = (
             f'features are zero in {count} of {len(zero)} rows '
@@ -121,10 +118,8 @@ class FeatureSet:
 
     def select(self, rows: Array) -> 'FeatureSet':
         """Keep some images: bool (n,) or row numbers."""
-        kept = {name: getattr(self, name)[rows] for name in NPZ_FIELDS}
-        for name in _BESIDE:
-            if getattr(self, name) is not None:
-                kept[name] = getattr(self, name)[rows]
+        columns = {k: getattr(self, k) for k in (*NPZ_FIELDS, *_BESIDE)}
+        kept = {k: v[rows] for k, v in columns.items() if v is not None}
         return replace(self, **kept)
 
 
@@ -163,11 +158,9 @@ def load_features(
         ImportError: If a .mat file of version 7.3 is read without h5py.
     """
     path = Path(path)
-    if path.suffix == '.npz':
-        result = _load_npz(path)
-    else:
-        result = _load_cameras(_camera_files(path), pids)
-    result = result.checked(path)
+    npz = path.suffix == '.npz'
+    data = _load_npz(path) if npz else _load_cameras(_camera_files(path), pids)
+    result = data.checked(path)
     if pids is None:
         return result
     if result.pids.min() < 1:
@@ -184,8 +177,7 @@ def _load_npz(path: Path) -> FeatureSet:
     arrays: dict[str, Any] = load_npz(
         path, (*NPZ_FIELDS, *_BESIDE, 'trial', 'seen')
     )
-    missing = [name for name in NPZ_FIELDS if name not in arrays]
-    if missing:
+    if missing := [name for name in NPZ_FIELDS if name not in arrays]:
         raise ConfigError(
             f'{path} lacks {", ".join(missing)}; it must hold '
             f'{", ".join(NPZ_FIELDS)}.'
@@ -276,6 +268,8 @@ def _read_cell(file: Path, wanted: Collection[int] | None) -> dict[int, Array]:
             raise ConfigError(
                 f'{file} cannot be read as HDF5 ({error}); save it again.'
             ) from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     if cell is None or cell.dtype != object:
         raise ConfigError(_NO_CELL.format(file))
     return {
@@ -288,13 +282,8 @@ def _read_cell(file: Path, wanted: Collection[int] | None) -> dict[int, Array]:
 def _read_cell_hdf5(
     file: Path, wanted: Collection[int] | None
 ) -> dict[int, Array]:
-    try:
+    with missing_packages(f'{file}, unless saved from MATLAB with -v7,'):
         import h5py
-    except ImportError as error:
-        raise ImportError(
-            f'{file} is a .mat file of version 7.3, which needs h5py: '
-            'pip install h5py, or save it from MATLAB with -v7.'
-        ) from error
     result = {}
     with h5py.File(file, 'r') as content:
         if 'feature' not in content or content['feature'].dtype != object:

@@ -10,14 +10,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mmgl.protocols import galleries, sysu
+from mmgl.protocols import cross, galleries, sysu
 from mmgl.protocols.completeness import (
     check_regdb_images,
     check_sysu_images,
     count_images,
 )
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
-from mmgl.protocols.regdb import regdb_directions
 from mmgl.version import __version__
 
 from .details import RERANKED, Details, Searches
@@ -232,7 +231,8 @@ def evaluate_regdb(
 
     matrix = checked_features(features, distance, image)
     report: dict[str, float] = {}
-    for name, (queries, gallery) in regdb_directions(kinds).items():
+    sides = cross.sides(cross.CROSS_MODAL, kinds, np.zeros_like(kinds))
+    for name, (queries, gallery) in sides.items():
         searches = Searches(
             [name],
             (matrix[queries], matrix[gallery]),

@@ -5,8 +5,10 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+from mmgl.utils.progress import duration
+
 from .launch import Progress, StageDiverged, StageError
-from .progress import Display, Estimator, clock
+from .progress import Display, Estimator
 from .stage import Stage
 from .state import StageState
 
@@ -123,7 +125,7 @@ class Chain:
                 self.display.say(reason)
             try:
                 yield from self._watch(state)
-                outcome = f'done in {clock(state.seconds)}'
+                outcome = f'done in {duration(state.seconds)}'
             except StageError as error:
                 if not self.keep_going:
                     raise
@@ -132,7 +134,7 @@ class Chain:
                     self.display.say(f'{heading}: failed. {error}')
                     return
                 verdict = error.verdict
-                outcome = f'diverged ({verdict}) in {clock(state.seconds)}'
+                outcome = f'diverged ({verdict}) in {duration(state.seconds)}'
             outcome += ' (continued)' if resumed else ''
             state.save('diverged' if verdict else 'done', verdict)
             self.estimator.measured[stage.name] = state.seconds

@@ -8,6 +8,7 @@ from shutil import which
 from mmgl.config.overrides import refuse_unread
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.files import check_output_folder
+from mmgl.utils.progress import duration
 
 from .chain import Chain, StageRunner
 from .checks import check_data
@@ -22,7 +23,7 @@ from .launch import launch_stage
 from .methods import SCALES
 from .options import QUICKSTART, Options
 from .plan import Planner
-from .progress import Display, clock
+from .progress import Display
 from .quickstart import REPORT_SECONDS, plan_quickstart, write_quickstart
 from .records import (
     is_recorded,
@@ -162,7 +163,7 @@ class _Plan:
         slots = len(options.slots())
         _, seconds = _standing(stages, slots)
         say(
-            f'About {clock(seconds)} left with '
+            f'About {duration(seconds)} left with '
             f'{slots} stages at a time, longer or shorter by the machine'
         )
         if options.dry_run:
@@ -219,7 +220,7 @@ def _standing(stages: list[Stage], slots: int) -> tuple[dict[str, str], float]:
     lost, whole = set(), 0.0
     for stage in stages:
         state, left = StageState(stage), stage.seconds
-        text = f'about {clock(left)}'
+        text = f'about {duration(left)}'
         before = [need.name for need in stage.needs if need.name in lost]
         if state.verdict or before:
             lost.add(stage.name)
@@ -229,7 +230,7 @@ def _standing(stages: list[Stage], slots: int) -> tuple[dict[str, str], float]:
         elif state.done:
             text, left = 'done', 0.0
         elif state.spent is not None:
-            text = f'continues, {clock(state.spent)} spent of {text}'
+            text = f'continues, {duration(state.spent)} spent of {text}'
             left = max(left - state.spent, 0.0)
         begin = max((ends[need.name] for need in stage.needs), default=0.0)
         found[stage.name], ends[stage.name] = text, begin + left

@@ -1,6 +1,5 @@
 """What to make, where, and on which machine."""
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 
 from mmgl.config.options import CfgOptions
 from mmgl.utils.arguments import natural, output_folder, positive
+from mmgl.utils.benchmark import usable_cores
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.paths import config_dir
 
@@ -229,10 +229,7 @@ class Options:
         if self.slurm is not None:
             slot = {THREADS: str(SLURM_CORES)}
             return [slot] * (self.jobs or SLURM_JOBS)
-        cores = os.cpu_count() or 1
-        if hasattr(os, 'sched_getaffinity'):
-            cores = len(os.sched_getaffinity(0))
-        gpus = self.gpus
+        cores, gpus = usable_cores(), self.gpus
         if gpus is None:
             import torch
 

@@ -10,16 +10,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from mmgl.utils.progress import duration
+
 from .stage import Stage
-
-
-def clock(seconds: float) -> str:
-    """Write a duration as m:ss or h:mm:ss."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    if hours:
-        return f'{hours}:{minute:02d}:{second:02d}'
-    return f'{minute}:{second:02d}'
 
 
 class Outlook(NamedTuple):
@@ -134,9 +127,9 @@ class Display:
         """
         line = (
             f'[{place}] {title}: {100 * fraction:3.0f} %, '
-            f'{clock(outlook.stage_left)} left | '
+            f'{duration(outlook.stage_left)} left | '
             f'whole job {100 * outlook.fraction:3.0f} %, '
-            f'{clock(outlook.total_left)} left'
+            f'{duration(outlook.total_left)} left'
         )
         line += f' | {text}' if text else ''
         now = time.monotonic()

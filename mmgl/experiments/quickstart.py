@@ -9,13 +9,13 @@ from typing import Any
 
 from mmgl.evaluation.documents import read_report
 from mmgl.utils.files import write_text
+from mmgl.utils.progress import duration
 from mmgl.utils.versions import package_versions
 
 from .cells import Cell
 from .document import INITS, template
 from .options import Options
 from .plan import Planner
-from .progress import clock
 from .stage import Stage, with_needs
 from .state import write_json
 from .summary import draw, statistics
@@ -214,6 +214,8 @@ def _report(metrics: Metrics) -> str:
         spread=spread,
         retrieval=retrieval,
         permutation=permutation,
-        timings='\n'.join(f'| {k} | {clock(v)} |' for k, v in times.items()),
+        timings='\n'.join(
+            f'| {k} | {duration(v)} |' for k, v in times.items()
+        ),
         versions=', '.join(f'{k} {v}' for k, v in metrics['versions'].items()),
     )

@@ -7,7 +7,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, missing_packages
 from mmgl.utils.files import replace_whole
 
 Floats = npt.NDArray[np.float32]
@@ -21,12 +21,8 @@ _PRODUCTS = 2**22  # of queries and images at a time, 16 MiB
 
 def import_faiss() -> Any:
     """Import FAISS, an optional requirement."""
-    try:
+    with missing_packages('GalleryIndex'):
         import faiss
-    except ImportError as error:
-        raise ImportError(
-            'GalleryIndex needs FAISS: pip install faiss-cpu'
-        ) from error
     return faiss
 
 

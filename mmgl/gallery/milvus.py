@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, missing_packages
 
 from .records import FIELDS, Features, Match, Record
 
@@ -39,13 +39,9 @@ class MilvusEngine:
     """
 
     def __init__(self, address: str, index: str = 'FLAT') -> None:
-        try:
+        with missing_packages(f'gallery {address}', '"mmgl[milvus]"'):
             from pymilvus import DataType, MilvusClient
             from pymilvus.exceptions import MilvusException
-        except ImportError:
-            raise ConfigError(
-                f'gallery {address} needs pymilvus: pip install "mmgl[milvus]"'
-            ) from None
         self.address, self.index = address, index
         self._types, self._error = DataType, MilvusException
         self._lock = threading.RLock()

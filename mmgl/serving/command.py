@@ -9,7 +9,7 @@ from pathlib import Path
 from mmgl.apis.embedding import add_embedder_options, build_embedder
 from mmgl.gallery.gallery import Gallery
 from mmgl.utils.arguments import positive, whole_number
-from mmgl.utils.errors import ConfigError, report_errors
+from mmgl.utils.errors import ConfigError, missing_packages, report_errors
 
 from .logs import log_as_json
 from .settings import Settings
@@ -43,15 +43,11 @@ def run_serve(arguments: Sequence[str] | None = None) -> None:
     """Serve by command line arguments, until SIGTERM or SIGINT."""
     options = serve_parser().parse_args(arguments)
     with report_errors():
-        try:
+        with missing_packages('mmgl serve', '"mmgl[serve]"'):
             import uvicorn
 
             from .app import create_app
             from .connections import PatientProtocol
-        except ImportError as error:
-            raise ConfigError(
-                f'mmgl serve needs {error.name}; pip install "mmgl[serve]"'
-            ) from None
         settings = Settings(
             host=options.host,
             port=options.port,

@@ -34,14 +34,18 @@ def whole_number(
 positive, natural = whole_number(1), whole_number(0)
 # What NumPy takes.
 seed = whole_number(0, 2**32 - 1)
+# Of RegDB.
+trial = whole_number(1, 10)
 
 
-def _writable(check: Callable[[str], None]) -> Callable[[str], str]:
+def _writable(
+    check: Callable[..., None], *given: object
+) -> Callable[[str], str]:
     """Return a type of names that a check lets pass, before the work."""
 
     def read(text: str) -> str:
         try:
-            check(text)
+            check(text, *given)
         except UnwritableError as error:
             raise ArgumentTypeError(str(error)) from None
         return text
@@ -49,9 +53,12 @@ def _writable(check: Callable[[str], None]) -> Callable[[str], str]:
     return read
 
 
-output_file, output_folder = map(
-    _writable, (check_output, check_output_folder)
-)
+output_folder = _writable(check_output_folder)
+
+
+def output_file(*suffixes: str) -> Callable[[str], str]:
+    """Return a type of files to write, of some suffixes or of any."""
+    return _writable(check_output, suffixes)
 
 
 def _named_number(text: str) -> tuple[str, float]:

@@ -163,8 +163,7 @@ def select_wrapper(
             f'{", ".join(_REPLACED)}, not {given!r}; leave precision out and '
             'let the wrapper choose its own.'
         )
-    on_gpu = torch.cuda.is_available()
-    if kind == 'fp16' and not on_gpu:
+    if kind == 'fp16' and not torch.cuda.is_available():
         raise ValueError(
             'precision fp16 needs a GPU, and none was found; use bf16'
         )
@@ -173,12 +172,8 @@ def select_wrapper(
         named = {'type': 'AmpOptimWrapper', 'dtype': 'float16'}
         return {'loss_scale': 'dynamic', **new, **named}
     new = {k: v for k, v in new.items() if k not in _OF_AMP}
-    if kind == 'fp32':
-        return {**new, 'type': 'OptimWrapper'}
-    new['type'] = 'AutocastOptimWrapper'
-    if on_gpu:
-        new['device_type'] = 'cuda'
-    return new
+    plain = kind == 'fp32'
+    return {**new, 'type': 'OptimWrapper' if plain else 'AutocastOptimWrapper'}
 
 
 # ------------------------------------------------------ 3. registry scopes

@@ -30,6 +30,10 @@ class UnwritableError(OSError, ConfigError):
     """A file or folder that cannot be written, in one sentence."""
 
 
+class MissingPackageError(ConfigError, ImportError):
+    """A package that is not installed, in one sentence."""
+
+
 class TerminatedError(KeyboardInterrupt):
     """The process was asked to end, by SIGTERM."""
 
@@ -67,20 +71,30 @@ def one_line(error: BaseException) -> str:
     return f'{type(error).__name__}: {text}'
 
 
-@contextmanager
-def missing_packages(what: str) -> Iterator[None]:
-    """Turn the lack of a package into a ConfigError in the name of ``what``.
+# What pip calls packages that are imported under another name.
+_DISTRIBUTIONS = {
+    'faiss': 'faiss-cpu',
+    'pytorch_grad_cam': 'grad-cam',
+    'sklearn': 'scikit-learn',
+}
 
-    mmgl-lite comes without torch and the packages around it.
+
+@contextmanager
+def missing_packages(what: str, wanted: str = '') -> Iterator[None]:
+    """Say that ``what`` lacks a package, and what to install for it.
+
+    That is the package itself, unless ``wanted`` is something else.
     """
     try:
         yield
     except ModuleNotFoundError as error:
-        package = (error.name or '').partition('.')[0]
-        if package in ('', 'mmgl'):
+        name = (error.name or '').partition('.')[0]
+        if name in ('', 'mmgl'):
             raise
-        raise ConfigError(
-            f'{what} needs {package}, which is not installed; pip install mmgl'
+        package = _DISTRIBUTIONS.get(name, name)
+        raise MissingPackageError(
+            f'{what} needs {package}, which is not installed; pip install '
+            f'{wanted or package}'
         ) from None
 
 

@@ -14,6 +14,8 @@ from .errors import UnwritableError, full_disk
 from .locks import opened, try_lock
 
 StrPath = str | os.PathLike[str]
+# What pictures are written as.
+PICTURES = ('.png', '.svg', '.pdf')
 _OLD = 3600.0  # seconds
 
 
@@ -26,16 +28,16 @@ def check_output(
         UnwritableError: Saying what is wrong with the name or its folder.
     """
     path, reason = Path(path), ''
-    if suffixes and path.suffix.lower() not in suffixes:
-        reason = f'the name must end in {" or ".join(suffixes)}'
-    elif os.path.realpath(path) in map(os.path.realpath, inputs):
-        reason = 'this is an input, which would be lost'
-    elif os.path.isdir(path):
+    if os.path.isdir(path):
         reason = 'this is a folder; name a file in it'
     elif os.path.exists(path) and not os.path.isfile(path):
         reason = 'this is no ordinary file'
+    elif os.path.realpath(path) in map(os.path.realpath, inputs):
+        reason = 'this is an input, which would be lost'
     else:
         reason = _why_not_into(path.parent, f'.{path.name}.12345678.part')
+    if not reason and suffixes and path.suffix.lower() not in suffixes:
+        reason = f'the name must end in {" or ".join(suffixes)}'
     if reason:
         raise UnwritableError(f'cannot write {path}: {reason}')
 

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from .files import replace_whole
+from .files import write_text
 
 # Names a file in which a program that started another finds its progress.
 PROGRESS_VARIABLE = 'MMGL_PROGRESS_FILE'
@@ -15,9 +15,16 @@ def write_progress(
     path: str | os.PathLike[str], done: float, total: float, text: str
 ) -> None:
     """Leave the progress in a small JSON file, replaced in one step."""
-    content = dict(done=done, total=total, text=text)
-    with replace_whole(path) as partial:
-        partial.write_text(json.dumps(content), encoding='utf-8')
+    write_text(path, json.dumps(dict(done=done, total=total, text=text)))
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as m:ss or h:mm:ss."""
+    minutes, second = divmod(round(max(seconds, 0)), 60)
+    hours, minute = divmod(minutes, 60)
+    if hours:
+        return f'{hours}:{minute:02d}:{second:02d}'
+    return f'{minute}:{second:02d}'
 
 
 class ImageProgress:

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mmgl.evaluation.features_io import FeatureSet
-from mmgl.protocols.modality import INFRARED, VISIBLE
+from mmgl.protocols.modality import INFRARED
 
-from .ranking import may_compare, one_shot
+from .ranking import may_compare, visible_gallery
 
 Ranks = npt.NDArray[np.float64]
 
@@ -15,11 +15,7 @@ def first_match_ranks(
     dump: FeatureSet, single_shot: bool = True, seed: int = 0
 ) -> Ranks:
     """Rank of the first match (n,), NaN for visible and unmatched."""
-    gallery = np.flatnonzero(dump.modality == VISIBLE)
-    if single_shot:
-        gallery = one_shot(dump, gallery, seed)
-    unit = dump.features.astype(np.float64)
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    gallery, unit = visible_gallery(dump, single_shot, seed)
     ranks = np.full(len(unit), np.nan)
     for query in np.flatnonzero(dump.modality == INFRARED):
         seen = gallery[may_compare(dump.camids[query], dump.camids[gallery])]

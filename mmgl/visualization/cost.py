@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from mmgl.utils.files import StrPath
+
 from . import style
 
 _UNITS = (('days', 86400), ('hours', 3600), ('minutes', 60), ('seconds', 1))
@@ -39,7 +41,7 @@ _MOST = dict(seconds=3.2e10, accuracy=100.0, spread=100.0)
 
 
 def read_cost_records(
-    source: style.StrPath | Sequence[Mapping[str, Any]],
+    source: StrPath | Sequence[Mapping[str, Any]],
 ) -> list[CostRecord]:
     """Read records from a JSON list of objects, or check such a list.
 

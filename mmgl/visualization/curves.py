@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mmgl.protocols.modality import MODALITY_NAMES
+from mmgl.utils.files import StrPath
 
 from .scalars import RunLog, smooth
 from .style import (
@@ -18,7 +19,6 @@ from .style import (
     NEUTRAL_COLOUR,
     PALETTE,
     VISIBLE_COLOUR,
-    StrPath,
     drawn_to_file,
     figure_style,
     new_figure,

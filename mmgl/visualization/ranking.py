@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from mmgl.evaluation.features_io import FeatureSet, load_features
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.files import StrPath
 from mmgl.utils.images import read_image
 
 from . import style
@@ -71,7 +72,19 @@ def one_shot(dump: FeatureSet, gallery: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(order[first])
 
 
-def find_image(path: str, root: style.StrPath | None = None) -> str:
+def visible_gallery(
+    dump: FeatureSet, single_shot: bool, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the images to search among; unit features of all images."""
+    gallery = np.flatnonzero(dump.modality == VISIBLE)
+    if single_shot:
+        gallery = one_shot(dump, gallery, seed)
+    unit = dump.features.astype(np.float64)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    return gallery, unit
+
+
+def find_image(path: str, root: StrPath | None = None) -> str:
     """Find an image of a dump, also if the data have been moved since.
 
     The first that exists of the path below the root, the path itself, and
@@ -91,7 +104,7 @@ def rank_gallery(
     top_k: int = 10,
     single_shot: bool = True,
     seed: int = 0,
-    image_root: style.StrPath | None = None,
+    image_root: StrPath | None = None,
 ) -> RankedQuery:
     """Rank the visible images for one infrared query by cosine similarity.
 
@@ -105,14 +118,10 @@ def rank_gallery(
         raise ValueError('The features have no paths of their images.')
     if dump.modality[query] != INFRARED:
         raise ValueError(f'Query {query} ({paths[query]}) is not infrared.')
-    gallery = np.flatnonzero(dump.modality == VISIBLE)
-    if single_shot:
-        gallery = one_shot(dump, gallery, seed)
+    gallery, unit = visible_gallery(dump, single_shot, seed)
     gallery = gallery[may_compare(dump.camids[query], dump.camids[gallery])]
     if not len(gallery):
         raise ValueError(f'Query {query} has no gallery image to compare to.')
-    unit = dump.features.astype(np.float64)
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     scores = unit[gallery] @ unit[query]
     order = np.argsort(-scores, kind='stable')
     hits = np.flatnonzero(dump.pids[gallery[order]] == dump.pids[query])
@@ -230,7 +239,7 @@ def ranking_figure(
 draw_ranking = style.drawn_to_file(ranking_figure)
 
 
-def load_feature_dump(path: style.StrPath) -> FeatureSet:
+def load_feature_dump(path: StrPath) -> FeatureSet:
     """Read features (n, d) whose images have paths."""
     path = Path(path)
     if not path.is_file():

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
-from .style import StrPath
+from mmgl.utils.files import StrPath
 
 Record = dict[str, Any]
 Floats = npt.NDArray[np.float64]

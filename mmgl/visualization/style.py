@@ -4,20 +4,18 @@ Colours are the palette of Okabe and Ito (readable with every common form of
 colour blindness), lengthened for pictures with more than eight identities.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mmgl.utils.files import check_output, replace_whole
+from mmgl.utils.files import PICTURES, StrPath, check_output, replace_whole
 
-StrPath: TypeAlias = str | os.PathLike[str]
 P = ParamSpec('P')
 Drawn = TypeVar('Drawn')
 
@@ -32,7 +30,6 @@ MATCH_COLOUR = PALETTE[2]
 MISMATCH_COLOUR = '#C8202F'
 NEUTRAL_COLOUR = '#8A8A8A'
 INK = '#222222'
-SUFFIXES = ('.png', '.svg', '.pdf')
 
 _RC: dict[Any, Any] = {
     'font.family': 'sans-serif',
@@ -82,21 +79,10 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def checked_path(path: StrPath) -> Path:
-    """Check that a picture can be written, as .png, .svg or .pdf."""
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(
-            f'Picture {path}: the suffix {path.suffix!r} is not one of '
-            f'{", ".join(SUFFIXES)}; name the file with one of them.'
-        )
-    check_output(path)
-    return path
-
-
 def save_figure(figure: Figure, path: StrPath, dpi: int = 200) -> Path:
     """Write a figure; the suffix chooses the format, dpi is that of a PNG."""
-    path = checked_path(path)
+    check_output(path, PICTURES)
+    path = Path(path)
     suffix = path.suffix.lower()
     # No date inside, so that the same input gives the same bytes.
     metadata = {'.svg': {'Date': None}, '.pdf': {'CreationDate': None}}
@@ -117,7 +103,7 @@ def drawn_to_file(
     def draw(
         what: Drawn, path: StrPath, /, *args: P.args, **options: P.kwargs
     ) -> Path:
-        path = checked_path(path)
+        check_output(path, PICTURES)
         return save_figure(make(what, *args, **options), path)
 
     return draw

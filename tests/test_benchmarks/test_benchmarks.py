@@ -204,6 +204,8 @@ def test_run_all_passes_options_on(capsys):
 
     cpu = run_all.parse_args(['--peer-agw', 'a'])
     assert run_all.options_of('evaluation.py', cpu) == ['--peer-agw', 'a']
+    assert run_all.options_of('step.py', cpu)[-2:] == ['--peer-agw', 'a']
+    assert run_all.options_of('step.py', run_all.parse_args([])) is None
     gpu = run_all.parse_args(['--gpu'])
     for script in ('step.py', 'data_loading.py'):
         assert '--workers' in run_all.options_of(script, gpu)

@@ -15,8 +15,8 @@ from mmgl.engine.hooks import (
     ProgressHook,
     read_verdict,
 )
-from mmgl.engine.hooks.progress import format_duration
 from mmgl.utils.errors import TrainingDivergedError
+from mmgl.utils.progress import duration
 
 
 def draw():
@@ -264,10 +264,17 @@ def test_progress_file_that_cannot_be_written_stops_nothing(
 
 @pytest.mark.parametrize(
     'seconds, text',
-    [(0.4, '0:00'), (59.6, '1:00'), (3725, '1:02:05'), (-3, '0:00')],
+    [
+        (0.4, '0:00'),
+        (59.4, '0:59'),
+        (59.6, '1:00'),
+        (3600, '1:00:00'),
+        (3725, '1:02:05'),
+        (-3, '0:00'),
+    ],
 )
-def test_format_duration(seconds, text):
-    assert format_duration(seconds) == text
+def test_durations(seconds, text):
+    assert duration(seconds) == text
 
 
 def ramp_model():

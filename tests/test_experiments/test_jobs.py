@@ -15,7 +15,7 @@ import pytest
 
 from mmgl.experiments.chain import Chain
 from mmgl.experiments.launch import StageError, launch_stage
-from mmgl.experiments.progress import Display, Estimator, Outlook, clock
+from mmgl.experiments.progress import Display, Estimator, Outlook
 from mmgl.experiments.stage import Stage
 from mmgl.experiments.state import StageState, changes, locked, read_json
 from mmgl.utils.errors import ConfigError
@@ -230,15 +230,6 @@ def test_a_failure_stops_what_runs_beside_it(tmp_path):
     assert closed == ['bad', 'slow'] and more.env == {}
     assert [stage.env for stage in (slow, bad)] == slots
     assert read_json(tmp_path / 'slow/stage.json')['state'] == 'running'
-
-
-def test_clock():
-    assert [clock(s) for s in (0, 59.4, 61, 3600)] == [
-        '0:00',
-        '0:59',
-        '1:01',
-        '1:00:00',
-    ]
 
 
 class Terminal(io.StringIO):

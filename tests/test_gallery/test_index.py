@@ -292,7 +292,7 @@ def test_missing_faiss_is_named(monkeypatch):
 
     def without(name, *args, **kwargs):
         if name == 'faiss':
-            raise ImportError(name)
+            raise ModuleNotFoundError(name, name=name)
         return plain(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, '__import__', without)

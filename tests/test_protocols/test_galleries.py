@@ -6,13 +6,13 @@ import pytest
 from matlab_like import write_cells
 from scipy.io import savemat
 
+from mmgl.protocols.cross import CROSS_MODAL, sides
 from mmgl.protocols.galleries import (
     group_images,
     official_gallery,
     one_based_index,
     random_seeded_gallery,
 )
-from mmgl.protocols.regdb import regdb_directions
 from mmgl.protocols.split_files import load_rand_perm_cam, read_id_list
 from mmgl.protocols.sysu import GALLERY_CAMERAS, sysu_locations
 
@@ -171,13 +171,14 @@ def test_group_images_sorts():
     assert groups == {1: {5: [1, 3]}, 2: {4: [9]}}
 
 
-def test_regdb_directions():
-    found = regdb_directions([0, 1, 0])
+def test_sides_of_both_directions():
+    both = np.zeros(3, dtype=int)
+    found = sides(CROSS_MODAL, np.array([0, 1, 0]), both)
     assert found['visible_to_infrared'][0].tolist() == [0, 2]
     assert found['visible_to_infrared'][1].tolist() == [1]
     assert found['infrared_to_visible'][0].tolist() == [1]
-    with pytest.raises(ValueError, match='0 infrared'):
-        regdb_directions([0, 0])
+    with pytest.raises(ValueError, match='0 gallery images; infra.*0 queries'):
+        sides(CROSS_MODAL, both, both)
 
 
 def test_rand_perm_file_round_trip(tmp_path):

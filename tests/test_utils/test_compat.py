@@ -174,19 +174,16 @@ def test_type_of_mixed_precision(monkeypatch):
     given = dict(type='AmpOptimWrapper', loss_scale=512.0, optimizer=1)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     bf16 = compat.select_wrapper(given, 'bf16')
-    assert bf16 == dict(
-        type='AutocastOptimWrapper', device_type='cuda', optimizer=1
-    )
-    assert compat.select_wrapper(bf16, 'fp16') == dict(
+    assert bf16 == dict(type='AutocastOptimWrapper', optimizer=1)
+    named = dict(bf16, device_type='cuda')
+    assert compat.select_wrapper(named, 'fp16') == dict(
         type='AmpOptimWrapper',
         dtype='float16',
         loss_scale='dynamic',
         optimizer=1,
     )
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    assert compat.select_wrapper(bf16, 'bf16') == dict(
-        type='AutocastOptimWrapper', optimizer=1
-    )
+    assert compat.select_wrapper(named, 'bf16') == bf16
     with pytest.raises(ValueError, match='use bf16'):
         compat.select_wrapper(given, 'fp16')
 

@@ -8,7 +8,9 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from mmgl.utils.errors import (
+    ConfigError,
     TerminatedError,
+    missing_packages,
     report_errors,
     report_outcome,
     terminate_like_interrupt,
@@ -44,6 +46,24 @@ def test_unknown_ends_of_a_run_keep_their_traceback(error):
     with pytest.raises(type(error)) as caught, report_outcome():
         raise error
     assert caught.value is error
+
+
+def test_missing_packages_are_named_as_pip_knows_them():
+    with (
+        pytest.raises(
+            ConfigError, match='^maps needs grad-cam, .*; pip insta'
+        ),
+        missing_packages('maps'),
+    ):
+        raise ModuleNotFoundError(name='pytorch_grad_cam.utils')
+    with (
+        pytest.raises(ImportError, match='needs torch, .*; pip install mmgl$'),
+        missing_packages('mmgl train', 'mmgl'),
+    ):
+        raise ModuleNotFoundError(name='torch')
+    # A mistake of ours is no package to install.
+    with pytest.raises(ModuleNotFoundError), missing_packages('it'):
+        raise ModuleNotFoundError(name='mmgl.nothing')
 
 
 def test_termination_has_a_code_of_its_own(capsys):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmgl.utils.errors import ConfigError
+from mmgl.utils.errors import ConfigError, missing_packages
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,8 @@ def calibrate(
         ConfigError: If there are no pairs of one kind, or numbers that are
             not finite.
     """
-    try:
+    with missing_packages('calibration'):
         from sklearn.linear_model import LogisticRegression
-    except ImportError:
-        raise ConfigError(
-            'calibration needs scikit-learn: pip install scikit-learn'
-        ) from None
     scores = np.asarray(similarities, dtype=np.float64)
     labels = np.asarray(same, dtype=bool)
     if scores.ndim != 1 or scores.shape != labels.shape:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from mmgl.protocols.modality import MODALITY_NAMES
-from mmgl.utils.errors import ConfigError, one_line
+from mmgl.utils.errors import ConfigError, missing_packages, one_line
 from mmgl.utils.resampling import KERNELS, resample
 
 from .network import Features, UnexplainedError
@@ -131,12 +131,8 @@ def _open(path: Path, device: str) -> tuple[Any, dict[str, Any]]:
     ``seen`` and ``known``, the calibration, are read; ``prepare`` is what the
     transforms do, ``window`` what is done before.
     """
-    try:
+    with missing_packages(str(path)):
         import onnxruntime
-    except ImportError:
-        raise ConfigError(
-            f'{path} needs onnxruntime: pip install onnxruntime'
-        ) from None
     if not path.is_file():
         raise ConfigError(f'there is no file {path}')
     data, providers = read_sealed(path), _providers(device, onnxruntime)

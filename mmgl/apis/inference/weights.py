@@ -20,7 +20,7 @@ from mmgl.models.building import build_inert
 from mmgl.models.pruning import load_pruned
 from mmgl.registry import TRANSFORMS
 from mmgl.utils.compat import registry_scope
-from mmgl.utils.errors import ConfigError, understood
+from mmgl.utils.errors import ConfigError, missing_packages, understood
 
 from ..features.images import test_pipeline
 from .sources import LARGEST, Picture, Window, window_of
@@ -187,14 +187,12 @@ def _open_bundle(path: Path, config: Any) -> Weights:
 
 def _from_hub(name: str) -> Path:
     """Fetch a bundle by its name ORGANISATION/MODEL."""
-    try:
+    with missing_packages(
+        f'there is no file or folder {name!r}; to fetch it from the Hugging '
+        'Face hub mmgl'
+    ):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    except ImportError:
-        raise ConfigError(
-            f'there is no file or folder {name!r}; to fetch a model of that '
-            'name from the Hugging Face hub, install huggingface_hub'
-        ) from None
     try:
         return Path(
             snapshot_download(

@@ -14,16 +14,7 @@ from mmengine.runner import Runner
 from mmgl.engine.logged import Outputs, to_float
 from mmgl.registry import HOOKS
 from mmgl.utils.checks import require
-from mmgl.utils.progress import PROGRESS_VARIABLE, write_progress
-
-
-def format_duration(seconds: float) -> str:
-    """Return ``m:ss`` or ``h:mm:ss``."""
-    minutes, second = divmod(round(max(seconds, 0)), 60)
-    hours, minute = divmod(minutes, 60)
-    if hours:
-        return f'{hours}:{minute:02d}:{second:02d}'
-    return f'{minute}:{second:02d}'
+from mmgl.utils.progress import PROGRESS_VARIABLE, duration, write_progress
 
 
 @HOOKS.register_module()
@@ -131,5 +122,5 @@ class ProgressHook(Hook):  # type: ignore[misc]
         left = (now - self.started) * (total - done) / here
         return (
             f'{self.name} {done / max(total, 1):4.0%} | {text} | '
-            f'{format_duration(left)} left'
+            f'{duration(left)} left'
         )

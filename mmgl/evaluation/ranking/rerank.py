@@ -278,19 +278,15 @@ def reranked_distances(
 
 
 def jaccard_graph(
-    features: Values,
-    radius: float,
-    metric: str = 'cosine',
-    how: Reranking | None = None,
-    memory: int | None = None,
+    features: Values, radius: float, how: Reranking | None = None
 ) -> Sparse:
     """Jaccard distances (n, n) of the k-reciprocal neighbours of features.
 
-    Sparse, with those up to ``radius`` only, zeros included; the weight of
-    ``how`` is not used. For ``memory`` see :func:`reranked_distances`.
+    Sparse, with those up to ``radius`` only, zeros included; by 'cosine', and
+    the weight of ``how`` is not used.
     """
     features = check_features(features)
-    squares = SquaredDistances(features, metric, memory)
+    squares = SquaredDistances(features, 'cosine')
     every = np.arange(len(features))
     how = how or Reranking()
     return RerankedDistances(squares, every[:0], every, how).graph(radius)

@@ -56,6 +56,11 @@ def pairwise_dist(a: Tensor, b: Tensor) -> Tensor:
     return pairwise_sq_dist(a, b).clamp(min=EPS).sqrt()
 
 
+def row_dist(a: Tensor, b: Tensor) -> Tensor:
+    """Distances ``(n,)`` of row to row; equal ones have gradient 0."""
+    return (a - b).square().sum(dim=1).clamp(min=EPS).sqrt()
+
+
 def check_rows(features: Tensor, *labels: Tensor) -> None:
     """Raise a ValueError unless every feature has a number of each kind."""
     shapes = [tuple(x.shape) for x in (features, *labels)]

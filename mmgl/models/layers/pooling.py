@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 from ..functional.pairwise import at_least_fp32
 
@@ -36,10 +37,7 @@ class GeMPooling(nn.Module):
 
     def __init__(self, p: float = 3.0, eps: float = 1e-4) -> None:
         super().__init__()
-        if p <= 0 or eps <= 0:
-            raise ValueError(
-                f'GeMPooling needs p > 0 and eps > 0, got p={p}, eps={eps}'
-            )
+        require(self, p > 0 and eps > 0, 'p > 0 and eps > 0', (p, eps))
         self.eps = eps
         self.p = p
 

@@ -8,7 +8,7 @@ from mmgl.registry import MODELS
 from mmgl.utils.checks import require
 
 from ..functional.gather import all_gather_labelled, all_gather_with_grad
-from ..functional.pairwise import EPS, at_least_fp32, pairwise_dist
+from ..functional.pairwise import at_least_fp32, pairwise_dist, row_dist
 
 
 @MODELS.register_module()
@@ -44,9 +44,7 @@ class CenterClusterLoss(nn.Module):
             same = pids[:, None] == ids[None, :]
             member = same.to(features.dtype)
             centers = member @ everyone / member.sum(dim=1, keepdim=True)
-            sq_dist = (features - centers).square().sum(dim=1)
-            # A sample on its center has gradient 0.
-            pull = sq_dist.clamp(min=EPS).sqrt().mean()
+            pull = row_dist(features, centers).mean()
             return pull + self._push(centers, same, ids)
 
     def _push(self, centers: Tensor, same: Tensor, ids: Tensor) -> Tensor:

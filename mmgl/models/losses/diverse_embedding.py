@@ -9,7 +9,7 @@ from mmgl.structures.modality import INFRARED, VISIBLE
 from mmgl.utils.checks import require
 
 from ..functional.gather import all_gather_labelled
-from ..functional.pairwise import EPS, at_least_fp32, pairwise_dist
+from ..functional.pairwise import at_least_fp32, pairwise_dist, row_dist
 from .batch_hard_triplet import BatchHardTripletLoss
 
 
@@ -108,16 +108,11 @@ class DiverseEmbeddingLoss(nn.Module):
         self, near: Tensor, far: Tensor, target: Tensor, other: Tensor
     ) -> Tensor:
         """P of each row, of ``far`` a, ``near`` b and ``target`` a'."""
-        pull = _row_dist(near, target)
-        push = _row_dist(far, target).detach()
+        pull = row_dist(near, target)
+        push = row_dist(far, target).detach()
         rows = F.relu(pull - push + self.pair_margin)
         for centers in (target, far):
             closest = pairwise_dist(centers, centers)
             closest = closest.masked_fill(~other, float('inf')).amin(dim=1)
             rows = rows + F.relu(pull - closest + self.pair_margin) / 2
         return rows
-
-
-def _row_dist(a: Tensor, b: Tensor) -> Tensor:
-    """Distances of rows; equal ones have gradient 0."""
-    return (a - b).square().sum(dim=1).clamp(min=EPS).sqrt()

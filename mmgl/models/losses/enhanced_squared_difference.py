@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmgl.registry import MODELS
+from mmgl.utils.checks import require
 
 from ..functional.pairwise import weighted_distances
 
@@ -43,10 +44,7 @@ class EnhancedSquaredDifferenceLoss(nn.Module):
     ) -> None:
         super().__init__()
         for key, value in dict(gamma=gamma, alpha=alpha, clamp=clamp).items():
-            if value is not None and value <= 0:
-                raise ValueError(
-                    f'{type(self).__name__}.{key} must be > 0, got {value}'
-                )
+            require(self, value is None or value > 0, f'{key} > 0', value)
         self.gamma = gamma
         self.alpha = alpha
         self.clamp = clamp

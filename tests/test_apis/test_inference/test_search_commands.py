@@ -91,10 +91,11 @@ def test_broken_images_are_left_out(bundle, photographs, tmp_path, capsys):
     assert 'added 7 images, 7 in all' in shown.out
     assert 'left out: ' in shown.err
     broken = str(folder / 'cam0' / '1.jpg')
-    add = ['add', str(tmp_path / 'p.db'), broken, '--modality=visible']
+    add = ['add', str(tmp_path / 'new.db'), broken, '--modality=visible']
     with pytest.raises(SystemExit):
         run_gallery([*add, f'--weights={bundle}'])
     assert 'none of the images could be read' in capsys.readouterr().err
+    assert not list(tmp_path.glob('*new*'))
 
 
 @pytest.mark.parametrize(
