@@ -226,7 +226,10 @@ BAD_ARGUMENTS = [
     (['--init-checkpoint', 'x.pth'], 'add --init mmgl'),
     (['--resume', 'x.pth'], "--resume: there is no file 'x.pth'"),
     (['--cfg-options', 'model.widht=3'], "did you mean 'width'"),
-    (['--cfg-options', 'model.width.a=3'], '--cfg-options'),
+    (
+        ['--cfg-options', 'train_cfg.max_epochs=1', 'model.width.a=3'],
+        r'--cfg-options model\.width\.a: ',
+    ),
     (['--cfg-options', 'model=None'], 'has no model to train with'),
     (['--cfg-options', 'train_dataloader=3'], 'must be a dict, got 3'),
     (['--cfg-options', 'train_cfg=None'], 'has no train_cfg to train'),
