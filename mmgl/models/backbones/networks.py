@@ -45,7 +45,7 @@ def build_network(cfg: Mapping[str, Any], stride_one: Sequence[str]) -> Any:
             f'AnyBackbone.network.type={cfg["type"]!r} needs a package that '
             f'is not there ({error}): pip install {error.name or "timm"}'
         ) from None
-    except (AssertionError, RuntimeError, KeyError) as error:
+    except (AssertionError, KeyError, RuntimeError, TypeError) as error:
         raise ConfigError(
             f'AnyBackbone.network: {cfg["type"]} cannot be built '
             f'({one_line(error)}); correct its arguments'
