@@ -9,6 +9,7 @@ from mmgl.apis.evaluation import run_evaluation
 from mmgl.apis.training import run_training
 from mmgl.config import loading as run_config
 from mmgl.config.loading import (
+    apply_init,
     derive_loaders,
     evaluation_config,
     init_names,
@@ -119,6 +120,14 @@ def test_init(toy_config, tmp_path, name):
         assert init['kind'] == name
         assert init['checkpoint'] == str(checkpoint)
         assert not {'_delete_', 'stale'} & set(init)
+
+
+def test_no_resnet_of_imagenet_for_another_network():
+    cfg = load_config(
+        config_dir() / 'mmgl/finetune/agw_mobilenetv2_64-81e_sysu.py'
+    )
+    apply_init(cfg, 'imagenet', None)
+    assert cfg.model.init_from == dict(kind='imagenet', checkpoint=None)
 
 
 def test_init_names_are_files():
