@@ -54,7 +54,7 @@ def probe_parser() -> ArgumentParser:
     add(
         '--split',
         help='default: held-out identities, val_test of SYSU-MM01 '
-        'and test of RegDB',
+        'and test of others',
     )
     add('--num-parts', type=positive, default=6, help='horizontal stripes')
     add_extraction_options(parser)

@@ -1,5 +1,6 @@
 """Make a bundle of a run: weights to deploy, their settings and a card."""
 
+import filecmp
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,29 @@ def find_checkpoint(run: str | Path) -> Path:
     return found
 
 
+def figures_of(metrics: str, checkpoint: Path) -> dict[str, float]:
+    """Read figures to publish, in percent.
+
+    Raises:
+        ConfigError: If they are those of another checkpoint, as far as that
+            is still there, or of persons that it has seen.
+    """
+    figures, settings = read_report(metrics)
+    tested = Path(str(settings.get('checkpoint', '')))
+    both = tested.is_file() and checkpoint.is_file()
+    if both and not filecmp.cmp(tested, checkpoint, shallow=False):
+        raise ConfigError(
+            f'--metrics: the figures in {metrics} are those of {tested}, not '
+            f'of {checkpoint}; test that one'
+        )
+    if settings.get('seen'):
+        raise ConfigError(
+            f'--metrics: the figures in {metrics} are of identities that the '
+            'checkpoint has seen in training; test it on others'
+        )
+    return figures
+
+
 def publish(
     run: str | Path,
     out: str | Path,
@@ -50,7 +74,8 @@ def publish(
         ConfigError: If the run has no usable checkpoint, or ``out`` is a
             folder with something in it.
     """
-    weights = open_weights(find_checkpoint(run), config)
+    checkpoint = find_checkpoint(run)
+    weights = open_weights(checkpoint, config)
     folder = Path(out)
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f'folder {folder} is not empty; choose a new one')
@@ -62,7 +87,7 @@ def publish(
         model=weights.model,
         test_pipeline=weights.test_pipeline,
         data_licence=data_licence,
-        metrics=read_report(metrics)[0] if metrics else {},
+        metrics=figures_of(metrics, checkpoint) if metrics else {},
         versions=package_versions(),
     )
     if not with_heads:

@@ -23,6 +23,11 @@ def map_stems(
     if from_two != to_two:
         fitting = ('duplicate',) if to_two else tuple(STEMS)
     if kind == 'imagenet':
+        if from_two:
+            raise ConfigError(
+                f'{INIT}: the checkpoint has two stems, as none of ImageNet '
+                'has; start from it by --init mmgl'
+            )
         stems = 'duplicate' if to_two else 'exact'
     if stems not in fitting:
         words = {False: 'one stem', True: 'two stems'}

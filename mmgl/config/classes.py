@@ -33,6 +33,8 @@ def count_classes(cfg: Mapping[str, Any]) -> None:
     with registry_scope():
         dataset = DATASETS.build(settings)
     number = (getattr(dataset, 'metainfo', None) or {}).get('num_pids')
+    if number == 0:
+        dataset.full_init()  # which says why
     for name, head in heads:
         if not number:
             raise ConfigError(

@@ -91,6 +91,10 @@ def apply_init(cfg: Config, name: str | None, checkpoint: str | None) -> None:
         if model.init_from is not None:
             # Replaces what was there; no base to delete here.
             model.init_from.pop('_delete_', None)
+        backbone = cfg.model.get('backbone') or {}
+        if name == 'imagenet' and backbone.get('type') == 'AnyBackbone':
+            # Of a ResNet; which file fits, its user knows.
+            model.init_from['checkpoint'] = None
     if checkpoint is not None:
         if not cfg.model.get('init_from'):
             raise ConfigError(

@@ -1,6 +1,7 @@
 """Changes of a config by dotted keys, or by a key wherever it stands."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from mmengine.config import Config
@@ -14,6 +15,8 @@ ANYWHERE = '*.'
 SECTIONS = ('model', *LOADERS)
 # So many places are listed one by one.
 FEW = 3
+# What mmengine raises for a path that leads nowhere.
+_UNMERGED = (TypeError, KeyError, ValueError, AttributeError)
 
 
 def find_key(node: object, key: str, prefix: str = '') -> list[str]:
@@ -126,8 +129,19 @@ def apply_overrides(
         cfg.merge_from_dict(plain)
         if len(plain) < len(overrides):
             cfg.merge_from_dict(expand(cfg, overrides, where))
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        keys = ' '.join(overrides)
+    except ConfigError:
+        raise
+    except _UNMERGED as error:
         raise ConfigError(
-            f'--cfg-options {keys}: {one_line(error)}'
+            f'--cfg-options {_culprit(cfg, plain)}: {one_line(error)[:200]}'
         ) from error
+
+
+def _culprit(cfg: Config, overrides: Mapping[str, Any]) -> str:
+    """Name the first key that cannot be merged, or all if each can."""
+    for key, value in overrides.items():
+        try:
+            deepcopy(cfg).merge_from_dict({key: value})
+        except _UNMERGED:
+            return key
+    return ' '.join(overrides)

@@ -13,11 +13,15 @@ from mmgl.utils.errors import ConfigError
 
 from .keys import LOADERS
 
-BEST = 'all_single/mAP'
+# Figure that chooses, of SYSU-MM01 and of one's own data.
+BEST, BEST_CROSS = 'all_single/mAP', 'infrared_to_visible/mAP'
 # Identities that are tested on.
 TEST_SPLITS = ('test', 'query', 'gallery')
 # Data set -> the whole training split, its part to train, to validate on.
-_SPLITS = {'SYSUMM01': ('trainval', 'train', 'val_test')}
+_SPLITS = {
+    'SYSUMM01': ('trainval', 'train', 'val_test'),
+    'ReIDTable': ('train', 'train', 'val'),
+}
 
 
 def _dataset(cfg: Config, loader: str) -> dict[str, Any]:
@@ -80,24 +84,32 @@ def select_every(cfg: Config, epochs: int) -> None:
         )
     if not validating:
         _validate_as_tested(cfg, metric, held_out)
-    if data['split'] == whole:
+    if data['split'] == whole != part:
         _shrink_classifiers(cfg, data['data_root'], whole, part)
         data['split'] = part
     cfg.train_cfg['val_interval'] = epochs
-    hook.setdefault('save_best', BEST)
+    cross = cfg['val_evaluator'].get('protocol') == 'cross'
+    hook.setdefault('save_best', BEST_CROSS if cross else BEST)
 
 
 def _validate_as_tested(
     cfg: Config, metric: Mapping[str, Any], split: str
 ) -> None:
-    """Score the validation identities by all search, single-shot."""
+    """Score the validation identities by all search, single-shot.
+
+    Those of one's own data search infrared images among all visible ones.
+    """
     kept = {
         name: value
         for name, value in metric.items()
         if name not in ('out', 'dump', 'rerank', 'open_set')
     }
-    # No indoor visible camera saw the validation identities.
-    kept.update(modes=('all',), shots=(1,))
+    if kept.get('protocol') == 'cross':
+        direction = BEST_CROSS.partition('/')[0]
+        kept.update(directions=[direction], shots=[0])
+    else:
+        # No indoor visible camera saw the validation identities.
+        kept.update(modes=('all',), shots=(1,))
     loader = deepcopy(cfg[LOADERS[2]])
     loader['dataset']['split'] = split
     cfg[LOADERS[1]], cfg['val_evaluator'] = loader, kept

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 _CLOSED = (object, nn.Module)
 # They take **kwargs to refuse them: CheckpointHook when it first saves.
 _REFUSING = (nn.Module, CheckpointHook)
+# Its **kwargs go to timm, past its bases.
+_OPEN = 'TIMMBackbone'
 
 
 @dataclass
@@ -49,6 +51,7 @@ def read_signature(component: Callable[..., Any]) -> Signature:
             constructors.append(vars(cls)['__init__'])
     result = _read(constructors)
     result.is_open &= not issubclass(component, _REFUSING)
+    result.is_open |= component.__name__ == _OPEN
     return result
 
 

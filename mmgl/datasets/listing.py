@@ -19,6 +19,7 @@ COLUMNS = ('path', 'pid', 'camid', 'modality', 'split')
 SPLIT_WORDS = ('train', 'val', 'test', 'query', 'gallery')
 # What programs write for a cell without a value.
 MISSING = frozenset(('', 'nan', 'NaN', 'None', 'null', 'NULL', '<NA>'))
+MAX_NAME = 200
 CHOICES: Mapping[str, Mapping[str, int]] = dict(
     modality={
         word: i
@@ -70,6 +71,10 @@ class Column:
         # 7.0 is how some programs write 7.
         whole = re.fullmatch(r'([0-9]+)(\.0+)?', text)
         if self.name == 'pid':
+            if len(text) > MAX_NAME:
+                raise ConfigError(
+                    f'{where}: a pid has at most {MAX_NAME} characters.'
+                )
             person = whole[1] if whole else text
             return self.people.setdefault(person, len(self.people))
         if self.name == 'camid':

@@ -158,9 +158,22 @@ class ReIDTable(ReIDDataset):
             )
         return rows[np.isin(persons[rows], both)]
 
+    def _why_empty(self) -> str:
+        """Say why the split has no image."""
+        where = f'ReIDTable: split {self.split!r} of {self._listing.source!r}'
+        if self.paired and len(self._rows_of(self.split in _TEST)):
+            return (
+                f'{where} has nobody with images of both modalities, whom '
+                'training with identities needs; add some, or train without '
+                'labels (label-free_*).'
+            )
+        return f'{where} has no image; add some, or name another split.'
+
     def load_data_list(self) -> list[Results]:
         """List the images in the order of the table."""
         listing = self._listing
+        if not len(self._rows):
+            raise ConfigError(self._why_empty())
         paths = [listing.paths[row] for row in self._rows]
         on_disk = self.listing == 'disk'
         if on_disk and (lost := missing_files(self.data_root, paths)):
@@ -198,7 +211,7 @@ def read_listing(data_root: str, table: str | None) -> Listing:
     """Read the table below a folder, or the folder itself."""
     if table is None:
         return read_folder(data_root)
-    return read_table(osp.join(data_root, table))
+    return read_table(osp.join(data_root, table), data_root)
 
 
 def person_numbers(names: list[str]) -> Ints:

@@ -23,18 +23,11 @@ from .sysu_mm01 import IMAGE_SUFFIXES
 
 def read_folder(root: str) -> Listing:
     """List ``[SPLIT/]{visible,infrared}/[PERSON/]IMAGE``, sorted by path."""
-    splits = [w for w in SPLIT_WORDS if osp.isdir(osp.join(root, w))]
-    direct = [w for w in MODALITY_NAMES if osp.isdir(osp.join(root, w))]
-    if bool(splits) == bool(direct):
-        both = f'both {splits[0]} and {direct[0]}' if splits else 'neither'
-        raise ConfigError(
-            f'folder {root!r} has {both}; it must hold visible/PERSON and '
-            'infrared/PERSON, or those below train, val, test (query, '
-            'gallery); or name a table.'
-        )
+    splits = _split_folders(root)
     columns = make_columns(['modality', 'split'] if splits else ['modality'])
     paths: list[str] = []
     for split in splits or ['']:
+        _check_names(root, split, MODALITY_NAMES)
         for word in MODALITY_NAMES:
             folder = posixpath.join(split, word)
             for path, person in _walk(root, folder):
@@ -57,6 +50,41 @@ def read_folder(root: str) -> Listing:
             'files into visible/PERSON and infrared/PERSON.'
         )
     return make_listing(root, paths, columns)
+
+
+def _split_folders(root: str) -> list[str]:
+    """List the splits of a folder, none where it is not divided."""
+    splits = [w for w in SPLIT_WORDS if osp.isdir(osp.join(root, w))]
+    direct = [w for w in MODALITY_NAMES if osp.isdir(osp.join(root, w))]
+    if not splits:
+        _check_names(root, '', MODALITY_NAMES)
+    if not direct:
+        _check_names(root, '', SPLIT_WORDS)
+    if bool(splits) == bool(direct):
+        both = 'neither visible nor train'
+        if splits:
+            both = f'both {splits[0]} and {direct[0]}'
+        raise ConfigError(
+            f'folder {root!r} has {both}; it must hold visible/PERSON and '
+            'infrared/PERSON, or those below train, val, test (query, '
+            'gallery); or name a table.'
+        )
+    return splits
+
+
+def _check_names(root: str, folder: str, words: Sequence[str]) -> None:
+    """Refuse a folder that looks like one of the words and is none."""
+    names = [
+        n for n, is_dir in image_entries(osp.join(root, folder)) if is_dir
+    ]
+    lacking = [word for word in words if word not in names]
+    for name in names:
+        similar = nearest(name.lower(), lacking, 0.75)
+        if name not in words and similar:
+            raise ConfigError(
+                f'{posixpath.join(folder, name)!r} in {root!r} is not read'
+                f'{similar}; rename or remove it.'
+            )
 
 
 def _walk(root: str, folder: str) -> Iterator[tuple[str, str]]:
@@ -95,8 +123,11 @@ def image_entries(folder: str) -> list[tuple[str, bool]]:
 NEEDED = ('path', 'modality')
 
 
-def read_table(path: str) -> Listing:
-    """Read a CSV file (UTF-8, commas, a header) or a Parquet file."""
+def read_table(path: str, root: str) -> Listing:
+    """Read a CSV file (UTF-8, commas, a header) or a Parquet file.
+
+    Relative paths in it start from ``root``.
+    """
     if not osp.isfile(path):
         raise FileNotFoundError(
             f'there is no table {path!r}; name a CSV or Parquet file, below '
@@ -108,7 +139,8 @@ def read_table(path: str) -> Listing:
     places = _places(path, [str(word).strip() for word in header])
     columns = make_columns(places)
     pairs = [(column, places[name]) for name, column in columns.items()]
-    paths: dict[str, None] = {}
+    start = osp.abspath(root)
+    paths: dict[str, str] = {}
     for number, row in rows:
         where = f'row {number} of {path!r}'
         if len(row) != len(header):
@@ -117,17 +149,18 @@ def read_table(path: str) -> Listing:
                 'put texts with commas into quotes.'
             )
         image = _image_path(row[places['path']], where)
-        if image in paths:
+        file = posixpath.join(start, image)
+        if file in paths:
             raise ConfigError(
                 f'{where} names {image!r} a second time; name each image once.'
             )
-        paths[image] = None
+        paths[file] = image
         for column, place in pairs:
             column.add(row[place], where)
     if not paths:
         raise ConfigError(f'table {path!r} has no rows; name some images.')
     unread = [word for word in header if word not in COLUMNS]
-    return make_listing(path, list(paths), columns, unread)
+    return make_listing(path, list(paths.values()), columns, unread)
 
 
 def _places(path: str, header: Sequence[str]) -> dict[str, int]:

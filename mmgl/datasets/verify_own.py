@@ -1,6 +1,7 @@
 """Checks of a user's own images that say what is wrong and where."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,11 @@ def verify_own(
     check_files(report, data_root, listing.paths, decode)
     for word in listing.unread:
         report.notes.append(f'column {word!r} of {table} is not read')
+    if table is None and (left := _left_out(data_root, listing)):
+        report.notes.append(
+            f'{len(left)} files of {data_root!r} are not read, such as '
+            f'{left[0]!r}'
+        )
     return report
 
 
@@ -63,3 +69,42 @@ def _count(report: Report, listing: Listing) -> None:
                 f'image, such as {listing.names[alone[0]]!r}: fine-tuning '
                 'leaves them out'
             )
+    _note_names(report, listing)
+
+
+def _note_names(report: Report, listing: Listing) -> None:
+    """Note persons and cameras that may mean something else."""
+    known: dict[str, str] = {}
+    for name in filter(str.isdecimal, listing.names):
+        other = known.setdefault(name.lstrip('0'), name)
+        if other != name:
+            report.notes.append(f'{other!r} and {name!r} are two persons')
+            break
+    if '-1' in listing.names:
+        report.notes.append("'-1' is a person like others, not junk")
+    visible, infrared = (
+        listing.camids[listing.modality == number]
+        for number in (VISIBLE, INFRARED)
+    )
+    shared = np.intersect1d(visible, infrared)
+    if len(shared):
+        report.notes.append(
+            f'camera {shared[0]} has images of both modalities: by default a '
+            'query does not see its own person there (same_camera)'
+        )
+
+
+def _left_out(root: str, listing: Listing) -> list[str]:
+    """List the files below a folder that are not read, but hidden ones."""
+    read = set(listing.paths)
+    files = (
+        path.relative_to(root)
+        for path in Path(root).rglob('*')
+        if path.is_file()
+    )
+    return sorted(
+        str(file)
+        for file in files
+        if file.as_posix() not in read
+        and not any(part.startswith('.') for part in file.parts)
+    )

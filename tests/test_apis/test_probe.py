@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from own_data import rows_of, write_table
 
 from mmgl.apis.features import ExtractedFeatures, extract_features
 from mmgl.apis.features.extraction import pool_feature_map
@@ -123,7 +124,7 @@ def test_every_config_can_be_probed():
     paths = [
         path
         for path in sorted(Path('configs/mmgl').rglob('*.py'))
-        if 'synthetic' in path.name or 'regdb' in path.name
+        if any(word in path.name for word in ('synth', 'regdb', 'llcm', 'own'))
     ]
     for path in paths:
         cfg = load_config(path)
@@ -136,6 +137,18 @@ def test_every_config_can_be_probed():
         assert image_settings(cfg)['pipeline'][-1]['type'] == (
             'PackReIDInputs'
         ), path
+
+
+def test_own_images_are_those_of_the_table(tiny_sysu, tmp_path):
+    rows = [row for row in rows_of(tiny_sysu, most=1) if row[4] == 'test']
+    table = str(write_table(tmp_path / 'people.csv', rows))
+    cfg = small_config()
+    cfg.train_dataloader.dataset = dict(
+        type='ReIDTable', data_root=tiny_sysu, table=table, split='train'
+    )
+    found = extract_features(cfg, 'random')
+    assert len(found.images.pids) == len(rows) > 10
+    assert set(found.metainfo['pids']) == {row[1] for row in rows}
 
 
 @pytest.mark.parametrize('name', ['ssl/byol', 'finetune/mutual-info'])

@@ -166,6 +166,9 @@ def test_imagenet_of_another_depth_or_width():
         load_backbone(net(), state, 'imagenet')
     with pytest.raises(ValueError, match="kind='imagenet'"):
         load_backbone(TwoStreamResNet(18), state, 'mmgl')
+    with pytest.raises(ValueError, match='two stems.*--init mmgl'):
+        both = TwoStreamResNet(18).state_dict()
+        load_backbone(TwoStreamResNet(18), both, 'imagenet')
     with pytest.raises(ValueError, match='one stem'):
         load_backbone(TwoStreamResNet(18), state, 'imagenet', 'visible')
 

@@ -9,6 +9,7 @@ import torch
 import toy  # noqa: F401
 from mmengine import Config
 from mmengine.runner import Runner
+from mmpretrain.models import MobileNetV2, TIMMBackbone
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -345,3 +346,10 @@ def test_what_is_unusual_but_right(config):
     config.default_hooks.checkpoint['interval'] = -1
     config.optim_wrapper['clip_grad'] = dict(type='value', clip_value=1)
     check_config(config)
+
+
+def test_arguments_of_timm_go_past_its_wrapper():
+    """As docs/compose.md prints them."""
+    signature = read_signature(TIMMBackbone)
+    assert signature.is_open and 'model_name' in signature.parameters
+    assert not read_signature(MobileNetV2).is_open

@@ -9,6 +9,7 @@ from mmgl.apis.evaluation import run_evaluation
 from mmgl.apis.training import run_training
 from mmgl.config import loading as run_config
 from mmgl.config.loading import (
+    apply_init,
     derive_loaders,
     evaluation_config,
     init_names,
@@ -121,6 +122,14 @@ def test_init(toy_config, tmp_path, name):
         assert not {'_delete_', 'stale'} & set(init)
 
 
+def test_no_resnet_of_imagenet_for_another_network():
+    cfg = load_config(
+        config_dir() / 'mmgl/finetune/agw_mobilenetv2_64-81e_sysu.py'
+    )
+    apply_init(cfg, 'imagenet', None)
+    assert cfg.model.init_from == dict(kind='imagenet', checkpoint=None)
+
+
 def test_init_names_are_files():
     assert init_names() == ['imagenet', 'mmgl', 'random']
 
@@ -226,7 +235,10 @@ BAD_ARGUMENTS = [
     (['--init-checkpoint', 'x.pth'], 'add --init mmgl'),
     (['--resume', 'x.pth'], "--resume: there is no file 'x.pth'"),
     (['--cfg-options', 'model.widht=3'], "did you mean 'width'"),
-    (['--cfg-options', 'model.width.a=3'], '--cfg-options'),
+    (
+        ['--cfg-options', 'train_cfg.max_epochs=1', 'model.width.a=3'],
+        r'--cfg-options model\.width\.a: ',
+    ),
     (['--cfg-options', 'model=None'], 'has no model to train with'),
     (['--cfg-options', 'train_dataloader=3'], 'must be a dict, got 3'),
     (['--cfg-options', 'train_cfg=None'], 'has no train_cfg to train'),

@@ -3,7 +3,9 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from own_data import rows_of, write_table
 from test_configs import FINETUNING, run, shrink, use_tiny_data
 
 from mmgl.config.checking import check_settings
@@ -11,7 +13,9 @@ from mmgl.config.files import read_config_file
 from mmgl.config.loading import apply_init, load_config, training_config
 from mmgl.config.options import training_parser
 from mmgl.config.selection import choose_epoch, select_every
+from mmgl.datasets import ReIDTable
 from mmgl.experiments.methods import METHODS
+from mmgl.registry import METRICS
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.paths import config_dir
 
@@ -99,6 +103,38 @@ def test_it_is_what_the_leaves_of_selection_say(method, tiny_sysu):
         assert ours[key] == theirs[key]
     for key in ('train_cfg', 'val_cfg', 'model', 'default_hooks'):
         assert ours[key] == theirs[key]
+
+
+def test_rows_of_val_choose_among_own_data(tiny_sysu, tmp_path):
+    rows = [
+        (*row, 'val' if split == 'test' else split)
+        for *row, split in rows_of(tiny_sysu)
+    ]
+    table = str(write_table(tmp_path / 'people.csv', rows))
+    cfg = load('mmgl/finetune/agw_r50_32-81e_own.py')
+    choose_epoch(cfg, 2)
+    check_settings(cfg)
+    train, val = (cfg[f'{x}_dataloader'].dataset for x in ('train', 'val'))
+    assert (train.split, val.split) == ('train', 'val')
+    assert val.pipeline == cfg.test_dataloader.dataset.pipeline
+    with pytest.raises(ConfigError, match="split 'val' of .* has no image"):
+        ReIDTable(str(tiny_sysu), 'val', str(write_table(table, rows[:1])))
+    write_table(table, rows)
+    labels = ReIDTable(str(tiny_sysu), 'val', table).labels()
+    features = np.random.default_rng(0).normal(size=(len(labels), 4))
+    metric = METRICS.build(cfg.val_evaluator)
+    metric.process(
+        None,
+        [
+            dict(
+                zip(('pid', 'camid', 'modality', 'index'), row, strict=True),
+                feature=feature,
+            )
+            for row, feature in zip(labels, features, strict=True)
+        ],
+    )
+    figures = metric.evaluate(len(labels))
+    assert 0 < figures[cfg.default_hooks.checkpoint.save_best] < 100
 
 
 def options(*words):

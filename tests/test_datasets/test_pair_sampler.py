@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sampling import Arrays, NoLabels, draws, make
 
-from mmgl.datasets.samplers import CrossModalPairSampler
+from mmgl.datasets.samplers import CrossModalPairSampler, PseudoLabelSampler
+from mmgl.utils.errors import ConfigError
 
 
 def test_pairs_alternate_and_read_no_label():
@@ -74,8 +75,10 @@ def test_pairs_mistakes():
         CrossModalPairSampler(dataset, batch_size=1000, round_up=False)
     with pytest.raises(ValueError, match='num_pairs_per_epoch'):
         CrossModalPairSampler(dataset, num_pairs_per_epoch=0)
-    with pytest.raises(ValueError, match='no infrared'):
-        CrossModalPairSampler(Arrays([1, 2], [0, 0]))
+    for cls in (CrossModalPairSampler, PseudoLabelSampler):
+        words = f'{cls.__name__}: no infrared image, .* add some to the split'
+        with pytest.raises(ConfigError, match=words):
+            cls(Arrays([1, 2], [0, 0]))
     with pytest.raises(TypeError, match='ReIDDataset'):
         CrossModalPairSampler([1, 2])
 

@@ -220,6 +220,18 @@ HOSTILE = {
     'NaN': (HEAD + 'a/1.jpg,nan,0,visible,train\n', 'has no pid'),
     'no image': (HEAD + ' ,anna,0,visible,train\n', 'has no path'),
     'an image twice': (HEAD + GOOD + './' + GOOD, 'a second time'),
+    'an image by two paths': (
+        HEAD + GOOD + '{root}/' + GOOD,
+        "row 3 .* names '/.*a/1.jpg' a second time",
+    ),
+    'a long name': (
+        HEAD + f'a/1.jpg,{"9" * 5000},0,visible,train\n',
+        'a pid has at most 200 characters',
+    ),
+    'another split only': (
+        HEAD + GOOD.replace('train', 'val'),
+        "split 'train' of .*people.csv' has no image; add some",
+    ),
     'an image that is not there': (
         HEAD + GOOD + 'a/9.jpg,anna,0,visible,train\n',
         "1 of 2 images .* are missing, such as 'a/9.jpg'",
@@ -240,7 +252,7 @@ HOSTILE = {
 @pytest.mark.parametrize('case', HOSTILE)
 def test_hostile_tables_are_one_sentence(case, root):
     text, words = HOSTILE[case]
-    (root / 'people.csv').write_text(text)
+    (root / 'people.csv').write_text(text.replace('{root}', str(root)))
     with pytest.raises((ConfigError, FileNotFoundError), match=words) as error:
         ReIDTable(str(root), 'train', 'people.csv')
     assert '\n' not in str(error.value)
@@ -286,7 +298,14 @@ def test_absolute_paths_and_tables(root, tmp_path_factory):
 @pytest.mark.parametrize(
     'paths, words',
     [
-        (['cam1/1.jpg'], 'has neither; it must hold'),
+        (['cam1/1.jpg'], 'has neither visible nor train; it must hold'),
+        (['Visible/anna/1.jpg'], "'Visible' in .*did you mean 'visible'"),
+        (
+            ['visible/anna/1.jpg', 'Infrared/anna/1.jpg'],
+            "'Infrared' in .* is not read .did you mean 'infrared'",
+        ),
+        (['Train/visible/1.jpg', 'test/visible/1.jpg'], "mean 'train'"),
+        (['train/visibles/1.jpg'], "'train/visibles' .*mean 'visible'"),
         (['visible/1.jpg', 'train/visible/1.jpg'], 'both train and visible'),
         (['visible/anna/1.jpg', 'visible/2.jpg'], 'with and without a folder'),
         (['visible/2.jpg', 'infrared/anna/1.jpg'], 'with and without a fold'),
@@ -346,6 +365,38 @@ def test_verification_of_folders(tmp_path, tiny_sysu):
     report = verify_own(str(tmp_path), decode=True)
     assert report.problems == [] and report.notes == []
     assert report.counts['persons'] == 3 and report.counts['cameras'] == 2
+    for lost in ('IR/x/1.jpg', 'visible/person 1/1.webp', '.git/x'):
+        (tmp_path / lost).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / lost).touch()
+    (note,) = verify_own(str(tmp_path)).notes
+    assert note.startswith('2 files of') and "such as 'IR/x/1.jpg'" in note
     (tmp_path / 'train').mkdir()
     (problem,) = verify_own(str(tmp_path)).problems
     assert 'both train and visible' in problem
+
+
+def test_verification_notes_what_may_mean_something_else(root):
+    rows = [(path, '007', 1, *rest) for path, _, _, *rest in ROWS[:1]]
+    rows += [(path, '7', 1, *rest) for path, _, _, *rest in ROWS[1:2]]
+    rows += [(path, '-1', 3, *rest) for path, _, _, *rest in ROWS[2:]]
+    rows = [
+        (*row[:3], 'infrared' if i else 'visible')
+        for i, row in enumerate(rows)
+    ]
+    write_table(root / 'people.csv', rows, HEADER[:4])
+    notes = ' '.join(verify_own(str(root), 'people.csv').notes)
+    for words in (
+        "'007' and '7' are two persons",
+        "'-1' is a person like others",
+        'camera 1 has images of both modalities',
+    ):
+        assert words in notes
+
+
+def test_without_pairs_training_with_identities_says_so(root):
+    rows = [row for row in ROWS if row[3] == 'visible']
+    with (
+        pytest.warns(UserWarning, match='of one modality only'),
+        pytest.raises(ConfigError, match='nobody with images of both'),
+    ):
+        build(root, rows, paired=True)

@@ -13,9 +13,16 @@ from mmgl.utils.checks import check_workers
 from mmgl.utils.compat import registry_scope
 from mmgl.utils.errors import ConfigError
 
-# Identities that the pre-training has not seen. RegDB has no validation
-# identities, but its pre-training knows the training half only.
-HELD_OUT = {'SYSUMM01': 'val_test', 'RegDB': 'test'}
+# Identities that the pre-training has not seen. All but SYSU-MM01 are
+# pre-trained on the training split only.
+HELD_OUT = {
+    'SYSUMM01': 'val_test',
+    'RegDB': 'test',
+    'LLCM': 'test',
+    'ReIDTable': 'test',
+}
+# What says, beside the folder, which images a data set has.
+CHOICE = ('trial', 'table', 'name', 'test_share')
 
 
 def _dataset_config(cfg: Config) -> dict[str, Any]:
@@ -50,7 +57,7 @@ def image_settings(
     """Describe the images of a split as a config of a data set.
 
     By default they are held-out identities: 'val_test' of SYSU-MM01, 'test'
-    of RegDB.
+    of others.
     """
     found = _dataset_config(cfg)
     settings = dict(
@@ -59,9 +66,7 @@ def image_settings(
         split=split or HELD_OUT[found['type']],
         pipeline=test_pipeline(cfg),
     )
-    if 'trial' in found:
-        settings['trial'] = found['trial']
-    return settings
+    return settings | {key: found[key] for key in CHOICE if key in found}
 
 
 def build_images(

@@ -8,6 +8,9 @@ import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
+from mmgl.structures import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.utils.errors import ConfigError
+
 from ..checks import check, check_positive
 from ..randomness import Draw, check_seed
 from ..reid_dataset import ReIDDataset
@@ -92,6 +95,20 @@ class EpochSampler(RankSampler):
         )
         for index, position, pair in zip(*columns, strict=True):
             yield Draw(index, self.seed, self.epoch, position, pair)
+
+
+def rows_of_modalities(sampler: EpochSampler, dataset: Any) -> list[Ints]:
+    """Rows of visible, and of infrared, images; ValueError without any."""
+    modality = dataset.field('modality')
+    rows = [np.flatnonzero(modality == m) for m in (VISIBLE, INFRARED)]
+    for name, members in zip(MODALITY_NAMES, rows, strict=True):
+        if not len(members):
+            raise ConfigError(
+                f'{type(sampler).__name__}: no {name} image, but it needs '
+                'both modalities; add some to the split, and leave the data '
+                "set's modality at 'both'."
+            )
+    return rows
 
 
 def check_pairs(owner: str, batch_size: int, num_pairs: int | None) -> None:

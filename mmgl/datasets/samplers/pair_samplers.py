@@ -12,7 +12,7 @@ from ..randomness import Draw, keyed_generator
 from ..reid_dataset import ReIDDataset
 from ..streamed_pairs import StreamedPairs, StreamPlan
 from ..types import Ints
-from .base import EpochSampler, RankSampler, check_pairs
+from .base import EpochSampler, RankSampler, check_pairs, rows_of_modalities
 
 
 @DATA_SAMPLERS.register_module()
@@ -44,16 +44,7 @@ class CrossModalPairSampler(EpochSampler):
     ) -> None:
         check_pairs('CrossModalPairSampler', batch_size, num_pairs_per_epoch)
         super().__init__(dataset, batch_size, seed, rank, world_size)
-        modality = dataset.field('modality')
-        self.members = [
-            np.flatnonzero(modality == m) for m in (VISIBLE, INFRARED)
-        ]
-        for name, members in zip(MODALITY_NAMES, self.members, strict=True):
-            if not len(members):
-                raise ConfigError(
-                    f'CrossModalPairSampler: no {name} image; build the data '
-                    "set with modality='both'."
-                )
+        self.members = rows_of_modalities(self, dataset)
         wanted = num_pairs_per_epoch or max(map(len, self.members))
         per_iter = self.world_size * batch_size // 2
         rest = per_iter - 1 if round_up else 0

@@ -12,7 +12,7 @@ from ..checks import check_positive
 from ..randomness import Draw, keyed_generator
 from ..reid_dataset import ReIDDataset
 from ..types import Ints
-from .base import EpochSampler
+from .base import EpochSampler, rows_of_modalities
 from .identity_plans import UniformPlan, group_images
 
 
@@ -57,7 +57,7 @@ class PseudoLabelSampler(EpochSampler):
         self.num_ids = num_ids * self.world_size
         self.num_instances = num_instances
         self.modality = dataset.field('modality')
-        larger = int(np.bincount(self.modality).max())
+        larger = max(map(len, rows_of_modalities(self, dataset)))
         length = larger // (self.num_ids * num_instances) + 1
         self.num_iters = num_iters or length
         self._labels = np.full(len(dataset), -1)

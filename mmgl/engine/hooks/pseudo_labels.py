@@ -138,10 +138,12 @@ class PseudoLabelHook(Hook):  # type: ignore[misc]
             for name, count in zip(MODALITY_NAMES, counts, strict=True)
             if count < needed
         ]
+        now = ', '.join(f'{k}={v}' for k, v in self.clustering.items())
+        images = np.bincount(self._sampler.modality)
         remedy = (
-            f'Change eps={self.clustering["eps"]} or min_samples='
-            f'{self.clustering["min_samples"]} of PseudoLabelHook, or lower '
-            'num_ids of the sampler'
+            f'Change {now} of PseudoLabelHook, or lower num_ids of the '
+            f'sampler; where k1 is near the number of images, here '
+            f'{images.min()}, all are one cluster'
         )
         stop_run(runner, ', '.join(few), terms, runner.epoch, remedy)
 

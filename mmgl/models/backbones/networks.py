@@ -10,7 +10,7 @@ from torch import nn
 
 from mmgl.checkpoints.compare import some_names
 from mmgl.registry import MODELS
-from mmgl.utils.errors import ConfigError, nearest
+from mmgl.utils.errors import ConfigError, nearest, one_line
 
 # Settings that would load weights past the checks of mmgl.checkpoints.
 LOADING = ('pretrained', 'checkpoint_path', 'pretrained_cfg')
@@ -26,6 +26,11 @@ def build_network(cfg: Mapping[str, Any], stride_one: Sequence[str]) -> Any:
             f'({loads or "init_cfg or model_name"}); give their file by '
             '--init imagenet --init-checkpoint FILE'
         )
+    if 'type' not in cfg:
+        raise ConfigError(
+            'AnyBackbone.network has no type; name one such as '
+            "'mmpretrain.ResNet'"
+        )
     log = MMLogger.get_current_instance()
     # mmpretrain would write a paragraph about each tensor.
     level = log.level
@@ -40,6 +45,11 @@ def build_network(cfg: Mapping[str, Any], stride_one: Sequence[str]) -> Any:
             f'AnyBackbone.network.type={cfg["type"]!r} needs a package that '
             f'is not there ({error}): pip install {error.name or "timm"}'
         ) from None
+    except (AssertionError, KeyError, RuntimeError, TypeError) as error:
+        raise ConfigError(
+            f'AnyBackbone.network: {cfg["type"]} cannot be built '
+            f'({one_line(error)}); correct its arguments'
+        ) from error
     finally:
         log.setLevel(level)
     for name in stride_one:

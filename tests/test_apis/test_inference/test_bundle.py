@@ -10,7 +10,7 @@ import torch
 import mmgl
 from mmgl import Embedder
 from mmgl.apis.inference.weights import open_weights
-from mmgl.apis.publishing import publish, run_publish
+from mmgl.apis.publishing import figures_of, publish, run_publish
 from mmgl.checkpoints.bundle import read_settings, write_settings
 from mmgl.utils.errors import ConfigError
 
@@ -104,6 +104,23 @@ def test_metrics_go_along(checkpoint, tmp_path):
         ]
     )
     assert '| all_single/rank1 | 12.50 |' in (out / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('again', ['same', 'moved', 'other', 'seen'])
+def test_figures_of_another_checkpoint_do_not(again, checkpoint, tmp_path):
+    tested = tmp_path / 'tested.pth'
+    if again != 'moved':
+        tested.write_bytes(checkpoint.read_bytes() + b'x' * (again == 'other'))
+    settings = dict(checkpoint=str(tested), seen=again == 'seen' and 'some')
+    metrics = tmp_path / 'metrics.json'
+    report = dict(metrics={'all_single/rank1': 12.5}, settings=settings)
+    metrics.write_text(json.dumps(report))
+    if again in ('same', 'moved'):
+        assert figures_of(str(metrics), checkpoint) == report['metrics']
+        return
+    words = 'not of .* test that one' if again == 'other' else 'has seen in'
+    with pytest.raises(ConfigError, match=words):
+        figures_of(str(metrics), checkpoint)
 
 
 @pytest.mark.parametrize('name', ['model.safetensors', 'mmgl.json'])

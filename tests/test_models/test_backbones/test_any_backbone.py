@@ -353,10 +353,17 @@ def test_mistakes(name, changes, match):
         (dict(init_cfg=dict(type='Pretrained', checkpoint='x')), '--init'),
         (dict(pretrained=True), 'pretrained.*--init-checkpoint'),
         (dict(model_name='hf_hub:me/mine'), '--init-checkpoint'),
+        (dict(type=None), 'AnyBackbone.network has no type'),
+        (
+            dict(type='mmpretrain.ResNet', depth=19),
+            'mmpretrain.ResNet cannot be built .*invalid depth 19',
+        ),
     ],
 )
 def test_networks_that_are_refused(changes, match):
     network = dict(type='mmpretrain.MobileNetV2') | changes
+    if not network['type']:
+        del network['type']
     stem = ['downsample_layers.0'] if 'arch' in changes else ['conv1']
     with registry_scope(), pytest.raises(ValueError, match=match):
         AnyBackbone(network, stem)
