@@ -19,10 +19,9 @@ HEAD = """# Model zoo
 Every config that comes with the package, by method and training data:
 `mmgl train NAME`. There are **no weights to download**: those trained on
 photographs carry the photographs' licences, and none is measured on
-photographs yet ([bring your numbers](bring_numbers.md)). What the configs
-reach on drawn people is in [results](results.md); the
-[converter](official_checkpoints.md) reads checkpoints released by others.
-OpenMMLab's `mim` reads the same list from `model-index.yml`.
+photographs yet ([bring your numbers](bring_numbers.md)). The
+[converter](official_checkpoints.md) reads checkpoints released by others,
+OpenMMLab's `mim` the list in `model-index.yml`.
 """
 
 
