@@ -151,7 +151,11 @@ def _run(arguments: Sequence[str]) -> int:
     module, _, function = COMMANDS[command][0].partition(':')
     with report_errors(), missing_packages(f'mmgl {command}', 'mmgl'):
         run = getattr(import_module(module), function)
-    result = run()
+    try:
+        result = run()
+    except ModuleNotFoundError:
+        with report_errors(), missing_packages(f'mmgl {command}'):
+            raise
     return result if isinstance(result, int) else 0
 
 

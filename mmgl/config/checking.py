@@ -277,7 +277,9 @@ def _check_data_roots(value: Any, path: str) -> None:
 def _check_checkpoints(cfg: Mapping[str, Any]) -> None:
     """Check that the local checkpoints named in the config exist."""
     init = (cfg.get('model') or {}).get('init_from')
-    named = [('load_from', cfg.get('load_from'), '--resume PATH')]
+    # A test has its checkpoint there, too.
+    option = '--resume PATH' if cfg.get('train_cfg') else 'another checkpoint'
+    named = [('load_from', cfg.get('load_from'), option)]
     if isinstance(init, Mapping) and 'checkpoint' in init:
         key, option = 'model.init_from.checkpoint', '--init-checkpoint PATH'
         if not init['checkpoint']:

@@ -59,6 +59,8 @@ def make_demo(
     if (out / 'people-model').exists():
         raise ConfigError(f'{out}/people-model is there; choose a new folder')
     work = out / 'work'
+    if out.is_dir() and any(out.iterdir()) and not work.is_dir():
+        raise ConfigError(f'{out} holds other files; choose a new folder')
     data = str(work / 'data')
     write_sysu(data, str(scale.preset), progress=ImageProgress())
     shared = {

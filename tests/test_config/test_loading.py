@@ -228,6 +228,12 @@ def test_evaluation_config_needs_no_training_data(toy_config, tmp_path):
     assert cfg.work_dir == 'work_dirs/toy_config/test'
 
 
+def test_a_test_without_its_checkpoint_names_no_option_of_training(toy_config):
+    given = evaluation_parser().parse_args([toy_config(), 'nothing.pth'])
+    with pytest.raises(ConfigError, match="nothing.pth'.* give another check"):
+        evaluation_config(given)
+
+
 BAD_ARGUMENTS = [
     (['--init', 'other'], '--init must be one of imagenet, mmgl, random'),
     (['--init', 'mmgl'], 'init_from.checkpoint is not set.*--init-checkpoint'),

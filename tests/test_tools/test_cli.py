@@ -39,6 +39,19 @@ def test_help_lists_the_commands(capsys):
     assert capsys.readouterr().out.startswith('mmgl ')
 
 
+def test_a_missing_package_is_named_when_the_work_begins(monkeypatch, capsys):
+    def work():
+        raise ModuleNotFoundError('No module', name='torch.nn')
+
+    monkeypatch.setitem(COMMANDS, 'train', ('json:loads', ''))
+    monkeypatch.setattr('json.loads', work)
+    with pytest.raises(SystemExit) as caught:
+        main(['train'])
+    assert caught.value.code == 2
+    said = 'error: mmgl train needs torch, which is not installed; pip install'
+    assert capsys.readouterr().err.startswith(said)
+
+
 # One process, since each takes a third of a second to start.
 LIGHT = """
 import sys
