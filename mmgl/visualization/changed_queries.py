@@ -17,8 +17,8 @@ def first_match_ranks(
     """Rank of the first match (n,), NaN for visible and unmatched."""
     gallery, unit = visible_gallery(dump, single_shot, seed)
     ranks = np.full(len(unit), np.nan)
-    for query in np.flatnonzero(dump.modality == INFRARED):
-        seen = gallery[may_compare(dump.camids[query], dump.camids[gallery])]
+    for query in map(int, np.flatnonzero(dump.modality == INFRARED)):
+        seen = gallery[may_compare(dump, query)[gallery]]
         scores = unit[seen] @ unit[query]
         own = dump.pids[seen] == dump.pids[query]
         if own.any():

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from mmgl.evaluation.features_io import FeatureSet, load_features
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES, VISIBLE
+from mmgl.protocols.sysu import ALL_CAMERAS, sysu_modality
 from mmgl.utils.files import StrPath
 from mmgl.utils.images import read_image
 
@@ -37,9 +38,19 @@ class RankedQuery:
     first: int | None = None
 
 
-def may_compare(query_camid: int, gallery_camids: np.ndarray) -> np.ndarray:
-    """SYSU-MM01: cameras 2 and 3 see the same place."""
-    return np.asarray(~((query_camid == 3) & (gallery_camids == 2)))
+def may_compare(dump: FeatureSet, query: int) -> np.ndarray:
+    """Tell which images a query sees, bool (n,).
+
+    Not those of its own person by its own camera, nor in SYSU-MM01, known by
+    the modality of its cameras, those of camera 2 in queries of camera 3,
+    which sees the same place.
+    """
+    cameras, own = dump.camids, dump.camids[query]
+    hidden = (cameras == own) & (dump.pids == dump.pids[query])
+    if own == 3 and np.isin(cameras, ALL_CAMERAS).all():
+        is_sysu = np.array_equal(sysu_modality(cameras), dump.modality)
+        hidden |= is_sysu & (cameras == 2)
+    return np.asarray(~hidden)
 
 
 def choose_queries(
@@ -55,7 +66,7 @@ def choose_queries(
     for i in rng.permutation(np.flatnonzero(dump.modality == INFRARED)):
         pid = int(dump.pids[i])
         right = visible & (dump.pids == pid)
-        right &= may_compare(dump.camids[i], dump.camids)
+        right &= may_compare(dump, i)
         if pid not in seen and right.any():
             seen.add(pid)
             picked.append(i)
@@ -108,10 +119,9 @@ def rank_gallery(
 ) -> RankedQuery:
     """Rank the visible images for one infrared query by cosine similarity.
 
-    Follows the camera rule of SYSU-MM01: a query of camera 3 skips camera 2,
-    which sees the same place. By ``single_shot`` the gallery has one random
-    image, the same for every query, an identity and camera. ``image_root``
-    is the root of :func:`find_image`.
+    Follows the camera rules of :func:`may_compare`. By ``single_shot`` the
+    gallery has one random image, the same for every query, an identity and
+    camera. ``image_root`` is the root of :func:`find_image`.
     """
     paths = dump.img_paths
     if paths is None:
@@ -119,7 +129,7 @@ def rank_gallery(
     if dump.modality[query] != INFRARED:
         raise ValueError(f'Query {query} ({paths[query]}) is not infrared.')
     gallery, unit = visible_gallery(dump, single_shot, seed)
-    gallery = gallery[may_compare(dump.camids[query], dump.camids[gallery])]
+    gallery = gallery[may_compare(dump, query)[gallery]]
     if not len(gallery):
         raise ValueError(f'Query {query} has no gallery image to compare to.')
     scores = unit[gallery] @ unit[query]

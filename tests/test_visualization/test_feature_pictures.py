@@ -85,6 +85,20 @@ def test_ranking_against_a_loop(camera):
     assert (2 in ranked.camids) <= (camera == 6)
 
 
+def test_cameras_of_other_data_follow_their_own_rule():
+    """One that makes both kinds of images hides its own person only."""
+    dump = make_dump()
+    modality = np.arange(len(dump.pids)) % 2
+    dump = replace(dump, modality=modality)
+    query = int(np.flatnonzero((dump.camids == 3) & (modality == 1))[4])
+    ranked = rank_gallery(dump, query, 1000, single_shot=False)
+    own = (dump.camids == 3) & (dump.pids == dump.pids[query])
+    seen = (modality == 0) & ~own
+    assert (own & (modality == 0)).any()
+    assert sorted(ranked.gallery_paths) == sorted(dump.img_paths[seen])
+    assert {2, 3} < set(ranked.camids)
+
+
 def test_single_shot_keeps_one_image_an_identity_and_camera():
     dump = make_dump()
     query = int(np.flatnonzero(dump.camids == 6)[0])
