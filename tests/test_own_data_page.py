@@ -94,6 +94,7 @@ TABLE, FOLDERS = (
     ],
 )
 def test_everything_printed_runs(folder, source):
+    pytest.importorskip('safetensors')
     source = {k: v.format(cwd=folder) for k, v in source.items()}
     if source['*.table=people.csv']:
         # Absolute: the drawn people lie in a folder that others read.

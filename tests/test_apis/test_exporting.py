@@ -106,6 +106,7 @@ class Odd(torch.nn.Module):
 
 
 def test_what_onnx_cannot_is_one_sentence(tmp_path):
+    pytest.importorskip('onnx')
     write = export_formats.open_backend('onnx').write
     with pytest.raises(ConfigError, match='i1e.* use --format torchscript'):
         write(Odd(), (8, 4), tmp_path / 'odd.onnx', {})

@@ -93,7 +93,11 @@ MISTAKES = [
         ['--index', 'i.json', 'gone.tar'],
         r'gone\.tar.*[Nn]o such',
     ),
-    ('write-shards', ['--index', 'i.json', 'file'], 'ReadError'),
+    (
+        'write-shards',
+        ['--index', 'i.json', 'file'],
+        'ReadError|needs webdataset',
+    ),
     ('write-shards', ['--root', '.', '--out', 'o', '--trial', '0'], NUMBER),
     (
         'write-shards',

@@ -14,6 +14,8 @@ from mmgl.apis.publishing import figures_of, publish, run_publish
 from mmgl.checkpoints.bundle import read_settings, write_settings
 from mmgl.utils.errors import ConfigError
 
+pytest.importorskip('safetensors')
+
 
 @pytest.fixture
 def copy(bundle, tmp_path):
