@@ -122,6 +122,7 @@ def shard_tool():
 @pytest.fixture(scope='session')
 def shards(shard_tool, sysu_root, tmp_path_factory):
     """65 visible and 30 infrared images, 9 in a shard."""
+    pytest.importorskip('webdataset')
     out = str(tmp_path_factory.mktemp('shards'))
     shard_tool['main'](
         [

@@ -52,7 +52,6 @@ def packs(sysu_root, tmp_path_factory):
 def test_files_packs_and_shards_give_the_same(
     sysu_root, shards, packs, interpolation
 ):
-    pytest.importorskip('webdataset')
     plain = images_of(sysu_root, interpolation)
     packed = images_of(
         sysu_root, interpolation, packed=str(packs / interpolation)
