@@ -35,7 +35,7 @@ def open_network(
             f'weights are one bundle or checkpoint, or .onnx files, got '
             f'{", ".join(map(str, weights))}'
         )
-    with missing_packages(f'{weights[0]} is not exported: it', 'mmgl'):
+    with missing_packages(f'{weights[0]} is not exported (.onnx): it', 'mmgl'):
         from .torch_network import TorchNetwork
     return TorchNetwork(weights[0], config, device, precision)
 
