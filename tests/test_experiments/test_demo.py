@@ -36,21 +36,20 @@ def test_pictures_of_a_letter_show_one_unseen_person(tiny_sysu, tmp_path):
     assert (tmp_path / 'night.png').read_bytes() == first
 
 
-def test_a_folder_of_others_is_left_alone(tmp_path, capsys):
-    (tmp_path / 'day').mkdir()
-    with pytest.raises(SystemExit) as caught:
-        run_demo([str(tmp_path)])
-    assert caught.value.code == 2
-    assert 'holds other files; choose a new' in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ['day']
-
-
-def test_a_bundle_is_not_replaced(tmp_path, capsys):
-    (tmp_path / 'people-model').mkdir()
+@pytest.mark.parametrize(
+    'name, words',
+    [
+        ('day', 'holds other files; choose a new'),
+        ('people-model', 'choose a new folder'),
+    ],
+)
+def test_what_a_folder_holds_is_left_alone(name, words, tmp_path, capsys):
+    (tmp_path / name).mkdir()
     with pytest.raises(SystemExit) as stopped:
         run_demo([str(tmp_path)])
     assert stopped.value.code == 2
-    assert 'choose a new folder' in capsys.readouterr().err
+    assert words in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.slow
