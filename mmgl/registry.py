@@ -17,6 +17,9 @@ DATASETS = _child(parents.DATASETS, 'mmgl.datasets')
 DATA_SAMPLERS = _child(parents.DATA_SAMPLERS, 'mmgl.datasets.samplers')
 TRANSFORMS = _child(parents.TRANSFORMS, 'mmgl.datasets.transforms')
 
+# What makes batches of samples.
+FUNCTIONS = _child(parents.FUNCTIONS, 'mmgl.datasets')
+
 # Backbones, necks, heads, losses, models and data preprocessors.
 MODELS = _child(parents.MODELS, 'mmgl.models')
 HEADS = MODELS
@@ -37,7 +40,6 @@ RUNNERS = _child(parents.RUNNERS, 'mmgl.engine')
 LOOPS = _child(parents.LOOPS, 'mmgl.engine')
 LOG_PROCESSORS = _child(parents.LOG_PROCESSORS, 'mmgl.engine')
 MODEL_WRAPPERS = _child(parents.MODEL_WRAPPERS, 'mmgl.engine')
-FUNCTIONS = _child(parents.FUNCTIONS, 'mmgl.engine')
 EVALUATOR = _child(parents.EVALUATOR, 'mmgl.engine')
 VISUALIZERS = _child(parents.VISUALIZERS, 'mmgl.engine')
 VISBACKENDS = _child(parents.VISBACKENDS, 'mmgl.engine')

@@ -119,7 +119,7 @@ def _set_work_dir(cfg: Config, options: Namespace, suffix: str) -> None:
 
 
 def derive_loaders(cfg: Config) -> None:
-    """Fill in what follows from the number of workers and the machine."""
+    """Fill in how images travel from the workers on this machine."""
     for name in LOADERS:
         if not (loader := cfg.get(name)):
             continue
@@ -129,6 +129,7 @@ def derive_loaders(cfg: Config) -> None:
             loader.pop('prefetch_factor', None)
         else:
             loader.setdefault('persistent_workers', True)
+        loader.setdefault('collate_fn', dict(type='mmgl.stack_collate'))
         on_gpu = torch.cuda.is_available()
         loader['pin_memory'] = on_gpu and loader.get('pin_memory', True)
 

@@ -1,5 +1,6 @@
 from mmgl.utils.compat import end_with_lost_batches
 
+from .collate import stack_collate
 from .llcm import LLCM
 from .randomness import Draw, rng_scope
 from .regdb import RegDB
@@ -19,4 +20,5 @@ __all__ = [
     'SYSUMM01',
     'StreamedPairs',
     'rng_scope',
+    'stack_collate',
 ]

@@ -24,8 +24,9 @@ class ReIDDataSample(BaseDataElement):  # type: ignore[misc]
         camid (int): Camera number, from 1.
         index (int): Number of the image inside (pid, camid), from 1.
         feature (Tensor): Test feature of shape ``(D,)``.
-        permutation (LongTensor): ``(N,)``; place ``i`` of the shuffled image
-            shows stripe ``permutation[i]`` of the original, from 0.
+        permutation (LongTensor or int64 array): ``(N,)``; place ``i`` of the
+            shuffled image shows stripe ``permutation[i]`` of the original,
+            from 0.
         permutation_logits (Tensor): ``(N, N)`` noise-free scores of "place i
             shows stripe j".
 

@@ -157,7 +157,7 @@ def test_pack():
         2,
     )
     assert sample.permutation.tolist() == [1, 2, 0]
-    assert sample.permutation.dtype == torch.int64
+    assert sample.permutation.dtype == np.int64
     assert (sample.img_path, sample.pair_key) == ('x.jpg', 7)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from mmgl.config.keys import LOADERS
+from mmgl.datasets import stack_collate
 from mmgl.registry import DATASETS
 from mmgl.utils.checks import check_workers
 from mmgl.utils.compat import registry_scope
@@ -93,5 +93,5 @@ def build_images(
     with registry_scope():
         dataset = DATASETS.build(dict(settings, indices=indices))
     return DataLoader(
-        dataset, batch_size, num_workers=workers, collate_fn=pseudo_collate
+        dataset, batch_size, num_workers=workers, collate_fn=stack_collate
     )

@@ -84,6 +84,7 @@ class PseudoLabelHook(Hook):  # type: ignore[misc]
                 batch_size=self.batch_size,
                 num_workers=loader.num_workers,
                 sampler=dict(type='DefaultSampler', shuffle=False),
+                collate_fn=dict(type='mmgl.stack_collate'),
             )
         )
 

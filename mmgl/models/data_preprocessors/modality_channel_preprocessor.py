@@ -25,9 +25,10 @@ class ModalityChannelPreprocessor(ReIDDataPreprocessor):
         """Prepare a batch; ``training`` makes no difference.
 
         ``inputs`` are for each image its views ``(views, 3, H, W)``, or, with
-        views of several sizes, for each view its images ``(3, H, W)``. They
-        become the list of views ``(B, 4, H, W)`` in float on the device, the
-        fourth channel of an image 0 (visible) or 1 (infrared).
+        views of several sizes, for each view its images: a tuple of tensors
+        ``(B, 3, H, W)``, or lists of ``(3, H, W)``. They become the list of
+        views ``(B, 4, H, W)`` in float on the device, the fourth channel of
+        an image 0 (visible) or 1 (infrared).
         """
         samples = data.get('data_samples')
         views = [self.normalise(view) for view in _by_view(data['inputs'])]
@@ -47,9 +48,12 @@ class ModalityChannelPreprocessor(ReIDDataPreprocessor):
         return dict(inputs=inputs, data_samples=samples)
 
 
-def _by_view(inputs: Sequence[Any]) -> list[Sequence[Tensor]]:
+def _by_view(inputs: Tensor | Sequence[Any]) -> list[Any]:
     """List the images of each view."""
-    if not all(isinstance(image, Tensor) for image in inputs):
+    if isinstance(inputs, Tensor) and inputs.ndim == 5:
+        return list(inputs.unbind(1))
+    whole = not isinstance(inputs, tuple)
+    if not (whole and all(isinstance(image, Tensor) for image in inputs)):
         return list(inputs)
     stacks = [image if image.ndim == 4 else image[None] for image in inputs]
     counts = sorted({len(stack) for stack in stacks})

@@ -66,8 +66,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Prepare a batch; ``training`` makes no difference.
 
-        ``inputs`` come in grey levels (uint8 or float32) as a list of ``(3,
-        H, W)`` or ``(views, 3, H, W)``, or as a tensor, and leave as float
+        ``inputs`` are images ``(3, H, W)`` or ``(views, 3, H, W)`` in grey
+        levels (uint8 or float32), in a list or a tensor, and leave as float
         ``(B, 3, H, W)``. The ``targets`` are ``modality``, ``pid``,
         ``camid`` and ``pair`` ``(B,)`` and ``permutation`` ``(B, N)``, as far
         as the ``data_samples`` have them, on the device, and
@@ -75,9 +75,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
         if any image is a stack of views there are also ``view`` ``(B,)``, the
         number of the view, from 0, and ``source`` ``(B,)``, that of the image.
         """
-        images, counts = data['inputs'], None
-        if not isinstance(images, Tensor):
-            images, counts = _split_views(images)
+        images, counts = _split_views(data['inputs'])
         inputs = self.normalise(images)
         samples = data.get('data_samples')
         targets: Tensors = {}
@@ -170,10 +168,16 @@ def _repeat(targets: Tensors, counts: Sequence[int]) -> Tensors:
 
 
 def _split_views(
-    images: Sequence[Tensor],
-) -> tuple[list[Tensor], list[int] | None]:
+    images: Tensor | Sequence[Tensor],
+) -> tuple[Tensor | list[Tensor], list[int] | None]:
     """Images ``(3, H, W)`` of stacks of views, and how many of each if any."""
-    if any(not isinstance(image, Tensor) for image in images):
+    if isinstance(images, Tensor):
+        if images.ndim != 5:
+            return images, None
+        return images.flatten(0, 1), [int(images.shape[1])] * len(images)
+    if isinstance(images, tuple) or any(
+        not isinstance(image, Tensor) for image in images
+    ):
         raise ValueError(
             'ReIDDataPreprocessor got views of different sizes, which cannot '
             'be rows of one batch; crop them alike, or use '

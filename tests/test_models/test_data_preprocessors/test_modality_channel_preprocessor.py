@@ -2,11 +2,14 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 
+from mmgl.datasets import stack_collate
 from mmgl.models.data_preprocessors import (
     ModalityChannelPreprocessor,
     ReIDDataPreprocessor,
 )
 from mmgl.structures import ReIDDataSample
+
+COLLATES = pytest.mark.parametrize('collate', [pseudo_collate, stack_collate])
 
 
 def sample(modality):
@@ -17,7 +20,7 @@ def image(*size):
     return torch.randint(256, (3, *size), dtype=torch.uint8)
 
 
-def batch(modalities, *sizes):
+def batch(modalities, *sizes, collate=pseudo_collate):
     """Collated views, stacked where the sizes agree."""
     items = []
     for modality in modalities:
@@ -25,15 +28,16 @@ def batch(modalities, *sizes):
         if len(set(sizes)) == 1:
             views = torch.stack(views)
         items.append(dict(inputs=views, data_samples=sample(modality)))
-    return pseudo_collate(items)
+    return collate(items)
 
 
 def normalised(img):
     return ReIDDataPreprocessor()({'inputs': img[None]})['inputs'][0]
 
 
-def test_two_views_of_one_size():
-    data = batch([0, 1, 1], (8, 4), (8, 4))
+@COLLATES
+def test_two_views_of_one_size(collate):
+    data = batch([0, 1, 1], (8, 4), (8, 4), collate=collate)
     out = ModalityChannelPreprocessor()(data)
     assert list(out) == ['inputs', 'data_samples']
     assert out['data_samples'] is data['data_samples']
@@ -45,9 +49,10 @@ def test_two_views_of_one_size():
             assert torch.equal(x[n, :3], normalised(data['inputs'][n][view]))
 
 
-def test_views_of_two_sizes_keep_their_order():
+@COLLATES
+def test_views_of_two_sizes_keep_their_order(collate):
     sizes = [(8, 4), (8, 4), (4, 2), (4, 2), (4, 2)]
-    data = batch([1, 0], *sizes)
+    data = batch([1, 0], *sizes, collate=collate)
     out = ModalityChannelPreprocessor()(data)['inputs']
     assert [tuple(x.shape) for x in out] == [(2, 4, *s) for s in sizes]
     for view, x in enumerate(out):
