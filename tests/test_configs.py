@@ -72,6 +72,9 @@ SSL_TERMS = {
     'simsiam': set(),
     'swav': set(),
 }
+NARROW_VIT = dict(
+    embed_dims=24, num_layers=2, num_heads=2, feedforward_channels=48
+)
 # Backbone of a method whose name does not say it.
 STREAMS = {
     'agw': 'agw',
@@ -179,6 +182,8 @@ def shrink(cfg):
     backbone = backbone.get('network', backbone)
     if backbone.type == 'mmpretrain.MobileNetV2':
         backbone.update(widen_factor=0.25)
+    elif backbone.type == 'mmpretrain.VisionTransformer':
+        backbone.update(arch=NARROW_VIT)
     else:
         backbone.update(depth=18, base_channels=8)
     if cfg.model.type.startswith('mmpretrain.'):
@@ -328,16 +333,16 @@ def test_leaf_at_full_size(leaf, roots, tmp_path):
 # ------------------------------------------------------------ initial weights
 def matching_pretraining(leaf):
     """The pre-training config of the same backbone and data."""
-    name = STREAMS.get(method_of(leaf), method_of(leaf))
-    if 'mobilenetv2' in leaf:
-        name = 'two-stream_mobilenetv2'
+    network = Path(leaf).stem.split('_')[1]
+    name = f'two-stream_{network}_'
+    if network.startswith('r'):
+        name = STREAMS.get(method_of(leaf), method_of(leaf)) + '_r'
     data = Path(leaf).stem.split('_')[-1].removesuffix('-select')
     found = [
         other
         for other in PRETRAINING
         if '/pretrain/' in other
-        and f'_{name}_' in Path(other).stem
-        and ('mobilenetv2' in other) == ('mobilenetv2' in leaf)
+        and f'_{name}' in Path(other).stem
         and Path(other).stem.endswith(data)
     ]
     assert len(found) == 1, f'{leaf} has {found} for --init mmgl'
@@ -346,13 +351,19 @@ def matching_pretraining(leaf):
 
 def write_imagenet(path, leaf):
     """A classifier with the names of torchvision or mmpretrain, narrowed."""
-    if 'mobilenetv2' in leaf:
+    cfg = load(leaf)
+    shrink(cfg)
+    if network := cfg.model.backbone.get('network'):
         with registry_scope('mmgl'):
-            network = MODELS.build(
-                dict(type='mmpretrain.MobileNetV2', widen_factor=0.25)
-            )
-        torch.save(network.state_dict(), path)
-        return network.state_dict()
+            network = MODELS.build(network)
+        state = network.state_dict()
+        torch.save(state, path)
+        # As a module of the stem is called here.
+        stem = cfg.model.backbone.stem[0]
+        return {
+            k.replace(stem, stem.replace('.', '_')): v
+            for k, v in state.items()
+        }
     backbone = OneStreamResNet(depth=18, base_channels=8)
     state = {
         name.removeprefix('stem.'): value

@@ -79,7 +79,7 @@ def test_learning_rates_of_the_baselines(leaf):
     backbone, rest = learning_rates(load(leaf), 1)
     assert len(rest) == (100 if '/caj' in leaf else 81)
     drop = 30 if 'ddag-mmgl' in leaf else 20
-    if 'mobilenetv2' in leaf:
+    if '_r50' not in leaf:
         # Adam for all of the network, by the same schedule.
         assert backbone == rest
         rest = [lr / 3.5e-4 * 0.1 for lr in rest]
@@ -145,6 +145,8 @@ def test_learning_rates_of_pretraining(leaf):
     backbone, rest = learning_rates(load(leaf), iters)
     assert backbone == rest
     assert len(rest) == 100 * iters
+    if 'deit' in leaf:
+        rest = [lr / 3.5e-4 * 0.1 for lr in rest]  # AdamW
     warm_up = rest[: 10 * iters]
     slope = (0.1 - 0.001) / (10 * iters - 1)
     assert warm_up == pytest.approx(

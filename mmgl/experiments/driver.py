@@ -93,7 +93,11 @@ def _at_work(
 def _quickstart(
     options: Options, runner: StageRunner | None, display: Display
 ) -> None:
-    """Run the stages of the quickstart, one at a time, and report."""
+    """Run the stages of the quickstart and report.
+
+    One at a time, with all cores; of a smoke run, which is start-ups for the
+    most part, several.
+    """
     stages = plan_quickstart(options)
     with _at_work(options, stages, runner) as run_stage:
         seeds = options.seeds or 1
@@ -101,7 +105,9 @@ def _quickstart(
             f'Quickstart ({"smoke" if options.smoke else options.scale}, '
             f'{seeds} seed{"s" if seeds > 1 else ""}) in {options.work_dir}'
         )
-        seconds = Chain(stages, run_stage, display, REPORT_SECONDS).run()
+        slots = options.slots() if options.smoke else [{}]
+        chain = Chain(stages, run_stage, display, REPORT_SECONDS, slots)
+        seconds = chain.run()
         display.say('Drawing the pictures and writing the report ...')
         display.say(write_quickstart(options, stages, seconds))
 

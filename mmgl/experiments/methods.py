@@ -44,6 +44,7 @@ METHODS = {
         configs='agw_mobilenetv2*',
         imagenet='torchvision://mobilenet_v2',
     ),
+    'agw-deit-tiny': Method('AGW, DeiT-tiny', configs='agw_deit-tiny*'),
 }
 
 

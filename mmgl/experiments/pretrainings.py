@@ -110,8 +110,7 @@ _SHORT = Pretraining(
     'configs/mmgl/ablation/mmgl_two-stream_r18-narrow-10e_synthetic.py',
 )
 _FULL = Pretraining('MMGL', _FOLDER + 'mmgl_{stream}_r50_96-100e_sysu.py')
-_MOBILE = _FOLDER + 'mmgl_two-stream_mobilenetv2_{}.py'
-_OF_MOBILE: dict[str, Any] = dict(title='MMGL, MobileNetV2')
+_NETWORKS = {'mobilenetv2': 'MobileNetV2', 'deit-tiny': 'DeiT-tiny'}
 _STREAM: dict[str, Any] = dict(
     title='MMGL, one-stream', stream='one-stream', init={'stems': 'duplicate'}
 )
@@ -125,15 +124,26 @@ _EMBEDDED_REGDB = {
 }
 _ONE_STREAM = {'model.backbone.type': 'OneStreamResNet'}
 
+
+def _other_networks(base: Pretraining, ending: str) -> dict[str, Pretraining]:
+    """The method on networks that are no ResNets."""
+    return {
+        f'mmgl-{key}': replace(
+            base,
+            title=f'MMGL, {title}',
+            config=f'{_FOLDER}mmgl_two-stream_{key}_{ending}.py',
+        )
+        for key, title in _NETWORKS.items()
+    }
+
+
 PRETRAININGS: dict[str, dict[str, Pretraining]] = {
     'mini': {
         'mmgl': _LONG,
         'mmgl-10e': _SHORT,
         'mmgl-one-stream': replace(_SHORT, overrides=_ONE_STREAM, **_STREAM),
         'mmgl-regdb': replace(_SHORT, overrides=_EMBEDDED_REGDB, **_REGDB),
-        'mmgl-mobilenetv2': replace(
-            _SHORT, config=_MOBILE.format('synthetic'), **_OF_MOBILE
-        ),
+        **_other_networks(_SHORT, 'synthetic'),
         **_ablations(_LONG, PARTS),
         **_ablations(_SHORT, TEMPERATURES | COEFFICIENTS),
         **_ablations(_SHORT, STRIPES, ROWS_18),
@@ -149,9 +159,7 @@ PRETRAININGS: dict[str, dict[str, Pretraining]] = {
             share=0.1,
             **_REGDB,
         ),
-        'mmgl-mobilenetv2': replace(
-            _FULL, config=_MOBILE.format('96-100e_sysu'), **_OF_MOBILE
-        ),
+        **_other_networks(_FULL, '96-100e_sysu'),
         **_ablations(_FULL, PARTS | TEMPERATURES | COEFFICIENTS | STRIPES),
         **_rivals('configs/mmgl/ssl/*_two-stream_r50_96-100e_sysu.py'),
         **_rivals(

@@ -308,7 +308,7 @@ def test_embedded_regdb_at_mini_scale():
 
 def test_imagenet_weights_of_a_network_of_its_own(tmp_path):
     cell = Cell('mini', 'agw-mobilenetv2', 'imagenet', 0)
-    assert cell in cells_of('later', 'mini')
+    assert cell in cells_of('backbones', 'mini')
     assert not [c for c in cells_of('table2', 'mini') if c.init == 'imagenet']
     weights = tmp_path / 'weights.pt'
     with pytest.raises(ConfigError, match='weights.pt is no file'):

@@ -1,0 +1,17 @@
+_base_ = [
+    '../../_base_/datasets/sysu_mm01_finetune.py',
+    '../../_base_/models/two_stream_deit_tiny.py',
+    '../../_base_/methods/agw.py',
+    '../../_base_/schedules/baseline_81e.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=_base_.backbone,
+    heads=dict(id=dict(num_classes=_base_.num_classes)),
+    init_from=None)
+# AdamW as transformers want it, instead of SGD.
+optim_wrapper = dict(
+    _delete_=True,
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=3.5e-4, weight_decay=0.05))
