@@ -24,6 +24,7 @@ SCRIPTS = {
     'evaluation.py': ((), ('--device', 'cuda')),
     'data_loading.py': (WORKERS, (*WORKERS, '--only', 'workers')),
     'step.py': (None, WORKERS),
+    'embedded_step.py': ((), None),
     'embedding.py': ((), None),
     'serving.py': (('--requests', '1000'), None),
     'retrieval.py': (MILLION, (*MILLION, '--device', 'gpu')),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from types import SimpleNamespace
 
@@ -242,3 +243,13 @@ def test_public_step_beside_ours(tmp_path, monkeypatch):
     assert all(0 < one['value'] < math.inf for one in figures)
     with pytest.raises(SystemExit, match='has no model.py of AGW'):
         step.main([*arguments, '--peer-agw', str(tmp_path / 'none')])
+
+
+def test_iteration_on_the_embedded_data():
+    import embedded_step
+
+    found = embedded_step.main(['--steps', '6'])
+    (figure,) = found['figures']
+    assert math.isfinite(figure['value']) and figure['value'] > 0.5
+    whole, bare = (float(one) for one in re.findall(r'\d+', figure['note']))
+    assert figure['value'] == pytest.approx(whole / bare, rel=0.1)

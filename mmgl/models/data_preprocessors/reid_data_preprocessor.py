@@ -94,7 +94,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
         stack = self.to_device(self._stack(images)).float()
         if self.to_rgb:
             stack = stack.flip(1)
-        return (stack - self.mean) / self.std
+        return (stack - self.mean).div_(self.std)
 
     def _stack(self, images: Tensor | Sequence[Tensor]) -> Tensor:
         """Make one tensor of the images, float32 if their types differ."""

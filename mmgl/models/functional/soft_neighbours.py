@@ -27,9 +27,10 @@ def soft_nearest_neighbours(
     Queries ``(..., Q, D)`` retrieve from the bank ``(..., K, D)`` where the
     mask ``(..., Q, K)`` is True; a query without any candidate yields NaN.
     """
-    similarity = queries @ bank.transpose(-1, -2) / temperature
+    # In place, as such matrices are large.
+    similarity = (queries @ bank.transpose(-1, -2)).div_(temperature)
     if mask is not None:
-        similarity = similarity.masked_fill(~mask, float('-inf'))
+        similarity.masked_fill_(~mask, float('-inf'))
     return F.normalize(similarity.softmax(dim=-1) @ bank, dim=-1)
 
 
@@ -72,7 +73,7 @@ def masked_info_nce(
     The mask ``(A, C)`` tells which candidates ``(C, D)`` stand in the
     denominator, where the positive is only if it is one of them.
     """
-    logits = anchors @ candidates.t() / temperature
-    logits = logits.masked_fill(~mask, float('-inf'))
+    logits = (anchors @ candidates.t()).div_(temperature)
+    logits.masked_fill_(~mask, float('-inf'))
     positive = (anchors * positives).sum(dim=-1) / temperature
     return torch.logsumexp(logits, dim=-1) - positive

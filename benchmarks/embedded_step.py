@@ -1,0 +1,119 @@
+"""Measure what an iteration on the embedded data takes of a bare backbone.
+
+Whole iterations as `tools/train.py` does them (loading, step, hooks, logging),
+in turn with a step of the bare backbone (forward and backward pass, SGD) on
+as many images of 96 x 48: MMGL's pre-training, on one thread.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmgl.apis.training import prepare_training
+from mmgl.config.options import training_parser
+from mmgl.datasets.synthetic import write_sysu
+from mmgl.models.backbones import TwoStreamResNet
+from mmgl.utils.benchmark import Figure, report
+from mmgl.utils.compat import registry_scope, silence_upstream_warnings
+from mmgl.utils.paths import config_dir
+
+CONFIG = 'mmgl/pretrain/mmgl_two-stream_r18-narrow_synthetic.py'
+TARGET = 1.12  # times the bare backbone's
+WARM_UP = 5
+EPOCHS = 2
+
+
+class InTurn(Hook):  # type: ignore[misc]  # mmengine: no types
+    """Times each iteration, and a bare step after it.
+
+    The last of all hooks, so that an iteration is what lies between its ends.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Build the bare backbone with its optimizer and its images."""
+        kept = dict(runner.cfg.model.backbone)
+        kept.pop('type')
+        self.bare = TwoStreamResNet(**kept).train()
+        self.optim = torch.optim.SGD(
+            self.bare.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4
+        )
+        count = runner.cfg.train_dataloader.batch_size
+        self.images = torch.rand(count, 3, 96, 48)
+        self.modality = torch.arange(count) % 2
+        self.whole: list[float] = []
+        self.bare_alone: list[float] = []
+        self.start = time.perf_counter()
+
+    def after_train_iter(self, runner: Runner, *args: Any, **_: Any) -> None:
+        """End the clock of the iteration, and time a bare step."""
+        middle = time.perf_counter()
+        maps = self.bare(self.images, self.modality)
+        maps.backward(torch.ones_like(maps))
+        self.optim.step()
+        self.optim.zero_grad()
+        end = time.perf_counter()
+        self.whole.append(middle - self.start)
+        self.bare_alone.append(end - middle)
+        self.start = end
+
+
+def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
+    """Yield the ratio of the medians."""
+    torch.set_num_threads(1)
+    write_sysu(folder / 'data', 'tiny')
+    changes = {
+        'log_level': 'ERROR',
+        '*.data_root': folder / 'data',
+        'train_cfg.max_epochs': EPOCHS,
+        'train_cfg.val_interval': EPOCHS + 1,
+        'train_dataloader.sampler.num_pairs_per_epoch': 32 * options.steps,
+    }
+    words = [str(config_dir() / CONFIG), '--work-dir', str(folder / 'run')]
+    words += ['--cfg-options', *(f'{k}={v}' for k, v in changes.items())]
+    runner = prepare_training(training_parser().parse_args(words))
+    hook = InTurn()
+    runner.register_hook(hook, 'LOWEST')
+    with registry_scope():
+        runner.train()
+    # The first iterations of an epoch wait for images and write a checkpoint.
+    whole, bare = (
+        statistics.median(
+            one
+            for place, one in enumerate(seconds)
+            if place % options.steps >= WARM_UP
+        )
+        for seconds in (hook.whole, hook.bare_alone)
+    )
+    name = 'an iteration of MMGL / a step of its bare backbone'
+    note = f'{1e3 * whole:.0f} and {1e3 * bare:.0f} ms'
+    yield Figure(name, whole / bare, TARGET, note=note)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add('--steps', type=int, default=33, help=f'in each of {EPOCHS} epochs')
+    add('--out', metavar='FILE', help='JSON file to write')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, object]:
+    """Measure, print and return the figures."""
+    options = parse_args(argv)
+    silence_upstream_warnings()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(options, Path(folder))
+        return report('Iteration on the embedded data', figures, options.out)
+
+
+if __name__ == '__main__':
+    main()
