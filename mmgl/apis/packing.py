@@ -7,44 +7,20 @@ files have changed.
 import argparse
 from collections.abc import Sequence
 
-from mmgl.protocols.regdb import TRIALS
 from mmgl.utils.arguments import output_folder, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import report_errors
 from mmgl.utils.progress import ImageProgress
 from mmgl.utils.resampling import INTERPOLATIONS
 
-SPLITS = {
-    'sysu': ('trainval', 'test'),
-    'regdb': ('train', 'test'),
-    'llcm': ('train', 'test'),
-}
-
-
-def image_paths(root: str, layout: str, splits: Sequence[str]) -> set[str]:
-    """Return the paths of the images of a data set, of all trials together."""
-    from mmgl.datasets import LLCM, SYSUMM01, RegDB
-
-    datasets = (
-        RegDB(root, split, trial, listing='protocol')
-        if layout == 'regdb'
-        else {'sysu': SYSUMM01, 'llcm': LLCM}[layout](root, split)
-        for split in splits
-        for trial in (TRIALS if layout == 'regdb' else (1,))
-    )
-    return {
-        dataset.get_data_info(number)['img_path']
-        for dataset in datasets
-        for number in range(len(dataset))
-    }
+from .layouts import add_layout, check_layout, image_paths
 
 
 def packing_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl pack-dataset``."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('--root', help='folder of the data set')
-    add('--layout', choices=tuple(SPLITS), default='sysu')
+    add_layout(parser, required=False)
     add('--out', type=output_folder, required=True, help='folder to write')
     add('--height', type=positive, default=288)
     add('--width', type=positive, default=144)
@@ -78,6 +54,8 @@ def run_packing(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if not args.verify and not args.root:
         parser.error('--root is required')
+    if not args.verify:
+        check_layout(args, parser)
     from mmgl.datasets.pack_writer import verify_pack, write_pack
 
     silence_upstream_warnings()
@@ -85,10 +63,9 @@ def run_packing(arguments: Sequence[str] | None = None) -> None:
         if args.verify:
             print(f'{args.out}: {verify_pack(args.out)} images, sound')
             return
-        splits = args.splits or SPLITS[args.layout]
         index = write_pack(
             args.root,
-            image_paths(args.root, args.layout, splits),
+            image_paths(args, args.splits),
             args.out,
             args.height,
             args.width,

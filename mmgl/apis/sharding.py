@@ -8,13 +8,14 @@ from mmgl.utils.arguments import output_folder, positive, seed, trial
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, report_errors
 
+from .layouts import add_layout, check_layout, open_split
+
 
 def sharding_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl write-shards``."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('--root', help='folder of the data set')
-    add('--layout', choices=('sysu', 'regdb', 'llcm'), default='sysu')
+    add_layout(parser, required=False)
     add('--split', default='train')
     add('--trial', type=trial, default=1, help='of RegDB')
     add('--out', type=output_folder, help='folder to write')
@@ -43,7 +44,8 @@ def run_sharding(arguments: Sequence[str] | None = None) -> None:
         parser.error('--index needs the shards to count')
     if not args.index and (args.shards or not (args.root and args.out)):
         parser.error('give --root and --out, or --index and shards')
-    from mmgl.datasets import LLCM, SYSUMM01, RegDB
+    if not args.index:
+        check_layout(args, parser)
     from mmgl.datasets.shards import count_images, write_index, write_shards
 
     silence_upstream_warnings()
@@ -56,11 +58,7 @@ def run_sharding(arguments: Sequence[str] | None = None) -> None:
             number, total = len(rows), sum(rows.values())
             print(f'{args.index}: {total} images in {number} shards')
             return
-        if args.layout == 'regdb':
-            dataset = RegDB(args.root, args.split, args.trial)
-        else:
-            kind = {'sysu': SYSUMM01, 'llcm': LLCM}[args.layout]
-            dataset = kind(args.root, args.split)
+        dataset = open_split(args, args.split, args.trial)
         written = write_shards(
             dataset, args.out, args.images_per_shard, args.seed
         )

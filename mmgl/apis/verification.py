@@ -9,6 +9,8 @@ from typing import Any
 from mmgl.utils.arguments import natural, trial
 from mmgl.utils.errors import report_errors
 
+from .layouts import OWN, add_layout, check_layout
+
 # Module and function, imported when asked for: torch takes seconds.
 VERIFY = {
     'sysu': ('verify', 'verify_sysu'),
@@ -17,21 +19,13 @@ VERIFY = {
     'table': ('verify_own', 'verify_own'),
     'folder': ('verify_own', 'verify_own'),
 }
-OWN = ('table', 'folder')
 
 
 def verification_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mmgl verify-dataset``."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('--root', required=True, help='folder of the data set')
-    add(
-        '--layout',
-        required=True,
-        choices=tuple(VERIFY),
-        help='table and folder: data of your own, see docs/own_data.md',
-    )
-    add('--table', help='CSV or Parquet file of --layout table')
+    add_layout(parser, required=True)
     add(
         '--official',
         action='store_true',
@@ -80,8 +74,7 @@ def _options(
     """Choose the options of the layout's check; others are an error."""
     if args.trial is not None and args.layout != 'regdb':
         parser.error('--trial belongs to --layout regdb')
-    if (args.table is None) == (args.layout == 'table'):
-        parser.error('--layout table needs --table, and nothing else does')
+    check_layout(args, parser)
     if args.official and args.layout in OWN:
         parser.error('--official belongs to the benchmarks')
     if not Path(args.root).is_dir():
