@@ -1,8 +1,10 @@
 """The whole of a training run, as ``mmgl train`` does it."""
 
+import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -146,10 +148,22 @@ def run_training(arguments: Sequence[str] | None = None) -> Runner:
         with report_errors(options.debug, is_over=begun):
             cfg = training_config(options)
             ends.enter_context(sole_writer(cfg))
+            warn_of_others(cfg)
             runner = prepare_training(options, cfg)
             runner.register_hook(begun, 'LOWEST')
             runner.train()
     return runner
+
+
+def warn_of_others(cfg: Config) -> None:
+    """Warn of an earlier training's checkpoints, which may be mixed up."""
+    others = sorted(Path(cfg.work_dir).glob('*.pth'))
+    if others and not cfg.get('resume') and not launched_rank(cfg.launcher):
+        warnings.warn(
+            f'{others[-1]} is of an earlier training, and --resume auto may '
+            'take it for one of this; choose another --work-dir, or remove '
+            'it.'
+        )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,16 @@ def test_of_two_launched_trainings_one_is_refused(toy_config, tmp_path):
     assert first == 0 and second != 0, log
     assert len(re.findall('error: .* is in use by process', log)) == 1
     assert (run / 'epoch_3.pth').is_file()
+
+
+def test_checkpoints_of_an_earlier_training_are_named(toy_config, tmp_path):
+    given = [toy_config(), '--work-dir', str(tmp_path / 'run')]
+    run_training(given)
+    with pytest.warns(UserWarning, match='epoch_3.pth is of an earlier'):
+        run_training(given)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', '.*is of an earlier')
+        run_training([*given, '--resume', 'auto'])
 
 
 def test_evaluation_keeps_out_of_a_running_training(
