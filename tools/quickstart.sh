@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets everything up the first time, then runs the whole job on embedded data.
 #
-#   bash tools/quickstart.sh            about 20 minutes on two cores
-#   bash tools/quickstart.sh --smoke    about two minutes
+#   bash tools/quickstart.sh            14 minutes on two cores
+#   bash tools/quickstart.sh --smoke    a minute
 #   bash tools/quickstart.sh --help     all options
 #
 # See tools/venv.sh for which environment is used.

@@ -63,7 +63,7 @@ class Options:
         'mini: embedded data on a CPU; full: the real data sets', 'mini'
     )
     smoke: bool = _option(
-        'so short, two minutes, that its numbers mean nothing', False
+        'so short, a minute, that its numbers mean nothing', False
     )
     seeds: int | None = _option(
         'seeds 0 ... N-1 (default: 3; quickstart and full: 1)', type=positive
