@@ -18,12 +18,11 @@ import cv2
 import numpy as np
 from images import large_and_noisy, write_images
 from meters import PREFETCH, batches_in_flight, countdown, time_loaded
-from mmengine.dataset import pseudo_collate
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from mmgl.config.loading import load_config
-from mmgl.datasets import SYSUMM01, Draw, StreamedPairs
+from mmgl.datasets import SYSUMM01, Draw, StreamedPairs, stack_collate
 from mmgl.datasets.pack_writer import write_pack
 from mmgl.datasets.samplers import StreamSampler
 from mmgl.datasets.shards import write_shards
@@ -79,7 +78,7 @@ def measure_workers(
         num_workers=workers,
         prefetch_factor=PREFETCH,
         batch_sampler=batches(len(dataset), (turns + 3) * flight + 1),
-        collate_fn=pseudo_collate,
+        collate_fn=stack_collate,
         **HOW,
     )
     counts = 2 * flight + 1, turns * flight

@@ -11,7 +11,7 @@ from mmgl.registry import FUNCTIONS
 
 
 @FUNCTIONS.register_module()  # type: ignore[untyped-decorator]
-def stack_collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def stack_collate(samples: Sequence[Any]) -> Any:
     """Collate as mmengine's ``pseudo_collate``, but stack the images.
 
     A worker hands each tensor over through a file descriptor of its own,
@@ -20,8 +20,10 @@ def stack_collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Views of several sizes become a tuple with one tensor ``(B, 3, H, W)`` for
     each view; images that do not fit together stay a list.
     """
-    batch: dict[str, Any] = pseudo_collate(samples)
-    images = batch.get('inputs', ())
+    batch = pseudo_collate(samples)
+    images: Any = ()
+    if isinstance(batch, dict):
+        images = batch.get('inputs', ())
     if _fit(images):
         batch['inputs'] = default_collate(images)
     elif images and all(

@@ -69,9 +69,11 @@ def test_images_that_do_not_fit_stay_a_list(other):
     assert all(one is two for one, two in zip(found, inputs, strict=True))
 
 
-def test_samples_without_images_are_as_mmengine_collates_them():
-    samples = [dict(names='a'), dict(names='b')]
-    assert stack_collate(samples) == {'names': ['a', 'b']}
+@pytest.mark.parametrize(
+    'samples', [[dict(names='a'), dict(names='b')], [('a', 1), ('b', 2)], 'ab']
+)
+def test_samples_without_images_are_as_mmengine_collates_them(samples):
+    assert stack_collate(samples) == pseudo_collate(samples)
 
 
 def test_a_worker_hands_over_one_tensor():
