@@ -353,9 +353,9 @@ def write_imagenet(path, leaf):
     """A classifier with the names of torchvision or mmpretrain, narrowed."""
     cfg = load(leaf)
     shrink(cfg)
-    if network := cfg.model.backbone.get('network'):
+    if cfg.model.backbone.type == 'AnyBackbone':
         with registry_scope('mmgl'):
-            network = MODELS.build(network)
+            network = MODELS.build(cfg.model.backbone.network)
         state = network.state_dict()
         torch.save(state, path)
         # As a module of the stem is called here.

@@ -4,6 +4,7 @@ import difflib
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -100,6 +101,9 @@ def missing_packages(what: str, wanted: str = '') -> Iterator[None]:
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _SHARED = '/dev/shm'
+# As torch says of the files that batches are in: try again (11), no memory
+# (12), no space (28).
+_NO_SHARED_MEMORY = r'unable to .*(shared memory|torch_).*\((11|12|28)\)'
 _LITTLE_MEMORY = (
     f'where memory is short (a container has 64 MB of {_SHARED} unless it is '
     'started with a larger --shm-size), use fewer workers or num_workers=0'
@@ -137,13 +141,16 @@ def full_disk(what: str = 'cannot write') -> Iterator[None]:
 
 @contextmanager
 def _lost_workers() -> Iterator[None]:
-    """Turn the end of a worker process into a ConfigError."""
+    """Turn the end of a worker process, or its memory's, into a sentence."""
     try:
         yield
     except RuntimeError as error:
         text = str(error).partition('. ')[0].rstrip('.')
-        loading = text.startswith('DataLoader worker')
-        if not loading and not isinstance(error, BrokenExecutor):
+        if short := re.search(_NO_SHARED_MEMORY, str(error)):
+            text = f'a worker of a data loader is {short[0]}'
+        elif not text.startswith('DataLoader worker') and not isinstance(
+            error, BrokenExecutor
+        ):
             raise
         raise ConfigError(f'{text}; {_LITTLE_MEMORY}') from error
 

@@ -27,6 +27,15 @@ from mmgl.utils.errors import (
             RuntimeError('DataLoader worker (pid 7) is killed by signal: K.'),
             'is killed by signal: K; where memory is short .*--shm-size',
         ),
+        (
+            RuntimeError(
+                'Caught RuntimeError in DataLoader worker process 1.\n'
+                'Original Traceback (most recent call last):\n'
+                'RuntimeError: unable to allocate shared memory(shm) for file '
+                '</torch_2_1_0>: Resource temporarily unavailable (11)\n'
+            ),
+            'a worker .* is unable to allocate shared .*11.; .*--shm-size',
+        ),
         (BrokenProcessPool('A process ended.'), 'A process ended; .*workers'),
     ],
 )
