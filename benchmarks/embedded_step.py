@@ -16,13 +16,14 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from step_cases import plain_sgd
 
 from mmgl.apis.training import prepare_training
 from mmgl.config.options import training_parser
 from mmgl.datasets.synthetic import write_sysu
 from mmgl.models.backbones import TwoStreamResNet
 from mmgl.utils.benchmark import Figure, report
-from mmgl.utils.compat import registry_scope, silence_upstream_warnings
+from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.paths import config_dir
 
 CONFIG = 'mmgl/pretrain/mmgl_two-stream_r18-narrow_synthetic.py'
@@ -42,9 +43,7 @@ class InTurn(Hook):  # type: ignore[misc]  # mmengine: no types
         kept = dict(runner.cfg.model.backbone)
         kept.pop('type')
         self.bare = TwoStreamResNet(**kept).train()
-        self.optim = torch.optim.SGD(
-            self.bare.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4
-        )
+        self.optim = plain_sgd(self.bare)
         count = runner.cfg.train_dataloader.batch_size
         self.images = torch.rand(count, 3, 96, 48)
         self.modality = torch.arange(count) % 2
@@ -81,8 +80,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
     runner = prepare_training(training_parser().parse_args(words))
     hook = InTurn()
     runner.register_hook(hook, 'LOWEST')
-    with registry_scope():
-        runner.train()
+    runner.train()
     # The first iterations of an epoch wait for images and write a checkpoint.
     whole, bare = (
         statistics.median(

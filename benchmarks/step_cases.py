@@ -90,12 +90,17 @@ def build_case(
         last_stride=network.get('last_stride', 1),
     )
     bare = bare.to(options.device).train()
-    sgd = dict(lr=1e-4, momentum=0.9, weight_decay=5e-4)
-    bare_optim = torch.optim.SGD(bare.parameters(), **sgd)
+    bare_optim = plain_sgd(bare)
     kind = torch.device(options.device).type
     autocast = partial(torch.autocast, kind, torch.bfloat16, enabled=bf16)
     loaded = next(iter(loader)), loader
     return StepCase(name, model, bare, *loaded, optim, bare_optim, autocast)
+
+
+def plain_sgd(bare: nn.Module) -> torch.optim.SGD:
+    """Make the optimizer of a bare backbone's step."""
+    settings = dict(lr=1e-4, momentum=0.9, weight_decay=5e-4)
+    return torch.optim.SGD(bare.parameters(), **settings)
 
 
 def _shrink(loader: ConfigDict, images: int, steps: int) -> None:

@@ -50,8 +50,8 @@ def same(first, second):
             if not torch.equal(x, y):
                 return False
         for x, y in zip(a['data_samples'], b['data_samples'], strict=True):
-            same = np.array_equal(x.permutation, y.permutation)
-            if x.img_path != y.img_path or not same:
+            shuffled_alike = np.array_equal(x.permutation, y.permutation)
+            if x.img_path != y.img_path or not shuffled_alike:
                 return False
     return True
 

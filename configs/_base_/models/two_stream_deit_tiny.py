@@ -8,3 +8,8 @@ backbone = dict(
         patch_size=16,
         out_type='featmap'),
     stem=['patch_embed.projection'])
+# AdamW as transformers want it, instead of SGD.
+adamw = dict(
+    _delete_=True,
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=3.5e-4, weight_decay=0.05))

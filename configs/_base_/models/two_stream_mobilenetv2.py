@@ -5,3 +5,8 @@ backbone = dict(
     network=dict(type='mmpretrain.MobileNetV2'),
     stem=['conv1'],
     stride_one=['layer6'])
+# For fine-tuning: AGW's rate of 0.1 makes the features collapse.
+adam = dict(
+    _delete_=True,
+    type='OptimWrapper',
+    optimizer=dict(type='Adam', lr=3.5e-4, weight_decay=5e-4))

@@ -10,8 +10,4 @@ model = dict(
     backbone=_base_.backbone,
     heads=dict(id=dict(num_classes=_base_.num_classes)),
     init_from=None)
-# AdamW as transformers want it, instead of SGD.
-optim_wrapper = dict(
-    _delete_=True,
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=3.5e-4, weight_decay=0.05))
+optim_wrapper = _base_.adamw

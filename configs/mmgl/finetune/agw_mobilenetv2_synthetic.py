@@ -10,8 +10,4 @@ model = dict(
     backbone=_base_.backbone,
     heads=dict(id=dict(num_classes=_base_.num_classes)),
     init_from=None)
-# AGW's rate of 0.1 makes the features of this network collapse.
-optim_wrapper = dict(
-    _delete_=True,
-    type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=3.5e-4, weight_decay=5e-4))
+optim_wrapper = _base_.adam

@@ -11,8 +11,4 @@ model = dict(
     heads=dict(
         permutation=dict(num_stripes=_base_.num_stripes),
         part=dict(num_stripes=_base_.num_stripes)))
-# AdamW as transformers want it, instead of SGD.
-optim_wrapper = dict(
-    _delete_=True,
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=3.5e-4, weight_decay=0.05))
+optim_wrapper = _base_.adamw

@@ -52,8 +52,9 @@ def _by_view(inputs: Tensor | Sequence[Any]) -> list[Any]:
     """List the images of each view."""
     if isinstance(inputs, Tensor) and inputs.ndim == 5:
         return list(inputs.unbind(1))
-    whole = not isinstance(inputs, tuple)
-    if not (whole and all(isinstance(image, Tensor) for image in inputs)):
+    if isinstance(inputs, tuple) or any(
+        not isinstance(image, Tensor) for image in inputs
+    ):
         return list(inputs)
     stacks = [image if image.ndim == 4 else image[None] for image in inputs]
     counts = sorted({len(stack) for stack in stacks})
