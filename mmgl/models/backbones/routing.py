@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from mmgl.structures.modality import INFRARED, VISIBLE
 
+from ..functional.memory_order import reorder_rows
+
 
 def check_modality(owner: object, x: Tensor, modality: Tensor) -> None:
     """Check that there is one modality number for each image."""
@@ -56,7 +58,8 @@ def route(
         if len(own) == len(x):
             x = part(x)
             return x
-    routed = torch.cat(
-        [part(x[own]) for part, own in zip(parts, rows, strict=True)]
-    )
-    return routed[torch.cat(tuple(rows)).argsort()]
+    order = torch.cat(tuple(rows))
+    sizes = [len(own) for own in rows]
+    pieces = torch.split(reorder_rows(x, order), sizes)
+    routed = [part(piece) for part, piece in zip(parts, pieces, strict=True)]
+    return reorder_rows(torch.cat(routed), order.argsort())

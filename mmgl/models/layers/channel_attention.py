@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmgl.registry import MODELS
 
+from ..functional.memory_order import in_memory_as
 from ..functional.pairwise import at_least_fp32
 
 
@@ -37,4 +38,4 @@ class ChannelAttention(nn.Module):
             likeness = torch.bmm(flat, flat.transpose(1, 2))
             attention = likeness.neg().softmax(dim=-1)
             out = self.gamma * torch.bmm(attention, flat) + flat
-        return out.to(x.dtype).view_as(x)
+        return in_memory_as(x, out.to(x.dtype).view(x.shape))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
 
+from ..functional.memory_order import in_memory_as
 from ..functional.pairwise import at_least_fp32
 
 
@@ -52,5 +53,5 @@ class ModalityAlleviation(nn.Module):
         # Sums over all positions lose digits in half precision.
         with torch.autocast(device_type=x.device.type, enabled=False):
             full = at_least_fp32(x)
-            normed = F.instance_norm(full, eps=self.eps)
+            normed = in_memory_as(x, F.instance_norm(full, eps=self.eps))
             return torch.lerp(normed, full, weight.to(full.dtype)).to(x.dtype)

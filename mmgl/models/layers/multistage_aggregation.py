@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
 
+from ..functional.memory_order import in_memory_as
 from ..functional.pairwise import at_least_fp32
 from .diverse_expansion import DiverseExpansion
 
@@ -107,5 +108,6 @@ def _attend(
         else:
             found = (value @ key.transpose(1, 2) / key.shape[2]) @ query
     found = found.to(maps[0].dtype).reshape(maps[0].shape)
+    found = in_memory_as(high, found)
     attended: Tensor = layers['bn'](layers['out'](found))
     return high + attended

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmgl.utils.checks import require
 
+from ..functional.memory_order import in_memory_as
 from ..functional.pairwise import at_least_fp32
 
 
@@ -43,5 +44,6 @@ class NonLocalBlock(nn.Module):
             keys = at_least_fp32(phi) / phi.shape[2]
             context = at_least_fp32(g) @ keys.transpose(1, 2)
             y = (context @ at_least_fp32(theta)).to(theta.dtype)
-        attended: Tensor = self.bn(self.out(y.unflatten(2, x.shape[2:])))
+        y = in_memory_as(x, y.unflatten(2, x.shape[2:]))
+        attended: Tensor = self.bn(self.out(y))
         return x + attended
