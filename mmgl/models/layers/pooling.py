@@ -19,7 +19,7 @@ class AvgPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool ``(B, C, h, w)`` to ``(B, C)``."""
-        return at_least_fp32(x).mean(dim=(2, 3))
+        return _mean(at_least_fp32(x))
 
 
 @MODELS.register_module()
@@ -49,7 +49,16 @@ class GeMPooling(nn.Module):
             # that x^p can neither overflow nor underflow in all positions.
             peak = x.detach().amax(dim=(2, 3), keepdim=True)
             peak = peak.clamp(min=self.eps)
-            mean = (x / peak).clamp(min=_FLOOR).pow(self.p).mean(dim=(2, 3))
+            mean = _mean((x / peak).clamp(min=_FLOOR).pow(self.p))
             peak = peak.flatten(1)
             mean = mean + (self.eps / peak).pow(self.p)
             return mean.pow(1 / self.p) * peak
+
+
+def _mean(x: Tensor) -> Tensor:
+    """Average (B, C, h, w) over the positions.
+
+    By a sum, whose gradient is not written out for every position, and so
+    follows the order of the map in memory; that of ``mean`` does not.
+    """
+    return x.sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])
