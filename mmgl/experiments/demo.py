@@ -17,7 +17,7 @@ from mmgl.utils.files import replace_whole
 from mmgl.utils.images import read_image
 from mmgl.utils.progress import ImageProgress
 
-from .methods import SCALES, Scale
+from .methods import QUICK, Scale
 
 PRETRAIN = 'pretrain/mmgl_two-stream_r18-narrow_synthetic'
 FINETUNE = 'finetune/agw_r18-narrow_synthetic'
@@ -48,9 +48,7 @@ def run_demo(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-def make_demo(
-    out: Path, scale: Scale = SCALES['mini'], workers: int = 1
-) -> None:
+def make_demo(out: Path, scale: Scale = QUICK, workers: int = 1) -> None:
     """Write data, train, publish and choose pictures; see the command."""
     from mmgl.apis.evaluation import run_evaluation
     from mmgl.apis.publishing import publish

@@ -13,7 +13,7 @@ from mmgl.utils.errors import ConfigError
 from mmgl.utils.paths import config_dir
 
 from .cells import Cell
-from .methods import METHODS, SCALES, SMOKE, Scale
+from .methods import METHODS, QUICK, SCALES, SMOKE, Scale
 from .pretrainings import names_of
 from .stage import THREADS, Stage
 from .tables import FIGURES, FROM_RECORDS, TABLES, cells_of
@@ -169,7 +169,9 @@ class Options:
     @property
     def size(self) -> Scale:
         """How large the runs are."""
-        return SMOKE if self.smoke else SCALES[self.scale]
+        if QUICKSTART in self.targets:
+            return SMOKE if self.smoke else QUICK
+        return SCALES[self.scale]
 
     @property
     def official(self) -> bool:
