@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
+from mmgl.engine.optim_wrappers import step_together
 from mmgl.models.backbones import TwoStreamResNet
 from mmgl.registry import MODELS
 from mmgl.utils.compat import registry_scope
@@ -82,6 +83,7 @@ def build_case(
         torch.manual_seed(0)
         model = MODELS.build(cfg.model).to(options.device).train()
         optim = build_optim_wrapper(model, cfg.optim_wrapper)
+        step_together(optim.optimizer)
     network = cfg.model.backbone
     network = network.get('network', network)
     bare = TwoStreamResNet(

@@ -1,15 +1,20 @@
-"""Optimizer wrappers beside mmengine's."""
+"""Optimizer wrappers beside mmengine's, and how optimizers step."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.amp.autocast_mode import is_autocast_available
+from torch.optim import Optimizer
 
 from mmgl.registry import OPTIM_WRAPPERS
+
+# What a group of parameters has besides the settings of their step.
+_NAMES = ('params', 'param_name')
+_Group: TypeAlias = dict[str, Any]
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -47,3 +52,39 @@ def _has_autocast(device_type: str) -> bool:
         return is_autocast_available(device_type)
     except RuntimeError:
         return False  # no type of device at all
+
+
+def step_together(optimizer: Optimizer) -> None:
+    """Let an optimizer step over all parameters of equal settings at once.
+
+    With ``paramwise_cfg`` mmengine makes a group of every parameter, and
+    torch launches the kernels of each group for themselves: of AGW a
+    thousand in a step. Between steps the groups are what they were, for
+    schedules and checkpoints.
+    """
+    apart: list[list[_Group]] = []
+    together: list[tuple[_Group, list[_Group]]] = []
+
+    def merge(self: Optimizer, *_: Any) -> None:
+        together.clear()
+        for group in self.param_groups:
+            settings = {k: v for k, v in group.items() if k not in _NAMES}
+            alike = next((g for s, g in together if s == settings), None)
+            if alike is None:
+                together.append((settings, alike := []))
+            alike.append(group)
+        apart.append(self.param_groups)
+        self.param_groups = [
+            {**settings, 'params': [p for one in alike for p in one['params']]}
+            for settings, alike in together
+        ]
+
+    def part(self: Optimizer, *_: Any) -> None:
+        merged, self.param_groups = self.param_groups, apart.pop()
+        for one, (settings, alike) in zip(merged, together, strict=True):
+            # Some optimizers count in their groups.
+            for group in alike:
+                group.update({k: one[k] for k in settings})
+
+    optimizer.register_step_pre_hook(merge)
+    optimizer.register_step_post_hook(part)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.optim import Optimizer
 
 from mmgl.checkpoints.compare import infinite, some_names
 from mmgl.checkpoints.reader import read_checkpoint
@@ -21,6 +22,7 @@ from mmgl.utils.errors import ConfigError
 
 from .bare_model import bare_model
 from .hooks.divergence import stop_run
+from .optim_wrappers import step_together
 
 
 @RUNNERS.register_module()
@@ -56,6 +58,13 @@ class ReIDRunner(Runner):  # type: ignore[misc]
         """Load the checkpoint of the config, then write the config down."""
         super().load_or_resume()
         super().dump_config()
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """Build the wrapper, whose optimizer takes few steps for many."""
+        wrapper = super().build_optim_wrapper(optim_wrapper)
+        if isinstance(getattr(wrapper, 'optimizer', None), Optimizer):
+            step_together(wrapper.optimizer)
+        return wrapper
 
     def load_checkpoint(
         self, filename: str, *_: Any, **__: Any
