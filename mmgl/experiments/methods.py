@@ -139,8 +139,11 @@ SCALES = {
     ),
 }
 # The quickstart need not agree with the records of tables to the last digit:
-# its maps lie in memory as those of full size do, which is faster.
-_FAST = {'default_hooks.channels_last.type': 'ChannelsLastHook'}
+# it takes the order in memory and the precision that the machine is fast in.
+_FAST = {
+    'default_hooks.channels_last.type': 'ChannelsLastHook',
+    'precision': 'auto',
+}
 QUICK = replace(SCALES['mini'], changes=dict(pretrain=_FAST, finetune=_FAST))
 # At its shortest, too briefly for its numbers to mean anything: half as many
 # steps an epoch as there are images for.
