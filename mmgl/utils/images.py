@@ -5,6 +5,7 @@ at most ``MAX_PIXELS``, in grey, RGB or palette colours. Alpha must be opaque
 and is dropped. 16 bits become eight by a window of percentiles, if given.
 """
 
+import hashlib
 import io
 import os
 import stat
@@ -31,6 +32,9 @@ SCAN_OF_JPEG = b'\xff\xda'
 # A scan of a few bytes goes over all pixels; cameras write one, or ten.
 MAX_SCANS = 1000
 _COMPLAINT = 'Corrupt JPEG data'  # of libjpeg
+# Digests of files that follow the rules, and whether they have 16 bits.
+_PASSED: dict[bytes, bool] = {}
+_MOST_PASSED = 2**16
 
 
 def as_contiguous(img: Pixels) -> Pixels:
@@ -86,7 +90,7 @@ def decode_image(
     """
     flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
     with _named(name):
-        deep = _check(data)
+        deep = _check_once(data)
         if deep and window is None:
             raise ValueError(
                 'it has 16 bits; set the argument window of '
@@ -167,6 +171,22 @@ def _named(name: str) -> Iterator[None]:
             f'image {name!r} cannot be read: it cannot be decoded '
             f'({one_line(error)}); restore the file'
         ) from error
+
+
+def _check_once(data: bytes) -> bool:
+    """Apply the rules, which take as long as decoding a small image.
+
+    Trainings read the same files again and again. What is remembered is what
+    a file holds, not its name; only files that pass are.
+    """
+    key = hashlib.sha256(data).digest()
+    deep = _PASSED.get(key)
+    if deep is None:
+        deep = _check(data)
+        if len(_PASSED) >= _MOST_PASSED:
+            _PASSED.clear()
+        _PASSED[key] = deep
+    return deep
 
 
 def _check(data: bytes, max_pixels: int = MAX_PIXELS) -> bool:

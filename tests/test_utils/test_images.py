@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmgl.utils import images
 from mmgl.utils.errors import ConfigError
 from mmgl.utils.images import (
     decode_image,
@@ -219,6 +220,27 @@ def test_what_is_no_file_does_not_hang(tmp_path):
         file.truncate(2**40)
     with pytest.raises(ConfigError, match='larger than'):
         read_file(large)
+
+
+def test_what_follows_the_rules_is_checked_once(monkeypatch):
+    checked, check = [], images._check
+    monkeypatch.setattr(images, '_PASSED', {})
+    monkeypatch.setattr(images, '_MOST_PASSED', 3)
+    monkeypatch.setattr(
+        images, '_check', lambda data: [checked.append(data), check(data)][1]
+    )
+    good = [encoded('.png', picture(seed)) for seed in range(5)]
+    bad = good[0][:-20]
+    for _ in range(3):
+        assert np.array_equal(decode_image(good[0], 'a'), picture(0))
+        refused(bad, 'cannot be decoded')
+    assert checked == [good[0], bad, bad, bad]
+    for data in good:
+        decode_image(data, 'a')
+        assert len(images._PASSED) <= 3
+    deep = png(1, 1, depth=16, colour=0, rows=b'\0\1\2')
+    for _ in range(2):
+        refused(deep, 'window')
 
 
 def test_what_a_decoder_says_of_a_cut_jpeg_is_heard(tmp_path, capfd):
