@@ -60,7 +60,7 @@ class ReIDRunner(Runner):  # type: ignore[misc]
         super().dump_config()
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """Build the wrapper, whose optimizer takes few steps for many."""
+        """Build it; its optimizer steps over many parameters at once."""
         wrapper = super().build_optim_wrapper(optim_wrapper)
         if isinstance(getattr(wrapper, 'optimizer', None), Optimizer):
             step_together(wrapper.optimizer)

@@ -24,7 +24,7 @@ from mmgl.structures.modality import INFRARED, VISIBLE
 
 from .backbones.base_resnet import STAGES, BaseReIDResNet
 from .backbones.resnet_parts import ARCHITECTURES
-from .backbones.routing import modality_indices
+from .backbones.routing import modality_indices, route
 from .functional.feature_search import pixel_logits
 from .layers import FeatureSearchCell
 
@@ -145,13 +145,8 @@ class PrunedBackbone(nn.Module):
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
         """Compute the feature map ``(B, C, h, w)`` in the order of ``x``."""
-        indices = modality_indices(modality, x.device)
-        maps = [
-            self.get_submodule(name)(x[rows])
-            for name, rows in zip(STREAMS, indices, strict=True)
-            if len(rows)
-        ]
-        return torch.cat(maps)[torch.cat(indices).argsort()]
+        streams = [self.get_submodule(name) for name in STREAMS]
+        return route(streams, modality_indices(modality, x.device), x)
 
 
 def search_cells(backbone: BaseReIDResNet) -> dict[str, FeatureSearchCell]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmgl.registry import MODELS
 
-from .reid_data_preprocessor import ReIDDataPreprocessor
+from .reid_data_preprocessor import ReIDDataPreprocessor, differ_in_size
 
 
 @MODELS.register_module()
@@ -52,9 +52,7 @@ def _by_view(inputs: Tensor | Sequence[Any]) -> list[Any]:
     """List the images of each view."""
     if isinstance(inputs, Tensor) and inputs.ndim == 5:
         return list(inputs.unbind(1))
-    if isinstance(inputs, tuple) or any(
-        not isinstance(image, Tensor) for image in inputs
-    ):
+    if differ_in_size(inputs):
         return list(inputs)
     stacks = [image if image.ndim == 4 else image[None] for image in inputs]
     counts = sorted({len(stack) for stack in stacks})

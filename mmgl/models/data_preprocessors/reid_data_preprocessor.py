@@ -161,8 +161,8 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):  # type: ignore[misc]
 
 def _row_each(values: list[Any]) -> Tensor:
     """Stack numbers, arrays or tensors."""
-    if isinstance(values[0], Tensor):
-        return torch.stack(values)
+    if any(isinstance(value, Tensor) for value in values):
+        return torch.stack([torch.as_tensor(value) for value in values])
     # A tensor of each would keep a GPU waiting for milliseconds.
     return torch.from_numpy(np.array(values))
 
@@ -175,6 +175,13 @@ def _repeat(targets: Tensors, counts: Sequence[int]) -> Tensors:
     return dict(repeated, view=view, source=source)
 
 
+def differ_in_size(images: Tensor | Sequence[Any]) -> bool:
+    """Tell whether a batch is a list of views, each of a size of its own."""
+    return isinstance(images, tuple) or any(
+        not isinstance(image, Tensor) for image in images
+    )
+
+
 def _split_views(
     images: Tensor | Sequence[Tensor],
 ) -> tuple[Tensor | list[Tensor], list[int] | None]:
@@ -183,9 +190,7 @@ def _split_views(
         if images.ndim != 5:
             return images, None
         return images.flatten(0, 1), [int(images.shape[1])] * len(images)
-    if isinstance(images, tuple) or any(
-        not isinstance(image, Tensor) for image in images
-    ):
+    if differ_in_size(images):
         raise ValueError(
             'ReIDDataPreprocessor got views of different sizes, which cannot '
             'be rows of one batch; crop them alike, or use '

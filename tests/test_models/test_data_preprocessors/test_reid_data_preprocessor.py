@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -33,10 +34,12 @@ def test_normalises_once_in_rgb():
     assert not prep.state_dict()
 
 
-def test_targets():
+@pytest.mark.parametrize('one', [torch.tensor, np.array])
+@pytest.mark.parametrize('other', [torch.tensor, np.array])
+def test_targets(one, other):
     samples = [
-        sample(7, 1, 3, permutation=torch.tensor([1, 0, 2])),
-        sample(5, 0, 6, permutation=torch.tensor([2, 1, 0])),
+        sample(7, 1, 3, permutation=one([1, 0, 2])),
+        sample(5, 0, 6, permutation=other([2, 1, 0])),
     ]
     out = ReIDDataPreprocessor()({'inputs': images(), 'data_samples': samples})
     targets = out['targets']
