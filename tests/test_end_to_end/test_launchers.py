@@ -85,4 +85,4 @@ def test_train_on_two_and_test_on_any_number(
     # 310 and 74 images do not divide by 3: some are seen twice.
     for processes in (2, 3):
         several = metrics(leaf, checkpoint, chosen, tmp_path, processes)
-        assert several == pytest.approx(one, abs=1e-6)
+        assert several == pytest.approx(one, rel=1e-6, abs=1e-6)

@@ -347,4 +347,4 @@ def test_two_processes_on_the_cpu(tmp_path, monkeypatch):
         [str(config), str(folder / 'epoch_2.pth'), '--out', 'one.json']
     )
     one, two = (read_report(tmp_path / f'{n}.json')[0] for n in ('one', 'two'))
-    assert two == pytest.approx(one, abs=1e-5)
+    assert two == pytest.approx(one, rel=1e-5, abs=1e-5)
