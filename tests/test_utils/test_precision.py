@@ -1,3 +1,4 @@
+import platform
 import warnings
 
 import pytest
@@ -61,17 +62,30 @@ def test_on_gpus(capability, expected, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('amx', 'expected'), [(True, 'bf16'), (False, 'fp32')]
+    ('capabilities', 'expected'),
+    [
+        (dict(amx_bf16=True, cpu_name='Intel(R) Xeon(R) 6'), 'bf16'),
+        (dict(avx512_bf16=True, cpu_name='Intel(R) Xeon(R) 6'), 'fp32'),
+        (dict(avx512_bf16=True, cpu_name='AMD EPYC'), 'bf16'),
+        (dict(avx512_bf16=False, cpu_name='AMD EPYC'), 'fp32'),
+        (dict(architecture='aarch64'), 'fp32'),
+    ],
 )
-def test_on_processors(amx, expected, monkeypatch):
+def test_on_processors(capabilities, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(
-        torch.cpu, '_is_amx_tile_supported', lambda: amx, raising=False
+        torch.cpu, 'get_capabilities', lambda: capabilities, raising=False
     )
     assert fast_precision() == expected
 
 
-def test_on_processors_that_nobody_knows(monkeypatch):
+def test_where_torch_does_not_tell(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    monkeypatch.delattr(torch.cpu, '_is_amx_tile_supported', raising=False)
+    monkeypatch.delattr(torch.cpu, 'get_capabilities', raising=False)
     assert fast_precision() == 'fp32'
+
+
+def test_torch_tells_of_bf16():
+    if torch.__version__ >= '2.11' and platform.machine() == 'x86_64':
+        told = torch.cpu.get_capabilities()
+        assert {'amx_bf16', 'avx512_bf16', 'cpu_name'} <= set(told)
