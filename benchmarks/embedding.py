@@ -2,82 +2,100 @@
 
 The limit is what cannot be saved: to read, decode and resize all images, and
 to run the network on them, one after the other, by torch and what it is
-exported to. Random weights of a small AGW (ResNet-18 of half width, 96 x 48
-pixels), for which what is around the network weighs most.
+exported to; on one core, which shows what is lost, and on all, which read and
+compute at a time (torch computes on one of them with OMP_NUM_THREADS=1).
+Random weights of a small AGW (ResNet-18 of half width, 96 x 48 pixels), for
+which what is around the network weighs most.
 """
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
 from images import large_and_noisy, write_images
 from serving_client import make_bundle
 
 from mmgl import Embedder
 from mmgl.apis.exporting import export
 from mmgl.apis.inference.sources import Source
-from mmgl.apis.parsers import EXPORTS
-from mmgl.structures import MODALITY_NAMES
 from mmgl.utils.benchmark import Figure, alternate, report
 
 SHARE = 0.9  # of the limit
 BATCH = 64
-CLOCKS = {
-    time.process_time: 'processor time',
-    time.perf_counter: 'on the clock',
+# What runs exported networks, with its device and precisions.
+RUNTIMES = {
+    'onnxruntime': ('cpu', ('fp32',)),
+    'openvino': ('openvino', ('fp32', 'bf16')),
 }
-# Formats of export, and what runs them.
-RUNTIMES = {'onnx': 'onnxruntime', 'openvino': 'openvino'}
 
 
-def embedders(
-    bundle: Path, images: Sequence[Path]
-) -> Iterator[tuple[str, Embedder]]:
+def embedders(bundle: Path) -> Iterator[tuple[str, Embedder]]:
     """Open the network in all runtimes that are there, as 'RUNTIME TYPE'."""
+    opened = partial(Embedder, batch_size=BATCH)
     for precision in ('fp32', 'bf16'):
-        yield (
-            f'torch {precision}',
-            Embedder(bundle, precision=precision, batch_size=BATCH),
-        )
-    for runtime, package in RUNTIMES.items():
-        if not find_spec(package):
-            print(f'{runtime} is left out: {package} is not installed')
+        yield f'torch {precision}', opened(bundle, precision=precision)
+    for runtime, (device, precisions) in RUNTIMES.items():
+        if not find_spec(runtime):
+            print(f'{runtime} is left out: it is not installed')
             continue
-        for number in ('fp32', 'int8') if runtime == 'onnx' else ('fp32',):
-            out = bundle.parent / f'{runtime}_{number}'
-            few = [images[:64]] * 2 if number == 'int8' else None
-            export(bundle, out, runtime, int8=few)
-            files = (
-                out / f'{name}{EXPORTS[runtime]}' for name in MODALITY_NAMES
-            )
-            yield f'{runtime} {number}', Embedder(*files, batch_size=BATCH)
+        exported = partial(opened, device=device)
+        for precision in precisions:
+            network = exported(bundle.parent / 'fp32', precision=precision)
+            yield f'{runtime} {precision}', network
+        yield f'{runtime} int8', exported(bundle.parent / 'int8')
+
+
+@contextmanager
+def bound_to(cores: set[int]) -> Iterator[None]:
+    """Keep to these cores what is started here."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
     """Yield the share of the limit of each network, and the rates."""
     write_images(folder / 'data', options.images, retouch=large_and_noisy())
     paths = sorted((folder / 'data/cam1').rglob('*.jpg'))
-    for name, embedder in embedders(make_bundle(folder), paths):
-        work = {
-            'limit': partial(at_the_limit, embedder, paths),
-            'all': partial(embedder.embed, paths, 'visible'),
-        }
-        for clock, words in CLOCKS.items():
-            seconds = alternate(work, options.repeats, clock)
-            rates = {key: len(paths) / one for key, one in seconds.items()}
-            yield Figure(
-                f'share of the limit, {name}, {words}',
-                rates['all'] / rates['limit'],
-                SHARE,
-                at_least=True,
-                note=f'{rates["all"]:.0f} of {rates["limit"]:.0f} images/s, '
-                f'{torch.get_num_threads()} threads',
-            )
+    bundle = make_bundle(folder)
+    if find_spec('onnxruntime'):
+        export(bundle, folder / 'fp32')
+        export(bundle, folder / 'int8', int8=[paths[:BATCH]] * 2)
+    there = sorted(os.sched_getaffinity(0))
+    for cores in [there[:1], there][: len(there)]:
+        with bound_to(set(cores)):
+            for name, embedder in embedders(bundle):
+                yield share_of(name, embedder, paths, len(cores), options)
+
+
+def share_of(
+    name: str,
+    embedder: Embedder,
+    paths: Sequence[Path],
+    cores: int,
+    options: argparse.Namespace,
+) -> Figure:
+    """Compare the rates of the Embedder and of the limit."""
+    work = {
+        'limit': partial(at_the_limit, embedder, paths),
+        'all': partial(embedder.embed, paths, 'visible'),
+    }
+    seconds = alternate(work, options.repeats, time.perf_counter)
+    rates = {key: len(paths) / one for key, one in seconds.items()}
+    note = f'{rates["all"]:.0f} of {rates["limit"]:.0f} images/s'
+    label = f'share of the limit, {name}, cores: {cores}'
+    return Figure(
+        label, rates['all'] / rates['limit'], SHARE, at_least=True, note=note
+    )
 
 
 def at_the_limit(embedder: Embedder, paths: Sequence[Path]) -> None:

@@ -105,9 +105,9 @@ def _write_openvino(
 
     onnx_path = path.with_suffix('.onnx')
     _write_onnx(network, size, onnx_path, facts)
-    openvino.save_model(
-        openvino.convert_model(str(onnx_path)), path, compress_to_fp16=False
-    )
+    # convert_model would report to its authors.
+    converted = openvino.Core().read_model(onnx_path)
+    openvino.save_model(converted, path, compress_to_fp16=False)
     onnx_path.unlink()
 
 

@@ -1,5 +1,7 @@
 """Which precisions a machine has, and TF32 on NVIDIA GPUs."""
 
+from typing import Any
+
 import torch
 
 
@@ -15,7 +17,7 @@ def fast_precision() -> str:
         major, _ = torch.cuda.get_device_capability()
         return 'bf16' if major >= 8 else 'fp16' if major == 7 else 'fp32'
     # Torch tells since 2.11.
-    has = getattr(torch.cpu, 'get_capabilities', dict)()
+    has: dict[str, Any] = getattr(torch.cpu, 'get_capabilities', dict)()
     by_amd = has.get('avx512_bf16') and 'AMD' in has.get('cpu_name', '')
     return 'bf16' if has.get('amx_bf16') or by_amd else 'fp32'
 

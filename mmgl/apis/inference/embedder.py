@@ -25,7 +25,7 @@ ON_ERROR = ('raise', 'report')
 def open_network(
     weights: Sequence[str | Path], config: Any, device: str, precision: str
 ) -> Network:
-    """Open weights for torch, or exported networks for ONNX Runtime."""
+    """Open weights for torch, or exported networks without it."""
     if files := exported_files(weights):
         if config is not None:
             raise ConfigError('exported networks need no config; leave it out')
@@ -51,7 +51,7 @@ class Embedder:
         more: The second ``.onnx`` file.
         config: For a checkpoint that does not carry its config.
         device: 'auto' takes the GPU if there is one; files of ``mmgl export``
-            need onnxruntime-gpu for that.
+            need onnxruntime-gpu for that, and run by OpenVINO on 'openvino'.
         precision: 'fp32', 'bf16' or 'fp16'; 'auto' is fp32, whose features do
             not depend on the batch.
         batch_size: Images that go through the network at a time.

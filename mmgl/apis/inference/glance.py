@@ -2,7 +2,7 @@
 
 import warnings
 
-import numpy as np
+import cv2
 
 from mmgl.protocols.modality import INFRARED, MODALITY_NAMES
 
@@ -22,10 +22,12 @@ class Glance:
         """Look at the colours of a prepared picture."""
         if source.modality in self.warned:
             return
-        channels = image.reshape(-1, 3).astype(np.int16)
-        difference = np.abs(channels - channels[:, [1, 2, 0]])
-        grey = not difference.any()
-        coloured = difference.mean() > _COLOURED
+        planes = cv2.split(image)
+        difference = sum(
+            cv2.norm(planes[i], planes[i - 1], cv2.NORM_L1) for i in range(3)
+        )
+        grey = difference == 0
+        coloured = difference > _COLOURED * image.size
         wrong = coloured if source.modality == INFRARED else grey
         if wrong:
             self.warned.add(source.modality)

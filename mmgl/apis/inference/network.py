@@ -1,4 +1,4 @@
-"""What turns prepared pictures into features: torch or ONNX Runtime."""
+"""What turns prepared pictures into features: torch or a runtime of ONNX."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

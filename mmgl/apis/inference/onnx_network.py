@@ -1,4 +1,4 @@
-"""Networks that ``mmgl export`` wrote, run by ONNX Runtime without torch."""
+"""Networks that ``mmgl export`` wrote as ONNX, which need no torch."""
 
 import ast
 import json
@@ -15,6 +15,7 @@ from mmgl.utils.errors import ConfigError, missing_packages, one_line
 from mmgl.utils.resampling import KERNELS, resample
 
 from .network import Features, UnexplainedError
+from .onnx_runtimes import Runtime, open_runtime
 from .seal import read_sealed
 from .sources import LARGEST, Picture, window_of
 
@@ -24,7 +25,6 @@ _SHARED = ('model_hash', 'precision', 'size', 'transforms', 'calibration')
 # What :meth:`OnnxNetwork.run` gives a file.
 _INPUT = dict(colours='RGB', layout='NHWC uint8')
 _HASH = re.compile('[0-9a-f]{64}')
-_CUDA = 'CUDAExecutionProvider'
 
 
 def exported_files(weights: Sequence[str | Path]) -> list[Path]:
@@ -50,30 +50,25 @@ class OnnxNetwork:
     def __init__(
         self, files: Sequence[Path], device: str, precision: str
     ) -> None:
-        if precision not in ('auto', 'fp32'):
-            raise ConfigError(
-                'exported networks run in the precision of the file; leave '
-                f'out precision {precision!r}'
-            )
         self.source = files[0]
-        self._sessions: dict[int, Any] = {}
+        self._runtimes: dict[int, Runtime] = {}
         facts: dict[str, Any] = {}
         for path in files:
-            session, found = _open(path, device)
+            runtime, found = _open(path, device, precision)
             number = MODALITY_NAMES.index(found['modality'])
-            if number in self._sessions:
+            if number in self._runtimes:
                 raise ConfigError(
                     f'{path} is for {found["modality"]} images, too; give '
                     'one file a modality'
                 )
             for name in _SHARED:
-                if self._sessions and found.get(name) != facts.get(name):
+                if self._runtimes and found.get(name) != facts.get(name):
                     raise ConfigError(
                         f'{path} and {files[0]} differ in their {name}; '
                         'give the files of one export'
                     )
-            self._sessions[number], facts = session, found
-        self.modalities = sorted(self._sessions)
+            self._runtimes[number], facts = runtime, found
+        self.modalities = sorted(self._runtimes)
         self.sha256 = facts['model_hash']
         self.seen, self.prepare = facts['seen'], facts['prepare']
         self.window = facts['window']
@@ -85,23 +80,23 @@ class OnnxNetwork:
         numbers = np.asarray(modality)
         parts = {}
         for number in np.unique(numbers):
-            session = self._sessions.get(int(number))
-            if session is None:
+            runtime = self._runtimes.get(int(number))
+            if runtime is None:
                 raise ConfigError(
                     f'there is no network for {MODALITY_NAMES[number]} '
                     f'images beside {self.source}; give its file, too'
                 )
-            parts[number] = self._features(session, rgb[numbers == number])
+            parts[number] = self._features(runtime, rgb[numbers == number])
         width = min(part.shape[1] for part in parts.values())
         result: Features = np.empty((len(rgb), width), np.float32)
         for number, part in parts.items():
             result[numbers == number] = part
         return result
 
-    def _features(self, session: Any, rgb: Picture) -> Features:
+    def _features(self, runtime: Runtime, rgb: Picture) -> Features:
         """Compute those of one modality."""
         try:
-            (part,) = session.run(None, {'images': rgb})
+            part = runtime.run(rgb)
             if part.ndim != 2 or len(part) != len(rgb):
                 raise ValueError(f'features are {part.shape}')
         except Exception as error:  # a runtime raises what it likes
@@ -125,67 +120,40 @@ class OnnxNetwork:
         """Leave the file as it is: it holds what the bundle knew."""
 
 
-def _open(path: Path, device: str) -> tuple[Any, dict[str, Any]]:
+def _open(
+    path: Path, device: str, precision: str
+) -> tuple[Runtime, dict[str, Any]]:
     """Open a file, and read what it says about itself.
 
     ``seen`` and ``known``, the calibration, are read; ``prepare`` is what the
     transforms do, ``window`` what is done before.
     """
-    with missing_packages(str(path)):
-        import onnxruntime
     if not path.is_file():
         raise ConfigError(f'there is no file {path}')
-    data, providers = read_sealed(path), _providers(device, onnxruntime)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised as well
+    data = read_sealed(path)
     try:
-        session = onnxruntime.InferenceSession(
-            data, options, providers=providers
-        )
+        with missing_packages(str(path)):
+            runtime = open_runtime(data, device, precision)
+    except ConfigError:
+        raise
     except Exception as error:  # each kind of damage has its own
         raise ConfigError(
             f'{path} cannot be opened ({one_line(error)})'
         ) from None
-    if device.startswith('cuda') and _CUDA not in session.get_providers():
-        raise ConfigError(
-            f'onnxruntime cannot use device {device!r}; install CUDA and '
-            'cuDNN of the versions that onnxruntime-gpu names'
-        )
     try:
-        facts = _facts(session, path)
+        facts = _facts(runtime, path)
     except ConfigError:
         raise
     except Exception:  # whatever a file may say
         raise ConfigError(
             f'{path} is no network that mmgl export wrote; export it again'
         ) from None
-    return session, facts
+    return runtime, facts
 
 
-def _providers(device: str, onnxruntime: Any) -> list[Any]:
-    """Choose what computes; the CPU takes what a GPU cannot."""
-    kind, _, number = device.partition(':')
-    if kind not in ('auto', 'cpu', 'cuda') or not (number or '0').isdecimal():
-        raise ConfigError(
-            'exported networks run on the devices auto, cpu, cuda or cuda:1 '
-            f'and so on, got {device!r}'
-        )
-    there = _CUDA in onnxruntime.get_available_providers()
-    if kind == 'cuda' and not there:
-        raise ConfigError(
-            f'device {device!r} needs ONNX Runtime for NVIDIA GPUs: pip '
-            'uninstall onnxruntime, then pip install onnxruntime-gpu'
-        )
-    cpu = 'CPUExecutionProvider'
-    if kind == 'cpu' or not there:
-        return [cpu]
-    # With TF32 features would be those of ten bits.
-    return [(_CUDA, dict(device_id=number or '0', use_tf32='0')), cpu]
-
-
-def _facts(session: Any, path: Path) -> dict[str, Any]:
+def _facts(runtime: Runtime, path: Path) -> dict[str, Any]:
     """Read the metadata; any error says that they are none of ours."""
-    facts: dict[str, Any] = dict(session.get_modelmeta().custom_metadata_map)
+    facts: dict[str, Any] = dict(runtime.metadata)
     height, width = ast.literal_eval(facts['size'])
     facts['seen'] = json.loads(facts.get('seen', '[]'))
     facts['known'] = json.loads(facts.get('calibration', 'null'))
@@ -193,11 +161,8 @@ def _facts(session: Any, path: Path) -> dict[str, Any]:
     facts['prepare'] = prepare = preparation(steps, path)
     facts['window'] = window_of(steps)
     blank = prepare(np.zeros((64, 32, 3), np.uint8))
-    (given,), (got,) = session.get_inputs(), session.get_outputs()
     if not (
-        blank.shape == (height, width, 3) == (*given.shape[1:],)
-        and (given.name, given.type) == ('images', 'tensor(uint8)')
-        and got.type == 'tensor(float)'
+        blank.shape == (height, width, 3) == runtime.pictures()
         and facts['modality'] in MODALITY_NAMES
         and isinstance(facts['seen'], list)
         and _INPUT.items() <= facts.items()

@@ -228,6 +228,8 @@ def _files(path: str | Path) -> list[Path]:
 
 def _found(path: str | Path) -> list[Path]:
     found = Path(path).expanduser()
+    if found.is_file():  # most are: asked for first
+        return [found]
     if found.is_dir():
         # Names that begin with a dot are of systems, not of people.
         inside = sorted(
