@@ -185,7 +185,7 @@ def tiny_shards(tiny_sysu, tmp_path_factory):
 def toy_config(tmp_path, monkeypatch):
     """Write a toy config; extra lines of Python are appended to it."""
     monkeypatch.chdir(tmp_path)
-    base = ROOT / 'configs/_base_/contiguous_runtime.py'
+    base = ROOT / 'configs/_base_/default_runtime.py'
 
     def write(extra='', name='toy_config.py'):
         import toy

@@ -79,6 +79,7 @@ class ToyModel(BaseModel):
         super().__init__()
         self.init_from = init_from
         self.steps = 0
+        self.backbone = nn.Identity()  # which hooks look for
         self.first = nn.Linear(4, width)
         self.norm = nn.BatchNorm1d(width)
         self.second = nn.Linear(width, 1)

@@ -35,7 +35,8 @@ def add_embedder_options(parser: argparse.ArgumentParser) -> None:
         'both modalities)',
     )
     add('--config', help='config, if a checkpoint does not carry it')
-    add('--device', default='auto', help='default: the GPU if there is one')
+    text = "default: the GPU if there is one; 'openvino' runs .onnx files"
+    add('--device', default='auto', help=text)
     add('--precision', default='auto', choices=('auto', *PRECISIONS))
     add('--batch-size', type=positive, default=64)
     add('--workers', type=positive, default=4, help='threads that decode')

@@ -26,7 +26,7 @@ from .checking import check_config, check_files, check_sections, check_settings
 from .classes import count_classes, leave_heads_out
 from .files import read_config_file
 from .keys import LOADERS
-from .overrides import apply_overrides
+from .overrides import apply_overrides, drop_channels_last
 from .selection import choose_epoch
 from .shipped import find_config, list_configs
 
@@ -139,10 +139,7 @@ def _apply_common(cfg: Config, options: Namespace) -> None:
     cfg['launcher'] = options.launcher
     os.environ.setdefault('LOCAL_RANK', str(options.local_rank))
     apply_overrides(cfg, options.cfg_options, f'config {options.config}')
-    hooks = cfg.get('default_hooks') or {}
-    if hooks.get('channels_last', '') is None:
-        # The Runner takes None for its own hooks only.
-        del hooks['channels_last']
+    drop_channels_last(cfg)
     check_sections(cfg)
     derive_loaders(cfg)
 

@@ -137,6 +137,16 @@ def apply_overrides(
         ) from error
 
 
+def drop_channels_last(cfg: Mapping[str, Any]) -> None:
+    """Take its hook out of a config that has None for it.
+
+    The Runner takes None for its own hooks only.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    if hooks.get('channels_last', '') is None:
+        del hooks['channels_last']
+
+
 def _culprit(cfg: Config, overrides: Mapping[str, Any]) -> str:
     """Name the first key that cannot be merged, or all if each can."""
     for key, value in overrides.items():

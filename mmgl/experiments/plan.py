@@ -179,10 +179,14 @@ class Planner:
         start: Overrides | None = None,
     ) -> Stage:
         """Let a stage train; ``start`` are changes of ``model.init_from``."""
-        options = self.options
-        size = options.size.changes.get(stage.kind, {})
-        # What the user gives has the last word.
-        changes = {**changes, **size, **options.overrides}
+        options, given = self.options, self.options.overrides
+        # What the user gives has the last word, on a part of a key, too.
+        size = {
+            key: value
+            for key, value in options.size.changes.get(stage.kind, {}).items()
+            if not any(one.startswith(f'{key}.') for one in given)
+        }
+        changes = {**changes, **size, **given}
         cfg, changes = self._settings.read(stage.config, changes)
         stage.ingredients['config'] = what_decides(cfg.to_dict())
         stage.ingredients['seed'] = stage.seed

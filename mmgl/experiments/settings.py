@@ -8,7 +8,12 @@ from typing import Any
 from mmengine.config import Config
 
 from mmgl.config.keys import LOADERS, TOP_KEYS
-from mmgl.config.overrides import apply_overrides, expand, find_key
+from mmgl.config.overrides import (
+    apply_overrides,
+    drop_channels_last,
+    expand,
+    find_key,
+)
 
 from .methods import Overrides
 
@@ -57,6 +62,7 @@ class Settings:
             self._read[path] = Config.fromfile(path, lazy_import=False)
         config = copy.deepcopy(self._read[path])
         apply_overrides(config, changes, str(path))
+        drop_channels_last(config)
         return config, expand(config, changes, str(path))
 
     def place(

@@ -158,18 +158,19 @@ def test_precision(toy_config, monkeypatch):
 
 
 def test_channels_last_is_the_default_and_can_go(toy_config):
-    full = load_config('finetune/agw_r50_64-81e_sysu').default_hooks
-    assert full.channels_last == dict(type='ChannelsLastHook')
-    # Another order would change recorded figures in their last digits.
-    small = load_config('finetune/agw_r18-narrow_synthetic').default_hooks
-    assert 'channels_last' not in small
-    removed = 'default_hooks.channels_last=None'
-    cfg = build(toy_config(), '--cfg-options', removed)
-    assert 'channels_last' not in cfg.default_hooks
-    given = [toy_config(), toy_config(), '--cfg-options']  # any file
-    options = evaluation_parser().parse_args([*given, removed])
-    tested = run_config.evaluation_config(options)
-    assert 'channels_last' not in tested.default_hooks
+    leaf = 'mmgl/finetune/agw_r18-narrow_synthetic.py'
+    hook = dict(type='ChannelsLastHook')
+    assert load_config(leaf).default_hooks.channels_last == hook
+    removed = ['--cfg-options', 'default_hooks.channels_last=None']
+    given = [toy_config(), toy_config(), *removed]  # any file
+    options = evaluation_parser().parse_args(given)
+    in_file = toy_config('default_hooks = dict(channels_last=None)', 'a.py')
+    for cfg in (
+        build(in_file),
+        build(toy_config(), *removed),
+        run_config.evaluation_config(options),
+    ):
+        assert cfg.default_hooks and 'channels_last' not in cfg.default_hooks
     # A config may have no hooks of its own at all.
     assert build(toy_config(), '--cfg-options', 'default_hooks=None')
 

@@ -154,13 +154,17 @@ def test_every_pretraining_has_a_config(scale):
 @pytest.mark.parametrize('method', ['agw', 'one-stream'])
 @pytest.mark.parametrize('init', ['random', 'mmgl'])
 def test_fingerprints_of_table2_depend_on_configs_only(method, init):
-    """As records there are were made: configs, seed, data, init."""
+    """As records there are were made: configs, seed, data, init.
+
+    And in the order in memory of public code.
+    """
 
     def part(kind, ingredients, *needs):
         return Stage('x', 'x', kind, Path(), ingredients, list(needs))
 
     def training(kind, path, *needs, **more):
         config = Config.fromfile(ROOT / path, lazy_import=False).to_dict()
+        del config['default_hooks']['channels_last']
         decides = what_decides(config)
         return part(kind, {'config': decides, 'seed': 1, **more}, *needs)
 
@@ -352,6 +356,26 @@ def test_user_overrides_have_the_last_word():
     )
     stage = planner.pretraining('mmgl-p', 'two-stream', 0)
     assert options_of(stage)['model.heads.part'] == 'x'
+
+
+def test_records_are_trained_in_the_order_of_public_code():
+    hook = 'default_hooks.channels_last'
+    cell = Cell('mini', 'agw', 'mmgl', 0)
+
+    def trainings(**changes):
+        planner = make_planner(overrides=changes, results=Path('/r'))
+        stages = with_needs([planner.finetuning(cell)])
+        return [s for s in stages if s.kind in ('pretrain', 'finetune')]
+
+    plain, last = trainings(), trainings(**{f'{hook}.type': 'X'})
+    assert len(plain) == len(last) == 2
+    for stage in plain:
+        assert options_of(stage)[hook] == 'None'
+        hooks = stage.ingredients['config']['default_hooks']
+        assert 'checkpoint' in hooks and 'channels_last' not in hooks
+    for stage in last:
+        assert hook not in options_of(stage)
+        assert options_of(stage)[f'{hook}.type'] == 'X'
 
 
 def test_measured_seconds_make_the_estimate():

@@ -308,7 +308,7 @@ def test_two_processes_on_the_cpu(tmp_path, monkeypatch):
     from mmgl.apis.evaluation import run_evaluation
 
     config = tmp_path / 'toy_config.py'
-    base = ROOT / 'configs/_base_/contiguous_runtime.py'
+    base = ROOT / 'configs/_base_/default_runtime.py'
     config.write_text(toy_module.CONFIG.format(base=base))
     shared = dict(
         PYTHON=sys.executable,

@@ -3,7 +3,7 @@ _base_ = [
     '../../_base_/models/agw_r18_narrow.py',
     '../../_base_/methods/agw.py',
     '../../_base_/schedules/baseline_synthetic.py',
-    '../../_base_/contiguous_runtime.py',
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(

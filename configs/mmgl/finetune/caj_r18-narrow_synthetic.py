@@ -3,7 +3,7 @@ _base_ = [
     '../../_base_/models/agw_r18_narrow.py',
     '../../_base_/methods/caj.py',
     '../../_base_/schedules/baseline_synthetic.py',
-    '../../_base_/contiguous_runtime.py',
+    '../../_base_/default_runtime.py',
 ]
 
 pipeline = _base_.load + [dict(_base_.views, first=_base_.crop_and_flip)]

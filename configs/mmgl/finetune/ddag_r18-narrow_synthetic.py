@@ -3,7 +3,7 @@ _base_ = [
     '../../_base_/models/two_stream_r18_narrow.py',
     '../../_base_/methods/ddag.py',
     '../../_base_/schedules/baseline_synthetic.py',
-    '../../_base_/contiguous_runtime.py',
+    '../../_base_/default_runtime.py',
 ]
 
 custom_hooks = _base_.custom_hooks + _base_.method_hooks

@@ -3,7 +3,7 @@ _base_ = [
     '../../_base_/models/one_stream_r18_narrow.py',
     '../../_base_/methods/mpanet.py',
     '../../_base_/schedules/mpanet_synthetic.py',
-    '../../_base_/contiguous_runtime.py',
+    '../../_base_/default_runtime.py',
 ]
 
 classes = dict(num_classes=_base_.num_classes)

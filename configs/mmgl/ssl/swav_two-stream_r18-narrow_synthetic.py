@@ -4,7 +4,7 @@ _base_ = [
     '../../_base_/models/two_stream_r18_narrow.py',
     '../../_base_/methods/swav.py',
     '../../_base_/schedules/contrastive_synthetic_10e.py',
-    '../../_base_/contiguous_runtime.py',
+    '../../_base_/default_runtime.py',
 ]
 
 views = dict(type='Views', copies=[2, 4], views=[
