@@ -16,7 +16,7 @@ from running import (
 
 from mmgl.apis.training import run_training
 
-CHANNELS_LAST = {'default_hooks.channels_last.type': 'ChannelsLastHook'}
+CHANNELS_FIRST = {'default_hooks.channels_last': None}
 COMPILED = {
     'default_hooks.compile.type': 'CompileBackboneHook',
     'default_hooks.compile.backend': 'aot_eager',
@@ -57,12 +57,12 @@ def is_reordered(value):
 
 def test_fine_tuning_in_each_mode(tiny_sysu):
     options = finetune_options(tiny_sysu, iters=1)
-    plain, weight = train(FINETUNE, options)
+    plain, weight = train(FINETUNE, options | CHANNELS_FIRST)
     assert not is_reordered(weight)
-    loss, weight = train(FINETUNE, options | CHANNELS_LAST)
+    loss, weight = train(FINETUNE, options)
     assert is_reordered(weight) and loss == pytest.approx(plain, rel=1e-5)
     assert torch.get_float32_matmul_precision() == 'highest'
-    loss, _ = train(FINETUNE, options | TF32)
+    loss, _ = train(FINETUNE, options | TF32 | CHANNELS_FIRST)
     assert torch.get_float32_matmul_precision() == 'high'
     assert torch.backends.cudnn.allow_tf32
     # Most processors have no TF32.
@@ -70,11 +70,7 @@ def test_fine_tuning_in_each_mode(tiny_sysu):
     # With precision and hook in one, on from a checkpoint without them.
     options = options | {'train_cfg.max_epochs': 2}
     _, weight = train(
-        FINETUNE,
-        options | CHANNELS_LAST | COMPILED,
-        '--amp',
-        'bf16',
-        '--resume',
+        FINETUNE, options | COMPILED, '--amp', 'bf16', '--resume'
     )
     assert is_reordered(weight)
     saved = load('run/epoch_2.pth')
@@ -83,12 +79,9 @@ def test_fine_tuning_in_each_mode(tiny_sysu):
 
 def test_pre_training_in_all_modes(tiny_sysu):
     options = pretrain_options(tiny_sysu, iters=1)
-    _, weight = train(
-        PRETRAIN, options | CHANNELS_LAST | TF32, '--amp', 'bf16'
-    )
+    _, weight = train(PRETRAIN, options | TF32, '--amp', 'bf16')
     assert is_reordered(weight)
     # The next epoch without them.
-    _, weight = train(
-        PRETRAIN, options | {'train_cfg.max_epochs': 2}, '--resume'
-    )
+    options = options | CHANNELS_FIRST | {'train_cfg.max_epochs': 2}
+    _, weight = train(PRETRAIN, options, '--resume')
     assert not is_reordered(weight)
