@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -141,6 +142,13 @@ def kill_at(line, tool, *arguments, cwd):
 def load(path):
     """A checkpoint of a Runner, with its optimizer and message hub."""
     return torch.load(path, map_location='cpu', weights_only=False)
+
+
+def free_port():
+    """Find a port for ``dist_train.sh``, of those nobody listens at."""
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        return str(server.getsockname()[1])
 
 
 def differences(one, other, path=''):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
 from torch.optim import Optimizer
 
 from mmgl.checkpoints.compare import infinite, some_names
@@ -21,6 +22,11 @@ from mmgl.registry import RUNNERS
 from mmgl.utils.errors import ConfigError
 
 from .bare_model import bare_model
+from .hooks.channels_last import (
+    ChannelsLastHook,
+    in_usual_order,
+    keeps_channels_last,
+)
 from .hooks.divergence import stop_run
 from .optim_wrappers import step_together
 
@@ -58,6 +64,18 @@ class ReIDRunner(Runner):  # type: ignore[misc]
         """Load the checkpoint of the config, then write the config down."""
         super().load_or_resume()
         super().dump_config()
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> Any:
+        """Wrap it for distributed training, its weights reordered by then."""
+        training = self._train_loop is not None
+        if training and self.distributed and keeps_channels_last(self.cfg):
+            ChannelsLastHook().reorder(self)
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    def _init_model_weights(self) -> None:
+        """Draw the weights that a run alone has, whatever their order."""
+        with in_usual_order(bare_model(self)):
+            super()._init_model_weights()
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         """Build it; its optimizer steps over many parameters at once."""

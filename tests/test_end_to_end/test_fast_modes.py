@@ -9,9 +9,12 @@ from running import (
     PRETRAIN,
     cfg_options,
     config,
+    differences,
     finetune_options,
+    free_port,
     load,
     pretrain_options,
+    succeed,
 )
 
 from mmgl.apis.training import run_training
@@ -75,6 +78,26 @@ def test_fine_tuning_in_each_mode(tiny_sysu):
     assert is_reordered(weight)
     saved = load('run/epoch_2.pth')
     assert saved['meta']['iter'] == 2
+
+
+@pytest.mark.parametrize(
+    'leaf, options',
+    [(FINETUNE, finetune_options), (PRETRAIN, pretrain_options)],
+)
+def test_torchrun_exchanges_gradients_in_their_order(
+    leaf, options, tiny_sysu, tmp_path
+):
+    """One process passes its own on: to the bit what a run alone has."""
+    chosen = [config(leaf), *cfg_options(options(tiny_sysu, iters=2))]
+    for name, tool in (('one', ['train.py']), ('rank', ['dist_train.sh', 1])):
+        words = [*chosen[:1], *tool[1:], '--work-dir', tmp_path / name]
+        words += ['--no-validate', *chosen[1:]]
+        succeed(tool[0], *words, cwd=tmp_path, PORT=free_port())
+    one, rank = (load(tmp_path / f'{n}/epoch_1.pth') for n in ('one', 'rank'))
+    for part in ('state_dict', 'optimizer'):
+        assert differences(one[part], rank[part]) == []
+    weight = rank['state_dict']['backbone.layer1.0.conv1.weight']
+    assert is_reordered(weight)
 
 
 def test_pre_training_in_all_modes(tiny_sysu):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from pathlib import Path
 
 import pytest
 from running import succeed
@@ -15,7 +16,8 @@ def test_two_steps_at_full_size(tmp_path):
     if size < 12 * 2**30:
         pytest.skip('needs a machine with 12 GiB of memory')
     out = tmp_path / 'figures.json'
-    succeed('benchmarks/full_size_step.py', '--out', out, cwd=tmp_path)
+    script = Path(__file__).parents[2] / 'benchmarks/full_size_step.py'
+    succeed(script, '--out', out, cwd=tmp_path)
     figures = json.loads(out.read_text())
     assert figures['batch_size'] == 96
     assert figures['image_size'] == [288, 144]

@@ -3,8 +3,6 @@
 Slow: a dozen interpreters have to import torch and the package.
 """
 
-import socket
-
 import pytest
 from running import (
     FINETUNE,
@@ -12,6 +10,7 @@ from running import (
     cfg_options,
     config,
     finetune_options,
+    free_port,
     load,
     pretrain_options,
     succeed,
@@ -20,12 +19,6 @@ from running import (
 from mmgl.evaluation.documents import read_report
 
 pytestmark = pytest.mark.slow
-
-
-def free_port():
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return str(server.getsockname()[1])
 
 
 def train(leaf, options, work_dir, processes=2):

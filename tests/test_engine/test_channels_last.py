@@ -2,10 +2,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from torch import nn
 
 from mmgl.engine.hooks import ChannelsLastHook
+from mmgl.engine.hooks.channels_last import in_usual_order, keeps_channels_last
 from mmgl.models.backbones import OneStreamResNet
 
 
@@ -93,6 +95,56 @@ def test_checkpoints_are_interchangeable(first, second, tmp_path):
     assert list(plain) == list(other)
     for name, value in plain.items():
         assert torch.allclose(value, other[name], rtol=1e-6, atol=1e-9), name
+
+
+def test_random_numbers_do_not_depend_on_the_order():
+    drawn = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        model = Model().to(memory_format=order)
+        storages = [weight.data_ptr() for weight in model.parameters()]
+        torch.manual_seed(0)
+        with in_usual_order(model):
+            for weight in model.parameters():
+                nn.init.normal_(weight)
+        assert [p.data_ptr() for p in model.parameters()] == storages
+        weight = model.backbone.layer1[0].conv1.weight
+        assert weight.is_contiguous(memory_format=order)
+        drawn.append([*model.parameters()])
+    assert all(map(torch.equal, *drawn))
+
+
+def test_a_model_that_is_wrapped_before_is_refused(tmp_path):
+    """Its gradients would be mixed up without a word."""
+    torch.distributed.init_process_group(
+        'gloo', f'file://{tmp_path}/store', rank=0, world_size=1
+    )
+    try:
+        model, optimizer = build()
+        wrapped = MMDistributedDataParallel(model, device_ids=None)
+        runner = SimpleNamespace(
+            model=wrapped, optim_wrapper=OptimWrapper(optimizer)
+        )
+        with pytest.raises(ValueError, match='set runner_type'):
+            ChannelsLastHook().before_train(runner)
+        ChannelsLastHook().reorder(runner)
+        ChannelsLastHook().before_train(runner)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    'config, wanted',
+    [
+        (dict(), False),
+        (dict(default_hooks=None, custom_hooks=None), False),
+        (dict(custom_hooks=[dict(type='IterationSeedHook')]), False),
+        (dict(default_hooks=dict(a=dict(type='ChannelsLastHook'))), True),
+        (dict(custom_hooks=[dict(type='mmgl.ChannelsLastHook')]), True),
+        (dict(custom_hooks=[dict(type=ChannelsLastHook)]), True),
+    ],
+)
+def test_what_a_config_wants(config, wanted):
+    assert keeps_channels_last(config) == wanted
 
 
 def test_a_model_without_backbone_is_refused():

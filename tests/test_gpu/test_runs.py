@@ -1,7 +1,6 @@
 """Whole runs of the tools on a GPU: same bits, alone or by torchrun."""
 
 import os
-import socket
 import subprocess
 import sys
 
@@ -15,6 +14,7 @@ from running import (
     differences,
     environment,
     finetune_options,
+    free_port,
     load,
     pretrain_options,
 )
@@ -42,9 +42,6 @@ def start(folder, leaf, options, device, launcher=()):
             config(leaf),
             *launcher,
         ]
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        port = str(server.getsockname()[1])
     visible = os.environ.get('CUDA_VISIBLE_DEVICES', '0')
     with (folder / 'log').open('w') as log:
         return subprocess.Popen(
@@ -59,7 +56,7 @@ def start(folder, leaf, options, device, launcher=()):
             stderr=subprocess.STDOUT,
             cwd=folder,
             env=environment(
-                PORT=port,
+                PORT=free_port(),
                 CUDA_VISIBLE_DEVICES=('' if device == 'cpu' else visible),
             ),
         )
