@@ -250,7 +250,9 @@ def run(cfg):
     )
     # A non-local block starts as the identity: behind its zero weights the
     # first step moves nothing.
-    assert still < len(before) / 2
+    # PSL has no loss behind the second stage of four.
+    most = 0.55 if cfg.get('find_unused_parameters') else 0.5
+    assert still < most * len(before)
     metrics = record.metrics
     if cfg.get('test_cfg') is not None:
         metrics = runner.test()

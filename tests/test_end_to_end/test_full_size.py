@@ -17,7 +17,7 @@ def test_two_steps_at_full_size(tmp_path):
         pytest.skip('needs a machine with 12 GiB of memory')
     out = tmp_path / 'figures.json'
     script = Path(__file__).parents[2] / 'benchmarks/full_size_step.py'
-    succeed(script, '--out', out, cwd=tmp_path)
+    succeed(str(script), '--out', out, cwd=tmp_path)
     figures = json.loads(out.read_text())
     assert figures['batch_size'] == 96
     assert figures['image_size'] == [288, 144]
