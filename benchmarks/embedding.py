@@ -35,15 +35,15 @@ RUNTIMES = {
 }
 
 
-def embedders(bundle: Path) -> Iterator[tuple[str, Embedder]]:
-    """Open the network in all runtimes that are there, as 'RUNTIME TYPE'."""
+def embedders(
+    bundle: Path, runtimes: Sequence[str]
+) -> Iterator[tuple[str, Embedder]]:
+    """Open the network by torch and in runtimes, as 'RUNTIME TYPE'."""
     opened = partial(Embedder, batch_size=BATCH)
     for precision in ('fp32', 'bf16'):
         yield f'torch {precision}', opened(bundle, precision=precision)
-    for runtime, (device, precisions) in RUNTIMES.items():
-        if not find_spec(runtime):
-            print(f'{runtime} is left out: it is not installed')
-            continue
+    for runtime in runtimes:
+        device, precisions = RUNTIMES[runtime]
         exported = partial(opened, device=device)
         for precision in precisions:
             network = exported(bundle.parent / 'fp32', precision=precision)
@@ -67,14 +67,17 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
     write_images(folder / 'data', options.images, retouch=large_and_noisy())
     paths = sorted((folder / 'data/cam1').rglob('*.jpg'))
     bundle = make_bundle(folder)
-    if find_spec('onnxruntime'):
+    runtimes = [one for one in RUNTIMES if find_spec(one)]
+    for one in RUNTIMES.keys() - set(runtimes):
+        print(f'{one} is left out: it is not installed')
+    if runtimes:
         export(bundle, folder / 'fp32')
         export(bundle, folder / 'int8', int8=[paths[:BATCH]] * 2)
     there = sorted(os.sched_getaffinity(0))
-    for cores in [there[:1], there][: len(there)]:
-        with bound_to(set(cores)):
-            for name, embedder in embedders(bundle):
-                yield share_of(name, embedder, paths, len(cores), options)
+    for cores in sorted({1, len(there)}):
+        with bound_to(set(there[:cores])):
+            for name, embedder in embedders(bundle, runtimes):
+                yield share_of(name, embedder, paths, cores, options)
 
 
 def share_of(

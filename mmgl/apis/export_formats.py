@@ -14,6 +14,7 @@ from mmgl.utils.errors import ConfigError, missing_packages, one_line
 from mmgl.utils.files import replace_whole
 
 from .inference.network import Features
+from .inference.onnx_runtimes import OnnxRuntime
 
 # No batch that is checked: a constant of the trace would show.
 _EXAMPLE = 3
@@ -90,12 +91,7 @@ def _write_onnx(
 
 
 def _open_onnx(path: Path) -> Callable[[Any], Features]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        str(path), providers=['CPUExecutionProvider']
-    )
-    return lambda images: session.run(None, {'images': images})[0]
+    return OnnxRuntime(path.read_bytes(), 'cpu').run
 
 
 def _write_openvino(

@@ -44,13 +44,16 @@ class ChannelsLastHook(Hook):  # type: ignore[misc]
         """
         if not is_model_wrapper(runner.model):
             self.reorder(runner)
-        for backbone in backbone_copies(runner, self):
-            if not all(map(_is_last, backbone.parameters())):
-                raise ValueError(
-                    'ChannelsLastHook: the model was wrapped for distributed '
-                    'training before it was reordered; set runner_type to '
-                    "'ReIDRunner'"
-                )
+        elif not all(
+            _is_last(weight)
+            for backbone in backbone_copies(runner, self)
+            for weight in backbone.parameters()
+        ):
+            raise ValueError(
+                'ChannelsLastHook: the model was wrapped for distributed '
+                'training before it was reordered; set runner_type to '
+                "'ReIDRunner'"
+            )
         for weight, state in runner.optim_wrapper.optimizer.state.items():
             _follow(weight, state)
 
@@ -83,8 +86,9 @@ def in_usual_order(model: nn.Module) -> Iterator[None]:
 
 def _is_last(weight: Tensor) -> bool:
     """Tell whether a weight has its channels last, if it has places."""
-    last = weight.is_contiguous(memory_format=torch.channels_last)
-    return last if weight.dim() == 4 else True
+    return weight.dim() != 4 or weight.is_contiguous(
+        memory_format=torch.channels_last
+    )
 
 
 def _follow(weight: Tensor, state: dict[str, Any]) -> None:
