@@ -24,8 +24,9 @@ from mmgl.structures.modality import INFRARED, VISIBLE
 
 from .backbones.base_resnet import STAGES, BaseReIDResNet
 from .backbones.resnet_parts import ARCHITECTURES
-from .backbones.routing import modality_indices, route
+from .backbones.routing import route
 from .functional.feature_search import pixel_logits
+from .functional.modality_groups import modality_indices
 from .layers import FeatureSearchCell
 
 STREAMS = {'visible': VISIBLE, 'infrared': INFRARED}

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
 
+from ..functional.modality_groups import modality_indices
 from .networks import build_network, find_module
-from .routing import check_modality, modality_indices, route
+from .routing import check_modality, route
 
 # Layers that classify, in the files of torchvision, timm and others.
 CLASSIFIERS = ('fc.', '_fc.', 'head.', 'head_dist.', 'classifier.')

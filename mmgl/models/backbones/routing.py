@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
-from mmgl.structures.modality import INFRARED, VISIBLE
-
-from ..functional.memory_order import reorder_rows
+from ..functional.modality_groups import join_rows, split_rows
 
 
 def check_modality(owner: object, x: Tensor, modality: Tensor) -> None:
@@ -25,27 +22,6 @@ def check_modality(owner: object, x: Tensor, modality: Tensor) -> None:
         )
 
 
-def modality_indices(
-    modality: Tensor, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Places of the visible and of the infrared images in the batch.
-
-    A modality on the host costs no synchronisation with the device.
-    """
-    modality = modality.cpu().long()
-    visible = (modality == VISIBLE).nonzero().flatten()
-    infrared = (modality == INFRARED).nonzero().flatten()
-    if len(visible) + len(infrared) != len(modality):
-        raise ValueError(
-            'modality must be 0 (visible) or 1 (infrared), got '
-            f'{sorted(set(modality.tolist()))}'
-        )
-    return (
-        visible.to(device, non_blocking=True),
-        infrared.to(device, non_blocking=True),
-    )
-
-
 def route(
     parts: Sequence[nn.Module], rows: Sequence[Tensor], x: Tensor
 ) -> Tensor:
@@ -58,8 +34,6 @@ def route(
         if len(own) == len(x):
             x = part(x)
             return x
-    order = torch.cat(tuple(rows))
-    sizes = [len(own) for own in rows]
-    pieces = torch.split(reorder_rows(x, order), sizes)
+    pieces = split_rows(x, rows)
     routed = [part(piece) for part, piece in zip(parts, pieces, strict=True)]
-    return reorder_rows(torch.cat(routed), order.argsort())
+    return join_rows(routed, rows)

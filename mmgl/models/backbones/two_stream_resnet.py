@@ -4,8 +4,9 @@ from torch import Tensor
 
 from mmgl.registry import MODELS
 
+from ..functional.modality_groups import modality_indices
 from .base_resnet import BaseReIDResNet
-from .routing import check_modality, modality_indices, route
+from .routing import check_modality, route
 
 
 @MODELS.register_module()

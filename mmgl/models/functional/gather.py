@@ -25,10 +25,15 @@ def _world_size() -> int:
     return 1
 
 
+def first_row(rows: int) -> int:
+    """Where this rank's rows begin among those of all ranks."""
+    return dist.get_rank() * rows if _world_size() > 1 else 0
+
+
 def own_columns(pairs: Tensor) -> Tensor:
     """Where a local row meets itself, of pairs with the rows of all ranks."""
     rows, columns = pairs.shape
-    first = dist.get_rank() * rows if _world_size() > 1 else 0
+    first = first_row(rows)
     own = torch.arange(first, first + rows, device=pairs.device)
     return own[:, None] == torch.arange(columns, device=pairs.device)
 
@@ -72,7 +77,8 @@ def _gather(x: Tensor) -> Tensor:
     """One message a rank, (n, ...) to (n * ranks, ...)."""
     x = x.contiguous()
     out = x.new_empty((_world_size() * x.shape[0], *x.shape[1:]))
-    dist.all_gather_into_tensor(out, x)
+    group = host_group() if x.device.type == 'cpu' else None
+    dist.all_gather_into_tensor(out, x, group=group)
     return out
 
 
@@ -97,7 +103,10 @@ def _exchange(*tensors: Tensor) -> list[Tensor]:
 
 
 def all_gather_no_grad(x: Tensor) -> Tensor:
-    """Concatenate ``x`` of all ranks, in rank order, without gradient."""
+    """Concatenate ``x`` of all ranks, in rank order, without gradient.
+
+    What lies on the host is exchanged by the hosts.
+    """
     x = x.detach()
     return x if _world_size() == 1 else _exchange(x)[0]
 

@@ -8,7 +8,6 @@ from mmgl.registry import HEADS
 from mmgl.structures import routing_modality
 from mmgl.utils.checks import require
 
-from ..backbones.routing import modality_indices
 from ..functional.colour import (
     ab_bins,
     rebalancing_weights,
@@ -16,6 +15,7 @@ from ..functional.colour import (
     soft_histogram,
 )
 from ..functional.gather import all_gather_no_grad
+from ..functional.modality_groups import modality_indices
 from ..protocols import Tensors
 
 

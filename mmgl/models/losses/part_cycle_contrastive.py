@@ -2,21 +2,18 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmgl.registry import MODELS
 from mmgl.utils.checks import require
 
-from ..functional.gather import (
-    all_gather_labelled,
-    all_gather_with_grad,
-    own_columns,
-)
+from ..functional.modality_groups import Groups, ModalityGroups, side_by_side
 from ..functional.pairwise import at_least_fp32
 from ..functional.soft_neighbours import (
     cycle_retrieve,
-    masked_info_nce,
-    stripe_mask,
+    info_nce,
+    similarities,
+    spread,
+    spread_places,
 )
 
 _BANKS = ('universal', 'pair')
@@ -74,65 +71,96 @@ class PartCycleContrastiveLoss(nn.Module):
     ) -> Tensor:
         """Compute the loss of unit part vectors ``(B, N, D)``.
 
-        Both modalities must occur in the batch of all ranks.
+        Both modalities must occur in the batch of all ranks. A modality
+        ``(B,)`` on the host costs no synchronisation with the device.
         """
-        labels = [modality]
-        if self.bank == 'pair':
-            if pairs is None:
-                raise ValueError(
-                    "PartCycleContrastiveLoss: bank='pair' needs the pair "
-                    'number of every image (targets["pair"]); use '
-                    'CrossModalPairSampler.'
-                )
-            labels.append(pairs)
-        with torch.autocast(parts.device.type, enabled=False):
-            parts = at_least_fp32(parts)
-            bank, *others = all_gather_labelled(parts, *labels)
-            # Which images (B, M) a query reaches and is contrasted with.
-            same_side, *same_pair = (
-                own[:, None] == other[None, :]
-                for own, other in zip(labels, others, strict=True)
+        labels = self._labels(pairs)
+        groups = ModalityGroups(modality, parts.device)
+        if not all(map(len, groups.all)):
+            raise ValueError(
+                'PartCycleContrastiveLoss needs images of both modalities in '
+                'a batch; use CrossModalPairSampler.'
             )
-            reach = ~same_side
-            for mask in same_pair:
-                reach, same_side = reach & mask, same_side & mask
-            there, back = cycle_retrieve(
-                parts, bank, reach, self.temperature, self.detach_bank
+        mine = [groups.split(x) for x in labels]
+        theirs = [groups.gather(x) for x in mine]
+        with torch.autocast(parts.device.type, enabled=False):
+            queries = groups.split(at_least_fp32(parts))
+            bank = groups.gather(queries)
+            retrieved = self._retrieve(
+                queries, bank[::-1], *mine, *(x[::-1] for x in theirs)
             )
             if self.negatives == 'patches':
-                images = reach | same_side
-                loss = self._against_patches(there, back, bank, images)
+                candidates, *theirs = map(_both, (bank, *theirs))
             else:
-                loss = self._against_retrieved(there, back, same_side)
-            return self.loss_weight * self.ramp * loss
+                candidates = groups.gather(retrieved)
+            loss = self._contrast(
+                retrieved, candidates, groups.places(), *mine, *theirs
+            )
+            mean = loss / sum(found[..., 0].numel() for found in retrieved)
+            return self.loss_weight * self.ramp * mean
 
-    def _against_retrieved(
-        self, there: Tensor, back: Tensor, same_side: Tensor
-    ) -> Tensor:
-        stripes, dim = there.shape[1:]
-        anchors = torch.stack([there, back]).reshape(-1, dim)
-        positives = torch.stack([back, there]).reshape(-1, dim)
-        # Both in one message.
-        candidates = all_gather_with_grad(torch.stack([there, back], dim=1))
-        candidates = candidates.transpose(0, 1).reshape(-1, dim)
-        pairs = stripe_mask(same_side, stripes)
-        others = pairs if self.include_anchor else pairs & ~own_columns(pairs)
-        mask = torch.cat(
-            [torch.cat([others, pairs], 1), torch.cat([pairs, others], 1)]
-        )
-        return masked_info_nce(
-            anchors, positives, candidates, mask, self.temperature
-        ).mean()
+    def _labels(self, pairs: Tensor | None) -> list[Tensor]:
+        if self.bank == 'universal':
+            return []
+        if pairs is None:
+            raise ValueError(
+                "PartCycleContrastiveLoss: bank='pair' needs the pair number "
+                'of every image (targets["pair"]); use CrossModalPairSampler.'
+            )
+        return [pairs]
 
-    def _against_patches(
-        self, there: Tensor, back: Tensor, bank: Tensor, images: Tensor
-    ) -> Tensor:
-        mask = stripe_mask(images, bank.shape[1])
-        one, two, parts = (x.flatten(0, 1) for x in (there, back, bank))
-        losses = [
-            masked_info_nce(*pair, parts, mask, self.temperature)
-            for pair in ((one, two), (two, one))
-        ]
-        # The positive is no part: log(1 + exp(x)) adds it to the
-        # denominator of x = logsumexp(parts) - positive.
-        return F.softplus(torch.stack(losses)).mean()
+    def _retrieve(self, *columns: Groups) -> Groups:
+        """Both neighbours ``(n, 2, N, D)`` of the parts of each modality."""
+        retrieved: list[Tensor] = []
+        for queries, bank, *labels in side_by_side(*columns):
+            found = cycle_retrieve(
+                queries,
+                bank,
+                self.temperature,
+                _related(*labels),
+                self.detach_bank,
+            )
+            retrieved.extend(torch.stack(found, dim=2))
+        return tuple(retrieved)
+
+    def _contrast(self, *columns: Groups) -> Tensor:
+        """Sum over the anchors, which are all that was retrieved."""
+        one_another = columns[0] is columns[1]
+        losses = []
+        for found, candidates, places, *labels in side_by_side(*columns):
+            # Vectors of an image among the anchors and the candidates.
+            sizes = found.shape[2:-1].numel(), candidates.shape[2:-1].numel()
+            mask = _related(*labels)
+            logits = similarities(
+                found.flatten(1, 3),
+                None if one_another else candidates.flatten(1, -2),
+                self.temperature,
+                None if mask is None else spread(mask, *sizes),
+            )
+            if self.negatives == 'patches':
+                losses.append(self._against_patches(found, logits))
+                continue
+            own = spread_places(places, sizes[1])
+            positives = own.view(found.shape[:-1]).flip(2)
+            left_out = None if self.include_anchor else own
+            losses.append(info_nce(logits, positives, left_out))
+        return torch.stack(losses).sum()
+
+    def _against_patches(self, found: Tensor, logits: Tensor) -> Tensor:
+        """InfoNCE whose positive is no candidate, but stands before them."""
+        positive = (found * found.flip(2)).sum(dim=-1) / self.temperature
+        logits = torch.cat([positive.flatten(1).unsqueeze(-1), logits], -1)
+        return info_nce(logits, positive.new_zeros(positive.shape).long())
+
+
+def _both(groups: Groups) -> Groups:
+    """Images of both modalities, for the queries of either."""
+    return (torch.cat(groups),) * 2
+
+
+def _related(*labels: Tensor) -> Tensor | None:
+    """Pairs of images with the same number, None (all) without numbers."""
+    if not labels:
+        return None
+    mine, theirs = labels
+    return mine[..., :, None] == theirs[..., None, :]

@@ -37,6 +37,12 @@ def test_part_consistency_equals_a_loop():
     assert value == pytest.approx(hits / 20)
 
 
+def test_part_consistency_of_one_modality_is_none():
+    labels = torch.tensor([[0, 1], [1, 0]])
+    for modality in (torch.zeros(2).long(), torch.ones(2).long()):
+        assert part_consistency(torch.eye(2)[labels], modality, labels) == 0
+
+
 def test_modality_gap_limits():
     modality = torch.tensor([0, 0, 1, 1])
     split = torch.tensor([[1.0, 0], [1, 0], [-1, 0], [-1, 0]])

@@ -3,8 +3,11 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+from forked_ranks import run_ranks
 from torch.nn import functional as F
 
+from mmgl.models.functional import modality_groups
 from mmgl.models.losses import PartCycleContrastiveLoss
 
 
@@ -68,27 +71,65 @@ def naive(parts, modality, tau, pairs=None, patches=False):
     return torch.stack(losses).mean()
 
 
+MIXED = torch.tensor([0, 1, 1, 0, 1, 0])
+PAIRS = torch.tensor([0, 0, 1, 1, 2, 2])
+
+
 @pytest.mark.parametrize('bank', ['universal', 'pair'])
 @pytest.mark.parametrize('negatives', ['retrieved', 'patches'])
-def test_equals_a_naive_loop_with_gradient(bank, negatives):
+@pytest.mark.parametrize('at_once', [False, True])
+def test_equals_a_naive_loop_with_gradient(
+    bank, negatives, at_once, monkeypatch
+):
+    if at_once:  # as on a device
+        monkeypatch.setattr(modality_groups, 'on_processor', lambda x: False)
     parts = unit(6, 3, 8).requires_grad_()
-    modality = torch.tensor([0, 1, 1, 0, 1, 0])
-    pairs = torch.tensor([0, 0, 1, 1, 2, 2])
-    loss = PartCycleContrastiveLoss(
-        temperature=0.2, bank=bank, negatives=negatives, loss_weight=1
-    )
-    value = loss(parts, modality, pairs)
-    expected = naive(
-        parts,
-        modality,
-        0.2,
-        pairs if bank == 'pair' else None,
-        negatives == 'patches',
-    )
+    pairs = PAIRS if bank == 'pair' else None
+    loss = PartCycleContrastiveLoss(0.2, bank, negatives, loss_weight=1)
+    value = loss(parts, MIXED, pairs)
+    expected = naive(parts, MIXED, 0.2, pairs, negatives == 'patches')
     assert torch.allclose(value, expected)
     (grad,) = torch.autograd.grad(value, parts)
     (naive_grad,) = torch.autograd.grad(expected, parts)
     assert torch.allclose(grad, naive_grad, atol=1e-10)
+
+
+def test_an_uneven_batch_equals_a_naive_loop(monkeypatch):
+    monkeypatch.setattr(modality_groups, 'on_processor', lambda x: False)
+    parts, modality = unit(5, 3, 8), torch.tensor([1, 0, 1, 1, 0])
+    value = PartCycleContrastiveLoss(0.2, loss_weight=1)(parts, modality)
+    assert torch.allclose(value, naive(parts, modality, 0.2))
+
+
+def _on_a_rank(rank, loss, parts, modality, pairs):
+    share = slice(rank * 3, (rank + 1) * 3)
+    parts = parts.clone().requires_grad_()
+    value = loss(parts[share], modality[share], pairs[share])
+    value.backward()
+    both = [value.detach(), parts.grad]
+    for tensor in both:
+        dist.all_reduce(tensor)
+    return [(tensor / 2).tolist() for tensor in both]
+
+
+@pytest.mark.parametrize('bank', ['universal', 'pair'])
+@pytest.mark.parametrize('negatives', ['retrieved', 'patches'])
+@pytest.mark.parametrize(
+    'modality', [[0, 1, 1, 0, 1, 0], [0, 0, 0, 1, 1, 1], [1, 0, 1, 1, 0, 1]]
+)
+def test_two_processes_equal_one(tmp_path, bank, negatives, modality):
+    """Whichever modalities a rank has, each of them in the batch of both."""
+    parts, modality = unit(6, 3, 8), torch.tensor(modality)
+    pairs = torch.zeros(6, dtype=torch.long)
+    loss = PartCycleContrastiveLoss(0.2, bank, negatives, loss_weight=1)
+    single = parts.clone().requires_grad_()
+    want = loss(single, modality, pairs)
+    want.backward()
+    for value, grad in run_ranks(
+        tmp_path, _on_a_rank, loss, parts, modality, pairs
+    ):
+        assert value == pytest.approx(want.item())
+        assert torch.allclose(single.grad.new_tensor(grad), single.grad)
 
 
 def by_query(parts, tau):
@@ -223,3 +264,5 @@ def test_bad_arguments():
             PartCycleContrastiveLoss(**wrong)
     with pytest.raises(ValueError, match='CrossModalPairSampler'):
         PartCycleContrastiveLoss(bank='pair')(unit(4, 3, 8), modalities(2))
+    with pytest.raises(ValueError, match='both modalities'):
+        PartCycleContrastiveLoss()(unit(4, 3, 8), torch.zeros(4).long())
