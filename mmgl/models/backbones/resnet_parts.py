@@ -9,6 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmgl.structures.resnet_shapes import RESNET_SHAPES
 
+from ..functional.memory_order import in_order_of
+
 # depth: (block, blocks per stage, channels out / channels inside)
 ARCHITECTURES = {
     depth: (Bottleneck if expansion > 1 else BasicBlock, blocks, expansion)
@@ -30,7 +32,8 @@ class ResNetStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute ``(B, base_channels, H / 4, W / 4)`` of images."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.conv1(in_order_of(self.conv1.weight, x))
+        x = self.maxpool(self.relu(self.bn1(x)))
         return x
 
 

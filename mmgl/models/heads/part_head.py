@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgl.registry import HEADS, LOSSES
+from mmgl.structures import routing_modality
 from mmgl.utils.checks import require
 
+from ..functional.memory_order import stripe_means
 from ..functional.monitors import accuracy, part_consistency
 from ..layers.modality_norm import ModalityBatchNorm
 from ..protocols import Tensors
@@ -68,18 +70,14 @@ class PartHead(nn.Module):
 
     def forward(self, feature_map: Tensor, modality: Tensor) -> Tensor:
         """Part vectors ``(B, N, D)``, before L2 norm, of ``(B, C, h, w)``."""
-        rows, columns = feature_map.shape[2:]
+        rows = feature_map.shape[2]
         if rows % self.num_stripes:
             raise ValueError(
                 f'A feature map of {rows} rows does not '
                 f'divide into num_stripes={self.num_stripes}; change '
                 'num_stripes or the image height (16 pixels a row).'
             )
-        # The gradient of adaptive_avg_pool2d is summed in no fixed order on a
-        # GPU, which randomness.deterministic forbids.
-        size = (rows // self.num_stripes, columns)
-        stripes = F.avg_pool2d(feature_map, size)
-        parts = self.projection(stripes.squeeze(-1).transpose(1, 2))
+        parts = self.projection(stripe_means(feature_map, self.num_stripes))
         by_modality = isinstance(self.norm, ModalityBatchNorm)
         labels = (modality,) if by_modality else ()
         normed: Tensor = self.norm(parts, *labels)
@@ -101,8 +99,9 @@ class PartHead(nn.Module):
             output['loss_position'] = F.cross_entropy(logits, labels)
             output['top1'] = accuracy(logits, labels)
         unit = F.normalize(parts.float(), dim=-1)
+        on_host = routing_modality(targets)
         if self.contrast is not None:
             pairs = targets.get('pair')
-            output['loss_pcc'] = self.contrast(unit, modality, pairs)
-        output['consistency'] = part_consistency(unit, modality, positions)
+            output['loss_pcc'] = self.contrast(unit, on_host, pairs)
+        output['consistency'] = part_consistency(unit, on_host, positions)
         return output
