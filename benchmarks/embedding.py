@@ -25,6 +25,7 @@ from mmgl import Embedder
 from mmgl.apis.exporting import export
 from mmgl.apis.inference.sources import Source
 from mmgl.utils.benchmark import Figure, alternate, report
+from mmgl.utils.memory import keep_freed_memory
 
 SHARE = 0.9  # of the limit
 BATCH = 64
@@ -124,6 +125,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> dict[str, object]:
     """Measure, print and return the figures."""
     options = parse_args(argv)
+    keep_freed_memory()  # as the commands
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(options, Path(folder))
         return report('From JPEG to unit vectors', figures, options.out)

@@ -2,20 +2,22 @@
 
 import argparse
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import torch
-from meters import clock
-from step_cases import MODES, StepCase
-from torch import nn
+from step_cases import MODES
+from torch import Tensor, nn
 
-from mmgl.utils.benchmark import Figure, alternate
+from mmgl.utils.benchmark import Figure, in_turn, seconds_of
 from mmgl.utils.precision import fast_precision
+from mmgl.utils.workers import process_pool
+
+Tensors = dict[str, Tensor]
 
 # Time of our step over that of the public one.
 TARGETS = {
@@ -29,6 +31,7 @@ def measure_peer(
     options: argparse.Namespace, folder: Path
 ) -> Iterator[Figure]:
     """Time the public step and ours in turn; bf16 where it is fast."""
+    check_peer(options.peer_agw)
     images = str(folder / 'images')
     modes = [
         mode
@@ -39,14 +42,19 @@ def measure_peer(
         mode: MODES[mode].build('agw', images, folder, options)
         for mode in modes
     }
-    public = public_step(options.peer_agw, cases['fp32'], options.device)
-    steps = {'public': public}
-    steps |= {mode: case.whole_step for mode, case in cases.items()}
-    now = clock(options.device)
-    if options.device == 'cpu':
-        now = time.process_time  # other programs change it less
-    seconds = alternate(steps, options.steps, now)
-    count = len(cases['fp32'].batch['data_samples'])
+    # Of processor time, which other programs change less.
+    timers = {
+        mode: partial(seconds_of, case.whole_step)
+        for mode, case in cases.items()
+    }
+    ours = cases['fp32']
+    data = ours.model.data_preprocessor(ours.batch, True)
+    given = data['inputs'], data['targets']
+    # In a process of its own, which has its memory for itself.
+    with process_pool(1, 'spawn', prepare, options.peer_agw, *given) as pool:
+        timers['public'] = lambda: pool.submit(time_public).result()
+        seconds = in_turn(timers, options.steps)
+    count = len(ours.batch['data_samples'])
     note = f'public step of {count} images: {seconds["public"]:.2f} s'
     for mode in modes:
         ratio = seconds[mode] / seconds['public']
@@ -54,16 +62,27 @@ def measure_peer(
         yield Figure(name, ratio, TARGETS[mode], '', note=note)
 
 
-def public_step(path: str, ours: StepCase, device: str) -> Callable[[], None]:
+def prepare(path: str, images: Tensor, targets: Tensors) -> None:
+    """Make the step of a process that times the public one."""
+    global _step
+    _step = public_step(path, images, targets)
+
+
+def time_public() -> float:
+    """Take a step, and its time."""
+    return seconds_of(_step)
+
+
+def public_step(
+    path: str, images: Tensor, targets: Tensors
+) -> Callable[[], None]:
     """Make a step as train.py of the checkout does, on our batch."""
     network, losses = load_peer(path)
-    data = ours.model.data_preprocessor(ours.batch, True)
-    targets = data['targets']
     infrared = targets['modality'].bool()
-    visible, thermal = data['inputs'][~infrared], data['inputs'][infrared]
+    visible, thermal = images[~infrared], images[infrared]
     pids = targets['pid']
     labels = torch.cat([pids[~infrared], pids[infrared]])
-    net = network.embed_net(int(pids.max()) + 1).to(device).train()
+    net = network.embed_net(int(pids.max()) + 1).train()
     heads = [net.bottleneck, net.classifier]
     slow = {id(p) for head in heads for p in head.parameters()}
     base = [p for p in net.parameters() if id(p) not in slow]
@@ -86,10 +105,14 @@ def public_step(path: str, ours: StepCase, device: str) -> Callable[[], None]:
     return step
 
 
-def load_peer(path: str) -> tuple[ModuleType, ModuleType]:
-    """Import network and losses of a checkout, with random weights."""
+def check_peer(path: str) -> None:
+    """End the program if there is no checkout."""
     if not Path(path, 'model.py').is_file():
         sys.exit(f'--peer-agw: {path} has no model.py of AGW')
+
+
+def load_peer(path: str) -> tuple[ModuleType, ModuleType]:
+    """Import network and losses of a checkout, with random weights."""
     sys.path.insert(0, path)
     try:
         network, losses = import_module('model'), import_module('loss')

@@ -48,6 +48,7 @@ from mmgl.utils.benchmark import (
     usable_cores,
 )
 from mmgl.utils.compat import silence_upstream_warnings
+from mmgl.utils.memory import keep_freed_memory
 
 TARGET = 10.0  # percent of the bare step in bf16, channels last
 GOAL_MINUTES = 40  # 100 epochs of SYSU-MM01 on one H200
@@ -204,7 +205,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add('--backend', default='inductor', help='of torch.compile')
     add('--seconds', type=float, default=float('inf'), help='of all together')
     add('--batch-size', type=int, help="images, if not the config's")
-    text = 'compare with the step of this checkout, and nothing else'
+    text = 'compare with the step of this checkout on a processor, alone'
     add('--peer-agw', metavar='PATH', help=text)
     add('--out', metavar='JSON', help='file for the figures')
     add('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
@@ -215,6 +216,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, object]:
     """Measure, print and return the report."""
     options, rows, notes = parse_args(argv), [], []
     silence_upstream_warnings()
+    if options.device == 'cpu':
+        keep_freed_memory()  # as tools/train.py
     # Otherwise mmengine names every parameter.
     MMLogger.get_instance('benchmark', log_level='WARNING')
     with tempfile.TemporaryDirectory() as name:

@@ -15,6 +15,7 @@ from mmgl.utils.arguments import output_file, positive
 from mmgl.utils.compat import silence_upstream_warnings
 from mmgl.utils.errors import ConfigError, missing_packages, report_errors
 from mmgl.utils.files import replace_whole
+from mmgl.utils.memory import keep_freed_memory
 
 from .inference.embedder import ON_ERROR, PRECISIONS, Embedder
 from .inference.network import Features
@@ -45,6 +46,7 @@ def add_embedder_options(parser: argparse.ArgumentParser) -> None:
 def build_embedder(options: argparse.Namespace) -> Embedder:
     """Build the embedder that a command line asks for."""
     silence_upstream_warnings()
+    keep_freed_memory()
     # One line of ours instead of the place in the source.
     warnings.showwarning = _show_warning
     return Embedder(

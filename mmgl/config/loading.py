@@ -18,7 +18,9 @@ from mmgl.utils.compat import (
     select_wrapper,
     setup_cpu_distributed,
 )
+from mmgl.utils.device import device_name
 from mmgl.utils.errors import ConfigError, nearest
+from mmgl.utils.memory import keep_freed_memory
 from mmgl.utils.paths import config_dir
 from mmgl.utils.precision import allow_tf32, fast_precision
 
@@ -262,6 +264,8 @@ def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config, also for several CPU processes."""
     setup_cpu_distributed(cfg)
     allow_tf32((cfg.get('env_cfg') or {}).get('tf32'))
+    if device_name() == 'cpu':
+        keep_freed_memory()
     if (cfg.get('randomness') or {}).get('deterministic'):
         # torch refuses products on a GPU unless cuBLAS was told before, see
         # https://docs.nvidia.com/cuda/cublas/#results-reproducibility.

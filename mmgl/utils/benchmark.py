@@ -11,8 +11,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -50,14 +51,34 @@ def alternate(
 
     Each is called once more before, untimed.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    timers = {
+        name: partial(seconds_of, function, clock)
+        for name, function in functions.items()
+    }
+    return in_turn(timers, repeats)
+
+
+def in_turn(
+    timers: Mapping[str, Callable[[], float]], repeats: int
+) -> dict[str, float]:
+    """Take the medians of seconds that functions return, called in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in timers}
     for turn in range(repeats + 1):
-        for name, function in functions.items():
-            start = clock()
-            function()
+        for name, timer in timers.items():
+            taken = timer()
             if turn:
-                seconds[name].append(clock() - start)
+                seconds[name].append(taken)
     return {name: statistics.median(one) for name, one in seconds.items()}
+
+
+def seconds_of(
+    function: Callable[[], object],
+    clock: Callable[[], float] = time.process_time,
+) -> float:
+    """Time one call."""
+    start = clock()
+    function()
+    return clock() - start
 
 
 def run_python(

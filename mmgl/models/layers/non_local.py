@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmgl.utils.checks import require
 
@@ -36,14 +37,19 @@ class NonLocalBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the attended context to a map ``(B, C, h, w)``."""
-        theta = self.theta(x).flatten(2)
-        phi = self.phi(x).flatten(2)
-        g = self.g(x).flatten(2)
+        theta, phi, g = self._embed(x).flatten(2).chunk(3, dim=1)
         # Sums over all positions overflow fp16.
         with torch.autocast(device_type=x.device.type, enabled=False):
             keys = at_least_fp32(phi) / phi.shape[2]
             context = at_least_fp32(g) @ keys.transpose(1, 2)
             y = (context @ at_least_fp32(theta)).to(theta.dtype)
-        y = in_memory_as(x, y.unflatten(2, x.shape[2:]))
+        y = in_memory_as(x, y.reshape(*y.shape[:2], *x.shape[2:]))
         attended: Tensor = self.bn(self.out(y))
         return x + attended
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """All embeddings in one pass over the map, which is far larger."""
+        convs = self.theta, self.phi, self.g
+        weight = torch.cat([conv.weight for conv in convs])
+        bias = torch.cat([conv.get_parameter('bias') for conv in convs])
+        return F.conv2d(x, weight, bias)
