@@ -1,6 +1,7 @@
 """Steps over many groups of parameters at once."""
 
 import copy
+from importlib import import_module
 
 import pytest
 import torch
@@ -8,6 +9,9 @@ from torch import nn
 
 from mmgl.engine.optim_wrappers import step_together
 
+# torch hides the module behind the class.
+SGD = import_module('torch.optim.sgd')
+ORDERS = [torch.contiguous_format, torch.channels_last]
 KINDS = [
     (torch.optim.SGD, dict(momentum=0.9, nesterov=True)),
     (torch.optim.SGD, dict(momentum=0.9, foreach=True)),
@@ -54,7 +58,7 @@ def test_steps_are_those_of_each_group(kind, settings):
             group['lr'] *= 0.7
         apart.step()
         optimizer.step()
-        assert all(a.equal(b) for a, b in zip(weights, others, strict=True))
+        torch.testing.assert_close(others, weights, rtol=1e-6, atol=1e-7)
     assert counts == [3] * 4
     assert all(
         one is other
@@ -63,6 +67,58 @@ def test_steps_are_those_of_each_group(kind, settings):
     one, other = apart.state_dict(), optimizer.state_dict()
     assert one['param_groups'] == other['param_groups']
     assert one['state'].keys() == other['state'].keys()
+
+
+@pytest.mark.parametrize('of_gradient', ORDERS)
+@pytest.mark.parametrize('of_momentum', ORDERS)
+def test_one_pass_mixes_nothing_up(of_gradient, of_momentum, monkeypatch):
+    """In whatever order in memory weight, gradient and momentum are."""
+    torch.manual_seed(0)
+    weight = nn.Parameter(
+        torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
+    )
+    # A map of one place fits both orders, whatever its strides are.
+    point = nn.Parameter(torch.randn(4, 3, 1, 1))
+    expected = [nn.Parameter(one.detach().clone()) for one in (weight, point)]
+    settings = dict(lr=0.1, momentum=0.9, weight_decay=5e-4)
+    plain = torch.optim.SGD(expected, foreach=False, **settings)
+    optimizer = torch.optim.SGD([weight, point], **settings)
+    step_together(optimizer)
+    passes = []
+    fused = SGD._fused_sgd
+    monkeypatch.setattr(
+        SGD,
+        '_fused_sgd',
+        lambda *args, **kwargs: passes.append(fused(*args, **kwargs)),
+    )
+    for number in range(3):
+        for one, other in zip((weight, point), expected, strict=True):
+            other.grad = torch.randn_like(one)
+            one.grad = other.grad.to(memory_format=of_gradient)
+        plain.step()
+        optimizer.step()
+        torch.testing.assert_close([weight, point], expected)
+        if number == 0:
+            momentum = optimizer.state[weight]['momentum_buffer']
+            optimizer.state[weight]['momentum_buffer'] = momentum.to(
+                memory_format=of_momentum
+            )
+    last = of_gradient == torch.channels_last, of_momentum == of_gradient
+    assert len(passes) == last[0] + 2 * all(last)
+    assert 'fused' not in {
+        k for g in optimizer.param_groups for k in g if g[k]
+    }
+
+
+def test_a_choice_of_how_to_step_holds(monkeypatch):
+    monkeypatch.setattr(SGD, '_fused_sgd', None)
+    for settings in (dict(foreach=True), dict(fused=False)):
+        weight = nn.Parameter(torch.ones(2))
+        weight.grad = torch.ones(2)
+        optimizer = torch.optim.SGD([weight], lr=0.1, **settings)
+        step_together(optimizer)
+        optimizer.step()
+        torch.testing.assert_close(weight, torch.full((2,), 0.9))
 
 
 def test_what_an_optimizer_counts_stays():
