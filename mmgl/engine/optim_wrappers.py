@@ -74,23 +74,18 @@ def step_together(optimizer: Optimizer) -> None:
                 together.append((settings, alike := []))
             alike.append(group)
         apart.append(self.param_groups)
-        self.param_groups = [
-            {**settings, 'params': [p for one in alike for p in one['params']]}
-            for settings, alike in together
-        ]
-        for group in self.param_groups:
-            if _can_fuse(self, group):
-                group['fused'] = True
+        self.param_groups = []
+        for settings, alike in together:
+            weights = [p for one in alike for p in one['params']]
+            if _can_fuse(self, settings, weights):
+                settings['fused'] = True
+            self.param_groups.append({**settings, 'params': weights})
 
     def part(self: Optimizer, *_: Any) -> None:
         merged, self.param_groups = self.param_groups, apart.pop()
         for one, (settings, alike) in zip(merged, together, strict=True):
             # Some optimizers count in their groups.
-            counted = {
-                k: one[k]
-                for k, v in settings.items()
-                if one[k] != v and k != 'fused'
-            }
+            counted = {k: one[k] for k, v in settings.items() if one[k] != v}
             for group in alike if counted else ():
                 group.update(counted)
 
@@ -100,17 +95,19 @@ def step_together(optimizer: Optimizer) -> None:
     optimizer.register_step_post_hook(part)
 
 
-def _can_fuse(optimizer: Optimizer, group: _Group) -> bool:
+def _can_fuse(
+    optimizer: Optimizer, settings: _Group, weights: list[nn.Parameter]
+) -> bool:
     """Tell whether SGD can make one pass of its step, a third of the time.
 
     On a processor that pass takes numbers as they lie in memory, and would
     mix up those of a weight and of a gradient in another order.
     """
-    if not isinstance(optimizer, SGD) or group.get('differentiable'):
+    if not isinstance(optimizer, SGD) or settings.get('differentiable'):
         return False
-    if group.get('fused') is not None or group.get('foreach') is not None:
+    if any(settings.get(how) is not None for how in ('fused', 'foreach')):
         return False
-    weights = [one for one in group['params'] if one.grad is not None]
+    weights = [one for one in weights if one.grad is not None]
     momenta = [optimizer.state[one].get('momentum_buffer') for one in weights]
     return len({one is None for one in momenta}) < 2 and all(
         weight.device.type in ('cpu', 'cuda')

@@ -121,6 +121,17 @@ def test_a_choice_of_how_to_step_holds(monkeypatch):
         torch.testing.assert_close(weight, torch.full((2,), 0.9))
 
 
+def test_a_sparse_gradient_steps_as_ever():
+    table = nn.Embedding(4, 2, sparse=True)
+    before = table.weight.detach().clone()
+    optimizer = torch.optim.SGD(table.parameters(), lr=0.1)
+    step_together(optimizer)
+    table(torch.tensor([1])).sum().backward()
+    optimizer.step()
+    before[1] -= 0.1
+    torch.testing.assert_close(table.weight, before)
+
+
 def test_what_an_optimizer_counts_stays():
     class Counting(torch.optim.SGD):
         def step(self, closure=None):

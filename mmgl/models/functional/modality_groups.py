@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from mmgl.protocols.modality import INFRARED, VISIBLE
 
 from .gather import all_gather_no_grad, all_gather_with_grad, first_row
 from .memory_order import reorder_rows
+
+# A tensor of the visible images, and one of the infrared ones.
+Groups: TypeAlias = tuple[Tensor, ...]
 
 
 def modality_indices(
@@ -35,9 +39,6 @@ def modality_indices(
     )
 
 
-Groups = tuple[Tensor, ...]
-
-
 def split_rows(x: Tensor, rows: Sequence[Tensor]) -> Groups:
     """Take a batch apart into the rows of each modality."""
     order = torch.cat(tuple(rows))
@@ -54,7 +55,6 @@ class ModalityGroups:
     """Images of this rank and of all ranks, apart by modality.
 
     A modality ``(B,)`` on the host costs no synchronisation with the device.
-    Groups are a tensor of the visible images and one of the infrared ones.
     """
 
     def __init__(self, modality: Tensor, device: torch.device) -> None:
