@@ -13,11 +13,10 @@ import torch
 from step_cases import MODES
 from torch import Tensor, nn
 
+from mmgl.models.protocols import Tensors
 from mmgl.utils.benchmark import Figure, in_turn, seconds_of
 from mmgl.utils.precision import fast_precision
 from mmgl.utils.workers import process_pool
-
-Tensors = dict[str, Tensor]
 
 # Time of our step over that of the public one.
 TARGETS = {

@@ -209,7 +209,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add('--peer-agw', metavar='PATH', help=text)
     add('--out', metavar='JSON', help='file for the figures')
     add('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.peer_agw and options.device != 'cpu':
+        parser.error('--peer-agw runs on the processor; add --device cpu.')
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, object]:

@@ -238,6 +238,8 @@ def test_public_step_beside_ours(tmp_path, monkeypatch):
     assert all(0 < one['value'] < math.inf for one in figures)
     with pytest.raises(SystemExit, match='has no model.py of AGW'):
         step.main([*arguments, '--peer-agw', str(tmp_path / 'none')])
+    with pytest.raises(SystemExit):
+        step.parse_args(['--device', 'cuda', '--peer-agw', str(tmp_path)])
 
 
 def test_iteration_on_the_embedded_data(monkeypatch):
