@@ -9,11 +9,13 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.amp.autocast_mode import is_autocast_available
 from torch.optim import SGD, Optimizer
+from torch.optim.sgd import sgd
 
 from mmgl.registry import OPTIM_WRAPPERS
 
 # What a group of parameters has besides the settings of their step.
 _NAMES = ('params', 'param_name')
+_SGD = 'lr', 'momentum', 'dampening', 'nesterov', 'weight_decay', 'maximize'
 _Group: TypeAlias = dict[str, Any]
 
 
@@ -77,8 +79,8 @@ def step_together(optimizer: Optimizer) -> None:
         self.param_groups = []
         for settings, alike in together:
             weights = [p for one in alike for p in one['params']]
-            if _can_fuse(self, settings, weights):
-                settings['fused'] = True
+            if _step_in_one_pass(self, settings, weights):
+                weights = []
             self.param_groups.append({**settings, 'params': weights})
 
     def part(self: Optimizer, *_: Any) -> None:
@@ -95,31 +97,54 @@ def step_together(optimizer: Optimizer) -> None:
     optimizer.register_step_post_hook(part)
 
 
-def _can_fuse(
+def _step_in_one_pass(
     optimizer: Optimizer, settings: _Group, weights: list[nn.Parameter]
 ) -> bool:
-    """Tell whether SGD can make one pass of its step, a third of the time.
+    """Do the step of SGD in one pass, a third of the time, where it can be.
 
     On a processor that pass takes numbers as they lie in memory, and would
     mix up those of a weight and of a gradient in another order.
     """
-    if not isinstance(optimizer, SGD) or settings.get('differentiable'):
+    if type(optimizer) is not SGD or settings['differentiable']:
         return False
-    if any(settings.get(how) is not None for how in ('fused', 'foreach')):
+    if settings['fused'] is not None or settings['foreach'] is not None:
         return False
     weights = [one for one in weights if one.grad is not None]
     momenta = [optimizer.state[one].get('momentum_buffer') for one in weights]
-    return len({one is None for one in momenta}) < 2 and all(
-        weight.device.type in ('cpu', 'cuda')
-        and _lie_alike(weight, weight.grad)
-        and _lie_alike(weight, momentum)
-        for weight, momentum in zip(weights, momenta, strict=True)
+    columns: Any = weights, [one.grad for one in weights], momenta
+    if not all(map(_lie_alike, *columns)):
+        return False
+    views: Any = [[_as_it_lies(one) for one in own] for own in columns]
+    how: Any = {**{name: settings[name] for name in _SGD}, 'fused': True}
+    with torch.no_grad():
+        sgd(*views, **how)
+    return True
+
+
+def _lie_alike(weight: Tensor, *others: Tensor | None) -> bool:
+    """Tell whether all are there and have one order in memory."""
+    return weight.device.type in ('cpu', 'cuda') and all(
+        other is not None
+        and (
+            weight.stride() == other.stride()
+            or _strides(weight) == _strides(other)
+        )
+        for other in others
     )
 
 
-def _lie_alike(weight: Tensor, other: Tensor | None) -> bool:
-    """Tell whether two tensors have the same order, if there are two."""
-    if other is None or weight.stride() == other.stride():
-        return True
-    strides = zip(weight.shape, weight.stride(), other.stride(), strict=True)
-    return all(one == two for size, one, two in strides if size > 1)
+def _strides(x: Tensor) -> list[int]:
+    """Those that count."""
+    pairs = zip(x.shape, x.stride(), strict=True)
+    return [stride for size, stride in pairs if size > 1]
+
+
+def _as_it_lies(x: Tensor) -> Tensor:
+    """View channels that are last in memory as last.
+
+    On a processor torch copies a gradient that is not contiguous, and never
+    looks at the copy.
+    """
+    if x.device.type == 'cpu' and x.ndim == 4 and not x.is_contiguous():
+        return x.permute(0, 2, 3, 1)
+    return x

@@ -19,7 +19,8 @@ _HOST_GROUPS: weakref.WeakKeyDictionary[
 _SHAPE_WORDS = 32
 
 
-def _world_size() -> int:
+def world_size() -> int:
+    """Count the ranks; without torch.distributed there is one."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_world_size()
     return 1
@@ -27,7 +28,7 @@ def _world_size() -> int:
 
 def first_row(rows: int) -> int:
     """Where this rank's rows begin among those of all ranks."""
-    return dist.get_rank() * rows if _world_size() > 1 else 0
+    return dist.get_rank() * rows if world_size() > 1 else 0
 
 
 def own_columns(pairs: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ def _check_equal_shapes(tensors: tuple[Tensor, ...]) -> None:
 def _gather(x: Tensor) -> Tensor:
     """One message a rank, (n, ...) to (n * ranks, ...)."""
     x = x.contiguous()
-    out = x.new_empty((_world_size() * x.shape[0], *x.shape[1:]))
+    out = x.new_empty((world_size() * x.shape[0], *x.shape[1:]))
     group = host_group() if x.device.type == 'cpu' else None
     dist.all_gather_into_tensor(out, x, group=group)
     return out
@@ -108,7 +109,7 @@ def all_gather_no_grad(x: Tensor) -> Tensor:
     What lies on the host is exchanged by the hosts.
     """
     x = x.detach()
-    return x if _world_size() == 1 else _exchange(x)[0]
+    return x if world_size() == 1 else _exchange(x)[0]
 
 
 class _AllGather(torch.autograd.Function):
@@ -125,7 +126,7 @@ class _AllGather(torch.autograd.Function):
         ctx: Any, grad: Tensor, *unused: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         grad = grad.contiguous()
-        own = grad.new_empty((len(grad) // _world_size(), *grad.shape[1:]))
+        own = grad.new_empty((len(grad) // world_size(), *grad.shape[1:]))
         dist.reduce_scatter_tensor(own, grad, op=dist.ReduceOp.SUM)
         return (own, *(None for _ in unused))
 
@@ -147,7 +148,7 @@ def all_gather_labelled(x: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
     See :func:`all_gather_with_grad`; labels are of any types.
     """
     labels = tuple(label.detach() for label in labels)
-    if _world_size() == 1:
+    if world_size() == 1:
         return (x, *labels)
     gathered: tuple[Tensor, ...] = _AllGather.apply(x, *labels)  # type: ignore[no-untyped-call]
     return gathered
@@ -160,7 +161,7 @@ class _RankMean(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         total = x.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total, op=dist.ReduceOp.SUM)
-        return total / _world_size()
+        return total / world_size()
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
@@ -174,7 +175,7 @@ def rank_mean(x: Tensor) -> Tensor:
     that the average over ranks that DDP takes is that of the one-process
     loss. An error on all ranks if their shapes differ.
     """
-    if _world_size() == 1:
+    if world_size() == 1:
         return x
     _check_equal_shapes((x,))
     mean: Tensor = _RankMean.apply(x)  # type: ignore[no-untyped-call]
@@ -188,7 +189,7 @@ def gradient_of_all_ranks(loss: Tensor) -> Tensor:
     gradient for its own rows only, which DDP's average over the ranks would
     divide by their number. ``loss`` must not be a leaf of the graph.
     """
-    world = _world_size()
+    world = world_size()
     if world > 1 and loss.requires_grad:
         loss.register_hook(lambda grad: grad * world)  # type: ignore[no-untyped-call]
     return loss

@@ -90,7 +90,8 @@ class PartHead(nn.Module):
         ``pair`` ``(B,)``. ``top1`` is the share of stripes whose position
         is named.
         """
-        modality, positions = targets['modality'], targets['permutation']
+        modality = routing_modality(targets)
+        positions = targets['permutation']
         parts = self(features[self.feature], modality)
         output = {}
         if self.classifier is not None:
@@ -99,9 +100,8 @@ class PartHead(nn.Module):
             output['loss_position'] = F.cross_entropy(logits, labels)
             output['top1'] = accuracy(logits, labels)
         unit = F.normalize(parts.float(), dim=-1)
-        on_host = routing_modality(targets)
         if self.contrast is not None:
             pairs = targets.get('pair')
-            output['loss_pcc'] = self.contrast(unit, on_host, pairs)
-        output['consistency'] = part_consistency(unit, on_host, positions)
+            output['loss_pcc'] = self.contrast(unit, modality, pairs)
+        output['consistency'] = part_consistency(unit, modality, positions)
         return output

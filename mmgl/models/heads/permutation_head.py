@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mmgl.registry import HEADS, LOSSES
+from mmgl.structures import routing_modality
 from mmgl.utils.checks import require
 
 from ..functional.sinkhorn import sinkhorn
@@ -73,7 +74,7 @@ class PermutationHead(nn.Module):
                 f'(SharedStripeShuffle.num_stripes), the model expects '
                 f'PermutationHead.num_stripes={self.num_stripes}.'
             )
-        logits = self(features[self.feature], targets['modality'])
+        logits = self(features[self.feature], routing_modality(targets))
         with torch.no_grad():
             # Sinkhorn ignores offsets of rows and columns, so raw logits say
             # nothing before a few rounds have removed them.
@@ -86,6 +87,6 @@ class PermutationHead(nn.Module):
         self, features: Tensors, targets: Tensors, data_samples: Sequence[Any]
     ) -> None:
         """Set ``permutation_logits`` ``(N, N)`` of each sample."""
-        logits = self(features[self.feature], targets['modality']).float()
-        for sample, matrix in zip(data_samples, logits, strict=True):
+        logits = self(features[self.feature], routing_modality(targets))
+        for sample, matrix in zip(data_samples, logits.float(), strict=True):
             sample.permutation_logits = matrix

@@ -2,8 +2,15 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ..functional.gather import all_gather_with_grad
+from ..functional.gather import all_gather_with_grad, world_size
+from ..functional.modality_groups import (
+    join_rows,
+    modality_indices,
+    split_rows,
+)
+from ..functional.pairwise import at_least_fp32
 
 
 class ModalityBatchNorm(nn.Module):
@@ -36,56 +43,64 @@ class ModalityBatchNorm(nn.Module):
         self.register_buffer('running_var', torch.ones(shape))
 
     def forward(self, x: Tensor, modality: Tensor) -> Tensor:
-        """Normalise vectors ``(B, N, D)`` of modalities ``(B,)``, in fp32."""
-        group = modality if self.groups == 2 else torch.zeros_like(modality)
-        # Statistics reach their vectors by a product with 0 and 1: the
-        # gradient of indexing is summed in no fixed order on several threads.
-        group = nn.functional.one_hot(group, self.groups)
-        with torch.autocast(x.device.type, enabled=False):
-            if x.dtype in (torch.float16, torch.bfloat16):
-                x = x.float()
-            if self.training:
-                mean, var = self._batch_statistics(x, group.to(x.dtype))
-            else:
-                mean, var = self.running_mean, self.running_var
-            group, mean, var = (t.to(x.dtype) for t in (group, mean, var))
-            scale = (group @ (var + self.eps).rsqrt()).unsqueeze(1)
-            x = (x - (group @ mean).unsqueeze(1)) * scale
-            return x * self.weight + self.bias
+        """Normalise vectors ``(B, N, D)`` of modalities ``(B,)``, in fp32.
 
-    def _batch_statistics(
-        self, x: Tensor, group: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Mean and variance (G, D) of all ranks, groups as one-hot (B, G)."""
-        count = group.sum(dim=0) * x.shape[1]
-        safe = count.clamp(min=1).unsqueeze(1)
-        mean = group.t() @ x.sum(dim=1) / safe
-        residual = (x - (group @ mean).unsqueeze(1)).square()
-        scatter = group.t() @ residual.sum(dim=1)
+        A modality on the host costs no synchronisation with the device.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            x = at_least_fp32(x)
+            if self.groups == 1:
+                return self._normalise(x, 0)
+            rows = modality_indices(modality, x.device)
+            groups = enumerate(split_rows(x, rows))
+            normed = [self._normalise(own, group) for group, own in groups]
+            return join_rows(normed, rows)
+
+    def _normalise(self, x: Tensor, group: int) -> Tensor:
+        """Normalise vectors ``(b, N, D)`` by the statistics of their group."""
+        values = x.flatten(0, 1)
+        if self.training and (world_size() > 1 or len(values) < 2):
+            normed = self._normalise_over_ranks(values, group)
+        else:
+            normed = F.batch_norm(
+                values,
+                self.running_mean[group],
+                self.running_var[group],
+                self.weight,
+                self.bias,
+                self.training,
+                self.momentum,
+                self.eps,
+            )
+        return normed.view_as(x)
+
+    def _normalise_over_ranks(self, values: Tensor, group: int) -> Tensor:
+        """Do so with values ``(n, D)`` of each rank; n may be 0.
+
+        As ``SyncBatchNorm``, which takes nothing on a processor.
+        """
+        count = values.new_full(values.shape[1:], len(values))
+        mean = values.sum(dim=0) / count.clamp(min=1)
+        scatter = (values - mean).square().sum(dim=0)
         # Pairwise combination of the ranks' moments: no cancellation, one
         # small message.
-        packed = torch.cat(
-            [count.unsqueeze(1).expand_as(mean), mean, scatter], dim=1
-        )
-        counts, means, scatters = all_gather_with_grad(
-            packed.unsqueeze(0)
-        ).chunk(3, dim=-1)
-        total = counts.sum(dim=0).clamp(min=1)
-        mean = (counts * means).sum(dim=0) / total
+        packed = torch.stack([count, mean, scatter]).unsqueeze(0)
+        counts, means, scatters = all_gather_with_grad(packed).unbind(dim=1)
+        count = counts.sum(dim=0)
+        mean = (counts * means).sum(dim=0) / count.clamp(min=1)
         spread = scatters + counts * (means - mean).square()
-        var = spread.sum(dim=0) / total
-        self._update_running(mean, var, total, counts.sum(dim=0) > 0)
-        return mean, var
+        scatter = spread.sum(dim=0)
+        var = scatter / count.clamp(min=1)
+        self._update_running(group, mean, scatter, count)
+        scale = (var + self.eps).rsqrt()
+        return (values - mean) * scale * self.weight + self.bias
 
     @torch.no_grad()
     def _update_running(
-        self, mean: Tensor, var: Tensor, total: Tensor, present: Tensor
+        self, group: int, mean: Tensor, scatter: Tensor, count: Tensor
     ) -> None:
-        """Move the running statistics of the modalities in the batch."""
-        unbiased = var * total / (total - 1).clamp(min=1)
-        for running, value in (
-            (self.running_mean, mean),
-            (self.running_var, unbiased),
-        ):
-            step = self.momentum * (value.to(running.dtype) - running)
-            running += step * present
+        """Move the running statistics of a group that is in the batch."""
+        unbiased = scatter / (count - 1).clamp(min=1)
+        momentum = self.momentum * (count > 0).to(count.dtype)
+        self.running_mean[group].lerp_(mean, momentum)
+        self.running_var[group].lerp_(unbiased, momentum)

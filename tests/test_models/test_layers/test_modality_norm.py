@@ -1,4 +1,6 @@
+import pytest
 import torch
+from forked_ranks import run_ranks
 
 from mmgl.models.layers.modality_norm import ModalityBatchNorm
 
@@ -72,3 +74,40 @@ def test_shared_statistics_are_plain_batch_norm():
     layer.eval(), reference.eval()
     out = layer(x, modality).flatten(0, 1)
     assert torch.allclose(out, reference(x.flatten(0, 1)), atol=1e-5)
+
+
+def normed_share(rank, per_modality, world=2):
+    """A rank's share of four images and what follows from it."""
+    torch.manual_seed(0)
+    layer = ModalityBatchNorm(4, per_modality).double()
+    torch.nn.init.normal_(layer.weight)
+    x = torch.randn(4, 3, 4, dtype=torch.float64) + 2
+    weight = torch.randn_like(x)
+    # The first of two ranks has no infrared image.
+    modality = torch.tensor([0, 0, 0, 1])
+    share = slice(rank * 4 // world, (rank + 1) * 4 // world)
+    x = x[share].requires_grad_()
+    out = layer(x, modality[share])
+    (out * weight[share]).sum().backward()
+    running = layer.running_mean, layer.running_var
+    return [one.tolist() for one in (out.detach(), x.grad, *running)]
+
+
+@pytest.mark.parametrize('per_modality', [True, False])
+def test_ranks_share_their_statistics(per_modality, tmp_path):
+    shares = run_ranks(tmp_path, normed_share, per_modality)
+    expected = normed_share(0, per_modality, world=1)
+    for number, whole in enumerate(expected):
+        found = [share[number] for share in shares]
+        # Outputs and gradients are of a rank, running statistics of all.
+        joined = found[0] + found[1] if number < 2 else found[0]
+        torch.testing.assert_close(joined, whole)
+        assert number < 2 or found[0] == found[1]
+
+
+def test_a_single_vector_is_its_own_mean():
+    layer = ModalityBatchNorm(4)
+    torch.nn.init.normal_(layer.bias)
+    out = layer(torch.randn(2, 1, 4), torch.tensor([0, 1]))
+    torch.testing.assert_close(out, layer.bias.expand(2, 1, 4))
+    assert layer.running_var.equal(torch.full((2, 4), 0.9))
