@@ -134,10 +134,29 @@ def describe_machine() -> dict[str, object]:
     return dict(
         processor=model or platform.processor() or platform.machine(),
         cores=os.cpu_count(),
+        BLAS=_describe_blas(),
         load=[round(one, 1) for one in os.getloadavg()],
         python=platform.python_version(),
         system=platform.platform(),
     )
+
+
+def _describe_blas() -> str:
+    """Name the kernels that numpy and others multiply matrices with.
+
+    They are half as fast where the environment holds them to an older kind
+    of processor, which none of the figures would tell.
+    """
+    from threadpoolctl import threadpool_info  # comes with scikit-learn
+
+    found = {
+        f'{one["internal_api"]} {one.get("architecture", "")}'.strip()
+        for one in threadpool_info()
+        if one['user_api'] == 'blas'
+    }
+    chosen = [name for name in os.environ if name.endswith('_CORETYPE')]
+    held = f' (by {", ".join(chosen)})' if chosen else ''
+    return ', '.join(sorted(found)) + held
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:

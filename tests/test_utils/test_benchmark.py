@@ -5,6 +5,7 @@ import pytest
 from mmgl.utils.benchmark import (
     Figure,
     alternate,
+    describe_machine,
     format_table,
     peak_memory,
     report,
@@ -56,6 +57,14 @@ def test_table_and_report(tmp_path, capsys):
     assert json.loads((tmp_path / 'new/a.json').read_text()) == content
     assert content['figures'][1]['verdict'] == 'missed'
     assert content['images'] == 3 and content['machine']['cores'] > 0
+
+
+def test_a_processor_chosen_by_the_environment_is_told(monkeypatch):
+    monkeypatch.delenv('OPENBLAS_CORETYPE', raising=False)
+    plain = describe_machine()['BLAS']
+    assert plain and '(' not in plain
+    monkeypatch.setenv('OPENBLAS_CORETYPE', 'Haswell')
+    assert describe_machine()['BLAS'] == f'{plain} (by OPENBLAS_CORETYPE)'
 
 
 def test_what_was_measured_before_a_failure_stays(tmp_path):
