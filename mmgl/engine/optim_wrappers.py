@@ -67,8 +67,10 @@ def step_together(optimizer: Optimizer) -> None:
     apart: list[list[_Group]] = []
     together: list[tuple[_Group, list[_Group]]] = []
 
-    def merge(self: Optimizer, *_: Any) -> None:
+    def merge(self: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
         together.clear()
+        # A closure has the gradients yet to come.
+        ready = len(args) == 1 and not any(kwargs.values())
         for group in self.param_groups:
             settings = {k: v for k, v in group.items() if k not in _NAMES}
             alike = next((g for s, g in together if s == settings), None)
@@ -79,7 +81,7 @@ def step_together(optimizer: Optimizer) -> None:
         self.param_groups = []
         for settings, alike in together:
             weights = [p for one in alike for p in one['params']]
-            if _step_in_one_pass(self, settings, weights):
+            if ready and _step_in_one_pass(self, settings, weights):
                 weights = []
             self.param_groups.append({**settings, 'params': weights})
 

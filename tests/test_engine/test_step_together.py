@@ -122,6 +122,22 @@ def test_a_choice_of_how_to_step_holds(monkeypatch):
         torch.testing.assert_close(weight, torch.full((2,), 0.9))
 
 
+def test_a_closure_comes_before_the_step():
+    weights = [nn.Parameter(torch.ones(2)) for _ in range(2)]
+    plain, other = (
+        torch.optim.SGD([w], lr=0.1, momentum=0.9) for w in weights
+    )
+    step_together(other)
+    for _ in range(3):
+        for weight, optimizer in zip(weights, (plain, other), strict=True):
+
+            def closure(weight=weight):
+                weight.grad = weight.detach().clone()
+
+            optimizer.step(closure)
+        torch.testing.assert_close(*weights)
+
+
 def test_a_sparse_gradient_steps_as_ever():
     table = nn.Embedding(4, 2, sparse=True)
     before = table.weight.detach().clone()

@@ -77,7 +77,7 @@ class ModalityBatchNorm(nn.Module):
     def _normalise_over_ranks(self, values: Tensor, group: int) -> Tensor:
         """Do so with values ``(n, D)`` of each rank; n may be 0.
 
-        As ``SyncBatchNorm``, which takes nothing on a processor.
+        As ``SyncBatchNorm``, which there is for GPUs only.
         """
         count = values.new_full(values.shape[1:], len(values))
         mean = values.sum(dim=0) / count.clamp(min=1)
