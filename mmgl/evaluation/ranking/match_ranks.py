@@ -22,7 +22,7 @@ _LONG = 2**14
 class HostRanks:
     """Ranking of ``Distances`` in numpy arrays."""
 
-    memory = 2**28
+    memory = 2**29
     max_rows = 512
 
     @staticmethod
