@@ -237,7 +237,8 @@ def score_galleries(
         max_rank: Length of the CMC.
         ties: 'expected' (mean over all orders of tied images) or
             'gallery_order' (tied images stay in pool order, stable sort).
-        memory: Bytes that a block of distances may take, by default 512 MiB.
+        memory: Bytes that a block of distances may take, by default 512 MiB
+            (256 on a GPU).
         share: Rank only a part of the queries; the other processes, with
             otherwise the same arguments, rank the rest.
         by_person: Keep the sums of each identity, in smaller blocks.

@@ -62,7 +62,9 @@ class ModalityGroups:
         everyone = all_gather_no_grad(modality)
         self.alone = len(everyone) == len(modality)
         self.own = modality_indices(modality, device)
-        self.all = modality_indices(everyone, device)
+        self.all = self.own
+        if not self.alone:
+            self.all = modality_indices(everyone, device)
         self.first = first_row(len(modality))
 
     def split(self, x: Tensor) -> Groups:
